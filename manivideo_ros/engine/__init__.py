@@ -1,0 +1,1 @@
+"""Export to one graph, the session that runs it, its cache."""

@@ -1,0 +1,1 @@
+"""The network of the paper: its configuration, its parts, its noise schedule, its checkpoints."""

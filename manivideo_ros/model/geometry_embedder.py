@@ -1,0 +1,47 @@
+"""The geometry embedder: the object's normal map H_o and surface points P into E_N."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from manivideo_ros.model.config import ModelConfig
+
+
+class GeometryEmbedder(nn.Module):
+    """H_o through convolutions (16 tokens a frame), P through a PointNet (8 tokens a scene)."""
+
+    POINT_TOKENS = 8
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.embed_dim
+        self.normals = nn.Sequential(
+            nn.Conv2d(3, width // 4, 8, stride=8),
+            nn.SiLU(),
+            nn.Conv2d(width // 4, width // 2, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width // 2, width, 4, stride=4),
+        )
+        self.position = nn.Parameter(
+            0.02 * torch.randn(1, (config.image_size // 64) ** 2, width)
+        )
+        self.point = nn.Sequential(
+            nn.Linear(3, width // 2), nn.SiLU(), nn.Linear(width // 2, width), nn.SiLU()
+        )
+        self.pool = nn.Linear(width, self.POINT_TOKENS * width)
+        self.norm = nn.LayerNorm(width)
+
+    def embed_points(self, points: Tensor) -> Tensor:  # [B, P, 3] m, object frame -> [B, 8, C]
+        """The scene's share of E_N; points are taken relative to a 0.1 m hand's breadth."""
+        features = self.point(points * 10.0).amax(1)
+        return self.pool(features).unflatten(1, (self.POINT_TOKENS, -1))
+
+    def forward(
+        self,
+        object_normals: Tensor,  # [B, 3, H, W]
+        point_tokens: Tensor,  # [B, 8, C]
+    ) -> Tensor:
+        """E_N [B, 16 + 8, C]."""
+        tokens = self.normals(object_normals).flatten(2).transpose(1, 2) + self.position
+        return self.norm(torch.cat([tokens, point_tokens], 1))

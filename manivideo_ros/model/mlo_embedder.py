@@ -1,0 +1,52 @@
+"""The MLO embedder: H and D into the tokens E_F that transformer blocks attend to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from manivideo_ros.model.config import ModelConfig
+
+
+class MloEmbedder(nn.Module):
+    """concat(H, D) -> convolutions + MLP -> E_F (paper, dual embedding b): 64 tokens a frame."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.embed_dim
+        self.convs = nn.Sequential(
+            nn.Conv2d(4 * config.layers, width // 2, 4, stride=4),
+            nn.SiLU(),
+            nn.Conv2d(width // 2, width, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, stride=2, padding=1),
+        )
+        tokens = (config.image_size // 32) ** 2
+        self.position = nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(
+        self,
+        normals: Tensor,  # [B, 3L, H, W]
+        confidence: Tensor,  # [B, L, H, W]
+    ) -> Tensor:
+        """E_F [B, N, C]."""
+        features = self.convs(torch.cat([normals, confidence], 1))
+        return self.mlp(features.flatten(2).transpose(1, 2) + self.position)
+
+
+def visible_normals(
+    normal_map: Tensor,  # [B, L, 3, H, W]
+    confidence: Tensor,  # [B, L, H, W]
+) -> tuple[Tensor, Tensor]:
+    """H gated by D: the normal [B, 3, H, W] of the layer that the camera sees, and the mask.
+
+    In both modes of D the nearest layer has the largest confidence (method: graded, depth).
+    """
+    nearest = confidence.amax(1, keepdim=True)
+    gate = ((confidence >= nearest - 1e-4) & (confidence > 0)).to(normal_map.dtype)
+    return (normal_map * gate.unsqueeze(2)).sum(1), (nearest > 0).to(normal_map.dtype)

@@ -1,0 +1,200 @@
+"""The denoiser: latents and conditions in, the clean frame out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+from diffusers.models.resnet import ResnetBlock2D
+from torch import Tensor, nn
+from torch.nn import functional
+
+from manivideo_ros.model.appearance import AppearanceNet
+from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.geometry_embedder import GeometryEmbedder
+from manivideo_ros.model.mlo_embedder import MloEmbedder, visible_normals
+from manivideo_ros.model.pose_guider import PoseGuider
+from manivideo_ros.model.transformer import ConditionedTransformer
+
+NUM_BLOCKS = 3  # transformers: on the way down, in the middle, on the way up
+
+
+@dataclass
+class SceneFeatures:
+    """What a scene's references give, computed once and cached."""
+
+    reference: Tensor  # [blocks, 2, B, R, C]
+    appearance: Tensor  # [B, T]
+    point_tokens: Tensor  # [B, 8, E]
+
+    def repeat(self, frames: int) -> SceneFeatures:
+        """The same features for every frame of clips: B becomes B * frames."""
+        return SceneFeatures(
+            self.reference.repeat_interleave(frames, 2),
+            self.appearance.repeat_interleave(frames, 0),
+            self.point_tokens.repeat_interleave(frames, 0),
+        )
+
+
+@dataclass
+class FrameConditions:
+    """One frame's conditions, for every frame of a batch."""
+
+    normal_map: Tensor  # [B, L, 3, H, W], H of the paper
+    occlusion_confidence: Tensor  # [B, L, H, W], D of the paper
+    base: Tensor  # [B, 3, H, W] in [0, 1]; zeros where there is none
+
+
+class Skip(nn.Module):
+    """A high-resolution skip, scaled and shifted by time and appearance (FiLM)."""
+
+    def __init__(self, channels: int, time_dim: int) -> None:
+        super().__init__()
+        self.film = nn.Linear(time_dim, 2 * channels)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.film(embedding)[:, :, None, None].chunk(2, 1)
+        return features * (1 + scale) + shift
+
+
+class ManiVideoNet(nn.Module):
+    """x0-prediction over pixel patches, conditioned as the paper's model is.
+
+    The head adds gain and residual to the base picture, `out = base * exp(g) + r`, and starts
+    at the base itself; with `base: none` the residual is the picture.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        low, mid, deep = config.trunk_channels
+        half, quarter = config.skip_channels
+        time = config.time_dim
+        self.time_projection = Timesteps(128, flip_sin_to_cos=True, downscale_freq_shift=0)
+        self.time_embedding = TimestepEmbedding(128, time)
+        self.guider = PoseGuider(config)
+        self.mlo_embedder = MloEmbedder(config)
+        self.geometry = GeometryEmbedder(config)
+        self.appearance = AppearanceNet(config)
+
+        self.latent_in = nn.Conv2d(config.latent_channels, low, 1)
+        self.stem = nn.Conv2d(4 * 7, half, 3, padding=1)
+        self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
+        self.to_trunk = nn.Conv2d(quarter, low, 3, stride=2, padding=1)
+
+        def resnet(channels: int, out: int) -> ResnetBlock2D:
+            return ResnetBlock2D(in_channels=channels, out_channels=out, temb_channels=time)
+
+        self.down_low = resnet(low, low)
+        self.down_to_mid = nn.Conv2d(low, mid, 3, stride=2, padding=1)
+        self.down_mid = resnet(mid, mid)
+        self.down_to_deep = nn.Conv2d(mid, deep, 3, stride=2, padding=1)
+        self.deep_first, self.deep_last = resnet(deep, deep), resnet(deep, deep)
+        self.up_to_mid = nn.Conv2d(deep, 4 * mid, 1)
+        self.up_mid = resnet(2 * mid, mid)
+        self.up_to_low = nn.Conv2d(mid, 4 * low, 1)
+        self.up_low = resnet(2 * low, low)
+        self.blocks = nn.ModuleList(ConditionedTransformer(c, config) for c in (mid, deep, mid))
+
+        self.up_to_quarter = nn.Conv2d(low, 4 * quarter, 1)
+        self.skip_quarter = Skip(quarter, time)
+        self.refine_quarter = nn.Conv2d(quarter, quarter, 3, padding=1)
+        self.up_to_half = nn.Conv2d(quarter, 4 * half, 1)
+        self.skip_half = Skip(half, time)
+        self.refine_half = nn.Conv2d(half, half, 3, padding=1)
+        self.head = nn.Conv2d(half, 4 * 6, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.activation = nn.SiLU()
+
+    def encode_scene(
+        self,
+        views: Tensor,  # [B, 6, 3, R, R] in [0, 1]
+        background: Tensor,  # [B, 3, R, R]
+        hand_view: Tensor,  # [B, 3, R, R]
+        points: Tensor,  # [B, P, 3] m, object frame
+    ) -> SceneFeatures:
+        """The references' features: the appearance net runs here and nowhere else."""
+        tokens, appearance = self.appearance(views, background, hand_view)
+        reference = torch.stack([block.reference_key_values(tokens) for block in self.blocks])
+        return SceneFeatures(reference, appearance, self.geometry.embed_points(points))
+
+    def patchify(self, image: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1] -> latents
+        """The latents of a picture: its pixels in [-1, 1], patch by patch."""
+        return functional.pixel_unshuffle(image * 2 - 1, self.config.patch)
+
+    def denoise(
+        self,
+        latents: Tensor,  # [B, 3 p^2, H/p, W/p]: x_t
+        time: Tensor,  # [B] in [0, 1]
+        conditions: FrameConditions,
+        scene: SceneFeatures,
+        frames: int = 1,  # frames of a clip, next to each other in B
+        caches: list[Tensor] | None = None,  # in a stream, one a block
+        valid: Tensor | None = None,  # [B, context]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The predicted clean picture [B, 3, H, W] (not clipped), and the next caches."""
+        normals, confidence = conditions.normal_map, conditions.occlusion_confidence
+        if self.config.mlo == 'depth_only':
+            normals = torch.zeros_like(normals)
+        stacked = normals.flatten(1, 2)
+        embedding = self.time_embedding(self.time_projection(time * 1000).to(latents.dtype))
+        embedding = self.activation(embedding + scene.appearance)
+        mlo_tokens = self.mlo_embedder(stacked, confidence)
+        if self.config.mlo == 'noise_only':
+            mlo_tokens = torch.zeros_like(mlo_tokens)
+        geometry_tokens = self.geometry(normals[:, 0], scene.point_tokens)
+
+        base = conditions.base if self.config.base == 'painted' else 0 * conditions.base
+        visible, mask = visible_normals(normals, confidence)
+        pixels = torch.cat([base * 2 - 1, visible, mask], 1)
+        half = self.activation(self.stem(functional.pixel_unshuffle(pixels, 2)))
+        quarter = self.activation(self.to_quarter(half))
+        low = self.to_trunk(quarter) + self.latent_in(latents + self.guider(stacked))
+
+        next_caches: list[Tensor] = []
+
+        def attend(index: int, features: Tensor) -> Tensor:
+            cache = None if caches is None else caches[index]
+            features, cache = self.blocks[index](
+                features, scene.reference[index], mlo_tokens, geometry_tokens, frames, cache, valid
+            )
+            if cache is not None:
+                next_caches.append(cache)
+            return features
+
+        low = self.down_low(low, embedding)
+        mid = attend(0, self.down_mid(self.down_to_mid(low), embedding))
+        deep = self.deep_first(self.down_to_deep(mid), embedding)
+        deep = self.deep_last(attend(1, deep), embedding)
+        up = functional.pixel_shuffle(self.up_to_mid(deep), 2)
+        up = attend(2, self.up_mid(torch.cat([up, mid], 1), embedding))
+        up = functional.pixel_shuffle(self.up_to_low(up), 2)
+        up = self.up_low(torch.cat([up, low], 1), embedding)
+
+        up = functional.pixel_shuffle(self.up_to_quarter(up), 2)
+        up = self.refine_quarter(self.activation(up + self.skip_quarter(quarter, embedding)))
+        up = functional.pixel_shuffle(self.up_to_half(self.activation(up)), 2)
+        up = self.refine_half(self.activation(up + self.skip_half(half, embedding)))
+        out = functional.pixel_shuffle(self.head(self.activation(up)), 2)
+        gain, residual = out.chunk(2, 1)
+        return base * torch.exp(gain.clamp(-3, 3)) + residual, next_caches
+
+    def empty_caches(self, batch: int = 1) -> tuple[list[Tensor], Tensor]:
+        """Caches of a stream that has seen no frame, and their validity [B, context]."""
+        config, weight = self.config, self.head.weight
+        mid, deep = config.trunk_channels[1:]
+        side = config.trunk_size
+        context = config.temporal_context
+        caches = [
+            weight.new_zeros(2, batch, context, cells, channels)
+            for cells, channels in (
+                ((side // 2) ** 2, mid),
+                ((side // 4) ** 2, deep),
+                ((side // 2) ** 2, mid),
+            )
+        ]
+        return caches, weight.new_zeros(batch, context)
