@@ -1,0 +1,150 @@
+"""A short sleeved forearm for any hand mesh that ends in an open wrist loop.
+
+Hand models end at the wrist; a hand cut off there looks wrong and hand detectors miss it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.hand.partition import SLEEVE
+
+if TYPE_CHECKING:
+    from manivideo_ros.hand.model import HandModel
+
+# Rings of the stub: metres beyond the wrist loop, metres outwards from it. The step between
+# CUFF - 1 and CUFF is the sleeve's edge.
+RINGS = np.array(
+    [
+        [0.006, 0.0000],
+        [0.013, 0.0003],
+        [0.0135, 0.0022],
+        [0.0150, 0.0031],
+        [0.0185, 0.0034],
+        [0.028, 0.0036],
+        [0.045, 0.0046],
+        [0.065, 0.0064],
+        [0.085, 0.0085],
+        [0.105, 0.0100],
+    ]
+)
+CUFF = 2  # the first ring of cloth
+# The stub's corner of the skin texture (u0, u1, v0, v1), free in the hand's chart.
+SLEEVE_CHART = (0.54, 0.985, 0.015, 0.315)
+SLEEVE_CHART_EDGE = 0.27  # of its height: skin beneath, cloth above
+
+
+def wrist_loop(faces: NDArray, vertices: NDArray, wrist: NDArray) -> NDArray[np.int64]:
+    """Vertices of the open boundary nearest the wrist [3], in the order of its half-edges.
+
+    Raises ValueError where the mesh has no open boundary.
+    """
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
+    keys = edges[:, 0] * len(vertices) + edges[:, 1]
+    reverse = edges[:, 1] * len(vertices) + edges[:, 0]
+    following = {int(a): int(b) for a, b in edges[~np.isin(keys, reverse)]}
+    loops = []
+    while following:
+        start, vertex = next(iter(following.items()))
+        loop = [start]
+        del following[start]
+        while vertex in following:
+            loop.append(vertex)
+            vertex = following.pop(vertex)
+        loops.append(np.array(loop))
+    loops = [loop for loop in loops if len(loop) >= 5]
+    if not loops:
+        raise ValueError('hand mesh: no open wrist loop to attach a forearm to')
+    return min(loops, key=lambda loop: np.linalg.norm(vertices[loop].mean(0) - wrist))
+
+
+def attach_forearm(hand: HandModel) -> HandModel:
+    """The hand with a sleeved stub and a closing cap grown from its wrist loop.
+
+    New vertices follow the wrist (weight 1) and the shape of their loop vertex; no joint moves.
+    The stub's triangles are the palm's layer; beyond the cuff its vertices are `sleeve`.
+    """
+    v = hand.v_template.astype(np.float64)
+    joints = hand.J_regressor.astype(np.float64) @ v
+    loop = wrist_loop(hand.faces, v, joints[0])
+    count, base = len(loop), len(v)
+    axis = joints[0] - joints[4]
+    axis /= np.linalg.norm(axis)
+    centre = v[loop].mean(0)
+    height = (v[loop] - centre) @ axis
+    radial = v[loop] - centre - height[:, None] * axis
+    outward = radial / np.linalg.norm(radial, axis=1, keepdims=True)
+    rings = []
+    for distance, growth in RINGS:
+        flatten = min(distance / RINGS[CUFF - 1, 0], 1.0)
+        along = (1 - flatten) * height + flatten * height.max() + distance
+        rings.append(centre + radial + outward * growth + along[:, None] * axis)
+    cap = rings[-1].mean(0) + 0.002 * axis
+    source = np.concatenate([np.tile(loop, len(RINGS)), loop[:1]])
+
+    ids = np.concatenate([loop[None], base + np.arange(len(RINGS) * count).reshape(-1, count)])
+    here, after = ids[:-1], ids[1:]
+    right_here, right_after = np.roll(here, -1, 1), np.roll(after, -1, 1)
+    walls = np.stack(
+        [np.stack([right_here, here, after], -1), np.stack([right_here, after, right_after], -1)], 2
+    )
+    closing = np.full(count, base + len(RINGS) * count)
+    lid = np.stack([np.roll(ids[-1], -1), ids[-1], closing], -1)
+    new_faces = np.concatenate([walls.reshape(-1, 3), lid]).astype(np.int32)
+
+    weights = np.zeros((len(source), 16), np.float32)
+    weights[:, 0] = 1
+    part = np.full(len(source), SLEEVE, np.uint8)
+    part[: CUFF * count] = 0
+
+    def grown(array: NDArray, extra: NDArray) -> NDArray:
+        return np.concatenate([array, extra.astype(array.dtype)])
+
+    return replace(
+        hand,
+        v_template=grown(hand.v_template, np.concatenate([*rings, cap[None]])),
+        faces=grown(hand.faces, new_faces),
+        weights=grown(hand.weights, weights),
+        J_regressor=np.pad(hand.J_regressor, ((0, 0), (0, len(source)))),
+        shapedirs=grown(hand.shapedirs, hand.shapedirs[source]),
+        posedirs=grown(hand.posedirs, hand.posedirs[source]),
+        face_layer=grown(hand.face_layer, np.ones(len(new_faces), np.int32)),
+        vertex_part=grown(hand.vertex_part, part),
+        corner_uv=grown(hand.corner_uv, _stub_chart(count)),
+    )
+
+
+def _stub_chart(count: int) -> NDArray[np.float32]:
+    """[Fs, 3, 2] corners of the stub's triangles: a cylinder unrolled into SLEEVE_CHART."""
+    u0, u1, v0, v1 = SLEEVE_CHART
+    distances = np.concatenate([[0.0], RINGS[:, 0]])
+    skin, cloth = distances[: CUFF + 1], distances[CUFF:]
+    edge = SLEEVE_CHART_EDGE
+    fraction = np.concatenate(
+        [
+            edge * skin[:-1] / skin[-1],
+            edge + (1 - edge) * (cloth - cloth[0]) / (cloth[-1] - cloth[0]),
+        ]
+    )
+    v = v1 + (v0 - v1) * fraction
+    u = u0 + (u1 - u0) * np.arange(count + 1) / count
+    left, right = np.stack([u[:-1], u[1:]])[:, None, :].repeat(len(v) - 1, 1)
+    low, high = (v[k : k + len(v) - 1, None].repeat(count, 1) for k in (0, 1))
+
+    def corners(*points: tuple[NDArray, NDArray]) -> NDArray:
+        return np.stack([np.stack(p, -1) for p in points], -2)
+
+    walls = np.stack(
+        [
+            corners((right, low), (left, low), (left, high)),
+            corners((right, low), (left, high), (right, high)),
+        ],
+        2,
+    ).reshape(-1, 3, 2)
+    top = np.full(count, v[-1])
+    lid = corners((u[1:], top), (u[:-1], top), ((u[1:] + u[:-1]) / 2, top))
+    return np.concatenate([walls, lid]).astype(np.float32)

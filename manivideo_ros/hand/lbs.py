@@ -1,0 +1,116 @@
+"""Linear blend skinning of a hand, batched, in torch, without host synchronisation.
+
+The formulas are SMPL's (Loper et al. 2015) with MANO's tree: blend shapes, pose correctives,
+skinning. Tests hold it to smplx. Only joint 0's place differs: it lies at `wrist_position`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from manivideo_ros.hand.model import HandModel
+
+# Joints of five chains in the order of MANO: index, middle, pinky, ring, thumb.
+FINGERS = 5
+# MediaPipe's 21 keypoints as indices into [16 joints, 5 tips thumb .. pinky].
+_KEYPOINTS = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
+
+
+@dataclass(frozen=True)
+class _Tensors:
+    v_template: torch.Tensor  # [V, 3]
+    shapedirs: torch.Tensor  # [V*3, 10]
+    posedirs: torch.Tensor | None  # [V*3, 135]
+    weights: torch.Tensor  # [V, 16]
+    joints: torch.Tensor  # [16, 3]
+    joint_shapedirs: torch.Tensor  # [48, 10]
+    tips: torch.Tensor  # [5]
+
+
+@lru_cache(maxsize=16)
+def _tensors(hand: HandModel, device: torch.device, dtype: torch.dtype) -> _Tensors:
+    def put(array: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(array, dtype=dtype, device=device)
+
+    regressor = hand.J_regressor.astype(np.float64)
+    return _Tensors(
+        v_template=put(hand.v_template),
+        shapedirs=put(hand.shapedirs.reshape(-1, 10)),
+        posedirs=put(hand.posedirs.reshape(-1, 135)) if hand.posedirs.any() else None,
+        weights=put(hand.weights),
+        joints=put(regressor @ hand.v_template),
+        joint_shapedirs=put(np.einsum('jv,vcs->jcs', regressor, hand.shapedirs).reshape(48, 10)),
+        tips=torch.as_tensor(hand.tip_vertices, dtype=torch.long, device=device),
+    )
+
+
+def rotation_matrices(axis_angle: torch.Tensor) -> torch.Tensor:
+    """Rotation matrices [..., 3, 3] of axis-angle vectors [..., 3] (Rodrigues), smooth at zero."""
+    square = (axis_angle * axis_angle).sum(-1)
+    angle = torch.sqrt(square.clamp_min(1e-14))[..., None, None]
+    x, y, z = axis_angle.unbind(-1)
+    zero = torch.zeros_like(x)
+    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+    a = torch.sin(angle) / angle
+    b = 0.5 * (torch.sin(0.5 * angle) / (0.5 * angle)) ** 2
+    eye = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
+    return eye + a * skew + b * (skew @ skew)
+
+
+def rest_joints(hand: HandModel, betas: torch.Tensor) -> torch.Tensor:
+    """Joints [B, 16, 3] of the flat hand with shape betas [B, 10], in the model's frame."""
+    t = _tensors(hand, betas.device, betas.dtype)
+    return t.joints + (betas @ t.joint_shapedirs.T).unflatten(-1, (16, 3))
+
+
+def lbs(
+    hand: HandModel,
+    theta: torch.Tensor,
+    betas: torch.Tensor,
+    wrist_rotation: torch.Tensor,
+    wrist_position: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pose a hand: vertices [B, V, 3] and joints [B, 16, 3], metres, in the wrist pose's frame.
+
+    theta [B, 45] axis-angles relative to the flat hand, betas [B, 10], wrist_rotation [B, 3, 3]
+    of the hand's rest frame, wrist_position [B, 3] of joint 0; all of one dtype and device.
+    """
+    t = _tensors(hand, theta.device, theta.dtype)
+    batch = theta.shape[0]
+    shaped = t.v_template + (betas @ t.shapedirs.T).unflatten(-1, (-1, 3))
+    joints = t.joints + (betas @ t.joint_shapedirs.T).unflatten(-1, (16, 3))
+    local = rotation_matrices(theta.view(batch, 15, 3))
+    if t.posedirs is not None:
+        eye = torch.eye(3, dtype=theta.dtype, device=theta.device)
+        shaped = shaped + ((local - eye).flatten(1) @ t.posedirs.T).unflatten(-1, (-1, 3))
+
+    chains = joints[:, 1:].unflatten(1, (FINGERS, 3))
+    local = local.unflatten(1, (FINGERS, 3))
+    rotation = wrist_rotation[:, None].expand(-1, FINGERS, -1, -1)
+    place = wrist_position[:, None].expand(-1, FINGERS, -1)
+    parent = joints[:, :1].expand(-1, FINGERS, -1)
+    rotations, places = [], []
+    for k in range(3):
+        place = place + (rotation @ (chains[:, :, k] - parent)[..., None])[..., 0]
+        rotation, parent = rotation @ local[:, :, k], chains[:, :, k]
+        rotations.append(rotation)
+        places.append(place)
+    posed = torch.cat([wrist_position[:, None], torch.stack(places, 2).flatten(1, 2)], 1)
+    turned = torch.cat([wrist_rotation[:, None], torch.stack(rotations, 2).flatten(1, 2)], 1)
+    offsets = posed - (turned @ joints[..., None])[..., 0]
+
+    bones = torch.cat([turned, offsets[..., None]], -1).flatten(2)  # [B, 16, 12]
+    blended = (t.weights @ bones).unflatten(-1, (3, 4))  # [B, V, 3, 4]
+    vertices = (blended[..., :3] @ shaped[..., None])[..., 0] + blended[..., 3]
+    return vertices, posed
+
+
+def keypoints21(hand: HandModel, vertices: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
+    """[B, 21, 3] in MediaPipe's order: wrist, then thumb, index, middle, ring, pinky, 4 each."""
+    tips = _tensors(hand, vertices.device, vertices.dtype).tips
+    points = torch.cat([joints, vertices[:, tips]], 1)
+    return points[:, list(_KEYPOINTS)]
