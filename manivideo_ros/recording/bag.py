@@ -22,7 +22,7 @@ from mcap.records import Channel, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
-from .messages import definition
+from manivideo_ros.recording.messages import definition
 
 CHUNK_BYTES = 256 * 1024
 MAGIC = b'\x89MCAP0\r\n'

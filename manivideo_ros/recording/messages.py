@@ -42,7 +42,7 @@ def message_files() -> dict[str, str]:
 
 @cache
 def typestore() -> Typestore:
-    """The types of ROS 2 Jazzy and ours; `.types[name](...)`, `.serialize_cdr`, `.deserialize_cdr`."""
+    """The types of ROS 2 Jazzy and ours: `.types[name](...)`, `.(de)serialize_cdr(...)`."""
     store = get_typestore(Stores.ROS2_JAZZY)
     ours = {}
     for name, text in message_files().items():

@@ -1,0 +1,1 @@
+"""Motion of hands and objects: files, authored sequences, conversion of recordings."""

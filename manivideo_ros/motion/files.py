@@ -1,0 +1,155 @@
+"""Motion files: rosbag2 bags of HandPoses, ObjectPoses, CameraInfo, the camera on /tf_static,
+and the objects' meshes as JSON on the latched /scene. Topics are found by type, so that a
+recording of a live session loads as well as a file written here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manivideo_ros.motion.build_messages import (
+    CAMERA,
+    HANDS,
+    OBJECTS,
+    STRING,
+    TF,
+    camera_message,
+    camera_transform,
+    hands_message,
+    objects_message,
+)
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.read_messages import (
+    read_camera,
+    read_hands,
+    read_objects,
+    read_scene,
+    stamp_ns,
+)
+from manivideo_ros.recording.bag import BagError, BagReader, BagWriter
+from manivideo_ros.recording.messages import typestore
+
+LOGGER = logging.getLogger(__name__)
+
+
+class MotionError(ValueError):
+    """A motion that cannot be read; the text is one line."""
+
+
+def save_motion(motion: Motion, folder: str | Path) -> None:
+    """Write a motion as a bag: one message of each kind per frame, under the frame's stamp.
+
+    Raises BagError where the folder is in use.
+    """
+    scene = [{'id': i, 'mesh': o.mesh, 'scale': o.scale} for i, o in motion.objects.items()]
+    start = int(motion.stamps_ns[0])
+    with BagWriter(folder) as bag:
+
+        def write(topic: str, message: Any, stamp: int) -> None:
+            bag.write(topic, typestore().serialize_cdr(message, message.__msgtype__), stamp)
+
+        bag.add_topic('/scene', STRING, latched=True)
+        text = json.dumps({'objects': scene})
+        write('/scene', typestore().types[STRING](data=text), start)
+        bag.add_topic('/hand_poses', HANDS)
+        bag.add_topic('/object_poses', OBJECTS)
+        if motion.camera is not None:
+            bag.add_topic('/tf_static', TF, latched=True)
+            write('/tf_static', camera_transform(motion, motion.camera), start)
+            bag.add_topic('/camera_info', CAMERA)
+        for index, stamp in enumerate(motion.stamps_ns.tolist()):
+            write('/hand_poses', hands_message(motion, index), stamp)
+            write('/object_poses', objects_message(motion, index), stamp)
+            if motion.camera is not None:
+                write('/camera_info', camera_message(motion.camera, stamp), stamp)
+
+
+def load_motion(path: str | Path) -> Motion:
+    """Read a motion file. Its frames are those of HandPoses, else of ObjectPoses; objects are
+    interpolated to them. Without a camera's pose on TF the poses' frame is taken as its own.
+
+    Raises MotionError (one line: the file, the topic and field, the mend) for what is no motion.
+    """
+    try:
+        reader = BagReader(path)
+        topics = _topics_by_type(reader)
+        messages: dict[str, list[Any]] = {name: [] for name in topics.values()}
+        for record in reader.messages(list(messages)):
+            kind = record.type_name
+            messages[record.topic].append(typestore().deserialize_cdr(record.data, kind))
+    except BagError as error:
+        raise MotionError(str(error)) from None
+    except (AssertionError, IndexError, LookupError, ValueError, UnicodeDecodeError) as error:
+        raise MotionError(f'{path}: a message does not decode ({error}): record it again') from None
+    if HANDS not in topics and OBJECTS not in topics:
+        raise MotionError(
+            f'{path}: holds no HandPoses or ObjectPoses: give a motion file or `manivideo convert`'
+        )
+    hand_messages = messages.get(topics.get(HANDS, ''), [])
+    object_messages = messages.get(topics.get(OBJECTS, ''), [])
+    try:
+        return _assemble(Path(path), topics, messages, hand_messages, object_messages)
+    except ValueError as error:
+        line = str(error)
+        raise MotionError(line if str(path) in line else f'{path}: {line}') from None
+
+
+def _assemble(
+    path: Path,
+    topics: dict[str, str],
+    messages: dict[str, list[Any]],
+    hand_messages: list[Any],
+    object_messages: list[Any],
+) -> Motion:
+    hand_messages = _in_order(path, topics.get(HANDS, ''), hand_messages)
+    object_messages = _in_order(path, topics.get(OBJECTS, ''), object_messages)
+    frames = hand_messages or object_messages
+    if not frames:
+        raise MotionError(f'{path}: its pose topics are empty: record it again')
+    stamps = np.array([stamp_ns(m.header) for m in frames], np.int64)
+    hands = read_hands(topics.get(HANDS, ''), hand_messages)
+    scene = read_scene(messages.get(topics.get(STRING, ''), []))
+    objects = read_objects(topics.get(OBJECTS, ''), object_messages, stamps, scene)
+    models = {h.hand_model for m in hand_messages for h in m.hands}
+    if len(models) > 1:
+        raise MotionError(f'{path}: hand_model changes ({sorted(models)}): record one hand model')
+    model = models.pop() if models else 'default'
+    infos = messages.get(topics.get(CAMERA, ''), [])
+    frame_id = frames[0].header.frame_id
+    transforms = [t for m in messages.get(topics.get(TF, ''), []) for t in m.transforms]
+    camera = read_camera(infos[0], frame_id, transforms) if infos else None
+    return Motion(stamps, hands, objects, camera, model, frame_id, path.resolve().stem)
+
+
+def _topics_by_type(reader: BagReader) -> dict[str, str]:
+    """The topic of each type we read; of several, /tf_static and /scene, else the first."""
+    topics: dict[str, str] = {}
+    for topic, kind in sorted(reader.topics.items()):
+        if kind == TF and not topic.endswith('tf_static'):
+            continue
+        if kind == STRING and not topic.endswith('scene'):
+            continue
+        if kind in (HANDS, OBJECTS, CAMERA, TF, STRING):
+            topics.setdefault(kind, topic)
+    return topics
+
+
+def _in_order(path: Path, topic: str, messages: list[Any]) -> list[Any]:
+    """The messages whose stamps increase; the others are dropped with one warning."""
+    kept: list[Any] = []
+    for message in messages:
+        if not kept or stamp_ns(message.header) > stamp_ns(kept[-1].header):
+            kept.append(message)
+    if len(kept) < len(messages):
+        LOGGER.warning(
+            '%s: topic %s: %d messages whose stamp does not increase were left out',
+            path,
+            topic,
+            len(messages) - len(kept),
+        )
+    return kept

@@ -1,0 +1,225 @@
+"""A motion: hands and objects over time, seen by one fixed camera.
+
+World frame: z up, metres. Sides are 'left' and 'right'. theta is axis-angle in radians, relative
+to the flat hand, MANO's joint order (index, middle, pinky, ring, thumb, three joints each).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.geometry import (
+    Camera,
+    axis_angle_to_matrix,
+    matrix_to_axis_angle,
+    matrix_to_quaternion,
+    quaternion_to_matrix,
+    rigid,
+    slerp,
+)
+from manivideo_ros.mlo.surfaces import HandState
+
+SIDES = ('left', 'right')
+
+
+@dataclass(frozen=True, eq=False)
+class HandTrack:
+    """One hand over F frames.
+
+    present bool[F]; theta f32[F,45]; betas f32[10]; wrist_rotation f32[F,3,3] and wrist_position
+    f32[F,3] of joint 0 in the world. Raises ValueError for wrong shapes or non-finite values.
+    """
+
+    present: NDArray[np.bool_]
+    theta: NDArray[np.float32]
+    betas: NDArray[np.float32]
+    wrist_rotation: NDArray[np.float32]
+    wrist_position: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        frames = len(self.present)
+        _check(self, 'hand', theta=(frames, 45), betas=(10,))
+        _check(self, 'hand', wrist_rotation=(frames, 3, 3), wrist_position=(frames, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectTrack:
+    """One rigid object over F frames.
+
+    mesh: a generated shape's name ('mug'), a file's path or a package:// URI; scale: metres per
+    unit of a mesh file; present bool[F]; poses f32[F,4,4], world_from_object.
+    """
+
+    mesh: str
+    scale: float
+    present: NDArray[np.bool_]
+    poses: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        _check(self, f'object {self.mesh}', poses=(len(self.present), 4, 4))
+
+
+class MotionSample(NamedTuple):
+    """What is there at one instant: hands by side, world_from_object [4,4] by object id."""
+
+    hands: dict[str, HandState]
+    objects: dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Hands and objects at strictly increasing times stamps_ns int64[F] (ns), F >= 1.
+
+    hands: tracks by side; objects: tracks by object id; camera: the view meant for it, or None.
+    Raises ValueError where the parts do not fit together.
+    """
+
+    stamps_ns: NDArray[np.int64]
+    hands: Mapping[str, HandTrack]
+    objects: Mapping[str, ObjectTrack]
+    camera: Camera | None = None
+    hand_model: str = 'default'
+    frame_id: str = 'world'
+    name: str = field(default='motion')
+
+    def __post_init__(self) -> None:
+        if self.stamps_ns.ndim != 1 or len(self.stamps_ns) == 0:
+            raise ValueError(f'motion {self.name}: it has no frames')
+        if np.any(np.diff(self.stamps_ns) <= 0):
+            raise ValueError(f'motion {self.name}: stamps_ns must increase from frame to frame')
+        if not set(self.hands) <= set(SIDES):
+            raise ValueError(f'motion {self.name}: hands are left and right, got {[*self.hands]}')
+        presences = {i: t.present for i, t in self.hands.items()}
+        presences |= {i: t.present for i, t in self.objects.items()}
+        for name, present in presences.items():
+            if len(present) != len(self.stamps_ns):
+                raise ValueError(
+                    f'motion {self.name}: {name} has {len(present)} frames'
+                    f' where stamps_ns has {len(self.stamps_ns)}'
+                )
+
+    def __len__(self) -> int:
+        return len(self.stamps_ns)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first frame to the last."""
+        return float(self.stamps_ns[-1] - self.stamps_ns[0]) * 1e-9
+
+    def frame(self, index: int) -> MotionSample:
+        """The recorded frame of this index."""
+        return self._sample(index, index, 0.0)
+
+    def interpolate_at(self, stamp_ns: int) -> MotionSample:
+        """Hands and objects at a time; before the first and after the last frame those two.
+
+        Between two frames positions are linear and rotations slerped; what is absent in one of
+        them is taken from the nearer frame alone.
+        """
+        after = int(np.searchsorted(self.stamps_ns, stamp_ns, side='right'))
+        first, last = max(after - 1, 0), min(after, len(self) - 1)
+        gap = int(self.stamps_ns[last] - self.stamps_ns[first])
+        part = (stamp_ns - int(self.stamps_ns[first])) / gap if gap else 0.0
+        return self._sample(first, last, part)
+
+    def resampled(self, stamps_ns: NDArray[np.int64]) -> Motion:
+        """The same motion at other times (ns, strictly increasing)."""
+        samples = [self.interpolate_at(int(stamp)) for stamp in stamps_ns]
+        hands = {
+            side: _hand_track([s.hands.get(side) for s in samples], track.betas)
+            for side, track in self.hands.items()
+        }
+        objects = {
+            name: _object_track(track, [s.objects.get(name) for s in samples])
+            for name, track in self.objects.items()
+        }
+        return replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects)
+
+    def _sample(self, first: int, last: int, part: float) -> MotionSample:
+        hands, objects = {}, {}
+        for side, hand in self.hands.items():
+            pair = _pair(hand.present, first, last, part)
+            if pair is not None:
+                a, b, s = pair
+                hands[side] = HandState(
+                    theta=blend_axis_angles(hand.theta[a], hand.theta[b], s),
+                    betas=hand.betas,
+                    wrist_rotation=_blend(hand.wrist_rotation[a], hand.wrist_rotation[b], s),
+                    wrist_position=_lerp(hand.wrist_position[a], hand.wrist_position[b], s),
+                )
+        for name, track in self.objects.items():
+            pair = _pair(track.present, first, last, part)
+            if pair is not None:
+                a, b, s = pair
+                objects[name] = blend_rigid(track.poses[a], track.poses[b], s)
+        return MotionSample(hands, objects)
+
+
+def blend_axis_angles(first: NDArray, second: NDArray, part: float) -> NDArray[np.float32]:
+    """Axis-angle joints [3 J] part of the way (0..1) from first to second, joint by joint."""
+    if part == 0.0:
+        return np.asarray(first, np.float32)
+    a, b = (axis_angle_to_matrix(np.reshape(v, (-1, 3))) for v in (first, second))
+    return matrix_to_axis_angle(_blend(a, b, part)).reshape(-1).astype(np.float32)
+
+
+def blend_rigid(first: NDArray, second: NDArray, part: float) -> NDArray[np.float32]:
+    """A rigid transform [4,4] part of the way (0..1) from first to second."""
+    if part == 0.0:
+        return np.asarray(first, np.float32)
+    rotation = _blend(first[:3, :3], second[:3, :3], part)
+    return rigid(rotation, _lerp(first[:3, 3], second[:3, 3], part)).astype(np.float32)
+
+
+def _blend(a: NDArray, b: NDArray, part: float) -> NDArray[np.float32]:
+    """Rotations [..., 3, 3] part of the way from a to b."""
+    if part == 0.0:
+        return np.asarray(a, np.float32)
+    q = slerp(matrix_to_quaternion(a), matrix_to_quaternion(b), np.float64(part))
+    return quaternion_to_matrix(q).astype(np.float32)
+
+
+def _lerp(a: NDArray, b: NDArray, part: float) -> NDArray[np.float32]:
+    return ((1 - part) * a + part * b).astype(np.float32)
+
+
+def _pair(
+    present: NDArray[np.bool_], first: int, last: int, part: float
+) -> tuple[int, int, float] | None:
+    """The two frames to blend and how far, or None where the nearer one lacks it."""
+    if present[first] and present[last]:
+        return first, last, part
+    near = first if part < 0.5 else last
+    return (near, near, 0.0) if present[near] else None
+
+
+def _hand_track(states: list[HandState | None], betas: NDArray[np.float32]) -> HandTrack:
+    rest = HandState(np.zeros(45, np.float32), betas, np.eye(3, dtype=np.float32), np.zeros(3))
+    filled = [rest if state is None else state for state in states]
+    return HandTrack(
+        np.array([state is not None for state in states]),
+        np.array([s.theta for s in filled], np.float32),
+        betas,
+        np.array([s.wrist_rotation for s in filled], np.float32),
+        np.array([s.wrist_position for s in filled], np.float32),
+    )
+
+
+def _object_track(track: ObjectTrack, poses: list[NDArray[np.float32] | None]) -> ObjectTrack:
+    filled = [np.eye(4) if pose is None else pose for pose in poses]
+    present = np.array([pose is not None for pose in poses])
+    return replace(track, present=present, poses=np.array(filled, np.float32))
+
+
+def _check(track: object, name: str, **shapes: tuple[int, ...]) -> None:
+    for attribute, shape in shapes.items():
+        value = np.asarray(getattr(track, attribute))
+        if value.shape != shape:
+            raise ValueError(f'{name}: {attribute} must be {list(shape)}, got {[*value.shape]}')
+        if not np.all(np.isfinite(value)):
+            raise ValueError(f'{name}: {attribute} holds NaN or infinite values')
