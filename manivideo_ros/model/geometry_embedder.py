@@ -23,9 +23,7 @@ class GeometryEmbedder(nn.Module):
             nn.SiLU(),
             nn.Conv2d(width // 2, width, 4, stride=4),
         )
-        self.position = nn.Parameter(
-            0.02 * torch.randn(1, (config.image_size // 64) ** 2, width)
-        )
+        self.position = nn.Parameter(0.02 * torch.randn(1, (config.image_size // 64) ** 2, width))
         self.point = nn.Sequential(
             nn.Linear(3, width // 2), nn.SiLU(), nn.Linear(width // 2, width), nn.SiLU()
         )

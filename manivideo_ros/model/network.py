@@ -81,7 +81,7 @@ class ManiVideoNet(nn.Module):
         self.appearance = AppearanceNet(config)
 
         self.latent_in = nn.Conv2d(config.latent_channels, low, 1)
-        self.stem = nn.Conv2d(4 * 7, half, 3, padding=1)
+        self.stem = nn.Conv2d(3 + 3 + 1, half, 4, stride=2, padding=1)
         self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
         self.to_trunk = nn.Conv2d(quarter, low, 3, stride=2, padding=1)
 
@@ -151,7 +151,7 @@ class ManiVideoNet(nn.Module):
         base = conditions.base if self.config.base == 'painted' else 0 * conditions.base
         visible, mask = visible_normals(normals, confidence)
         pixels = torch.cat([base * 2 - 1, visible, mask], 1)
-        half = self.activation(self.stem(functional.pixel_unshuffle(pixels, 2)))
+        half = self.activation(self.stem(pixels))
         quarter = self.activation(self.to_quarter(half))
         low = self.to_trunk(quarter) + self.latent_in(latents + self.guider(stacked))
 
