@@ -1,0 +1,70 @@
+"""Exported graphs on disk: made on first use, named by what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import onnxruntime
+
+from manivideo_ros import model
+from manivideo_ros.engine import export
+from manivideo_ros.model.checkpoint import checkpoint_sha256, load_checkpoint
+
+log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """Where graphs are kept: $XDG_CACHE_HOME/manivideo_ros, or a temporary folder if read-only."""
+    root = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    folder = Path(root) / 'manivideo_ros'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        fallback = Path(tempfile.gettempdir()) / f'manivideo_ros-{os.getuid()}'
+        fallback.mkdir(mode=0o700, exist_ok=True)
+        if fallback.stat().st_uid != os.getuid():
+            raise PermissionError(f'{fallback} is not ours; set XDG_CACHE_HOME') from None
+        log.warning('cache folder %s is not writable; using %s', folder, fallback)
+        return fallback
+
+
+def _source_hash() -> str:
+    """A hash of the code that decides what a graph computes."""
+    files = [*sorted(Path(model.__path__[0]).glob('*.py')), Path(export.__file__)]
+    return hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()
+
+
+def graph_of(checkpoint: Path, steps: int) -> Path:
+    """The exported graph of a checkpoint, from the cache or made now (seconds).
+
+    Raises CheckpointError where the checkpoint cannot be used.
+    """
+    if not checkpoint.is_file():
+        load_checkpoint(checkpoint)  # says what is wrong
+    made_from = {
+        'checkpoint_sha256': checkpoint_sha256(checkpoint),
+        'steps': steps,
+        'opset': export.OPSET,
+        'onnxruntime': onnxruntime.__version__,
+        'source': _source_hash(),
+    }
+    key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
+    path = cache_folder() / f'{key}.onnx'
+    manifest = path.with_suffix('.json')
+    if path.is_file() and manifest.is_file():
+        kept = json.loads(manifest.read_text())
+        if kept.get('graph_sha256') == hashlib.sha256(path.read_bytes()).hexdigest():
+            return path
+        log.warning('cached graph %s is damaged; exporting it again', path)
+    log.info('exporting %s to one graph (first use)', checkpoint.name)
+    export.save_graph(export.build_graph(load_checkpoint(checkpoint), steps), path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps({**made_from, 'graph_sha256': digest}, indent=1))
+    return path

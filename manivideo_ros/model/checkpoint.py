@@ -1,0 +1,85 @@
+"""Checkpoints: safetensors in fp16, the configuration and the run's description in the header."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.network import ManiVideoNet
+
+SHIPPED = Path(__file__).parents[1] / 'assets' / 'weights' / 'tiny.safetensors'
+
+
+class CheckpointError(ValueError):
+    """A weight file that cannot be used; the message names the file and the mend."""
+
+
+def save_checkpoint(
+    state: Mapping[str, torch.Tensor],
+    config: ModelConfig,
+    path: Path,
+    run: Mapping[str, str] | None = None,
+) -> None:
+    """Write weights as fp16, whole or not at all; `run` is kept beside the configuration."""
+    partial = path.with_suffix('.partial')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = {
+        name: value.detach().to('cpu', torch.float16).contiguous() for name, value in state.items()
+    }
+    save_file(half, partial, {'config': config.to_json(), **(run or {})})
+    partial.replace(path)
+
+
+def read_config(path: Path) -> ModelConfig:
+    """The configuration in a checkpoint's header. Raises CheckpointError."""
+    return _open(path)[0]
+
+
+def load_checkpoint(path: Path) -> ManiVideoNet:
+    """The network of a checkpoint, float32, in evaluation mode.
+
+    Raises CheckpointError for a file that is absent, truncated, of another layout, or with a
+    missing or unexpected key, which it names.
+    """
+    config, state = _open(path)
+    network = ManiVideoNet(config)
+    expected = network.state_dict()
+    missing, unexpected = expected.keys() - state.keys(), state.keys() - expected.keys()
+    if missing or unexpected:
+        raise CheckpointError(
+            f'checkpoint {path}: {len(missing)} missing keys {sorted(missing)[:3]}, '
+            f'{len(unexpected)} unexpected keys {sorted(unexpected)[:3]}; '
+            'use a checkpoint of this version'
+        )
+    wrong = [name for name in expected if expected[name].shape != state[name].shape]
+    if wrong:
+        raise CheckpointError(f'checkpoint {path}: {wrong[0]} has the wrong shape; retrain it')
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def checkpoint_sha256(path: Path) -> str:
+    """The hash that names a checkpoint in reports, bags and caches."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _open(path: Path) -> tuple[ModelConfig, dict[str, torch.Tensor]]:
+    if not path.is_file():
+        raise CheckpointError(f'checkpoint {path} does not exist; name a .safetensors file')
+    try:
+        with safe_open(path, framework='pt') as file:
+            config = ModelConfig.from_json((file.metadata() or {})['config'])
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f'checkpoint {path} cannot be read ({error}); copy it anew') from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f'checkpoint {path} holds no configuration of this project ({error})'
+        ) from None
+    return config, state

@@ -1,0 +1,23 @@
+"""The loss of the x0-prediction: absolute, gradient and squared error, weighted by the mask."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from manivideo_ros.training.config import TrainConfig
+
+
+def picture_loss(
+    predicted: Tensor,  # [B, 3, H, W] in [0, 1]
+    truth: Tensor,  # [B, 3, H, W]
+    mask: Tensor,  # [B, 1, H, W], 1 on hands and objects
+    config: TrainConfig,
+) -> Tensor:
+    """Mean weighted error; the squares serve PSNR, the gradients sharpness."""
+    weight = config.background_weight + (1 - config.background_weight) * mask
+    error = (predicted - truth) * 2  # in the latents' range, [-1, 1]
+    horizontal = (error[..., :, 1:] - error[..., :, :-1]).abs() * weight[..., :, 1:]
+    vertical = (error[..., 1:, :] - error[..., :-1, :]).abs() * weight[..., 1:, :]
+    total = (error.abs() * weight).mean() + config.square_weight * (error.square() * weight).mean()
+    total = total + config.gradient_weight * (horizontal.mean() + vertical.mean())
+    return total / weight.mean()
