@@ -1,0 +1,136 @@
+"""Warp kernels that pose the surfaces: bones, vertices and vertex normals in the camera's frame."""
+
+from __future__ import annotations
+
+import warp as wp
+
+JOINTS = 16
+STATE_SIZE = 12 + 45 + 10
+"""Floats of one surface's state: camera_from_root rows [3, 4], theta [45], betas [10]."""
+
+wp.set_module_options({'enable_backward': False})
+
+
+@wp.func
+def axis_angle_rotation(v: wp.vec3) -> wp.mat33:
+    """Rodrigues' formula; the series near 0 keeps it smooth."""
+    angle_2 = wp.dot(v, v)
+    a = 1.0 - angle_2 / 6.0
+    b = 0.5 - angle_2 / 24.0
+    if angle_2 > 1e-4:
+        angle = wp.sqrt(angle_2)
+        a = wp.sin(angle) / angle
+        b = (1.0 - wp.cos(angle)) / angle_2
+    k = wp.skew(v)
+    return wp.identity(n=3, dtype=wp.float32) + a * k + b * (k * k)
+
+
+@wp.kernel
+def pose_bones(
+    state: wp.array2d(dtype=wp.float32),  # [S, STATE_SIZE]
+    present: wp.array(dtype=wp.int32),  # [S]
+    is_hand: wp.array(dtype=wp.int32),  # [S]
+    parent: wp.array2d(dtype=wp.int32),  # [S, 16]
+    rest_joint: wp.array2d(dtype=wp.vec3),  # [S, 16] at zero betas
+    joint_dirs: wp.array3d(dtype=wp.vec3),  # [S, 16, 10]
+    joint_now: wp.array2d(dtype=wp.vec3),  # [S, 16] scratch: rest joints with betas
+    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, 16] out: camera from rest
+    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 16] out
+    pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135] out: joint rotations minus identity
+):
+    """Linear blend skinning's transforms, one thread a surface; a rigid object has one bone."""
+    s = wp.tid()
+    if present[s] == 0:
+        return
+    root = wp.mat33(
+        state[s, 0], state[s, 1], state[s, 2],
+        state[s, 4], state[s, 5], state[s, 6],
+        state[s, 8], state[s, 9], state[s, 10],
+    )  # fmt: skip
+    origin = wp.vec3(state[s, 3], state[s, 7], state[s, 11])
+    if is_hand[s] == 0:
+        bone_rotation[s, 0] = root
+        bone_origin[s, 0] = origin
+        return
+    for j in range(JOINTS):
+        rest = rest_joint[s, j]
+        for b in range(10):
+            rest += state[s, 57 + b] * joint_dirs[s, j, b]
+        joint_now[s, j] = rest
+        rotation = root
+        position = origin
+        if j > 0:
+            local = axis_angle_rotation(
+                wp.vec3(state[s, 9 + 3 * j], state[s, 10 + 3 * j], state[s, 11 + 3 * j])
+            )
+            up = parent[s, j]
+            rotation = bone_rotation[s, up] * local
+            position = bone_rotation[s, up] * rest + bone_origin[s, up]
+            for k in range(9):
+                one = 0.0
+                if k % 4 == 0:
+                    one = 1.0
+                pose_feature[s, 9 * (j - 1) + k] = local[k // 3, k % 3] - one
+        bone_rotation[s, j] = rotation
+        bone_origin[s, j] = position - rotation * rest
+
+
+@wp.kernel
+def pose_vertices(
+    first: int,
+    state: wp.array2d(dtype=wp.float32),  # [S, STATE_SIZE]
+    present: wp.array(dtype=wp.int32),  # [S]
+    surface: wp.array(dtype=wp.int32),  # [V]
+    rest: wp.array(dtype=wp.vec3),  # [V]
+    weight_start: wp.array(dtype=wp.int32),  # [V + 1] CSR over the joints of each vertex
+    weight_joint: wp.array(dtype=wp.int32),
+    weight: wp.array(dtype=wp.float32),
+    shape_row: wp.array(dtype=wp.int32),  # [V] row of shape_dirs, or -1
+    shape_dirs: wp.array2d(dtype=wp.vec3),  # [rows, 10]
+    pose_row: wp.array(dtype=wp.int32),  # [V] row of pose_dirs, or -1
+    pose_dirs: wp.array2d(dtype=wp.vec3),  # [rows, 135]
+    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, 16]
+    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 16]
+    pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135]
+    vertices: wp.array(dtype=wp.vec3),  # [V] out: camera frame, metres
+):
+    """Shape and pose blend shapes, then skinning; vertices of absent surfaces stay as they were."""
+    v = first + wp.tid()
+    s = surface[v]
+    if present[s] == 0:
+        return
+    p = rest[v]
+    row = shape_row[v]
+    if row >= 0:
+        for b in range(10):
+            p += state[s, 57 + b] * shape_dirs[row, b]
+    row = pose_row[v]
+    if row >= 0:
+        for k in range(135):
+            p += pose_feature[s, k] * pose_dirs[row, k]
+    posed = wp.vec3(0.0, 0.0, 0.0)
+    for i in range(weight_start[v], weight_start[v + 1]):
+        j = weight_joint[i]
+        posed += weight[i] * (bone_rotation[s, j] * p + bone_origin[s, j])
+    vertices[v] = posed
+
+
+@wp.kernel
+def vertex_normals(
+    first: int,
+    present: wp.array(dtype=wp.int32),  # [S]
+    surface: wp.array(dtype=wp.int32),  # [V]
+    fan_start: wp.array(dtype=wp.int32),  # [V + 1] CSR over the corners at each vertex
+    fan: wp.array2d(dtype=wp.int32),  # [3F, 2] the two other vertices, in the face's order
+    vertices: wp.array(dtype=wp.vec3),  # [V] camera frame
+    normals: wp.array(dtype=wp.vec3),  # [V] out: unit, outward; 0 at a vertex without area
+):
+    """Area-weighted mean of the normals around a vertex, gathered in a fixed order."""
+    v = first + wp.tid()
+    if present[surface[v]] == 0:
+        return
+    p = vertices[v]
+    total = wp.vec3(0.0, 0.0, 0.0)
+    for i in range(fan_start[v], fan_start[v + 1]):
+        total += wp.cross(vertices[fan[i, 0]] - p, vertices[fan[i, 1]] - p)
+    normals[v] = wp.normalize(total)

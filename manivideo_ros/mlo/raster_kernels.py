@@ -1,0 +1,320 @@
+"""Warp kernels from posed triangles to layers: one source for CPU and CUDA.
+
+Everything about a face is affine in the pixel once divided by depth (Olano and Greer, "Triangle
+Scan Conversion using 2D Homogeneous Coordinates", 1997): three edge functions, 1/z and normal/z.
+Nothing is projected, so a face that crosses the near plane needs no clipped copies: a pixel is kept
+where the three edges agree and 1/z is at most 1/NEAR. The nearest face of a pixel is the largest
+64-bit key (1/z | inverted face index): the order in which faces arrive cannot matter.
+
+Raster coordinates (u, v) are pixel centres relative to the image's centre; a plane (a, b, c) has
+the value a * u + b * v + c.
+"""
+
+from __future__ import annotations
+
+import warp as wp
+
+NEAR = wp.constant(0.01)
+"""Near plane, metres."""
+TAU = wp.constant(0.02)
+"""Decay of the graded occlusion confidence, metres (method.md)."""
+
+# Planes of a face's record.
+EDGE = wp.constant(0)  # 0, 1, 2: weight of corner i, times z; not normalised, >= 0 inside
+INVERSE_DEPTH = wp.constant(3)
+NORMAL = wp.constant(4)  # 4, 5, 6: x, y, z of normal / z, on the side that faces the camera
+NUM_PLANES = 7
+
+wp.set_module_options({'enable_backward': False})
+
+
+@wp.struct
+class View:
+    """A pinhole in raster coordinates: u = focal.x * x / z + skew * y / z + centre.x, and so v."""
+
+    focal: wp.vec2
+    centre: wp.vec2
+    skew: float
+    width: int
+    height: int
+
+
+@wp.func
+def view_ray(view: View, u: float, v: float) -> wp.vec3:
+    """Camera-frame ray with z = 1 through raster coordinates."""
+    y = (v - view.centre[1]) / view.focal[1]
+    return wp.vec3((u - view.centre[0] - view.skew * y) / view.focal[0], y, 1.0)
+
+
+@wp.func
+def ray_plane(view: View, n: wp.vec3) -> wp.vec3:
+    """The plane whose value is n . view_ray(u, v)."""
+    a = n[0] / view.focal[0]
+    b = (n[1] - a * view.skew) / view.focal[1]
+    return wp.vec3(a, b, n[2] - a * view.centre[0] - b * view.centre[1])
+
+
+@wp.func
+def at(plane: wp.vec3, u: float, v: float) -> float:
+    return plane[0] * u + (plane[1] * v + plane[2])
+
+
+@wp.func
+def edge_normal(p: wp.vec3, q: wp.vec3) -> wp.vec3:
+    """p x q, of exactly opposite sign for (q, p): two faces sharing an edge leave no gap."""
+    swap = q[0] < p[0] or (q[0] == p[0] and (q[1] < p[1] or (q[1] == p[1] and q[2] < p[2])))
+    if swap:
+        return -wp.cross(q, p - q)
+    return wp.cross(p, q - p)
+
+
+@wp.func
+def grow(box: wp.vec4, view: View, p: wp.vec3) -> wp.vec4:
+    """box (u0, v0, u1, v1) made to hold the projection of p, which lies in front of the camera."""
+    v = view.focal[1] * p[1] / p[2] + view.centre[1]
+    u = (view.focal[0] * p[0] + view.skew * p[1]) / p[2] + view.centre[0]
+    return wp.vec4(
+        wp.min(box[0], u), wp.min(box[1], v), wp.max(box[2], u), wp.max(box[3], v)
+    )
+
+
+@wp.func
+def grow_crossing(box: wp.vec4, view: View, p: wp.vec3, q: wp.vec3) -> wp.vec4:
+    """box made to hold the part of the edge p q in front of the near plane."""
+    if p[2] >= NEAR:
+        box = grow(box, view, p)
+    if (p[2] >= NEAR) != (q[2] >= NEAR):
+        cut = p + (q - p) * ((NEAR - p[2]) / (q[2] - p[2]))
+        box = grow(box, view, wp.vec3(cut[0], cut[1], NEAR))
+    return box
+
+
+@wp.kernel
+def record_faces(
+    first: int,
+    band: int,
+    view: wp.array(dtype=View),  # [1]
+    present: wp.array(dtype=wp.int32),  # [S]
+    face_surface: wp.array(dtype=wp.int32),  # [F]
+    face_layer: wp.array(dtype=wp.int32),  # [F]
+    faces: wp.array(dtype=wp.vec3i),  # [F]
+    vertices: wp.array(dtype=wp.vec3),  # [V] camera frame
+    normals: wp.array(dtype=wp.vec3),  # [V]
+    planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES] out
+    limits: wp.array(dtype=wp.vec2),  # [F] out: smallest and largest 1/z of the face
+    box: wp.array(dtype=wp.vec4i),  # [F] out: first column, row, last column, row; empty: last < first
+    layer_box: wp.array3d(dtype=wp.int32),  # [bands, L, 4] grown by the faces of each layer
+):
+    """What rasterising and shading need of a face, one thread a face."""
+    f = first + wp.tid()
+    box[f] = wp.vec4i(0, 0, -1, -1)
+    if present[face_surface[f]] == 0:
+        return
+    face = faces[f]
+    p0 = vertices[face[0]]
+    p1 = vertices[face[1]]
+    p2 = vertices[face[2]]
+    nearest = wp.min(p0[2], wp.min(p1[2], p2[2]))
+    farthest = wp.max(p0[2], wp.max(p1[2], p2[2]))
+    across = wp.cross(p1 - p0, p2 - p0)
+    volume = wp.dot(across, p0)
+    # Written so that a face with parts that are not finite is left out too.
+    if not (farthest >= NEAR and wp.abs(volume) > 0.0):
+        return
+
+    c = view[0]
+    bounds = wp.vec4(1.0e9, 1.0e9, -1.0e9, -1.0e9)
+    if nearest >= NEAR:
+        bounds = grow(grow(grow(bounds, c, p0), c, p1), c, p2)
+        limits[f] = wp.vec2(1.0 / farthest, 1.0 / nearest)
+    else:
+        bounds = grow_crossing(bounds, c, p0, p1)
+        bounds = grow_crossing(bounds, c, p1, p2)
+        bounds = grow_crossing(bounds, c, p2, p0)
+        limits[f] = wp.vec2(1.0 / farthest, 1.0e9)
+    # A centre at column x lies at u = x + 0.5 - width / 2; a hair of slack, the edges decide.
+    right = float(c.width)
+    below = float(c.height)
+    x0 = int(wp.ceil(wp.clamp(bounds[0] - 0.501 + 0.5 * right, 0.0, right)))
+    y0 = int(wp.ceil(wp.clamp(bounds[1] - 0.501 + 0.5 * below, 0.0, below)))
+    x1 = int(wp.floor(wp.clamp(bounds[2] - 0.499 + 0.5 * right, -1.0, right - 1.0)))
+    y1 = int(wp.floor(wp.clamp(bounds[3] - 0.499 + 0.5 * below, -1.0, below - 1.0)))
+    if x1 < x0 or y1 < y0:
+        return
+
+    # Seen from the front, the outward normal points towards the camera: volume < 0.
+    side = -wp.sign(volume)
+    e0 = ray_plane(c, -side * edge_normal(p1, p2))
+    e1 = ray_plane(c, -side * edge_normal(p2, p0))
+    e2 = ray_plane(c, -side * edge_normal(p0, p1))
+    planes[f, 0] = e0
+    planes[f, 1] = e1
+    planes[f, 2] = e2
+    planes[f, 3] = ray_plane(c, across / volume)
+    scale = side / wp.abs(volume)
+    n0 = normals[face[0]] * scale
+    n1 = normals[face[1]] * scale
+    n2 = normals[face[2]] * scale
+    planes[f, 4] = n0[0] * e0 + n1[0] * e1 + n2[0] * e2
+    planes[f, 5] = n0[1] * e0 + n1[1] * e1 + n2[1] * e2
+    planes[f, 6] = n0[2] * e0 + n1[2] * e1 + n2[2] * e2
+    box[f] = wp.vec4i(x0, y0, x1, y1)
+    layer = face_layer[f]
+    wp.atomic_min(layer_box, band, layer, 0, x0)
+    wp.atomic_min(layer_box, band, layer, 1, y0)
+    wp.atomic_max(layer_box, band, layer, 2, x1)
+    wp.atomic_max(layer_box, band, layer, 3, y1)
+
+
+@wp.kernel
+def raster_faces(
+    first_row: int,
+    last_row: int,
+    width: int,
+    height: int,
+    face_layer: wp.array(dtype=wp.int32),  # [F]
+    planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES]
+    limits: wp.array(dtype=wp.vec2),  # [F]
+    box: wp.array(dtype=wp.vec4i),  # [F]
+    keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in and out; 0: nothing there
+):
+    """Every pixel of a face within a band of rows competes for its layer, one thread a face."""
+    f = wp.tid()
+    b = box[f]
+    y0 = wp.max(b[1], first_row)
+    y1 = wp.min(b[3], last_row)
+    if y1 < y0:
+        return
+    layer = face_layer[f]
+    e0 = planes[f, 0]
+    e1 = planes[f, 1]
+    e2 = planes[f, 2]
+    depth = planes[f, 3]
+    limit = limits[f]
+    low = wp.uint64(~wp.uint32(f))
+    for y in range(y0, y1 + 1):
+        v = float(y) + 0.5 - 0.5 * float(height)
+        r0 = e0[1] * v + e0[2]
+        r1 = e1[1] * v + e1[2]
+        r2 = e2[1] * v + e2[2]
+        rd = depth[1] * v + depth[2]
+        row = y * width
+        for x in range(b[0], b[2] + 1):
+            u = float(x) + 0.5 - 0.5 * float(width)
+            if e0[0] * u + r0 >= 0.0 and e1[0] * u + r1 >= 0.0 and e2[0] * u + r2 >= 0.0:
+                # A face seen on edge has noise for depth: it stays within its corners' depths.
+                inverse = wp.clamp(depth[0] * u + rd, limit[0], limit[1])
+                if inverse <= 1.0 / NEAR:
+                    key = (wp.uint64(wp.cast(inverse, wp.uint32)) << wp.uint64(32)) | low
+                    wp.atomic_max(keys, layer, row + x, key)
+
+
+@wp.func
+def key_face(key: wp.uint64) -> int:
+    """Global face index of a key."""
+    return int(~wp.uint32(key & wp.uint64(0xFFFFFFFF)))
+
+
+@wp.func
+def key_inverse_depth(key: wp.uint64) -> float:
+    """1/z of a key, 1/metres; 0 where nothing is."""
+    return wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
+
+
+@wp.func
+def facing_normal(
+    planes: wp.array2d(dtype=wp.vec3), f: int, view: View, u: float, v: float
+) -> wp.vec3:
+    """Interpolated unit normal of face f that never points away from the camera.
+
+    Past the horizon, where interpolation turns it away, it stays square to the ray.
+    """
+    n = wp.normalize(
+        wp.vec3(at(planes[f, 4], u, v), at(planes[f, 5], u, v), at(planes[f, 6], u, v))
+    )
+    ray = view_ray(view, u, v)
+    away = wp.dot(n, ray)
+    if away > 0.0:
+        n = wp.normalize(n - ray * (away / wp.dot(ray, ray)))
+    return n
+
+
+@wp.kernel
+def resolve_layers(
+    first_row: int,
+    chunks: int,
+    layers: int,
+    mode: int,
+    depth_range: wp.vec2,
+    view: wp.array(dtype=View),  # [1]
+    dirty: wp.array2d(dtype=wp.int32),  # [L + 1, 4] first column, row, last; last entry: their union
+    planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES]
+    keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in; 0 on return
+    nearest_inverse: wp.array(dtype=wp.float32),  # [H * W] scratch
+    normal_map: wp.array3d(dtype=wp.float32),  # [L, 3, H * W] out
+    depth: wp.array2d(dtype=wp.float32),  # [L, H * W] out
+    occlusion_confidence: wp.array2d(dtype=wp.float32),  # [L, H * W] out
+    face_index: wp.array2d(dtype=wp.int32),  # [L, H * W] out
+    nearest_layer: wp.array(dtype=wp.int32),  # [H * W] out
+    visible_normal: wp.array2d(dtype=wp.float32),  # [3, H * W] out
+    row_cost: wp.array(dtype=wp.int32),  # [H * chunks] out: covered pixels
+):
+    """Keys to normals, depths and confidences; one thread a row (chunks = 1) or a pixel (width)."""
+    t = wp.tid()
+    c = view[0]
+    y = first_row + t // chunks
+    columns = c.width // chunks
+    start = (t % chunks) * columns
+    stop = start + columns
+    row = y * c.width
+    v = float(y) + 0.5 - 0.5 * float(c.height)
+    cost = int(0)
+
+    if y >= dirty[layers, 1] and y <= dirty[layers, 3]:
+        for x in range(wp.max(start, dirty[layers, 0]), wp.min(stop, dirty[layers, 2] + 1)):
+            nearest_inverse[row + x] = 0.0
+            nearest_layer[row + x] = -1
+            visible_normal[0, row + x] = 0.0
+            visible_normal[1, row + x] = 0.0
+            visible_normal[2, row + x] = 0.0
+    for k in range(layers):
+        if y >= dirty[k, 1] and y <= dirty[k, 3]:
+            for x in range(wp.max(start, dirty[k, 0]), wp.min(stop, dirty[k, 2] + 1)):
+                inverse = key_inverse_depth(keys[k, row + x])
+                if inverse > nearest_inverse[row + x]:
+                    nearest_inverse[row + x] = inverse
+                    nearest_layer[row + x] = k
+    for k in range(layers):
+        if y >= dirty[k, 1] and y <= dirty[k, 3]:
+            for x in range(wp.max(start, dirty[k, 0]), wp.min(stop, dirty[k, 2] + 1)):
+                i = row + x
+                key = keys[k, i]
+                n = wp.vec3(0.0, 0.0, 0.0)
+                z = 0.0
+                d = 0.0
+                f = int(-1)
+                if key != wp.uint64(0):
+                    keys[k, i] = wp.uint64(0)
+                    cost += 1
+                    f = key_face(key)
+                    u = float(x) + 0.5 - 0.5 * float(c.width)
+                    n = facing_normal(planes, f, c, u, v)
+                    z = 1.0 / key_inverse_depth(key)
+                    d = 1.0
+                    if mode == 1:
+                        d = wp.clamp(
+                            (depth_range[1] - z) / (depth_range[1] - depth_range[0]), 0.0, 1.0
+                        )
+                    elif nearest_layer[i] != k:
+                        d = wp.exp((1.0 / nearest_inverse[i] - z) / TAU)
+                    if nearest_layer[i] == k:
+                        visible_normal[0, i] = n[0]
+                        visible_normal[1, i] = n[1]
+                        visible_normal[2, i] = n[2]
+                normal_map[k, 0, i] = n[0]
+                normal_map[k, 1, i] = n[1]
+                normal_map[k, 2, i] = n[2]
+                depth[k, i] = z
+                occlusion_confidence[k, i] = d
+                face_index[k, i] = f
+    row_cost[y * chunks + t % chunks] = cost

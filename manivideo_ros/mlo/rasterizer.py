@@ -1,0 +1,257 @@
+"""The Multi-Layer Occlusion rasteriser: poses in; normals, depths and confidences of layers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import warp as wp
+
+from manivideo_ros.geometry import Camera
+from manivideo_ros.mlo import posing_kernels as posing
+from manivideo_ros.mlo import raster_kernels as raster
+from manivideo_ros.mlo.bands import Bands, Share
+from manivideo_ros.mlo.layers import layer_names
+from manivideo_ros.mlo.pose_state import checked, pack_pose
+from manivideo_ros.mlo.static_mesh import build_static_mesh
+from manivideo_ros.mlo.surfaces import Surface, SurfacePose
+from manivideo_ros.mlo.warp_runtime import prepare_warp
+
+DEPTH_RANGE = (0.1, 2.0)
+"""z_near and z_far of the 'depth' confidence, metres."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerBuffers:
+    """What a render wrote; torch tensors on the rasteriser's device, valid until the next render.
+
+    normal_map f32 [L, 3, H, W]: unit, camera frame, facing the camera; 0 where absent.
+    depth f32 [L, H, W]: metres along z; 0 where absent.
+    occlusion_confidence f32 [L, H, W]: darker is more occluded, 0 where absent (method.md).
+    face_index i32 [L, H, W]: global face, or -1. nearest_layer i32 [H, W]: the layer seen, or -1.
+    visible_normal f32 [3, H, W]: the normal of the layer seen; 0 where nothing is.
+    """
+
+    normal_map: torch.Tensor
+    depth: torch.Tensor
+    occlusion_confidence: torch.Tensor
+    face_index: torch.Tensor
+    nearest_layer: torch.Tensor
+    visible_normal: torch.Tensor
+
+
+Shade = Callable[[int, int, int], None]
+"""shade(band, first row, last row): turns the keys of a band of rows into pictures, clears them."""
+
+
+class Rasterizer:
+    """Draws the layers of fixed surfaces at changing poses, without allocating.
+
+    surfaces: hands and objects; their faces are numbered one surface after the other. width, height
+    in pixels. num_layers 7 or 13 (hand surfaces made for the same number). device 'cpu' or 'cuda';
+    threads: CPU threads. merge: one layer of all faces, the visible surface. confidence: mode of
+    the occlusion confidence. Pictures depend neither on threads nor on earlier frames.
+
+    faces [F, 3], face_surface [F], face_layer [F]: int32 numpy, global. camera_vertices [V, 3] and
+    vertex_normals [V, 3] (unit, outward): torch views of the last poses in the camera's frame;
+    those of absent surfaces are stale. arrays: the Warp arrays by their kernel argument's name.
+
+    Raises ValueError for sizes, layers or modes that cannot be.
+    """
+
+    def __init__(
+        self,
+        surfaces: Sequence[Surface],
+        width: int,
+        height: int,
+        num_layers: int = 7,
+        device: str = 'cpu',
+        threads: int = 2,
+        merge: bool = False,
+        confidence: Literal['graded', 'depth'] = 'graded',
+    ) -> None:
+        if width <= 0 or height <= 0:
+            raise ValueError(f'rasteriser size must be positive, got {width}x{height}')
+        if confidence not in ('graded', 'depth'):
+            raise ValueError(f"confidence must be 'graded' or 'depth', got {confidence!r}")
+        if threads < 1:
+            raise ValueError(f'threads must be at least 1, got {threads}')
+        prepare_warp()
+        self.surfaces = tuple(surfaces)
+        self.width, self.height, self.device = width, height, device
+        self.layer_names = ('visible',) if merge else layer_names(num_layers)
+        self._on_cpu = wp.get_device(device).is_cpu
+        self.bands = Bands(threads if self._on_cpu else 1)
+
+        mesh = build_static_mesh(self.surfaces, device)
+        self.faces, self.face_surface = mesh.faces, mesh.face_surface
+        self.face_layer = np.zeros_like(mesh.face_layer) if merge else mesh.face_layer
+        if len(self.faces) and self.face_layer.max() >= len(self.layer_names):
+            raise ValueError(f'a face lies in layer {self.face_layer.max()} of {num_layers}')
+        self.arrays = mesh.arrays
+        self.arrays['face_layer'] = wp.array(self.face_layer, dtype=wp.int32, device=device)
+        self._allocate()
+        self.camera_vertices = wp.to_torch(self.arrays['vertices'])
+        self.vertex_normals = wp.to_torch(self.arrays['normals'])
+        self._record_launches(('graded', 'depth').index(confidence))
+
+    def render(self, camera: Camera, poses: Sequence[SurfacePose]) -> LayerBuffers:
+        """The layers seen by camera (sampled at this rasteriser's size), one pose per surface.
+
+        Raises ValueError naming a pose that is not finite, or of the wrong kind or shape.
+        """
+        self.rasterize(camera, poses, self._resolve)
+        return self.buffers
+
+    def rasterize(self, camera: Camera, poses: Sequence[SurfacePose], shade: Shade) -> None:
+        """Pose, record and raster all faces, then shade the keys in bands of rows."""
+        self._set_state(camera, poses)
+        if len(self.faces):
+            self._commands['pose_bones'][0].launch()
+            vertices = self.bands.even(len(self.camera_vertices))
+            for stage in ('pose_vertices', 'vertex_normals'):
+                self.bands.run(self._stage(stage), vertices)
+            self.bands.run(self._stage('record_faces'), self.bands.even(len(self.faces)))
+
+        def raster_and_shade(band: int, first: int, last: int) -> None:
+            if len(self.faces):
+                command = self._commands['raster_faces'][band]
+                command.set_param_at_index_from_ctype(0, first)
+                command.set_param_at_index_from_ctype(1, last)
+                command.launch()
+            shade(band, first, last)
+
+        self.bands.run(raster_and_shade, self._dirty_rows())
+
+    def _stage(self, name: str, threads_per_item: int = 1) -> Shade:
+        """A stage's launch over a share, for Bands.run."""
+
+        def launch(band: int, first: int, last: int) -> None:
+            command = self._commands[name][band]
+            command.set_param_at_index_from_ctype(0, first)
+            command.set_dim((last - first + 1) * threads_per_item)
+            command.launch()
+
+        return launch
+
+    def _set_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
+        """Check camera and poses and write them where the kernels read them."""
+        if len(poses) != len(self.surfaces):
+            raise ValueError(f'{len(poses)} poses for {len(self.surfaces)} surfaces')
+        camera = camera.resized(self.width, self.height)
+        camera_from_world = checked('camera_from_world', camera.camera_from_world, (4, 4))
+        states = [
+            None if pose is None else pack_pose(i, surface, pose, camera_from_world)
+            for i, (surface, pose) in enumerate(zip(self.surfaces, poses, strict=True))
+        ]
+        for i, state in enumerate(states):
+            self._host['present'][i] = state is not None
+            if state is not None:
+                self._host['state'][i] = state
+        k = np.asarray(camera.intrinsics, np.float64)
+        centre = k[0, 2] - 0.5 * self.width, k[1, 2] - 0.5 * self.height
+        self._host['view'][0] = ((k[0, 0], k[1, 1]), centre, k[0, 1], self.width, self.height)
+        if not self._on_cpu:
+            for name, array in self._staged.items():
+                wp.copy(self.arrays[name], array)
+
+    def _dirty_rows(self) -> list[Share]:
+        """Set the rectangles that change in this frame (on the CPU); the rows of each band."""
+        if not self._on_cpu:
+            return [(0, self.height - 1)]
+        boxes, dirty = self._host['layer_box'], self._host['dirty']
+        now = np.concatenate([boxes[..., :2].min(0), boxes[..., 2:].max(0)], -1)
+        boxes[:] = self._empty_box
+        np.minimum(now[:, :2], self._drawn[:, :2], out=dirty[:-1, :2])
+        np.maximum(now[:, 2:], self._drawn[:, 2:], out=dirty[:-1, 2:])
+        dirty[-1, :2], dirty[-1, 2:] = dirty[:-1, :2].min(0), dirty[:-1, 2:].max(0)
+        self._drawn = now
+        return self.bands.by_cost(int(dirty[-1, 1]), int(dirty[-1, 3]), self._host['row_cost'])
+
+    def _allocate(self) -> None:
+        """Everything that a frame reads or writes, once."""
+        height, width, device = self.height, self.width, self.device
+        surfaces, faces, layers = len(self.surfaces), len(self.faces), len(self.layer_names)
+        vertices, pixels = len(self.arrays['rest']), height * width
+        pinned = not self._on_cpu
+        self._staged = {
+            'state': wp.zeros((surfaces, posing.STATE_SIZE), wp.float32, 'cpu', pinned=pinned),
+            'present': wp.zeros(surfaces, wp.int32, 'cpu', pinned=pinned),
+            'view': wp.zeros(1, raster.View, 'cpu', pinned=pinned),
+        }
+        for name, array in self._staged.items():
+            self.arrays[name] = array if self._on_cpu else wp.empty_like(array, device=device)
+        shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+            'joint_now': ((surfaces, posing.JOINTS), wp.vec3),
+            'bone_rotation': ((surfaces, posing.JOINTS), wp.mat33),
+            'bone_origin': ((surfaces, posing.JOINTS), wp.vec3),
+            'pose_feature': ((surfaces, 135), wp.float32),
+            'vertices': ((vertices,), wp.vec3),
+            'normals': ((vertices,), wp.vec3),
+            'planes': ((faces, raster.NUM_PLANES), wp.vec3),
+            'limits': ((faces,), wp.vec2),
+            'box': ((faces,), wp.vec4i),
+            'layer_box': ((self.bands.count, layers, 4), wp.int32),
+            'dirty': ((layers + 1, 4), wp.int32),
+            'keys': ((layers, pixels), wp.uint64),
+            'nearest_inverse': ((pixels,), wp.float32),
+            'row_cost': ((height if self._on_cpu else pixels,), wp.int32),
+        }
+        for name, (shape, dtype) in shapes.items():
+            self.arrays[name] = wp.zeros(shape, dtype, device)
+        self.buffers = LayerBuffers(
+            normal_map=torch.zeros(layers, 3, height, width, device=device),
+            depth=torch.zeros(layers, height, width, device=device),
+            occlusion_confidence=torch.zeros(layers, height, width, device=device),
+            face_index=torch.full((layers, height, width), -1, dtype=torch.int32, device=device),
+            nearest_layer=torch.full((height, width), -1, dtype=torch.int32, device=device),
+            visible_normal=torch.zeros(3, height, width, device=device),
+        )
+        for name, tensor in vars(self.buffers).items():
+            self.arrays[name] = wp.from_torch(tensor.flatten(-2))
+        self._host = {name: array.numpy() for name, array in self._staged.items()}
+        self._empty_box = np.array([width, height, -1, -1], np.int32)
+        self._drawn = np.tile(self._empty_box, (layers, 1))
+        whole = np.tile(np.array([0, 0, width - 1, height - 1], np.int32), (layers + 1, 1))
+        self.arrays['dirty'].assign(whole)
+        if self._on_cpu:
+            names = ('layer_box', 'dirty', 'row_cost')
+            self._host |= {name: self.arrays[name].numpy() for name in names}
+            self._host['layer_box'][:] = self._empty_box
+
+    def _record_launches(self, mode: int) -> None:
+        """Record every launch once for each band; replaying one costs a few microseconds."""
+        chunks = 1 if self._on_cpu else self.width
+        numbers = {
+            'first': 0,
+            'first_row': 0,
+            'last_row': self.height - 1,
+            'width': self.width,
+            'height': self.height,
+            'chunks': chunks,
+            'layers': len(self.layer_names),
+            'mode': mode,
+            'depth_range': wp.vec2(*DEPTH_RANGE),
+        }
+        self._resolve = self._stage('resolve_layers', chunks)
+        kernels = {
+            posing.pose_bones: len(self.surfaces),
+            posing.pose_vertices: len(self.camera_vertices),
+            posing.vertex_normals: len(self.camera_vertices),
+            raster.record_faces: len(self.faces),
+            raster.raster_faces: len(self.faces),
+            raster.resolve_layers: self.height * chunks,
+        }
+        self._commands = {
+            kernel.key: [self.record(kernel, size, {**numbers, 'band': band}) for band in range(self.bands.count)]
+            for kernel, size in kernels.items()
+        }
+
+    def record(self, kernel: wp.Kernel, size: int, numbers: dict[str, Any]) -> wp.Launch:
+        """A launch of kernel with arguments found by name in `numbers` and in `arrays`."""
+        names = [argument.label for argument in kernel.adj.args]
+        values = [numbers[name] if name in numbers else self.arrays[name] for name in names]
+        return wp.launch(kernel, size, values, device=self.device, record_cmd=True)

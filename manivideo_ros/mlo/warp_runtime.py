@@ -1,0 +1,49 @@
+"""NVIDIA Warp made ready: quiet, forward passes only, and a kernel cache that can be written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+import warp as wp
+
+wp.config.log_level = wp.LOG_WARNING
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a file can be made in folder, which is created where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _default_cache() -> Path:
+    """Where Warp would keep compiled kernels."""
+    chosen = wp.config.kernel_cache_dir or os.environ.get('WARP_CACHE_PATH')
+    root = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    return Path(chosen) if chosen else Path(root) / 'warp'
+
+
+@cache
+def prepare_warp() -> None:
+    """Initialise Warp once. A cache folder that cannot be written gives one warning and a new one.
+
+    Kernels then compile again in every process, which takes some seconds.
+    """
+    folder = _default_cache()
+    if not _writable(folder):
+        instead = tempfile.mkdtemp(prefix='manivideo_warp_')
+        warnings.warn(
+            f'kernel cache folder {folder} cannot be written: compiling into {instead}; set '
+            'WARP_CACHE_PATH to a folder that can be kept',
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        wp.config.kernel_cache_dir = instead
+    wp.init()
