@@ -1,4 +1,4 @@
-"""Which finger owns what: layers and fingertips from skinning weights, for any hand of 16 joints."""
+"""Which finger owns what: layers and fingertips from the skinning weights of 16 joints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def face_layers(faces: NDArray, weights: NDArray) -> NDArray[np.int32]:
     A vertex [V, 16 weights] belongs to the layer with the largest sum of weights. Three vertices
     of three layers: the first vertex decides.
     """
-    sums = np.stack([weights[:, LAYER_OF_JOINT == k].sum(1) for k in range(1, 7)], 1)
+    sums = np.stack([weights[:, k == LAYER_OF_JOINT].sum(1) for k in range(1, 7)], 1)
     corner = sums.argmax(1)[faces] + 1
     later = np.where(corner[:, 1] == corner[:, 2], corner[:, 1], corner[:, 0])
     return later.astype(np.int32)
