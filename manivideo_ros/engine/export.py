@@ -34,6 +34,7 @@ class SceneGraph(nn.Module):
     def forward(
         self, views: Tensor, background: Tensor, hand_view: Tensor, points: Tensor
     ) -> tuple[Tensor, ...]:
+        """SCENE_INPUTS to SCENE_FEATURES."""
         scene = self.network.encode_scene(views, background, hand_view, points)
         return scene.reference, scene.appearance, scene.point_tokens
 
@@ -60,6 +61,7 @@ class FrameGraph(nn.Module):
         valid: Tensor,
         *caches: Tensor,
     ) -> tuple[Tensor, ...]:
+        """The uint8 frame [H, W, 3], the next validity and the next caches."""
         conditions = FrameConditions(normal_map, occlusion_confidence, base)
         scene = SceneFeatures(reference, appearance, point_tokens)
         times = [*sampling_times(self.steps), 0.0]

@@ -16,6 +16,7 @@ from manivideo_ros.model.geometry_embedder import GeometryEmbedder
 from manivideo_ros.model.mlo_embedder import MloEmbedder, visible_normals
 from manivideo_ros.model.pose_guider import PoseGuider
 from manivideo_ros.model.transformer import ConditionedTransformer
+from manivideo_ros.model.zero_init import zero_init
 
 NUM_BLOCKS = 3  # transformers: on the way down, in the middle, on the way up
 
@@ -51,11 +52,10 @@ class Skip(nn.Module):
 
     def __init__(self, channels: int, time_dim: int) -> None:
         super().__init__()
-        self.film = nn.Linear(time_dim, 2 * channels)
-        nn.init.zeros_(self.film.weight)
-        nn.init.zeros_(self.film.bias)
+        self.film = zero_init(nn.Linear(time_dim, 2 * channels))
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
+        """Features [B, C, h, w] modulated by embedding [B, T]."""
         scale, shift = self.film(embedding)[:, :, None, None].chunk(2, 1)
         return features * (1 + scale) + shift
 
@@ -105,9 +105,7 @@ class ManiVideoNet(nn.Module):
         self.up_to_half = nn.Conv2d(quarter, 4 * half, 1)
         self.skip_half = Skip(half, time)
         self.refine_half = nn.Conv2d(half, half, 3, padding=1)
-        self.head = nn.Conv2d(half, 4 * 6, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = zero_init(nn.Conv2d(half, 4 * 6, 3, padding=1))
         self.activation = nn.SiLU()
 
     def encode_scene(

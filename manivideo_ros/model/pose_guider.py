@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.zero_init import zero_init
 
 
 class PoseGuider(nn.Module):
@@ -23,9 +24,7 @@ class PoseGuider(nn.Module):
                 nn.Conv2d(b, c, 3, stride=2, padding=1),
             ]
         )
-        self.out = nn.Conv2d(c, config.latent_channels, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = zero_init(nn.Conv2d(c, config.latent_channels, 1))
         self.activation = nn.SiLU()
 
     def forward(self, normals: Tensor) -> Tensor:  # [B, 3L, H, W] -> [B, 3 p^2, H/p, W/p]

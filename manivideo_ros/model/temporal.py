@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from manivideo_ros.model.zero_init import zero_init
+
 MASKED = -1e9  # not -inf: a softmax over masked slots alone must stay finite in every engine
 
 
@@ -23,9 +25,7 @@ class CausalTemporalAttention(nn.Module):
         self.to_k = nn.Linear(channels, channels, bias=False)
         self.to_v = nn.Linear(channels, channels, bias=False)
         self.age = nn.Parameter(0.02 * torch.randn(context + 1, channels))  # oldest first
-        self.to_out = nn.Linear(channels, channels)
-        nn.init.zeros_(self.to_out.weight)
-        nn.init.zeros_(self.to_out.bias)
+        self.to_out = zero_init(nn.Linear(channels, channels))
 
     def _attend(
         self,

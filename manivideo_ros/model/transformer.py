@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.temporal import CausalTemporalAttention
+from manivideo_ros.model.zero_init import zero_init
 
 
 class ReferenceAttentionProcessor:
@@ -25,6 +26,7 @@ class ReferenceAttentionProcessor:
         attention_mask: Tensor | None = None,
         reference: Tensor | None = None,  # [2, B, R, C]
     ) -> Tensor:
+        """Attention of [B, S, C] over its own or the encoder's tokens, and the references."""
         source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = attn.to_q(hidden_states), attn.to_k(source), attn.to_v(source)
         if reference is not None:
@@ -60,8 +62,7 @@ class ConditionedTransformer(nn.Module):
             for _ in range(2)
         )
         for attention in (self.mlo_attention, self.geometry_attention):
-            nn.init.zeros_(attention.to_out[0].weight)
-            nn.init.zeros_(attention.to_out[0].bias)
+            zero_init(attention.to_out)
         self.temporal = CausalTemporalAttention(channels, dim, config.temporal_context)
         self.norm_feed = nn.LayerNorm(channels)
         self.feed_forward = FeedForward(channels, mult=2, activation_fn='geglu')

@@ -19,7 +19,7 @@ from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.loss import picture_loss
 
 
-class TrainingStopped(RuntimeError):
+class TrainingError(RuntimeError):
     """Training cannot go on; the message says why and names the last good checkpoint."""
 
 
@@ -106,12 +106,12 @@ class Trainer:
         return picture.float()
 
     def step(self, batch: dict[str, Tensor]) -> float:
-        """One iteration; the loss. Raises TrainingStopped where it is not finite."""
+        """One iteration; the loss. Raises TrainingError where it is not finite."""
         for group in self.optimizer.param_groups:
             group['lr'] = self.learning_rate()
         loss = picture_loss(self.predict(batch), batch['rgb'], batch['mask'], self.config)
         if not torch.isfinite(loss):
-            raise TrainingStopped(
+            raise TrainingError(
                 f'loss is {loss.item()} at iteration {self.iteration}: '
                 'go on from the last checkpoint with a lower learning_rate'
             )

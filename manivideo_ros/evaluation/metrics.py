@@ -1,0 +1,70 @@
+"""Picture measures over the pixels of hands and objects alone; nothing outside is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+
+def masked_squared_error(
+    picture: NDArray[np.uint8],  # [H, W, 3]
+    truth: NDArray[np.uint8],  # [H, W, 3]
+    mask: NDArray[np.bool_],  # [H, W]
+) -> float:
+    """Mean squared error over the mask, in 0..1 units; NaN for an empty mask."""
+    if not mask.any():
+        return float('nan')
+    error = (picture[mask].astype(np.float64) - truth[mask]) / 255
+    return float(np.mean(error**2))
+
+
+def psnr_db(squared_errors: Sequence[float]) -> float:
+    """PSNR of a clip from its frames' mean squared errors, frames without a mask left out."""
+    return float(-10 * np.log10(max(np.nanmean(squared_errors), 1e-10)))
+
+
+def masked_ssim(
+    picture: NDArray[np.uint8], truth: NDArray[np.uint8], mask: NDArray[np.bool_]
+) -> float:
+    """Mean over the mask of the SSIM map (Wang et al. 2004: Gaussian, sigma 1.5); NaN if empty."""
+    if not mask.any():
+        return float('nan')
+    _, ssim = structural_similarity(
+        picture,
+        truth,
+        channel_axis=2,
+        full=True,
+        data_range=255,
+        gaussian_weights=True,
+        use_sample_covariance=False,
+    )
+    return float(ssim.mean(2)[mask].mean())
+
+
+class ClipQuality:
+    """PSNR and SSIM of several candidates against the truth, gathered frame by frame."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, list[float]] = {}
+        self._ssim: dict[str, list[float]] = {}
+
+    def add(
+        self,
+        candidates: Mapping[str, NDArray[np.uint8]],  # name -> [H, W, 3]
+        truth: NDArray[np.uint8],  # [H, W, 3]
+        mask: NDArray[np.bool_],  # [H, W]
+    ) -> None:
+        """Take one frame."""
+        for name, picture in candidates.items():
+            self._errors.setdefault(name, []).append(masked_squared_error(picture, truth, mask))
+            self._ssim.setdefault(name, []).append(masked_ssim(picture, truth, mask))
+
+    def result(self) -> dict[str, tuple[float, float]]:
+        """(PSNR in dB, SSIM) of each candidate over the frames so far."""
+        return {
+            name: (psnr_db(errors), float(np.nanmean(self._ssim[name])))
+            for name, errors in self._errors.items()
+        }
