@@ -1,0 +1,1 @@
+"""Object meshes: loaded from files or generated, with texture and surface samples."""

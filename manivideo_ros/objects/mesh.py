@@ -1,0 +1,96 @@
+"""The object mesh every later part works on, its surface samples, and loading it from a file."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.objects.appearance import bake
+from manivideo_ros.objects.mesh_file import MeshError, read_pieces
+from manivideo_ros.objects.simplify import cluster, creased, sound_faces
+
+MAX_TRIANGLES = 100_000
+"""Above this a loaded mesh is simplified: the rasteriser and the views gain nothing from more."""
+
+__all__ = ['MAX_TRIANGLES', 'MeshError', 'ObjectMesh', 'load_object', 'surface_points']
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectMesh:
+    """A textured triangle mesh in its object frame; neither closedness nor one piece is required.
+
+    vertices [V, 3] float32, metres; faces [F, 3] int32, counterclockwise from outside;
+    corner_uv [F, 3, 2] float32 in [0, 1], v down, one pair per corner of a face so that seams are
+    hard; texture uint8 [T, T, 3], sRGB albedo; gloss 0 (matt) to 1 (polished). Vertices that
+    coincide but are not shared mark a sharp edge.
+    """
+
+    name: str
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    corner_uv: NDArray[np.float32]
+    texture: NDArray[np.uint8]
+    gloss: float = 0.3
+
+    @property
+    def extents(self) -> NDArray[np.float32]:
+        """Side lengths [3] of the axis-aligned bounding box, metres."""
+        return np.ptp(self.vertices, axis=0)
+
+
+def surface_points(mesh: ObjectMesh, count: int = 2048, seed: int = 0) -> NDArray[np.float32]:
+    """Points [count, 3] of the surface, uniform by area, in the object frame; same seed, same points.
+
+    Each point is drawn in a triangle by Turk's square-root parametrisation (Graphics Gems, 1990).
+    """
+    a, b, c = np.moveaxis(mesh.vertices[mesh.faces].astype(np.float64), 1, 0)
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=-1)
+    if not area.sum() > 0:
+        raise MeshError(f'object {mesh.name}: no surface to sample; its faces have no area')
+    rng = np.random.default_rng(seed)
+    face = rng.choice(len(area), count, p=area / area.sum())
+    root, t = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
+    points = (1 - root) * a[face] + root * (1 - t) * b[face] + root * t * c[face]
+    return points.astype(np.float32)
+
+
+def load_object(path: str | Path, scale: float) -> ObjectMesh:
+    """The mesh of a file that trimesh opens (OBJ, GLB, PLY, STL, DAE, ...), scale metres per unit.
+
+    The scene is flattened with its transforms; the frame stays the file's own. Texture images,
+    vertex, face and material colours all become one texture. Triangles that are not finite or
+    have no area are left out, vertices are shared over smooth edges only; above MAX_TRIANGLES the mesh is simplified, with a warning.
+    Raises MeshError (a ValueError): scale not positive, file unreadable or without triangles.
+    """
+    path = Path(path)
+    if not (np.isfinite(scale) and scale > 0):
+        raise MeshError(f'{path}: scale must be a positive number of metres per unit, got {scale}')
+    pieces = read_pieces(path)
+    vertices = np.concatenate([piece.vertices for piece in pieces]) * float(scale)
+    starts = np.cumsum([0, *(len(piece.vertices) for piece in pieces)])
+    faces = np.concatenate([p.faces + start for p, start in zip(pieces, starts, strict=False)])
+    origin = np.flatnonzero(sound_faces(vertices, faces))  # The file's faces that carry the look.
+    kept = faces[origin]
+    if len(origin) > MAX_TRIANGLES:
+        kept, origin = cluster(vertices, faces, origin, MAX_TRIANGLES)
+        warnings.warn(
+            f'{path}: {len(faces)} triangles simplified to {len(kept)}; '
+            'decimate the mesh beforehand to choose how',
+            stacklevel=2,
+        )
+    if len(origin) == 0:
+        raise MeshError(f'{path}: no triangle with an area; export the mesh with triangle faces')
+    texture, corner_uv, gloss = bake(pieces, origin)
+    vertices, faces = creased(vertices, kept)
+    return ObjectMesh(
+        name=path.stem,
+        vertices=vertices.astype(np.float32),
+        faces=faces.astype(np.int32),
+        corner_uv=corner_uv,
+        texture=texture,
+        gloss=gloss,
+    )
