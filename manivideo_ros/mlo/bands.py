@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class Bands:
     def even(self, count: int) -> list[Share]:
         """0..count - 1 in shares of nearly the same length."""
         cuts = np.linspace(0, count, self.count + 1).astype(int).tolist()
-        return [(a, b - 1) for a, b in zip(cuts, cuts[1:], strict=False)]
+        return [(a, b - 1) for a, b in pairwise(cuts)]
 
     def by_cost(self, first: int, last: int, cost: NDArray[np.int32]) -> list[Share]:
         """Rows first..last in shares of nearly the same sum of cost[row]; cuts at even rows."""
@@ -42,4 +43,4 @@ class Bands:
         goals = total[-1] * np.arange(1, self.count) / self.count
         inner = (np.searchsorted(total, goals) + first + 1) & ~1
         cuts = [first, *np.clip(inner, first, last + 1).tolist(), last + 1]
-        return [(a, b - 1) for a, b in zip(cuts, cuts[1:], strict=False)]
+        return [(a, b - 1) for a, b in pairwise(cuts)]

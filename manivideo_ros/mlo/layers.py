@@ -23,9 +23,7 @@ def layer_names(num_layers: int = 7) -> tuple[str, ...]:
     raise ValueError(f'num_layers must be 7 or 13, got {num_layers}')
 
 
-def hand_layers(
-    face_layer: NDArray[np.int32], side: str, num_layers: int = 7
-) -> NDArray[np.int32]:
+def hand_layers(face_layer: NDArray[np.int32], side: str, num_layers: int = 7) -> NDArray[np.int32]:
     """Layer of each face of one hand from its part (1 palm .. 6 pinky): left 1-6, right 7-12 of 13.
 
     Raises ValueError for a part outside 1..6, an unknown side or another number of layers.

@@ -1,5 +1,6 @@
 """Warp kernels that pose the surfaces: bones, vertices and vertex normals in the camera's frame."""
 
+# mypy: ignore-errors
 from __future__ import annotations
 
 import warp as wp

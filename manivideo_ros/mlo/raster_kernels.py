@@ -10,6 +10,7 @@ Raster coordinates (u, v) are pixel centres relative to the image's centre; a pl
 the value a * u + b * v + c.
 """
 
+# mypy: ignore-errors
 from __future__ import annotations
 
 import warp as wp
@@ -56,6 +57,7 @@ def ray_plane(view: View, n: wp.vec3) -> wp.vec3:
 
 @wp.func
 def at(plane: wp.vec3, u: float, v: float) -> float:
+    """Value of a plane."""
     return plane[0] * u + (plane[1] * v + plane[2])
 
 
@@ -73,9 +75,7 @@ def grow(box: wp.vec4, view: View, p: wp.vec3) -> wp.vec4:
     """box (u0, v0, u1, v1) made to hold the projection of p, which lies in front of the camera."""
     v = view.focal[1] * p[1] / p[2] + view.centre[1]
     u = (view.focal[0] * p[0] + view.skew * p[1]) / p[2] + view.centre[0]
-    return wp.vec4(
-        wp.min(box[0], u), wp.min(box[1], v), wp.max(box[2], u), wp.max(box[3], v)
-    )
+    return wp.vec4(wp.min(box[0], u), wp.min(box[1], v), wp.max(box[2], u), wp.max(box[3], v))
 
 
 @wp.func
@@ -102,7 +102,7 @@ def record_faces(
     normals: wp.array(dtype=wp.vec3),  # [V]
     planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES] out
     limits: wp.array(dtype=wp.vec2),  # [F] out: smallest and largest 1/z of the face
-    box: wp.array(dtype=wp.vec4i),  # [F] out: first column, row, last column, row; empty: last < first
+    box: wp.array(dtype=wp.vec4i),  # [F] out: first column, first row, last column, last row
     layer_box: wp.array3d(dtype=wp.int32),  # [bands, L, 4] grown by the faces of each layer
 ):
     """What rasterising and shading need of a face, one thread a face."""
@@ -247,7 +247,7 @@ def resolve_layers(
     mode: int,
     depth_range: wp.vec2,
     view: wp.array(dtype=View),  # [1]
-    dirty: wp.array2d(dtype=wp.int32),  # [L + 1, 4] first column, row, last; last entry: their union
+    dirty: wp.array2d(dtype=wp.int32),  # [L + 1, 4] boxes as above; the last: their union
     planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES]
     keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in; 0 on return
     nearest_inverse: wp.array(dtype=wp.float32),  # [H * W] scratch
@@ -268,7 +268,7 @@ def resolve_layers(
     stop = start + columns
     row = y * c.width
     v = float(y) + 0.5 - 0.5 * float(c.height)
-    cost = int(0)
+    cost = wp.int32(0)
 
     if y >= dirty[layers, 1] and y <= dirty[layers, 3]:
         for x in range(wp.max(start, dirty[layers, 0]), wp.min(stop, dirty[layers, 2] + 1)):
@@ -292,7 +292,7 @@ def resolve_layers(
                 n = wp.vec3(0.0, 0.0, 0.0)
                 z = 0.0
                 d = 0.0
-                f = int(-1)
+                f = wp.int32(-1)
                 if key != wp.uint64(0):
                     keys[k, i] = wp.uint64(0)
                     cost += 1

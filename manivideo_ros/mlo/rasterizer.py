@@ -83,8 +83,8 @@ class Rasterizer:
         self.surfaces = tuple(surfaces)
         self.width, self.height, self.device = width, height, device
         self.layer_names = ('visible',) if merge else layer_names(num_layers)
-        self._on_cpu = wp.get_device(device).is_cpu
-        self.bands = Bands(threads if self._on_cpu else 1)
+        self.on_cpu = wp.get_device(device).is_cpu
+        self.bands = Bands(threads if self.on_cpu else 1)
 
         mesh = build_static_mesh(self.surfaces, device)
         self.faces, self.face_surface = mesh.faces, mesh.face_surface
@@ -154,13 +154,13 @@ class Rasterizer:
         k = np.asarray(camera.intrinsics, np.float64)
         centre = k[0, 2] - 0.5 * self.width, k[1, 2] - 0.5 * self.height
         self._host['view'][0] = ((k[0, 0], k[1, 1]), centre, k[0, 1], self.width, self.height)
-        if not self._on_cpu:
+        if not self.on_cpu:
             for name, array in self._staged.items():
                 wp.copy(self.arrays[name], array)
 
     def _dirty_rows(self) -> list[Share]:
         """Set the rectangles that change in this frame (on the CPU); the rows of each band."""
-        if not self._on_cpu:
+        if not self.on_cpu:
             return [(0, self.height - 1)]
         boxes, dirty = self._host['layer_box'], self._host['dirty']
         now = np.concatenate([boxes[..., :2].min(0), boxes[..., 2:].max(0)], -1)
@@ -176,14 +176,14 @@ class Rasterizer:
         height, width, device = self.height, self.width, self.device
         surfaces, faces, layers = len(self.surfaces), len(self.faces), len(self.layer_names)
         vertices, pixels = len(self.arrays['rest']), height * width
-        pinned = not self._on_cpu
+        pinned = not self.on_cpu
         self._staged = {
             'state': wp.zeros((surfaces, posing.STATE_SIZE), wp.float32, 'cpu', pinned=pinned),
             'present': wp.zeros(surfaces, wp.int32, 'cpu', pinned=pinned),
             'view': wp.zeros(1, raster.View, 'cpu', pinned=pinned),
         }
         for name, array in self._staged.items():
-            self.arrays[name] = array if self._on_cpu else wp.empty_like(array, device=device)
+            self.arrays[name] = array if self.on_cpu else wp.empty_like(array, device=device)
         shapes: dict[str, tuple[tuple[int, ...], Any]] = {
             'joint_now': ((surfaces, posing.JOINTS), wp.vec3),
             'bone_rotation': ((surfaces, posing.JOINTS), wp.mat33),
@@ -198,7 +198,7 @@ class Rasterizer:
             'dirty': ((layers + 1, 4), wp.int32),
             'keys': ((layers, pixels), wp.uint64),
             'nearest_inverse': ((pixels,), wp.float32),
-            'row_cost': ((height if self._on_cpu else pixels,), wp.int32),
+            'row_cost': ((height if self.on_cpu else pixels,), wp.int32),
         }
         for name, (shape, dtype) in shapes.items():
             self.arrays[name] = wp.zeros(shape, dtype, device)
@@ -217,14 +217,14 @@ class Rasterizer:
         self._drawn = np.tile(self._empty_box, (layers, 1))
         whole = np.tile(np.array([0, 0, width - 1, height - 1], np.int32), (layers + 1, 1))
         self.arrays['dirty'].assign(whole)
-        if self._on_cpu:
+        if self.on_cpu:
             names = ('layer_box', 'dirty', 'row_cost')
             self._host |= {name: self.arrays[name].numpy() for name in names}
             self._host['layer_box'][:] = self._empty_box
 
     def _record_launches(self, mode: int) -> None:
         """Record every launch once for each band; replaying one costs a few microseconds."""
-        chunks = 1 if self._on_cpu else self.width
+        chunks = 1 if self.on_cpu else self.width
         numbers = {
             'first': 0,
             'first_row': 0,
@@ -246,12 +246,15 @@ class Rasterizer:
             raster.resolve_layers: self.height * chunks,
         }
         self._commands = {
-            kernel.key: [self.record(kernel, size, {**numbers, 'band': band}) for band in range(self.bands.count)]
-            for kernel, size in kernels.items()
+            kernel.key: self.record(kernel, size, numbers) for kernel, size in kernels.items()
         }
 
-    def record(self, kernel: wp.Kernel, size: int, numbers: dict[str, Any]) -> wp.Launch:
-        """A launch of kernel with arguments found by name in `numbers` and in `arrays`."""
-        names = [argument.label for argument in kernel.adj.args]
-        values = [numbers[name] if name in numbers else self.arrays[name] for name in names]
-        return wp.launch(kernel, size, values, device=self.device, record_cmd=True)
+    def record(self, kernel: wp.Kernel, size: int, numbers: dict[str, Any]) -> list[wp.Launch]:
+        """A launch of kernel for each band, arguments found by name in `numbers` or `arrays`."""
+        labels = [argument.label for argument in kernel.adj.args]
+        launches = []
+        for band in range(self.bands.count):
+            known = {**self.arrays, **numbers, 'band': band}
+            values = [known[label] for label in labels]
+            launches.append(wp.launch(kernel, size, values, device=self.device, record_cmd=True))
+        return launches

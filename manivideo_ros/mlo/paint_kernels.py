@@ -1,0 +1,129 @@
+"""Warp kernels that colour the visible surface: texture, one light, antialiasing, background."""
+
+# mypy: ignore-errors
+from __future__ import annotations
+
+import warp as wp
+
+from manivideo_ros.mlo.raster_kernels import View, at, facing_normal, key_face
+
+wp.set_module_options({'enable_backward': False})
+
+
+@wp.struct
+class Light:
+    """Irradiance of a normal n: from sky (up) to ground, and sun where n faces `direction`."""
+
+    up: wp.vec3  # unit, camera frame
+    sky: float
+    ground: float
+    direction: wp.vec3  # unit, towards the sun, camera frame
+    sun: float
+
+
+@wp.func
+def irradiance(light: Light, n: wp.vec3) -> float:
+    """Light that reaches a surface, relative to white paper facing it."""
+    upward = 0.5 + 0.5 * wp.dot(n, light.up)
+    hemisphere = light.ground + (light.sky - light.ground) * upward
+    return hemisphere + light.sun * wp.max(wp.dot(n, light.direction), 0.0)
+
+
+@wp.func
+def texel(
+    texels: wp.array(dtype=wp.vec3ub), start: int, width: int, height: int, x: int, y: int
+) -> wp.vec3:
+    """One texel, the border's beyond the border; 0..255."""
+    i = start + wp.clamp(y, 0, height - 1) * width + wp.clamp(x, 0, width - 1)
+    c = texels[i]
+    return wp.vec3(float(c[0]), float(c[1]), float(c[2]))
+
+
+@wp.func
+def face_colour(
+    planes: wp.array2d(dtype=wp.vec3),
+    face_texels: wp.array2d(dtype=wp.vec2),
+    face_texture: wp.array(dtype=wp.int32),
+    textures: wp.array(dtype=wp.vec3i),
+    texels: wp.array(dtype=wp.vec3ub),
+    f: int,
+    u: float,
+    v: float,
+) -> wp.vec3:
+    """Bilinear texture colour of face f at raster coordinates (u, v); sRGB in 0..1."""
+    w0 = wp.max(at(planes[f, 0], u, v), 0.0)
+    w1 = wp.max(at(planes[f, 1], u, v), 0.0)
+    w2 = wp.max(at(planes[f, 2], u, v), 0.0)
+    p = w0 * face_texels[f, 0] + w1 * face_texels[f, 1] + w2 * face_texels[f, 2]
+    p = p / wp.max(w0 + w1 + w2, 1.0e-30)
+    texture = textures[face_texture[f]]
+    x = wp.floor(p[0] - 0.5)
+    y = wp.floor(p[1] - 0.5)
+    fx = p[0] - 0.5 - x
+    fy = p[1] - 0.5 - y
+    start = texture[0]
+    width = texture[1]
+    height = texture[2]
+    col = int(x)
+    row = int(y)
+    top = texel(texels, start, width, height, col, row) * (1.0 - fx)
+    top += texel(texels, start, width, height, col + 1, row) * fx
+    low = texel(texels, start, width, height, col, row + 1) * (1.0 - fx)
+    low += texel(texels, start, width, height, col + 1, row + 1) * fx
+    return (top * (1.0 - fy) + low * fy) / 255.0
+
+
+@wp.kernel
+def paint_rows(
+    first_row: int,
+    chunks: int,
+    light: Light,
+    view: wp.array(dtype=View),  # [1] of the fine image, 2H x 2W
+    dirty: wp.array2d(dtype=wp.int32),  # [2, 4] fine box of what may have changed (last row)
+    planes: wp.array2d(dtype=wp.vec3),  # [F, 7]
+    keys: wp.array2d(dtype=wp.uint64),  # [1, 2H * 2W] in; 0 on return
+    face_texels: wp.array2d(dtype=wp.vec2),  # [F, 3] texel coordinates of the corners
+    face_texture: wp.array(dtype=wp.int32),  # [F]
+    textures: wp.array(dtype=wp.vec3i),  # [T] first texel, width, height
+    texels: wp.array(dtype=wp.vec3ub),
+    background: wp.array2d(dtype=wp.float32),  # [3, H * W] in 0..1
+    base: wp.array2d(dtype=wp.float32),  # [3, H * W] out
+    mask: wp.array(dtype=wp.float32),  # [H * W] out: coverage
+    row_cost: wp.array(dtype=wp.int32),  # [2H * chunks] out: covered pixels
+):
+    """Mean of 2 x 2 shaded samples over the background; a thread a row (chunks = 1) or a pixel.
+
+    Shading is done on sRGB values by the root of the irradiance: gamma 2 stands for sRGB's curve.
+    """
+    t = wp.tid()
+    c = view[0]
+    width = c.width // 2
+    y = first_row + t // chunks
+    columns = width // chunks
+    start = wp.max((t % chunks) * columns, dirty[1, 0] // 2)
+    stop = wp.min((t % chunks + 1) * columns, dirty[1, 2] // 2 + 1)
+    cost = wp.int32(0)
+    for x in range(start, stop):
+        total = wp.vec3(0.0, 0.0, 0.0)
+        covered = float(0.0)
+        for sub in range(4):
+            column = 2 * x + sub % 2
+            row = 2 * y + sub // 2
+            i = row * c.width + column
+            key = keys[0, i]
+            if key != wp.uint64(0):
+                keys[0, i] = wp.uint64(0)
+                f = key_face(key)
+                u = float(column) + 0.5 - 0.5 * float(c.width)
+                v = float(row) + 0.5 - 0.5 * float(c.height)
+                n = facing_normal(planes, f, c, u, v)
+                colour = face_colour(planes, face_texels, face_texture, textures, texels, f, u, v)
+                total += colour * wp.sqrt(irradiance(light, n))
+                covered += 0.25
+                cost += 1
+        i = y * width + x
+        for channel in range(3):
+            value = 0.25 * total[channel] + (1.0 - covered) * background[channel, i]
+            base[channel, i] = wp.min(value, 1.0)
+        mask[i] = covered
+    row_cost[(2 * y) * chunks + t % chunks] = cost

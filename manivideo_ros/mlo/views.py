@@ -1,0 +1,158 @@
+"""The six views of an object, and its surface coloured from them alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
+
+from manivideo_ros.geometry import Camera, invert_rigid, look_at
+from manivideo_ros.mlo.painted import UNLIT, Appearance, Painter
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import object_surface
+
+if TYPE_CHECKING:
+    from manivideo_ros.objects.mesh import ObjectMesh
+
+VIEWS = ('front', 'back', 'left', 'right', 'top', 'bottom')
+_EYES = ((0, -1, 0), (0, 1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1))
+_DISTANCE = 60.0  # in object sizes: perspective moves nothing by more than half a pixel of 128
+_MARGIN = 1.08
+_GREY = 128
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectViews:
+    """What six cameras around an object see; all at one scale, the object centred.
+
+    rgb uint8 [6, S, S, 3]: unlit albedo, sRGB, antialiased over mid grey. depth float32 [6, S, S]:
+    metres along the view's z, the nearest of each pixel; 0 where nothing is. coverage float32
+    [6, S, S] in 0..1. cameras: far pinholes in the object's frame, in the order of VIEWS.
+    """
+
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    coverage: NDArray[np.float32]
+    cameras: tuple[Camera, ...]
+
+
+def view_cameras(vertices: NDArray[np.float32], size: int) -> tuple[Camera, ...]:
+    """Six far pinholes around the bounding box of vertices [V, 3], front at -y looking along +y."""
+    low, high = vertices.min(0).astype(np.float64), vertices.max(0).astype(np.float64)
+    centre, extent = 0.5 * (low + high), max(float(np.max(high - low)), 1e-6)
+    distance = _DISTANCE * extent
+    focal = size * distance / (_MARGIN * extent)
+    intrinsics = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1.0]])
+    cameras = []
+    for eye in np.array(_EYES, np.float64):
+        up = (0.0, 1.0, 0.0) if eye[2] else (0.0, 0.0, 1.0)
+        cameras.append(Camera(intrinsics, look_at(centre + distance * eye, centre, up), size, size))
+    return tuple(cameras)
+
+
+def six_views(mesh: ObjectMesh, size: int = 128) -> ObjectViews:
+    """The mesh from front, back, left, right, top and bottom; ValueError without vertices."""
+    if len(mesh.vertices) == 0 or len(mesh.faces) == 0:
+        raise ValueError(f'object {mesh.name}: an empty mesh has no views')
+    cameras = view_cameras(mesh.vertices, size)
+    rasterizer = Rasterizer([object_surface(mesh)], 2 * size, 2 * size, threads=1, merge=True)
+    look = Appearance(mesh.texture, mesh.corner_uv)
+    painter = Painter(rasterizer, [look], np.full((size, size, 3), _GREY, np.uint8), UNLIT)
+    rgb, depth, coverage = [], [], []
+    for camera in cameras:
+        picture, mask = painter.paint(camera, [np.eye(4)])
+        rgb.append(np.round(255 * picture.permute(1, 2, 0).numpy()).astype(np.uint8))
+        coverage.append(mask.numpy().copy())
+        fine = rasterizer.render(camera, [np.eye(4)]).depth[0].numpy()
+        blocks = fine.reshape(size, 2, size, 2).transpose(0, 2, 1, 3).reshape(size, size, 4)
+        nearest = np.where(blocks > 0, blocks, np.inf).min(-1)
+        depth.append(np.where(np.isfinite(nearest), nearest, 0).astype(np.float32))
+    return ObjectViews(np.stack(rgb), np.stack(depth), np.stack(coverage), cameras)
+
+
+def reprojected_texture(
+    mesh: ObjectMesh, views: ObjectViews
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Atlas uint8 [2S, 3S, 3] and corner_uv [F, 3, 2]: the surface as the six views show it.
+
+    The atlas is the views themselves, so nothing else can reach a face. Each face takes the view
+    that sees most of it, least slanted; one that no view sees takes the colour of the nearest
+    point that is seen. Grey borders are pushed out of the silhouettes first.
+    """
+    size = views.rgb.shape[1]
+    corners = mesh.vertices[mesh.faces].astype(np.float64)
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
+    centroid = corners.mean(1)
+    inner = 0.85 * corners + 0.15 * centroid[:, None]
+    probes = np.concatenate([inner, 0.5 * (inner + np.roll(inner, 1, 1)), centroid[:, None]], 1)
+
+    # The inside of a closed thin wall is nearer to what is seen than a pixel can tell.
+    closed = _is_closed(mesh)
+    scores, pixels = [], []
+    for view, camera in enumerate(views.cameras):
+        eye = invert_rigid(camera.camera_from_world)[:3, 3]
+        towards = eye - centroid
+        cosine = np.sum(normal * towards, -1) / np.linalg.norm(towards, axis=-1)
+        cosine = cosine if closed else np.abs(cosine)
+        at, z = camera.project(probes)
+        col, row = np.clip(np.floor(np.moveaxis(at, -1, 0)), 0, size - 1).astype(int)
+        seen = views.depth[view][row, col]
+        pixel = z / camera.intrinsics[0, 0]
+        slope = np.sqrt(1 - np.minimum(cosine, 1) ** 2) / np.maximum(cosine, 0.1)
+        visible = (seen > 0) & (z - seen < pixel * (1.0 + slope[:, None]))
+        share = visible.mean(-1)
+        scores.append(np.where(cosine > 0.1, share**2 * cosine, 0.0))
+        pixels.append(camera.project(corners)[0])
+    best, score = np.argmax(scores, 0), np.max(scores, 0)
+    uv = np.stack(pixels)[best, np.arange(len(corners))]
+
+    unseen = score < 0.02
+    if unseen.any() and not unseen.all():
+        # Near in position and in normal, or the inside of a cup would show its outside.
+        place = np.concatenate([centroid, 0.5 * np.ptp(mesh.vertices, 0).max() * normal], -1)
+        _, nearest = cKDTree(place[~unseen]).query(place[unseen])
+        uv[unseen] = uv[~unseen][nearest].mean(1, keepdims=True)
+        best[unseen] = best[~unseen][nearest]
+    uv = np.clip(uv, 0.5, size - 0.5) + size * np.stack([best % 3, best // 3], -1)[:, None]
+    atlas = np.concatenate(
+        [np.concatenate([_filled(views, 3 * r + c) for c in range(3)], 1) for r in range(2)], 0
+    )
+    return atlas, (uv / np.array([3 * size, 2 * size])).astype(np.float32)
+
+
+def object_appearance(
+    mesh: ObjectMesh, views: ObjectViews, mode: Literal['painted', 'mean'] = 'painted'
+) -> Appearance:
+    """'painted': re-projected from the six views; 'mean': one colour, the mean of what they show."""
+    if mode == 'painted':
+        return Appearance(*reprojected_texture(mesh, views))
+    if mode != 'mean':
+        raise ValueError(f"appearance mode must be 'painted' or 'mean', got {mode!r}")
+    inside = views.coverage > 0.99
+    colour = views.rgb[inside].mean(0) if inside.any() else np.full(3, _GREY)
+    uv = np.full((len(mesh.faces), 3, 2), 0.5, np.float32)
+    return Appearance(np.round(colour).astype(np.uint8)[None, None], uv)
+
+
+def _is_closed(mesh: ObjectMesh) -> bool:
+    """Whether every edge is shared by faces of both directions, coinciding vertices being one."""
+    _, same = np.unique(mesh.vertices, axis=0, return_inverse=True)
+    faces = same.reshape(-1)[mesh.faces]
+    edges = np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2)
+    count = len(same)
+    forth, back = edges @ [count, 1], edges @ [1, count]
+    return bool(np.array_equal(np.unique(forth), np.unique(back)))
+
+
+def _filled(views: ObjectViews, view: int) -> NDArray[np.uint8]:
+    """A view whose background and mixed border have the colour of the nearest full pixel."""
+    mixed = views.coverage[view] < 0.99
+    if mixed.all():
+        return views.rgb[view]
+    row, col = distance_transform_edt(mixed, return_distances=False, return_indices=True)
+    return views.rgb[view][row, col]
