@@ -1,0 +1,1 @@
+"""Generated scenes to learn from: the truth, its labels and its references."""

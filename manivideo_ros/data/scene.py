@@ -1,0 +1,159 @@
+"""Random scenes: what is where, under which light, seen by which camera; nothing rendered yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.data.grasps import probes
+from manivideo_ros.data.hand_poses import OPEN_NAMES, flexions_to_theta, random_flexions
+from manivideo_ros.data.library import (
+    SKINS,
+    VARIANTS,
+    ObjectAsset,
+    Skin,
+    Split,
+    generator,
+    object_asset,
+    object_seed,
+    shape_names,
+    skin,
+)
+from manivideo_ros.data.photograph import Response, random_response
+from manivideo_ros.data.placement import Action, drift, hand_points, place_action
+from manivideo_ros.data.room import Room, random_room
+from manivideo_ros.data.viewpoint import direction, framing_camera, random_camera
+from manivideo_ros.geometry import Camera, invert_rigid, transform_points
+from manivideo_ros.hand.model import HandModel, Side, load_hand
+from manivideo_ros.mlo.surfaces import HandState, Surface, SurfacePose, hand_surface, object_surface
+
+SIZE = 256
+HAND_VIEW_SIZE = 128
+FRAMES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class HandView:
+    """How the hand reference is taken: one open hand, its own camera (128 px)."""
+
+    side: Side
+    state: HandState
+    camera: Camera
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Everything that a scene's pictures are rendered from.
+
+    hands: models by side, in the order of the surfaces; asset None: no object. frames: poses, at
+    30 Hz where consecutive, else at unrelated instants. All share camera, room, skin and object.
+    """
+
+    split: Split
+    seed: int
+    hands: dict[Side, HandModel]
+    skin: Skin
+    asset: ObjectAsset | None
+    object_name: str
+    object_seed: int
+    room: Room
+    camera: Camera
+    response: Response
+    frames: list[Action]
+    consecutive: bool
+    hand_view: HandView
+
+    def surfaces(self, num_layers: int = 7) -> list[Surface]:
+        """Surfaces for a rasteriser: the hands by side, then the object."""
+        out = [hand_surface(hand, num_layers) for hand in self.hands.values()]
+        return out + ([object_surface(self.asset.mesh)] if self.asset else [])
+
+    def poses(self, frame: int) -> list[SurfacePose]:
+        """Poses of `surfaces` in a frame."""
+        action = self.frames[frame]
+        out: list[SurfacePose] = [action.hands.get(side) for side in self.hands]
+        return [*out, action.world_from_object] if self.asset else out
+
+
+def random_betas(rng: np.random.Generator) -> NDArray[np.float32]:
+    """Shape of a person's hands [10]."""
+    return np.clip(rng.normal(0, 0.7, 10), -1.8, 1.8).astype(np.float32)
+
+
+def sample_scene(seed: int, split: Split = 'train', frames: int = FRAMES) -> Scene:
+    """The scene of a seed; the same seed and split give the same scene."""
+    rng = generator(split, 1, seed)
+    presence = rng.random()
+    sides: list[Side] = ['left', 'right']
+    if presence < 0.5:
+        sides = [sides[int(rng.random() < 0.65)]]
+    elif presence > 0.95:
+        sides = []
+    hands = {side: load_hand(side) for side in sides}
+    betas = random_betas(rng)
+    look = skin(split, int(rng.integers(SKINS)))
+    names = shape_names(split)
+    name = names[int(rng.integers(len(names)))]
+    number = object_seed(split, int(rng.integers(VARIANTS)))
+    with_object = not hands or rng.random() > 0.07
+    asset = object_asset(name, number) if with_object else None
+    person = rng.uniform(-np.pi, np.pi)
+    consecutive = bool(rng.random() < 0.25)
+    if consecutive:
+        actions = drift(rng, place_action(rng, hands, betas, asset, person), hands, frames)
+    else:
+        actions = [place_action(rng, hands, betas, asset, person) for _ in range(frames)]
+    camera = random_camera(rng, framed_points(actions, hands, asset), SIZE, person)
+    return Scene(
+        split, seed, hands, look, asset, name if with_object else '', number, random_room(rng),
+        camera, random_response(rng), actions, consecutive,
+        random_hand_view(rng, sides, betas, camera),
+    )  # fmt: skip
+
+
+def framed_points(
+    actions: list[Action], hands: dict[Side, HandModel], asset: ObjectAsset | None
+) -> NDArray[np.float64]:
+    """World points [N, 3] that the camera should see: hands without forearms, the object."""
+    points = []
+    for action in actions:
+        for side, state in action.hands.items():
+            points.append(hand_points(hands[side], state)[~probes(hands[side]).forearm])
+        if asset is not None and action.world_from_object is not None:
+            points.append(transform_points(action.world_from_object, asset.points[::16]))
+    return np.concatenate(points)
+
+
+def random_hand_view(
+    rng: np.random.Generator, sides: list[Side], betas: NDArray, camera: Camera
+) -> HandView:
+    """An open hand above the table, seen from nearly where the scene's camera looks from.
+
+    The camera turns by little, so that the light's direction in the picture stays the scene's.
+    """
+    side: Side = sides[int(rng.integers(len(sides)))] if sides else 'right'
+    hand = load_hand(side)
+    theta = flexions_to_theta(hand, random_flexions(rng, OPEN_NAMES, 0.1))
+    world_from_camera = invert_rigid(camera.camera_from_world)
+    back = -world_from_camera[:3, 2]
+    azimuth = np.arctan2(back[1], back[0]) + rng.normal(0, 0.15)
+    elevation = np.clip(np.arcsin(back[2]) + rng.normal(0, 0.1), 0.15, 1.35)
+    towards = direction(azimuth, elevation)
+    # Back of the hand (mostly) or palm to the camera, fingers anywhere in the picture.
+    facing = towards + 0.35 * rng.standard_normal(3)
+    facing /= np.linalg.norm(facing)
+    up = facing if rng.random() < 0.65 else -facing
+    fingers = np.cross(up, rng.standard_normal(3))
+    fingers /= np.linalg.norm(fingers)
+    x = -fingers if side == 'right' else fingers
+    rotation = np.stack([x, up, np.cross(x, up)], 1)
+    place = np.array([0, 0, rng.uniform(0.14, 0.24)])
+    state = HandState(theta, betas, rotation.astype('f4'), place.astype('f4'))
+    points = hand_points(hand, state)
+    keep = ~probes(hand).forearm
+    keep |= rng.random(len(keep)) < 0.15
+    fov, fill = np.radians(rng.uniform(22, 40)), rng.uniform(0.8, 1.0)
+    view = framing_camera(points[keep], azimuth, elevation, fov, fill, HAND_VIEW_SIZE, np.zeros(2))
+    return HandView(side, state, view)

@@ -1,0 +1,108 @@
+"""Renders scenes: the truth's photographs, the background and the hand reference of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.data.kernels import MATERIAL_OBJECT
+from manivideo_ros.data.library import generator
+from manivideo_ros.data.photograph import develop
+from manivideo_ros.data.renderer import SHADOW_SIZE, Look, Renderer
+from manivideo_ros.data.scene import HAND_VIEW_SIZE, SIZE, Scene
+from manivideo_ros.hand.model import HandModel, load_hand
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import HandReference, hand_surface
+
+
+def face_parts(hand: HandModel) -> NDArray[np.int32]:
+    """Part of each face [F]: 0 skin, 1 nail, 2 sleeve."""
+    return np.median(hand.vertex_part[hand.faces], axis=1).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """rgb u8 [K, 256, 256, 3]; background u8 [256, 256, 3]; hand_reference (128 px)."""
+
+    rgb: NDArray[np.uint8]
+    background: NDArray[np.uint8]
+    hand_reference: HandReference
+
+
+def looks_of(scene: Scene) -> list[Look]:
+    """What the surfaces of a scene are made of, in their order."""
+    skin = scene.skin
+    looks = [
+        Look(skin.texture, face_parts(hand), skin.gloss, skin.discs[side])
+        for side, hand in scene.hands.items()
+    ]
+    if scene.asset is not None:
+        mesh = scene.asset.mesh
+        material = np.full(len(mesh.faces), int(MATERIAL_OBJECT), np.int32)
+        looks.append(Look(mesh.texture, material, mesh.gloss, scene.asset.discs))
+    return looks
+
+
+class TruthRenderer:
+    """Renders one scene after the other at twice the pictures' size; keep one per process."""
+
+    def __init__(self, size: int = SIZE) -> None:
+        self.size = size
+        self.renderer = Renderer(2 * size)
+        self.small = Renderer(2 * HAND_VIEW_SIZE)
+        hands = [load_hand('left'), load_hand('right')]
+        self.hand_surfaces = {hand.side: [hand_surface(hand)] for hand in hands}
+        side = 2 * HAND_VIEW_SIZE
+        self.hand_views = {
+            name: Rasterizer(surfaces, side, side, threads=1, merge=True)
+            for name, surfaces in self.hand_surfaces.items()
+        }
+        self.hand_shadows = {
+            name: Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
+            for name, surfaces in self.hand_surfaces.items()
+        }
+
+    def start(self, scene: Scene) -> NDArray[np.uint8]:
+        """Take a scene up; returns its background u8 [H, W, 3], for which `frame` then renders."""
+        self.scene = scene
+        self.camera = scene.camera.resized(2 * self.size, 2 * self.size)
+        empty = self.renderer.set_view(scene.room, self.camera)
+        surfaces = scene.surfaces()
+        self.renderer.set_surfaces(surfaces, looks_of(scene))
+        self.view = Rasterizer(surfaces, 2 * self.size, 2 * self.size, threads=1, merge=True)
+        self.shadow = Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
+        rng = generator(scene.split, 2, scene.seed)
+        return develop(empty, scene.room.exposure, scene.response, self.size, rng)
+
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        """The photograph u8 [H, W, 3] of one of the scene's frames."""
+        scene = self.scene
+        poses = scene.poses(index)
+        radiance = self.renderer.frame(self.view, self.shadow, poses, scene.seed + 7 * index)
+        rng = generator(scene.split, 3, scene.seed, index)
+        return develop(radiance, scene.room.exposure, scene.response, self.size, rng)
+
+    def hand_reference(self, scene: Scene) -> HandReference:
+        """The hand of the scene's reference, under the scene's light."""
+        view, small = scene.hand_view, self.small
+        camera = view.camera.resized(2 * HAND_VIEW_SIZE, 2 * HAND_VIEW_SIZE)
+        small.set_view(scene.room, camera)
+        material = face_parts(load_hand(view.side))
+        skin = scene.skin
+        look = Look(skin.texture, material, skin.gloss, skin.discs[view.side])
+        small.set_surfaces(self.hand_surfaces[view.side], [look])
+        rasterizer = self.hand_views[view.side]
+        radiance = small.frame(rasterizer, self.hand_shadows[view.side], [view.state])
+        rng = generator(scene.split, 4, scene.seed)
+        image = develop(radiance, scene.room.exposure, scene.response, HAND_VIEW_SIZE, rng)
+        face = rasterizer.buffers.face_index[0].numpy()[1::2, 1::2]
+        parts = np.where(face < 0, 0, material[face] + 1).astype(np.uint8)
+        return HandReference(image, parts)
+
+    def render(self, scene: Scene) -> Pictures:
+        """All pictures of a scene."""
+        background = self.start(scene)
+        rgb = np.stack([self.frame(i) for i in range(len(scene.frames))])
+        return Pictures(rgb, background, self.hand_reference(scene))
