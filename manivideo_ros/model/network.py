@@ -179,7 +179,8 @@ class ManiVideoNet(nn.Module):
         up = self.refine_half(self.activation(up + self.skip_half(half, embedding)))
         out = functional.pixel_shuffle(self.head(self.activation(up)), 2)
         gain, residual = out.chunk(2, 1)
-        return base * torch.exp(gain.clamp(-3, 3)) + residual, next_caches
+        # A bounded gain: beyond e^2 it would only amplify noise, and training could run away.
+        return base * torch.exp(2 * torch.tanh(gain / 2)) + residual, next_caches
 
     def empty_caches(self, batch: int = 1) -> tuple[list[Tensor], Tensor]:
         """Caches of a stream that has seen no frame, and their validity [B, context]."""

@@ -124,7 +124,7 @@ class Trainer:
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 self.average[name].lerp_(value, 1 - decay)
-        return float(loss)
+        return float(loss.detach())
 
 
 def train(scenes: TrainingScenes, config: TrainConfig, folder: Path, workers: int = 1) -> Trainer:

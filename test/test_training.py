@@ -1,0 +1,113 @@
+"""Training: it lowers the loss, resumes bit for bit, refuses what it cannot go on from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_model import SMALL, conditions_of, references
+
+from manivideo_ros.training.batches import Iterations, iterate
+from manivideo_ros.training.config import TrainConfig, TrainConfigError
+from manivideo_ros.training.loop import Trainer, TrainingError, train
+from manivideo_ros.training.loss import picture_loss
+
+CONFIG = TrainConfig(
+    model=SMALL,
+    iterations=6,
+    scenes_per_batch=2,
+    frames_per_scene=2,
+    clip_share=0.5,
+    warmup=2,
+    checkpoint_every=3,
+)
+
+
+class PlainScenes:
+    """Three scenes whose truth is half as bright as the base."""
+
+    consecutive = np.array([True, False, False])
+
+    def __len__(self) -> int:
+        return 3
+
+    def frames_of(self, scene: int) -> int:
+        return 4
+
+    def references(self, scene: int) -> dict[str, torch.Tensor]:
+        names = ('views', 'background', 'hand_view', 'points')
+        return {n: x[0].clone() for n, x in zip(names, references(SMALL), strict=True)}
+
+    def frame(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
+        one = conditions_of(SMALL, 1, seed=10 * int(scene) + int(frame))
+        return {
+            'normal_map': one.normal_map[0],
+            'occlusion_confidence': one.occlusion_confidence[0],
+            'base': one.base[0],
+            'rgb': one.base[0] / 2,
+            'mask': torch.ones(1, 64, 64),
+        }
+
+
+def test_training_learns_what_the_frames_have_in_common(tmp_path):
+    config = replace(CONFIG, iterations=40, warmup=20, learning_rate=1e-3, drop_both=0.0)
+    trainer = Trainer.start(config)
+    losses = [trainer.step(batch) for batch in iterate(PlainScenes(), config, 0, workers=0)]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_a_run_that_was_cut_off_ends_as_one_that_was_not(tmp_path):
+    whole = train(PlainScenes(), CONFIG, tmp_path / 'whole', workers=0)
+    first = Trainer.start(CONFIG)
+    for batch, _ in zip(iterate(PlainScenes(), CONFIG, 0, workers=0), range(3), strict=False):
+        first.step(batch)
+    first.save(tmp_path / 'parts')
+    resumed = train(PlainScenes(), CONFIG, tmp_path / 'parts', workers=0)
+    assert resumed.iteration == whole.iteration == 6
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
+        assert torch.equal(whole.average[name], resumed.average[name]), name
+
+
+def test_batches_depend_on_the_iteration_alone():
+    later = Iterations(PlainScenes(), CONFIG, first=4)[0]
+    same = Iterations(PlainScenes(), CONFIG)[4]
+    assert all(torch.equal(later[key], same[key]) for key in same)
+
+
+def test_dropped_conditions_are_zero_for_all_frames_of_a_scene():
+    config = replace(CONFIG, drop_references=0.0, drop_base=0.0, drop_both=1.0)
+    batch = Iterations(PlainScenes(), config)[0]
+    assert not batch['base'].any()
+    assert not batch['views'].any()
+    assert batch['normal_map'].any()
+
+
+def test_errors_on_the_mask_weigh_more_than_those_outside():
+    truth = torch.full((1, 3, 8, 8), 0.5)
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., :4] = 1
+    inside, outside = truth.clone(), truth.clone()
+    inside[..., :4] += 0.1
+    outside[..., 4:] += 0.1
+    assert picture_loss(inside, truth, mask, CONFIG) > 2 * picture_loss(
+        outside, truth, mask, CONFIG
+    )
+    assert picture_loss(truth, truth, mask, CONFIG) == 0
+
+
+def test_a_loss_that_is_not_finite_stops_training_with_advice():
+    trainer = Trainer.start(CONFIG)
+    batch = Iterations(PlainScenes(), CONFIG)[0]
+    batch['rgb'] = batch['rgb'] * float('nan')
+    with pytest.raises(TrainingError, match='learning_rate'):
+        trainer.step(batch)
+
+
+def test_a_training_file_describes_a_run_and_names_wrong_fields(tmp_path):
+    path = tmp_path / 'run.yaml'
+    path.write_text(CONFIG.to_yaml())
+    assert TrainConfig.read(path) == CONFIG
+    path.write_text('iteration: 3')
+    with pytest.raises(TrainConfigError, match="'iteration'"):
+        TrainConfig.read(path)
