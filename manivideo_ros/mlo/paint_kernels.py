@@ -105,7 +105,7 @@ def paint_rows(
     cost = wp.int32(0)
     for x in range(start, stop):
         total = wp.vec3(0.0, 0.0, 0.0)
-        covered = float(0.0)
+        covered = wp.float32(0.0)
         for sub in range(4):
             column = 2 * x + sub % 2
             row = 2 * y + sub // 2

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from manivideo_ros.geometry import Camera, invert_rigid, look_at
@@ -80,8 +82,8 @@ def reprojected_texture(
     """Atlas uint8 [2S, 3S, 3] and corner_uv [F, 3, 2]: the surface as the six views show it.
 
     The atlas is the views themselves, so nothing else can reach a face. Each face takes the view
-    that sees most of it, least slanted; one that no view sees takes the colour of the nearest
-    point that is seen. Grey borders are pushed out of the silhouettes first.
+    that sees most of it, least slanted; what no view sees takes the colour of what is seen beside
+    it. Grey borders are pushed out of the silhouettes first.
     """
     size = views.rgb.shape[1]
     corners = mesh.vertices[mesh.faces].astype(np.float64)
@@ -92,7 +94,7 @@ def reprojected_texture(
     probes = np.concatenate([inner, 0.5 * (inner + np.roll(inner, 1, 1)), centroid[:, None]], 1)
 
     # The inside of a closed thin wall is nearer to what is seen than a pixel can tell.
-    closed = _is_closed(mesh)
+    edge_pairs, closed = _edge_pairs(mesh)
     scores, pixels = [], []
     for view, camera in enumerate(views.cameras):
         eye = invert_rigid(camera.camera_from_world)[:3, 3]
@@ -111,13 +113,11 @@ def reprojected_texture(
     best, score = np.argmax(scores, 0), np.max(scores, 0)
     uv = np.stack(pixels)[best, np.arange(len(corners))]
 
-    unseen = score < 0.02
-    if unseen.any() and not unseen.all():
-        # Near in position and in normal, or the inside of a cup would show its outside.
-        place = np.concatenate([centroid, 0.5 * np.ptp(mesh.vertices, 0).max() * normal], -1)
-        _, nearest = cKDTree(place[~unseen]).query(place[unseen])
-        uv[unseen] = uv[~unseen][nearest].mean(1, keepdims=True)
-        best[unseen] = best[~unseen][nearest]
+    area = np.linalg.norm(across, axis=-1)
+    donor = _donors(edge_pairs, score < 0.02, area * score, centroid)
+    borrowed = donor != np.arange(len(donor))
+    uv[borrowed] = uv[donor[borrowed]].mean(1, keepdims=True)
+    best = best[donor]
     uv = np.clip(uv, 0.5, size - 0.5) + size * np.stack([best % 3, best // 3], -1)[:, None]
     atlas = np.concatenate(
         [np.concatenate([_filled(views, 3 * r + c) for c in range(3)], 1) for r in range(2)], 0
@@ -128,7 +128,7 @@ def reprojected_texture(
 def object_appearance(
     mesh: ObjectMesh, views: ObjectViews, mode: Literal['painted', 'mean'] = 'painted'
 ) -> Appearance:
-    """'painted': re-projected from the six views; 'mean': one colour, the mean of what they show."""
+    """'painted': re-projected from the six views; 'mean': the mean colour of what they show."""
     if mode == 'painted':
         return Appearance(*reprojected_texture(mesh, views))
     if mode != 'mean':
@@ -139,14 +139,51 @@ def object_appearance(
     return Appearance(np.round(colour).astype(np.uint8)[None, None], uv)
 
 
-def _is_closed(mesh: ObjectMesh) -> bool:
-    """Whether every edge is shared by faces of both directions, coinciding vertices being one."""
+def _edge_pairs(mesh: ObjectMesh) -> tuple[NDArray[np.int64], bool]:
+    """Faces [E, 2] that share an edge, coinciding vertices being one; whether the mesh is closed.
+
+    Closed: every edge belongs to as many faces of one direction as of the other.
+    """
     _, same = np.unique(mesh.vertices, axis=0, return_inverse=True)
-    faces = same.reshape(-1)[mesh.faces]
+    faces = same.reshape(-1).astype(np.int64)[mesh.faces]
     edges = np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2)
-    count = len(same)
-    forth, back = edges @ [count, 1], edges @ [1, count]
-    return bool(np.array_equal(np.unique(forth), np.unique(back)))
+    undirected = np.sort(edges, 1) @ [len(same), 1]
+    order = np.argsort(undirected, kind='stable')
+    again = np.flatnonzero(np.diff(undirected[order]) == 0)
+    forth, back = edges @ [len(same), 1], edges @ [1, len(same)]
+    return np.stack([order[again], order[again + 1]], -1) // 3, bool(
+        np.array_equal(np.sort(forth), np.sort(back))
+    )
+
+
+def _donors(
+    edge_pairs: NDArray[np.int64],
+    unseen: NDArray[np.bool_],
+    worth: NDArray[np.floating],
+    centroid: NDArray[np.floating],
+) -> NDArray[np.int64]:
+    """For each face, the face [F] whose colour it shows: itself where it is seen.
+
+    Unseen faces that hang together (the wall inside a cup) show one colour, that of the worthiest
+    seen face next to them; a part that touches none takes the nearest seen face.
+    """
+    donor = np.arange(len(unseen))
+    if not unseen.any() or unseen.all():
+        return donor
+    first, second = edge_pairs.T
+    both = unseen[first] & unseen[second]
+    graph = coo_matrix((both[both], (first[both], second[both])), (len(unseen),) * 2)
+    _, region = connected_components(graph, directed=False)
+    _, nearest = cKDTree(centroid[~unseen]).query(centroid[unseen])
+    donor[unseen] = np.flatnonzero(~unseen)[nearest]
+    pairs = np.concatenate([edge_pairs, edge_pairs[:, ::-1]])
+    pairs = pairs[unseen[pairs[:, 0]] & ~unseen[pairs[:, 1]]]
+    pairs = pairs[np.argsort(worth[pairs[:, 1]])]  # the worthiest is written last
+    chosen = np.full(len(unseen), -1)
+    chosen[region[pairs[:, 0]]] = pairs[:, 1]
+    given = unseen & (chosen[region] >= 0)
+    donor[given] = chosen[region[given]]
+    return donor
 
 
 def _filled(views: ObjectViews, view: int) -> NDArray[np.uint8]:
