@@ -31,6 +31,7 @@ endif
 
 REQUIREMENTS := requirements/runtime.txt $(ROS_REQUIREMENTS) requirements/dev.txt
 INSTALLED := $(VENV)/.requirements
+CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 
 .PHONY: all venv build test demo bench lint format clean
 
@@ -47,14 +48,11 @@ $(INSTALLED): $(REQUIREMENTS) requirements/constraints.txt
 venv: $(INSTALLED)
 
 build: $(INSTALLED)
-	@[ -f $(BUILD)/build.ninja ] || $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" cmake -S . \
-	  -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(VENV) -DAMENT_CMAKE_SYMLINK_INSTALL=1 \
-	  -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(VENV)/bin/python3 $(CMAKE_OPTIONS) \
-	  > $(BUILD)-configure.log 2>&1 || { cat $(BUILD)-configure.log; exit 1; }
-	@# Links to files that are gone, and the metadata by which pip would uninstall the build.
+	@# Links to files that are gone from the checkout.
 	@find $(VENV)/lib/python3*/site-packages/manivideo_ros -xtype l -delete 2>/dev/null || true
-	@$(RUN) cmake --build $(BUILD) --target install > $(BUILD)-build.log 2>&1 \
-	  || { cat $(BUILD)-build.log; exit 1; }
+	@$(if $(ROS_REQUIREMENTS),$(CMAKE) cmake/tf2_msgs $(BUILD)-tf2_msgs $(VENV) $(CMAKE_OPTIONS))
+	@$(CMAKE) . $(BUILD) $(VENV) $(CMAKE_OPTIONS)
+	@# The metadata by which a later `pip install -e` would uninstall what was built.
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
 
 test: build

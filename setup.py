@@ -18,7 +18,7 @@ setup(
         'console_scripts': [
             'manivideo = manivideo_ros.cli:main',
             'motion_player = manivideo_ros.nodes.motion_player:main',
-            'synthesizer = manivideo_ros.nodes.synthesizer:main',
+            'synthesizer = manivideo_ros.nodes.synthesizer_node:main',
             'recorder = manivideo_ros.nodes.recorder:main',
         ]
     },

@@ -1,0 +1,1 @@
+"""The nodes: each converts messages, calls the core and publishes."""

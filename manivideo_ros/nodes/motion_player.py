@@ -1,0 +1,122 @@
+"""Plays a motion file as live pose topics, stamped as they leave."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header, String
+from tf2_msgs.msg import TFMessage
+
+from manivideo_ros.geometry import invert_rigid
+from manivideo_ros.motion.files import load_motion
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.msg import HandPoses, ObjectPoses
+from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
+from manivideo_ros.ros.images import header
+from manivideo_ros.ros.parameters import PlayerParameters, declare
+from manivideo_ros.ros.qos import LATCHED, POSES_OUT
+from manivideo_ros.ros.spin import run
+from manivideo_ros.ros.transforms import transform_message
+
+CAMERA_FRAME = 'camera_optical_frame'
+# Between the last subscriber's arrival and the first pose: the other topics match in this time.
+SETTLE_S = 0.5
+
+
+class MotionPlayer(Node):
+    """Publishes hands, objects and the camera of a motion at a steady rate."""
+
+    def __init__(self) -> None:
+        super().__init__('motion_player')
+        self.finished = False
+        self.parameters = declare(self, PlayerParameters)
+        motion = load_motion(self.parameters.motion or default_motion())
+        self._messages = messages(motion, self.parameters.rate_hz)
+        self._camera = None if motion.camera is None else camera_message(Header(), motion.camera)
+        self._hands = self.create_publisher(HandPoses, 'hand_poses', POSES_OUT)
+        self._objects = self.create_publisher(ObjectPoses, 'object_poses', POSES_OUT)
+        self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', POSES_OUT)
+        self._transforms = self.create_publisher(TFMessage, '/tf_static', LATCHED)
+        self._scene = self.create_publisher(String, 'scene', LATCHED)
+        self._announce(motion)
+        self._next = 0
+        self._last = int(self.parameters.seconds * self.parameters.rate_hz) or None
+        if self._last is None and not self.parameters.loop:
+            self._last = len(self._messages)
+        self._ready_since: int | None = None
+        self.create_timer(1.0 / self.parameters.rate_hz, self._tick)
+        self.get_logger().info(f'{motion.name}: {len(self._messages)} frames')
+
+    def close(self) -> None:
+        """Let reliable subscribers have the last poses."""
+        self._hands.wait_for_all_acked(Duration(seconds=1))
+
+    def _announce(self, motion: Motion) -> None:
+        stamped = header(self.get_clock().now().nanoseconds, motion.frame_id)
+        if motion.camera is not None:
+            placed = invert_rigid(motion.camera.camera_from_world)
+            transform = transform_message(stamped, CAMERA_FRAME, placed)
+            self._transforms.publish(TFMessage(transforms=[transform]))
+        objects = [
+            {'id': name, 'mesh': track.mesh, 'scale': track.scale}
+            for name, track in motion.objects.items()
+        ]
+        self._scene.publish(String(data=json.dumps({'objects': objects})))
+
+    def _tick(self) -> None:
+        now = self.get_clock().now().nanoseconds
+        if self._ready_since is None:
+            if self._hands.get_subscription_count() < self.parameters.wait_for:
+                return
+            self._ready_since = now if self.parameters.wait_for else 0
+        if now - self._ready_since < SETTLE_S * 1e9:
+            return
+        if self._last is not None and self._next >= self._last:
+            self.finished = True
+            return
+        hands, objects = self._messages[self._next % len(self._messages)]
+        self._next += 1
+        stamp = header(now, '').stamp
+        objects.header.stamp = hands.header.stamp = stamp
+        # Hands last: they set off the frame, which then finds the rest in place.
+        if self._camera is not None:
+            self._camera.header = Header(stamp=stamp, frame_id=CAMERA_FRAME)
+            self._infos.publish(self._camera)
+        self._objects.publish(objects)
+        self._hands.publish(hands)
+
+
+def messages(motion: Motion, rate_hz: float) -> list[tuple[HandPoses, ObjectPoses]]:
+    """The motion's poses at a steady rate, unstamped."""
+    first = int(motion.stamps_ns[0])
+    count = max(1, round(motion.duration_s * rate_hz))
+    times = first + np.round(np.arange(count) / rate_hz * 1e9).astype(np.int64)
+    out = []
+    for time in times.tolist():
+        sample = motion.interpolate_at(time)
+        out.append(
+            (
+                hands_message(Header(frame_id=motion.frame_id), sample.hands, motion.hand_model),
+                objects_message(Header(frame_id=motion.frame_id), sample.objects),
+            )
+        )
+    return out
+
+
+def default_motion() -> str:
+    """The demo motion that ships."""
+    raise ValueError('parameter motion: name a motion file')
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until the motion ends or it is told to stop."""
+    return run(MotionPlayer, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Records topics into a rosbag2 MCAP: serialized messages as they came, under their receipt."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from functools import partial
+from importlib import import_module
+
+from rclpy.node import Node
+
+from manivideo_ros.recording.bag import BagWriter
+from manivideo_ros.ros.parameters import RecorderParameters, declare
+from manivideo_ros.ros.qos import recording
+from manivideo_ros.ros.spin import run
+
+LOOK_PERIOD_S = 0.1  # how often new publishers are looked for
+
+
+class Recorder(Node):
+    """Subscribes to each topic once somebody publishes it; the type is the publisher's."""
+
+    finished = False
+
+    def __init__(self) -> None:
+        super().__init__('recorder')
+        self.parameters = declare(self, RecorderParameters)
+        folder = self.parameters.bag or f'bag_{datetime.now():%Y%m%d_%H%M%S}'
+        self.bag = BagWriter(folder)
+        self.counts: dict[str, int] = {}
+        self._waiting = {self.resolve_topic_name(t): None for t in self.parameters.topics}
+        self.create_timer(LOOK_PERIOD_S, self._look)
+        self.create_timer(1.0, self._tell)
+        self.get_logger().info(f'recording into {self.bag.folder}')
+
+    def close(self) -> None:
+        """Complete the bag."""
+        self.bag.close()
+
+    def _look(self) -> None:
+        for topic in list(self._waiting):
+            publishers = self.get_publishers_info_by_topic(topic)
+            if not publishers:
+                continue
+            del self._waiting[topic]
+            kind = publishers[0].topic_type
+            profile = recording([p.qos_profile for p in publishers])
+            try:
+                package, _, name = kind.split('/')
+                message_class = getattr(import_module(f'{package}.msg'), name)
+                self.bag.add_topic(
+                    topic,
+                    kind,
+                    reliable=profile.reliability.name == 'RELIABLE',
+                    latched=profile.durability.name == 'TRANSIENT_LOCAL',
+                )
+            except (ImportError, AttributeError, ValueError) as error:
+                self.get_logger().error(f'{topic}: {kind} is not recorded: {error}')
+                continue
+            self.counts[topic] = 0
+            self.create_subscription(
+                message_class, topic, partial(self._write, topic), profile, raw=True
+            )
+
+    def _write(self, topic: str, data: bytes) -> None:
+        self.bag.write(topic, data, time.time_ns())
+        self.counts[topic] += 1
+
+    def _tell(self) -> None:
+        counts = ', '.join(f'{topic} {count}' for topic, count in self.counts.items() if count)
+        self.get_logger().info(f'recorded: {counts or "nothing yet"}')
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is told to stop; the bag is complete then."""
+    return run(Recorder, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

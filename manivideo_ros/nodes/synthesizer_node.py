@@ -1,0 +1,120 @@
+"""Poses in, video out: the lifecycle node around the core's synthesizer.
+
+The engine is loaded in `configure`; frames flow while `active`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from manivideo_ros.ros.frames import FramePublishers
+from manivideo_ros.ros.parameters import NodeParameters, check_change, declare, read
+from manivideo_ros.ros.scene import Scene, scene_from_parameters
+from manivideo_ros.ros.spin import run
+from manivideo_ros.ros.stream import Stream
+from manivideo_ros.srv import SetScene
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+
+
+class SynthesizerNode(LifecycleNode):
+    """Configures the scene, runs the stream while active, changes the scene on request.
+
+    make: loads the engine and the first scene; ValueError says, in one line, why it cannot.
+    """
+
+    finished = False
+
+    def __init__(self, make: Callable[[NodeParameters], Scene] = scene_from_parameters) -> None:
+        super().__init__('synthesizer')
+        self.parameters = declare(self, NodeParameters)
+        self.add_on_set_parameters_callback(partial(check_change, NodeParameters))
+        self.add_post_set_parameters_callback(self._parameters_changed)
+        self.error = ''
+        self._make = make
+        self._scene: Scene | None = None
+        self._stream: Stream | None = None
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the engine and the scene, offer the topics."""
+        self.get_logger().info('loading the model')
+        try:
+            self._scene = self._make(self.parameters)
+        except ValueError as error:
+            self.error = str(error)
+            self.get_logger().error(self.error)
+            return TransitionCallbackReturn.FAILURE
+        self._frames = FramePublishers(self)
+        self._service = self.create_service(SetScene, 'set_scene', self._set_scene)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take poses and make frames."""
+        assert self._scene is not None
+        self._stream = Stream(self, self._scene, self._frames, self.parameters)
+        self.get_logger().info('active: waiting for poses')
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the stream; the engine stays loaded."""
+        self.close()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the engine and the topics."""
+        self._frames.destroy()
+        self.destroy_service(self._service)
+        self._scene = None
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop for good."""
+        self.close()
+        self.finished = True
+        return SUCCESS
+
+    def close(self) -> None:
+        """Stop the stream after the frame in work."""
+        if self._stream is not None:
+            self._stream.stop()
+            self._stream = None
+
+    def _set_scene(
+        self, request: SetScene.Request, response: SetScene.Response
+    ) -> SetScene.Response:
+        assert self._scene is not None
+        change = partial(self._scene.change, request, self.parameters.scene_folders)
+        try:
+            response.message = self._stream.change_scene(change) if self._stream else change()
+            response.success = True
+        except ValueError as error:
+            response.message = str(error)
+        return response
+
+    def _parameters_changed(self, _: object) -> None:
+        self.parameters = read(self, NodeParameters)
+        if self._stream is not None:
+            self._stream.set_parameters(self.parameters)
+
+
+def started() -> SynthesizerNode:
+    """The node, active where `autostart` says so. Raises ValueError where it cannot start."""
+    node = SynthesizerNode()
+    if node.parameters.autostart and (
+        node.trigger_configure() != SUCCESS or node.trigger_activate() != SUCCESS
+    ):
+        raise ValueError(node.error or 'the synthesizer could not be started')
+    return node
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is told to stop."""
+    return run(started, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

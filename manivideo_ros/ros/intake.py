@@ -1,0 +1,164 @@
+"""From pose messages to what a frame shows: one place for frames, cameras and bad input.
+
+Every method that takes a message answers with its problems, each one line naming the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo
+from tf2_msgs.msg import TFMessage
+
+from manivideo_ros.geometry import Camera
+from manivideo_ros.msg import HandPoses, ObjectPoses
+from manivideo_ros.ros.conversion import read_camera, read_hands, read_objects
+from manivideo_ros.ros.transforms import TransformTree
+from manivideo_ros.tracking import PoseTracker, Snapshot, Timing
+from manivideo_ros.viewing import default_camera, fitted, hands_in_view
+
+SECOND = 1_000_000_000
+DEFAULT_FRAME = 'default_camera_optical_frame'
+# Poses alone for this long: no camera will come, the default one is taken.
+CAMERA_WAIT_NS = SECOND
+# Hands that are silent for this long no longer set the pace of the frames.
+SILENCE_S = 0.1
+
+
+@dataclass(frozen=True)
+class View:
+    """What one frame shows: the snapshot, the fitted camera and the name of its frame."""
+
+    snapshot: Snapshot
+    camera: Camera
+    camera_frame: str
+
+
+class PoseIntake:
+    """Takes messages, gives views of width x height pixels. Not thread-safe."""
+
+    def __init__(
+        self, object_ids: Collection[str], hand_model: str, size: tuple[int, int], timing: Timing
+    ) -> None:
+        self.object_ids = set(object_ids)
+        self.hand_model = hand_model
+        self.width, self.height = size
+        self.tracker = PoseTracker(timing)
+        self.transforms = TransformTree()
+        self.world = ''
+        self._pinhole: tuple[Camera, str] | None = None
+        self._default: Camera | None = None
+        self._first_pose_ns: int | None = None
+        self._unseen_since_ns: int | None = None
+        self._missing: set[str] = set()
+
+    def take_hands(self, message: HandPoses, received_ns: int) -> list[str]:
+        """Hand poses; their frame is the world that frames are made in."""
+        hands = read_hands(message, self.hand_model)
+        self.world = hands.frame_id
+        self._first_pose_ns = self._first_pose_ns or received_ns
+        if hands.stamp_ns == 0:
+            return [*hands.problems, 'header.stamp: zero: the driver must stamp its poses']
+        if self.tracker.add_hands(hands.stamp_ns, hands.states, received_ns):
+            hands.problems.append('header.stamp: time jumped back, started anew')
+            self._unseen_since_ns = None
+        return hands.problems
+
+    def take_objects(self, message: ObjectPoses, received_ns: int) -> list[str]:
+        """Object poses, in the hands' frame or any that a transform connects with it."""
+        objects = read_objects(message, self.object_ids)
+        self.world = self.world or objects.frame_id
+        self._first_pose_ns = self._first_pose_ns or received_ns
+        poses: dict[str, NDArray[np.floating]] = objects.states
+        if objects.stamp_ns == 0:
+            return [*objects.problems, 'header.stamp: zero: the driver must stamp its poses']
+        if objects.frame_id != self.world:
+            try:
+                to_world = self.transforms.lookup(self.world, objects.frame_id)
+            except LookupError as error:
+                return [*objects.problems, f'header.frame_id: {error}']
+            poses = {name: to_world @ pose for name, pose in poses.items()}
+        if self.tracker.add_objects(objects.stamp_ns, poses, received_ns):
+            objects.problems.append('header.stamp: time jumped back, started anew')
+        return objects.problems
+
+    def take_camera(self, message: CameraInfo) -> list[str]:
+        """The camera whose view is wanted."""
+        try:
+            self._pinhole = (read_camera(message), message.header.frame_id)
+        except ValueError as error:
+            return [str(error)]
+        return ['d: distortion is not modelled: send a rectified camera'] if any(message.d) else []
+
+    def take_transforms(self, message: TFMessage) -> list[str]:
+        """Where frames are."""
+        problems = []
+        for transform in message.transforms:
+            try:
+                self.transforms.add(transform)
+            except ValueError as error:
+                problems.append(str(error))
+        return problems
+
+    def set_objects(self, object_ids: Collection[str]) -> None:
+        """The scene has these objects now."""
+        self.object_ids = set(object_ids)
+        self.tracker.forget_objects()
+
+    def due(self, received_ns: int) -> bool:
+        """Whether a frame is due although no hands arrived: other sources move, or hands fade."""
+        return self.tracker.silent(received_ns, SILENCE_S)
+
+    def view(self, received_ns: int) -> tuple[View | None, list[str]]:
+        """The newest view, None as long as there is nothing to show or no camera yet."""
+        now = self.tracker.estimate(received_ns)
+        if now is None:
+            return None, []
+        stamp = self.tracker.newest_ns
+        if stamp is None or self.due(received_ns):
+            stamp = now
+        snapshot = self.tracker.sample(stamp)
+        camera, frame, problems = self._camera(snapshot, received_ns)
+        if camera is None:
+            return None, problems
+        problems += self._watch(snapshot, camera)
+        return View(snapshot, camera, frame), problems
+
+    def _camera(self, snapshot: Snapshot, received_ns: int) -> tuple[Camera | None, str, list[str]]:
+        problems: list[str] = []
+        if self._pinhole is not None:
+            camera, frame = self._pinhole
+            try:
+                placed = replace(
+                    camera, camera_from_world=self.transforms.lookup(frame, self.world)
+                )
+                return fitted(placed, self.width, self.height), frame, []
+            except LookupError as error:
+                problems = [
+                    f'camera/camera_info: header.frame_id: {error}: the default camera serves'
+                ]
+        if received_ns - (self._first_pose_ns or received_ns) < CAMERA_WAIT_NS:
+            return None, '', []
+        if self._default is None and snapshot.hands:
+            self._default = default_camera(
+                snapshot.hands, snapshot.objects.values(), self.width, self.height
+            )
+        return self._default, DEFAULT_FRAME, problems
+
+    def _watch(self, snapshot: Snapshot, camera: Camera) -> list[str]:
+        lost = set(snapshot.missing) - self._missing
+        self._missing = set(snapshot.missing)
+        problems = [
+            f'{name}: no good pose for {snapshot.age[name]:.1f} s, faded out'
+            for name in sorted(lost)
+        ]
+        if not snapshot.hands or hands_in_view(snapshot.hands, camera):
+            self._unseen_since_ns = None
+        elif self._unseen_since_ns is None:
+            self._unseen_since_ns = snapshot.stamp_ns
+        elif snapshot.stamp_ns - self._unseen_since_ns >= SECOND:
+            problems.append("no hand is in the camera's view: check frame_id and the camera's pose")
+        return problems

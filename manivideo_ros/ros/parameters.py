@@ -1,0 +1,224 @@
+"""All parameters of all nodes: defaults, units, ranges. Run it to print the README's table.
+
+The dataclasses are what the nodes read; their fields' metadata become the descriptors; a test holds
+config/*.yaml and the README's table to them.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+Parameters = TypeVar('Parameters')
+
+
+def parameter(
+    default: Any,
+    description: str,
+    low: float | None = None,
+    high: float | None = None,
+    live: bool = False,
+) -> Any:
+    """A field with what its descriptor says; live: it may be changed while the node runs."""
+    metadata = {'about': description, 'range': (low, high), 'live': live}
+    if isinstance(default, tuple):
+        return field(default_factory=lambda: default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """The synthesizer's parameters. Lists of text hold '' for none: ROS has no empty list."""
+
+    autostart: bool = parameter(True, 'configure and activate by itself at the start')
+    checkpoint: str = parameter('', "weights (safetensors); '' for those that ship")
+    engine: str = parameter('tiny_cpu', 'engine specification: a name in engines/ or a YAML file')
+    threads: int = parameter(2, 'threads of the rasteriser and the model', 1, 64)
+    appearance_seed: int = parameter(0, 'seed of the generative noise', 0, 2**32 - 1)
+    hand_folder: str = parameter('', "folder of a converted MANO model; '' for the default hand")
+    object_ids: tuple[str, ...] = parameter(('mug',), 'ids that ObjectPose.object_id refers to')
+    object_meshes: tuple[str, ...] = parameter(
+        ('mug',), 'of each id: a generated shape, a mesh file or a package:// URI'
+    )
+    object_scales: tuple[float, ...] = parameter((1.0,), 'of each id: metres per unit of the file')
+    background: str = parameter('', "background picture; '' for the one that ships")
+    hand_appearance: str = parameter('', "hand reference picture; '' for the one that ships")
+    scene_folders: tuple[str, ...] = parameter(
+        ('',), 'folders that set_scene may read besides the installed packages'
+    )
+    late_s: float = parameter(0.05, 'a state held longer than this is late, s', 0.0, 1.0, live=True)
+    hold_s: float = parameter(0.2, 'how long a silent source holds its state, s', 0.0, 5, live=True)
+    fade_s: float = parameter(0.3, 'how long it then takes to fade out, s', 0.0, 5.0, live=True)
+    jpeg_quality: int = parameter(90, 'quality of image_raw/compressed', 1, 100, live=True)
+
+
+@dataclass(frozen=True)
+class PlayerParameters:
+    """The motion player's parameters."""
+
+    motion: str = parameter('', "motion file (rosbag2); '' for the demo motion that ships")
+    rate_hz: float = parameter(
+        30.0, 'poses a second; motion between frames is interpolated', 1, 240
+    )
+    seconds: float = parameter(0.0, 'how long to play, s; 0 for ever', 0.0, 86400.0)
+    loop: bool = parameter(True, 'start again at the end; the stamps go on')
+    wait_for: int = parameter(0, 'subscribers of hand_poses to wait for before playing', 0, 100)
+
+
+@dataclass(frozen=True)
+class RecorderParameters:
+    """The recorder's parameters."""
+
+    bag: str = parameter('', "folder of the new bag; '' for one named by the time")
+    topics: tuple[str, ...] = parameter(
+        (
+            'hand_poses',
+            'object_poses',
+            'camera/camera_info',
+            'scene',
+            '/tf_static',
+            'image_raw',
+            'camera_info',
+            '/diagnostics',
+        ),
+        'topics to record, as soon as somebody publishes them',
+    )
+
+
+ALL = {
+    'synthesizer': NodeParameters,
+    'motion_player': PlayerParameters,
+    'recorder': RecorderParameters,
+}
+
+
+def declare(node: Node, kind: type[Parameters]) -> Parameters:
+    """Declare a dataclass's parameters on a node and return their values.
+
+    Raises ValueError naming the first parameter whose value is of another type or out of range.
+    """
+    types = typing.get_type_hints(kind)
+    values = {}
+    for entry in fields(kind):  # type: ignore[arg-type]
+        default = _default(entry)
+        # Dynamic typing, so that `hold_s: 1` is taken for 1.0 instead of refused by rclpy.
+        node.declare_parameter(entry.name, default, _descriptor(entry, types[entry.name]))
+        value = node.get_parameter(entry.name).value
+        values[entry.name] = _checked(entry, types[entry.name], value)
+    return kind(**values)
+
+
+def read(node: Node, kind: type[Parameters]) -> Parameters:
+    """The present values of declared parameters."""
+    types = typing.get_type_hints(kind)
+    return kind(
+        **{
+            entry.name: _checked(entry, types[entry.name], node.get_parameter(entry.name).value)
+            for entry in fields(kind)  # type: ignore[arg-type]
+        }
+    )
+
+
+def check_change(kind: type, changes: Sequence[Parameter]) -> SetParametersResult:
+    """What add_on_set_parameters_callback answers: ranges and what may change live."""
+    types, entries = typing.get_type_hints(kind), {e.name: e for e in fields(kind)}
+    for change in changes:
+        entry = entries.get(change.name)
+        if entry is None:
+            continue
+        if not entry.metadata['live']:
+            return SetParametersResult(
+                successful=False, reason=f'{change.name} is read at the start: set it there'
+            )
+        try:
+            _checked(entry, types[change.name], change.value)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+    return SetParametersResult(successful=True)
+
+
+def check_file(values: Mapping[str, Any], kind: type) -> None:
+    """Raise ValueError where a YAML file's values (by name) are not parameters of that kind."""
+    types, entries = typing.get_type_hints(kind), {e.name: e for e in fields(kind)}
+    for name, value in values.items():
+        if name not in entries:
+            raise ValueError(f'{name}: no such parameter of {kind.__name__}')
+        _checked(entries[name], types[name], value)
+
+
+def table() -> str:
+    """The parameters of all nodes as Markdown."""
+    lines = ['| Node | Parameter | Default | Meaning |', '|---|---|---|---|']
+    for node, kind in ALL.items():
+        for entry in fields(kind):
+            low, high = entry.metadata['range']
+            span = f' ({low:.10g} to {high:.10g})' if low is not None else ''
+            live = '; may change live' if entry.metadata['live'] else ''
+            default = _default(entry)
+            default = ', '.join(map(str, default)) if isinstance(default, list) else default
+            default = str(default).lower() if isinstance(default, bool) else default
+            shown = f'`{default}`' if default != '' else "`''`"
+            lines.append(
+                f'| {node} | `{entry.name}` | {shown} | {entry.metadata["about"]}{span}{live} |'
+            )
+    return '\n'.join(lines)
+
+
+def _default(entry: Any) -> Any:
+    default = entry.default_factory() if callable(entry.default_factory) else entry.default
+    return list(default) if isinstance(default, tuple) else default
+
+
+def _descriptor(entry: Any, kind: Any) -> ParameterDescriptor:
+    low, high = entry.metadata['range']
+    descriptor = ParameterDescriptor(
+        name=entry.name,
+        description=entry.metadata['about'],
+        read_only=not entry.metadata['live'],
+        dynamic_typing=kind is float,
+    )
+    if low is not None and kind is int:
+        descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]
+    elif low is not None:
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)
+        ]
+    return descriptor
+
+
+def _checked(entry: Any, kind: Any, value: Any) -> Any:
+    """The value as its field has it. Raises ValueError naming the parameter and the mend."""
+    name = entry.name
+    if typing.get_origin(kind) is tuple:
+        inner = typing.get_args(kind)[0]
+        if not isinstance(value, Sequence | memoryview) and not hasattr(value, '__iter__'):
+            raise ValueError(f'{name}: must be a list')
+        return tuple(_typed(name, inner, v) for v in value if v != '')
+    value = _typed(name, kind, value)
+    low, high = entry.metadata['range']
+    if low is not None and not low <= value <= high:
+        raise ValueError(f'{name}: {value} is not in {low:.10g} to {high:.10g}')
+    return value
+
+
+def _typed(name: str, kind: Any, value: Any) -> Any:
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f'{name}: must be of type {kind.__name__}, is {value!r}')
+    return value
+
+
+if __name__ == '__main__':
+    print(table())

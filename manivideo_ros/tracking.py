@@ -1,0 +1,199 @@
+"""The newest state of every hand and object, at one instant: interpolated, held, faded, missing.
+
+A frame's time is the newest hand stamp. Other sources are interpolated to it where they have
+samples on both sides, else their last good state is held: silently for `late` seconds, then as
+late; after `hold` it fades out over `fade` seconds and is reported as missing. Time that jumps
+back starts everything anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.geometry import (
+    axis_angle_to_matrix,
+    matrix_to_axis_angle,
+    matrix_to_quaternion,
+    quaternion_to_matrix,
+    rigid,
+    slerp,
+)
+from manivideo_ros.mlo.surfaces import HandState
+
+State = TypeVar('State')
+SECOND = 1_000_000_000
+# A stamp this much older than the newest is a clock that was set back, not a message out of order.
+JUMP_NS = SECOND // 2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a silent source counts, in seconds."""
+
+    late: float = 0.05
+    hold: float = 0.2
+    fade: float = 0.3
+
+    def presence(self, age: float) -> float:
+        """Weight 0..1 of a state that is `age` seconds old."""
+        if age <= self.hold:
+            return 1.0
+        return max(0.0, 1.0 - (age - self.hold) / self.fade) if self.fade > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is where at one instant (stamp_ns).
+
+    hands by side and objects (world_from_object [4, 4]) by id hold all whose presence is above 0;
+    presence: weight 0..1 of each; age: seconds since each one's last good state, also of those that
+    are missing.
+    """
+
+    stamp_ns: int
+    hands: dict[str, HandState]
+    objects: dict[str, NDArray[np.floating]]
+    presence: dict[str, float]
+    age: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Sources that were seen once and have faded out."""
+        return tuple(sorted(name for name in self.age if name not in self.presence))
+
+
+class _Track(Generic[State]):
+    """The last samples of one source, in the order of their stamps."""
+
+    def __init__(self, blend: Callable[[State, State, float], State]) -> None:
+        self.samples: deque[tuple[int, State]] = deque(maxlen=64)
+        self.blend = blend
+
+    def add(self, stamp_ns: int, state: State) -> None:
+        if not self.samples or stamp_ns > self.samples[-1][0]:
+            self.samples.append((stamp_ns, state))
+
+    def at(self, stamp_ns: int) -> tuple[State, int]:
+        """The state at that instant and the stamp of the last sample that it rests on."""
+        after: tuple[int, State] | None = None
+        for stamp, state in reversed(self.samples):
+            if stamp == stamp_ns or (stamp < stamp_ns and after is None):
+                return state, stamp
+            if stamp < stamp_ns and after is not None:
+                fraction = (stamp_ns - stamp) / (after[0] - stamp)
+                return self.blend(state, after[1], fraction), stamp_ns
+            after = (stamp, state)
+        assert after is not None
+        return after[1], after[0]
+
+
+class PoseTracker:
+    """Collects poses as they come and tells what is where at an instant. Not thread-safe."""
+
+    def __init__(self, timing: Timing | None = None) -> None:
+        self.timing = timing or Timing()
+        self.newest_ns: int | None = None  # newest hand stamp
+        self.clock: tuple[int, int] | None = None  # newest stamp of all, its time of receipt
+        self.jumps = 0
+        self._hands: dict[str, _Track[HandState]] = {}
+        self._objects: dict[str, _Track[NDArray[np.floating]]] = {}
+
+    def reset(self) -> None:
+        """Forget every source."""
+        self.newest_ns, self.clock = None, None
+        self._hands.clear()
+        self._objects.clear()
+
+    def forget_objects(self) -> None:
+        """Forget the objects: the scene has others now."""
+        self._objects.clear()
+
+    def add_hands(self, stamp_ns: int, hands: Mapping[str, HandState], received_ns: int) -> bool:
+        """Take hands by side; received_ns on any monotonic clock. True where time jumped back."""
+        jumped = self._advance(stamp_ns, received_ns)
+        self.newest_ns = max(stamp_ns, self.newest_ns or stamp_ns)
+        for side, state in hands.items():
+            self._hands.setdefault(side, _Track(blend_hands)).add(stamp_ns, state)
+        return jumped
+
+    def add_objects(
+        self, stamp_ns: int, objects: Mapping[str, NDArray[np.floating]], received_ns: int
+    ) -> bool:
+        """Take object poses [4, 4] by id; True where time jumped back."""
+        jumped = self._advance(stamp_ns, received_ns)
+        for name, pose in objects.items():
+            self._objects.setdefault(name, _Track(blend_poses)).add(stamp_ns, pose)
+        return jumped
+
+    def silent(self, received_ns: int, after: float) -> bool:
+        """Whether the last hand stamp lies more than `after` seconds behind the sources' clock."""
+        now = self.estimate(received_ns)
+        return now is not None and (self.newest_ns is None or now - self.newest_ns > after * SECOND)
+
+    def estimate(self, received_ns: int) -> int | None:
+        """The sources' clock at a time of receipt: the newest stamp and what has passed since."""
+        if self.clock is None:
+            return None
+        stamp_ns, at = self.clock
+        return stamp_ns + max(0, received_ns - at)
+
+    def sample(self, stamp_ns: int) -> Snapshot:
+        """Everything at that instant."""
+        out = Snapshot(stamp_ns, {}, {}, {})
+        for side, hand in self._hands.items():
+            self._place(out, side, hand, out.hands)
+        for name, thing in self._objects.items():
+            self._place(out, name, thing, out.objects)
+        return out
+
+    def _place(
+        self, out: Snapshot, name: str, track: _Track[State], states: dict[str, State]
+    ) -> None:
+        state, last_ns = track.at(out.stamp_ns)
+        age = max(0, out.stamp_ns - last_ns) / SECOND
+        out.age[name] = age
+        presence = self.timing.presence(age)
+        if presence > 0:
+            states[name], out.presence[name] = state, presence
+
+    def _advance(self, stamp_ns: int, received_ns: int) -> bool:
+        jumped = self.clock is not None and stamp_ns < self.clock[0] - JUMP_NS
+        if jumped:
+            self.reset()
+            self.jumps += 1
+        if self.clock is None or stamp_ns > self.clock[0]:
+            self.clock = (stamp_ns, received_ns)
+        return jumped
+
+
+def blend_poses(
+    first: NDArray[np.floating], second: NDArray[np.floating], fraction: float
+) -> NDArray[np.floating]:
+    """A rigid transform [4, 4] that fraction 0..1 of the way from first to second."""
+    rotation = _blend_rotations(first[:3, :3], second[:3, :3], fraction)
+    return rigid(rotation, (1 - fraction) * first[:3, 3] + fraction * second[:3, 3])
+
+
+def blend_hands(first: HandState, second: HandState, fraction: float) -> HandState:
+    """A hand that fraction 0..1 of the way from first to second, joint by joint."""
+    joints = [axis_angle_to_matrix(np.reshape(h.theta, (15, 3))) for h in (first, second)]
+    theta = matrix_to_axis_angle(_blend_rotations(joints[0], joints[1], fraction))
+    return HandState(
+        theta=theta.reshape(45).astype(np.float32),
+        betas=second.betas,
+        wrist_rotation=_blend_rotations(first.wrist_rotation, second.wrist_rotation, fraction),
+        wrist_position=(1 - fraction) * first.wrist_position + fraction * second.wrist_position,
+    )
+
+
+def _blend_rotations(
+    first: NDArray[np.floating], second: NDArray[np.floating], fraction: float
+) -> NDArray[np.floating]:
+    a, b = matrix_to_quaternion(first), matrix_to_quaternion(second)
+    return quaternion_to_matrix(slerp(a, b, np.full(a.shape[:-1], fraction)))
