@@ -12,7 +12,16 @@ from manivideo_ros.model.mlo_embedder import visible_normals
 from manivideo_ros.model.network import FrameConditions, ManiVideoNet, SceneFeatures
 from manivideo_ros.model.schedule import add_noise, ddim_step, sampling_times, signal_and_noise
 
-SMALL = ModelConfig(preset='small', image_size=64, num_points=32)
+SMALL = ModelConfig(
+    preset='small',
+    image_size=64,
+    num_points=32,
+    trunk_channels=(32, 64, 64),
+    skip_channels=(16, 32),
+    guider_channels=(8, 16, 32),
+    embed_dim=32,
+    time_dim=64,
+)
 
 
 def awake(config: ModelConfig = SMALL) -> ManiVideoNet:

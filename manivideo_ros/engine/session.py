@@ -45,6 +45,7 @@ class StreamingSession:
         self.image_size = shapes['base'][-1]
         self.reference_size = shapes['hand_view'][-1]
         self.layers = shapes['normal_map'][1]
+        self.num_points = shapes['points'][1]
         self.set_seed(seed)
 
     def set_seed(self, seed: int) -> None:

@@ -1,0 +1,169 @@
+"""The page that tells the whole frame: pose, rasterise, embed, denoise, decode.
+
+Poses of hands and objects come in, one picture goes out. What decides the picture: H and D of the
+layers, the base picture, the scene's references (six views and surface points of the object, the
+background, a view of the hand) and the stream's noise. Embedding, denoising and decoding are one
+graph (engine/), the layers and the base picture are rasterised (mlo/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manivideo_ros.engine.session import StreamingSession
+from manivideo_ros.geometry import Camera
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.mlo.painted import Painter, hand_appearance
+from manivideo_ros.mlo.rasterizer import LayerBuffers, Rasterizer
+from manivideo_ros.mlo.surfaces import (
+    HandReference,
+    Surface,
+    SurfacePose,
+    hand_surface,
+    object_surface,
+)
+from manivideo_ros.mlo.views import object_appearance, six_views
+from manivideo_ros.objects.mesh import ObjectMesh, surface_points
+from manivideo_ros.tracking import Snapshot
+
+NO_OBJECT_VIEW = 128  # grey of a view that shows no object
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What does not move: the objects by id, the background, and what the hands look like.
+
+    The first object is the one that the model sees in six views and 2048 points; the colours of
+    the others reach it through the base picture.
+    """
+
+    objects: Mapping[str, ObjectMesh]
+    background: NDArray[np.uint8]  # [H, W, 3] sRGB, any size
+    hand_reference: HandReference
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One synthesised frame; the arrays are valid until the next step.
+
+    image uint8 [H, W, 3] RGB; layers: the MLO it was made from; mask float32 [H, W] in 0..1:
+    coverage of hands and objects; stages_ms: how long each stage took.
+    """
+
+    stamp_ns: int
+    image: NDArray[np.uint8]
+    layers: LayerBuffers
+    base: torch.Tensor
+    mask: torch.Tensor
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Synthesizer:
+    """Turns snapshots of poses into frames, one scene at a time. Not thread-safe.
+
+    Raises ValueError for a scene or a pose that cannot be drawn, naming it.
+    """
+
+    def __init__(
+        self,
+        session: StreamingSession,
+        hands: Mapping[str, HandModel],  # by side
+        scene: Scene,
+        threads: int = 2,
+    ) -> None:
+        self.session, self.hands, self.threads = session, dict(hands), threads
+        self.set_scene(scene)
+
+    def set_scene(self, scene: Scene) -> None:
+        """Exchange objects, background and hand appearance; the past frames are forgotten."""
+        size = self.session.image_size
+        meshes = list(scene.objects.values())
+        views = [six_views(mesh, self.session.reference_size) for mesh in meshes]
+        surfaces: list[Surface] = [
+            *(object_surface(mesh) for mesh in meshes),
+            *(hand_surface(hand, self.session.layers) for hand in self.hands.values()),
+        ]
+        appearances = [
+            *(object_appearance(m, v) for m, v in zip(meshes, views, strict=True)),
+            *(hand_appearance(hand, scene.hand_reference) for hand in self.hands.values()),
+        ]
+        self.rasterizer = Rasterizer(
+            surfaces, size, size, self.session.layers, threads=self.threads
+        )
+        visible = Rasterizer(surfaces, 2 * size, 2 * size, threads=self.threads, merge=True)
+        background = cv2.resize(scene.background, (size, size), interpolation=cv2.INTER_AREA)
+        self.painter = Painter(visible, appearances, background)
+        self.scene = scene
+        grey = np.full((6, *[self.session.reference_size] * 2, 3), NO_OBJECT_VIEW, np.uint8)
+        points = np.zeros((self.session.num_points, 3), np.float32)
+        self.session.set_scene(
+            to_reference(views[0].rgb if views else grey, self.session.reference_size),
+            to_reference(scene.background[None], self.session.reference_size)[0],
+            to_reference(scene.hand_reference.image[None], self.session.reference_size)[0],
+            surface_points(meshes[0], self.session.num_points) if meshes else points,
+        )
+
+    def step(self, camera: Camera, snapshot: Snapshot) -> Frame:
+        """The frame that shows a snapshot, seen by camera at the model's picture size."""
+        started = perf_counter()
+        poses = self._poses(snapshot)
+        layers = self.rasterizer.render(camera, poses)
+        rasterised = perf_counter()
+        base, mask = self.painter.paint(camera, poses)
+        normals, confidence = layers.normal_map, layers.occlusion_confidence
+        fading = {k: w for k, w in snapshot.presence.items() if w < 1}
+        if fading:
+            normals, confidence, base, mask = self._fade(camera, snapshot, fading, layers)
+        painted = perf_counter()
+        image = self.session.step(normals.numpy(), confidence.numpy(), base.numpy())
+        done = perf_counter()
+        stages = {
+            'rasterize': 1e3 * (rasterised - started),
+            'paint': 1e3 * (painted - rasterised),
+            'denoise': 1e3 * (done - painted),
+        }
+        return Frame(snapshot.stamp_ns, image, layers, base, mask, stages)
+
+    def reset(self) -> None:
+        """Forget the past frames, as after a jump in time."""
+        self.session.reset()
+
+    def _poses(self, snapshot: Snapshot) -> list[SurfacePose]:
+        objects: list[SurfacePose] = [snapshot.objects.get(key) for key in self.scene.objects]
+        return objects + [snapshot.hands.get(side) for side in self.hands]
+
+    def _fade(
+        self, camera: Camera, snapshot: Snapshot, fading: Mapping[str, float], layers: LayerBuffers
+    ) -> tuple[torch.Tensor, ...]:
+        """Conditions in which what fades is as present as its weight says.
+
+        Its confidence is scaled, and its part of the base picture is mixed with what lies behind.
+        """
+        names = [*self.scene.objects, *self.hands]
+        weights = torch.tensor([fading.get(name, 1.0) for name in names] or [1.0])
+        owner = torch.from_numpy(self.rasterizer.face_surface).long()[layers.face_index.long()]
+        weight = torch.where(layers.face_index >= 0, weights[owner], 1.0)
+        full, covered = self.painter.paint(camera, self._poses(snapshot))
+        full, covered = full.clone(), covered.clone()
+        kept = [
+            None if name in fading else pose
+            for name, pose in zip(names, self._poses(snapshot), strict=True)
+        ]
+        without, uncovered = self.painter.paint(camera, kept)
+        mix = float(np.mean(list(fading.values())))
+        base = torch.lerp(without, full, mix)
+        mask = torch.lerp(uncovered, covered, mix)
+        return layers.normal_map * weight[:, None], layers.occlusion_confidence * weight, base, mask
+
+
+def to_reference(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Pictures uint8 [N, h, w, 3] as the model takes references: float32 [N, 3, size, size]."""
+    resized = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images]
+    return np.stack(resized).transpose(0, 3, 1, 2).astype(np.float32) / 255
