@@ -1,0 +1,74 @@
+"""Named finger poses as theta [45], axis-angle relative to the flat hand.
+
+relaxed, pinch and point are measured (assets/hand/poses.json, with notice); the rest are authored.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from manivideo_ros.hand.model import ASSETS, Side
+
+# Degrees for the right hand. Fingers: (abduction towards the thumb, flexion of three joints);
+# thumb: axis-angles of its three joints. Abduction turns about y, flexion about z.
+_AUTHORED: dict[str, dict[str, tuple[float, ...]]] = {
+    'flat': {},
+    'spread': {
+        'index': (9, -4, 2, 2),
+        'middle': (2, -4, 2, 2),
+        'ring': (-6, -3, 2, 2),
+        'pinky': (-14, -2, 2, 2),
+        'thumb': (-8, 4, -6, -4, 6, -2, 0, 0, 0),
+    },
+    'power': {
+        'index': (0, 58, 78, 42),
+        'middle': (0, 64, 80, 44),
+        'ring': (0, 68, 80, 44),
+        'pinky': (3, 70, 76, 42),
+        'thumb': (42, -22, 6, 10, -30, 8, 10, -34, 8),
+    },
+    'tripod': {
+        'index': (-3, 48, 34, 18),
+        'middle': (2, 54, 40, 20),
+        'ring': (2, 62, 60, 32),
+        'pinky': (3, 62, 60, 32),
+        'thumb': (40, -12, 10, 4, -12, 3, 6, -20, 5),
+    },
+}
+_FIRST = {'index': 0, 'middle': 3, 'pinky': 6, 'ring': 9, 'thumb': 12}
+POSES = ('flat', 'relaxed', 'power', 'pinch', 'tripod', 'point', 'spread')
+
+
+@lru_cache(maxsize=1)
+def _right_hand() -> dict[str, NDArray[np.float32]]:
+    poses = {}
+    for name, fingers in _AUTHORED.items():
+        theta = np.zeros((15, 3))
+        for finger, values in fingers.items():
+            first = _FIRST[finger]
+            if finger == 'thumb':
+                theta[first : first + 3] = np.reshape(values, (3, 3))
+            else:
+                theta[first, 1] = values[0]
+                theta[first : first + 3, 2] = values[1:]
+        poses[name] = np.radians(theta).reshape(45)
+    poses |= json.loads((ASSETS / 'poses.json').read_text())['right']
+    return {name: np.asarray(poses[name], np.float32) for name in POSES}
+
+
+def finger_pose(name: str, side: Side) -> NDArray[np.float32]:
+    """theta [45] of a named pose (one of POSES) for a side. Raises ValueError for another name."""
+    poses = _right_hand()
+    if name not in poses:
+        raise ValueError(f'no finger pose {name!r}; there are {", ".join(POSES)}')
+    return poses[name].copy() if side == 'right' else mirror_theta(poses[name])
+
+
+def mirror_theta(theta: ArrayLike) -> NDArray[np.float32]:
+    """theta [..., 45] of the other hand making the mirrored gesture: (x, -y, -z) per joint."""
+    array = np.asarray(theta, np.float32)
+    return array * np.tile(np.array([1, -1, -1], np.float32), 15)
