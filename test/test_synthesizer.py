@@ -1,0 +1,108 @@
+"""The whole frame: what is posed is drawn, what fades fades, a new scene takes effect."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_model import SMALL
+
+from manivideo_ros.engine.export import build_graph, save_graph
+from manivideo_ros.engine.session import StreamingSession
+from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
+from manivideo_ros.hand.model import load_hand
+from manivideo_ros.mlo.surfaces import HandReference, HandState
+from manivideo_ros.model.network import ManiVideoNet
+from manivideo_ros.objects.shapes import generate
+from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.tracking import Snapshot
+
+HANDS = {side: load_hand(side) for side in ('left', 'right')}
+CAMERA = Camera(pinhole(320, 240, 0.7), look_at((0.0, -0.6, 0.4), (0.0, 0.0, 0.05)), 320, 240)
+REFERENCE = HandReference(
+    np.full((128, 128, 3), (210, 60, 40), np.uint8), np.ones((128, 128), np.uint8)
+)
+BACKGROUND = np.full((240, 320, 3), (0, 90, 200), np.uint8)
+
+
+def hand(side: str, x: float) -> HandState:
+    rotation = axis_angle_to_matrix([0, 0, -np.pi / 2 if side == 'right' else np.pi / 2])
+    return HandState(np.zeros(45), np.zeros(10), rotation, np.array([x, -0.1, 0.05]))
+
+
+WHOLE = Snapshot(
+    7,
+    {'left': hand('left', -0.1), 'right': hand('right', 0.1)},
+    {'mug': rigid(np.eye(3), [0, 0.02, 0.05])},
+    {'left': 1.0, 'right': 1.0, 'mug': 1.0},
+)
+
+
+@pytest.fixture(scope='module')
+def session(tmp_path_factory):
+    path = tmp_path_factory.mktemp('graph') / 'small.onnx'
+    # Untrained, so that the picture is the base picture: what arrives can be read off.
+    save_graph(build_graph(ManiVideoNet(SMALL)), path)
+    return StreamingSession(path, threads=1)
+
+
+@pytest.fixture
+def synthesizer(session):
+    return Synthesizer(session, HANDS, Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE), 1)
+
+
+def test_a_frame_shows_hands_in_their_colour_over_the_background(synthesizer):
+    frame = synthesizer.step(CAMERA, WHOLE)
+    assert frame.image.shape == (64, 64, 3)
+    assert frame.stamp_ns == 7
+    layer = frame.layers.nearest_layer.numpy()
+    skin = frame.image[(layer >= 1) & (frame.mask.numpy() > 0.99)].mean(0)
+    assert skin[0] > 2 * skin[2]  # the reference's red
+    np.testing.assert_array_equal(frame.image[frame.mask.numpy() == 0][0], BACKGROUND[0, 0])
+    assert set(frame.stages_ms) == {'rasterize', 'paint', 'denoise'}
+
+
+def test_every_part_is_drawn_where_it_is_posed_and_not_where_it_is_absent(synthesizer):
+    absent = replace(WHOLE, hands={'left': WHOLE.hands['left']}, objects={})
+    coverage = [float(synthesizer.step(CAMERA, s).mask.sum()) for s in (WHOLE, absent)]
+    assert 0 < coverage[1] < coverage[0]
+    empty = synthesizer.step(CAMERA, replace(WHOLE, hands={}, objects={}))
+    assert not empty.mask.any()
+    assert not empty.layers.normal_map.any()
+
+
+def test_what_fades_leaves_the_picture_by_degrees(synthesizer):
+    gone = synthesizer.step(CAMERA, replace(WHOLE, hands={}, objects={})).image.astype(float)
+    distances = []
+    for weight in (1.0, 0.7, 0.4, 0.1):
+        fading = dict.fromkeys(WHOLE.presence, weight)
+        image = synthesizer.step(CAMERA, replace(WHOLE, presence=fading)).image
+        distances.append(np.abs(image - gone).mean())
+    assert distances[0] > distances[1] > distances[2] > distances[3] > 0
+
+
+def test_only_the_fading_part_changes(synthesizer):
+    steady = synthesizer.step(CAMERA, WHOLE)
+    layer, before = steady.layers.nearest_layer.numpy().copy(), steady.image.astype(int)
+    faded = synthesizer.step(CAMERA, replace(WHOLE, presence={**WHOLE.presence, 'mug': 0.5}))
+    change = np.abs(faded.image - before).max(-1)
+    assert change[layer == 0].mean() > 10
+    # Beside the mug's antialiased border nothing of the hands or the background moves.
+    assert np.mean(change[layer != 0] > 2) < 0.05
+
+
+def test_a_scene_without_objects_and_with_two_can_be_drawn(session):
+    alone = Synthesizer(session, HANDS, Scene({}, BACKGROUND, REFERENCE), 1)
+    assert alone.step(CAMERA, replace(WHOLE, objects={})).mask.any()
+    meshes = {'mug': generate('mug'), 'box': generate('box')}
+    two = Synthesizer(session, HANDS, Scene(meshes, BACKGROUND, REFERENCE), 1)
+    poses = {**WHOLE.objects, 'box': rigid(np.eye(3), [0.1, 0.1, 0.1])}
+    assert two.step(CAMERA, replace(WHOLE, objects=poses)).mask.sum() > 0
+
+
+def test_a_pose_that_is_not_finite_is_refused_and_the_next_frame_is_well(synthesizer):
+    expected = synthesizer.step(CAMERA, WHOLE).image.copy()
+    broken = {'mug': WHOLE.objects['mug'] * np.nan}
+    with pytest.raises(ValueError, match='finite'):
+        synthesizer.step(CAMERA, replace(WHOLE, objects=broken))
+    synthesizer.reset()
+    np.testing.assert_array_equal(synthesizer.step(CAMERA, WHOLE).image, expected)
