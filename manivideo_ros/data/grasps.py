@@ -26,7 +26,7 @@ from manivideo_ros.objects.mesh import ObjectMesh
 
 GRASP_POINT = np.array([0.02, -0.022, 0.004])
 """Between palm and fingers, on the palm's skin; right hand's rest frame (left: mirrored in x)."""
-LEVELS = 9
+LEVELS = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +68,9 @@ class Probes:
 
 @lru_cache(maxsize=8)
 def probes(hand: HandModel) -> Probes:
-    """Every fourth vertex, as a hand model of its own: cheap to skin."""
+    """Every fifth vertex, as a hand model of its own: cheap to skin."""
     keep = np.zeros(len(hand.v_template), bool)
-    keep[::4] = True
+    keep[::5] = True
     keep[hand.tip_vertices] = True
     ids = np.flatnonzero(keep)
     joints = hand.J_regressor @ hand.v_template
@@ -146,7 +146,7 @@ def grasp(
     closed[4] = CLOSED[4] + rng.normal(0, 0.1, 4)
     levels = np.linspace(0, 1, LEVELS)[:, None, None]
     flexions = open_pose + levels * (closed - open_pose)
-    thetas = np.stack([flexions_to_theta(hand, f) for f in flexions])
+    thetas = flexions_to_theta(hand, flexions)
     point = GRASP_POINT * (1 if hand.side == 'right' else -1, 1, 1)
     rest_wrist = (hand.J_regressor[0] @ hand.v_template).astype(np.float64)
     position = target - rotation @ (point - rest_wrist) - 0.16 * approach
@@ -157,7 +157,7 @@ def grasp(
     )
     along = object_from_world[:3, :3] @ approach
     # Conservative advancement of the open hand until it touches.
-    first = vertices[2][~p.forearm]
+    first = vertices[1][~p.forearm]
     travelled = 0.0
     for _ in range(12):
         gap = solid.distance(first + travelled * along).min()

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import axis_angle_to_matrix, matrix_to_axis_angle
 from manivideo_ros.hand.model import HandModel
 
 FINGER_NAMES = ('index', 'middle', 'pinky', 'ring', 'thumb')
+THUMB_AXIS = np.array([0.25, -0.85, 0.45]) / np.linalg.norm([0.25, -0.85, 0.45])
 LIMITS_LOW = np.array([[-0.35, -0.35, 0.0, -0.1]] * 4 + [[-0.1, -0.35, -0.2, -0.25]])
 LIMITS_HIGH = np.array([[0.35, 1.55, 1.85, 1.2]] * 4 + [[1.1, 0.65, 0.9, 1.2]])
 
@@ -45,11 +45,13 @@ NAMED: dict[str, NDArray[np.float64]] = {
     'fist': FIST,
     'hook': _pose((0.15, 1.3, 0.7), (0.2, 0.1, 0.1, 0.1)),
     'pinch': _with(
-        _pose((0.55, 0.6, 0.35), (0.9, 0.25, 0.25, 0.35)), index=(0.85, 0.75, 0.4),
+        _pose((0.55, 0.6, 0.35), (0.9, 0.25, 0.25, 0.35)),
+        index=(0.85, 0.75, 0.4),
         middle=(0.7, 0.7, 0.35),
     ),
     'tripod': _with(
-        _pose((0.9, 1.1, 0.6), (0.9, 0.3, 0.3, 0.4)), index=(0.8, 0.75, 0.4),
+        _pose((0.9, 1.1, 0.6), (0.9, 0.3, 0.3, 0.4)),
+        index=(0.8, 0.75, 0.4),
         middle=(0.85, 0.8, 0.45),
     ),
     'point': _with(FIST, index=(0.05, 0.1, 0.05)),
@@ -60,27 +62,24 @@ OPEN_NAMES = ('flat', 'relaxed', 'spread', 'cup', 'relaxed')
 
 
 def flexions_to_theta(hand: HandModel, flexions: NDArray) -> NDArray[np.float32]:
-    """theta [45] of flexions [5, 4] for the hand's side (axes of model.py's rest frame)."""
-    right = np.zeros((15, 3, 3))
+    """theta [..., 45] of flexions [..., 5, 4] for the hand's side (axes of hand/model.py)."""
+    flexions = np.asarray(flexions, np.float64)
+    right = np.zeros((*flexions.shape[:-2], 15, 3))
     for finger in range(4):
-        spread, *bends = flexions[finger]
-        for k, bend in enumerate(bends):
-            rotation = axis_angle_to_matrix([0.0, 0.0, bend])
-            if k == 0:
-                rotation = axis_angle_to_matrix([0.0, spread, 0.0]) @ rotation
-            right[3 * finger + k] = rotation
-    opposition, adduction, bend, tip = flexions[4]
-    right[12] = axis_angle_to_matrix([opposition, 0.0, 0.0]) @ axis_angle_to_matrix(
-        [0.0, -adduction, 0.0]
-    )
-    axis = np.array([0.25, -0.85, 0.45])
-    axis /= np.linalg.norm(axis)
-    right[13] = axis_angle_to_matrix(axis * bend)
-    right[14] = axis_angle_to_matrix(axis * tip)
-    theta = matrix_to_axis_angle(right)
+        spread, first, second, third = np.moveaxis(flexions[..., finger, :], -1, 0)
+        # A small spread about y and the flexion about z, added as vectors.
+        right[..., 3 * finger, 1] = spread
+        right[..., 3 * finger, 2] = first
+        right[..., 3 * finger + 1, 2] = second
+        right[..., 3 * finger + 2, 2] = third
+    opposition, adduction, bend, tip = np.moveaxis(flexions[..., 4, :], -1, 0)
+    right[..., 12, 0] = opposition
+    right[..., 12, 1] = -adduction
+    right[..., 13, :] = THUMB_AXIS * bend[..., None]
+    right[..., 14, :] = THUMB_AXIS * tip[..., None]
     if hand.side == 'left':  # mirrored in x: y and z parts of a rotation change sign
-        theta = theta * np.array([1.0, -1.0, -1.0])
-    return theta.reshape(45).astype(np.float32)
+        right *= np.array([1.0, -1.0, -1.0])
+    return right.reshape(*flexions.shape[:-2], 45).astype(np.float32)
 
 
 def random_flexions(

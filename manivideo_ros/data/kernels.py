@@ -9,7 +9,6 @@ import warp as wp
 
 wp.set_module_options({'enable_backward': False, 'fast_math': True})
 
-TAPS = wp.constant(12)
 MATERIAL_SKIN = wp.constant(0)
 MATERIAL_NAIL = wp.constant(1)
 MATERIAL_SLEEVE = wp.constant(2)
@@ -28,7 +27,7 @@ class Lamps:
     pinhole: wp.array(dtype=wp.vec4)  # fx, fy, cx, cy
     nearest: wp.array(dtype=wp.float32)  # depth of the nearest occluder
     shadow_map: wp.array3d(dtype=wp.float32)
-    spiral: wp.array(dtype=wp.vec2)  # TAPS points over the unit disc
+    spiral: wp.array2d(dtype=wp.vec2)  # [2, 12] points over the unit disc: 8 of them, 12 of them
 
 
 @wp.struct
@@ -51,7 +50,9 @@ def hash01(x: wp.int32, y: wp.int32) -> wp.float32:
 
 
 @wp.func
-def texel(textures: wp.array(dtype=wp.uint32), table: wp.array(dtype=wp.float32), at: wp.int32) -> wp.vec3:
+def texel(
+    textures: wp.array(dtype=wp.uint32), table: wp.array(dtype=wp.float32), at: wp.int32
+) -> wp.vec3:
     packed = textures[at]
     return wp.vec3(
         table[int(packed & wp.uint32(255))],
@@ -154,11 +155,12 @@ def blocker_depth(
 
 @wp.func
 def visibility(
-    lamps: Lamps, k: wp.int32, p: wp.vec3, n: wp.vec3, turn: wp.vec2
+    lamps: Lamps, k: wp.int32, p: wp.vec3, n: wp.vec3, turn: wp.vec2, fine: wp.int32
 ) -> wp.float32:
     """The share of lamp k seen from p: percentage-closer soft shadows (Fernando, 2005).
 
-    Taps lie on a spiral over the disc, rotated by the angle whose cosine and sine are `turn`.
+    Taps lie on a spiral over the disc, rotated by the angle whose cosine and sine are `turn`:
+    8 of them, or 12 where fine is 1.
     """
     lens = lamps.pinhole[k]
     m = lamps.shadow_from_camera[k]
@@ -174,10 +176,11 @@ def visibility(
     search = wp.min(reach * (1.0 / near - 1.0 / q[2]) + 1.0, 0.25 * limit)
     if u < -search or v < -search or u > limit + search or v > limit + search:
         return 1.0
+    taps = 8 + 4 * fine
     total = float(0.0)
     found = float(0.0)
-    for i in range(TAPS):
-        s = lamps.spiral[i]
+    for i in range(taps):
+        s = lamps.spiral[fine, i]
         x = u + search * (s[0] * turn[0] - s[1] * turn[1])
         y = v + search * (s[0] * turn[1] + s[1] * turn[0])
         z = blocker_depth(lamps, k, x, y, normal, q)
@@ -186,19 +189,28 @@ def visibility(
             found += 1.0
     if found < 0.5:
         return 1.0
+    if found > float(taps) - 0.5:
+        return 0.0
     penumbra = wp.clamp(reach * (found / total - 1.0 / q[2]), 0.9, search)
     shaded = float(0.0)
-    for i in range(TAPS):
-        s = lamps.spiral[i]
+    for i in range(taps):
+        s = lamps.spiral[fine, i]
         x = u + penumbra * (s[0] * turn[1] - s[1] * turn[0])
         y = v + penumbra * (s[0] * turn[0] + s[1] * turn[1])
         if blocker_depth(lamps, k, x, y, normal, q) > 0.0:
             shaded += 1.0
-    return 1.0 - shaded / float(TAPS)
+    return 1.0 - shaded / float(taps)
 
 
 @wp.func
-def highlight(n: wp.vec3, l: wp.vec3, v: wp.vec3, roughness: wp.float32, f0: wp.float32, spread: wp.float32) -> wp.float32:
+def fifth_power(x: wp.float32) -> wp.float32:
+    return x * x * x * x * x
+
+
+@wp.func
+def highlight(
+    n: wp.vec3, l: wp.vec3, v: wp.vec3, roughness: wp.float32, f0: wp.float32, spread: wp.float32
+) -> wp.float32:
     """GGX reflectance times pi n.l; spread = lamp radius / distance widens it (Karis, 2013)."""
     h = wp.normalize(l + v)
     ndl = wp.max(wp.dot(n, l), 0.0)
@@ -213,5 +225,5 @@ def highlight(n: wp.vec3, l: wp.vec3, v: wp.vec3, roughness: wp.float32, f0: wp.
     distribution = energy * a2 / (3.14159265 * d * d)
     kk = 0.5 * alpha + 0.05
     geometry = 0.25 / ((ndl * (1.0 - kk) + kk) * (ndv * (1.0 - kk) + kk))
-    fresnel = f0 + (1.0 - f0) * wp.pow(1.0 - vdh, 5.0)
+    fresnel = f0 + (1.0 - f0) * fifth_power(1.0 - vdh)
     return 3.14159265 * distribution * geometry * fresnel * ndl

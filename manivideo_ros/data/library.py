@@ -23,7 +23,7 @@ from manivideo_ros.objects.shapes import HELD_OUT_SHAPES, SHAPES, generate
 
 Split = Literal['train', 'test']
 SPLITS: tuple[Split, Split] = ('train', 'test')
-VARIANTS = 14
+VARIANTS = 10
 """Seeds of every shape."""
 SKINS = 160
 FIRST_TEST_SEED = 100_000
@@ -92,8 +92,9 @@ def skin(split: Split, index: int) -> Skin:
     rng = generator(split, 7, index)
     seed = index + (FIRST_TEST_SEED if split == 'test' else 0)
     tone = float(np.clip((index + rng.random()) / SKINS, 0, 1))
-    value = rng.uniform(0.12, 0.95)
-    rgb = colorsys.hsv_to_rgb(rng.random(), rng.choice([0.08, 0.5]) * rng.uniform(0.2, 1.5), value)
+    value = rng.uniform(0.12, 0.9)
+    saturation = rng.uniform(0.0, 0.15) if rng.random() < 0.45 else rng.uniform(0.15, 0.7)
+    rgb = colorsys.hsv_to_rgb(rng.random(), saturation, value)
     texture = skin_texture(tone, seed, tuple(int(255 * c) for c in rgb))
     return Skin(tone, seed, texture, float(rng.uniform(0, 1)), hand_discs(texture))
 

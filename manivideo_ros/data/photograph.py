@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+
+BRIGHTEST = 4.0
+CURVE_STEPS = 8192
 
 
 @dataclass(frozen=True)
@@ -50,20 +55,33 @@ def encode_srgb(linear: NDArray) -> NDArray[np.uint8]:
     return np.round(srgb * 255).astype(np.uint8)
 
 
+def tone_curve(light: NDArray[np.float32], contrast: float) -> NDArray[np.uint8]:
+    """sRGB bytes of exposed radiance 0..BRIGHTEST through the filmic curve, by table."""
+    steps = np.linspace(0, 1, CURVE_STEPS) ** 2 * BRIGHTEST
+    curve = encode_srgb(filmic(steps, contrast))
+    at = np.sqrt(np.clip(light, 0, BRIGHTEST) / BRIGHTEST) * (CURVE_STEPS - 1) + 0.5
+    return curve[at.astype(np.int32)]
+
+
+@cache
+def sensor_noise() -> NDArray[np.float32]:
+    """A large plate [768, 768, 3] of noise of deviation about 1, its neighbours correlated."""
+    noise = np.random.default_rng(0).standard_normal((768, 768, 3), dtype=np.float32)
+    return cv2.GaussianBlur(noise, (3, 3), 0.5) * 1.4
+
+
 def develop(
-    radiance: NDArray[np.float32],
-    exposure: NDArray[np.float32],
+    exposed: NDArray[np.float32],
     response: Response,
     size: int,
     rng: np.random.Generator | None,
 ) -> NDArray[np.uint8]:
-    """The photograph u8 [size, size, 3] of linear radiance f32 [k * size, k * size, 3].
+    """The photograph u8 [size, size, 3] of exposed light f32 [k * size, k * size, 3].
 
-    exposure [3] multiplies radiance (it holds the white balance); without rng there is no noise.
+    exposed: radiance times the exposure, at most BRIGHTEST: bounded before averaging, so that a
+    glint does not leave a jagged edge. Without rng there is no noise.
     """
-    # Highlights are bounded before averaging, so that a glint does not leave a jagged edge.
-    light = np.minimum(radiance * exposure, 4.0)
-    light = cv2.resize(light, (size, size), interpolation=cv2.INTER_AREA)
+    light = cv2.resize(exposed, (size, size), interpolation=cv2.INTER_AREA)
     if response.bloom > 0:
         small = cv2.resize(light, (size // 4, size // 4), interpolation=cv2.INTER_AREA)
         glow = cv2.GaussianBlur(small, (0, 0), size / 64)
@@ -76,7 +94,8 @@ def develop(
     grey = light.mean(-1, keepdims=True)
     light = np.maximum(grey + response.saturation * (light - grey), 0)
     if rng is not None:
-        noise = rng.standard_normal(light.shape, dtype=np.float32)
-        noise = cv2.GaussianBlur(noise, (3, 3), 0.5) * 1.4  # demosaicing correlates neighbours
+        grain = sensor_noise()
+        row, column = rng.integers(0, len(grain) - size, 2)
+        noise = grain[row : row + size, column : column + size]
         light += noise * np.sqrt(response.shot_noise**2 * light + response.read_noise**2)
-    return encode_srgb(filmic(np.maximum(light, 0), response.contrast))
+    return tone_curve(light, response.contrast)

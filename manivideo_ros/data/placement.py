@@ -24,6 +24,15 @@ class Action:
     hands: dict[Side, HandState]
     world_from_object: Array | None
 
+    def moved(self, by: Array) -> Action:
+        """The same, shifted by a world vector [3], metres."""
+        hands = {
+            side: replace(s, wrist_position=(s.wrist_position + by).astype('f4'))
+            for side, s in self.hands.items()
+        }
+        pose = self.world_from_object
+        return Action(hands, None if pose is None else rigid(np.eye(3), by) @ pose)
+
 
 def hand_points(hand: HandModel, state: HandState) -> NDArray[np.float64]:
     """Probe points [P, 3] of a posed hand in the world."""
@@ -105,7 +114,7 @@ def place_action(
         for side, hand in hands.items():
             state = free_hand(rng, hand, betas, person)
             states[side] = _apart(state, hand, states, hands, person)
-        return _above_table(Action(states, None), hands, None, True)
+        return _above_table(Action(states, None), hands, True)
     in_air = bool(hands) and rng.random() < 0.7
     pose = place_object(rng, asset, in_air)
     centre = pose[:3, 3]
@@ -124,7 +133,7 @@ def place_action(
             if attempt == 2 or _gap(state, hand, states, hands) > 0.002:
                 break
         states[side] = _apart(state, hand, states, hands, person)
-    return _above_table(Action(states, pose), hands, asset, in_air)
+    return _above_table(Action(states, pose), hands, in_air)
 
 
 def _gap(
@@ -154,31 +163,24 @@ def _apart(
     for _ in range(10):
         if not others or _gap(state, hand, others, hands) > 0.002:
             break
-        state = replace(
-            state, wrist_position=(state.wrist_position + 0.03 * outward).astype('f4')
-        )
+        state = replace(state, wrist_position=(state.wrist_position + 0.03 * outward).astype('f4'))
     return state
 
 
 def _above_table(
-    action: Action, hands: dict[Side, HandModel], asset: ObjectAsset | None, together: bool
+    action: Action, hands: dict[Side, HandModel], together: bool
 ) -> Action:
     """Lift what would stand in the table: everything together, or each hand by itself."""
     lows = {side: hand_points(hands[side], s)[:, 2].min() for side, s in action.hands.items()}
-    lift = max(0.0, 0.003 - min(lows.values(), default=1.0))
+    if together:
+        return action.moved(np.array([0, 0, max(0.0, 0.003 - min(lows.values(), default=1.0))]))
     states = {
         side: replace(
-            s,
-            wrist_position=s.wrist_position
-            + np.array([0, 0, lift if together else max(0.0, 0.003 - lows[side])], 'f4'),
+            s, wrist_position=s.wrist_position + np.array([0, 0, max(0.0, 0.003 - lows[side])], 'f4')
         )
         for side, s in action.hands.items()
     }
-    pose = action.world_from_object
-    if pose is not None and together and lift > 0:
-        pose = pose.copy()
-        pose[2, 3] += lift
-    return Action(states, pose)
+    return Action(states, action.world_from_object)
 
 
 def drift(
@@ -199,7 +201,9 @@ def drift(
     actions = []
     for i in range(count):
         t = i / 30.0
-        move = rigid(axis_angle_to_matrix(turn * t), pivot + velocity * t) @ rigid(np.eye(3), -pivot)
+        move = rigid(axis_angle_to_matrix(turn * t), pivot + velocity * t) @ rigid(
+            np.eye(3), -pivot
+        )
         states = {}
         for side, s in action.hands.items():
             place = transform_points(move, s.wrist_position[None])[0] + slip[side] * t
@@ -212,20 +216,6 @@ def drift(
             )
         pose = action.world_from_object
         actions.append(Action(states, None if pose is None else move @ pose))
-    lows = [
-        hand_points(hands[side], s)[:, 2].min() for a in actions for side, s in a.hands.items()
-    ]
+    lows = [hand_points(hands[side], s)[:, 2].min() for a in actions for side, s in a.hands.items()]
     lift = max(0.0, 0.003 - min(lows, default=1.0))
-    if lift == 0:
-        return actions
-    shift = rigid(np.eye(3), [0, 0, lift])
-    return [
-        Action(
-            {
-                side: replace(s, wrist_position=s.wrist_position + np.array([0, 0, lift], 'f4'))
-                for side, s in a.hands.items()
-            },
-            None if a.world_from_object is None else shift @ a.world_from_object,
-        )
-        for a in actions
-    ]
+    return [a.moved(np.array([0, 0, lift])) for a in actions]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.data import shading
 from manivideo_ros.data.kernels import Lamps, Surroundings
+from manivideo_ros.data.photograph import BRIGHTEST
 from manivideo_ros.data.room import MAX_LAMPS, Room
 from manivideo_ros.data.surfaces import srgb_to_linear
 from manivideo_ros.data.surfels import DiscSet
@@ -56,9 +57,7 @@ def _vec3(array: NDArray) -> wp.array:
     return wp.array(np.ascontiguousarray(array, np.float32), dtype=wp.vec3, device='cpu')
 
 
-def table_albedo(
-    room: Room, camera: Camera
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def table_albedo(room: Room, camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Depth [H, W] (0 where the room is seen) and linear albedo [H, W, 3] of the table."""
     width, height = camera.width, camera.height
     k = np.asarray(camera.intrinsics, np.float32)
@@ -110,19 +109,22 @@ class Renderer:
         self.table.rest = wp.zeros(shape, dtype=wp.vec3, device='cpu')
         self.table.mirror = wp.zeros(shape, dtype=wp.vec3, device='cpu')
         self.table.lit = wp.zeros((MAX_LAMPS, *shape), dtype=wp.vec3, device='cpu')
+        self.table.seen = wp.zeros((size // 2, size // 2), dtype=wp.vec3, device='cpu')
         self.table.grid = wp.zeros((GRID_CELLS, GRID_CELLS), dtype=wp.vec4, device='cpu')
         self.picture = wp.zeros(shape, dtype=wp.vec3, device='cpu')
         self.shadow_map = wp.zeros(
             (MAX_LAMPS, SHADOW_SIZE, SHADOW_SIZE), dtype=wp.float32, device='cpu'
         )
-        i = np.arange(12) + 0.5
-        angle = i * 2.3999632
-        spiral = np.stack([np.cos(angle), np.sin(angle)], -1) * np.sqrt(i / 12)[:, None]
-        self.spiral = wp.array(spiral.astype(np.float32), dtype=wp.vec2, device='cpu')
+        spiral = np.zeros((2, 12, 2), np.float32)
+        for fine, count in enumerate((8, 12)):  # Vogel's spiral
+            i = np.arange(count) + 0.5
+            at = np.stack([np.cos(i * 2.3999632), np.sin(i * 2.3999632)], -1)
+            spiral[fine, :count] = at * np.sqrt(i / count)[:, None]
+        self.spiral = wp.array(spiral, dtype=wp.vec2, device='cpu')
         self.linear = wp.array(LINEAR, dtype=wp.float32, device='cpu')
 
     def set_view(self, room: Room, camera: Camera) -> NDArray[np.float32]:
-        """Take a room and a camera; returns the radiance [H, W, 3] of the empty table."""
+        """Take a room and a camera; returns the exposed light [H, W, 3] of the empty table."""
         self.room, self.camera = room, camera
         matrix = np.asarray(camera.camera_from_world)
         k = camera.intrinsics
@@ -132,6 +134,7 @@ class Renderer:
         table.albedo = _vec3(albedo)
         table.normal = wp.vec3(*matrix[:3, 2].tolist())
         table.ray_x = wp.vec4(1 / k[0, 0], k[0, 2], 1 / k[1, 1], k[1, 2])
+        table.offset = float(matrix[:3, 2] @ matrix[:3, 3])
         table.gloss = room.table.gloss
         for buffer in (table.rest, table.mirror, table.lit):
             buffer.zero_()
@@ -141,7 +144,15 @@ class Renderer:
             shading.shade_table, (self.size, self.size),
             inputs=[self.lamps, self.surroundings, table], device='cpu',
         )  # fmt: skip
-        return table.rest.numpy() + table.mirror.numpy() + table.lit.numpy().sum(0)
+        return self.empty()
+
+    def empty(self) -> NDArray[np.float32]:
+        """Exposed light [H, W, 3] with nothing on the table."""
+        table = self.table
+        light = table.rest.numpy() + table.mirror.numpy()
+        for k in range(len(self.room.lamps)):
+            light += table.lit.numpy()[k]
+        return np.minimum(light * self.room.exposure, BRIGHTEST)
 
     def _lamps(self, camera_from_world: Array) -> Lamps:
         lamps = Lamps()
@@ -180,7 +191,9 @@ class Renderer:
             'gloss': (np.repeat([look.gloss for look in looks], counts), wp.float32),
         }
         for name, (values, kind) in per_face.items():
-            setattr(g, name, wp.array(values.astype(wp.dtype_to_numpy(kind)), dtype=kind, device='cpu'))
+            setattr(
+                g, name, wp.array(values.astype(wp.dtype_to_numpy(kind)), dtype=kind, device='cpu')
+            )
         g.textures = wp.array(
             np.concatenate([_pack(look.texture) for look in looks]), dtype=wp.uint32, device='cpu'
         )
@@ -194,7 +207,7 @@ class Renderer:
     def frame(
         self, view: Rasterizer, shadow: Rasterizer, poses: Sequence[SurfacePose], seed: int = 0
     ) -> NDArray[np.float32]:
-        """Radiance f32 [H, W, 3] of the surfaces in these poses, on the table.
+        """Exposed light f32 [H, W, 3] of the surfaces in these poses, on the table.
 
         view: merged, size x size; shadow: merged, SHADOW_SIZE square; both of set_surfaces' order.
         """
@@ -206,7 +219,9 @@ class Renderer:
             (int(offsets[i]), self.vertex_counts[i]) for i, p in enumerate(poses) if p is not None
         ]
         if not spans:
-            return self.table.rest.numpy() + self.table.mirror.numpy() + self.table.lit.numpy().sum(0)
+            return (
+                self.table.rest.numpy() + self.table.mirror.numpy() + self.table.lit.numpy().sum(0)
+            )
         present = np.concatenate([vertices[a : a + n] for a, n in spans])
         world_from_camera = invert_rigid(self.camera.camera_from_world)
         world = transform_points(world_from_camera, present)
@@ -232,18 +247,24 @@ class Renderer:
                 ], device='cpu',
             )  # fmt: skip
         wp.launch(
+            shading.shadow_table, (self.size // 2, self.size // 2),
+            inputs=[self.lamps, self.table, seed % 1000], device='cpu',
+        )  # fmt: skip
+        # Neighbours' taps differ: averaging them takes the grain out of the penumbrae.
+        seen = self.table.seen.numpy()
+        cv2.GaussianBlur(seen, (3, 3), 0.9, dst=seen)
+        wp.launch(
             shading.shade_frame, (self.size, self.size),
             inputs=[
                 self.lamps, self.surroundings, self.table, g, self.gathered, self.floor_visible,
                 wp.from_torch(buffers.face_index[0]), wp.from_torch(buffers.depth[0]),
-                wp.from_torch(buffers.normal_map[0]), seed % 1000, self.picture,
+                wp.from_torch(buffers.normal_map[0]), seed % 1000,
+                wp.vec3(*self.room.exposure.tolist()), BRIGHTEST, self.picture,
             ], device='cpu',
         )  # fmt: skip
         return self.picture.numpy()
 
-    def _cast_shadows(
-        self, shadow: Rasterizer, poses: Sequence[SurfacePose], world: Array
-    ) -> None:
+    def _cast_shadows(self, shadow: Rasterizer, poses: Sequence[SurfacePose], world: Array) -> None:
         """Fill the shadow maps: the scene as each lamp's centre sees it."""
         low, high = world.min(0), world.max(0)
         centre = 0.5 * (low + high)
@@ -254,7 +275,9 @@ class Renderer:
         for k, lamp in enumerate(self.room.lamps):
             distance = float(np.linalg.norm(centre - lamp.position))
             fov = 2 * np.arcsin(min(reach / distance, 0.9))
-            up = (1.0, 0.0, 0.0) if abs(lamp.position[2] - centre[2]) > 0.9 * distance else (0, 0, 1)
+            up = (
+                (1.0, 0.0, 0.0) if abs(lamp.position[2] - centre[2]) > 0.9 * distance else (0, 0, 1)
+            )
             light_from_world = look_at(lamp.position, centre, up)
             k_ = pinhole(SHADOW_SIZE, SHADOW_SIZE, fov)
             eye = Camera(k_, light_from_world, SHADOW_SIZE, SHADOW_SIZE)

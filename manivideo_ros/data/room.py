@@ -132,7 +132,7 @@ def _panorama(rng: np.random.Generator, lamps: tuple[Lamp, ...], level: float) -
     """Walls, a floor, windows and blurred clutter; mean radiance about level."""
     rows, columns = PANORAMA
     wall = random_colour(rng, (0.0, 0.35), (0.45, 0.95))
-    floor = random_colour(rng, (0.0, 0.5), (0.15, 0.7))
+    floor = random_colour(rng, (0.0, 0.4), (0.3, 0.8))
     ceiling = random_colour(rng, (0.0, 0.1), (0.75, 0.98))
     skirting = int(rows * rng.uniform(0.53, 0.62))
     picture = np.empty((rows, columns, 3), np.float32)
@@ -189,7 +189,7 @@ def random_room(rng: np.random.Generator) -> Room:
     shift = rng.random(2)
     white = irradiance / irradiance.mean()
     balance = white ** -rng.uniform(0.5, 1.0)
-    exposure = np.clip(balance, 0.4, 2.0) * rng.uniform(0.75, 1.15) / irradiance.mean()
+    exposure = np.clip(balance, 0.4, 2.0) * rng.uniform(0.8, 1.35) / irradiance.mean()
     return Room(
         lamps,
         panorama,

@@ -105,12 +105,32 @@ def sample_scene(seed: int, split: Split = 'train', frames: int = FRAMES) -> Sce
         actions = drift(rng, place_action(rng, hands, betas, asset, person), hands, frames)
     else:
         actions = [place_action(rng, hands, betas, asset, person) for _ in range(frames)]
-    camera = random_camera(rng, framed_points(actions, hands, asset), SIZE, person)
+        # Around one place, so that one camera sees them all well.
+        actions = [
+            a.moved(np.append(rng.normal(0, 0.012, 2) - centre_of(a, hands, asset)[:2], 0))
+            for a in actions
+        ]
+    forearms = [
+        s.wrist_rotation[:, 0] * (1 if side == 'right' else -1)
+        for a in actions
+        for side, s in a.hands.items()
+    ]
+    camera = random_camera(
+        rng, framed_points(actions, hands, asset), SIZE, person, np.array(forearms).reshape(-1, 3)
+    )
     return Scene(
         split, seed, hands, look, asset, name if with_object else '', number, random_room(rng),
         camera, random_response(rng), actions, consecutive,
         random_hand_view(rng, sides, betas, camera),
     )  # fmt: skip
+
+
+def centre_of(
+    action: Action, hands: dict[Side, HandModel], asset: ObjectAsset | None
+) -> NDArray[np.float64]:
+    """Middle [3] of the box around an action, without forearms."""
+    points = framed_points([action], hands, asset)
+    return 0.5 * (points.min(0) + points.max(0))
 
 
 def framed_points(

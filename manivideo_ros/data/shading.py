@@ -12,6 +12,7 @@ from manivideo_ros.data.kernels import (
     Lamps,
     Surroundings,
     ambient,
+    fifth_power,
     hash01,
     highlight,
     sample_panorama,
@@ -54,6 +55,7 @@ class Table:
     """The table in the camera's frame and its light without anything on it."""
 
     normal: wp.vec3
+    offset: wp.float32  # normal . p of the table's points
     ray_x: wp.vec4  # 1/fx, cx, 1/fy, cy
     depth: wp.array2d(dtype=wp.float32)  # 0 where the room is seen
     albedo: wp.array2d(dtype=wp.vec3)
@@ -61,6 +63,7 @@ class Table:
     mirror: wp.array2d(dtype=wp.vec3)  # reflected room
     lit: wp.array3d(dtype=wp.vec3)  # [lamp, H, W]
     gloss: wp.float32
+    seen: wp.array2d(dtype=wp.vec3)  # [H / 2, W / 2] share of each lamp seen from the table
     grid: wp.array2d(dtype=wp.vec4)  # occlusion, bounced rgb around the action
     grid_from_camera: wp.mat44
 
@@ -97,7 +100,7 @@ def light_surfels(lamps: Lamps, room: Surroundings, surfels: Surfels):
         d2 = wp.dot(towards, towards)
         ndl = wp.dot(n, towards) / wp.sqrt(d2)
         if ndl > 0.0:
-            seen = visibility(lamps, k, p + n * 0.002, n, wp.vec2(1.0, 0.0))
+            seen = visibility(lamps, k, p + n * 0.002, n, wp.vec2(1.0, 0.0), 1)
             total += lamps.intensity[k] * (ndl * seen / d2)
     surfels.radiosity[i] = wp.cw_mul(surfels.albedo[i], total)
 
@@ -180,12 +183,54 @@ def shade_table(lamps: Lamps, room: Surroundings, table: Table):
         table.lit[k, row, column] = wp.cw_mul(
             albedo * diffuse + wp.vec3(spec, spec, spec), lamps.intensity[k] / d2
         )
-    fresnel = f0 + (wp.max(0.6 * table.gloss, f0) - f0) * wp.pow(1.0 - wp.dot(n, view), 5.0)
+    fresnel = f0 + (wp.max(0.6 * table.gloss, f0) - f0) * fifth_power(1.0 - wp.dot(n, view))
     bent = room.world_from_camera * (2.0 * wp.dot(n, view) * n - view)
-    mirrored = sample_panorama(room.soft_panorama, bent)
+    mirrored = ambient(room, 2.0 * wp.dot(n, view) * n - view, 0.0)
     if table.gloss > 0.6:
         mirrored = sample_panorama(room.panorama, bent)
+    elif table.gloss > 0.2:
+        mirrored = sample_panorama(room.soft_panorama, bent)
     table.mirror[row, column] = mirrored * fresnel
+
+
+@wp.kernel
+def shadow_table(lamps: Lamps, table: Table, seed: wp.int32):
+    """Shadows on the table, every second pixel: they are soft, and the most of the picture."""
+    row, column = wp.tid()
+    seen = wp.vec3(1.0, 1.0, 1.0)
+    z = table.depth[2 * row, 2 * column]
+    if z == 0.0:
+        z = table.depth[2 * row + 1, 2 * column]
+    if z > 0.0:
+        x = (2.0 * float(column) + 1.0 - table.ray_x[1]) * table.ray_x[0]
+        y = (2.0 * float(row) + 1.0 - table.ray_x[3]) * table.ray_x[2]
+        z = table.offset / wp.dot(table.normal, wp.vec3(x, y, 1.0))
+        p = wp.vec3(x * z, y * z, z)
+        angle = hash01(column + seed, row + 3 * seed) * 6.2831853
+        turn = wp.vec2(wp.cos(angle), wp.sin(angle))
+        for k in range(lamps.count):
+            seen[k] = visibility(lamps, k, p, table.normal, turn, 1)
+    table.seen[row, column] = seen
+
+
+@wp.func
+def table_seen(table: Table, row: wp.int32, column: wp.int32) -> wp.vec3:
+    """Bilinear share of each lamp seen at a full-size pixel."""
+    x = wp.clamp(0.5 * float(column) - 0.25, 0.0, float(table.seen.shape[1]) - 1.001)
+    y = wp.clamp(0.5 * float(row) - 0.25, 0.0, float(table.seen.shape[0]) - 1.001)
+    i = int(x)
+    j = int(y)
+    fx = x - float(i)
+    fy = y - float(j)
+    top = table.seen[j, i] * (1.0 - fx) + table.seen[j, i + 1] * fx
+    low = table.seen[j + 1, i] * (1.0 - fx) + table.seen[j + 1, i + 1] * fx
+    return top * (1.0 - fy) + low * fy
+
+
+@wp.func
+def exposed(light: wp.vec3, exposure: wp.vec3, brightest: wp.float32) -> wp.vec3:
+    x = wp.cw_mul(light, exposure)
+    return wp.vec3(wp.min(x[0], brightest), wp.min(x[1], brightest), wp.min(x[2], brightest))
 
 
 @wp.kernel
@@ -200,19 +245,19 @@ def shade_frame(
     depth: wp.array2d(dtype=wp.float32),
     normal_map: wp.array3d(dtype=wp.float32),
     seed: wp.int32,
+    exposure: wp.vec3,
+    brightest: wp.float32,
     picture: wp.array2d(dtype=wp.vec3),
 ):
-    """Linear radiance [H, W] of everything the camera sees."""
+    """Exposed light [H, W] of everything the camera sees: radiance * exposure, bounded."""
     row, column = wp.tid()
     x = (float(column) + 0.5 - table.ray_x[1]) * table.ray_x[0]
     y = (float(row) + 0.5 - table.ray_x[3]) * table.ray_x[2]
-    angle = hash01(column + seed, row + 3 * seed) * 6.2831853
-    turn = wp.vec2(wp.cos(angle), wp.sin(angle))
     face = face_index[row, column]
     if face < 0:
         z = table.depth[row, column]
         if z == 0.0:
-            picture[row, column] = table.rest[row, column]
+            picture[row, column] = exposed(table.rest[row, column], exposure, brightest)
             return
         p = wp.vec3(x * z, y * z, z)
         local = sample_grid(table, p)
@@ -223,16 +268,17 @@ def shade_frame(
             + wp.cw_mul(table.albedo[row, column], bounce)
             + table.mirror[row, column] * (open_ * open_)
         )
+        seen_lamps = table_seen(table, row, column)
         for k in range(lamps.count):
-            total += table.lit[k, row, column] * visibility(lamps, k, p, table.normal, turn)
-        picture[row, column] = total
+            total += table.lit[k, row, column] * seen_lamps[k]
+        picture[row, column] = exposed(total, exposure, brightest)
         return
 
+    angle = hash01(column + seed, row + 3 * seed) * 6.2831853
+    turn = wp.vec2(wp.cos(angle), wp.sin(angle))
     z = depth[row, column]
     p = wp.vec3(x * z, y * z, z)
-    n = wp.vec3(
-        normal_map[0, row, column], normal_map[1, row, column], normal_map[2, row, column]
-    )
+    n = wp.vec3(normal_map[0, row, column], normal_map[1, row, column], normal_map[2, row, column])
     corners = geometry.faces[face]
     ia = corners[0]
     ib = corners[1]
@@ -291,8 +337,8 @@ def shade_frame(
         d = wp.sqrt(d2)
         towards = towards / d
         ndl = wp.dot(n, towards)
-        if ndl > -0.3:
-            seen = visibility(lamps, k, p + geometric * 0.0008, n, turn)
+        if ndl > -wrap[0]:
+            seen = visibility(lamps, k, p + geometric * 0.0008, n, turn, 0)
             # Light that enters skin comes out around the terminator and the shadow's edge, redder.
             soft = wp.vec3(
                 seen + 0.35 * wrap[0] * 4.0 * seen * (1.0 - seen),
@@ -309,13 +355,18 @@ def shade_frame(
             spec = highlight(n, towards, view, rough, f0, lamps.radius[k] / d) * seen
             total += power * spec
     ndv = wp.max(wp.dot(n, view), 0.0)
-    fresnel = f0 + (wp.max(0.5 * gloss + 0.05, f0) - f0) * wp.pow(1.0 - ndv, 5.0)
+    fresnel = f0 + (wp.max(0.5 * gloss + 0.05, f0) - f0) * fifth_power(1.0 - ndv)
     bent = room.world_from_camera * (2.0 * wp.dot(n, view) * n - view)
-    mirrored = sample_panorama(room.soft_panorama, bent)
-    if material == MATERIAL_OBJECT and gloss > 0.6:
-        mirrored = sample_panorama(room.panorama, bent)
+    mirrored = room.below
+    if material == MATERIAL_OBJECT and gloss > 0.25:
+        if gloss > 0.6:
+            mirrored = sample_panorama(room.panorama, bent)
+        else:
+            mirrored = sample_panorama(room.soft_panorama, bent)
+    else:
+        mirrored = ambient(room, 2.0 * wp.dot(n, view) * n - view, shining)
     if bent[2] < 0.0:
         mirrored = room.below * shining
     shine = fresnel * open_ * open_
     total += mirrored * shine
-    picture[row, column] = total
+    picture[row, column] = exposed(total, exposure, brightest)

@@ -32,7 +32,11 @@ def random_colour(
 
 
 def tileable_noise(
-    rng: np.random.Generator, size: int, cells: tuple[int, int], octaves: int = 3, decay: float = 0.5
+    rng: np.random.Generator,
+    size: int,
+    cells: tuple[int, int],
+    octaves: int = 3,
+    decay: float = 0.5,
 ) -> Picture:
     """Smooth noise [size, size], mean 0, deviation 1; cells = (rows, columns) of the first octave."""
     total = np.zeros((size, size), np.float32)
@@ -44,7 +48,10 @@ def tileable_noise(
         sx, sy = columns / size, rows / size
         matrix = np.array([[sx, 0, 1.5 + 0.5 * sx], [0, sy, 1.5 + 0.5 * sy]], np.float32)
         layer = cv2.warpAffine(
-            padded, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            padded,
+            matrix,
+            (size, size),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             if rows * 2 >= size
             else cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         )
@@ -147,9 +154,7 @@ def paper(rng: np.random.Generator, size: int) -> Picture:
         extent = np.array([0.21, 0.297]) * size * rng.uniform(0.6, 1.2)
         centre, angle = rng.random(2) * size, rng.uniform(0, 180)
         colour = random_colour(rng, (0.0, 0.25), (0.75, 0.97))
-        box = cv2.boxPoints(
-            (tuple(map(float, centre)), tuple(map(float, extent)), float(angle))
-        )
+        box = cv2.boxPoints((tuple(map(float, centre)), tuple(map(float, extent)), float(angle)))
         cv2.fillConvexPoly(picture, np.round(box).astype(np.int32), colour.tolist())
         ink = colour * rng.uniform(0.1, 0.5)
         along, down = (box[1] - box[0]), (box[3] - box[0])
@@ -192,7 +197,7 @@ class TableTop:
     gloss: float
 
 
-def table_top(rng: np.random.Generator, size: int = 768) -> TableTop:
+def table_top(rng: np.random.Generator, size: int = 640) -> TableTop:
     """A random table top."""
     names = list(MAKERS)
     kind = names[int(rng.choice(len(names), p=[MAKERS[n][1] for n in names]))]

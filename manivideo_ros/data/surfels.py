@@ -68,9 +68,12 @@ def sample_discs(
         position = vertices[vertex]
     nearest = cKDTree(features[chosen]).query(features)[1]
     share = np.bincount(nearest, minlength=len(chosen))
-    albedo = np.stack(
-        [np.bincount(nearest, colours[owner, c], minlength=len(chosen)) for c in range(3)], -1
-    ) / np.maximum(share, 1)[:, None]
+    albedo = (
+        np.stack(
+            [np.bincount(nearest, colours[owner, c], minlength=len(chosen)) for c in range(3)], -1
+        )
+        / np.maximum(share, 1)[:, None]
+    )
     area = share * (0.5 * double.sum() / len(points))
     return DiscSet(
         position.astype(np.float32),

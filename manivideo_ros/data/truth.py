@@ -74,15 +74,15 @@ class TruthRenderer:
         self.view = Rasterizer(surfaces, 2 * self.size, 2 * self.size, threads=1, merge=True)
         self.shadow = Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
         rng = generator(scene.split, 2, scene.seed)
-        return develop(empty, scene.room.exposure, scene.response, self.size, rng)
+        return develop(empty, scene.response, self.size, rng)
 
     def frame(self, index: int) -> NDArray[np.uint8]:
         """The photograph u8 [H, W, 3] of one of the scene's frames."""
         scene = self.scene
         poses = scene.poses(index)
-        radiance = self.renderer.frame(self.view, self.shadow, poses, scene.seed + 7 * index)
+        exposed = self.renderer.frame(self.view, self.shadow, poses, scene.seed + 7 * index)
         rng = generator(scene.split, 3, scene.seed, index)
-        return develop(radiance, scene.room.exposure, scene.response, self.size, rng)
+        return develop(exposed, scene.response, self.size, rng)
 
     def hand_reference(self, scene: Scene) -> HandReference:
         """The hand of the scene's reference, under the scene's light."""
@@ -94,9 +94,9 @@ class TruthRenderer:
         look = Look(skin.texture, material, skin.gloss, skin.discs[view.side])
         small.set_surfaces(self.hand_surfaces[view.side], [look])
         rasterizer = self.hand_views[view.side]
-        radiance = small.frame(rasterizer, self.hand_shadows[view.side], [view.state])
+        exposed = small.frame(rasterizer, self.hand_shadows[view.side], [view.state])
         rng = generator(scene.split, 4, scene.seed)
-        image = develop(radiance, scene.room.exposure, scene.response, HAND_VIEW_SIZE, rng)
+        image = develop(exposed, scene.response, HAND_VIEW_SIZE, rng)
         face = rasterizer.buffers.face_index[0].numpy()[1::2, 1::2]
         parts = np.where(face < 0, 0, material[face] + 1).astype(np.uint8)
         return HandReference(image, parts)

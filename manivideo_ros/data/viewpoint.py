@@ -55,15 +55,30 @@ def framing_camera(
 
 
 def random_camera(
-    rng: np.random.Generator, points: NDArray, size: int, behind: float | None = None
+    rng: np.random.Generator,
+    points: NDArray,
+    size: int,
+    behind: float = 0.0,
+    forearms: NDArray | None = None,
 ) -> Camera:
-    """A camera around points [N, 3]; behind: azimuth from which the wearer of the hands looks."""
-    elevation = np.radians(rng.uniform(5, 80) if rng.random() < 0.35 else rng.uniform(18, 55))
-    azimuth = rng.uniform(-np.pi, np.pi)
-    fov = np.radians(np.exp(rng.uniform(np.log(16), np.log(58))))
-    if behind is not None and rng.random() < 0.3:
-        azimuth = behind + rng.normal(0, 0.45)
-        elevation = np.radians(rng.uniform(25, 65))
-        fov = np.radians(rng.uniform(40, 65))
-    fill = np.sqrt(rng.uniform(0.3, 0.8))
-    return framing_camera(points, azimuth, elevation, fov, fill, size, rng.uniform(-1, 1, 2))
+    """A camera around world points [N, 3], which fill a good part of its picture.
+
+    behind: azimuth from which the wearer of the hands looks; forearms [M, 3]: unit directions from
+    wrists to elbows, preferably not towards the camera, where they would hide the hands.
+    """
+    best, chosen = np.inf, (0.0, 0.5, 0.6)
+    for _ in range(6):
+        steep = rng.random() < 0.35
+        elevation = np.radians(rng.uniform(5, 80) if steep else rng.uniform(18, 58))
+        azimuth = rng.uniform(-np.pi, np.pi)
+        fov = np.radians(np.exp(rng.uniform(np.log(16), np.log(58))))
+        if rng.random() < 0.3:  # egocentric
+            azimuth = behind + rng.normal(0, 0.45)
+            elevation, fov = np.radians(rng.uniform(30, 70)), np.radians(rng.uniform(40, 65))
+        towards = direction(azimuth, elevation)
+        hiding = np.max(forearms @ towards, initial=-1) if forearms is not None else -1.0
+        cost = max(hiding, 0.45) + 0.1 * rng.random()
+        if cost < best:
+            best, chosen = cost, (azimuth, elevation, fov)
+    fill = np.sqrt(rng.uniform(0.35, 0.95))
+    return framing_camera(points, *chosen, fill, size, rng.uniform(-1, 1, 2))
