@@ -99,7 +99,7 @@ class Synthesizer:
         )
         visible = Rasterizer(surfaces, 2 * size, 2 * size, threads=self.threads, merge=True)
         background = cv2.resize(scene.background, (size, size), interpolation=cv2.INTER_AREA)
-        self.painter = Painter(visible, appearances, background)
+        self.painter = Painter(visible, appearances, background.astype(np.uint8))
         self.scene = scene
         grey = np.full((6, *[self.session.reference_size] * 2, 3), NO_OBJECT_VIEW, np.uint8)
         points = np.zeros((self.session.num_points, 3), np.float32)
@@ -166,4 +166,4 @@ class Synthesizer:
 def to_reference(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
     """Pictures uint8 [N, h, w, 3] as the model takes references: float32 [N, 3, size, size]."""
     resized = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images]
-    return np.stack(resized).transpose(0, 3, 1, 2).astype(np.float32) / 255
+    return np.stack(resized).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)

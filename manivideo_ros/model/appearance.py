@@ -32,7 +32,7 @@ class AppearanceNet(nn.Module):
         )
         self.role = nn.Parameter(0.02 * torch.randn(config.num_references, width))
         self.position = nn.Parameter(0.02 * torch.randn(1, self.tokens_side**2, width))
-        self.resnet = ResnetBlock2D(in_channels=width, out_channels=width, temb_channels=None)
+        self.resnet = ResnetBlock2D(in_channels=width, out_channels=width, temb_channels=None)  # type: ignore[arg-type]
         self.norm = nn.LayerNorm(width)
         heads = width // config.head_dim
         self.attention = Attention(width, heads=heads, dim_head=config.head_dim)

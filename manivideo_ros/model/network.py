@@ -97,7 +97,9 @@ class ManiVideoNet(nn.Module):
         self.up_mid = resnet(2 * mid, mid)
         self.up_to_low = nn.Conv2d(mid, 4 * low, 1)
         self.up_low = resnet(2 * low, low)
-        self.blocks = nn.ModuleList(ConditionedTransformer(c, config) for c in (mid, deep, mid))
+        self.down_block = ConditionedTransformer(mid, config)
+        self.deep_block = ConditionedTransformer(deep, config)
+        self.up_block = ConditionedTransformer(mid, config)
 
         self.up_to_quarter = nn.Conv2d(low, 4 * quarter, 1)
         self.skip_quarter = Skip(quarter, time)
@@ -107,6 +109,11 @@ class ManiVideoNet(nn.Module):
         self.refine_half = nn.Conv2d(half, half, 3, padding=1)
         self.head = zero_init(nn.Conv2d(half, 4 * 6, 3, padding=1))
         self.activation = nn.SiLU()
+
+    @property
+    def blocks(self) -> tuple[ConditionedTransformer, ...]:
+        """The transformers in the order in which the features pass them."""
+        return self.down_block, self.deep_block, self.up_block
 
     def encode_scene(
         self,

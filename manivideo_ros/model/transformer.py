@@ -47,22 +47,18 @@ class ConditionedTransformer(nn.Module):
         super().__init__()
         heads, dim = channels // config.head_dim, config.head_dim
         self.norm_self = nn.LayerNorm(channels)
-        self.self_attention = Attention(
-            channels, heads=heads, dim_head=dim, processor=ReferenceAttentionProcessor()
-        )
+
+        def attention(source: int | None) -> Attention:
+            made = Attention(channels, cross_attention_dim=source, heads=heads, dim_head=dim)
+            made.set_processor(ReferenceAttentionProcessor())
+            return made
+
+        self.self_attention = attention(None)
         self.norm_mlo, self.norm_geometry = nn.LayerNorm(channels), nn.LayerNorm(channels)
-        self.mlo_attention, self.geometry_attention = (
-            Attention(
-                channels,
-                cross_attention_dim=config.embed_dim,
-                heads=heads,
-                dim_head=dim,
-                processor=ReferenceAttentionProcessor(),
-            )
-            for _ in range(2)
-        )
-        for attention in (self.mlo_attention, self.geometry_attention):
-            zero_init(attention.to_out)
+        self.mlo_attention = attention(config.embed_dim)
+        self.geometry_attention = attention(config.embed_dim)
+        zero_init(self.mlo_attention.to_out)
+        zero_init(self.geometry_attention.to_out)
         self.temporal = CausalTemporalAttention(channels, dim, config.temporal_context)
         self.norm_feed = nn.LayerNorm(channels)
         self.feed_forward = FeedForward(channels, mult=2, activation_fn='geglu')

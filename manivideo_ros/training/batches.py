@@ -52,12 +52,14 @@ class Iterations(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng([config.seed, iteration])
         clip = len(self.clips) > 0 and rng.random() < config.clip_share
         if clip:
-            scenes = rng.choice(self.clips, max(1, config.scenes_per_batch // 2))
-            frames = [range(self.scenes.frames_of(s)) for s in scenes]
+            scenes = rng.choice(self.clips, max(1, config.scenes_per_batch // 2)).tolist()
+            frames = [list(range(self.scenes.frames_of(s))) for s in scenes]
         else:
-            scenes = rng.integers(len(self.scenes), size=config.scenes_per_batch)
+            scenes = rng.integers(len(self.scenes), size=config.scenes_per_batch).tolist()
             frames = [
-                rng.choice(self.scenes.frames_of(s), config.frames_per_scene, replace=False)
+                rng.choice(
+                    self.scenes.frames_of(s), config.frames_per_scene, replace=False
+                ).tolist()
                 for s in scenes
             ]
         rows = [

@@ -61,7 +61,6 @@ class TrainConfig:
             raise TrainConfigError(f'training file {path}: unknown field {sorted(unknown)[0]!r}')
         model = content.pop('model', {})
         try:
-            sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in model.items()}
-            return cls(model=ModelConfig(**sizes), **content)
+            return cls(model=ModelConfig.from_fields(model), **content)
         except TypeError as error:
             raise TrainConfigError(f'training file {path}: {error}') from None

@@ -37,7 +37,8 @@ class Trainer:
     def start(cls, config: TrainConfig) -> Trainer:
         """A run from its seed."""
         torch.manual_seed(config.seed)
-        network = ManiVideoNet(config.model).to(memory_format=torch.channels_last)
+        network = ManiVideoNet(config.model)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.AdamW(
             network.parameters(),
             config.learning_rate,
