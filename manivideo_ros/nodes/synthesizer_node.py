@@ -13,7 +13,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from manivideo_ros.ros.frames import FramePublishers
 from manivideo_ros.ros.parameters import NodeParameters, check_change, declare, read
-from manivideo_ros.ros.scene import Scene, scene_from_parameters
+from manivideo_ros.ros.scene import LiveScene, scene_from_parameters
 from manivideo_ros.ros.spin import run
 from manivideo_ros.ros.stream import Stream
 from manivideo_ros.srv import SetScene
@@ -29,14 +29,14 @@ class SynthesizerNode(LifecycleNode):
 
     finished = False
 
-    def __init__(self, make: Callable[[NodeParameters], Scene] = scene_from_parameters) -> None:
+    def __init__(self, make: Callable[[NodeParameters], LiveScene] = scene_from_parameters) -> None:
         super().__init__('synthesizer')
         self.parameters = declare(self, NodeParameters)
         self.add_on_set_parameters_callback(partial(check_change, NodeParameters))
         self.add_post_set_parameters_callback(self._parameters_changed)
         self.error = ''
         self._make = make
-        self._scene: Scene | None = None
+        self._scene: LiveScene | None = None
         self._stream: Stream | None = None
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -30,11 +30,15 @@ SILENCE_S = 0.1
 
 @dataclass(frozen=True)
 class View:
-    """What one frame shows: the snapshot, the fitted camera and the name of its frame."""
+    """What one frame shows: the snapshot, the fitted camera and the name of its frame.
+
+    jumps: how often time has jumped back so far.
+    """
 
     snapshot: Snapshot
     camera: Camera
     camera_frame: str
+    jumps: int = 0
 
 
 class PoseIntake:
@@ -125,7 +129,7 @@ class PoseIntake:
         if camera is None:
             return None, problems
         problems += self._watch(snapshot, camera)
-        return View(snapshot, camera, frame), problems
+        return View(snapshot, camera, frame, self.tracker.jumps), problems
 
     def _camera(self, snapshot: Snapshot, received_ns: int) -> tuple[Camera | None, str, list[str]]:
         problems: list[str] = []

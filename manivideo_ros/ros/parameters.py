@@ -17,6 +17,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -113,7 +114,10 @@ def declare(node: Node, kind: type[Parameters]) -> Parameters:
     for entry in fields(kind):  # type: ignore[arg-type]
         default = _default(entry)
         # Dynamic typing, so that `hold_s: 1` is taken for 1.0 instead of refused by rclpy.
-        node.declare_parameter(entry.name, default, _descriptor(entry, types[entry.name]))
+        try:
+            node.declare_parameter(entry.name, default, _descriptor(entry, types[entry.name]))
+        except ParameterException as error:
+            raise ValueError(f'parameter {entry.name}: {error}') from None
         value = node.get_parameter(entry.name).value
         values[entry.name] = _checked(entry, types[entry.name], value)
     return kind(**values)
@@ -186,7 +190,7 @@ def _descriptor(entry: Any, kind: Any) -> ParameterDescriptor:
         name=entry.name,
         description=entry.metadata['about'],
         read_only=not entry.metadata['live'],
-        dynamic_typing=kind is float,
+        dynamic_typing=kind in (float, tuple[float, ...]),
     )
     if low is not None and kind is int:
         descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]

@@ -21,9 +21,8 @@ from manivideo_ros.ros.frames import FramePublishers
 from manivideo_ros.ros.images import header
 from manivideo_ros.ros.intake import PoseIntake
 from manivideo_ros.ros.parameters import NodeParameters
-from manivideo_ros.ros.scene import Scene
+from manivideo_ros.ros.scene import LiveScene
 from manivideo_ros.ros.worker import NewestWorker
-from manivideo_ros.synthesizer import SceneState
 from manivideo_ros.tracking import Snapshot, Timing
 
 CHECK_PERIOD_S = 1 / 30  # how often frames are asked for while no hands arrive
@@ -36,7 +35,11 @@ class Stream:
     """
 
     def __init__(
-        self, node: LifecycleNode, scene: Scene, frames: FramePublishers, parameters: NodeParameters
+        self,
+        node: LifecycleNode,
+        scene: LiveScene,
+        frames: FramePublishers,
+        parameters: NodeParameters,
     ) -> None:
         self._node, self._scene, self._frames = node, scene, frames
         self._parameters = parameters
@@ -47,6 +50,7 @@ class Stream:
         self._statistics = diagnostics.FrameStatistics()
         self._warned = RateLimit()
         self._snapshot: Snapshot | None = None
+        self._jumps, self._last_frame_s = 0, 0.0
         self._worker = NewestWorker(self._make_frame, self._frame_failed)
         take = self._intake
         # Hands last: where several messages wait, the frame that hands set off finds the rest.
@@ -107,7 +111,9 @@ class Stream:
     def _check(self) -> None:
         with self._lock:
             due = self._intake.due(time.monotonic_ns())
-        if due:
+        # With everything faded out the picture stands still: one a second shows that it lives.
+        faded = self._snapshot is not None and not self._snapshot.presence
+        if due and (not faded or time.monotonic() - self._last_frame_s > 1.0):
             self._worker.request()
 
     def _make_frame(self) -> None:
@@ -117,12 +123,13 @@ class Stream:
         self._warn('', problems)
         if view is None:
             return
-        self._snapshot = snapshot = view.snapshot
+        if view.jumps != self._jumps:
+            self._jumps = view.jumps
+            self._scene.synthesizer.reset()
+        self._snapshot, self._last_frame_s = view.snapshot, time.monotonic()
+        snapshot = view.snapshot
         sampled = self._since(snapshot)
-        state = SceneState(
-            snapshot.stamp_ns, view.camera, snapshot.hands, snapshot.objects, snapshot.presence
-        )
-        frame = self._scene.synthesizer.step(state)
+        frame = self._scene.synthesizer.step(view.camera, snapshot)
         made = self._since(snapshot)
         self._frames.publish(frame, view, self._parameters.jpeg_quality)
         total = self._since(snapshot)
