@@ -30,7 +30,7 @@ def awake(config: ModelConfig = SMALL) -> ManiVideoNet:
     network = ManiVideoNet(config).eval()
     for parameter in network.parameters():
         if parameter.dim() > 1 and not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.05)
+            torch.nn.init.normal_(parameter, std=0.2)
     return network
 
 

@@ -50,7 +50,7 @@ class ConditionedTransformer(nn.Module):
 
         def attention(source: int | None) -> Attention:
             made = Attention(channels, cross_attention_dim=source, heads=heads, dim_head=dim)
-            made.set_processor(ReferenceAttentionProcessor())
+            made.set_processor(ReferenceAttentionProcessor())  # type: ignore[arg-type]
             return made
 
         self.self_attention = attention(None)

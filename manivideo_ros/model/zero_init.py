@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import nn
 
+Module = TypeVar('Module', bound=nn.Module)
 
-def zero_init(module: nn.Module) -> nn.Module:
+
+def zero_init(module: Module) -> Module:
     """The module with all its parameters at zero."""
     for parameter in module.parameters():
         torch.nn.init.zeros_(parameter)
