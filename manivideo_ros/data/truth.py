@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.data.kernels import MATERIAL_OBJECT
-from manivideo_ros.data.library import generator
+from manivideo_ros.data.library import ObjectAsset, generator
 from manivideo_ros.data.photograph import develop
 from manivideo_ros.data.renderer import SHADOW_SIZE, Look, Renderer
 from manivideo_ros.data.scene import HAND_VIEW_SIZE, SIZE, Scene
 from manivideo_ros.hand.model import HandModel, load_hand
 from manivideo_ros.mlo.rasterizer import Rasterizer
-from manivideo_ros.mlo.surfaces import HandReference, hand_surface
+from manivideo_ros.mlo.surfaces import (
+    HandReference,
+    SurfacePose,
+    hand_surface,
+    object_surface,
+)
 
 
 def face_parts(hand: HandModel) -> NDArray[np.int32]:
@@ -38,11 +44,13 @@ def looks_of(scene: Scene) -> list[Look]:
         Look(skin.texture, face_parts(hand), skin.gloss, skin.discs[side])
         for side, hand in scene.hands.items()
     ]
-    if scene.asset is not None:
-        mesh = scene.asset.mesh
-        material = np.full(len(mesh.faces), int(MATERIAL_OBJECT), np.int32)
-        looks.append(Look(mesh.texture, material, mesh.gloss, scene.asset.discs))
-    return looks
+    return looks + ([object_look(scene.asset)] if scene.asset is not None else [])
+
+
+def object_look(asset: ObjectAsset) -> Look:
+    """What an object is made of."""
+    material = np.full(len(asset.mesh.faces), int(MATERIAL_OBJECT), np.int32)
+    return Look(asset.mesh.texture, material, asset.mesh.gloss, asset.discs)
 
 
 class TruthRenderer:
@@ -64,13 +72,17 @@ class TruthRenderer:
             for name, surfaces in self.hand_surfaces.items()
         }
 
-    def start(self, scene: Scene) -> NDArray[np.uint8]:
-        """Take a scene up; returns its background u8 [H, W, 3], for which `frame` then renders."""
+    def start(self, scene: Scene, others: Sequence[ObjectAsset] = ()) -> NDArray[np.uint8]:
+        """Take a scene up; returns its background u8 [H, W, 3], for which `frame` then renders.
+
+        others: further objects, whose poses `photograph` takes behind the scene's own.
+        """
         self.scene = scene
         self.camera = scene.camera.resized(2 * self.size, 2 * self.size)
         empty = self.renderer.set_view(scene.room, self.camera)
-        surfaces = scene.surfaces()
-        self.renderer.set_surfaces(surfaces, looks_of(scene))
+        surfaces = [*scene.surfaces(), *(object_surface(asset.mesh) for asset in others)]
+        looks = [*looks_of(scene), *(object_look(asset) for asset in others)]
+        self.renderer.set_surfaces(surfaces, looks)
         self.view = Rasterizer(surfaces, 2 * self.size, 2 * self.size, threads=1, merge=True)
         self.shadow = Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
         rng = generator(scene.split, 2, scene.seed)
@@ -78,8 +90,11 @@ class TruthRenderer:
 
     def frame(self, index: int) -> NDArray[np.uint8]:
         """The photograph u8 [H, W, 3] of one of the scene's frames."""
+        return self.photograph(self.scene.poses(index), index)
+
+    def photograph(self, poses: Sequence[SurfacePose], index: int) -> NDArray[np.uint8]:
+        """The photograph u8 [H, W, 3] of any poses, taken as the scene's frame of that index."""
         scene = self.scene
-        poses = scene.poses(index)
         exposed = self.renderer.frame(self.view, self.shadow, poses, scene.seed + 7 * index)
         rng = generator(scene.split, 3, scene.seed, index)
         return develop(exposed, scene.response, self.size, rng)
