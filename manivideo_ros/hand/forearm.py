@@ -41,6 +41,8 @@ SLEEVE_CHART_EDGE = 0.27  # of its height: skin beneath, cloth above
 def wrist_loop(faces: NDArray, vertices: NDArray, wrist: NDArray) -> NDArray[np.int64]:
     """Vertices of the open boundary nearest the wrist [3], in the order of its half-edges.
 
+    It starts at its lowest vertex, so that mirrored hands get mirrored forearms.
+
     Raises ValueError where the mesh has no open boundary.
     """
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
@@ -59,7 +61,8 @@ def wrist_loop(faces: NDArray, vertices: NDArray, wrist: NDArray) -> NDArray[np.
     loops = [loop for loop in loops if len(loop) >= 5]
     if not loops:
         raise ValueError('hand mesh: no open wrist loop to attach a forearm to')
-    return min(loops, key=lambda loop: np.linalg.norm(vertices[loop].mean(0) - wrist))
+    nearest = min(loops, key=lambda loop: np.linalg.norm(vertices[loop].mean(0) - wrist))
+    return np.roll(nearest, -int(nearest.argmin()))
 
 
 def attach_forearm(hand: HandModel) -> HandModel:
@@ -71,6 +74,9 @@ def attach_forearm(hand: HandModel) -> HandModel:
     v = hand.v_template.astype(np.float64)
     joints = hand.J_regressor.astype(np.float64) @ v
     loop = wrist_loop(hand.faces, v, joints[0])
+    turned = loop[1] > loop[-1]  # run the same way round both hands; mend the triangles below
+    if turned:
+        loop = np.roll(loop[::-1], 1)
     count, base = len(loop), len(v)
     axis = joints[0] - joints[4]
     axis /= np.linalg.norm(axis)
@@ -95,6 +101,9 @@ def attach_forearm(hand: HandModel) -> HandModel:
     closing = np.full(count, base + len(RINGS) * count)
     lid = np.stack([np.roll(ids[-1], -1), ids[-1], closing], -1)
     new_faces = np.concatenate([walls.reshape(-1, 3), lid]).astype(np.int32)
+    chart = _stub_chart(count)
+    if turned:
+        new_faces, chart = new_faces[:, ::-1], chart[:, ::-1]
 
     weights = np.zeros((len(source), 16), np.float32)
     weights[:, 0] = 1
@@ -114,7 +123,7 @@ def attach_forearm(hand: HandModel) -> HandModel:
         posedirs=grown(hand.posedirs, hand.posedirs[source]),
         face_layer=grown(hand.face_layer, np.ones(len(new_faces), np.int32)),
         vertex_part=grown(hand.vertex_part, part),
-        corner_uv=grown(hand.corner_uv, _stub_chart(count)),
+        corner_uv=grown(hand.corner_uv, chart),
     )
 
 

@@ -188,7 +188,7 @@ def _paint_nails(colour: NDArray, atlas: SkinAtlas, nail_rgb: NDArray) -> NDArra
         axis = axis / np.linalg.norm(axis)
         along = atlas.position @ axis
         low, high = np.percentile(along[plate], [2, 98])
-        s = np.clip((along - low) / (high - low), -0.2, 1.2)
+        s = np.clip((along - low) / max(high - low, 1e-4), -0.2, 1.2)
         edge = _smooth(0.86, 0.93, s)[:, None]
         moon = (1 - _smooth(0.14, 0.24, s))[:, None]
         nail = nail_rgb * (1 + 0.03 * moon) + moon * 8

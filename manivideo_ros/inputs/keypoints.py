@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from manivideo_ros.geometry import axis_angle_to_matrix, matrix_to_axis_angle
 from manivideo_ros.hand.model import HandModel, Side, load_hand
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 # From MediaPipe's order to [16 joints, 5 tips thumb .. pinky].
 _JOINTS_AND_TIPS = (0, 5, 6, 7, 9, 10, 11, 17, 18, 19, 13, 14, 15, 1, 2, 3, 4, 8, 12, 16, 20)
@@ -91,12 +91,11 @@ def fit(
     if smooth:
         observed = _smoothed(observed)
     rest, shape_basis = _rest_points(hand)
+    fitted = np.zeros(10) if betas is None else np.asarray(betas, np.float64)
     if betas is None:
-        fitted = fit_betas(observed[:, np.argsort(_JOINTS_AND_TIPS)], hand)
-    else:
-        fitted = np.asarray(betas, np.float64)
-        if fitted.shape != (10,) or not np.all(np.isfinite(fitted)):
-            raise ValueError(f'betas must be 10 finite numbers, got shape {fitted.shape}')
+        fitted[:] = fit_betas(observed[:, np.argsort(_JOINTS_AND_TIPS)], hand)
+    if fitted.shape != (10,) or not np.all(np.isfinite(fitted)):
+        raise ValueError(f'betas must be 10 finite numbers, got shape {fitted.shape}')
     rest = rest + shape_basis @ fitted
     solver = _Solver(rest, observed)
     rotation, position, local = solver.initial()
@@ -284,8 +283,8 @@ class _Solver:
         blocks = np.einsum('fnkab,fnka,fnkac->fnkbc', slope, weight, slope).reshape(-1, 15, 3, 3)
         pushes = np.einsum('fnkab,fnka->fnkb', slope, pull).reshape(-1, 45)
         for j in range(15):
-            at = slice(6 + 3 * j, 9 + 3 * j)
-            normal[:, at, at] += blocks[:, j]
+            own = slice(6 + 3 * j, 9 + 3 * j)
+            normal[:, own, own] += blocks[:, j]
         gradient[:, 6:] += pushes
         return normal, gradient
 
