@@ -17,7 +17,8 @@ from manivideo_ros.data.grasps import Solid, solid_of
 from manivideo_ros.data.surfels import DiscSet, face_colours, sample_discs
 from manivideo_ros.hand.model import Side, load_hand
 from manivideo_ros.hand.skin import skin_texture
-from manivideo_ros.mlo.views import ObjectViews, six_views
+from manivideo_ros.mlo.painted import Appearance
+from manivideo_ros.mlo.views import ObjectViews, object_appearance, six_views
 from manivideo_ros.objects.mesh import ObjectMesh, surface_points
 from manivideo_ros.objects.shapes import HELD_OUT_SHAPES, SHAPES, generate
 
@@ -31,13 +32,17 @@ FIRST_TEST_SEED = 100_000
 
 @dataclass(frozen=True, eq=False)
 class ObjectAsset:
-    """An object, its samples and its references; object frame, metres."""
+    """An object, its samples and its references; object frame, metres.
+
+    painted: its surface re-projected from the six views, for the base picture.
+    """
 
     mesh: ObjectMesh
     solid: Solid
     discs: DiscSet
     views: ObjectViews
     points: NDArray[np.float32]
+    painted: Appearance
 
 
 def generator(split: Split, *numbers: int) -> np.random.Generator:
@@ -66,12 +71,14 @@ def object_asset(name: str, seed: int) -> ObjectAsset:
 def prepare_object(mesh: ObjectMesh) -> ObjectAsset:
     """Samples and references of any mesh."""
     colours = face_colours(mesh.corner_uv, mesh.texture)
+    views = six_views(mesh)
     return ObjectAsset(
         mesh,
         solid_of(mesh),
         sample_discs(mesh.vertices, mesh.faces, colours, 80),
-        six_views(mesh),
+        views,
         surface_points(mesh),
+        object_appearance(mesh, views),
     )
 
 

@@ -167,16 +167,15 @@ def _apart(
     return state
 
 
-def _above_table(
-    action: Action, hands: dict[Side, HandModel], together: bool
-) -> Action:
+def _above_table(action: Action, hands: dict[Side, HandModel], together: bool) -> Action:
     """Lift what would stand in the table: everything together, or each hand by itself."""
     lows = {side: hand_points(hands[side], s)[:, 2].min() for side, s in action.hands.items()}
     if together:
         return action.moved(np.array([0, 0, max(0.0, 0.003 - min(lows.values(), default=1.0))]))
     states = {
         side: replace(
-            s, wrist_position=s.wrist_position + np.array([0, 0, max(0.0, 0.003 - lows[side])], 'f4')
+            s,
+            wrist_position=s.wrist_position + np.array([0, 0, max(0.0, 0.003 - lows[side])], 'f4'),
         )
         for side, s in action.hands.items()
     }

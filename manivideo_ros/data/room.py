@@ -103,7 +103,7 @@ def irradiance_harmonics(panorama: NDArray) -> NDArray[np.float32]:
 
 def _lamps(rng: np.random.Generator) -> tuple[Lamp, ...]:
     """One to three lamps: a key, and weaker fills from other sides."""
-    count = int(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))
+    count = int(rng.choice([1, 2, 3], p=[0.4, 0.44, 0.16]))
     warmth = rng.uniform(2700, 7000)
     azimuth = rng.uniform(0, 2 * np.pi)
     lamps = []

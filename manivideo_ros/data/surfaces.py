@@ -197,7 +197,7 @@ class TableTop:
     gloss: float
 
 
-def table_top(rng: np.random.Generator, size: int = 640) -> TableTop:
+def table_top(rng: np.random.Generator, size: int = 512) -> TableTop:
     """A random table top."""
     names = list(MAKERS)
     kind = names[int(rng.choice(len(names), p=[MAKERS[n][1] for n in names]))]

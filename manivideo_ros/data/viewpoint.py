@@ -80,5 +80,5 @@ def random_camera(
         cost = max(hiding, 0.45) + 0.1 * rng.random()
         if cost < best:
             best, chosen = cost, (azimuth, elevation, fov)
-    fill = np.sqrt(rng.uniform(0.35, 0.95))
+    fill = np.sqrt(rng.uniform(0.45, 1.1))
     return framing_camera(points, *chosen, fill, size, rng.uniform(-1, 1, 2))
