@@ -1,0 +1,232 @@
+"""The held-out scene of a motion: skin, room and light that were never trained on, and its truth.
+
+The motion says where hands and objects are and what camera sees them; a seed says the rest. The
+scene gives the synthesiser its references (the empty background and a hand view) and tells, for
+any poses, what a photograph of them would have shown. It is kept with a recording as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from manivideo_ros.data.library import SKINS, generator, prepare_object, skin
+from manivideo_ros.data.photograph import random_response
+from manivideo_ros.data.room import random_room
+from manivideo_ros.data.scene import SIZE, Scene, random_hand_view
+from manivideo_ros.data.truth import TruthRenderer
+from manivideo_ros.geometry import Array, Camera, invert_rigid, rigid, transform_points
+from manivideo_ros.hand.model import SIDES, HandModel, Side, load_hand
+from manivideo_ros.mlo.surfaces import HandReference, HandState, SurfacePose
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.objects.mesh import ObjectMesh, load_object
+from manivideo_ros.objects.shapes import SHAPES, generate
+from manivideo_ros.viewing import default_camera, fitted, reach_points
+
+LOOKING_DOWN = np.radians(30)  # of a camera whose world has no known up
+NEAR_ORIGIN, NEAR_TABLE = 0.4, 0.2  # metres from where generated scenes play
+
+
+class HeldOutError(ValueError):
+    """A held-out scene that cannot be made; the text is one line."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutScene:
+    """What decides the pictures of a motion besides the poses.
+
+    seed: of skin, room, light and camera response (split 'test'). camera: the view, SIZE square.
+    objects: mesh name or file and its scale, by id. side, betas [10]: whose hand the hand view
+    shows. table_from_world [4, 4]: the table top is z = 0 of that frame.
+    """
+
+    seed: int
+    camera: Camera
+    objects: dict[str, tuple[str, float]]
+    side: Side
+    betas: NDArray[np.float32]
+    table_from_world: Array
+
+    @classmethod
+    def of(cls, motion: Motion, seed: int) -> HeldOutScene:
+        """The scene of a motion. Raises HeldOutError where the truth has no such hands."""
+        if motion.hand_model != 'default':
+            raise HeldOutError(
+                f'motion {motion.name}: the truth is rendered with the default hand only,'
+                f' not with {motion.hand_model!r}'
+            )
+        first = motion.frame(0)
+        camera = motion.camera
+        if camera is None:
+            camera = default_camera(first.hands, first.objects.values(), SIZE, SIZE)
+        sides = [side for side in SIDES if side in motion.hands] or ['right']
+        side = sides[int(generator('test', 21, seed).integers(len(sides)))]
+        track = motion.hands.get(side)
+        return cls(
+            seed,
+            fitted(camera, SIZE, SIZE),
+            {name: (track.mesh, track.scale) for name, track in motion.objects.items()},
+            side,
+            np.zeros(10, np.float32) if track is None else np.asarray(track.betas, np.float32),
+            table_under(motion, camera),
+        )
+
+    def to_json(self) -> str:
+        """The scene as the text that travels with a recording."""
+        camera = self.camera
+        return json.dumps(
+            {
+                'seed': self.seed,
+                'intrinsics': np.asarray(camera.intrinsics, np.float64).tolist(),
+                'camera_from_world': np.asarray(camera.camera_from_world, np.float64).tolist(),
+                'objects': {k: {'mesh': m, 'scale': s} for k, (m, s) in self.objects.items()},
+                'side': self.side,
+                'betas': self.betas.tolist(),
+                'table_from_world': np.asarray(self.table_from_world).tolist(),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> HeldOutScene:
+        """The scene of a recording. Raises HeldOutError for another text."""
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            return cls(
+                int(fields['seed']),
+                Camera(
+                    np.array(fields['intrinsics']),
+                    np.array(fields['camera_from_world']),
+                    SIZE,
+                    SIZE,
+                ),
+                {k: (str(o['mesh']), float(o['scale'])) for k, o in fields['objects'].items()},
+                SIDES[SIDES.index(fields['side'])],
+                np.array(fields['betas'], np.float32).reshape(10),
+                np.array(fields['table_from_world']).reshape(4, 4),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HeldOutError(f'held-out scene: not of this version ({error})') from None
+
+    @cached_property
+    def meshes(self) -> dict[str, ObjectMesh]:
+        """The objects' meshes by id."""
+        return {
+            name: generate(mesh) if mesh in SHAPES else load_object(mesh, scale)
+            for name, (mesh, scale) in self.objects.items()
+        }
+
+    @cached_property
+    def hands(self) -> dict[Side, HandModel]:
+        """The hands by side."""
+        return {side: load_hand(side) for side in SIDES}
+
+
+class HeldOutTruth:
+    """Renders the references of a held-out scene and the photographs of its poses."""
+
+    def __init__(self, scene: HeldOutScene) -> None:
+        self.scene = scene
+        rng = generator('test', 20, scene.seed)
+        look = skin('test', int(rng.integers(SKINS)))
+        room, response = random_room(rng), random_response(rng)
+        view = replace(
+            scene.camera,
+            camera_from_world=scene.camera.camera_from_world @ invert_rigid(scene.table_from_world),
+        )
+        hand_view = random_hand_view(rng, [scene.side], scene.betas, view)
+        # The objects are the photographs' own: Scene itself holds one at most.
+        self._stage = Scene(
+            'test', scene.seed, scene.hands, look, None, '', 0, room, view, response, [], True,
+            hand_view,
+        )  # fmt: skip
+        self._renderer = TruthRenderer(SIZE)
+        self.background = self._renderer.start(
+            self._stage, [prepare_object(mesh) for mesh in scene.meshes.values()]
+        )
+
+    def hand_reference(self) -> HandReference:
+        """The hand view, under the scene's light."""
+        return self._renderer.hand_reference(self._stage)
+
+    def photograph(
+        self,
+        hands: Mapping[str, HandState],
+        objects: Mapping[str, NDArray[np.floating]],  # world_from_object [4, 4] by id
+        index: int,
+    ) -> NDArray[np.uint8]:
+        """What the camera sees [SIZE, SIZE, 3] of poses in the world; index: of the noise."""
+        table = self.scene.table_from_world
+        poses: list[SurfacePose] = [
+            _moved(hands[side], table) if side in hands else None for side in self.scene.hands
+        ]
+        poses += [table @ objects[name] if name in objects else None for name in self.scene.objects]
+        return self._renderer.photograph(poses, index)
+
+
+def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str:
+    """Render a motion's held-out scene for a synthesiser; the scene as JSON.
+
+    Writes background.png, hand_view.png and hand_view.parts.png, and the JSON as held_out.json.
+    Raises HeldOutError, MeshError or OSError.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    scene = HeldOutScene.of(motion, scene_seed)
+    truth = HeldOutTruth(scene)
+    reference = truth.hand_reference()
+    Image.fromarray(truth.background).save(folder / 'background.png')
+    Image.fromarray(reference.image).save(folder / 'hand_view.png')
+    Image.fromarray(reference.parts).save(folder / 'hand_view.parts.png')
+    text = scene.to_json()
+    (folder / 'held_out.json').write_text(text)
+    return text
+
+
+def table_under(motion: Motion, camera: Camera) -> Array:
+    """table_from_world [4, 4]: the identity where the motion plays on z = 0 around the origin.
+
+    Elsewhere the table is laid under the motion's lowest point; where the camera tells that the
+    world's z is not up, the table is tilted to be looked at from above.
+    """
+    rotation = np.asarray(camera.camera_from_world)[:3, :3]
+    up_in_picture, forward = -rotation[1], rotation[2]
+    turn = np.eye(3)
+    if up_in_picture[2] < 0.1 and forward[2] > -0.5:
+        z = np.cos(LOOKING_DOWN) * up_in_picture - np.sin(LOOKING_DOWN) * forward
+        x = rotation[0]
+        turn = np.stack([x, np.cross(z, x), z])
+    points = transform_points(rigid(turn, np.zeros(3)), _extent(motion))
+    low, high = points.min(0), points.max(0)
+    shift = -np.append(0.5 * (low + high)[:2], low[2])
+    if np.linalg.norm(shift[:2]) < NEAR_ORIGIN and abs(shift[2]) < NEAR_TABLE:
+        shift = np.zeros(3)
+    return rigid(turn, shift)
+
+
+def _extent(motion: Motion) -> Array:
+    """World points [N, 3] that hands and objects reach over a motion."""
+    points = []
+    for index in np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)):
+        sample = motion.frame(int(index))
+        points += [reach_points(side, hand) for side, hand in sample.hands.items()]
+        points += [pose[None, :3, 3] for pose in sample.objects.values()]
+    return np.concatenate(points) if points else np.zeros((1, 3))
+
+
+def _moved(hand: HandState, by: Array) -> HandState:
+    """A hand moved by a rigid transform [4, 4]."""
+    return replace(
+        hand,
+        wrist_rotation=(by[:3, :3] @ hand.wrist_rotation).astype(np.float32),
+        wrist_position=transform_points(by, np.asarray(hand.wrist_position)[None])[0].astype(
+            np.float32
+        ),
+    )
