@@ -73,7 +73,7 @@ def _unrepeated(
 
 
 def _tiles(corner_rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Tiles of 2x2 texels for the distinct rows of corner_rgb [N, 3, 3], and coordinates across it."""
+    """A picture of 2x2 tiles for the distinct corner_rgb [N, 3, 3], and coordinates across it."""
     triples, of = np.unique(corner_rgb.reshape(-1, 9), axis=0, return_inverse=True)
     a, b, c = np.moveaxis(triples.reshape(-1, 3, 3).astype(np.int64), 1, 0)
     tiles = np.clip(np.stack([a, b, c, b + c - a], 1), 0, 255).astype(np.uint8)

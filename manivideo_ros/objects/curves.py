@@ -18,10 +18,14 @@ def spline(points: ArrayLike, count: int) -> Curve:
     i = np.minimum(at.astype(int), len(p) - 2)
     t = (at - i)[:, None]
     a, b, c, d = (padded[i + k] for k in range(4))
-    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    return 0.5 * (
+        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
+    )
 
 
-def fillet(points: ArrayLike, radii: Sequence[float], steps: int = 4, closed: bool = False) -> Curve:
+def fillet(
+    points: ArrayLike, radii: Sequence[float], steps: int = 4, closed: bool = False
+) -> Curve:
     """A polyline [N, D] with every corner of radius > 0 rounded by a quadratic arc."""
     p = np.asarray(points, np.float64)
     out: list[Curve] = []

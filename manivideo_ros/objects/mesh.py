@@ -16,6 +16,9 @@ from manivideo_ros.objects.simplify import cluster, creased, sound_faces
 MAX_TRIANGLES = 100_000
 """Above this a loaded mesh is simplified: the rasteriser and the views gain nothing from more."""
 
+PLAUSIBLE = (0.002, 10.0)
+"""Metres across of things that hands handle; outside, the scale is likely wrong."""
+
 __all__ = ['MAX_TRIANGLES', 'MeshError', 'ObjectMesh', 'load_object', 'surface_points']
 
 
@@ -43,7 +46,7 @@ class ObjectMesh:
 
 
 def surface_points(mesh: ObjectMesh, count: int = 2048, seed: int = 0) -> NDArray[np.float32]:
-    """Points [count, 3] of the surface, uniform by area, in the object frame; same seed, same points.
+    """Points [count, 3] of the surface, uniform by area, in the object frame.
 
     Each point is drawn in a triangle by Turk's square-root parametrisation (Graphics Gems, 1990).
     """
@@ -63,7 +66,8 @@ def load_object(path: str | Path, scale: float) -> ObjectMesh:
 
     The scene is flattened with its transforms; the frame stays the file's own. Texture images,
     vertex, face and material colours all become one texture. Triangles that are not finite or
-    have no area are left out, vertices are shared over smooth edges only; above MAX_TRIANGLES the mesh is simplified, with a warning.
+    have no area are left out, vertices are shared over smooth edges only; above
+    MAX_TRIANGLES the mesh is simplified, with a warning; a size that is not PLAUSIBLE warns too.
     Raises MeshError (a ValueError): scale not positive, file unreadable or without triangles.
     """
     path = Path(path)
@@ -84,6 +88,12 @@ def load_object(path: str | Path, scale: float) -> ObjectMesh:
         )
     if len(origin) == 0:
         raise MeshError(f'{path}: no triangle with an area; export the mesh with triangle faces')
+    size = float(np.ptp(vertices[kept].reshape(-1, 3), axis=0).max())
+    if not PLAUSIBLE[0] <= size <= PLAUSIBLE[1]:
+        warnings.warn(
+            f'{path}: the object is {size:.3g} m across; is scale {scale:g} metres per unit right?',
+            stacklevel=2,
+        )
     texture, corner_uv, gloss = bake(pieces, origin)
     vertices, faces = creased(vertices, kept)
     return ObjectMesh(

@@ -46,11 +46,14 @@ def read_pieces(path: Path) -> list[Piece]:
     except Exception as error:  # Each format's parser raises what it likes.
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
         raise MeshError(
-            f'{path}: cannot be read as a mesh ({reason}); export it anew as OBJ, GLB, PLY, STL or DAE'
+            f'{path}: cannot be read as a mesh ({reason}); '
+            'export it anew as OBJ, GLB, PLY, STL or DAE'
         ) from error
     pieces = [_piece(mesh, path.suffix.lower()) for mesh in meshes if len(mesh.faces)]
     if not pieces:
-        raise MeshError(f'{path}: mesh is empty; export it with triangle faces, not points or lines')
+        raise MeshError(
+            f'{path}: mesh is empty; export it with triangle faces, not points or lines'
+        )
     return pieces
 
 
@@ -100,20 +103,25 @@ def _picture(material: Any) -> NDArray[np.uint8] | None:
 
 
 def _base_colour(material: Any, suffix: str) -> NDArray[np.float64]:
-    """The material's plain colour [3], sRGB 0..255; white where it states none but a picture.
+    """The material's plain colour [3], sRGB 0..255, that a picture is multiplied with.
 
-    glTF states the factor in linear light (specification 2.0, 3.9.2), other formats as displayed.
+    glTF states it in linear light (specification 2.0, 3.9.2). Other formats state it as
+    displayed, and beside a picture it is a left-over of the exporter: white instead.
     """
-    textured = getattr(material, 'image', None) or getattr(material, 'baseColorTexture', None)
+    gltf = suffix in ('.glb', '.gltf')
+    pictured = _has_picture(material)
     factor = getattr(material, 'baseColorFactor', None)
     factor = getattr(material, 'diffuse', None) if factor is None else factor
-    if factor is None:
-        return np.full(3, 255.0) if textured else GREY.astype(np.float64)
-    colour = np.asarray(factor, np.float64)[:3]
-    if not np.all(np.isfinite(colour)) or (textured and not colour.any()):
-        return np.full(3, 255.0)
-    if suffix in ('.glb', '.gltf'):
+    if factor is None or (pictured and not gltf):
+        return np.full(3, 255.0) if pictured or gltf else GREY.astype(np.float64)
+    colour = np.nan_to_num(np.asarray(factor, np.float64)[:3], nan=160.0)
+    if gltf:
         linear = colour / 255
         low, high = 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055
         colour = 255 * np.where(linear <= 0.0031308, low, high)
-    return colour
+    return np.clip(colour, 0, 255)
+
+
+def _has_picture(material: Any) -> bool:
+    names = ('baseColorTexture', 'image')
+    return any(getattr(material, name, None) is not None for name in names)

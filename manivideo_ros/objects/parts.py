@@ -17,7 +17,7 @@ PAD = 2
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """vertices [V, 3] float64 m, faces [F, 3] int, corner_uv [F, 3, 2] within image u8 [h, w, 3]."""
+    """vertices [V, 3] m, faces [F, 3], corner_uv [F, 3, 2] within an image u8 [h, w, 3]."""
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int64]
@@ -37,6 +37,10 @@ class Part:
         vertices[:, j] = s * self.vertices[:, i] + c * self.vertices[:, j]
         return replace(self, vertices=vertices)
 
+    def inside_out(self) -> Part:
+        """The part seen from its other side."""
+        return replace(self, faces=self.faces[:, ::-1], corner_uv=self.corner_uv[:, ::-1])
+
     def warped(self, warp: Callable[[NDArray[np.float64]], ArrayLike]) -> Part:
         """The part with its vertices [V, 3] sent through a function that keeps orientation."""
         return replace(self, vertices=np.asarray(warp(self.vertices), np.float64))
@@ -45,7 +49,7 @@ class Part:
 def montage(
     pictures: Sequence[NDArray[np.uint8]],
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.float64]]]:
-    """One picture of several, and each one's place (u, v, du, dv) between its outer texel centres."""
+    """One picture of several, and the place (u, v, du, dv) of each, centre to centre of texels."""
     unique = list({id(p): p for p in pictures}.values())
     sizes = [(p.shape[1] + 2 * PAD, p.shape[0] + 2 * PAD) for p in unique]
     corners, _ = pack_square(sizes)
@@ -69,7 +73,9 @@ def assemble(name: str, parts: Sequence[Part], gloss: float) -> ObjectMesh:
     picture, places = montage([part.image for part in parts])
     size = 256 if max(picture.shape) <= 256 else ATLAS
     if max(picture.shape) > ATLAS:
-        raise ValueError(f'shape {name}: pictures need {picture.shape[:2]}, the atlas has {ATLAS} px')
+        raise ValueError(
+            f'shape {name}: pictures need {picture.shape[:2]}, the atlas has {ATLAS} px'
+        )
     texture = np.full((size, size, 3), 128, np.uint8)
     texture[: picture.shape[0], : picture.shape[1]] = picture
     reach = np.array([picture.shape[1] - 1, picture.shape[0] - 1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from manivideo_ros.objects import containers, small_things, tableware, tools
+from manivideo_ros.objects import cartons, containers, devices, fruit, tableware, tools, toys
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.palettes import Variation
 from manivideo_ros.objects.parts import Part, assemble
@@ -20,8 +20,8 @@ _BUILDERS: dict[str, tuple[Callable[[Variation], tuple[list[Part], float]], int]
     'pan': (tableware.pan, 1),
     'can': (containers.can, 1),
     'bottle': (containers.bottle, 8),
-    'box': (containers.box, 5),
-    'milk_carton': (containers.milk_carton, 5),
+    'box': (cartons.box, 5),
+    'milk_carton': (cartons.milk_carton, 5),
     'jar': (containers.jar, 6),
     'spray_bottle': (containers.spray_bottle, 2),
     'tube': (containers.tube, 9),
@@ -30,15 +30,15 @@ _BUILDERS: dict[str, tuple[Callable[[Variation], tuple[list[Part], float]], int]
     'wrench': (tools.wrench, 5),
     'flashlight': (tools.flashlight, 8),
     'paintbrush': (tools.paintbrush, 2),
-    'ball': (small_things.ball, 11),
-    'apple': (small_things.apple, 4),
-    'banana': (small_things.banana, 4),
-    'book': (small_things.book, 7),
-    'remote': (small_things.remote, 0),
-    'phone': (small_things.phone, 9),
-    'dice': (small_things.dice, 11),
-    'puzzle_cube': (small_things.puzzle_cube, 0),
-    'duck': (small_things.duck, 8),
+    'ball': (toys.ball, 11),
+    'apple': (fruit.apple, 4),
+    'banana': (fruit.banana, 4),
+    'book': (cartons.book, 7),
+    'remote': (devices.remote, 0),
+    'phone': (devices.phone, 9),
+    'dice': (toys.dice, 11),
+    'puzzle_cube': (toys.puzzle_cube, 0),
+    'duck': (toys.duck, 8),
 }
 
 SHAPES: tuple[str, ...] = tuple(_BUILDERS)

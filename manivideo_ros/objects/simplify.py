@@ -12,64 +12,77 @@ Faces = NDArray[np.int64]
 
 
 def sound_faces(vertices: Vertices, faces: Faces) -> NDArray[np.bool_]:
-    """Which faces [F] have finite corners and an area that the mesh's size does not swallow."""
-    finite = np.isfinite(vertices).all(-1)
-    size = np.ptp(vertices[finite], axis=0).max() if finite.any() else 0.0
+    """Which faces [F] have finite corners and an area, however small, for their longest edge."""
+    finite: NDArray[np.bool_] = np.all(np.isfinite(vertices), axis=1)
     a, b, c = (np.where(finite[:, None], vertices, 0.0)[faces[:, k]] for k in range(3))
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=-1)
-    return finite[faces].all(-1) & (area > 1e-14 * size * size)
+    ab, ac, bc = b - a, c - a, c - b
+    longest = np.maximum(np.maximum(*(np.sum(e * e, -1) for e in (ab, ac))), np.sum(bc * bc, -1))
+    area = np.linalg.norm(np.cross(ab, ac), axis=-1)
+    return finite[faces].all(-1) & (area > 1e-10 * longest)
 
 
-def used_vertices(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
-    """The vertices that faces use, and the faces renumbered."""
-    used = np.zeros(len(vertices), bool)
-    used[faces] = True
-    return vertices[used], (np.cumsum(used) - 1)[faces]
-
-
-def cluster(vertices: Vertices, faces: Faces, kept: NDArray[np.int64], most: int) -> tuple[Faces, NDArray]:
+def cluster(
+    vertices: Vertices, faces: Faces, kept: NDArray[np.int64], most: int
+) -> tuple[Faces, NDArray[np.int64]]:
     """Vertex clustering (Rossignac and Borrel, 1993): at most `most` of the faces `kept`.
 
     Vertices of one cell of a cubic grid become the one of them nearest to their mean, so that
-    corners stay on the surface. The grid is refined as far as the budget allows. Returns faces
-    [G, 3] into the same vertices and, for each, the index of the face it stems from.
+    corners stay on the surface. The grid is as fine as the budget allows. Returns faces [G, 3]
+    into the same vertices and, for each, the index of the face it stems from; none where the
+    faces are specks that no grid within the budget tells apart.
     """
-    used = np.unique(faces[kept])
-    points = vertices[used]
-    low, size = points.min(0), np.ptp(points, axis=0).max()
-    local = np.full(len(vertices), -1)
-    local[used] = np.arange(len(used))
-    triangles = local[faces[kept]]
-    coarse, fine = 0.0, np.log2(4096.0)
-    best: tuple[Faces, NDArray] | None = None
-    for step in range(9):
-        cells = 2 ** (0.5 * (coarse + fine)) if step else np.sqrt(most / 6)
-        key = np.floor((points - low) / size * cells).astype(np.int64)
-        flat = (key[:, 0] * 8192 + key[:, 1]) * 8192 + key[:, 2]
-        _, of = np.unique(flat, return_inverse=True)
-        merged = of[triangles]
-        a, b, c = merged.T
-        alive = np.flatnonzero((a != b) & (b != c) & (c != a))
-        order, count = np.sort(merged[alive], 1), int(of.max()) + 1
-        if count > 2_000_000:  # Far over any budget, and the key below would overflow.
-            fine = np.log2(cells)
-            continue
-        triple = (order[:, 0] * count + order[:, 1]) * count + order[:, 2]
-        _, first = np.unique(triple, return_index=True)
-        if len(first) > most:
-            fine = np.log2(cells)
+    used, first = np.zeros(len(vertices), bool), np.zeros(len(vertices), np.int64)
+    used[faces[kept]] = True
+    ids = np.flatnonzero(used)
+    low = vertices[ids].min(0)
+    size = np.ptp(vertices[ids], axis=0).max()
+    # Vertices that coincide (an STL's triangles share none) count once.
+    _, weld = np.unique(_cells((vertices[ids] - low) / size, 2**20), return_inverse=True)
+    distinct = np.zeros(int(weld.max()) + 1, np.int64)
+    distinct[weld] = np.arange(len(weld))
+    first[ids] = weld
+    triangles, ids = first[faces[kept]], ids[distinct]
+    points = (vertices[ids] - low) / size
+    best, best_of = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    coarse, fine, cells = 1.0, 4096.0, float(np.sqrt(most / 6))
+    for _ in range(10):
+        _, of = np.unique(_cells(points, cells), return_inverse=True)
+        alive = _distinct_triangles(of[triangles], 2 * most)
+        if len(alive) > most:
+            fine = cells
         else:
-            coarse = np.log2(cells)
-            if best is None or len(first) > len(best[0]):
-                members = np.bincount(of)
-                mean = np.stack([np.bincount(of, points[:, k]) / members for k in range(3)], -1)
-                off = np.sum((points - mean[of]) ** 2, -1)
-                nearest = np.lexsort((off, of))
-                centre = nearest[np.concatenate([[0], np.cumsum(members)[:-1]])]
-                best = used[centre[merged[alive[np.sort(first)]]]], kept[alive[np.sort(first)]]
-            if len(first) > 0.75 * most:
+            coarse = cells
+            if len(alive) >= len(best):
+                best, best_of = alive, of
+            if len(alive) > 0.75 * most:
                 break
-    return (faces[:0], kept[:0]) if best is None else best
+        guess = cells * np.sqrt(0.88 * most / max(len(alive), 1))  # A surface: cells squared.
+        cells = guess if coarse < guess < fine else float(np.sqrt(coarse * fine))
+    if len(best) == 0:
+        return faces[:0], kept[:0]
+    members = np.bincount(best_of)
+    mean = np.stack([np.bincount(best_of, points[:, k]) / members for k in range(3)], -1)
+    order = np.lexsort((np.sum((points - mean[best_of]) ** 2, -1), best_of))
+    nearest = order[np.concatenate([[0], np.cumsum(members)[:-1]])]
+    return ids[nearest[best_of[triangles[best]]]], kept[best]
+
+
+def _cells(points: Vertices, cells: float) -> NDArray[np.int64]:
+    """The number of the grid cell of each point [N, 3] in 0..1, for up to 2^20 cells a side."""
+    x, y, z = np.floor(points * cells).astype(np.int64).T
+    return (x << 42) | (y << 21) | z
+
+
+def _distinct_triangles(merged: Faces, few: int) -> NDArray[np.int64]:
+    """Rows of merged [F, 3] that keep three corners; if they are few, one for each triple."""
+    a, b, c = merged.T
+    alive = np.flatnonzero((a != b) & (b != c) & (c != a))
+    if len(alive) > few:
+        return alive
+    names, order = np.unique(merged[alive], return_inverse=True)
+    order = np.sort(order.reshape(-1, 3), 1)
+    key = (order[:, 0] * len(names) + order[:, 1]) * len(names) + order[:, 2]
+    return alive[np.sort(np.unique(key, return_index=True)[1])]
 
 
 def creased(
@@ -80,8 +93,9 @@ def creased(
     Coinciding vertices are welded first (STL shares none, others split them at texture seams),
     then split at edges that bend by more than angle (radians) or join other than two faces.
     """
-    _, first, weld = np.unique(vertices, axis=0, return_index=True, return_inverse=True)
-    points, faces = vertices[first], weld.reshape(-1)[faces]
+    corners = vertices[faces].reshape(-1, 3)
+    points, weld = np.unique(corners, axis=0, return_inverse=True)
+    faces = weld.reshape(-1, 3)
     a, b, c = (points[faces[:, k]] for k in range(3))
     normal = np.cross(b - a, c - a)
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-300)

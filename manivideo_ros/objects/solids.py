@@ -18,13 +18,12 @@ Image = NDArray[np.uint8]
 CREASE = np.radians(38.0)
 
 
-def loft(rings: ArrayLike, image: Image, crease: float = CREASE) -> Part:
+def loft(rings: Curve, image: Image, crease: float = CREASE) -> Part:
     """A skin over rings [M, N, 3], each counterclockwise about the direction of travel.
 
     u runs around (0..1), v along (first ring at the picture's foot, last at its head). A ring of
     one point is a pole. Rings where the skin bends by more than crease (radians) are sharp.
     """
-    rings = np.asarray(rings, np.float64)
     along = np.diff(rings, axis=0)
     length = np.linalg.norm(along, axis=-1)
     cosine = np.sum(along[1:] * along[:-1], -1) / np.maximum(length[1:] * length[:-1], 1e-12)
@@ -44,7 +43,7 @@ def loft(rings: ArrayLike, image: Image, crease: float = CREASE) -> Part:
     where = [index[a, b] for a, b in corners]
     uv = [np.stack([around[b], v[a]], -1) for a, b in corners]
     middle = 0.5 * (around[j] + around[j + 1])
-    for k, (a, b) in enumerate(corners):  # At a pole u is the middle of the face's own sector.
+    for k, (a, _) in enumerate(corners):  # At a pole u is the middle of the face's own sector.
         pole = index[a, 0] == index[a, 1]
         uv[k][pole, 0] = middle[pole]
     faces = np.concatenate([np.stack([where[k] for k in t], -1) for t in ((0, 1, 2), (0, 2, 3))])
@@ -79,8 +78,8 @@ def disc(radius: float, z: float, image: Image, up: bool = True, segments: int =
 
 
 def sweep(
-    path: ArrayLike,
-    section: ArrayLike,
+    path: Curve,
+    section: Curve,
     image: Image,
     width: ArrayLike = 1.0,
     height: ArrayLike = 1.0,
@@ -92,7 +91,6 @@ def sweep(
     The section's second axis lies near `across`, its first perpendicular to it and the path; width
     and height [M] scale the two. ends: 'round' (domes), 'flat' or 'open'.
     """
-    path, outline = np.asarray(path, np.float64), np.asarray(section, np.float64)
     tangent = np.gradient(path, axis=0)
     tangent /= np.linalg.norm(tangent, axis=-1, keepdims=True)
     first = np.cross(np.asarray(across, np.float64), tangent)
@@ -101,7 +99,7 @@ def sweep(
     w = np.broadcast_to(np.asarray(width, np.float64), len(path))
     h = np.broadcast_to(np.asarray(height, np.float64), len(path))
     if ends != 'open':
-        reach = np.abs(outline).max() * np.minimum(w, h)[[0, -1]] * (0.9 if ends == 'round' else 0)
+        reach = np.abs(section).max() * np.minimum(w, h)[[0, -1]] * (0.9 if ends == 'round' else 0)
         angle = np.linspace(0, np.pi / 2, 5)[1:] if ends == 'round' else np.array([np.pi / 2])
         out, shrink = np.sin(angle)[:, None], np.maximum(np.cos(angle), 0)
         shrink[-1] = 0
@@ -114,8 +112,8 @@ def sweep(
         first, second = (np.pad(f, ((count, count), (0, 0)), mode='edge') for f in (first, second))
     rings = (
         path[:, None]
-        + (w[:, None] * outline[:, 0])[..., None] * first[:, None]
-        + (h[:, None] * outline[:, 1])[..., None] * second[:, None]
+        + (w[:, None] * section[:, 0])[..., None] * first[:, None]
+        + (h[:, None] * section[:, 1])[..., None] * second[:, None]
     )
     return loft(rings, image)
 
@@ -130,7 +128,9 @@ def _ears(outline: Curve) -> NDArray[np.int64]:
             area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
             if area <= 1e-14:
                 continue
-            others = outline[[i for n, i in enumerate(left) if (n - k) % len(left) not in (0, 1, len(left) - 1)]]
+            others = outline[
+                [i for n, i in enumerate(left) if (n - k) % len(left) not in (0, 1, len(left) - 1)]
+            ]
             inside = np.ones(len(others), bool)
             for p, q in ((a, b), (b, c), (c, a)):
                 side = (q[0] - p[0]) * (others[:, 1] - p[1]) - (q[1] - p[1]) * (others[:, 0] - p[0])
@@ -176,7 +176,7 @@ def prism(
     ]
     edge = inset(p, bevel) if bevel > 0 else p
     return [
-        loft(rings, side),
+        loft(np.array(rings), side),
         cap(edge, high, top),
         cap(edge, low, top if bottom is None else bottom, up=False),
     ]
@@ -213,10 +213,14 @@ def rounded_box(
         edge = h - r + r * np.tan(np.linspace(0, np.pi / 4, steps + 1))
         flat = np.linspace(r - h, h - r, cells + 1)
         margin = min(r, 0.2 * (flat[1] - flat[0]))  # Keeps the arc's tilt off the flat face.
-        flat = np.concatenate([flat[:1], flat[:1] + margin, flat[1:-1], flat[-1:] - margin, flat[-1:]])
+        flat = np.concatenate(
+            [flat[:1], flat[:1] + margin, flat[1:-1], flat[-1:] - margin, flat[-1:]]
+        )
         lines.append(np.concatenate([-edge[:0:-1], flat, edge[1:]]))
     picture, places = montage([by_face[face] for face in FACES])
-    vertices, faces, corner_uv = [], [], []
+    vertices: list[Curve] = []
+    faces: list[NDArray[np.int64]] = []
+    corner_uv: list[Curve] = []
     for ((ax, sx), (ay, sy), (az, sz)), place in zip(FACES.values(), places, strict=True):
         right, up = np.meshgrid(lines[ax], lines[ay])
         points = np.zeros((*right.shape, 3))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from manivideo_ros.objects.canvas import Canvas
 from manivideo_ros.objects.curves import Curve, circle, fillet, spline
-from manivideo_ros.objects.paint import Canvas, contrast, glaze, metal, pattern, plain, rubber, tinted, wood
+from manivideo_ros.objects.materials import glaze, metal, plain, rubber, tinted, wood
 from manivideo_ros.objects.palettes import Variation, mix
 from manivideo_ros.objects.parts import Part
+from manivideo_ros.objects.patterns import pattern
 from manivideo_ros.objects.solids import disc, lathe, sweep
 
 Made = tuple[list[Part], float]
@@ -16,15 +18,18 @@ Made = tuple[list[Part], float]
 def _walls(outer: Curve, thickness: float, floor: float) -> tuple[Curve, Curve]:
     """A vessel's outer profile with a round lip, and the inner profile down to the floor's centre.
 
-    outer [M, 2] of (radius, z) upwards; the inner wall lies thickness inside it.
+    outer [M, 2] of (radius, z) upwards; the inner wall is its parallel, thickness inside.
     """
     top = outer[-1]
     lip = np.linspace(0, np.pi, 7)[1:]
     half = thickness / 2
     rim = np.stack([top[0] - half + half * np.cos(lip), top[1] + half * np.sin(lip)], -1)
-    inside = outer[outer[:, 1] > floor + 0.004][::-1][1:] - [thickness, 0]
-    edge = np.interp(floor + 0.004, outer[:, 1], outer[:, 0]) - thickness
-    foot = fillet([inside[-1], (edge, floor), (0, floor)], [0, 0.006, 0])[1:]
+    along = np.gradient(outer, axis=0)
+    along /= np.linalg.norm(along, axis=-1, keepdims=True)
+    parallel = (outer + thickness * along[:, ::-1] * [-1, 1])[:-1]
+    inside = parallel[(parallel[:, 1] > floor + 0.003) & (parallel[:, 1] < top[1])][::-1]
+    edge = np.interp(floor, parallel[:, 1], parallel[:, 0])
+    foot = fillet([inside[-1], (min(edge, inside[-1, 0]), floor), (0, floor)], [0, 0.006, 0])[1:]
     return np.concatenate([outer, rim]), np.concatenate([rim[-1:], inside, foot])
 
 
@@ -47,9 +52,15 @@ def mug(v: Variation) -> Made:
     handle = glaze(v.rng, 64, 32, inner if inner != body else v.accents[0], 0)
     x = r - 0.0025
     loop = np.array(
-        [(x, 0.77 * h), (x + 0.016, 0.80 * h), (x + 0.030, 0.66 * h), (x + 0.029, 0.42 * h),
-         (x + 0.014, 0.24 * h), (x, 0.22 * h)]
-    )  # fmt: skip
+        [
+            (x, 0.77 * h),
+            (x + 0.016, 0.80 * h),
+            (x + 0.030, 0.66 * h),
+            (x + 0.029, 0.42 * h),
+            (x + 0.014, 0.24 * h),
+            (x, 0.22 * h),
+        ]
+    )
     return [
         lathe(outer, outside),
         lathe(inside, glaze(v.rng, 64, 64, inner)),
@@ -76,7 +87,9 @@ def bowl(v: Variation) -> Made:
     """A hollow ceramic bowl on a foot ring."""
     r, h = v.size(0.072), v.size(0.062)
     t = np.linspace(0.14, 1, 14)
-    curve = np.stack([r * (0.36 + 0.64 * np.sin(t * np.pi / 2) ** 0.9), 0.008 + (h - 0.008) * t**1.7], -1)
+    curve = np.stack(
+        [r * (0.36 + 0.64 * np.sin(t * np.pi / 2) ** 0.9), 0.008 + (h - 0.008) * t**1.7], -1
+    )
     curve = curve[curve[:, 0] > 0.5 * r]
     foot = np.array([(0.44 * r, 0.0), (0.46 * r, 0.001), (0.46 * r, 0.008)])
     outer, inside = _walls(np.concatenate([foot, curve]), 0.0045, 0.012)
@@ -84,7 +97,7 @@ def bowl(v: Variation) -> Made:
     return [
         lathe(outer, pattern(v, 384, 96, v.ground, kind), 56),
         lathe(inside, _inside_of_bowl(v), 56),
-        disc(0.44 * r, 0.0, glaze(v.rng, 48, 48, v.ground), up=False),
+        disc(0.44 * r, 0.0, glaze(v.rng, 48, 48, v.ground), up=False, segments=56),
     ], 0.75
 
 
@@ -99,9 +112,14 @@ def _inside_of_bowl(v: Variation) -> np.ndarray:
 def plate(v: Variation) -> Made:
     """A dinner plate with a decorated rim."""
     r, h = v.size(0.122, 0.1), v.size(0.021)
-    under = np.array([(0.58 * r, 0.0), (0.61 * r, 0.003), (0.70 * r, 0.007), (0.85 * r, 0.013), (r, h)])
-    upper = np.array([(0.985 * r, h + 0.0015), (0.85 * r, 0.0175), (0.70 * r, 0.0115), (0.62 * r, 0.007)])
-    top = spline(np.concatenate([under[-1:] - [0.001, -0.002], upper]), 12)
+    under = np.array(
+        [(0.58 * r, 0.0), (0.61 * r, 0.003), (0.70 * r, 0.007), (0.85 * r, 0.013), (r, h)]
+    )
+    upper = np.array(
+        [(0.985 * r, h + 0.0015), (0.85 * r, 0.0175), (0.70 * r, 0.0115), (0.62 * r, 0.007)]
+    )
+    lip = [(r + 0.0006, h + 0.001), (r - 0.0004, h + 0.002), (r - 0.0018, h + 0.0022)]
+    top = np.concatenate([lip, spline(upper, 10)])
     centre = np.stack([np.linspace(0.62 * r, 0, 5)[1:], np.full(4, 0.006)], -1)
     centre[0] = (0.56 * r, 0.0062)
     size = 300
@@ -110,7 +128,12 @@ def plate(v: Variation) -> Made:
     m = size / 2
     style = v.pick(('petals', 'rings', 'dots', 'blue'))
     if style == 'rings':
-        for radius, width, colour in ((0.99, 0.05, a), (0.88, 0.10, b), (0.70, 0.02, a), (0.4, 0.02, c)):
+        for radius, width, colour in (
+            (0.99, 0.05, a),
+            (0.88, 0.10, b),
+            (0.70, 0.02, a),
+            (0.4, 0.02, c),
+        ):
             canvas.ring(m, m, radius * m, radius * m, colour, width * m)
     elif style == 'blue':
         canvas.ellipse(m, m, m, m, a)
@@ -124,10 +147,12 @@ def plate(v: Variation) -> Made:
             d = np.array([np.cos(angle), np.sin(angle)])
             at, side = m + 0.81 * m * d, np.array([-d[1], d[0]])
             if style == 'dots':
-                canvas.ellipse(*at, 0.06 * m, 0.06 * m, (b, c)[i % 2])
+                canvas.ellipse(at[0], at[1], 0.06 * m, 0.06 * m, (b, c)[i % 2])
             else:
                 tip, foot = m + 0.92 * m * d, m + 0.70 * m * d
-                canvas.polygon([foot, at + 0.075 * m * side, tip, at - 0.075 * m * side], (b, c)[i % 2])
+                canvas.polygon(
+                    [foot, at + 0.075 * m * side, tip, at - 0.075 * m * side], (b, c)[i % 2]
+                )
     face = canvas.image()
     skin = lathe(np.concatenate([top, centre]), plain(v.ground), 64)
     return [
@@ -147,34 +172,59 @@ def _mapped_from_above(part: Part, image: np.ndarray) -> Part:
 def teapot(v: Variation) -> Made:
     """A round teapot: spout to -x, handle to +x, a lid with a knob."""
     r, h = v.size(0.068), v.size(0.098)
-    side = [(0.55, 0.0), (0.80, 0.10), (0.98, 0.36), (0.97, 0.60), (0.74, 0.85), (0.47, 0.97), (0.43, 1.0)]
+    side = [
+        (0.55, 0.0),
+        (0.80, 0.10),
+        (0.98, 0.36),
+        (0.97, 0.60),
+        (0.74, 0.85),
+        (0.47, 0.97),
+        (0.43, 1.0),
+    ]
     body = spline([(a * r, b * h) for a, b in side], 20)
-    lid = spline([(0.45 * r, h), (0.40 * r, h * 1.07), (0.2 * r, h * 1.14), (0.10 * r, h * 1.16)], 8)
+    lid = spline(
+        [(0.45 * r, h), (0.40 * r, h * 1.07), (0.2 * r, h * 1.14), (0.10 * r, h * 1.16)], 8
+    )
     knob = spline(
-        [(0.09 * r, 1.15 * h), (0.10 * r, 1.19 * h), (0.18 * r, 1.27 * h), (0.12 * r, 1.34 * h), (0, 1.36 * h)],
+        [
+            (0.09 * r, 1.15 * h),
+            (0.10 * r, 1.19 * h),
+            (0.18 * r, 1.27 * h),
+            (0.12 * r, 1.34 * h),
+            (0, 1.36 * h),
+        ],
         9,
-    )  # fmt: skip
+    )
     kind = v.pick(('flowers', 'dots', 'bands', 'leaves', 'waves'))
     accent = glaze(v.rng, 64, 64, v.accents[0], 0)
     t = np.linspace(0, 1, 14)
-    spout = spline([(-0.80, 0.28), (-1.20, 0.46), (-1.42, 0.78), (-1.66, 1.0)], 14) * [r, h]
+    spout = spline([(-0.68, 0.30), (-1.16, 0.46), (-1.42, 0.78), (-1.66, 1.0)], 14) * [r, h]
     tube = sweep(
-        np.insert(spout, 1, 0.0, axis=1), circle(18), accent, r * (0.25 - 0.15 * t), r * (0.25 - 0.13 * t),
+        np.insert(spout, 1, 0.0, axis=1),
+        circle(18),
+        accent,
+        r * (0.23 - 0.13 * t),
+        r * (0.23 - 0.11 * t),
         ends='open',
-    )  # fmt: skip
-    hole = sweep(
-        np.insert(spout[::-1][:3] - [0.0, 0.0], 1, 0.0, axis=1), circle(18), plain(mix(v.dark, (0, 0, 0), 0.3)),
-        r * 0.095, r * 0.115, ends='open',
-    )  # fmt: skip
-    flipped = Part(hole.vertices, hole.faces, hole.corner_uv, hole.image)
-    loop = np.array([(0.70, 0.86), (1.10, 1.0), (1.55, 0.86), (1.58, 0.52), (1.22, 0.28), (0.93, 0.30)]) * [r, h]
+    )
+    bore = sweep(
+        np.insert(spout[:-5:-1], 1, 0.0, axis=1),
+        circle(18),
+        plain(mix(v.dark, (0, 0, 0), 0.3)),
+        r * np.array([0.10, 0.085, 0.08, 0.0]),
+        r * np.array([0.12, 0.105, 0.10, 0.0]),
+        ends='open',
+    ).inside_out()
+    loop = np.array(
+        [(0.70, 0.86), (1.10, 1.0), (1.55, 0.86), (1.58, 0.52), (1.22, 0.28), (0.93, 0.30)]
+    ) * [r, h]
     return [
         lathe(body, pattern(v, 384, 128, v.ground, kind), 48),
         disc(0.55 * r, 0.0, plain(v.ground), up=False),
         lathe(lid, glaze(v.rng, 64, 32, v.ground), 40),
         lathe(knob, accent, 24),
         tube,
-        flipped,
+        bore,
         _handle(loop, accent, 0.015, 0.011, 30),
     ], 0.75
 
@@ -182,8 +232,16 @@ def teapot(v: Variation) -> Made:
 def pitcher(v: Variation) -> Made:
     """A hollow jug: lip to -x, handle to +x."""
     r, h = v.size(0.056), v.size(0.185)
-    side = [(0.74, 0.0), (0.92, 0.08), (1.0, 0.26), (0.94, 0.46), (0.72, 0.70), (0.66, 0.82), (0.74, 1.0)]
-    outer, inside = _walls(spline([(a * r, b * h) for a, b in side], 22), 0.004, 0.008)
+    side = [
+        (0.74, 0.0),
+        (0.92, 0.08),
+        (1.0, 0.26),
+        (0.94, 0.46),
+        (0.72, 0.70),
+        (0.66, 0.82),
+        (0.74, 1.0),
+    ]
+    outer, inside = _walls(spline([(a * r, b * h) for a, b in side], 18), 0.004, 0.008)
 
     def lip(p: Curve) -> Curve:
         """Draws the rim out and up towards -x."""
@@ -196,7 +254,9 @@ def pitcher(v: Variation) -> Made:
         return q
 
     kind = v.pick(('leaves', 'zigzag', 'stripes', 'flowers', 'bands', 'waves'))
-    loop = np.array([(0.70, 0.88), (1.15, 0.97), (1.62, 0.80), (1.58, 0.52), (1.22, 0.33), (0.97, 0.34)]) * [r, h]
+    loop = np.array(
+        [(0.70, 0.88), (1.15, 0.97), (1.62, 0.80), (1.58, 0.52), (1.22, 0.33), (0.97, 0.34)]
+    ) * [r, h]
     return [
         lathe(outer, pattern(v, 300, 160, v.ground, kind)).warped(lip),
         lathe(inside, glaze(v.rng, 64, 64, mix(v.ground, v.accents[0], 0.15))).warped(lip),
@@ -217,7 +277,11 @@ def pan(v: Variation) -> Made:
     length, t = v.size(0.16), np.linspace(0, 1, 18)
     path = np.stack([0.94 * r + 0.02 + length * t, 0 * t, h * 0.72 + 0.026 * np.sin(t * 1.9)], -1)
     grip = v.pick(('wood', 'black'))
-    skin = wood(v.rng, 128, 64, (168, 112, 66), 'v') if grip == 'wood' else rubber(v.rng, 96, 64, (40, 40, 44))
+    skin = (
+        wood(v.rng, 128, 64, (168, 112, 66), 'v')
+        if grip == 'wood'
+        else rubber(v.rng, 96, 64, (40, 40, 44))
+    )
     neck = np.linspace((0.92 * r, 0, 0.66 * h), path[2], 5)
     return [
         lathe(outer, rubber(v.rng, 192, 48, enamel), 56),
@@ -226,6 +290,3 @@ def pan(v: Variation) -> Made:
         sweep(neck, circle(12), metal(v.rng, 32, 32), 0.005, 0.009, ends='flat'),
         sweep(path, circle(16), skin, 0.0085 + 0.002 * np.sin(3 * t), 0.011 + 0.004 * t),
     ], 0.55
-
-
-_ = contrast
