@@ -87,7 +87,7 @@ def fit(
     hand = hand or load_hand(side)
     if hand.side != side:
         raise ValueError(f'keypoints of a {side} hand cannot be fitted by a {hand.side} hand model')
-    observed = points[:, _JOINTS_AND_TIPS]
+    observed: Array = points[:, _JOINTS_AND_TIPS]
     if smooth:
         observed = _smoothed(observed)
     rest, shape_basis = _rest_points(hand)
