@@ -1,5 +1,7 @@
 """The shipped hand: conventions, layers, forearm, mirror; and any hand file in its place."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hand_files import mano_like, save_npz
@@ -118,17 +120,32 @@ def test_forearm_closes_the_wrist(side):
     assert hand.corner_uv.max() <= 1
 
 
-def test_forearm_fits_another_wrist():
-    """A mesh of another loop: MANO's has 16 vertices; here every size, place and tilt do."""
-    hand = read_hand('right')
-    loop = wrist_loop(hand.faces, hand.v_template, joints_of(hand)[0])
-    assert len(loop) > 10
-    coarse = read_hand('left', None)
-    grown = attach_forearm(coarse)
-    assert len(grown.faces) > len(coarse.faces)
-    closed = attach_forearm(hand)
+def open_edges(faces):
+    edges = {tuple(e) for e in faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).tolist()}
+    return sum((b, a) not in edges for a, b in edges)
+
+
+@pytest.mark.parametrize('side', SIDES)
+def test_forearm_fits_another_wrist(side):
+    """Any loop will do: here the hand is cut off askew, across its triangles."""
+    hand = read_hand(side)
+    places = hand.v_template[hand.faces].mean(1) @ np.array(
+        [1 if side == 'right' else -1, 0.1, 0.1]
+    )
+    cut = replace(
+        hand,
+        faces=hand.faces[places < 0.083],
+        face_layer=hand.face_layer[places < 0.083],
+        corner_uv=hand.corner_uv[places < 0.083],
+    )
+    before = wrist_loop(hand.faces, hand.v_template, joints_of(hand)[0])
+    after = wrist_loop(cut.faces, hand.v_template, joints_of(hand)[0])
+    assert set(before.tolist()) != set(after.tolist())
+    assert open_edges(cut.faces) == len(after)
+    grown = attach_forearm(cut)
+    assert open_edges(grown.faces) == 0
     with pytest.raises(ValueError, match='no open wrist loop'):
-        attach_forearm(closed)
+        attach_forearm(grown)
 
 
 @pytest.mark.parametrize('side', SIDES)

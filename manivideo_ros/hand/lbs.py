@@ -29,6 +29,7 @@ class _Tensors:
     joints: torch.Tensor  # [16, 3]
     joint_shapedirs: torch.Tensor  # [48, 10]
     tips: torch.Tensor  # [5]
+    keypoint_order: torch.Tensor  # [21]
 
 
 @lru_cache(maxsize=16)
@@ -45,6 +46,7 @@ def _tensors(hand: HandModel, device: torch.device, dtype: torch.dtype) -> _Tens
         joints=put(regressor @ hand.v_template),
         joint_shapedirs=put(np.einsum('jv,vcs->jcs', regressor, hand.shapedirs).reshape(48, 10)),
         tips=torch.as_tensor(hand.tip_vertices, dtype=torch.long, device=device),
+        keypoint_order=torch.tensor(_KEYPOINTS, device=device),
     )
 
 
@@ -83,7 +85,7 @@ def lbs(
     batch = theta.shape[0]
     shaped = t.v_template + (betas @ t.shapedirs.T).unflatten(-1, (-1, 3))
     joints = t.joints + (betas @ t.joint_shapedirs.T).unflatten(-1, (16, 3))
-    local = rotation_matrices(theta.view(batch, 15, 3))
+    local = rotation_matrices(theta.reshape(batch, 15, 3))
     if t.posedirs is not None:
         eye = torch.eye(3, dtype=theta.dtype, device=theta.device)
         shaped = shaped + ((local - eye).flatten(1) @ t.posedirs.T).unflatten(-1, (-1, 3))
@@ -111,6 +113,5 @@ def lbs(
 
 def keypoints21(hand: HandModel, vertices: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
     """[B, 21, 3] in MediaPipe's order: wrist, then thumb, index, middle, ring, pinky, 4 each."""
-    tips = _tensors(hand, vertices.device, vertices.dtype).tips
-    points = torch.cat([joints, vertices[:, tips]], 1)
-    return points[:, list(_KEYPOINTS)]
+    t = _tensors(hand, vertices.device, vertices.dtype)
+    return torch.cat([joints, vertices[:, t.tips]], 1)[:, t.keypoint_order]

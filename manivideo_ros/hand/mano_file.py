@@ -59,7 +59,7 @@ def convert_mano(
     arrays = {key: np.asarray(value, types.get(key, np.float32)) for key, value in found.items()}
     destination = Path(destination)
     with destination.open('wb') as file:
-        np.savez_compressed(file, **arrays)
+        np.savez(file, **arrays)
     try:
         read_hand('right' if side == 'right' else 'left', destination)
     except ValueError as error:
