@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+
 from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.mlo.rasterizer import DEPTH_RANGE, Rasterizer
@@ -34,9 +35,7 @@ def reference_layers(rasterizer, camera, vertices):
         z, f, w = reference.render_layer(camera, vertices, rasterizer.faces, chosen)
         depth.append(z)
         face.append(f)
-        normal.append(
-            reference.shaded_normals(camera, vertices, normals, rasterizer.faces, f, w)
-        )
+        normal.append(reference.shaded_normals(camera, vertices, normals, rasterizer.faces, f, w))
     return np.stack(depth), np.stack(face), np.stack(normal)
 
 
@@ -72,7 +71,9 @@ def test_every_output_agrees_with_the_slow_reference(num_layers):
     assert (buffers.nearest_layer.numpy() != nearest).sum() <= 2
     seen = np.moveaxis(buffers.visible_normal.numpy(), 0, -1)
     rows, cols = np.nonzero(buffers.nearest_layer.numpy() >= 0)
-    assert np.array_equal(seen[rows, cols], ours[buffers.nearest_layer.numpy()[rows, cols], rows, cols])
+    assert np.array_equal(
+        seen[rows, cols], ours[buffers.nearest_layer.numpy()[rows, cols], rows, cols]
+    )
 
 
 def test_depth_mode_of_the_confidence_follows_its_formula():

@@ -1,10 +1,13 @@
-"""Work cut into one contiguous share for each thread."""
+"""Work cut into one contiguous share for each thread, and the helper threads that take them."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,35 +15,65 @@ from numpy.typing import NDArray
 Share = tuple[int, int]
 """First and last index of a share; empty where last < first."""
 
+Job = Callable[[int], None]
 
-class Bands:
-    """A caller's thread and threads - 1 helpers that each take one share."""
 
-    def __init__(self, threads: int) -> None:
-        self.count = threads
-        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+def cuts_by_cost(first: int, last: int, cost: NDArray[np.int32], count: int) -> list[Share]:
+    """Rows first..last in shares of nearly the same sum of cost[row], cut at even rows."""
+    if last < first:
+        return []
+    total = np.cumsum(cost[first : last + 1] + 8)
+    goals = total[-1] * np.arange(1, count) / count
+    inner = (np.searchsorted(total, goals) + first + 1) & ~1
+    cuts = [first, *np.clip(inner, first, last + 1).tolist(), last + 1]
+    return [(a, b - 1) for a, b in pairwise(cuts)]
 
-    def run(self, job: Callable[[int, int, int], None], ranges: list[Share]) -> None:
-        """job(band, first, last) for every share that is not empty; returns when all are done."""
-        work = [(band, *share) for band, share in enumerate(ranges) if share[1] >= share[0]]
-        if not work:
-            return
-        helpers = [self._pool.submit(job, *args) for args in work[1:]] if self._pool else []
-        job(*work[0])
-        for helper in helpers:
-            helper.result()
 
-    def even(self, count: int) -> list[Share]:
-        """0..count - 1 in shares of nearly the same length."""
-        cuts = np.linspace(0, count, self.count + 1).astype(int).tolist()
-        return [(a, b - 1) for a, b in pairwise(cuts)]
+def run_bands(job: Job, count: int, threads: int) -> None:
+    """job(0) .. job(count - 1), each once, on the caller's thread and threads - 1 helpers.
 
-    def by_cost(self, first: int, last: int, cost: NDArray[np.int32]) -> list[Share]:
-        """Rows first..last in shares of nearly the same sum of cost[row]; cuts at even rows."""
-        if last < first:
-            return []
-        total = np.cumsum(cost[first : last + 1] + 8)
-        goals = total[-1] * np.arange(1, self.count) / self.count
-        inner = (np.searchsorted(total, goals) + first + 1) & ~1
-        cuts = [first, *np.clip(inner, first, last + 1).tolist(), last + 1]
-        return [(a, b - 1) for a, b in pairwise(cuts)]
+    Whoever is free takes the next band: a helper that gets no core holds nobody up. Warp runs a
+    CPU kernel on the thread that launches it and lets go of Python's lock meanwhile.
+    Raises an exception of any job, after all that were begun have ended.
+    """
+    bands = iter(range(count))  # next() is atomic under Python's lock
+    done: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def help_out() -> None:
+        for band in bands:
+            try:
+                job(band)
+            except BaseException as error:
+                done.put(error)
+            else:
+                done.put(None)
+
+    for index in range(min(threads, count) - 1):
+        _helper(os.getpid(), index).put(help_out)
+    mine = 0
+    try:
+        for band in bands:
+            mine += 1
+            job(band)
+    finally:
+        left = list(bands)  # bands that nobody has begun, after an exception
+        errors = [done.get() for _ in range(count - mine - len(left))]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+@cache
+def _helper(pid: int, index: int) -> SimpleQueue[Callable[[], None]]:
+    """The queue of a helper thread that all rasterisers of a process share.
+
+    Keyed by process: a forked one (a data loader's worker) has none of its parent's threads.
+    """
+    queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def work() -> None:
+        while True:
+            queue.get()()
+
+    threading.Thread(target=work, name=f'mlo-{index}', daemon=True).start()
+    return queue

@@ -82,6 +82,7 @@ class Painter:
         self._base = torch.zeros(3, self.height, self.width, device=device)
         self._mask = torch.zeros(self.height, self.width, device=device)
         self._background = torch.zeros(3, self.height, self.width, device=device)
+        self._chunks = 1 if rasterizer.on_cpu else self.width
         self._light = _warp_light(lighting)
         self._arrays: dict[str, wp.array] = {}
         self.set_appearances(appearances)
@@ -142,7 +143,6 @@ class Painter:
         command.launch()
 
     def _record(self) -> None:
-        self._chunks = 1 if self.rasterizer.on_cpu else self.width
         numbers = {
             'first_row': 0,
             'chunks': self._chunks,

@@ -28,6 +28,7 @@ def axis_angle_rotation(v: wp.vec3) -> wp.mat33:
 
 @wp.kernel
 def pose_bones(
+    first: int,
     state: wp.array2d(dtype=wp.float32),  # [S, STATE_SIZE]
     present: wp.array(dtype=wp.int32),  # [S]
     is_hand: wp.array(dtype=wp.int32),  # [S]
@@ -40,7 +41,7 @@ def pose_bones(
     pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135] out: joint rotations minus identity
 ):
     """Linear blend skinning's transforms, one thread a surface; a rigid object has one bone."""
-    s = wp.tid()
+    s = first + wp.tid()
     if present[s] == 0:
         return
     root = wp.mat33(

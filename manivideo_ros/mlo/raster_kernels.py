@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import warp as wp
 
+from manivideo_ros.mlo.row_kernels import nearest_row, raster_row, resolve_row
+
 NEAR = wp.constant(0.01)
 """Near plane, metres."""
 TAU = wp.constant(0.02)
@@ -92,7 +94,6 @@ def grow_crossing(box: wp.vec4, view: View, p: wp.vec3, q: wp.vec3) -> wp.vec4:
 @wp.kernel
 def record_faces(
     first: int,
-    band: int,
     view: wp.array(dtype=View),  # [1]
     present: wp.array(dtype=wp.int32),  # [S]
     face_surface: wp.array(dtype=wp.int32),  # [F]
@@ -103,12 +104,13 @@ def record_faces(
     planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES] out
     limits: wp.array(dtype=wp.vec2),  # [F] out: smallest and largest 1/z of the face
     box: wp.array(dtype=wp.vec4i),  # [F] out: first column, first row, last column, last row
-    layer_box: wp.array3d(dtype=wp.int32),  # [bands, L, 4] grown by the faces of each layer
+    layer_box: wp.array3d(dtype=wp.int32),  # [S, L, 4] grown by the faces of each layer
 ):
     """What rasterising and shading need of a face, one thread a face."""
     f = first + wp.tid()
     box[f] = wp.vec4i(0, 0, -1, -1)
-    if present[face_surface[f]] == 0:
+    s = face_surface[f]
+    if present[s] == 0:
         return
     face = faces[f]
     p0 = vertices[face[0]]
@@ -160,10 +162,10 @@ def record_faces(
     planes[f, 6] = n0[2] * e0 + n1[2] * e1 + n2[2] * e2
     box[f] = wp.vec4i(x0, y0, x1, y1)
     layer = face_layer[f]
-    wp.atomic_min(layer_box, band, layer, 0, x0)
-    wp.atomic_min(layer_box, band, layer, 1, y0)
-    wp.atomic_max(layer_box, band, layer, 2, x1)
-    wp.atomic_max(layer_box, band, layer, 3, y1)
+    wp.atomic_min(layer_box, s, layer, 0, x0)
+    wp.atomic_min(layer_box, s, layer, 1, y0)
+    wp.atomic_max(layer_box, s, layer, 2, x1)
+    wp.atomic_max(layer_box, s, layer, 3, y1)
 
 
 @wp.kernel
@@ -192,21 +194,19 @@ def raster_faces(
     depth = planes[f, 3]
     limit = limits[f]
     low = wp.uint64(~wp.uint32(f))
+    half = 0.5 - 0.5 * float(width)
     for y in range(y0, y1 + 1):
         v = float(y) + 0.5 - 0.5 * float(height)
         r0 = e0[1] * v + e0[2]
         r1 = e1[1] * v + e1[2]
         r2 = e2[1] * v + e2[2]
         rd = depth[1] * v + depth[2]
-        row = y * width
-        for x in range(b[0], b[2] + 1):
-            u = float(x) + 0.5 - 0.5 * float(width)
-            if e0[0] * u + r0 >= 0.0 and e1[0] * u + r1 >= 0.0 and e2[0] * u + r2 >= 0.0:
-                # A face seen on edge has noise for depth: it stays within its corners' depths.
-                inverse = wp.clamp(depth[0] * u + rd, limit[0], limit[1])
-                if inverse <= 1.0 / NEAR:
-                    key = (wp.uint64(wp.cast(inverse, wp.uint32)) << wp.uint64(32)) | low
-                    wp.atomic_max(keys, layer, row + x, key)
+        row = (layer * height + y) * width
+        raster_row(
+            keys, row, b[0], b[2], half,
+            e0[0], r0, e1[0], r1, e2[0], r2, depth[0], rd,
+            limit[0], limit[1], 1.0 / NEAR, low,
+        )  # fmt: skip
 
 
 @wp.func
@@ -268,6 +268,8 @@ def resolve_layers(
     stop = start + columns
     row = y * c.width
     v = float(y) + 0.5 - 0.5 * float(c.height)
+    half = 0.5 - 0.5 * float(c.width)
+    ray = view_ray(c, 0.0, v)
     cost = wp.int32(0)
 
     if y >= dirty[layers, 1] and y <= dirty[layers, 3]:
@@ -279,42 +281,21 @@ def resolve_layers(
             visible_normal[2, row + x] = 0.0
     for k in range(layers):
         if y >= dirty[k, 1] and y <= dirty[k, 3]:
-            for x in range(wp.max(start, dirty[k, 0]), wp.min(stop, dirty[k, 2] + 1)):
-                inverse = key_inverse_depth(keys[k, row + x])
-                if inverse > nearest_inverse[row + x]:
-                    nearest_inverse[row + x] = inverse
-                    nearest_layer[row + x] = k
+            first = wp.max(start, dirty[k, 0])
+            last = wp.min(stop - 1, dirty[k, 2])
+            plane = k * c.width * c.height
+            nearest_row(keys, nearest_inverse, nearest_layer, k, plane, row, first, last)
     for k in range(layers):
         if y >= dirty[k, 1] and y <= dirty[k, 3]:
-            for x in range(wp.max(start, dirty[k, 0]), wp.min(stop, dirty[k, 2] + 1)):
-                i = row + x
-                key = keys[k, i]
-                n = wp.vec3(0.0, 0.0, 0.0)
-                z = 0.0
-                d = 0.0
-                f = wp.int32(-1)
-                if key != wp.uint64(0):
-                    keys[k, i] = wp.uint64(0)
-                    cost += 1
-                    f = key_face(key)
-                    u = float(x) + 0.5 - 0.5 * float(c.width)
-                    n = facing_normal(planes, f, c, u, v)
-                    z = 1.0 / key_inverse_depth(key)
-                    d = 1.0
-                    if mode == 1:
-                        d = wp.clamp(
-                            (depth_range[1] - z) / (depth_range[1] - depth_range[0]), 0.0, 1.0
-                        )
-                    elif nearest_layer[i] != k:
-                        d = wp.exp((1.0 / nearest_inverse[i] - z) / TAU)
-                    if nearest_layer[i] == k:
-                        visible_normal[0, i] = n[0]
-                        visible_normal[1, i] = n[1]
-                        visible_normal[2, i] = n[2]
-                normal_map[k, 0, i] = n[0]
-                normal_map[k, 1, i] = n[1]
-                normal_map[k, 2, i] = n[2]
-                depth[k, i] = z
-                occlusion_confidence[k, i] = d
-                face_index[k, i] = f
+            first = wp.max(start, dirty[k, 0])
+            last = wp.min(stop - 1, dirty[k, 2])
+            plane = k * c.width * c.height
+            cost += resolve_row(
+                planes, keys, nearest_inverse, nearest_layer,
+                normal_map, depth, occlusion_confidence, face_index, visible_normal,
+                k, plane, row, first, last, half, v,
+                1.0 / c.focal[0], ray[0], ray[1],
+                mode == 0, 1.4426950408889634 / TAU,
+                depth_range[1], 1.0 / (depth_range[1] - depth_range[0]),
+            )  # fmt: skip
     row_cost[y * chunks + t % chunks] = cost

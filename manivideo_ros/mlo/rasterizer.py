@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import warp as wp
+from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo import posing_kernels as posing
 from manivideo_ros.mlo import raster_kernels as raster
-from manivideo_ros.mlo.bands import Bands, Share
+from manivideo_ros.mlo.bands import Share, cuts_by_cost, run_bands
 from manivideo_ros.mlo.layers import layer_names
 from manivideo_ros.mlo.pose_state import checked, pack_pose
 from manivideo_ros.mlo.static_mesh import build_static_mesh
@@ -84,7 +85,8 @@ class Rasterizer:
         self.width, self.height, self.device = width, height, device
         self.layer_names = ('visible',) if merge else layer_names(num_layers)
         self.on_cpu = wp.get_device(device).is_cpu
-        self.bands = Bands(threads if self.on_cpu else 1)
+        self.threads = threads if self.on_cpu else 1
+        self._num_bands = 2 * self.threads if self.threads > 1 else 1
 
         mesh = build_static_mesh(self.surfaces, device)
         self.faces, self.face_surface = mesh.faces, mesh.face_surface
@@ -93,6 +95,7 @@ class Rasterizer:
             raise ValueError(f'a face lies in layer {self.face_layer.max()} of {num_layers}')
         self.arrays = mesh.arrays
         self.arrays['face_layer'] = wp.array(self.face_layer, dtype=wp.int32, device=device)
+        self._drawn: NDArray[np.int32]
         self._allocate()
         self.camera_vertices = wp.to_torch(self.arrays['vertices'])
         self.vertex_normals = wp.to_torch(self.arrays['normals'])
@@ -110,13 +113,13 @@ class Rasterizer:
         """Pose, record and raster all faces, then shade the keys in bands of rows."""
         self._set_state(camera, poses)
         if len(self.faces):
-            self._commands['pose_bones'][0].launch()
-            vertices = self.bands.even(len(self.camera_vertices))
-            for stage in ('pose_vertices', 'vertex_normals'):
-                self.bands.run(self._stage(stage), vertices)
-            self.bands.run(self._stage('record_faces'), self.bands.even(len(self.faces)))
+            run_bands(self._pose_surfaces, len(self._geometry), self.threads)
+        rows = self._dirty_rows()
 
-        def raster_and_shade(band: int, first: int, last: int) -> None:
+        def raster_and_shade(band: int) -> None:
+            first, last = rows[band]
+            if last < first:
+                return
             if len(self.faces):
                 command = self._commands['raster_faces'][band]
                 command.set_param_at_index_from_ctype(0, first)
@@ -124,18 +127,19 @@ class Rasterizer:
                 command.launch()
             shade(band, first, last)
 
-        self.bands.run(raster_and_shade, self._dirty_rows())
+        if rows:
+            run_bands(raster_and_shade, len(rows), self.threads)
 
-    def _stage(self, name: str, threads_per_item: int = 1) -> Shade:
-        """A stage's launch over a share, for Bands.run."""
-
-        def launch(band: int, first: int, last: int) -> None:
-            command = self._commands[name][band]
-            command.set_param_at_index_from_ctype(0, first)
-            command.set_dim((last - first + 1) * threads_per_item)
+    def _pose_surfaces(self, group: int) -> None:
+        """From poses to face records, for one group of surfaces."""
+        for command in self._geometry[group]:
             command.launch()
 
-        return launch
+    def _resolve(self, band: int, first: int, last: int) -> None:
+        command = self._commands['resolve_layers'][band]
+        command.set_param_at_index_from_ctype(0, first)
+        command.set_dim((last - first + 1) * self.chunks)
+        command.launch()
 
     def _set_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
         """Check camera and poses and write them where the kernels read them."""
@@ -169,7 +173,8 @@ class Rasterizer:
         np.maximum(now[:, 2:], self._drawn[:, 2:], out=dirty[:-1, 2:])
         dirty[-1, :2], dirty[-1, 2:] = dirty[:-1, :2].min(0), dirty[:-1, 2:].max(0)
         self._drawn = now
-        return self.bands.by_cost(int(dirty[-1, 1]), int(dirty[-1, 3]), self._host['row_cost'])
+        first, last = int(dirty[-1, 1]), int(dirty[-1, 3])
+        return cuts_by_cost(first, last, self._host['row_cost'], self._num_bands)
 
     def _allocate(self) -> None:
         """Everything that a frame reads or writes, once."""
@@ -177,6 +182,7 @@ class Rasterizer:
         surfaces, faces, layers = len(self.surfaces), len(self.faces), len(self.layer_names)
         vertices, pixels = len(self.arrays['rest']), height * width
         pinned = not self.on_cpu
+        self.chunks = 1 if self.on_cpu else width
         self._staged = {
             'state': wp.zeros((surfaces, posing.STATE_SIZE), wp.float32, 'cpu', pinned=pinned),
             'present': wp.zeros(surfaces, wp.int32, 'cpu', pinned=pinned),
@@ -194,7 +200,7 @@ class Rasterizer:
             'planes': ((faces, raster.NUM_PLANES), wp.vec3),
             'limits': ((faces,), wp.vec2),
             'box': ((faces,), wp.vec4i),
-            'layer_box': ((self.bands.count, layers, 4), wp.int32),
+            'layer_box': ((max(surfaces, 1), layers, 4), wp.int32),
             'dirty': ((layers + 1, 4), wp.int32),
             'keys': ((layers, pixels), wp.uint64),
             'nearest_inverse': ((pixels,), wp.float32),
@@ -212,7 +218,9 @@ class Rasterizer:
         )
         for name, tensor in vars(self.buffers).items():
             self.arrays[name] = wp.from_torch(tensor.flatten(-2))
-        self._host = {name: array.numpy() for name, array in self._staged.items()}
+        self._host: dict[str, NDArray[Any]] = {
+            name: array.numpy() for name, array in self._staged.items()
+        }
         self._empty_box = np.array([width, height, -1, -1], np.int32)
         self._drawn = np.tile(self._empty_box, (layers, 1))
         whole = np.tile(np.array([0, 0, width - 1, height - 1], np.int32), (layers + 1, 1))
@@ -224,37 +232,47 @@ class Rasterizer:
 
     def _record_launches(self, mode: int) -> None:
         """Record every launch once for each band; replaying one costs a few microseconds."""
-        chunks = 1 if self.on_cpu else self.width
         numbers = {
-            'first': 0,
             'first_row': 0,
             'last_row': self.height - 1,
             'width': self.width,
             'height': self.height,
-            'chunks': chunks,
+            'chunks': self.chunks,
             'layers': len(self.layer_names),
             'mode': mode,
             'depth_range': wp.vec2(*DEPTH_RANGE),
         }
-        self._resolve = self._stage('resolve_layers', chunks)
-        kernels = {
-            posing.pose_bones: len(self.surfaces),
-            posing.pose_vertices: len(self.camera_vertices),
-            posing.vertex_normals: len(self.camera_vertices),
-            raster.record_faces: len(self.faces),
-            raster.raster_faces: len(self.faces),
-            raster.resolve_layers: self.height * chunks,
-        }
         self._commands = {
-            kernel.key: self.record(kernel, size, numbers) for kernel, size in kernels.items()
+            'raster_faces': self.record(raster.raster_faces, len(self.faces), numbers),
+            'resolve_layers': self.record(
+                raster.resolve_layers, self.height * self.chunks, numbers
+            ),
         }
+        vertex = np.cumsum([0, *(len(s.vertices) for s in self.surfaces)])
+        face = np.cumsum([0, *(len(s.faces) for s in self.surfaces)])
+        # Surfaces share nothing until faces compete for pixels; one thread takes them all at once.
+        count = len(self.surfaces)
+        groups = [(i, i + 1) for i in range(count)] if self.threads > 1 else [(0, count)]
+        self._geometry = [
+            [
+                self._launch(kernel, int(ends[stop] - ends[start]), {'first': int(ends[start])})
+                for kernel, ends in (
+                    (posing.pose_bones, np.arange(count + 1)),
+                    (posing.pose_vertices, vertex),
+                    (posing.vertex_normals, vertex),
+                    (raster.record_faces, face),
+                )
+                if ends[stop] > ends[start]
+            ]
+            for start, stop in groups
+        ]
 
     def record(self, kernel: wp.Kernel, size: int, numbers: dict[str, Any]) -> list[wp.Launch]:
-        """A launch of kernel for each band, arguments found by name in `numbers` or `arrays`."""
-        labels = [argument.label for argument in kernel.adj.args]
-        launches = []
-        for band in range(self.bands.count):
-            known = {**self.arrays, **numbers, 'band': band}
-            values = [known[label] for label in labels]
-            launches.append(wp.launch(kernel, size, values, device=self.device, record_cmd=True))
-        return launches
+        """A launch of kernel for each band of rows, as `_launch`; its first argument is a row."""
+        return [self._launch(kernel, size, numbers) for _ in range(self._num_bands)]
+
+    def _launch(self, kernel: wp.Kernel, size: int, numbers: dict[str, Any]) -> wp.Launch:
+        """A launch whose arguments are found by name in `numbers` or `arrays`."""
+        known = {**self.arrays, **numbers}
+        values = [known[argument.label] for argument in kernel.adj.args]
+        return wp.launch(kernel, size, values, device=self.device, record_cmd=True)

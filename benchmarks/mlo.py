@@ -1,0 +1,183 @@
+"""Multi-Layer Occlusion beside ray casting with Embree, on the same scenes in the same run.
+
+`python -m benchmarks.mlo` prints the table and writes benchmarks/results/mlo.json. Two default
+hands and a 5k-triangle object move; every frame poses them, rebuilds everything and yields normals,
+depths and confidences of seven layers. Embree (embreex, as trimesh uses it) gets the vertices
+already posed and returns nothing but face indices: the least it could cost. All are timed in turn,
+frame by frame; a figure is the median over frames.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import warp as wp
+from embreex import rtcore_scene
+from embreex.mesh_construction import TriangleMesh
+
+from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
+from manivideo_ros.hand.model import load_hand
+from manivideo_ros.mlo.painted import Appearance, Painter, hand_appearance
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import HandReference, HandState, hand_surface, object_surface
+from manivideo_ros.mlo.views import object_appearance, six_views
+from manivideo_ros.objects.shapes import generate
+
+RESULTS = Path(__file__).parent / 'results' / 'mlo.json'
+OBJECT = 'pitcher'
+FRAMES = {256: 60, 512: 40, 1024: 16}
+EMBREE_TIMES, THREADS_TIMES = 11.0, 1.5
+
+
+def hand_state(side: str, rng: np.random.Generator) -> HandState:
+    """A bent hand beside the object, its fingers around it."""
+    sign = 1 if side == 'right' else -1
+    theta = rng.normal(size=(15, 3)) * 0.1
+    theta[:12, 2] += sign * 0.5
+    rotation = axis_angle_to_matrix([0, 0, rng.normal() * 0.2]) @ axis_angle_to_matrix([1.4, 0, 0])
+    position = np.array([sign * 0.14, 0.0, 0.05]) + rng.normal(size=3) * 0.01
+    return HandState(theta.reshape(-1), np.zeros(10), rotation, position)
+
+
+def poses(seed: int) -> list:
+    """Right hand, left hand, object."""
+    rng = np.random.default_rng(seed)
+    turn = axis_angle_to_matrix(rng.normal(size=3) * 0.4)
+    return [hand_state('right', rng), hand_state('left', rng), rigid(turn, (0, 0, 0.03))]
+
+
+def camera(size: int) -> Camera:
+    """A view that hands and object fill to a third."""
+    eye = (0.02, -0.36, 0.35)
+    return Camera(pinhole(size, size, 0.7), look_at(eye, (0, 0, 0.02)), size, size)
+
+
+def surfaces() -> list:
+    """Right hand, left hand, object."""
+    hands = [hand_surface(load_hand(side)) for side in ('right', 'left')]
+    return [*hands, object_surface(generate(OBJECT))]
+
+
+def embree(rasterizer: Rasterizer, size: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Casting a ray through every pixel for each layer; the same within the layer's rectangle."""
+    col, row = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
+    pixels = np.stack([col, row, np.ones_like(col)], -1)
+    rays = (pixels @ np.linalg.inv(camera(size).intrinsics).T).astype(np.float32)
+    origins = np.zeros((size * size, 3), np.float32)
+    vertices = rasterizer.camera_vertices.numpy()
+    faces = [rasterizer.faces[rasterizer.face_layer == layer] for layer in range(7)]
+
+    def cast(layer: int, directions: np.ndarray) -> None:
+        scene = rtcore_scene.EmbreeScene()
+        TriangleMesh(scene, vertices, faces[layer])
+        scene.run(origins[: len(directions)], directions)
+
+    def whole() -> None:
+        for layer in range(7):
+            cast(layer, rays.reshape(-1, 3))
+
+    def rectangles() -> None:
+        for layer, covered in enumerate(rasterizer.buffers.face_index.numpy() >= 0):
+            rows, cols = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
+            if len(rows):
+                window = rays[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+                cast(layer, np.ascontiguousarray(window).reshape(-1, 3))
+
+    return whole, rectangles
+
+
+def painters() -> list[Painter]:
+    """The base picture at 256 from the visible surface at 512, on one thread and on two."""
+    mesh, drawn = generate(OBJECT), surfaces()
+    grey = HandReference(np.full((128, 128, 3), 170, np.uint8), np.ones((128, 128), np.uint8))
+    looks: list[Appearance] = [hand_appearance(s.hand, grey) for s in drawn[:2]]
+    looks.append(object_appearance(mesh, six_views(mesh)))
+    return [Painter(Rasterizer(drawn, 512, 512, threads=t, merge=True), looks) for t in (1, 2)]
+
+
+def timed(jobs: dict[str, Callable[[int], object]], frames: int) -> dict[str, float]:
+    """Median milliseconds of each job, all of them run in turn for every frame."""
+    spent: dict[str, list[float]] = {name: [] for name in jobs}
+    for frame in range(frames):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job(frame)
+            spent[name].append(1e3 * (time.perf_counter() - start))
+    return {name: float(np.median(values[2:])) for name, values in spent.items()}
+
+
+def bench_size(size: int) -> dict:
+    """One row of the results."""
+    view, moves = camera(size), [poses(seed) for seed in range(12)]
+    one, two = (Rasterizer(surfaces(), size, size, threads=t) for t in (1, 2))
+    two.render(view, moves[0])
+    covered = float((two.buffers.nearest_layer >= 0).float().mean())
+    whole, rectangles = embree(two, size)
+    jobs: dict[str, Callable[[int], object]] = {
+        'mlo_2_threads_ms': lambda i: two.render(view, moves[i % 12]),
+        'mlo_1_thread_ms': lambda i: one.render(view, moves[i % 12]),
+    }
+    metrics = timed(jobs, 3 * FRAMES[size])
+    jobs['embree_ms'] = lambda i: whole()
+    jobs['embree_in_rectangles_ms'] = lambda i: rectangles()
+    metrics |= {k: v for k, v in timed(jobs, FRAMES[size]).items() if k.startswith('embree')}
+    best = metrics['mlo_2_threads_ms']
+    metrics['times_faster_than_embree'] = metrics['embree_ms'] / best
+    metrics['times_faster_than_embree_in_rectangles'] = metrics['embree_in_rectangles_ms'] / best
+    metrics['times_faster_than_1_thread'] = metrics['mlo_1_thread_ms'] / best
+    metrics['covered'] = covered
+    return {'name': f'mlo {size}x{size}x7', 'metrics': metrics}
+
+
+def bench_base() -> dict:
+    """The live chain's share at 256: seven layers, and the base picture painted from 512."""
+    view, moves = camera(256), [poses(seed) for seed in range(12)]
+    one, two = painters()
+    layers = Rasterizer(surfaces(), 256, 256)
+
+    def chain(i: int) -> None:
+        layers.render(view, moves[i % 12])
+        two.paint(view, moves[i % 12])
+
+    jobs = {
+        'base_2_threads_ms': lambda i: two.paint(view, moves[i % 12]),
+        'base_1_thread_ms': lambda i: one.paint(view, moves[i % 12]),
+        'layers_and_base_2_threads_ms': chain,
+    }
+    return {'name': 'base picture 256x256', 'metrics': timed(jobs, 120)}
+
+
+def machine() -> dict:
+    """What the figures were taken on."""
+    model = platform.processor() or platform.machine()
+    info = Path('/proc/cpuinfo')
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith('model name')]
+        model = names[0].partition(':')[2].strip() if names else model
+    return {'cpu': model, 'cores': os.cpu_count(), 'warp': wp.__version__, 'load': os.getloadavg()}
+
+
+def main() -> None:
+    """Run, print, write."""
+    rows = [bench_size(size) for size in FRAMES] + [bench_base()]
+    for row in rows:
+        print(row['name'])
+        for name, value in row['metrics'].items():
+            print(f'  {name:<42}{value:9.2f}')
+    at_512 = rows[1]['metrics']
+    embree_times = at_512['times_faster_than_embree']
+    thread_times = at_512['times_faster_than_1_thread']
+    print(f'512x512x7 on 2 threads: {embree_times:.1f} times faster than Embree ', end='')
+    print(f'(bar {EMBREE_TIMES:g}), {thread_times:.2f} than on 1 (bar {THREADS_TIMES:g})')
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({'machine': machine(), 'rows': rows}, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+    main()
