@@ -31,9 +31,9 @@ class TrainConfig:
     gradient_clip: float = 1.0
     ema_decay: float = 0.999
     pure_noise_share: float = 0.7  # of the frames at t = 1; the others at random times
-    drop_references: float = 0.05
-    drop_base: float = 0.05
-    drop_both: float = 0.05
+    drop_references: float = 0.04
+    drop_base: float = 0.02
+    drop_both: float = 0.04
     background_weight: float = 0.3  # of the loss outside of the hand-object mask
     gradient_weight: float = 0.7
     square_weight: float = 2.0
