@@ -63,7 +63,7 @@ class PoseIntake:
         """Hand poses; their frame is the world that frames are made in."""
         hands = read_hands(message, self.hand_model)
         self.world = hands.frame_id
-        self._first_pose_ns = self._first_pose_ns or received_ns
+        self._first_pose_ns = received_ns if self._first_pose_ns is None else self._first_pose_ns
         if hands.stamp_ns == 0:
             return [*hands.problems, 'header.stamp: zero: the driver must stamp its poses']
         if self.tracker.add_hands(hands.stamp_ns, hands.states, received_ns):
@@ -75,7 +75,7 @@ class PoseIntake:
         """Object poses, in the hands' frame or any that a transform connects with it."""
         objects = read_objects(message, self.object_ids)
         self.world = self.world or objects.frame_id
-        self._first_pose_ns = self._first_pose_ns or received_ns
+        self._first_pose_ns = received_ns if self._first_pose_ns is None else self._first_pose_ns
         poses: dict[str, NDArray[np.floating]] = objects.states
         if objects.stamp_ns == 0:
             return [*objects.problems, 'header.stamp: zero: the driver must stamp its poses']
@@ -144,7 +144,7 @@ class PoseIntake:
                 problems = [
                     f'camera/camera_info: header.frame_id: {error}: the default camera serves'
                 ]
-        if received_ns - (self._first_pose_ns or received_ns) < CAMERA_WAIT_NS:
+        if self._first_pose_ns is None or received_ns - self._first_pose_ns < CAMERA_WAIT_NS:
             return None, '', []
         if self._default is None and snapshot.hands:
             self._default = default_camera(

@@ -1,0 +1,85 @@
+"""What tests share: an environment for ROS, and small inputs made once a session."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from manivideo_ros.processes import environment, free_domain
+
+ROOT = Path(__file__).resolve().parents[1]
+os.environ['ROS_DOMAIN_ID'] = str(free_domain(20))
+
+
+@pytest.fixture(scope='session')
+def node_environment():
+    """Environment of node processes that meet this process over DDS."""
+    return environment(int(os.environ['ROS_DOMAIN_ID']))
+
+
+@pytest.fixture(scope='session')
+def untrained(tmp_path_factory):
+    """A checkpoint of the default size with random weights: streams need no trained ones."""
+    import torch
+
+    from manivideo_ros.model.checkpoint import save_checkpoint
+    from manivideo_ros.model.config import ModelConfig
+    from manivideo_ros.model.network import ManiVideoNet
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('checkpoint') / 'untrained.safetensors'
+    save_checkpoint(ManiVideoNet(ModelConfig()).state_dict(), ModelConfig(), path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def pictures(tmp_path_factory):
+    """A plain background and a plain hand, as files by name of the node's parameter."""
+    folder = tmp_path_factory.mktemp('pictures')
+    plain = {'background': (120, 130, 140), 'hand_appearance': (200, 150, 120)}
+    for name, colour in plain.items():
+        Image.fromarray(np.full((128, 128, 3), colour, np.uint8)).save(folder / f'{name}.png')
+    return {name: str(folder / f'{name}.png') for name in plain}
+
+
+@pytest.fixture(scope='session')
+def motion():
+    """Two seconds of two hands about a mug, seen by a 256x256 camera."""
+    from manivideo_ros.geometry import Camera, look_at, pinhole
+    from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
+
+    frames = 60
+    swing = 0.05 * np.sin(np.linspace(0, 2 * np.pi, frames, endpoint=False))
+    here = np.ones(frames, bool)
+    still = np.tile(np.eye(3, dtype=np.float32), (frames, 1, 1))
+
+    def hand(x):
+        position = np.stack([x + swing, np.zeros(frames), np.full(frames, 0.1)], 1)
+        bent = np.full((frames, 45), 0.1, np.float32)
+        return HandTrack(here, bent, np.zeros(10, np.float32), still, position.astype(np.float32))
+
+    poses = np.tile(np.eye(4, dtype=np.float32), (frames, 1, 1))
+    poses[:, 2, 3] = 0.05
+    view = look_at([0, -0.6, 0.4], [0, 0, 0.1])
+    return Motion(
+        (np.arange(1, frames + 1) * 1e9 / 30).astype(np.int64),
+        {'left': hand(-0.2), 'right': hand(0.2)},
+        {'mug': ObjectTrack('mug', 1.0, here, poses)},
+        Camera(pinhole(256, 256, 0.8), view, 256, 256),
+    )
+
+
+@pytest.fixture(scope='session')
+def motion_file(motion, tmp_path_factory):
+    """The motion as a file."""
+    from manivideo_ros.motion.files import save_motion
+
+    path = tmp_path_factory.mktemp('motion') / 'mug'
+    save_motion(motion, path)
+    return path

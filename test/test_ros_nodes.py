@@ -1,0 +1,348 @@
+"""The nodes as processes of their own, over DDS: what they answer, refuse and survive."""
+
+import os
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from manivideo_ros.msg import HandPoses, ObjectPoses, SceneObject
+from manivideo_ros.srv import SetScene
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+
+from manivideo_ros.geometry import invert_rigid
+from manivideo_ros.motion.files import load_motion
+from manivideo_ros.processes import NodeError, NodeProcess, environment, free_domain
+from manivideo_ros.recording.bag import BagReader
+from manivideo_ros.ros import qos
+from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
+from manivideo_ros.ros.images import from_jpeg, header, stamp_ns, to_array
+from manivideo_ros.ros.transforms import transform_message
+from manivideo_ros.stream_report import read_stream, summary
+
+READY_S = 90
+
+
+@contextmanager
+def running(module, parameters, env):
+    process = NodeProcess(module, parameters, env)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@pytest.fixture(scope='module')
+def synthesizer(untrained, pictures, node_environment, tmp_path_factory):
+    allowed = tmp_path_factory.mktemp('allowed')
+    parameters = {'checkpoint': str(untrained), 'scene_folders': [str(allowed)], **pictures}
+    with running('synthesizer_node', parameters, node_environment) as process:
+        process.allowed = allowed
+        process.wait_for('active', READY_S)
+        yield process
+
+
+class Lab(Node):
+    """A node of a lab: publishes poses of a motion, keeps what the synthesizer answers."""
+
+    def __init__(self, context, motion):
+        super().__init__('lab', context=context)
+        self.motion, self.index, self.sent = motion, 0, []
+        self.executor_ = SingleThreadedExecutor(context=context)
+        self.executor_.add_node(self)
+        self.hands = self.create_publisher(HandPoses, 'hand_poses', qos.POSES_OUT)
+        self.objects = self.create_publisher(ObjectPoses, 'object_poses', qos.POSES_OUT)
+        self.info = self.create_publisher(CameraInfo, 'camera/camera_info', qos.POSES_OUT)
+        self.tf = self.create_publisher(TFMessage, '/tf_static', qos.LATCHED)
+        placed = invert_rigid(motion.camera.camera_from_world)
+        self.tf.publish(
+            TFMessage(transforms=[transform_message(header(0, 'world'), 'cam', placed)])
+        )
+        self.got = {}
+
+    def listen(self, kind, topic):
+        self.got[topic] = []
+        return self.create_subscription(kind, topic, self.got[topic].append, qos.IMAGES)
+
+    def call(self, kind, name, request, timeout=30):
+        client = self.create_client(kind, name)
+        assert client.wait_for_service(timeout)
+        future = client.call_async(request)
+        self.spin(timeout, future.done)
+        self.destroy_client(client)
+        return future.result()
+
+    def send(self, spoil=lambda hands, objects: None):
+        sample = self.motion.frame(self.index % len(self.motion))
+        self.index += 1
+        now = self.get_clock().now().nanoseconds
+        hands = hands_message(header(now, 'world'), sample.hands, 'default')
+        objects = objects_message(header(now, 'world'), sample.objects)
+        spoil(hands, objects)
+        self.info.publish(camera_message(header(now, 'cam'), self.motion.camera))
+        self.objects.publish(objects)
+        self.hands.publish(hands)
+        self.sent.append(now)
+
+    def spin(self, seconds, until=lambda: False):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not until():
+            self.executor_.spin_once(timeout_sec=0.02)
+
+    def play(self, seconds, until=lambda: False, spoil=lambda hands, objects: None):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not until():
+            self.send(spoil)
+            self.spin(0.033)
+
+
+@contextmanager
+def lab_in(domain, motion):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = Lab(context, motion)
+    yield node
+    node.executor_.shutdown()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def lab(motion):
+    with lab_in(int(os.environ['ROS_DOMAIN_ID']), motion) as node:
+        yield node
+
+
+def test_video_answers_poses(synthesizer, lab):
+    for kind, topic in ((Image, 'image_raw'), (CameraInfo, 'camera_info')):
+        lab.listen(kind, topic)
+    lab.listen(CompressedImage, 'image_raw/compressed')
+    lab.play(20, lambda: len(lab.got['image_raw/compressed']) >= 10)
+    images, infos = lab.got['image_raw'], lab.got['camera_info']
+    stamps = [stamp_ns(m.header) for m in images]
+    assert len(stamps) >= 9 and stamps == sorted(set(stamps))
+    assert len(set(stamps) & set(lab.sent)) > 0.8 * len(stamps), "frames carry the poses' stamps"
+    assert set(stamps) <= {stamp_ns(m.header) for m in infos}
+    assert {m.header.frame_id for m in [*images, *infos]} == {'cam'}
+    assert to_array(images[-1]).shape == (256, 256, 3)
+    np.testing.assert_allclose(infos[-1].k, lab.motion.camera.intrinsics.ravel())
+    compressed = lab.got['image_raw/compressed'][-1]
+    assert compressed.format == 'rgb8; jpeg compressed bgr8'
+    assert from_jpeg(compressed).shape == (256, 256, 3)
+
+
+def test_layers_are_published_while_somebody_listens(synthesizer, lab):
+    topics = {'mlo/normals': (512, 1024, 3), 'mlo/confidence': (512, 1024), 'mlo/mask': (256, 256)}
+    for topic in topics:
+        lab.listen(Image, topic)
+
+    def answers(topic):
+        return [m for m in lab.got[topic] if stamp_ns(m.header) in lab.sent]
+
+    lab.play(20, lambda: all(len(answers(t)) >= 2 for t in topics))
+    for topic, shape in topics.items():
+        picture = to_array(answers(topic)[-1])
+        assert picture.shape == shape
+        assert picture.any(), f'{topic} shows the hands'
+
+
+def nan_theta(hands, objects):
+    hands.hands[0].theta[3] = float('nan')
+
+
+def zero_quaternion(hands, objects):
+    objects.objects[0].pose.orientation.w = 0.0
+    objects.objects[0].pose.orientation.x = 0.0
+
+
+def unknown_object(hands, objects):
+    objects.objects[0].object_id = 'teapot_of_russell'
+
+
+def three_hands(hands, objects):
+    hands.hands = [*hands.hands, hands.hands[0]]
+
+
+def seven_betas(hands, objects):
+    hands.hands[0].betas = [0.0] * 7
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'warning'),
+    [
+        (nan_theta, r'hand_poses: hands\[0\]\.theta'),
+        (zero_quaternion, r'object_poses: objects\[0\]\.pose\.orientation'),
+        (unknown_object, r'object_poses: objects\[0\]\.object_id.*teapot_of_russell'),
+        (three_hands, r'hand_poses: hands: 3'),
+        (seven_betas, r'hand_poses: hands\[0\]\.betas: 7'),
+    ],
+)
+def test_the_stream_goes_on_over_bad_input(spoil, warning, synthesizer, lab):
+    lab.listen(Image, 'image_raw')
+    lab.play(20, lambda: len(lab.got['image_raw']) >= 2)
+    before = len(synthesizer.lines)
+    count = len(lab.got['image_raw'])
+    lab.play(10, lambda: len(lab.got['image_raw']) >= count + 3, spoil)
+    assert len(lab.got['image_raw']) >= count + 3
+    synthesizer.wait_for(warning, 5)
+    told = [line for line in synthesizer.lines[before:] if 'hands[' in line or 'objects[' in line]
+    assert len(told) <= 3, 'warnings are rate-limited'
+
+
+def test_hands_that_stop_fade_out_and_are_missed(synthesizer, lab):
+    lab.listen(Image, 'image_raw')
+    lab.listen(DiagnosticArray, '/diagnostics')
+    lab.play(20, lambda: len(lab.got['image_raw']) >= 3)
+    before = len(synthesizer.lines)
+    lab.spin(2.5)
+    last = stamp_ns(lab.got['image_raw'][-1].header)
+    assert last > lab.sent[-1] + 4e8, 'the stream goes on after the last pose'
+    said = ' '.join(synthesizer.lines[before:])
+    assert 'right: no good pose' in said and 'left: no good pose' in said
+    status = lab.got['/diagnostics'][-1].status[0]
+    assert 'missing: left' in status.message and status.level == b'\x01'
+    values = {v.key: v.value for v in status.values}
+    assert values['backend'] == 'onnxruntime' and len(values['checkpoint_sha256']) == 64
+    assert float(values['age of right (s)']) > 0.5
+
+
+def set_scene(lab, **request):
+    return lab.call(SetScene, 'set_scene', SetScene.Request(**request))
+
+
+def test_the_scene_changes_while_it_streams(synthesizer, lab):
+    lab.listen(Image, 'image_raw')
+    answer = set_scene(lab, objects=[SceneObject(id='thing', mesh='box')])
+    assert answer.success, answer.message
+    before = len(synthesizer.lines)
+
+    def thing(hands, objects):
+        objects.objects[0].object_id = 'thing'
+
+    lab.play(20, lambda: len(lab.got['image_raw']) >= 3, thing)
+    assert len(lab.got['image_raw']) >= 3
+    assert not [line for line in synthesizer.lines[before:] if "'thing' is not" in line]
+    assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
+
+
+def test_scenes_are_read_from_allowed_folders_only(synthesizer, lab, tmp_path):
+    mesh = 'v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n'
+    for folder in (tmp_path, synthesizer.allowed):
+        (folder / 'thing.obj').write_text(mesh)
+    (synthesizer.allowed / 'leak.obj').symlink_to(tmp_path / 'thing.obj')
+    (synthesizer.allowed / 'empty.obj').write_text('')
+    refused = {
+        str(tmp_path / 'thing.obj'): 'scene_folders',
+        str(synthesizer.allowed / 'leak.obj'): 'scene_folders',
+        f'{synthesizer.allowed}/../{tmp_path.name}/thing.obj': 'scene_folders',
+        'package://manivideo_ros/../../../etc/passwd': 'package',
+        'package://no_such_package/mug.obj': 'no_such_package',
+        str(synthesizer.allowed / 'none.obj'): 'none.obj',
+        str(synthesizer.allowed / 'empty.obj'): 'empty.obj',
+    }
+    for path, why in refused.items():
+        answer = set_scene(lab, objects=[SceneObject(id='mug', mesh=path)])
+        assert not answer.success and why in answer.message and '\n' not in answer.message
+    answer = set_scene(lab, background='/etc/passwd')
+    assert not answer.success and 'scene_folders' in answer.message
+    objects = [SceneObject(id='mug', mesh=str(synthesizer.allowed / 'thing.obj'), scale=1.0)]
+    answer = set_scene(lab, objects=objects)
+    assert answer.success, answer.message
+    assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
+
+
+def test_parameters_change_live_within_their_range(synthesizer, lab):
+    def change(value):
+        request = SetParameters.Request(
+            parameters=[Parameter('hold_s', value=value).to_parameter_msg()]
+        )
+        return lab.call(SetParameters, 'synthesizer/set_parameters', request).results[0]
+
+    assert change(0.25).successful
+    answer = change(99.0)
+    assert not answer.successful and 'hold_s' in answer.reason
+    assert change(0.2).successful
+
+
+def test_the_lifecycle_by_hand(untrained, pictures, motion):
+    parameters = {'autostart': False, 'checkpoint': str(untrained), **pictures}
+    domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
+    with (
+        running('synthesizer_node', parameters, environment(domain)) as process,
+        lab_in(domain, motion) as lab,
+    ):
+        steps = [
+            (Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_INACTIVE),
+            (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+            (Transition.TRANSITION_DEACTIVATE, State.PRIMARY_STATE_INACTIVE),
+            (Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_ACTIVE),
+            (Transition.TRANSITION_DEACTIVATE, State.PRIMARY_STATE_INACTIVE),
+            (Transition.TRANSITION_CLEANUP, State.PRIMARY_STATE_UNCONFIGURED),
+        ]
+        for transition, state in steps:
+            request = ChangeState.Request(transition=Transition(id=transition))
+            answer = lab.call(ChangeState, 'synthesizer/change_state', request, READY_S)
+            assert answer.success
+            now = lab.call(GetState, 'synthesizer/get_state', GetState.Request())
+            assert now.current_state.id == state
+        request = ChangeState.Request(
+            transition=Transition(id=Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+        )
+        assert lab.call(ChangeState, 'synthesizer/change_state', request).success
+        assert process.wait(10) == 0
+
+
+def test_weights_that_cannot_be_used_are_named(untrained, pictures, node_environment, tmp_path):
+    weights = tmp_path / 'weights.safetensors'
+    weights.write_bytes(untrained.read_bytes()[:5000])
+    parameters = {'checkpoint': str(weights), **pictures}
+    with running('synthesizer_node', parameters, node_environment) as process:
+        with pytest.raises(NodeError, match=r'weights\.safetensors'):
+            process.wait_for('active', READY_S)
+        assert process.wait(10) == 2
+        assert not [line for line in process.lines if 'Traceback' in line]
+
+
+def test_motions_that_cannot_be_read_are_named(node_environment, tmp_path):
+    path = tmp_path / 'motion.mcap'
+    path.write_bytes(b'\x89MCAP0\r\nnothing')
+    with running('motion_player', {'motion': str(path)}, node_environment) as process:
+        with pytest.raises(NodeError, match=r'motion\.mcap'):
+            process.wait_for('frames', 30)
+        assert process.wait(10) == 2
+        assert not [line for line in process.lines if 'Traceback' in line]
+
+
+def test_three_processes_leave_a_complete_bag(
+    synthesizer, motion, motion_file, node_environment, tmp_path
+):
+    bag = tmp_path / 'bag'
+    with running('recorder', {'bag': str(bag)}, node_environment) as recorder:
+        recorder.wait_for('recording', 20)
+        play = {'motion': str(motion_file), 'seconds': 2.0, 'wait_for': 2}
+        with running('motion_player', play, node_environment) as player:
+            assert player.wait(40) == 0
+        time.sleep(1.5)
+        assert recorder.stop() == 0
+    reader = BagReader(bag)
+    assert not reader.truncated
+    expected = {'/hand_poses', '/object_poses', '/camera/camera_info', '/tf_static', '/scene'}
+    assert expected | {'/image_raw', '/camera_info', '/diagnostics'} == set(reader.topics)
+    report = summary(read_stream(bag))
+    assert report['frames_in'] == 60 and report['frames_out'] >= 3
+    assert 0 < report['latency_ms']['p50'] <= report['latency_ms']['p95']
+    assert {'sampled', 'denoise', 'published', 'total'} <= set(report['stages_ms'])
+    recorded = load_motion(bag)
+    assert len(recorded) == 60 and set(recorded.hands) == {'left', 'right'}
+    np.testing.assert_allclose(
+        recorded.camera.camera_from_world, motion.camera.camera_from_world, atol=1e-6
+    )

@@ -1,0 +1,120 @@
+"""One dataclass per node holds its parameters; files, tables and runtime changes follow it."""
+
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from manivideo_ros.ros.parameters import (
+    ALL,
+    NodeParameters,
+    PlayerParameters,
+    check_change,
+    check_file,
+    declare,
+    read,
+    table,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def context():
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.shutdown(context=context)
+
+
+def node(context, **overrides):
+    return Node(
+        'some',
+        context=context,
+        parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()],
+    )
+
+
+@pytest.mark.parametrize('kind', ALL.values(), ids=ALL)
+def test_defaults_are_the_dataclass(kind, context):
+    assert declare(node(context), kind) == kind() or kind is NodeParameters
+
+
+def test_lists_of_nothing_are_empty(context):
+    assert declare(node(context), NodeParameters).scene_folders == ()
+
+
+def test_every_parameter_is_described(context):
+    some = node(context)
+    declare(some, NodeParameters)
+    for name in ('autostart', 'hold_s', 'threads'):
+        assert some.describe_parameter(name).description
+    assert some.describe_parameter('threads').integer_range[0].to_value == 64
+    assert some.describe_parameter('hold_s').floating_point_range[0].to_value == 5.0
+    assert some.describe_parameter('checkpoint').read_only
+
+
+def test_whole_numbers_serve_as_seconds(context):
+    assert declare(node(context, hold_s=1), NodeParameters).hold_s == 1.0
+    assert declare(node(context, object_scales=[1]), NodeParameters).object_scales == (1.0,)
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [{'hold_s': -1.0}, {'hold_s': 'long'}, {'threads': 0}, {'threads': 2.5}, {'checkpoint': 3}],
+)
+def test_what_makes_no_sense_is_named(wrong, context):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        declare(node(context, **wrong), NodeParameters)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'accepted'),
+    [
+        ('hold_s', 0.4, True),
+        ('hold_s', 1, True),
+        ('hold_s', 9.0, False),
+        ('jpeg_quality', 101, False),
+        ('jpeg_quality', 80, True),
+        ('checkpoint', 'other', False),
+        ('autostart', False, False),
+    ],
+)
+def test_changes_while_running(name, value, accepted, context):
+    some = node(context)
+    declare(some, NodeParameters)
+    some.add_on_set_parameters_callback(lambda changes: check_change(NodeParameters, changes))
+    result = some.set_parameters([Parameter(name, value=value)])[0]
+    assert result.successful == accepted
+    assert accepted or result.reason
+    assert (getattr(read(some, NodeParameters), name) == value) == accepted
+
+
+def test_changes_say_why_not():
+    assert 'hold_s' in check_change(NodeParameters, [Parameter('hold_s', value=9.0)]).reason
+    assert 'start' in check_change(PlayerParameters, [Parameter('motion', value='m')]).reason
+
+
+@pytest.mark.parametrize('file', sorted((ROOT / 'config').glob('*.yaml')), ids=lambda f: f.name)
+def test_configuration_files_hold_parameters_only(file):
+    for name, content in yaml.safe_load(file.read_text()).items():
+        check_file(content['ros__parameters'], ALL[name.removeprefix('/**/')])
+
+
+def test_a_misspelt_parameter_in_a_file_is_named():
+    with pytest.raises(ValueError, match='holds_s'):
+        check_file({'holds_s': 1.0}, NodeParameters)
+
+
+def test_the_table_lists_them_all():
+    rows = table().splitlines()[2:]
+    assert len(rows) == sum(len(kind.__dataclass_fields__) for kind in ALL.values())
+
+
+def test_the_readme_holds_the_table():
+    readme = ROOT / 'README.md'
+    assert readme.is_file(), 'README.md is part of the package'
+    assert table() in readme.read_text(), 'run: python -m manivideo_ros.ros.parameters'

@@ -1,0 +1,121 @@
+"""The newest state of every source at one instant: interpolated, held, faded, missing."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manivideo_ros.geometry import axis_angle_to_matrix, rigid
+from manivideo_ros.mlo.surfaces import HandState
+from manivideo_ros.tracking import PoseTracker, Timing
+
+MS = 1_000_000
+START = 1_000_000 * MS
+
+
+def hand(x=0.0, angle=0.0):
+    return HandState(
+        theta=np.full(45, angle, np.float32),
+        betas=np.zeros(10, np.float32),
+        wrist_rotation=axis_angle_to_matrix([0, 0, angle]),
+        wrist_position=np.array([x, 0.0, 0.0]),
+    )
+
+
+def pose(x, angle=0.0):
+    return rigid(axis_angle_to_matrix([0, angle, 0]), [x, 0, 0])
+
+
+def tracker_with(hands_ms=(0,), objects_ms=()):
+    tracker = PoseTracker()
+    for ms in hands_ms:
+        tracker.add_hands(START + ms * MS, {'right': hand(ms)}, ms * MS)
+    for ms in objects_ms:
+        tracker.add_objects(START + ms * MS, {'mug': pose(ms)}, ms * MS)
+    return tracker
+
+
+def test_newest_hands_set_the_time():
+    assert tracker_with(hands_ms=(0, 33, 66), objects_ms=(80,)).newest_ns == START + 66 * MS
+
+
+def test_objects_are_interpolated_to_the_hands():
+    snapshot = tracker_with(hands_ms=(40,), objects_ms=(0, 100)).sample(START + 40 * MS)
+    assert snapshot.objects['mug'][0, 3] == pytest.approx(40)
+    assert snapshot.age['mug'] == 0
+
+
+@given(st.floats(0, 1))
+def test_interpolation_is_rigid_and_between(fraction):
+    tracker = PoseTracker()
+    for ms, x, angle in ((0, 0.0, 0.0), (100, 1.0, 1.2)):
+        tracker.add_hands(START + ms * MS, {'left': hand(x, angle)}, 0)
+        tracker.add_objects(START + ms * MS, {'mug': pose(x, angle)}, 0)
+    snapshot = tracker.sample(START + round(fraction * 100 * MS))
+    thing, left = snapshot.objects['mug'], snapshot.hands['left']
+    assert thing[0, 3] == pytest.approx(fraction, abs=1e-6)
+    np.testing.assert_allclose(thing, pose(fraction, 1.2 * fraction), atol=1e-6)
+    np.testing.assert_allclose(left.wrist_rotation @ left.wrist_rotation.T, np.eye(3), atol=1e-9)
+    assert left.wrist_position[0] == pytest.approx(fraction, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('age_ms', 'presence'), [(0, 1), (50, 1), (200, 1), (350, 0.5), (425, 0.25), (500, 0)]
+)
+def test_a_silent_source_holds_then_fades(age_ms, presence):
+    snapshot = tracker_with(hands_ms=(0,)).sample(START + age_ms * MS)
+    assert snapshot.presence.get('right', 0) == pytest.approx(presence, abs=1e-6)
+    assert ('right' in snapshot.hands) == (presence > 0)
+    assert snapshot.missing == (() if presence > 0 else ('right',))
+    assert snapshot.age['right'] == pytest.approx(age_ms / 1000)
+
+
+def test_it_comes_back_at_once():
+    tracker = tracker_with(hands_ms=(0,))
+    assert tracker.sample(START + 900 * MS).missing == ('right',)
+    tracker.add_hands(START + 900 * MS, {'right': hand(7)}, 900 * MS)
+    snapshot = tracker.sample(START + 900 * MS)
+    assert snapshot.presence == {'right': 1.0}
+    assert snapshot.hands['right'].wrist_position[0] == 7
+
+
+def test_one_hand_lost_leaves_the_other():
+    tracker = PoseTracker()
+    tracker.add_hands(START, {'left': hand(1), 'right': hand(2)}, 0)
+    for ms in range(33, 600, 33):
+        tracker.add_hands(START + ms * MS, {'right': hand(2)}, ms * MS)
+    snapshot = tracker.sample(tracker.newest_ns)
+    assert set(snapshot.hands) == {'right'}
+    assert snapshot.missing == ('left',)
+
+
+def test_messages_out_of_order_change_nothing():
+    tracker = tracker_with(hands_ms=(0, 66))
+    assert not tracker.add_hands(START + 33 * MS, {'right': hand(99)}, 67 * MS)
+    assert tracker.newest_ns == START + 66 * MS
+    assert tracker.sample(START + 66 * MS).hands['right'].wrist_position[0] == 66
+
+
+def test_time_that_jumps_back_starts_anew():
+    tracker = tracker_with(hands_ms=(5000,), objects_ms=(5000,))
+    assert tracker.add_hands(START, {'right': hand(3)}, 5033 * MS)
+    assert tracker.newest_ns == START
+    snapshot = tracker.sample(START)
+    assert snapshot.objects == {} and snapshot.missing == ()
+
+
+def test_the_sources_clock_goes_on_while_they_are_silent():
+    tracker = tracker_with(hands_ms=(100,))
+    assert tracker.estimate(350 * MS) == START + 350 * MS
+    assert not tracker.silent(150 * MS, 0.1)
+    assert tracker.silent(250 * MS, 0.1)
+
+
+def test_objects_that_move_on_alone_make_hands_silent():
+    tracker = tracker_with(hands_ms=(0,), objects_ms=(0, 100, 200))
+    assert tracker.silent(200 * MS, 0.1)
+
+
+def test_timing_may_be_other():
+    timing = Timing(hold=1.0, fade=0.0)
+    assert timing.presence(1.0) == 1 and timing.presence(1.01) == 0
