@@ -47,10 +47,10 @@ def render_layer(camera, vertices: np.ndarray, faces: np.ndarray, chosen: np.nda
             q = np.cross(-a, ab)
             v = (d @ q) / volume
             t = (ac @ q) / volume
-        hit = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= NEAR) & (t < depth[window])
+            hit = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= NEAR) & (t < depth[window])
         depth[window][hit] = t[hit]
         face[window][hit] = f
-        weights[window][hit] = np.stack([1 - u - v, u, v], -1)[hit]
+        weights[window][hit] = np.stack([1 - u[hit] - v[hit], u[hit], v[hit]], -1)
     return depth, face, weights
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -46,4 +49,26 @@ def prepare_warp() -> None:
             stacklevel=2,
         )
         wp.config.kernel_cache_dir = instead
-    wp.init()
+    with _without_driver_notice():
+        wp.init()
+
+
+@contextmanager
+def _without_driver_notice() -> Iterator[None]:
+    """Keep Warp's line about a missing CUDA driver off stderr; other lines come out afterwards.
+
+    It is written by C code on every start of a machine without a GPU, where nothing is wrong.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as lines:
+        os.dup2(lines.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            lines.seek(0)
+            for line in lines.read().decode(errors='replace').splitlines(keepends=True):
+                if 'Could not find or load the NVIDIA CUDA driver' not in line:
+                    sys.stderr.write(line)
