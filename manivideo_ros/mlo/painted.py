@@ -85,6 +85,7 @@ class Painter:
         self._chunks = 1 if rasterizer.on_cpu else self.width
         self._light = _warp_light(lighting)
         self._arrays: dict[str, wp.array] = {}
+        self._drawn = rasterizer.nothing_drawn()
         self.set_appearances(appearances)
         if background is None:
             background = np.full((self.height, self.width, 3), 128, np.uint8)
@@ -133,7 +134,7 @@ class Painter:
 
         Raises ValueError as Rasterizer.render does.
         """
-        self.rasterizer.rasterize(camera, poses, self._shade)
+        self.rasterizer.rasterize(camera, poses, self._shade, self._drawn)
         return self._base, self._mask
 
     def _shade(self, band: int, first: int, last: int) -> None:

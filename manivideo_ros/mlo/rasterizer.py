@@ -95,7 +95,7 @@ class Rasterizer:
             raise ValueError(f'a face lies in layer {self.face_layer.max()} of {num_layers}')
         self.arrays = mesh.arrays
         self.arrays['face_layer'] = wp.array(self.face_layer, dtype=wp.int32, device=device)
-        self._drawn: NDArray[np.int32]
+        self._drawn = self.nothing_drawn()
         self._allocate()
         self.camera_vertices = wp.to_torch(self.arrays['vertices'])
         self.vertex_normals = wp.to_torch(self.arrays['normals'])
@@ -106,15 +106,20 @@ class Rasterizer:
 
         Raises ValueError naming a pose that is not finite, or of the wrong kind or shape.
         """
-        self.rasterize(camera, poses, self._resolve)
+        self.rasterize(camera, poses, self._resolve, self._drawn)
         return self.buffers
 
-    def rasterize(self, camera: Camera, poses: Sequence[SurfacePose], shade: Shade) -> None:
-        """Pose, record and raster all faces, then shade the keys in bands of rows."""
+    def rasterize(
+        self, camera: Camera, poses: Sequence[SurfacePose], shade: Shade, drawn: NDArray[np.int32]
+    ) -> None:
+        """Pose, record and raster all faces, then shade the keys in bands of rows.
+
+        drawn [L, 4], from `nothing_drawn`: where shade's own pictures are not empty; renewed here.
+        """
         self._set_state(camera, poses)
         if len(self.faces):
             run_bands(self._pose_surfaces, len(self._geometry), self.threads)
-        rows = self._dirty_rows()
+        rows = self._dirty_rows(drawn)
 
         def raster_and_shade(band: int) -> None:
             first, last = rows[band]
@@ -162,17 +167,22 @@ class Rasterizer:
             for name, array in self._staged.items():
                 wp.copy(self.arrays[name], array)
 
-    def _dirty_rows(self) -> list[Share]:
+    def nothing_drawn(self) -> NDArray[np.int32]:
+        """Boxes [L, 4] of layers of empty pictures: first column, first row, last of each."""
+        empty = np.array([self.width, self.height, -1, -1], np.int32)
+        return np.tile(empty, (len(self.layer_names), 1))
+
+    def _dirty_rows(self, drawn: NDArray[np.int32]) -> list[Share]:
         """Set the rectangles that change in this frame (on the CPU); the rows of each band."""
         if not self.on_cpu:
             return [(0, self.height - 1)]
         boxes, dirty = self._host['layer_box'], self._host['dirty']
         now = np.concatenate([boxes[..., :2].min(0), boxes[..., 2:].max(0)], -1)
-        boxes[:] = self._empty_box
-        np.minimum(now[:, :2], self._drawn[:, :2], out=dirty[:-1, :2])
-        np.maximum(now[:, 2:], self._drawn[:, 2:], out=dirty[:-1, 2:])
+        boxes[:] = self.nothing_drawn()
+        np.minimum(now[:, :2], drawn[:, :2], out=dirty[:-1, :2])
+        np.maximum(now[:, 2:], drawn[:, 2:], out=dirty[:-1, 2:])
         dirty[-1, :2], dirty[-1, 2:] = dirty[:-1, :2].min(0), dirty[:-1, 2:].max(0)
-        self._drawn = now
+        drawn[:] = now
         first, last = int(dirty[-1, 1]), int(dirty[-1, 3])
         return cuts_by_cost(first, last, self._host['row_cost'], self._num_bands)
 
@@ -221,14 +231,12 @@ class Rasterizer:
         self._host: dict[str, NDArray[Any]] = {
             name: array.numpy() for name, array in self._staged.items()
         }
-        self._empty_box = np.array([width, height, -1, -1], np.int32)
-        self._drawn = np.tile(self._empty_box, (layers, 1))
         whole = np.tile(np.array([0, 0, width - 1, height - 1], np.int32), (layers + 1, 1))
         self.arrays['dirty'].assign(whole)
         if self.on_cpu:
             names = ('layer_box', 'dirty', 'row_cost')
             self._host |= {name: self.arrays[name].numpy() for name in names}
-            self._host['layer_box'][:] = self._empty_box
+            self._host['layer_box'][:] = self.nothing_drawn()
 
     def _record_launches(self, mode: int) -> None:
         """Record every launch once for each band; replaying one costs a few microseconds."""
