@@ -4,7 +4,8 @@
         [--workers 2]
     python -m manivideo_ros.data.generator --bench
 
-Scene i of a run has the seed S + i, whatever the number of workers.
+Scene i of a run has the seed S + i, whatever the number of workers; a shard is named by its first
+seed, so that several runs can fill one folder.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def generate_scene(
         'hand_view': reference.image,
         'hand_parts': reference.parts,
         'hands': np.stack([pack_hands(scene, i) for i in range(len(scene.frames))]),
-        'object_pose': np.stack(object_poses).astype(np.float32),
+        'object_pose': np.stack(object_poses),
         'intrinsics': np.asarray(scene.camera.intrinsics, np.float64),
         'camera_from_world': np.asarray(scene.camera.camera_from_world, np.float64),
         'scene': {
@@ -77,10 +78,10 @@ def generate_scene(
     }
 
 
-def make_shard(job: tuple[Path, int, int, int, Split]) -> int:
+def make_shard(job: tuple[Path, int, int, Split]) -> int:
     """One shard, unless it is there already; the number of scenes."""
-    out, number, first, count, split = job
-    folder = out / f'shard_{number:05d}'
+    out, first, count, split = job
+    folder = out / f'shard_{first:06d}'
     if folder.exists():
         return count
     _single_thread()
@@ -111,8 +112,8 @@ def _single_thread() -> None:
 def make_shards(out: Path, scenes: int, seed: int, split: Split, workers: int) -> None:
     """Write scenes as shards under out; shards that are there already are kept."""
     jobs = [
-        (out, i, seed + first, min(SCENES_PER_SHARD, scenes - first), split)
-        for i, first in enumerate(range(0, scenes, SCENES_PER_SHARD))
+        (out, seed + first, min(SCENES_PER_SHARD, scenes - first), split)
+        for first in range(0, scenes, SCENES_PER_SHARD)
     ]
     out.mkdir(parents=True, exist_ok=True)
     with tqdm(total=scenes, unit='scene', mininterval=5) as bar:

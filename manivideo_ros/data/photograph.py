@@ -34,8 +34,8 @@ def random_response(rng: np.random.Generator) -> Response:
         blur=float(rng.uniform(0.25, 0.6)),
         vignette=float(rng.uniform(0.0, 0.3)),
         bloom=float(rng.uniform(0.0, 0.06)),
-        shot_noise=float(rng.uniform(0.002, 0.014)),
-        read_noise=float(rng.uniform(0.0005, 0.003)),
+        shot_noise=float(rng.uniform(0.002, 0.009)),
+        read_noise=float(rng.uniform(0.0005, 0.002)),
         saturation=float(rng.uniform(0.85, 1.1)),
     )
 

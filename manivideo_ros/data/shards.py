@@ -1,8 +1,8 @@
 """Stored scenes: a folder of shards to write and to train from.
 
     DIR/objects/<name>-<seed>.npz     vertices, faces, views, points of every object that appears
-    DIR/shard_00012/*.npy             one array per kind, its first axis the scenes of the shard
-    DIR/shard_00012/scenes.json       per scene: seed, split, object, hands, consecutive
+    DIR/shard_000150/*.npy            one array per kind, its first axis the scenes of the shard
+    DIR/shard_000150/scenes.json      per scene: seed, split, object, hands, consecutive
 
 Pictures are stored; H and D are not: they are rasterised again from the stored poses on loading.
 """
@@ -208,7 +208,7 @@ class ShardDataset:
         return kept[key]
 
 
-KEPT_RASTERIZERS = 48
+KEPT_RASTERIZERS = 8
 
 
 @lru_cache(maxsize=4096)
