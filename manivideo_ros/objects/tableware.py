@@ -261,7 +261,7 @@ def pitcher(v: Variation) -> Made:
         lathe(outer, pattern(v, 300, 160, v.ground, kind)).warped(lip),
         lathe(inside, glaze(v.rng, 64, 64, mix(v.ground, v.accents[0], 0.15))).warped(lip),
         disc(0.74 * r, 0.0, plain(v.ground), up=False),
-        _handle(loop, glaze(v.rng, 64, 32, v.accents[0], 0), 0.018, 0.012, 30),
+        _handle(loop, glaze(v.rng, 64, 32, v.accents[0], 0), 0.018, 0.012, 26),
     ], 0.7
 
 
