@@ -111,7 +111,7 @@ class NodeProcess:
                         return line
                 seen = len(self.lines)
                 if not self._reader.is_alive() and self.status is not None:
-                    raise NodeError(self._last_words())
+                    raise NodeError(self.last_words())
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise NodeError(f'{self.module} was not ready within {timeout:g} s')
@@ -143,7 +143,8 @@ class NodeProcess:
         with self._news:
             self._news.notify_all()
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """What it said last, an error before all else."""
         errors = [line for line in self.lines if line.startswith('error: ')]
         if errors:
             return errors[-1].removeprefix('error: ')

@@ -12,7 +12,7 @@ from manivideo_ros.mlo.surfaces import HandReference
 
 SHIPPED = Path(__file__).parent / 'assets' / 'scene'
 BACKGROUND = SHIPPED / 'background.png'
-HAND = SHIPPED / 'hand.png'
+HAND = SHIPPED / 'hand_view.png'
 HAND_SIZE = 128
 MAX_PIXELS = 64_000_000
 

@@ -53,10 +53,13 @@ def read_stream(bag: str | Path) -> Stream:
     reader = BagReader(bag)
     wanted = {t: k for t, k in reader.topics.items() if k in (HANDS, IMAGE, DIAGNOSTICS)}
     wanted = {t: k for t, k in wanted.items() if k != IMAGE or t.endswith('image_raw')}
-    poses, frames, received, diagnostics = [], [], [], []
+    poses: list[int] = []
+    frames: list[int] = []
+    received: list[int] = []
+    diagnostics: list[dict[str, str]] = []
     for record in reader.messages(list(wanted)):
         if record.type_name == DIAGNOSTICS:
-            message = typestore().deserialize_cdr(record.data, record.type_name)
+            message: Any = typestore().deserialize_cdr(record.data, record.type_name)
             diagnostics += [_values(s) for s in message.status if s.name == STATUS]
             continue
         # Both types begin with their header: no need to unpack the picture.
@@ -66,8 +69,12 @@ def read_stream(bag: str | Path) -> Stream:
         else:
             frames.append(stamp)
             received.append(record.stamp_ns)
-    arrays = (np.array(values, np.int64) for values in (poses, frames, received))
-    return Stream(*arrays, diagnostics)
+    return Stream(
+        np.array(poses, np.int64),
+        np.array(frames, np.int64),
+        np.array(received, np.int64),
+        diagnostics,
+    )
 
 
 def summary(stream: Stream) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from manivideo_ros.ros.parameters import PlayerParameters, declare
 from manivideo_ros.ros.qos import LATCHED, POSES_OUT
 from manivideo_ros.ros.spin import run
 from manivideo_ros.ros.transforms import transform_message
+from manivideo_ros.shipped import motion_path
 
 CAMERA_FRAME = 'camera_optical_frame'
 # Between the last subscriber's arrival and the first pose: the other topics match in this time.
@@ -35,7 +36,7 @@ class MotionPlayer(Node):
         super().__init__('motion_player')
         self.finished = False
         self.parameters = declare(self, PlayerParameters)
-        motion = load_motion(self.parameters.motion or default_motion())
+        motion = load_motion(motion_path(self.parameters.motion))
         self._messages = messages(motion, self.parameters.rate_hz)
         self._camera = None if motion.camera is None else camera_message(Header(), motion.camera)
         self._hands = self.create_publisher(HandPoses, 'hand_poses', POSES_OUT)
@@ -106,11 +107,6 @@ def messages(motion: Motion, rate_hz: float) -> list[tuple[HandPoses, ObjectPose
             )
         )
     return out
-
-
-def default_motion() -> str:
-    """The demo motion that ships."""
-    raise ValueError('parameter motion: name a motion file')
 
 
 def main(args: list[str] | None = None) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 from rclpy.node import Node
 
@@ -27,7 +29,7 @@ class Recorder(Node):
         super().__init__('recorder')
         self.parameters = declare(self, RecorderParameters)
         folder = self.parameters.bag or f'bag_{datetime.now():%Y%m%d_%H%M%S}'
-        self.bag = BagWriter(folder)
+        self.bag = BagWriter(folder, attachments(self.parameters.attachments))
         self.counts: dict[str, int] = {}
         self._waiting = {self.resolve_topic_name(t): None for t in self.parameters.topics}
         self.create_timer(LOOK_PERIOD_S, self._look)
@@ -70,6 +72,18 @@ class Recorder(Node):
     def _tell(self) -> None:
         counts = ', '.join(f'{topic} {count}' for topic, count in self.counts.items() if count)
         self.get_logger().info(f'recorded: {counts or "nothing yet"}')
+
+
+def attachments(pairs: Iterable[str]) -> dict[str, str]:
+    """The texts to keep with a bag, from 'name=path' pairs. Raises ValueError naming a bad one."""
+    out = {}
+    for pair in pairs:
+        name, _, path = pair.partition('=')
+        try:
+            out[name] = Path(path).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f'attachments: {pair}: {error}') from None
+    return out
 
 
 def main(args: list[str] | None = None) -> int:

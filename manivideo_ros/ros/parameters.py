@@ -68,7 +68,7 @@ class NodeParameters:
 class PlayerParameters:
     """The motion player's parameters."""
 
-    motion: str = parameter('', "motion file (rosbag2); '' for the demo motion that ships")
+    motion: str = parameter('', "motion file (rosbag2), or name of one that ships; '' the demo's")
     rate_hz: float = parameter(
         30.0, 'poses a second; motion between frames is interpolated', 1, 240
     )
@@ -94,6 +94,9 @@ class RecorderParameters:
             '/diagnostics',
         ),
         'topics to record, as soon as somebody publishes them',
+    )
+    attachments: tuple[str, ...] = parameter(
+        ('',), "texts to keep in the bag's custom data, as name=path of a file"
     )
 
 

@@ -10,7 +10,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from manivideo_ros.engine.cache import graph_of
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import load_spec
-from manivideo_ros.hand.model import SIDES, load_hand
+from manivideo_ros.hand.model import SIDES, HandModel, load_hand
 from manivideo_ros.model.checkpoint import SHIPPED, checkpoint_sha256, read_config
 from manivideo_ros.objects.mesh import ObjectMesh, load_object
 from manivideo_ros.objects.shapes import SHAPES, generate
@@ -77,7 +77,7 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
     spec = load_spec(engine_file(parameters.engine))
     config = read_config(checkpoint)
     spec.check(config)
-    hands = {
+    hands: dict[str, HandModel] = {
         side: load_hand(
             side,
             Path(parameters.hand_folder).expanduser() / f'{side}.npz'

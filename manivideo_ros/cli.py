@@ -1,0 +1,150 @@
+"""`manivideo`: the package's jobs from a shell. Each command imports only what it needs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; its exit status: 2 and one line on stderr for what cannot be used."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = make_parser()
+    if arguments and arguments[0] in PASSED_ON:
+        return PASSED_ON[arguments[0]](arguments[1:])
+    args = parser.parse_args(arguments)
+    if not hasattr(args, 'run'):
+        parser.print_help()
+        return 2
+    try:
+        status: int = args.run(args)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    return status
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All commands and their arguments."""
+    parser = argparse.ArgumentParser(prog='manivideo', description='Pose topics in, video out.')
+    commands = parser.add_subparsers(title='commands', metavar='')
+
+    demo = commands.add_parser('demo', help='play a motion, synthesise its video, report')
+    demo.add_argument('--motion', default='', help='motion file, or the name of one that ships')
+    demo.add_argument('--object', default='', help='mesh file or generated shape to handle')
+    demo.add_argument('--object-scale', type=float, default=1.0, help='metres per unit of the mesh')
+    demo.add_argument('--out', type=Path, default=Path('out/demo'), help='folder of the results')
+    demo.add_argument('--seconds', type=float, default=10.0, help='length of the video')
+    demo.add_argument('--checkpoint', default='', help='weights (safetensors)')
+    demo.add_argument('--threads', type=int, default=2, help="of the synthesizer's")
+    demo.set_defaults(run=run_demo)
+
+    doctor = commands.add_parser('doctor', help='look at this machine, say how to mend it')
+    doctor.set_defaults(run=run_doctor)
+
+    play = commands.add_parser('play', help='publish a motion file as pose topics')
+    play.add_argument('motion', nargs='?', default='', help='motion file, or the name of one')
+    play.add_argument('--rate', type=float, default=30.0, help='poses a second')
+    play.add_argument('--seconds', type=float, default=0.0, help='how long; 0 for ever')
+    play.set_defaults(run=run_play)
+
+    record = commands.add_parser('record', help='record poses and video into a rosbag2')
+    record.add_argument('bag', nargs='?', default='', help='folder of the new bag')
+    record.add_argument('--topics', nargs='+', help='instead of those of poses and video')
+    record.set_defaults(run=run_record)
+
+    for name, text in HELP.items():
+        commands.add_parser(name, help=text, add_help=False)
+    return parser
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    """The main job end to end."""
+    from manivideo_ros.demo import Demo, run
+
+    if not 0 < args.seconds <= 3600:
+        raise ValueError(f'--seconds: {args.seconds:g} is not in 0 to 3600')
+    return run(
+        Demo(
+            out=args.out,
+            motion=args.motion,
+            object=args.object,
+            object_scale=args.object_scale,
+            seconds=args.seconds,
+            checkpoint=args.checkpoint,
+            threads=args.threads,
+        )
+    )
+
+
+def run_doctor(_: argparse.Namespace) -> int:
+    """Look at the machine."""
+    from manivideo_ros.doctor import run
+
+    return run()
+
+
+def run_play(args: argparse.Namespace) -> int:
+    """The motion player."""
+    from manivideo_ros.nodes.motion_player import main as play
+
+    return play(_ros(motion=args.motion, rate_hz=args.rate, seconds=args.seconds))
+
+
+def run_record(args: argparse.Namespace) -> int:
+    """The recorder."""
+    from manivideo_ros.nodes.recorder import main as record
+
+    topics = {'topics': args.topics} if args.topics else {}
+    return record(_ros(bag=args.bag, **topics))
+
+
+def _ros(**parameters: object) -> list[str]:
+    """Node arguments that set these parameters."""
+    import yaml
+
+    out = ['--ros-args']
+    for name, value in parameters.items():
+        text = yaml.safe_dump(value, default_flow_style=True, width=10**6).strip()
+        out += ['-p', f'{name}:={text.removesuffix("...").strip()}']
+    return out
+
+
+def _convert(arguments: list[str]) -> int:
+    from manivideo_ros.motion.convert import main as convert
+
+    return convert(arguments)
+
+
+def _train(arguments: list[str]) -> int:
+    from manivideo_ros.training.cli import main as train
+
+    return train(arguments)
+
+
+def _evaluate(arguments: list[str]) -> int:
+    from manivideo_ros.evaluation.report import main as evaluate
+
+    return evaluate(arguments)
+
+
+def _export(arguments: list[str]) -> int:
+    from manivideo_ros.engine.cli import main as export
+
+    return export(arguments)
+
+
+# Commands whose arguments their own modules describe.
+PASSED_ON = {'convert': _convert, 'train': _train, 'evaluate': _evaluate, 'export': _export}
+HELP = {
+    'convert': 'turn a recording of joints or keypoints into a motion file',
+    'train': 'train a model on generated scenes',
+    'evaluate': 'measure a recorded stream against the truth',
+    'export': 'write a checkpoint as one ONNX graph',
+}
+
+
+if __name__ == '__main__':
+    sys.exit(main())

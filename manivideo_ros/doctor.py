@@ -1,0 +1,185 @@
+"""`manivideo doctor`: what this machine has of what the package needs, and how to mend the rest."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+OK, NOTE, BAD = 'ok', 'note', 'bad'
+OLDEST_PYTHON = (3, 11)
+SHM_BYTES = 48 * 2**20
+SUPPORTED = ('jazzy', 'kilted')
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, how it is, and the mend where there is one."""
+
+    name: str
+    state: str
+    found: str
+    mend: str = ''
+
+
+def interpreter() -> Finding:
+    """Python's version and whether it runs in an environment of its own."""
+    version = platform.python_version()
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return Finding('interpreter', BAD, version, 'make PYTHON=python3.11 venv')
+    if sys.prefix == sys.base_prefix:
+        return Finding('interpreter', NOTE, f'{version}, no environment', 'make venv')
+    return Finding('interpreter', OK, f'{version} in {sys.prefix}')
+
+
+def compiler() -> Finding:
+    """A C++ compiler and Python's headers, which building the interfaces needs."""
+    found = shutil.which(os.environ.get('CXX', 'c++'))
+    headers = Path(sysconfig.get_path('include')) / 'Python.h'
+    if found is None:
+        return Finding('compiler', BAD, 'no C++ compiler', 'sudo apt install g++')
+    if not headers.is_file():
+        python = f'python{sys.version_info.major}.{sys.version_info.minor}'
+        return Finding('compiler', BAD, f'{found}, no Python.h', f'sudo apt install {python}-dev')
+    return Finding('compiler', OK, found)
+
+
+def distribution() -> Finding:
+    """The ROS 2 distribution and our interfaces."""
+    name = os.environ.get('ROS_DISTRO', '')
+    origin = f'{name} sourced' if name else 'wheels'
+    if importlib.util.find_spec('rclpy') is None:
+        mend = 'source /opt/ros/jazzy/setup.bash, or: make venv'
+        return Finding('ROS 2', BAD, 'rclpy is not importable', mend)
+    try:
+        importlib.import_module('manivideo_ros.msg').HandPoses()
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        mend = 'make build, or colcon build and source install/setup.bash'
+        return Finding('ROS 2', BAD, f'{origin}; interfaces: {reason}', mend)
+    if name and name not in SUPPORTED:
+        mend = f'use one of {", ".join(SUPPORTED)}'
+        return Finding('ROS 2', NOTE, f'{origin}: not tested', mend)
+    return Finding('ROS 2', OK, f'{origin}, interfaces built')
+
+
+def middleware() -> Finding:
+    """The RMW implementation and whether pictures get a shared-memory segment."""
+    try:
+        name = importlib.import_module('rclpy.utilities').get_rmw_implementation_identifier()
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        return Finding('RMW', BAD, reason, 'unset RMW_IMPLEMENTATION or install that RMW')
+    variables = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    if name == 'rmw_fastrtps_cpp' and not any(os.environ.get(v) for v in variables):
+        profile = 'share/manivideo_ros/config/fastdds.xml'
+        return Finding('RMW', NOTE, name, f'for large pictures: {variables[0]}=.../{profile}')
+    return Finding('RMW', OK, name)
+
+
+def cv_bridge() -> Finding:
+    """numpy against cv_bridge, which breaks where it was built for numpy 1."""
+    numpy = importlib.import_module('numpy').__version__
+    if importlib.util.find_spec('cv_bridge') is None:
+        return Finding('numpy', OK, f'{numpy}; no cv_bridge, none is needed')
+    # In a process of its own: a mismatch can end it.
+    code = (
+        'import numpy, cv_bridge; cv_bridge.CvBridge().cv2_to_imgmsg(numpy.zeros((2, 2, 3), "u1"))'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, check=False)
+    if done.returncode:
+        mend = "others' nodes in this environment need numpy<2; this package does without cv_bridge"
+        return Finding('numpy', NOTE, f'{numpy} does not go with cv_bridge', mend)
+    return Finding('numpy', OK, f'{numpy} goes with cv_bridge')
+
+
+def shared_memory() -> Finding:
+    """/dev/shm, through which pictures go from process to process."""
+    try:
+        usage = shutil.disk_usage('/dev/shm')
+    except OSError:
+        return Finding('/dev/shm', NOTE, 'absent', 'pictures go over UDP: slower, and it works')
+    free = f'{usage.free / 2**20:.0f} MiB free of {usage.total / 2**20:.0f}'
+    if usage.free < SHM_BYTES:
+        mend = 'remove /dev/shm/fastrtps_* while no node runs, or start Docker with --shm-size=256m'
+        return Finding('/dev/shm', BAD, free, mend)
+    return Finding('/dev/shm', OK, free)
+
+
+def gpu() -> Finding:
+    """GPU, driver, and whether this PyTorch can use them."""
+    tool = shutil.which('nvidia-smi')
+    if tool is None:
+        return Finding('GPU', OK, 'no NVIDIA driver; the default model runs on the CPU')
+    query = [tool, '--query-gpu=name,driver_version', '--format=csv,noheader']
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return Finding('GPU', NOTE, 'nvidia-smi does not answer', 'reinstall the driver, reboot')
+    if done.returncode:
+        reason = (done.stdout + done.stderr).strip().splitlines() or ['no answer']
+        return Finding('GPU', NOTE, reason[0], 'reinstall the driver or reboot')
+    found = done.stdout.strip().splitlines()[0]
+    if not importlib.import_module('torch').cuda.is_available():
+        return Finding('GPU', NOTE, f'{found}; this PyTorch runs on the CPU only', 'not needed')
+    return Finding('GPU', OK, found)
+
+
+def caches() -> Finding:
+    """The folders for exported graphs, compiled kernels and logs."""
+    home = Path.home()
+    root = Path(os.environ.get('XDG_CACHE_HOME') or home / '.cache')
+    logs = Path(os.environ.get('ROS_LOG_DIR') or Path(os.environ.get('ROS_HOME') or home / '.ros'))
+    for folder, variable in ((root, 'XDG_CACHE_HOME'), (logs, 'ROS_LOG_DIR')):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            mend = f'set {variable} to a folder that can be written'
+            return Finding('caches', BAD, f'{folder}: {error.strerror}', mend)
+    return Finding('caches', OK, f'{root}, {logs}')
+
+
+def weights() -> Finding:
+    """The weights that ship."""
+    try:
+        from manivideo_ros.model.checkpoint import SHIPPED, read_config
+
+        config = read_config(SHIPPED)
+    except (ImportError, ValueError) as error:
+        return Finding('weights', BAD, str(error).splitlines()[0], 'make venv; git checkout')
+    return Finding('weights', OK, f'{config.preset}, {SHIPPED.stat().st_size / 2**20:.0f} MiB')
+
+
+CHECKS: tuple[Callable[[], Finding], ...] = (
+    interpreter,
+    compiler,
+    distribution,
+    middleware,
+    cv_bridge,
+    shared_memory,
+    gpu,
+    caches,
+    weights,
+)
+
+
+def run() -> int:
+    """Print all findings; 1 where something is bad."""
+    findings = [check() for check in CHECKS]
+    width = max(len(f.name) for f in findings)
+    for finding in findings:
+        print(f'{finding.state:<4}  {finding.name:<{width}}  {finding.found}')
+        if finding.mend:
+            print(f'{"":<4}  {"":<{width}}  -> {finding.mend}')
+    return int(any(f.state == BAD for f in findings))

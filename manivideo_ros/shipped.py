@@ -1,0 +1,14 @@
+"""The motions that ship, by name."""
+
+from pathlib import Path
+
+MOTIONS = Path(__file__).parent / 'assets' / 'motion'
+DEFAULT_MOTION = 'turn_mug'  # never trained on
+
+
+def motion_path(name: str) -> Path:
+    """The motion file of a shipped motion's name, or the path that was given; '' for the demo's."""
+    shipped = MOTIONS / (name or DEFAULT_MOTION)
+    if not name or (Path(name).name == name and shipped.is_dir() and not Path(name).exists()):
+        return shipped
+    return Path(name).expanduser()
