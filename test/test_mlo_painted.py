@@ -186,6 +186,9 @@ def test_the_mask_is_coverage_and_the_background_shows_around_it():
         assert torch.equal(base[:, mask == 0], plain[:, mask == 0])
         assert torch.equal(base, painter.paint(camera, [pose])[0])
     assert not mask.any()
+    painter.paint(camera, moves[:1])
+    painter.set_appearances([Appearance(mesh.texture, mesh.corner_uv)])
+    assert torch.equal(painter.paint(camera, [None])[0], plain)
     painter.set_background(background[::-1])
     assert torch.equal(painter.paint(camera, [None])[0], plain.flip(1))
 

@@ -18,15 +18,14 @@ Share = tuple[int, int]
 Job = Callable[[int], None]
 
 
-def cuts_by_cost(first: int, last: int, cost: NDArray[np.int32], count: int) -> list[Share]:
-    """Rows first..last in shares of nearly the same sum of cost[row], cut at even rows."""
-    if last < first:
-        return []
-    total = np.cumsum(cost[first : last + 1] + 8)
+def cuts_by_cost(cost: NDArray[np.int32], count: int) -> list[Share]:
+    """All rows in `count` shares of nearly the same sum of cost [rows], cut at even rows."""
+    if count == 1:
+        return [(0, len(cost) - 1)]
+    total = np.cumsum(cost + 8)
     goals = total[-1] * np.arange(1, count) / count
-    inner = (np.searchsorted(total, goals) + first + 1) & ~1
-    cuts = [first, *np.clip(inner, first, last + 1).tolist(), last + 1]
-    return [(a, b - 1) for a, b in pairwise(cuts)]
+    inner = (np.searchsorted(total, goals) + 1) & ~1
+    return [(a, b - 1) for a, b in pairwise([0, *inner.tolist(), len(cost)])]
 
 
 def run_bands(job: Job, count: int, threads: int) -> None:

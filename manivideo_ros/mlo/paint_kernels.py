@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import warp as wp
 
-from manivideo_ros.mlo.raster_kernels import View, at, facing_normal, key_face
+from manivideo_ros.mlo.raster_kernels import (
+    View,
+    at,
+    changed_columns,
+    facing_normal,
+    key_face,
+    remember_columns,
+)
 
 wp.set_module_options({'enable_backward': False})
 
@@ -79,9 +86,10 @@ def paint_rows(
     chunks: int,
     light: Light,
     view: wp.array(dtype=View),  # [1] of the fine image, 2H x 2W
-    dirty: wp.array2d(dtype=wp.int32),  # [2, 4] fine box of what may have changed (last row)
     planes: wp.array2d(dtype=wp.vec3),  # [F, 7]
     keys: wp.array2d(dtype=wp.uint64),  # [1, 2H * 2W] in; 0 on return
+    span: wp.array3d(dtype=wp.int32),  # [1, 2H, 2] in; empty on return
+    drawn: wp.array3d(dtype=wp.int32),  # [1, 2H, 2] in and out: columns that are not empty
     face_texels: wp.array2d(dtype=wp.vec2),  # [F, 3] texel coordinates of the corners
     face_texture: wp.array(dtype=wp.int32),  # [F]
     textures: wp.array(dtype=wp.vec3i),  # [T] first texel, width, height
@@ -99,9 +107,15 @@ def paint_rows(
     c = view[0]
     width = c.width // 2
     y = first_row + t // chunks
-    columns = width // chunks
-    start = wp.max((t % chunks) * columns, dirty[1, 0] // 2)
-    stop = wp.min((t % chunks + 1) * columns, dirty[1, 2] // 2 + 1)
+    start = t % chunks
+    stop = start + 1
+    if chunks == 1:
+        upper = changed_columns(span, drawn, 0, 2 * y)
+        lower = changed_columns(span, drawn, 0, 2 * y + 1)
+        start = wp.min(upper[0], lower[0]) // 2
+        stop = (wp.max(upper[1], lower[1]) + 2) // 2
+        remember_columns(span, drawn, 0, 2 * y)
+        remember_columns(span, drawn, 0, 2 * y + 1)
     cost = wp.int32(0)
     for x in range(start, stop):
         total = wp.vec3(0.0, 0.0, 0.0)

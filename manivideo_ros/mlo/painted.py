@@ -134,7 +134,7 @@ class Painter:
 
         Raises ValueError as Rasterizer.render does.
         """
-        self.rasterizer.rasterize(camera, poses, self._shade, self._drawn)
+        self.rasterizer.rasterize(camera, poses, self._shade)
         return self._base, self._mask
 
     def _shade(self, band: int, first: int, last: int) -> None:
@@ -146,6 +146,7 @@ class Painter:
     def _record(self) -> None:
         numbers = {
             'first_row': 0,
+            'drawn': self._drawn,
             'chunks': self._chunks,
             'light': self._light,
             'background': wp.from_torch(self._background.flatten(-2)),

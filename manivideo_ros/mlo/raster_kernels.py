@@ -22,6 +22,10 @@ NEAR = wp.constant(0.01)
 TAU = wp.constant(0.02)
 """Decay of the graded occlusion confidence, metres (method.md)."""
 
+EMPTY_FIRST = wp.constant(1 << 30)
+EMPTY_LAST = wp.constant(-1)
+"""First and last column of a row in which nothing lies."""
+
 # Planes of a face's record.
 EDGE = wp.constant(0)  # 0, 1, 2: weight of corner i, times z; not normalised, >= 0 inside
 INVERSE_DEPTH = wp.constant(3)
@@ -97,20 +101,17 @@ def record_faces(
     view: wp.array(dtype=View),  # [1]
     present: wp.array(dtype=wp.int32),  # [S]
     face_surface: wp.array(dtype=wp.int32),  # [F]
-    face_layer: wp.array(dtype=wp.int32),  # [F]
     faces: wp.array(dtype=wp.vec3i),  # [F]
     vertices: wp.array(dtype=wp.vec3),  # [V] camera frame
     normals: wp.array(dtype=wp.vec3),  # [V]
     planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES] out
     limits: wp.array(dtype=wp.vec2),  # [F] out: smallest and largest 1/z of the face
     box: wp.array(dtype=wp.vec4i),  # [F] out: first column, first row, last column, last row
-    layer_box: wp.array3d(dtype=wp.int32),  # [S, L, 4] grown by the faces of each layer
 ):
     """What rasterising and shading need of a face, one thread a face."""
     f = first + wp.tid()
     box[f] = wp.vec4i(0, 0, -1, -1)
-    s = face_surface[f]
-    if present[s] == 0:
+    if present[face_surface[f]] == 0:
         return
     face = faces[f]
     p0 = vertices[face[0]]
@@ -161,17 +162,13 @@ def record_faces(
     planes[f, 5] = n0[1] * e0 + n1[1] * e1 + n2[1] * e2
     planes[f, 6] = n0[2] * e0 + n1[2] * e1 + n2[2] * e2
     box[f] = wp.vec4i(x0, y0, x1, y1)
-    layer = face_layer[f]
-    wp.atomic_min(layer_box, s, layer, 0, x0)
-    wp.atomic_min(layer_box, s, layer, 1, y0)
-    wp.atomic_max(layer_box, s, layer, 2, x1)
-    wp.atomic_max(layer_box, s, layer, 3, y1)
 
 
 @wp.kernel
 def raster_faces(
     first_row: int,
     last_row: int,
+    chunks: int,
     width: int,
     height: int,
     face_layer: wp.array(dtype=wp.int32),  # [F]
@@ -179,6 +176,7 @@ def raster_faces(
     limits: wp.array(dtype=wp.vec2),  # [F]
     box: wp.array(dtype=wp.vec4i),  # [F]
     keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in and out; 0: nothing there
+    span: wp.array3d(dtype=wp.int32),  # [L, H, 2] in and out: first and last column touched
 ):
     """Every pixel of a face within a band of rows competes for its layer, one thread a face."""
     f = wp.tid()
@@ -201,6 +199,9 @@ def raster_faces(
         r1 = e1[1] * v + e1[2]
         r2 = e2[1] * v + e2[2]
         rd = depth[1] * v + depth[2]
+        if chunks == 1:
+            wp.atomic_min(span, layer, y, 0, b[0])
+            wp.atomic_max(span, layer, y, 1, b[2])
         row = (layer * height + y) * width
         raster_row(
             keys, row, b[0], b[2], half,
@@ -239,6 +240,28 @@ def facing_normal(
     return n
 
 
+@wp.func
+def changed_columns(
+    span: wp.array3d(dtype=wp.int32), drawn: wp.array3d(dtype=wp.int32), layer: int, y: int
+) -> wp.vec2i:
+    """First and last column of a row that is touched now or not empty from the frame before."""
+    return wp.vec2i(
+        wp.min(span[layer, y, 0], drawn[layer, y, 0]),
+        wp.max(span[layer, y, 1], drawn[layer, y, 1]),
+    )
+
+
+@wp.func
+def remember_columns(
+    span: wp.array3d(dtype=wp.int32), drawn: wp.array3d(dtype=wp.int32), layer: int, y: int
+):
+    """The row is drawn: what is touched now becomes the frame before."""
+    drawn[layer, y, 0] = span[layer, y, 0]
+    drawn[layer, y, 1] = span[layer, y, 1]
+    span[layer, y, 0] = EMPTY_FIRST
+    span[layer, y, 1] = EMPTY_LAST
+
+
 @wp.kernel
 def resolve_layers(
     first_row: int,
@@ -247,9 +270,10 @@ def resolve_layers(
     mode: int,
     depth_range: wp.vec2,
     view: wp.array(dtype=View),  # [1]
-    dirty: wp.array2d(dtype=wp.int32),  # [L + 1, 4] boxes as above; the last: their union
     planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES]
     keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in; 0 on return
+    span: wp.array3d(dtype=wp.int32),  # [L, H, 2] in; empty on return
+    drawn: wp.array3d(dtype=wp.int32),  # [L, H, 2] in and out: columns that are not empty
     nearest_inverse: wp.array(dtype=wp.float32),  # [H * W] scratch
     normal_map: wp.array3d(dtype=wp.float32),  # [L, 3, H * W] out
     depth: wp.array2d(dtype=wp.float32),  # [L, H * W] out
@@ -257,45 +281,52 @@ def resolve_layers(
     face_index: wp.array2d(dtype=wp.int32),  # [L, H * W] out
     nearest_layer: wp.array(dtype=wp.int32),  # [H * W] out
     visible_normal: wp.array2d(dtype=wp.float32),  # [3, H * W] out
-    row_cost: wp.array(dtype=wp.int32),  # [H * chunks] out: covered pixels
+    row_cost: wp.array(dtype=wp.int32),  # [H * chunks] out: columns written
 ):
-    """Keys to normals, depths and confidences; one thread a row (chunks = 1) or a pixel (width)."""
+    """Keys to normals, depths and confidences; one thread a row (chunks = 1) or a pixel (width).
+
+    A row's thread writes only the columns that change; a pixel's always its own.
+    """
     t = wp.tid()
     c = view[0]
     y = first_row + t // chunks
-    columns = c.width // chunks
-    start = (t % chunks) * columns
-    stop = start + columns
+    column = t % chunks
     row = y * c.width
     v = float(y) + 0.5 - 0.5 * float(c.height)
     half = 0.5 - 0.5 * float(c.width)
     ray = view_ray(c, 0.0, v)
+    pixels = c.width * c.height
     cost = wp.int32(0)
 
-    if y >= dirty[layers, 1] and y <= dirty[layers, 3]:
-        for x in range(wp.max(start, dirty[layers, 0]), wp.min(stop, dirty[layers, 2] + 1)):
-            nearest_inverse[row + x] = 0.0
-            nearest_layer[row + x] = -1
-            visible_normal[0, row + x] = 0.0
-            visible_normal[1, row + x] = 0.0
-            visible_normal[2, row + x] = 0.0
+    some = wp.vec2i(column, column)
+    whole = some
+    if chunks == 1:
+        whole = wp.vec2i(EMPTY_FIRST, EMPTY_LAST)
+        for k in range(layers):
+            some = changed_columns(span, drawn, k, y)
+            whole = wp.vec2i(wp.min(whole[0], some[0]), wp.max(whole[1], some[1]))
+    for x in range(whole[0], whole[1] + 1):
+        nearest_inverse[row + x] = 0.0
+        nearest_layer[row + x] = -1
+        visible_normal[0, row + x] = 0.0
+        visible_normal[1, row + x] = 0.0
+        visible_normal[2, row + x] = 0.0
     for k in range(layers):
-        if y >= dirty[k, 1] and y <= dirty[k, 3]:
-            first = wp.max(start, dirty[k, 0])
-            last = wp.min(stop - 1, dirty[k, 2])
-            plane = k * c.width * c.height
-            nearest_row(keys, nearest_inverse, nearest_layer, k, plane, row, first, last)
+        if chunks == 1:
+            some = changed_columns(span, drawn, k, y)
+        nearest_row(keys, nearest_inverse, nearest_layer, k, k * pixels, row, some[0], some[1])
     for k in range(layers):
-        if y >= dirty[k, 1] and y <= dirty[k, 3]:
-            first = wp.max(start, dirty[k, 0])
-            last = wp.min(stop - 1, dirty[k, 2])
-            plane = k * c.width * c.height
-            cost += resolve_row(
+        if chunks == 1:
+            some = changed_columns(span, drawn, k, y)
+            remember_columns(span, drawn, k, y)
+        if some[1] >= some[0]:
+            resolve_row(
                 planes, keys, nearest_inverse, nearest_layer,
                 normal_map, depth, occlusion_confidence, face_index, visible_normal,
-                k, plane, row, first, last, half, v,
+                k, k * pixels, row, some[0], some[1], half, v,
                 1.0 / c.focal[0], ray[0], ray[1],
                 mode == 0, 1.4426950408889634 / TAU,
                 depth_range[1], 1.0 / (depth_range[1] - depth_range[0]),
             )  # fmt: skip
-    row_cost[y * chunks + t % chunks] = cost
+            cost += some[1] - some[0] + 1
+    row_cost[y * chunks + column] = cost

@@ -9,12 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import warp as wp
-from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo import posing_kernels as posing
 from manivideo_ros.mlo import raster_kernels as raster
-from manivideo_ros.mlo.bands import Share, cuts_by_cost, run_bands
+from manivideo_ros.mlo.bands import cuts_by_cost, run_bands
 from manivideo_ros.mlo.layers import layer_names
 from manivideo_ros.mlo.pose_state import checked, pack_pose
 from manivideo_ros.mlo.static_mesh import build_static_mesh
@@ -95,7 +94,6 @@ class Rasterizer:
             raise ValueError(f'a face lies in layer {self.face_layer.max()} of {num_layers}')
         self.arrays = mesh.arrays
         self.arrays['face_layer'] = wp.array(self.face_layer, dtype=wp.int32, device=device)
-        self._drawn = self.nothing_drawn()
         self._allocate()
         self.camera_vertices = wp.to_torch(self.arrays['vertices'])
         self.vertex_normals = wp.to_torch(self.arrays['normals'])
@@ -106,20 +104,15 @@ class Rasterizer:
 
         Raises ValueError naming a pose that is not finite, or of the wrong kind or shape.
         """
-        self.rasterize(camera, poses, self._resolve, self._drawn)
+        self.rasterize(camera, poses, self._resolve)
         return self.buffers
 
-    def rasterize(
-        self, camera: Camera, poses: Sequence[SurfacePose], shade: Shade, drawn: NDArray[np.int32]
-    ) -> None:
-        """Pose, record and raster all faces, then shade the keys in bands of rows.
-
-        drawn [L, 4], from `nothing_drawn`: where shade's own pictures are not empty; renewed here.
-        """
+    def rasterize(self, camera: Camera, poses: Sequence[SurfacePose], shade: Shade) -> None:
+        """Pose, record and raster all faces, then shade the keys in bands of rows."""
         self._set_state(camera, poses)
         if len(self.faces):
             run_bands(self._pose_surfaces, len(self._geometry), self.threads)
-        rows = self._dirty_rows(drawn)
+        rows = cuts_by_cost(self._row_cost, self._num_bands)
 
         def raster_and_shade(band: int) -> None:
             first, last = rows[band]
@@ -167,24 +160,13 @@ class Rasterizer:
             for name, array in self._staged.items():
                 wp.copy(self.arrays[name], array)
 
-    def nothing_drawn(self) -> NDArray[np.int32]:
-        """Boxes [L, 4] of layers of empty pictures: first column, first row, last of each."""
-        empty = np.array([self.width, self.height, -1, -1], np.int32)
-        return np.tile(empty, (len(self.layer_names), 1))
-
-    def _dirty_rows(self, drawn: NDArray[np.int32]) -> list[Share]:
-        """Set the rectangles that change in this frame (on the CPU); the rows of each band."""
-        if not self.on_cpu:
-            return [(0, self.height - 1)]
-        boxes, dirty = self._host['layer_box'], self._host['dirty']
-        now = np.concatenate([boxes[..., :2].min(0), boxes[..., 2:].max(0)], -1)
-        boxes[:] = self.nothing_drawn()
-        np.minimum(now[:, :2], drawn[:, :2], out=dirty[:-1, :2])
-        np.maximum(now[:, 2:], drawn[:, 2:], out=dirty[:-1, 2:])
-        dirty[-1, :2], dirty[-1, 2:] = dirty[:-1, :2].min(0), dirty[:-1, 2:].max(0)
-        drawn[:] = now
-        first, last = int(dirty[-1, 1]), int(dirty[-1, 3])
-        return cuts_by_cost(first, last, self._host['row_cost'], self._num_bands)
+    def nothing_drawn(self) -> wp.array:
+        """First and last column [L, H, 2] of the rows of layers of empty pictures."""
+        empty = np.tile(
+            np.array([raster.EMPTY_FIRST, raster.EMPTY_LAST], np.int32),
+            (len(self.layer_names), self.height, 1),
+        )
+        return wp.array(empty, dtype=wp.int32, device=self.device)
 
     def _allocate(self) -> None:
         """Everything that a frame reads or writes, once."""
@@ -210,8 +192,6 @@ class Rasterizer:
             'planes': ((faces, raster.NUM_PLANES), wp.vec3),
             'limits': ((faces,), wp.vec2),
             'box': ((faces,), wp.vec4i),
-            'layer_box': ((max(surfaces, 1), layers, 4), wp.int32),
-            'dirty': ((layers + 1, 4), wp.int32),
             'keys': ((layers, pixels), wp.uint64),
             'nearest_inverse': ((pixels,), wp.float32),
             'row_cost': ((height if self.on_cpu else pixels,), wp.int32),
@@ -228,15 +208,10 @@ class Rasterizer:
         )
         for name, tensor in vars(self.buffers).items():
             self.arrays[name] = wp.from_torch(tensor.flatten(-2))
-        self._host: dict[str, NDArray[Any]] = {
-            name: array.numpy() for name, array in self._staged.items()
-        }
-        whole = np.tile(np.array([0, 0, width - 1, height - 1], np.int32), (layers + 1, 1))
-        self.arrays['dirty'].assign(whole)
-        if self.on_cpu:
-            names = ('layer_box', 'dirty', 'row_cost')
-            self._host |= {name: self.arrays[name].numpy() for name in names}
-            self._host['layer_box'][:] = self.nothing_drawn()
+        self.arrays['span'], self.arrays['drawn'] = self.nothing_drawn(), self.nothing_drawn()
+        self._host = {name: array.numpy() for name, array in self._staged.items()}
+        cost = self.arrays['row_cost']
+        self._row_cost = cost.numpy() if self.on_cpu else np.ones(height, np.int32)
 
     def _record_launches(self, mode: int) -> None:
         """Record every launch once for each band; replaying one costs a few microseconds."""
@@ -261,6 +236,7 @@ class Rasterizer:
         # Surfaces share nothing until faces compete for pixels; one thread takes them all at once.
         count = len(self.surfaces)
         groups = [(i, i + 1) for i in range(count)] if self.threads > 1 else [(0, count)]
+        groups.sort(key=lambda group: face[group[0]] - face[group[1]])  # the largest first
         self._geometry = [
             [
                 self._launch(kernel, int(ends[stop] - ends[start]), {'first': int(ends[start])})

@@ -129,13 +129,11 @@ _RESOLVE = """
     float* out_depth = depth.data + plane + row;
     float* out_confidence = occlusion_confidence.data + plane + row;
     int* out_face = face_index.data + plane + row;
-    int covered = 0;
     MLO_VECTOR_LOOP
     for (int x = first; x <= last; ++x) {
         const unsigned long long key = in[x];
         const bool present = key != 0;
         in[x] = 0;
-        covered += present ? 1 : 0;
         const int face = present ? static_cast<int>(~static_cast<unsigned int>(key)) : 0;
         const float* p = face_planes + 21 * face + 12;
         const float u = x + half;
@@ -186,7 +184,6 @@ _RESOLVE = """
         out_confidence[x] = present ? confidence : 0.0f;
         out_face[x] = present ? face : -1;
     }
-    return covered;
 """
 
 
@@ -215,8 +212,8 @@ def resolve_row(
     falloff: float,
     far: float,
     per_range: float,
-) -> int:
-    """Columns first..last of one layer from keys (0 afterwards) to pictures; returns how many hit.
+):
+    """Columns first..last of one layer from keys (0 afterwards) to pictures.
 
     u = x + half, v: raster coordinates; ray: (ray_a * u + ray_b, ray_y, 1); falloff: log2(e) / tau
     of the graded confidence; far, per_range: z_far and 1 / (z_far - z_near) of the other.
