@@ -172,7 +172,7 @@ def test_repeated_textures_are_laid_out_as_often_as_they_show(shift, repeats):
     assert gloss == 0.5
 
 
-@pytest.mark.parametrize('suffix', ['ply', 'glb', 'obj'])
+@pytest.mark.parametrize('suffix', ['ply', 'glb', 'obj', 'dae'])
 def test_vertex_colours_blend_over_their_triangles(tmp_path, suffix):
     ball = trimesh.creation.icosphere(subdivisions=3, radius=0.1)
     ball.visual.vertex_colors = np.clip(ball.vertices * 1270 + 128, 0, 255).astype(np.uint8)

@@ -42,6 +42,8 @@ def read_pieces(path: Path) -> list[Piece]:
         raise MeshError(f'{path}: no such mesh file; give the path of an OBJ, GLB, PLY, STL or DAE')
     try:
         scene = trimesh.load_scene(str(path), process=False, allow_remote=False)
+        if path.suffix.lower() == '.dae':
+            _restore_collada_colours(path, scene)
         meshes = [g for g in scene.dump() if isinstance(g, trimesh.Trimesh)]
     except Exception as error:  # Each format's parser raises what it likes.
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
@@ -55,6 +57,24 @@ def read_pieces(path: Path) -> list[Piece]:
             f'{path}: mesh is empty; export it with triangle faces, not points or lines'
         )
     return pieces
+
+
+def _restore_collada_colours(path: Path, scene: Any) -> None:
+    """Vertex colours of COLLADA, which trimesh drops where a material is bound as well."""
+    import trimesh
+    from trimesh.exchange.dae import load_collada
+
+    with path.open('rb') as file:
+        geometries = load_collada(file)['geometry']
+    for name, stated in geometries.items():
+        mesh, colours = scene.geometry.get(name), stated.get('vertex_colors')
+        if mesh is None or colours is None or len(colours) != len(stated['vertices']):
+            continue
+        if not _has_picture(getattr(mesh.visual, 'material', None)):
+            scaled = np.clip(np.round(255 * np.asarray(colours)[:, :3]), 0, 255).astype(np.uint8)
+            scene.geometry[name] = trimesh.Trimesh(
+                stated['vertices'], stated['faces'], vertex_colors=scaled, process=False
+            )
 
 
 def _piece(mesh: Any, suffix: str) -> Piece:
