@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera
-from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.model import HandModel, Side
 from manivideo_ros.mlo.painted import Appearance, Painter, hand_appearance
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import HandReference, SurfacePose, hand_surface, object_surface
@@ -30,7 +30,7 @@ class Baselines:
     def __init__(
         self,
         objects: Sequence[tuple[ObjectMesh, ObjectViews]],
-        hands: Mapping[str, HandModel],
+        hands: Mapping[Side, HandModel],
         background: NDArray[np.uint8],  # [S, S, 3]
         references: Mapping[str, HandReference] | HandReference,
     ) -> None:

@@ -23,6 +23,7 @@ from manivideo_ros.data.photograph import random_response
 from manivideo_ros.data.room import random_room
 from manivideo_ros.data.scene import SIZE, Scene, random_hand_view
 from manivideo_ros.data.truth import TruthRenderer
+from manivideo_ros.evaluation.true_light import TrueLight
 from manivideo_ros.geometry import Array, Camera, invert_rigid, rigid, transform_points
 from manivideo_ros.hand.model import SIDES, HandModel, Side, load_hand
 from manivideo_ros.mlo.surfaces import HandReference, HandState, SurfacePose
@@ -147,10 +148,9 @@ class HeldOutTruth:
             'test', scene.seed, scene.hands, look, None, '', 0, room, view, response, [], True,
             hand_view,
         )  # fmt: skip
+        self._assets = [prepare_object(mesh) for mesh in scene.meshes.values()]
         self._renderer = TruthRenderer(SIZE)
-        self.background = self._renderer.start(
-            self._stage, [prepare_object(mesh) for mesh in scene.meshes.values()]
-        )
+        self.background = self._renderer.start(self._stage, self._assets)
 
     def hand_reference(self) -> HandReference:
         """The hand view, under the scene's light."""
@@ -162,13 +162,28 @@ class HeldOutTruth:
         objects: Mapping[str, NDArray[np.floating]],  # world_from_object [4, 4] by id
         index: int,
     ) -> NDArray[np.uint8]:
-        """What the camera sees [SIZE, SIZE, 3] of poses in the world; index: of the noise."""
+        """What the camera sees [SIZE, SIZE, 3] of poses in the world; index: of its noise."""
+        return self._renderer.photograph(self._on_table(hands, objects), index)
+
+    def under_true_light(
+        self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
+    ) -> NDArray[np.uint8]:
+        """The upper mark [SIZE, SIZE, 3] of poses in the world (true_light.py)."""
+        return self._true_light.paint(self._on_table(hands, objects))
+
+    @cached_property
+    def _true_light(self) -> TrueLight:
+        return TrueLight(self._stage, self._assets, SIZE)
+
+    def _on_table(
+        self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
+    ) -> list[SurfacePose]:
+        """Poses in the table's frame, in the order of the renderer's surfaces."""
         table = self.scene.table_from_world
         poses: list[SurfacePose] = [
             _moved(hands[side], table) if side in hands else None for side in self.scene.hands
         ]
-        poses += [table @ objects[name] if name in objects else None for name in self.scene.objects]
-        return self._renderer.photograph(poses, index)
+        return poses + [table @ objects[i] if i in objects else None for i in self.scene.objects]
 
 
 def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+MARGIN = 12  # pixels around the mask that are looked at
+
 
 def masked_squared_error(
     picture: NDArray[np.uint8],  # [H, W, 3]
@@ -23,7 +25,7 @@ def masked_squared_error(
 
 def psnr_db(squared_errors: Sequence[float]) -> float:
     """PSNR of a clip from its frames' mean squared errors, frames without a mask left out."""
-    return float(-10 * np.log10(max(np.nanmean(squared_errors), 1e-10)))
+    return float(-10 * np.log10(max(float(np.nanmean(squared_errors)), 1e-10)))
 
 
 def masked_ssim(
@@ -32,16 +34,22 @@ def masked_ssim(
     """Mean over the mask of the SSIM map (Wang et al. 2004: Gaussian, sigma 1.5); NaN if empty."""
     if not mask.any():
         return float('nan')
+    # The window reaches 5 pixels: what lies farther from the mask cannot matter.
+    rows, columns = (np.flatnonzero(mask.any(axis)).tolist() for axis in (1, 0))
+    near = (
+        slice(max(rows[0] - MARGIN, 0), rows[-1] + MARGIN + 1),
+        slice(max(columns[0] - MARGIN, 0), columns[-1] + MARGIN + 1),
+    )
     _, ssim = structural_similarity(
-        picture,
-        truth,
+        picture[near],
+        truth[near],
         channel_axis=2,
         full=True,
         data_range=255,
         gaussian_weights=True,
         use_sample_covariance=False,
     )
-    return float(ssim.mean(2)[mask].mean())
+    return float(ssim.mean(2)[mask[near]].mean())
 
 
 class ClipQuality:
@@ -61,6 +69,12 @@ class ClipQuality:
         for name, picture in candidates.items():
             self._errors.setdefault(name, []).append(masked_squared_error(picture, truth, mask))
             self._ssim.setdefault(name, []).append(masked_ssim(picture, truth, mask))
+
+    def extend(self, other: ClipQuality) -> None:
+        """Take the frames that another has gathered."""
+        for name, errors in other._errors.items():
+            self._errors.setdefault(name, []).extend(errors)
+            self._ssim.setdefault(name, []).extend(other._ssim[name])
 
     def result(self) -> dict[str, tuple[float, float]]:
         """(PSNR in dB, SSIM) of each candidate over the frames so far."""

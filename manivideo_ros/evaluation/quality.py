@@ -1,0 +1,76 @@
+"""How near a recorded stream's frames come to photographs of the same poses."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from manivideo_ros.evaluation.baselines import Baselines, to_bytes
+from manivideo_ros.evaluation.held_out import HeldOutTruth
+from manivideo_ros.evaluation.metrics import ClipQuality
+from manivideo_ros.evaluation.recorded import RecordedStream
+from manivideo_ros.mlo.surfaces import SurfacePose
+from manivideo_ros.mlo.views import six_views
+
+MAX_FRAMES = 80
+"""Frames that are compared at most, evenly spread: neighbours tell nothing new."""
+
+
+def measured_frames(count: int) -> list[int]:
+    """Which of a recording's frames are compared."""
+    return sorted({*np.linspace(0, count - 1, min(count, MAX_FRAMES)).round().astype(int).tolist()})
+
+
+def compare(path: str | Path, indices: list[int]) -> ClipQuality:
+    """Compare frames of a recording, and their baselines, with the truth.
+
+    Only pixels of hands and objects count. Raises ValueError where the recording names no scene.
+    """
+    stream = RecordedStream(path)
+    if stream.scene is None:
+        raise ValueError(f'{path}: no held-out scene was recorded: there is no truth to compare to')
+    truth = HeldOutTruth(stream.scene)
+    scene = stream.scene
+    baselines = Baselines(
+        [(mesh, six_views(mesh)) for mesh in scene.meshes.values()],
+        scene.hands,
+        truth.background,
+        truth.hand_reference(),
+    )
+    quality = ClipQuality()
+    for index, image in zip(indices, stream.images(set(indices)), strict=True):
+        hands, objects = stream.poses(index)
+        poses: list[SurfacePose] = [objects.get(name) for name in scene.objects]
+        poses += [hands.get(side) for side in scene.hands]
+        painted, mask = baselines.paint(scene.camera, poses)
+        pictures = {name: to_bytes(picture) for name, picture in painted.items()}
+        pictures['generated'] = image
+        pictures['true_light'] = truth.under_true_light(hands, objects)
+        quality.add(pictures, truth.photograph(hands, objects, index), mask)
+    return quality
+
+
+def stream_quality(path: str | Path, count: int, workers: int = 2) -> dict[str, float]:
+    """PSNR (dB) and SSIM of a recording of `count` frames, as report.json has them."""
+    indices = measured_frames(count)
+    shares = [indices[i::workers] for i in range(workers) if indices[i::workers]]
+    with multiprocessing.get_context('spawn').Pool(len(shares), _one_thread) as pool:
+        parts = pool.starmap(compare, [(path, share) for share in shares])
+    quality = ClipQuality()
+    for part in parts:
+        quality.extend(part)
+    result = quality.result()
+    out = {'frames': float(len(indices))}
+    for name, (psnr, ssim) in result.items():
+        prefix = '' if name == 'generated' else f'{name}_'
+        out |= {f'{prefix}psnr_db': round(psnr, 3), f'{prefix}ssim': round(ssim, 4)}
+    return out
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
