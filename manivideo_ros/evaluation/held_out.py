@@ -119,15 +119,17 @@ class HeldOutScene:
     @cached_property
     def meshes(self) -> dict[str, ObjectMesh]:
         """The objects' meshes by id."""
-        return {
-            name: generate(mesh) if mesh in SHAPES else load_object(mesh, scale)
-            for name, (mesh, scale) in self.objects.items()
-        }
+        return {name: load_mesh(mesh, scale) for name, (mesh, scale) in self.objects.items()}
 
     @cached_property
     def hands(self) -> dict[Side, HandModel]:
         """The hands by side."""
         return {side: load_hand(side) for side in SIDES}
+
+
+def load_mesh(name: str, scale: float) -> ObjectMesh:
+    """The generated shape of that name, or a file's mesh. Raises MeshError."""
+    return generate(name) if name in SHAPES else load_object(name, scale)
 
 
 class HeldOutTruth:
