@@ -14,10 +14,12 @@ from manivideo_ros.data.library import (
     shape_names,
     skin,
 )
+from manivideo_ros.data.motion_actions import mirrored, motions
 from manivideo_ros.data.placement import hand_points
 from manivideo_ros.data.scene import FRAMES, framed_points, sample_scene
 from manivideo_ros.data.surfaces import MAKERS, srgb_to_linear
 from manivideo_ros.geometry import invert_rigid, transform_points
+from manivideo_ros.hand.model import Side, load_hand
 from manivideo_ros.objects.shapes import HELD_OUT_SHAPES, SHAPES
 
 
@@ -50,26 +52,26 @@ def test_skins_cover_the_range_of_tones() -> None:
     assert tones[0] < 0.05 and 0.4 < tones[1] < 0.6 and tones[2] > 0.95
 
 
-@pytest.mark.parametrize('seed', range(0, 24, 2))
+@pytest.mark.parametrize('seed', range(8))
 def test_nothing_stands_in_the_table_and_the_camera_sees_the_action(seed: int) -> None:
     scene = sample_scene(seed)
     assert len(scene.frames) == FRAMES
     for action in scene.frames:
-        assert set(action.hands) == set(scene.hands)
+        assert set(action.hands) <= set(scene.hands)
         for side, state in action.hands.items():
             assert hand_points(scene.hands[side], state)[:, 2].min() > -0.001
         if scene.asset is not None:
             points = transform_points(action.world_from_object, scene.asset.mesh.vertices)
             assert points[:, 2].min() > -0.002
-        pixels, depth = scene.camera.project(framed_points([action], scene.hands, scene.asset))
-        inside = np.all((pixels > 0) & (pixels < 256), axis=1) & (depth > 0.05)
-        assert inside.mean() > 0.5
+    pixels, depth = scene.camera.project(framed_points(scene.frames, scene.hands, scene.asset))
+    inside = np.all((pixels > 0) & (pixels < 256), axis=1) & (depth > 0.05)
+    assert inside.mean() > 0.8
 
 
 def test_hands_touch_without_sinking_in() -> None:
     deepest, touching, grasps = [], 0, 0
-    for seed in range(30):
-        scene = sample_scene(seed)
+    for seed in range(16):
+        scene = sample_scene(seed, motion_share=0.0)
         if scene.asset is None or not scene.hands:
             continue
         action = scene.frames[0]
@@ -90,7 +92,7 @@ def test_consecutive_frames_move_smoothly() -> None:
     for side in scene.hands:
         places = np.array([a.hands[side].wrist_position for a in scene.frames])
         steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
-        assert steps.max() < 0.04 and np.abs(np.diff(steps)).max() < 0.004
+        assert steps.max() < 0.05 and np.abs(np.diff(steps)).max() < 0.01
 
 
 @pytest.mark.parametrize('kind', MAKERS)
@@ -114,3 +116,26 @@ def test_discs_have_the_area_of_their_surface() -> None:
     white = hand_discs(np.full((8, 8, 3), 255, np.uint8))
     np.testing.assert_allclose(white['left'].albedo, 1.0, atol=1e-5)
     assert float(srgb_to_linear(np.array(0.5))) == pytest.approx(0.2140, abs=1e-3)
+
+
+def test_scenes_are_taken_from_motions_of_their_split() -> None:
+    held_out = {m.name for m in motions('test')}
+    assert motions('train') and not held_out & {m.name for m in motions('train')}
+    scene = sample_scene(1, motion_share=1.0)
+    assert scene.asset is not None and scene.object_name not in HELD_OUT_SHAPES
+    again = sample_scene(1, motion_share=1.0)
+    for a, b in zip(scene.frames, again.frames, strict=True):
+        np.testing.assert_array_equal(a.world_from_object, b.world_from_object)
+        assert len(a.others) == len(scene.others)
+
+
+def test_a_mirrored_sample_has_the_mirrored_joints() -> None:
+    sample = motions('train')[0].frame(100)
+    reflected = mirrored(sample)
+    for side, state in sample.hands.items():
+        other: Side = 'left' if side == 'right' else 'right'
+        points = hand_points(load_hand(side), state)
+        image = hand_points(load_hand(other), reflected.hands[other]) * (-1, 1, 1)
+        assert np.abs(np.sort(points, 0) - np.sort(image, 0)).max() < 0.003
+    for pose in reflected.objects.values():
+        assert np.linalg.det(pose[:3, :3]) == pytest.approx(1.0, abs=1e-4)

@@ -80,7 +80,7 @@ def test_layers_on_loading_are_those_of_the_scene(folder: Path) -> None:
 def test_truth_and_base_differ_from_the_background_only_where_they_may(folder: Path) -> None:
     data = ShardDataset(folder)
     got = data.frame(0, 0)
-    background = torch.from_numpy(np.asarray(data.array(0, 'background'))).permute(2, 0, 1) / 255
+    background = torch.from_numpy(np.array(data.array(0, 'background'))).permute(2, 0, 1) / 255
     bare = got['mask'][0] == 0
     assert (got['base'] - background)[:, bare].abs().max() < 1e-6
     assert (got['rgb'] - background)[:, ~bare].abs().mean() > 0.03
@@ -97,7 +97,7 @@ def test_a_folder_without_shards_says_so(tmp_path: Path) -> None:
     with pytest.raises(ShardError, match='no shards here'):
         ShardDataset(tmp_path)
     (tmp_path / 'shard_00000').mkdir()
-    with pytest.raises(ShardError, match='scenes.json'):
+    with pytest.raises(ShardError, match=r'scenes\.json'):
         ShardDataset(tmp_path)
 
 

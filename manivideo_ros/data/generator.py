@@ -20,33 +20,31 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manivideo_ros.data.library import SPLITS, Split
-from manivideo_ros.data.scene import FRAMES, Scene, sample_scene
-from manivideo_ros.data.shards import pack_hands, pack_mask, write_object, write_shard
+from manivideo_ros.data.scene import FRAMES, MOTION_SHARE, Scene, sample_scene
+from manivideo_ros.data.shards import MAX_OTHERS, pack_hands, pack_mask, write_object, write_shard
 from manivideo_ros.data.truth import TruthRenderer
+from manivideo_ros.geometry import Array
 from manivideo_ros.mlo.painted import Painter, hand_appearance
 
 SCENES_PER_SHARD = 25
 BENCH_SCENES = 24
 
 
-def object_file(scene: Scene) -> str:
-    """Name under which a scene's object is stored; empty without one."""
-    return f'{scene.object_name}-{scene.object_seed}' if scene.asset is not None else ''
-
-
 def generate_scene(
-    renderer: TruthRenderer, seed: int, split: Split
+    renderer: TruthRenderer, seed: int, split: Split, motion_share: float = MOTION_SHARE
 ) -> tuple[Scene, dict[str, Any]]:
     """A scene and its row for `write_shard`: pictures, labels, references and poses."""
-    scene = sample_scene(seed, split)
+    scene = sample_scene(seed, split, motion_share=motion_share)
     pictures = renderer.render(scene)
     reference = pictures.hand_reference
     looks = [hand_appearance(hand, reference) for hand in scene.hands.values()]
     if scene.asset is not None:
         looks.append(scene.asset.painted)
+    looks += [asset.painted for _, _, asset in scene.others]
     painter = Painter(renderer.view, looks, pictures.background)
     bases, masks, object_poses = [], [], []
     for i in range(len(scene.frames)):
@@ -64,12 +62,14 @@ def generate_scene(
         'hand_parts': reference.parts,
         'hands': np.stack([pack_hands(scene, i) for i in range(len(scene.frames))]),
         'object_pose': np.stack(object_poses),
+        'other_poses': np.stack([_padded(action.others) for action in scene.frames]),
         'intrinsics': np.asarray(scene.camera.intrinsics, np.float64),
         'camera_from_world': np.asarray(scene.camera.camera_from_world, np.float64),
         'scene': {
             'seed': seed,
             'split': split,
-            'object': object_file(scene),
+            'object': f'{scene.object_name}-{scene.object_seed}' if scene.asset else '',
+            'others': [f'{name}-{number}' for name, number, _ in scene.others],
             'hands': list(scene.hands),
             'tone': scene.skin.tone,
             'table': scene.room.table.kind,
@@ -78,18 +78,25 @@ def generate_scene(
     }
 
 
-def make_shard(job: tuple[Path, int, int, Split]) -> int:
+def _padded(poses: tuple[Array, ...]) -> NDArray[np.float64]:
+    """Poses [MAX_OTHERS, 4, 4] of the further objects, then identities."""
+    return np.stack([*poses, *[np.eye(4)] * (MAX_OTHERS - len(poses))])
+
+
+def make_shard(job: tuple[Path, int, int, Split, float]) -> int:
     """One shard, unless it is there already; the number of scenes."""
-    out, first, count, split = job
+    out, first, count, split, motion_share = job
     folder = out / f'shard_{first:06d}'
     if folder.exists():
         return count
     _single_thread()
     rows = []
     for seed in range(first, first + count):
-        scene, row = generate_scene(_renderer(), seed, split)
+        scene, row = generate_scene(_renderer(), seed, split, motion_share)
         if scene.asset is not None:
             write_object(out, row['scene']['object'], scene.asset)
+        for name, (_, _, asset) in zip(row['scene']['others'], scene.others, strict=True):
+            write_object(out, name, asset)
         rows.append(row)
     write_shard(folder, rows)
     return count
@@ -109,10 +116,17 @@ def _single_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def make_shards(out: Path, scenes: int, seed: int, split: Split, workers: int) -> None:
+def make_shards(
+    out: Path,
+    scenes: int,
+    seed: int,
+    split: Split,
+    workers: int,
+    motion_share: float = MOTION_SHARE,
+) -> None:
     """Write scenes as shards under out; shards that are there already are kept."""
     jobs = [
-        (out, seed + first, min(SCENES_PER_SHARD, scenes - first), split)
+        (out, seed + first, min(SCENES_PER_SHARD, scenes - first), split, motion_share)
         for first in range(0, scenes, SCENES_PER_SHARD)
     ]
     out.mkdir(parents=True, exist_ok=True)
@@ -156,6 +170,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--scenes', type=int, default=600)
     parser.add_argument('--seed', type=int, default=0, help='seed of the first scene')
     parser.add_argument('--split', choices=SPLITS, default='train')
+    parser.add_argument(
+        '--motions', type=float, default=MOTION_SHARE, help='share of scenes from motions'
+    )
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--bench', action='store_true', help='measure frames a second')
     args = parser.parse_args(arguments)
@@ -165,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if args.out is None:
         parser.error('--out or --bench is needed')
-    make_shards(args.out, args.scenes, args.seed, args.split, args.workers)
+    make_shards(args.out, args.scenes, args.seed, args.split, args.workers, args.motions)
     return 0
 
 

@@ -149,22 +149,25 @@ def grasp(
     thetas = flexions_to_theta(hand, flexions)
     point = GRASP_POINT * (1 if hand.side == 'right' else -1, 1, 1)
     rest_wrist = (hand.J_regressor[0] @ hand.v_template).astype(np.float64)
-    position = target - rotation @ (point - rest_wrist) - 0.16 * approach
-    p = probes(hand)
     object_from_world = np.linalg.inv(world_from_object)
+    along = object_from_world[:3, :3] @ approach
+    local_target = transform_points(object_from_world, target[None])[0]
+    # Start clear of the whole object, at the side that the palm comes from.
+    away = 0.12 + float(((local_target - solid.points) @ along).max())
+    position = target - rotation @ (point - rest_wrist) - away * approach
+    p = probes(hand)
     vertices = transform_points(
         object_from_world, skin_probes(hand, thetas, betas, rotation, position)
     )
-    along = object_from_world[:3, :3] @ approach
     # Conservative advancement of the open hand until it touches.
     first = vertices[1][~p.forearm]
     travelled = 0.0
-    for _ in range(12):
+    for _ in range(14):
         gap = solid.distance(first + travelled * along).min()
         travelled += max(gap, 0.0)
-        if gap < 0.001 or travelled > 0.26:
+        if gap < 0.001 or travelled > away + 0.1:
             break
-    travelled = min(travelled, 0.26)
+    travelled = min(travelled, away + 0.1)
     # Each finger closes by itself, as far as it stays out of the object.
     inside = solid.distance((vertices + travelled * along).reshape(-1, 3)).reshape(LEVELS, -1)
     final = np.empty((5, 4))

@@ -3,6 +3,8 @@
 Everything lies in the camera's optical frame, metres; radiance is linear.
 """
 
+# mypy: ignore-errors
+# ruff: noqa: UP018  (float(0.0) makes a variable that a kernel may change)
 from __future__ import annotations
 
 import warp as wp
@@ -53,6 +55,7 @@ def hash01(x: wp.int32, y: wp.int32) -> wp.float32:
 def texel(
     textures: wp.array(dtype=wp.uint32), table: wp.array(dtype=wp.float32), at: wp.int32
 ) -> wp.vec3:
+    """One texel of packed sRGB bytes, in linear light."""
     packed = textures[at]
     return wp.vec3(
         table[int(packed & wp.uint32(255))],
@@ -204,16 +207,25 @@ def visibility(
 
 @wp.func
 def fifth_power(x: wp.float32) -> wp.float32:
+    """x^5, as Schlick's Fresnel term needs it."""
     return x * x * x * x * x
 
 
 @wp.func
 def highlight(
-    n: wp.vec3, l: wp.vec3, v: wp.vec3, roughness: wp.float32, f0: wp.float32, spread: wp.float32
+    n: wp.vec3,
+    towards: wp.vec3,
+    v: wp.vec3,
+    roughness: wp.float32,
+    f0: wp.float32,
+    spread: wp.float32,
 ) -> wp.float32:
-    """GGX reflectance times pi n.l; spread = lamp radius / distance widens it (Karis, 2013)."""
-    h = wp.normalize(l + v)
-    ndl = wp.max(wp.dot(n, l), 0.0)
+    """GGX reflectance times pi n . towards; spread = lamp radius / distance widens it.
+
+    The widening is Karis's ("Real Shading in Unreal Engine 4", 2013).
+    """
+    h = wp.normalize(towards + v)
+    ndl = wp.max(wp.dot(n, towards), 0.0)
     ndv = wp.max(wp.dot(n, v), 0.05)
     ndh = wp.max(wp.dot(n, h), 0.0)
     vdh = wp.max(wp.dot(v, h), 0.0)

@@ -102,7 +102,7 @@ def skin(split: Split, index: int) -> Skin:
     value = rng.uniform(0.12, 0.9)
     saturation = rng.uniform(0.0, 0.15) if rng.random() < 0.45 else rng.uniform(0.15, 0.7)
     rgb = colorsys.hsv_to_rgb(rng.random(), saturation, value)
-    texture = skin_texture(tone, seed, tuple(int(255 * c) for c in rgb))
+    texture = skin_texture(tone, seed, (int(255 * rgb[0]), int(255 * rgb[1]), int(255 * rgb[2])))
     return Skin(tone, seed, texture, float(rng.uniform(0, 1)), hand_discs(texture))
 
 

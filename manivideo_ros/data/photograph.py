@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-
 BRIGHTEST = 4.0
 CURVE_STEPS = 8192
 
@@ -81,13 +80,13 @@ def develop(
     exposed: radiance times the exposure, at most BRIGHTEST: bounded before averaging, so that a
     glint does not leave a jagged edge. Without rng there is no noise.
     """
-    light = cv2.resize(exposed, (size, size), interpolation=cv2.INTER_AREA)
+    light: NDArray = cv2.resize(exposed, (size, size), interpolation=cv2.INTER_AREA)
     if response.bloom > 0:
         small = cv2.resize(light, (size // 4, size // 4), interpolation=cv2.INTER_AREA)
         glow = cv2.GaussianBlur(small, (0, 0), size / 64)
         glow = cv2.resize(glow, (size, size), interpolation=cv2.INTER_LINEAR)
         light += response.bloom * (glow - light)
-    light = cv2.GaussianBlur(light, (3, 3), response.blur)
+    light = np.asarray(cv2.GaussianBlur(light, (3, 3), response.blur), np.float32)
     across = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
     falloff = 1 - 0.5 * response.vignette * (across[:, None] ** 2 + across[None, :] ** 2)
     light *= falloff[..., None]

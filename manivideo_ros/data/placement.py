@@ -1,4 +1,4 @@
-"""Where hands and object are in a generated frame: on the table, in the air, grasped, approached."""
+"""Where hands and object are in a generated frame: on the table, in the air, held, approached."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from manivideo_ros.data.grasps import grasp, palm_rotation, probes, skin_probes
+from manivideo_ros.data.grasps import grasp, palm_rotation, skin_probes
 from manivideo_ros.data.hand_poses import flexions_to_theta, random_flexions
 from manivideo_ros.data.library import ObjectAsset
 from manivideo_ros.data.viewpoint import direction
@@ -19,10 +19,14 @@ from manivideo_ros.mlo.surfaces import HandState
 
 @dataclass(frozen=True, eq=False)
 class Action:
-    """Poses at one instant: states of the hands by side, world_from_object or None."""
+    """Poses at one instant: states of the hands by side, world_from_object or None.
+
+    others: world_from_object of the further objects.
+    """
 
     hands: dict[Side, HandState]
     world_from_object: Array | None
+    others: tuple[Array, ...] = ()
 
     def moved(self, by: Array) -> Action:
         """The same, shifted by a world vector [3], metres."""
@@ -30,8 +34,10 @@ class Action:
             side: replace(s, wrist_position=(s.wrist_position + by).astype('f4'))
             for side, s in self.hands.items()
         }
+        shift = rigid(np.eye(3), by)
         pose = self.world_from_object
-        return Action(hands, None if pose is None else rigid(np.eye(3), by) @ pose)
+        others = tuple(shift @ other for other in self.others)
+        return Action(hands, None if pose is None else shift @ pose, others)
 
 
 def hand_points(hand: HandModel, state: HandState) -> NDArray[np.float64]:
@@ -92,8 +98,8 @@ def free_hand(
     forward = direction(person + np.pi + rng.normal(0, 0.5), rng.uniform(-0.5, 0.8))
     rotation = palm_rotation(hand, _unit(np.cross(forward, rng.standard_normal(3))), forward)
     theta = flexions_to_theta(hand, random_flexions(rng))
-    place = rng.normal(0, 0.05, 3) + (0, 0, rng.uniform(0.08, 0.2))
-    place -= 0.08 * forward
+    place = rng.normal(0, 0.05, 3) - 0.08 * forward
+    place[2] += rng.uniform(0.08, 0.2)
     return HandState(theta, betas, rotation.astype('f4'), place.astype('f4'))
 
 

@@ -17,8 +17,8 @@ from manivideo_ros.data.room import MAX_LAMPS, Room
 from manivideo_ros.data.surfaces import srgb_to_linear
 from manivideo_ros.data.surfels import DiscSet
 from manivideo_ros.geometry import (
-    Camera,
     Array,
+    Camera,
     invert_rigid,
     look_at,
     pinhole,
@@ -78,7 +78,7 @@ def table_albedo(room: Room, camera: Camera) -> tuple[NDArray[np.float32], NDArr
     u = m[0, 0] * px + m[0, 1] * py + m[0, 2]
     v = m[1, 0] * px + m[1, 1] * py + m[1, 2]
     u, v = u - np.floor(u), v - np.floor(v)
-    texture = room.table.albedo
+    texture: NDArray = room.table.albedo
     size = texture.shape[0]
     slope = np.abs(rz) / np.sqrt(rx * rx + ry * ry + rz * rz)
     footprint = depth / k[0, 0] / np.sqrt(np.maximum(slope, 0.05)) / room.table.period * size

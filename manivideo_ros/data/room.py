@@ -32,9 +32,9 @@ class Room:
     """What stays the same over a scene.
 
     panorama: radiance f32 [128, 256, 3], soft_panorama the same blurred; harmonics: irradiance
-    coefficients f32 [9, 3] of the half above the table; below: the table's own radiance [3]. The table
-    fills the half plane table_edge[:2] . (x, y) < table_edge[2]; texture_from_world [2, 3] maps
-    (x, y, 1) on the table to periods of its texture. exposure [3] holds the white balance.
+    coefficients f32 [9, 3] of the half above the table; below: the table's own radiance [3]. The
+    table fills the half plane table_edge[:2] . (x, y) < table_edge[2]; texture_from_world [2, 3]
+    maps (x, y, 1) on the table to periods of its texture. exposure [3] holds the white balance.
     """
 
     lamps: tuple[Lamp, ...]
@@ -135,7 +135,7 @@ def _panorama(rng: np.random.Generator, lamps: tuple[Lamp, ...], level: float) -
     floor = random_colour(rng, (0.0, 0.4), (0.3, 0.8))
     ceiling = random_colour(rng, (0.0, 0.1), (0.75, 0.98))
     skirting = int(rows * rng.uniform(0.53, 0.62))
-    picture = np.empty((rows, columns, 3), np.float32)
+    picture: NDArray = np.empty((rows, columns, 3), np.float32)
     picture[:skirting] = wall
     picture[skirting:] = floor
     picture[: int(rows * rng.uniform(0.12, 0.3))] = ceiling
@@ -193,7 +193,7 @@ def random_room(rng: np.random.Generator) -> Room:
     return Room(
         lamps,
         panorama,
-        soft,
+        np.asarray(soft, np.float32),
         harmonics,
         below.astype(np.float32),
         table,

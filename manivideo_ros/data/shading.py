@@ -1,5 +1,7 @@
 """Warp kernels that shade the rasteriser's visible buffer: lamps, ambient light, one bounce."""
 
+# mypy: ignore-errors
+# ruff: noqa: UP018  (float(0.0) makes a variable that a kernel may change)
 from __future__ import annotations
 
 import warp as wp
@@ -229,6 +231,7 @@ def table_seen(table: Table, row: wp.int32, column: wp.int32) -> wp.vec3:
 
 @wp.func
 def exposed(light: wp.vec3, exposure: wp.vec3, brightest: wp.float32) -> wp.vec3:
+    """What the film takes of light."""
     x = wp.cw_mul(light, exposure)
     return wp.vec3(wp.min(x[0], brightest), wp.min(x[1], brightest), wp.min(x[2], brightest))
 

@@ -29,6 +29,7 @@ from manivideo_ros.mlo.surfaces import HandReference, HandState, Surface, Surfac
 
 REFERENCE_SIZE = 128
 NO_OBJECT_VIEW = 128  # grey of a view that shows no object
+MAX_OTHERS = 2  # objects of a scene besides the one with six views
 HAND_FIELDS = {'theta': 45, 'betas': 10, 'wrist_rotation': 9, 'wrist_position': 3}
 HAND_FLOATS = 1 + sum(HAND_FIELDS.values())
 
@@ -57,14 +58,15 @@ def unpack_hand(row: NDArray[np.float32]) -> HandState | None:
 def pack_mask(mask: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Coverage [H, W] in quarters as two pixels a byte [H, W / 2]."""
     quarters = np.round(np.asarray(mask) * 4).astype(np.uint8)
-    return quarters[:, 0::2] | (quarters[:, 1::2] << 4)
+    return np.asarray(quarters[:, 0::2] | (quarters[:, 1::2] << 4), np.uint8)
 
 
 def unpack_mask(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Coverage [H, W] of `pack_mask`."""
     out = np.empty((packed.shape[0], 2 * packed.shape[1]), np.float32)
     out[:, 0::2], out[:, 1::2] = packed & 15, packed >> 4
-    return out / 4
+    out *= 0.25
+    return out
 
 
 def write_shard(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -132,7 +134,7 @@ class ShardDataset:
 
     def array(self, scene: int, key: str) -> NDArray:
         """One scene's part of a stored array: rgb, background, base, mask, hand_view, hand_parts,
-        hands, object_pose, intrinsics, camera_from_world."""
+        hands, object_pose, other_poses, intrinsics, camera_from_world."""
         shard, row = self.place[scene]
         return _open(self.shards[shard] / f'{key}.npy')[row]
 
@@ -147,17 +149,22 @@ class ShardDataset:
         return Camera(self.array(scene, 'intrinsics'), matrix, width, height)
 
     def surfaces(self, scene: int) -> list[Surface]:
-        """Both hands, then the object if the scene has one."""
+        """Both hands, then the scene's objects."""
         out = [hand_surface(load_hand(side)) for side in SIDES]
-        name = self.scenes[scene]['object']
-        return out + ([_object(self.folder, name)[0]] if name else [])
+        return out + [_object(self.folder, name)[0] for name in self._objects(scene)]
+
+    def _objects(self, scene: int) -> list[str]:
+        """Files of the scene's objects, the one with six views first."""
+        entry = self.scenes[scene]
+        return ([entry['object']] if entry['object'] else []) + entry.get('others', [])
 
     def poses(self, scene: int, frame: int) -> list[SurfacePose]:
         """Poses of `surfaces` in a frame."""
         out: list[SurfacePose] = [unpack_hand(row) for row in self.array(scene, 'hands')[frame]]
         if self.scenes[scene]['object']:
             out.append(np.asarray(self.array(scene, 'object_pose')[frame]))
-        return out
+        others = self.scenes[scene].get('others', [])
+        return out + [self.array(scene, 'other_poses')[frame][i] for i in range(len(others))]
 
     def hand_reference(self, scene: int) -> HandReference:
         """The scene's hand reference."""
@@ -199,8 +206,10 @@ class ShardDataset:
 
     def _rasterizer(self, scene: int, width: int, height: int) -> Rasterizer:
         """The rasteriser of the scene's object, kept for the frames that follow."""
-        key = (self.scenes[scene]['object'], width, height)
-        kept: dict[tuple[str, int, int], Rasterizer] = self.__dict__.setdefault('_kept', {})
+        key = (tuple(self._objects(scene)), width, height)
+        kept: dict[tuple[tuple[str, ...], int, int], Rasterizer] = self.__dict__.setdefault(
+            '_kept', {}
+        )
         if key not in kept:
             while len(kept) >= KEPT_RASTERIZERS:
                 kept.pop(next(iter(kept)))
@@ -233,7 +242,7 @@ def _object(folder: Path, name: str) -> tuple[Surface, NDArray[np.uint8], NDArra
         raise ShardError(f'{file} cannot be read ({error}): make the shards again') from None
 
 
-def _picture(image: NDArray[np.uint8]) -> torch.Tensor:
+def _picture(image: NDArray) -> torch.Tensor:
     """Pictures uint8 [..., H, W, 3] as float32 [..., 3, H, W] in 0..1."""
     channels_first = np.ascontiguousarray(np.moveaxis(image, -1, -3))
     return torch.from_numpy(channels_first).float() / 255

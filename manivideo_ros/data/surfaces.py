@@ -38,7 +38,7 @@ def tileable_noise(
     octaves: int = 3,
     decay: float = 0.5,
 ) -> Picture:
-    """Smooth noise [size, size], mean 0, deviation 1; cells = (rows, columns) of the first octave."""
+    """Smooth noise [size, size], mean 0, deviation 1; cells: rows, columns of the first octave."""
     total = np.zeros((size, size), np.float32)
     for octave in range(octaves):
         rows, columns = (min(c << octave, size) for c in cells)
@@ -60,7 +60,7 @@ def tileable_noise(
     return total / max(float(total.std()), 1e-6)
 
 
-def _blend(first: Picture, second: Picture, weight: Picture) -> Picture:
+def _blend(first: NDArray, second: NDArray, weight: NDArray) -> NDArray:
     return first + (second - first) * np.clip(weight, 0, 1)[..., None]
 
 

@@ -44,7 +44,9 @@ def looks_of(scene: Scene) -> list[Look]:
         Look(skin.texture, face_parts(hand), skin.gloss, skin.discs[side])
         for side, hand in scene.hands.items()
     ]
-    return looks + ([object_look(scene.asset)] if scene.asset is not None else [])
+    if scene.asset is not None:
+        looks.append(object_look(scene.asset))
+    return looks + [object_look(asset) for _, _, asset in scene.others]
 
 
 def object_look(asset: ObjectAsset) -> Look:

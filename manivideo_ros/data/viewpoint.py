@@ -69,14 +69,14 @@ def random_camera(
     best, chosen = np.inf, (0.0, 0.5, 0.6)
     for _ in range(6):
         steep = rng.random() < 0.35
-        elevation = np.radians(rng.uniform(5, 80) if steep else rng.uniform(18, 58))
+        elevation = float(np.radians(rng.uniform(5, 80) if steep else rng.uniform(18, 58)))
         azimuth = rng.uniform(-np.pi, np.pi)
-        fov = np.radians(np.exp(rng.uniform(np.log(16), np.log(58))))
+        fov = float(np.radians(np.exp(rng.uniform(np.log(16), np.log(58)))))
         if rng.random() < 0.3:  # egocentric
             azimuth = behind + rng.normal(0, 0.45)
-            elevation, fov = np.radians(rng.uniform(30, 70)), np.radians(rng.uniform(40, 65))
+            elevation, fov = np.radians((rng.uniform(30, 70), rng.uniform(40, 65))).tolist()
         towards = direction(azimuth, elevation)
-        hiding = np.max(forearms @ towards, initial=-1) if forearms is not None else -1.0
+        hiding = -1.0 if forearms is None else float(np.max(forearms @ towards, initial=-1.0))
         cost = max(hiding, 0.45) + 0.1 * rng.random()
         if cost < best:
             best, chosen = cost, (azimuth, elevation, fov)
