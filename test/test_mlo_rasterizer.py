@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import mlo_reference as reference
 import mlo_scenes as scenes
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from manivideo_ros.geometry import Camera, look_at, pinhole, rigid
 from manivideo_ros.mlo import paint_kernels, posing_kernels, raster_kernels
+from manivideo_ros.mlo import rasterizer as rasterizer_module
 from manivideo_ros.mlo.bands import cuts_by_cost, run_bands
 from manivideo_ros.mlo.layers import LAYERS, hand_layers, layer_names
 from manivideo_ros.mlo.rasterizer import Rasterizer
@@ -251,6 +253,21 @@ def test_cuda_kernels_compile_ahead_of_time_without_a_gpu(tmp_path):
     for kernel in ('pose_vertices', 'record_faces', 'raster_faces', 'resolve_layers', 'paint_rows'):
         assert any(kernel in source for source in sources), kernel
     assert any('atom.global.max.u64' in source or 'atom.max.u64' in source for source in sources)
+
+
+def test_one_thread_a_pixel_gives_what_one_thread_a_row_gives(monkeypatch):
+    """CUDA's way through the kernels, staging included, taken on the CPU."""
+    camera, surfaces = scenes.camera(64), scenes.surfaces()
+    by_rows = Rasterizer(surfaces, 64, 64)
+    as_if_cuda = SimpleNamespace(**vars(wp))
+    as_if_cuda.zeros = lambda *a, pinned=False, **k: wp.zeros(*a, **k)
+    as_if_cuda.get_device = lambda name: SimpleNamespace(is_cpu=False)
+    monkeypatch.setattr(rasterizer_module, 'wp', as_if_cuda)
+    by_pixels = Rasterizer(surfaces, 64, 64)
+    assert by_pixels.chunks == 64
+    for poses in (scenes.poses(1), [None, *scenes.poses(2)[1:]]):
+        one, two = (snapshot(r.render(camera, poses)) for r in (by_rows, by_pixels))
+        assert same(one, two)
 
 
 def test_a_cache_folder_that_cannot_be_written_costs_one_warning(tmp_path):

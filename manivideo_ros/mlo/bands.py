@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ Share = tuple[int, int]
 """First and last index of a share; empty where last < first."""
 
 Job = Callable[[int], None]
+
+SPINS = 100
+"""How often a thread looks for work or results before it sleeps: about 0.1 ms."""
 
 
 def cuts_by_cost(cost: NDArray[np.int32], count: int) -> list[Share]:
@@ -56,7 +61,7 @@ def run_bands(job: Job, count: int, threads: int) -> None:
             job(band)
     finally:
         left = list(bands)  # bands that nobody has begun, after an exception
-        errors = [done.get() for _ in range(count - mine - len(left))]
+        errors = [_soon(done) for _ in range(count - mine - len(left))]
     for error in errors:
         if error is not None:
             raise error
@@ -72,7 +77,20 @@ def _helper(pid: int, index: int) -> SimpleQueue[Callable[[], None]]:
 
     def work() -> None:
         while True:
-            queue.get()()
+            _soon(queue)()
 
     threading.Thread(target=work, name=f'mlo-{index}', daemon=True).start()
     return queue
+
+
+def _soon(queue: SimpleQueue) -> Any:
+    """The queue's next item, looked for a little while before the thread is put to sleep.
+
+    Waking a sleeping thread takes longer than what lies between two stages of a frame.
+    """
+    for _ in range(SPINS):
+        try:
+            return queue.get_nowait()
+        except Empty:
+            time.sleep(0)  # lets go of Python's lock and of the core
+    return queue.get()
