@@ -219,9 +219,7 @@ class Renderer:
             (int(offsets[i]), self.vertex_counts[i]) for i, p in enumerate(poses) if p is not None
         ]
         if not spans:
-            return (
-                self.table.rest.numpy() + self.table.mirror.numpy() + self.table.lit.numpy().sum(0)
-            )
+            return self.empty()
         present = np.concatenate([vertices[a : a + n] for a, n in spans])
         world_from_camera = invert_rigid(self.camera.camera_from_world)
         world = transform_points(world_from_camera, present)
