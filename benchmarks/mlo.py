@@ -104,7 +104,10 @@ def painters() -> list[Painter]:
 
 
 def timed(jobs: dict[str, Callable[[int], object]], turns: int) -> dict[str, float]:
-    """Milliseconds of each job (lower quartile); a turn is BURST frames of each, the first unused."""
+    """Milliseconds a frame of each job, lower quartile.
+
+    A turn is BURST frames of every job; the first of them is left out.
+    """
     spent: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(turns):
         for name, job in jobs.items():
