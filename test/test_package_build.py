@@ -1,0 +1,175 @@
+"""The package's own files agree with each other: versions, requirements, interfaces, manifests."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MANIFEST = ElementTree.parse(ROOT / 'package.xml')
+INTERFACES = sorted(ROOT.glob('msg/*.msg')) + sorted(ROOT.glob('srv/*.srv'))
+INTERFACES += sorted(ROOT.glob('action/*.action'))
+
+
+def requirements(*names):
+    out = {}
+    for name in names:
+        for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
+            line = line.split('#')[0].strip()
+            if line:
+                package, _, version = line.partition('==')
+                assert version, f'{name}.txt: {line} has no exact version'
+                out[package.lower().replace('_', '-')] = version
+    return out
+
+
+def imported(folder):
+    names = set()
+    for file in sorted((ROOT / folder).rglob('*.py')):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split('.')[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names.add(node.module.split('.')[0])
+    return names
+
+
+ROS = {
+    'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
+    'lifecycle_msgs', 'launch', 'launch_ros', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs',
+    'tf2_msgs', 'cv_bridge',
+}  # fmt: skip
+OURS = {'manivideo_ros', 'benchmarks', 'tools', *(f.stem for f in ROOT.glob('test/*.py'))}
+
+
+@pytest.mark.parametrize(
+    ('folder', 'files'),
+    [('manivideo_ros', ('runtime',)), ('test', ('runtime', 'dev'))],
+)
+def test_every_import_is_required(folder, files):
+    known = requirements(*files)
+    providers = packages_distributions()
+    missing = []
+    for name in sorted(imported(folder) - set(sys.stdlib_module_names) - ROS - OURS):
+        names = {d.lower().replace('_', '-') for d in providers.get(name, [name])}
+        if not names & set(known):
+            missing.append(name)
+    assert not missing, f'pin what {folder} imports in requirements/{files[-1]}.txt'
+
+
+@pytest.mark.parametrize('name', ['runtime', 'dev', 'ros-jazzy', 'ros-kilted', 'constraints'])
+def test_requirements_have_exact_versions(name):
+    requirements(name)
+
+
+def test_torch_and_opencv_are_the_ones_that_work():
+    pins = requirements('runtime')
+    assert pins['torch'] == '2.13.0'
+    assert int(pins['opencv-python-headless'].split('.')[0]) < 5
+
+
+def test_one_version_everywhere():
+    version = MANIFEST.findtext('version')
+    shown = subprocess.run(
+        [sys.executable, 'setup.py', '--version'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.strip().splitlines()[-1] == version
+    newest = re.search(r'^(\d+\.\d+\.\d+) ', (ROOT / 'CHANGELOG.rst').read_text(), re.MULTILINE)
+    assert newest.group(1) == version
+
+
+def test_the_manifest_names_what_the_code_imports():
+    depends = {e.text for e in MANIFEST.getroot() if e.tag.endswith('depend')}
+    used = imported('manivideo_ros') & {'rclpy', *(n for n in ROS if n.endswith('_msgs'))}
+    assert used - {'rcl_interfaces'} <= depends
+
+
+def test_the_licence_is_apache():
+    assert 'Apache License' in (ROOT / 'LICENSE').read_text()[:200]
+    assert MANIFEST.findtext('license') == 'Apache-2.0'
+
+
+@pytest.mark.parametrize('file', INTERFACES, ids=lambda f: f.name)
+def test_every_field_is_commented(file):
+    above, fields = [], 0
+    for line in [*file.read_text().splitlines(), '']:
+        if line.startswith('#'):
+            above.append(line)
+        elif not line.strip() or line == '---':
+            above = []
+        elif '=' not in line:
+            fields += 1
+            assert above, f'{file.name}: {line!r} says nothing of its meaning, unit or frame'
+    assert fields
+
+
+UNITS = re.compile(r'metre|radian|no unit|xyzw|frame|0 \(lost|standard deviation|per second|stamp')
+
+
+@pytest.mark.parametrize('file', sorted(ROOT.glob('msg/*.msg')), ids=lambda f: f.name)
+def test_numbers_have_units_and_frames(file):
+    above = []
+    for line in file.read_text().splitlines():
+        if line.startswith('#'):
+            above.append(line)
+        elif not line.strip():
+            above = []
+        elif re.match(r'(float|geometry_msgs|std_msgs)', line):
+            assert UNITS.search(' '.join(above)), f'{file.name}: {line!r} has no unit or frame'
+
+
+def test_only_ros_and_nodes_import_rclpy():
+    for file in sorted((ROOT / 'manivideo_ros').rglob('*.py')):
+        folder = file.relative_to(ROOT / 'manivideo_ros').parts[0]
+        if folder in ('ros', 'nodes'):
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ''] if isinstance(node, ast.ImportFrom) else []
+            assert not any(n.split('.')[0] == 'rclpy' for n in names), file
+
+
+@pytest.mark.parametrize('file', sorted((ROOT / 'manivideo_ros' / 'nodes').glob('*.py')), ids=str)
+def test_nodes_are_thin(file):
+    assert len(file.read_text().splitlines()) < 200
+
+
+def test_missing_tools_are_named(tmp_path):
+    check = ROOT / 'cmake' / 'check_tools.sh'
+    done = subprocess.run(
+        ['/bin/sh', check, 'python9.99'],
+        env={'PATH': str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    for package in ('python3', 'make', 'g++'):
+        assert f'apt install {package}' in done.stderr
+    done = subprocess.run(['/bin/sh', check, sys.executable], capture_output=True, check=False)
+    assert done.returncode == 0
+
+
+def test_the_interfaces_without_ros_are_those_of_ros():
+    import json
+
+    from manivideo_ros.recording.messages import definition
+
+    for file in sorted((ROOT / 'msg').glob('*.msg')):
+        built = Path(sys.prefix) / 'share' / 'manivideo_ros' / 'msg' / f'{file.stem}.json'
+        if not built.is_file():
+            pytest.skip('the interfaces are built elsewhere than in this environment')
+        hashes = {
+            t['type_name']: t['hash_string'] for t in json.loads(built.read_text())['type_hashes']
+        }
+        name = f'manivideo_ros/msg/{file.stem}'
+        assert definition(name)[1] == hashes[name]
