@@ -52,7 +52,7 @@ def test_skins_cover_the_range_of_tones() -> None:
     assert tones[0] < 0.05 and 0.4 < tones[1] < 0.6 and tones[2] > 0.95
 
 
-@pytest.mark.parametrize('seed', range(8))
+@pytest.mark.parametrize('seed', range(5))
 def test_nothing_stands_in_the_table_and_the_camera_sees_the_action(seed: int) -> None:
     scene = sample_scene(seed)
     assert len(scene.frames) == FRAMES
@@ -70,25 +70,27 @@ def test_nothing_stands_in_the_table_and_the_camera_sees_the_action(seed: int) -
 
 def test_hands_touch_without_sinking_in() -> None:
     deepest, touching, grasps = [], 0, 0
-    for seed in range(16):
-        scene = sample_scene(seed, motion_share=0.0)
+    for seed in range(10):
+        scene = sample_scene(seed, motion_share=0.0, frames=2)
         if scene.asset is None or not scene.hands:
             continue
-        action = scene.frames[0]
-        object_from_world = invert_rigid(action.world_from_object)
-        for side, state in action.hands.items():
+        for side, action in [(s, a) for a in scene.frames for s in a.hands]:
+            state = action.hands[side]
+            object_from_world = invert_rigid(action.world_from_object)
             keep = ~probes(scene.hands[side]).forearm
             points = hand_points(scene.hands[side], state)[keep]
             gaps = scene.asset.solid.distance(transform_points(object_from_world, points))
             deepest.append(gaps.min())
             touching += gaps.min() < 0.01
             grasps += 1
-    assert np.median(deepest) > -0.006 and np.quantile(deepest, 0.1) > -0.02
+    assert np.median(deepest) > -0.006 and np.quantile(deepest, 0.15) > -0.02
     assert touching > 0.45 * grasps
 
 
-def test_consecutive_frames_move_smoothly() -> None:
-    scene = next(s for s in map(sample_scene, range(100)) if s.consecutive and s.hands)
+@pytest.mark.parametrize('motion_share', [0.0, 1.0])
+def test_consecutive_frames_move_smoothly(motion_share: float) -> None:
+    scene = sample_scene(10, motion_share=motion_share)
+    assert scene.consecutive and scene.hands
     for side in scene.hands:
         places = np.array([a.hands[side].wrist_position for a in scene.frames])
         steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
