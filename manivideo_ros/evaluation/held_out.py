@@ -216,7 +216,7 @@ def table_under(motion: Motion, camera: Camera) -> Array:
     rotation = np.asarray(camera.camera_from_world)[:3, :3]
     up_in_picture, forward = -rotation[1], rotation[2]
     turn = np.eye(3)
-    if up_in_picture[2] < 0.1 and forward[2] > -0.5:
+    if up_in_picture[2] < 0.1 and forward[2] > -0.95:
         z = np.cos(LOOKING_DOWN) * up_in_picture - np.sin(LOOKING_DOWN) * forward
         x = rotation[0]
         turn = np.stack([x, np.cross(z, x), z])

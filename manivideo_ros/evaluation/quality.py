@@ -58,8 +58,11 @@ def stream_quality(path: str | Path, count: int, workers: int = 2) -> dict[str, 
     """PSNR (dB) and SSIM of a recording of `count` frames, as report.json has them."""
     indices = measured_frames(count)
     shares = [indices[i::workers] for i in range(workers) if indices[i::workers]]
-    with multiprocessing.get_context('spawn').Pool(len(shares), _one_thread) as pool:
-        parts = pool.starmap(compare, [(path, share) for share in shares])
+    if len(shares) == 1:
+        parts = [compare(path, shares[0])]
+    else:
+        with multiprocessing.get_context('spawn').Pool(len(shares), _one_thread) as pool:
+            parts = pool.starmap(compare, [(path, share) for share in shares])
     quality = ClipQuality()
     for part in parts:
         quality.extend(part)
