@@ -34,7 +34,7 @@ def turn_mug() -> Stage:
     )  # fmt: skip
     handle = stage.grasp(
         'left', 'mug', (-0.0525, -0.01, 0.203), (1, 0.1, 0), (0.15, 1, -0.1), 'hook',
-        {'index_2': 1, 'middle_2': 1, 'ring_2': 0.5, 'thumb_3': 1, 'index_1': 0.5, 'middle_1': 0.5},
+        {'index_2': 1, 'middle_2': 0.5, 'thumb_3': 0.5},
         (-0.112, -0.03, 0.012), aloft, hollow=False, steps=400,
     )  # fmt: skip
     stage.wait('mug', 1.5)
@@ -43,20 +43,27 @@ def turn_mug() -> Stage:
     stage.move('mug', 5.0, pose((-0.01, 0.0, 0.15), turn('z', 220), turn('x', -28)), via=True)
     stage.move('mug', 5.8, pose((-0.01, 0.01, 0.14), turn('z', 145), turn('x', 25)), via=True)
     stage.move('mug', 6.6, pose((0.0, 0.0, 0.135), turn('z', 178), turn('y', 3)))
-    stage.wait('mug', 7.7)
-    stage.move('mug', 8.7, pose((0.02, 0.01, 0.0485), turn('z', 215)))
+    stage.wait('mug', 7.95)
+    stage.move('mug', 8.8, pose((0.02, 0.01, 0.0485), turn('z', 215)))
     stage.rest('right', 0.0, (0.17, -0.07, 0.08))
     stage.reach('mug', body, 0.85, 1.45)
     stage.release('mug', body, 4.1, 4.65)
     stage.rest('right', 5.4, (0.16, -0.05, 0.12))
     stage.rest('right', 5.9, (0.16, -0.05, 0.12))
     stage.reach('mug', body, 6.7, 7.25)
-    stage.release('mug', body, 8.8, 9.35)
+    stage.release('mug', body, 8.85, 9.4)
     stage.rest('right', 10.0, (0.17, -0.07, 0.08))
     stage.rest('left', 0.0, (0.17, -0.07, 0.08))
     stage.rest('left', 1.6, (0.17, -0.07, 0.08))
-    stage.reach('mug', handle, 2.9, 3.8, 0.045)
-    stage.release('mug', handle, 7.3, 8.0, 0.045)
+    # Past the handle, then back into its loop.
+    past = stage.clear('mug', opened(handle, 0.3, 0.004, 0.014), hollow=False)
+    beyond = opened(handle, 0.7, 0.05, 0.055)
+    stage.at(2.7, 'mug', beyond, via=True)
+    stage.at(3.5, 'mug', past, via=True)
+    stage.at(3.9, 'mug', handle)
+    stage.at(7.3, 'mug', handle)
+    stage.at(7.65, 'mug', past, via=True)
+    stage.at(8.3, 'mug', beyond, via=True)
     stage.rest('left', 9.0, (0.17, -0.07, 0.08))
     return stage
 

@@ -44,9 +44,11 @@ class Grasp:
         return replace(self, object_from_wrist=shift @ self.object_from_wrist)
 
 
-def opened(grasp: Grasp, amount: float = 1.0, back: float = 0.0) -> Grasp:
+def opened(
+    grasp: Grasp, amount: float = 1.0, back: float = 0.0, ahead: float = 0.0
+) -> Grasp:
     """The hand before it closes: fingers straighter by amount (1: enough to let go), thumb out,
-    and the wrist drawn back from what the palm faces by metres."""
+    and the wrist drawn back from what the palm faces and ahead along the fingers, metres."""
     right = grasp.side == 'right'
     theta = grasp.theta if right else mirror_theta(grasp.theta)
     angles = np.linalg.pinv(basis()) @ theta
@@ -54,7 +56,8 @@ def opened(grasp: Grasp, amount: float = 1.0, back: float = 0.0) -> Grasp:
     wide = degrees(thumb_y=0.35, curl1=-0.1)
     change = np.where(keep > 0, -keep * np.maximum(angles, 0), 0) + wide
     theta = theta + basis() @ (amount * change)
-    away = rigid(np.eye(3), [0, back, 0])  # the palm faces -y of the wrist's frame
+    # In the wrist's frame the palm faces -y; the fingers point along -x, the left's along +x.
+    away = rigid(np.eye(3), [-ahead if right else ahead, back, 0])
     return Grasp(
         grasp.side,
         grasp.object_from_wrist @ away,
@@ -115,8 +118,11 @@ def solve_grasp(
     change = torch.zeros(21, requires_grad=True)
     turn = torch.zeros(3, requires_grad=True)
     shift = torch.zeros(3, requires_grad=True)
-    segments = [(torch.as_tensor(pads()[name]), weight) for name, weight in touching.items()]
-    # Thin parts would slip between the vertices: the fingers' faces are watched too.
+    # At first a third of the skin is watched; in the end all of it, and the middles of the
+    # fingers' faces too, since thin parts would slip between the vertices.
+    touched = [pads()[name] for name in touching]
+    skin = np.flatnonzero(hand.vertex_part != 2)
+    rough = np.unique(np.concatenate([skin[::3], *touched]))
     on_fingers = hand.weights[hand.faces][..., 1:].sum(-1).min(1) > 0.3
     between = torch.as_tensor(hand.faces[on_fingers].astype(np.int64))
     optimizer = torch.optim.Adam([change, turn, shift], lr=0.02)
@@ -128,14 +134,15 @@ def solve_grasp(
         theta = theta0 + to_theta @ change
         rotation, position = rotation_matrices(turn) @ r0, t0 + 0.1 * shift
         vertices, joints = lbs(hand, theta[None], betas, rotation[None], position[None])
-        skin = vertices[0]
-        distance = _Distance.apply(torch.cat([skin, skin[between].mean(1)]), distances)
+        fine = step > 0.65 * steps
+        points = torch.cat([vertices[0], vertices[0][between].mean(1)])
+        distance = _Distance.apply(points if fine else points[rough], distances)
         angles = angles0 + change
         inside = torch.relu(MARGIN - distance)
-        gaps = [_soft_minimum(distance[index]) for index, _ in segments]
-        touch = sum(
-            w * torch.relu(g - MARGIN) ** 2 for g, (_, w) in zip(gaps, segments, strict=True)
-        )
+        touch = torch.zeros(())
+        for pad, weight in zip(touched, touching.values(), strict=True):
+            where = pad if fine else np.searchsorted(rough, pad)
+            touch = touch + weight * torch.relu(_soft_minimum(distance[where]) - MARGIN) ** 2
         loss = 3e3 * (1 + 20 * (step / steps) ** 2) * (inside**2).sum() + 6e3 * touch
         loss = loss + 0.02 * (change**2).sum() + 30 * (torch.relu(low - angles) ** 2).sum()
         loss = loss + 30 * (torch.relu(angles - high) ** 2).sum()

@@ -32,6 +32,7 @@ SHAPES = {
     },
     'hook': {
         'curl1': 0.45, 'curl2': 1.5, 'curl3': 0.8, 'index_spread': -0.2, 'middle_spread': 0.08,
+        'middle_1': 0.2, 'middle_2': -0.35,
         'ring_spread': -0.12, 'pinky_spread': -0.2, 'thumb_x': 0.7, 'thumb_y': -0.2,
         'thumb_z': 0.1, 'thumb_2': 0.2, 'thumb_3': 0.3,
     },
@@ -49,7 +50,7 @@ SHAPES = {
     },
 }  # fmt: skip
 WRAP = {
-    'thumb_3': 1.0, 'index_3': 1.0, 'middle_3': 1.0, 'ring_3': 1.0, 'pinky_3': 0.5,
+    'thumb_3': 2.0, 'index_3': 1.0, 'middle_3': 1.0, 'ring_3': 1.0, 'pinky_3': 0.5,
     'index_2': 0.3, 'middle_2': 0.3, 'ring_2': 0.3, 'palm': 0.1,
 }  # fmt: skip
 TIPS = {'thumb_3': 1.0, 'index_3': 1.0, 'middle_3': 1.0, 'ring_3': 0.7, 'pinky_3': 0.4}
@@ -131,6 +132,12 @@ class Stage(Script):
         parts = solids(self.meshes[name], hollow)
         table = np.append(placed[2, :3], -placed[2, 3])  # z >= 0 in the object's frame
         return solve_grasp(side, parts, start, anchor(shape, side), touching, table, steps, free)
+
+    def clear(self, name: str, grasp: Grasp, hollow: bool = True) -> Grasp:
+        """The nearest pose of a hand that enters nothing, for the way in and out of a grasp."""
+        parts = solids(self.meshes[name], hollow)
+        pose_, theta = grasp.object_from_wrist, grasp.theta
+        return solve_grasp(grasp.side, parts, pose_, theta, {}, None, 100)
 
     def reach(
         self,
