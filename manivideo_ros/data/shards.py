@@ -220,7 +220,7 @@ class ShardDataset:
 KEPT_RASTERIZERS = 8
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=768)  # each holds a file open
 def _open(file: Path) -> NDArray:
     try:
         return np.load(file, mmap_mode='r')
