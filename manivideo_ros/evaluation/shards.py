@@ -105,7 +105,7 @@ def chosen_frames(scenes: ShardDataset, limit: int) -> Iterator[tuple[int, int, 
     """(scene, frame, another scene), spread over the shards."""
     count = min(limit, len(scenes))
     for place, scene in enumerate(np.linspace(0, len(scenes) - 1, count).astype(int).tolist()):
-        other = (scene + len(scenes) // 2 + 1) % len(scenes)
+        other = (scene + max(1, len(scenes) // 2)) % len(scenes)
         yield scene, place % scenes.frames_of(scene), other
 
 

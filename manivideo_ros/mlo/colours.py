@@ -27,8 +27,8 @@ def normal_colours(normal_map: NDArray[np.floating]) -> NDArray[np.uint8]:
 def confidence_colours(confidence: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Confidences [L, H, W] of 7 or 13 layers as one picture [H, W, 3], each layer in its hue.
 
-    Where layers lie behind each other their lights add up: what is hidden shines through.
+    Where layers lie behind each other their lights add up: what is hidden tints what is seen.
     """
     hues = np.concatenate([LAYER_HUES, LAYER_HUES[1:]])[: len(confidence)]
     light = np.tensordot(np.moveaxis(confidence, 0, -1), hues, 1)
-    return np.minimum(light, 255).astype(np.uint8)
+    return np.minimum(0.75 * light, 255).astype(np.uint8)
