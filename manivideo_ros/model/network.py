@@ -20,6 +20,8 @@ from manivideo_ros.model.zero_init import zero_init
 
 NUM_BLOCKS = 3  # transformers: on the way down, in the middle, on the way up
 
+NO_BASE = -1.0  # no colour: a dark base picture must not be taken for a missing one
+
 
 @dataclass
 class SceneFeatures:
@@ -44,7 +46,7 @@ class FrameConditions:
 
     normal_map: Tensor  # [B, L, 3, H, W], H of the paper
     occlusion_confidence: Tensor  # [B, L, H, W], D of the paper
-    base: Tensor  # [B, 3, H, W] in [0, 1]; zeros where there is none
+    base: Tensor  # [B, 3, H, W] in [0, 1]; NO_BASE where there is none
 
 
 class Skip(nn.Module):
@@ -81,12 +83,18 @@ class ManiVideoNet(nn.Module):
         self.appearance = AppearanceNet(config)
 
         self.latent_in = nn.Conv2d(config.latent_channels, low, 1)
-        self.stem = nn.Conv2d(3 + 3 + 1, half, 4, stride=2, padding=1)
+        self.stem = nn.Conv2d(3 + 3 + 1 + 1, half, 4, stride=2, padding=1)
         self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
         self.to_trunk = nn.Conv2d(quarter, low, 3, stride=2, padding=1)
 
         def resnet(channels: int, out: int) -> ResnetBlock2D:
-            return ResnetBlock2D(in_channels=channels, out_channels=out, temb_channels=time)
+            # Scale and shift: light times normal is a product, which a mere sum cannot form.
+            return ResnetBlock2D(
+                in_channels=channels,
+                out_channels=out,
+                temb_channels=time,
+                time_embedding_norm='scale_shift',
+            )
 
         self.down_low = resnet(low, low)
         self.down_to_mid = nn.Conv2d(low, mid, 3, stride=2, padding=1)
@@ -153,9 +161,13 @@ class ManiVideoNet(nn.Module):
             mlo_tokens = torch.zeros_like(mlo_tokens)
         geometry_tokens = self.geometry(normals[:, 0], scene.point_tokens)
 
-        base = conditions.base if self.config.base == 'painted' else 0 * conditions.base
+        base = conditions.base
+        if self.config.base == 'none':
+            base = torch.full_like(base, NO_BASE)
+        painted = (base >= 0).to(base.dtype)
+        base = base * painted
         visible, mask = visible_normals(normals, confidence)
-        pixels = torch.cat([base * 2 - 1, visible, mask], 1)
+        pixels = torch.cat([base * 2 - 1, visible, mask, painted[:, :1]], 1)
         half = self.activation(self.stem(pixels))
         quarter = self.activation(self.to_quarter(half))
         low = self.to_trunk(quarter) + self.latent_in(latents + self.guider(stacked))

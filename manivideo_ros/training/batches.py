@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from manivideo_ros.model.network import NO_BASE
 from manivideo_ros.training.config import TrainConfig
 
 FRAME_KEYS = ('normal_map', 'occlusion_confidence', 'base', 'rgb', 'mask')
@@ -71,6 +72,7 @@ class Iterations(Dataset[dict[str, Tensor]]):
         references = [self.scenes.references(s) for s in scenes]
         batch |= {key: torch.stack([row[key] for row in references]) for key in SCENE_KEYS}
         per_scene = len(rows) // len(scenes)
+        batch['weight'] = torch.ones(len(rows))
         self._drop_conditions(batch, rng, per_scene)
         random_time = rng.uniform(0.02, 1.0, len(scenes))
         pure = rng.random(len(scenes)) < config.pure_noise_share
@@ -82,7 +84,7 @@ class Iterations(Dataset[dict[str, Tensor]]):
     def _drop_conditions(
         self, batch: dict[str, Tensor], rng: np.random.Generator, per_scene: int
     ) -> None:
-        """Zero the references, the base or both of some scenes (guidance, `base: none`)."""
+        """Take away the references, the base or both of some scenes (guidance, `base: none`)."""
         config = self.config
         edges = np.cumsum([config.drop_references, config.drop_base, config.drop_both])
         for scene, draw in enumerate(rng.random(len(batch['views']))):
@@ -90,7 +92,9 @@ class Iterations(Dataset[dict[str, Tensor]]):
                 for key in SCENE_KEYS:
                     batch[key][scene] = 0
             if edges[0] <= draw < edges[2]:
-                batch['base'][scene * per_scene : (scene + 1) * per_scene] = 0
+                frames = slice(scene * per_scene, (scene + 1) * per_scene)
+                batch['base'][frames] = NO_BASE
+                batch['weight'][frames] = config.unpainted_weight
 
 
 def _one_thread(_: int) -> None:

@@ -24,16 +24,17 @@ class TrainConfig:
     scenes_per_batch: int = 4
     frames_per_scene: int = 2
     clip_share: float = 0.15  # of the iterations that train on consecutive frames
-    learning_rate: float = 5e-4
+    learning_rate: float = 8e-4
     final_learning_rate: float = 2e-5
     warmup: int = 200
     weight_decay: float = 1e-4
     gradient_clip: float = 1.0
     ema_decay: float = 0.999
-    pure_noise_share: float = 0.7  # of the frames at t = 1; the others at random times
+    pure_noise_share: float = 0.85  # of the frames at t = 1; the others at random times
     drop_references: float = 0.04
     drop_base: float = 0.02
     drop_both: float = 0.04
+    unpainted_weight: float = 0.25  # of the loss of frames without base, which is far larger
     background_weight: float = 0.3  # of the loss outside of the hand-object mask
     gradient_weight: float = 0.7
     square_weight: float = 2.0

@@ -110,7 +110,9 @@ class Trainer:
         """One iteration; the loss. Raises TrainingError where it is not finite."""
         for group in self.optimizer.param_groups:
             group['lr'] = self.learning_rate()
-        loss = picture_loss(self.predict(batch), batch['rgb'], batch['mask'], self.config)
+        loss = picture_loss(
+            self.predict(batch), batch['rgb'], batch['mask'], self.config, batch['weight']
+        )
         if not torch.isfinite(loss):
             raise TrainingError(
                 f'loss is {loss.item()} at iteration {self.iteration}: '

@@ -12,12 +12,16 @@ def picture_loss(
     truth: Tensor,  # [B, 3, H, W]
     mask: Tensor,  # [B, 1, H, W], 1 on hands and objects
     config: TrainConfig,
+    frame_weight: Tensor | None = None,  # [B]
 ) -> Tensor:
     """Mean weighted error; the squares serve PSNR, the gradients sharpness."""
     weight = config.background_weight + (1 - config.background_weight) * mask
+    scale = weight.mean()
+    if frame_weight is not None:
+        weight = weight * frame_weight.view(-1, 1, 1, 1)
     error = (predicted - truth) * 2  # in the latents' range, [-1, 1]
     horizontal = (error[..., :, 1:] - error[..., :, :-1]).abs() * weight[..., :, 1:]
     vertical = (error[..., 1:, :] - error[..., :-1, :]).abs() * weight[..., 1:, :]
     total = (error.abs() * weight).mean() + config.square_weight * (error.square() * weight).mean()
     total = total + config.gradient_weight * (horizontal.mean() + vertical.mean())
-    return total / weight.mean()
+    return total / scale
