@@ -67,8 +67,9 @@ def stream_quality(path: str | Path, count: int, workers: int = 2) -> dict[str, 
     for part in parts:
         quality.extend(part)
     result = quality.result()
-    out = {'frames': float(len(indices))}
-    for name, (psnr, ssim) in result.items():
+    out: dict[str, float] = {'frames': len(indices)}
+    for name in ('generated', 'painted', 'mean', 'true_light'):
+        psnr, ssim = result[name]
         prefix = '' if name == 'generated' else f'{name}_'
         out |= {f'{prefix}psnr_db': round(psnr, 3), f'{prefix}ssim': round(ssim, 4)}
     return out

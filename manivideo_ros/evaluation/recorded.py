@@ -23,11 +23,11 @@ HELD_OUT = 'held_out'
 
 
 class RecordedStream:
-    """A bag of pose topics and the video made of them.
+    """A bag of pose topics and the video made of them; its frames are those that answer a pose.
 
-    told: what the bag says of the stream itself (stream_report); scene: the held-out scene, None
-    where none was recorded. Raises BagError or MotionError for a bag that cannot be read,
-    HeldOutError for a scene of another version.
+    told: what the bag says of the stream itself (stream_report); stamps_ns int64 [F]: of the
+    frames; scene: the held-out scene, None where none was recorded. Raises BagError or MotionError
+    for a bag that cannot be read, HeldOutError for a scene of another version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -36,9 +36,11 @@ class RecordedStream:
         self.scene = HeldOutScene.from_json(text) if text else None
         self.motion = load_motion(path)
         self.told = read_stream(path)
+        # Frames that were made while no poses came show fading layers: no truth is known for them.
+        self.stamps_ns = self.told.frames_ns[self.told.answers]
 
     def __len__(self) -> int:
-        return len(self.told.frames_ns)
+        return len(self.stamps_ns)
 
     def camera(self) -> Camera:
         """The view of the frames, SIZE square."""
@@ -53,12 +55,13 @@ class RecordedStream:
         """The frames [H, W, 3] of these indices (None: all), in order."""
         kinds = self._reader.topics.items()
         topics = [topic for topic, kind in kinds if kind == IMAGE and topic.endswith('image_raw')]
-        for index, message in enumerate(self._reader.messages(topics)):
-            if wanted is None or index in wanted:
+        numbers = np.cumsum(self.told.answers) - 1
+        for place, message in enumerate(self._reader.messages(topics)):
+            if self.told.answers[place] and (wanted is None or numbers[place] in wanted):
                 image: Any = typestore().deserialize_cdr(message.data, message.type_name)
                 yield image.data.reshape(image.height, image.step // 3, 3)[:, : image.width]
 
     def poses(self, index: int) -> tuple[dict[str, HandState], dict[str, NDArray[np.floating]]]:
         """Hands by side and world_from_object [4, 4] by id that a frame shows."""
-        sample = self.motion.interpolate_at(int(self.told.frames_ns[index]))
+        sample = self.motion.interpolate_at(int(self.stamps_ns[index]))
         return dict(sample.hands), dict(sample.objects)

@@ -61,7 +61,7 @@ def illustrate(bag: str | Path, out: str | Path, clip: bool = False) -> None:
     stream = _open(bag)
     shower = Shower(stream)
     Image.fromarray(shower.sheet()).save(out / 'sheet.png')
-    stamps = stream.told.frames_ns.tolist()
+    stamps = stream.stamps_ns.tolist()
     images = enumerate(stream.images())
     caption = f'{len(stream)} frames from {len(stream.told.poses_ns)} poses'
     frames = (video_frame(shower.show(i, image), caption) for i, image in images)
@@ -99,7 +99,7 @@ class Shower:
 
     def sheet(self) -> Picture:
         """The contact sheet: truth (where the scene is known), generated, normals, confidence."""
-        stream, stamps = self.stream, self.stream.told.frames_ns
+        stream, stamps = self.stream, self.stream.stamps_ns
         count = min(SHEET_COLUMNS, len(stream))
         # The ends of a motion are hands at rest: the columns lie between them.
         indices = sorted({*((np.arange(count) + 0.5) / count * len(stream)).astype(int).tolist()})
@@ -123,7 +123,9 @@ class Shower:
 def _open(bag: str | Path) -> RecordedStream:
     stream = RecordedStream(bag)
     if len(stream) == 0:
-        raise EvaluationError(f'{bag}: holds no frame on image_raw: record the synthesizer too')
+        raise EvaluationError(
+            f'{bag}: holds no frame that answers a pose: record poses and image_raw'
+        )
     return stream
 
 
