@@ -63,7 +63,7 @@ demo: build
 	  $(if $(MOTION),--motion '$(MOTION)') $(if $(OBJECT),--object '$(OBJECT)')
 
 bench: build
-	@for bench in benchmarks/*.py; do $(RUN) python $$bench || exit 1; done
+	@$(RUN) python -m benchmarks.mlo && $(RUN) python -m benchmarks.stream
 
 lint: build
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy

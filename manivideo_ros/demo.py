@@ -18,13 +18,13 @@ from typing import Any
 
 from manivideo_ros.motion.files import load_motion, save_motion
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.objects.mesh import load_object
 from manivideo_ros.processes import NodeError, NodeProcess, environment, free_domain
 from manivideo_ros.recording.bag import BagError
 from manivideo_ros.shipped import motion_path
 
-RATE_HZ = 30.0
 SCENE_SEED = 7
-START_S = 180.0  # the first start exports the model's graph
+START_S = 300.0  # the first start exports the model's graph
 LEAVINGS = ('bag', 'scene', 'video.mp4', 'sheet.png', 'report.json')
 
 
@@ -43,6 +43,7 @@ class Demo:
     seconds: float = 10.0
     checkpoint: str = ''
     threads: int = 2
+    rate_hz: float = 30.0
 
 
 def run(demo: Demo) -> int:
@@ -74,6 +75,8 @@ def chosen_motion(demo: Demo) -> Motion:
         raise DemoError(f'motion {motion.name} moves no object: {demo.object} has no place in it')
     first, *_ = motion.objects
     mesh = demo.object if is_shape(demo.object) else str(Path(demo.object).expanduser().resolve())
+    if mesh != demo.object:
+        load_object(mesh, demo.object_scale)  # says at once what is wrong with it
     track = replace(motion.objects[first], mesh=mesh, scale=demo.object_scale)
     return replace(motion, objects={**motion.objects, first: track})
 
@@ -112,10 +115,15 @@ def prepare(demo: Demo, motion: Motion) -> Path:
     return folder
 
 
-def stream(demo: Demo, motion: Motion, scene: Path) -> None:
-    """Play, synthesise and record. Raises NodeError, KeyboardInterrupt; leaves a whole bag."""
-    env = environment(free_domain())
-    frames = round(demo.seconds * RATE_HZ)
+def stream(
+    demo: Demo, motion: Motion, scene: Path, settings: Mapping[str, str] | None = None
+) -> None:
+    """Play, synthesise and record; settings are laid over the nodes' environment.
+
+    Raises NodeError where a process fails, KeyboardInterrupt; leaves a whole bag in any case.
+    """
+    env = {**environment(free_domain()), **(settings or {})}
+    frames = round(demo.seconds * demo.rate_hz)
     nodes: list[NodeProcess] = []
 
     def start(module: str, parameters: Mapping[str, Any]) -> NodeProcess:
@@ -138,13 +146,13 @@ def stream(demo: Demo, motion: Motion, scene: Path) -> None:
             'motion_player',
             {
                 'motion': str(scene / 'motion'),
-                'rate_hz': RATE_HZ,
+                'rate_hz': demo.rate_hz,
                 'seconds': float(demo.seconds),
                 'wait_for': 2,
             },
         )
         watch(player, recorder, synthesizer, frames, demo.seconds + 60)
-        time.sleep(0.5)  # the last frame's way into the bag
+        time.sleep(0.3)  # the last frame's way into the bag
     finally:
         # The source first, the recorder before the synthesizer, so that nothing is cut off.
         for node in sorted(nodes, key=lambda n: STOP_ORDER.index(n.module)):
