@@ -7,8 +7,10 @@ import pytest
 import torch
 from test_model import SMALL, conditions_of, references
 
+from manivideo_ros.model.checkpoint import load_checkpoint
 from manivideo_ros.model.network import NO_BASE
 from manivideo_ros.training.batches import Iterations, iterate
+from manivideo_ros.training.cli import main
 from manivideo_ros.training.config import TrainConfig, TrainConfigError
 from manivideo_ros.training.loop import Trainer, TrainingError, train
 from manivideo_ros.training.loss import picture_loss
@@ -112,3 +114,20 @@ def test_a_training_file_describes_a_run_and_names_wrong_fields(tmp_path):
     path.write_text('iteration: 3')
     with pytest.raises(TrainConfigError, match="'iteration'"):
         TrainConfig.read(path)
+
+
+def test_the_command_makes_scenes_trains_and_leaves_a_checkpoint(tmp_path, capsys):
+    config = TrainConfig(
+        model=replace(SMALL, image_size=256, num_points=2048),
+        iterations=2,
+        scenes_per_batch=1,
+        frames_per_scene=1,
+    )
+    (tmp_path / 'run.yaml').write_text(config.to_yaml())
+    folders = ['--data', str(tmp_path / 'data'), '--out', str(tmp_path / 'out')]
+    asked = ['--config', str(tmp_path / 'run.yaml'), *folders, '--scenes', '2', '--threads', '1']
+    assert main(asked) == 0
+    assert load_checkpoint(tmp_path / 'out' / 'model.safetensors').config == config.model
+    asked[1] = str(tmp_path / 'nowhere.yaml')
+    assert main(asked) == 2
+    assert 'nowhere.yaml' in capsys.readouterr().err
