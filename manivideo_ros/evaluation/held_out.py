@@ -37,7 +37,7 @@ NEAR_ORIGIN, NEAR_TABLE = 0.4, 0.2  # metres from where generated scenes play
 
 
 class HeldOutError(ValueError):
-    """A held-out scene that cannot be made; the text is one line."""
+    """A text that describes no held-out scene; the message is one line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +58,7 @@ class HeldOutScene:
 
     @classmethod
     def of(cls, motion: Motion, seed: int) -> HeldOutScene:
-        """The scene of a motion. Raises HeldOutError where the truth has no such hands."""
-        if motion.hand_model != 'default':
-            raise HeldOutError(
-                f'motion {motion.name}: the truth is rendered with the default hand only,'
-                f' not with {motion.hand_model!r}'
-            )
+        """The scene of a motion."""
         first = motion.frame(0)
         camera = motion.camera
         if camera is None:
@@ -145,7 +140,7 @@ class HeldOutTruth:
             camera_from_world=scene.camera.camera_from_world @ invert_rigid(scene.table_from_world),
         )
         hand_view = random_hand_view(rng, [scene.side], scene.betas, view)
-        # The objects are the photographs' own: Scene itself holds one at most.
+        # The objects go to the renderer alone: they need no recipe, nor to be of one shape.
         self._stage = Scene(
             'test', scene.seed, scene.hands, look, None, '', 0, room, view, response, [], True,
             hand_view,
@@ -192,7 +187,7 @@ def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str
     """Render a motion's held-out scene for a synthesiser; the scene as JSON.
 
     Writes background.png, hand_view.png and hand_view.parts.png, and the JSON as held_out.json.
-    Raises HeldOutError, MeshError or OSError.
+    Raises MeshError or OSError.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

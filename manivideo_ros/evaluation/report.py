@@ -45,12 +45,14 @@ class EvaluationError(ValueError):
 
 
 def evaluate(bag: str | Path, workers: int = 2) -> dict[str, Any]:
-    """The report of a recorded stream; `quality` is None where no held-out scene was recorded.
+    """The report of a recorded stream; `quality` is None where its truth is not known.
 
-    Raises ValueError (one line) where the bag cannot be read or holds no video.
+    It is known where a held-out scene was recorded, and for the default hand. Raises ValueError
+    (one line) where the bag cannot be read or holds no video.
     """
     stream = _open(bag)
-    quality = stream_quality(bag, len(stream), workers) if stream.scene is not None else None
+    known = stream.scene is not None and stream.motion.hand_model == 'default'
+    quality = stream_quality(bag, len(stream), workers) if known else None
     return {**summary(stream.told), 'quality': quality}
 
 
