@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.grasp import Grasp, opened
 from manivideo_ros.motion.keyframes import Pose
@@ -204,7 +206,8 @@ def lift_ball() -> Stage:
     for grasp in grasps:
         stage.rest(grasp.side, 0.0, (0.18, -0.08, 0.08))
         stage.reach('ball', grasp, 0.95, 1.6, 0.06, 0.6)
-        stage.release('ball', grasp, 5.8, 6.4, 0.06, 0.6)
+        stage.at(5.8, 'ball', grasp)
+        stage.at(6.4, 'ball', opened(grasp, 0.6, 0.06), via=True)
         stage.rest(grasp.side, 7.4, (0.18, -0.08, 0.08))
     return stage
 
@@ -229,9 +232,11 @@ def screw() -> Stage:
         {'thumb_3': 1.0, 'index_3': 1.0, 'middle_3': 0.6}, (-0.13, -0.055, 0.03), driven(0),
     )  # fmt: skip
 
-    def held(angle: float, loose: float = 0.0) -> Grasp:
+    loose = stage.clear('screwdriver', opened(handle, 0.5, 0.006))
+
+    def held(angle: float, grip: Grasp = handle) -> Grasp:
         # The grip is round about the object's x axis: the hand may hold it at any angle.
-        return opened(handle.turned(turn('x', angle)), loose)
+        return grip.turned(turn('x', angle))
 
     stage.wait('screwdriver', 0.4)
     stage.move('screwdriver', 1.7, driven(0))
@@ -245,8 +250,9 @@ def screw() -> Stage:
         stage.at(time + 1.05, 'screwdriver', held(-angle))
         angle += stroke
         # Loosened, the hand turns back and takes hold again.
-        stage.at(time + 1.2, 'screwdriver', held(-angle + stroke, 0.3), via=True)
-        stage.at(time + 1.6, 'screwdriver', held(-angle, 0.3), via=True)
+        for part in np.linspace(0, 1, 5):
+            back = held(-angle + (1 - part) * stroke, loose)
+            stage.at(time + 1.2 + 0.4 * part, 'screwdriver', back, via=True)
         stage.at(time + 1.75, 'screwdriver', held(-angle))
         time += 1.8
     stage.wait('screwdriver', time + 0.4)

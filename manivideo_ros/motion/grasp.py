@@ -30,7 +30,7 @@ class Grasp:
     """How a hand holds an object: object_from_wrist [4,4], theta [45] of its own side."""
 
     side: str
-    object_from_wrist: NDArray[np.float64]
+    object_from_wrist: NDArray[np.floating]
     theta: NDArray[np.float32]
 
     def turned(self, rotation: ArrayLike) -> Grasp:
@@ -44,9 +44,7 @@ class Grasp:
         return replace(self, object_from_wrist=shift @ self.object_from_wrist)
 
 
-def opened(
-    grasp: Grasp, amount: float = 1.0, back: float = 0.0, ahead: float = 0.0
-) -> Grasp:
+def opened(grasp: Grasp, amount: float = 1.0, back: float = 0.0, ahead: float = 0.0) -> Grasp:
     """The hand before it closes: fingers straighter by amount (1: enough to let go), thumb out,
     and the wrist drawn back from what the palm faces and ahead along the fingers, metres."""
     right = grasp.side == 'right'
@@ -71,7 +69,7 @@ def wrist_pose(
     facing: ArrayLike,
     along: ArrayLike,
     local: tuple[float, float, float] = (-0.085, -0.024, 0.0),
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """The pose [4,4] of a wrist whose palm faces `facing`, fingers along `along` (made
     perpendicular), and whose point `local` (right wrist's axes; mirrored for the left) lies at
     `touch`; all in one frame, metres."""
@@ -168,7 +166,7 @@ class _Distance(torch.autograd.Function):
     """Signed distance [V] of points [V,3] to the union of solids, with its gradient."""
 
     @staticmethod
-    def forward(ctx, points, solids):  # type: ignore[no-untyped-def]
+    def forward(ctx, points, solids):
         distance, gradient = solids[0](points.detach().numpy(), REACH)
         for solid in solids[1:]:
             d, g = solid(points.detach().numpy(), REACH)
@@ -179,7 +177,7 @@ class _Distance(torch.autograd.Function):
         return torch.as_tensor(distance.copy())
 
     @staticmethod
-    def backward(ctx, upstream):  # type: ignore[no-untyped-def, override]
+    def backward(ctx, upstream):
         (gradient,) = ctx.saved_tensors
         return upstream[:, None] * gradient, None
 
