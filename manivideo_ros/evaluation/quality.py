@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from manivideo_ros.evaluation.baselines import Baselines, to_bytes
-from manivideo_ros.evaluation.held_out import HeldOutTruth
+from manivideo_ros.evaluation.held_out import HeldOutScene, HeldOutTruth
 from manivideo_ros.evaluation.metrics import ClipQuality
 from manivideo_ros.evaluation.recorded import RecordedStream
-from manivideo_ros.mlo.surfaces import SurfacePose
+from manivideo_ros.mlo.surfaces import HandState, SurfacePose
 from manivideo_ros.mlo.views import six_views
 
 MAX_FRAMES = 80
@@ -25,33 +27,48 @@ def measured_frames(count: int) -> list[int]:
     return sorted({*np.linspace(0, count - 1, min(count, MAX_FRAMES)).round().astype(int).tolist()})
 
 
-def compare(path: str | Path, indices: list[int]) -> ClipQuality:
-    """Compare frames of a recording, and their baselines, with the truth.
+class Comparison:
+    """Compares pictures of a held-out scene's poses, and the baselines, with its photographs.
 
-    Only pixels of hands and objects count. Raises ValueError where the recording names no scene.
+    Only pixels of hands and objects count.
     """
+
+    def __init__(self, scene: HeldOutScene) -> None:
+        self.scene, self.truth, self.quality = scene, HeldOutTruth(scene), ClipQuality()
+        self.reference = self.truth.hand_reference()
+        self._baselines = Baselines(
+            [(mesh, six_views(mesh)) for mesh in scene.meshes.values()],
+            scene.hands,
+            self.truth.background,
+            self.reference,
+        )
+
+    def add(
+        self,
+        image: NDArray[np.uint8],  # [SIZE, SIZE, 3]
+        hands: Mapping[str, HandState],
+        objects: Mapping[str, NDArray[np.floating]],
+        index: int,
+    ) -> None:
+        """Take the generated picture of poses in the world; index: of the photograph's noise."""
+        poses: list[SurfacePose] = [objects.get(name) for name in self.scene.objects]
+        poses += [hands.get(side) for side in self.scene.hands]
+        painted, mask = self._baselines.paint(self.scene.camera, poses)
+        pictures = {name: to_bytes(picture) for name, picture in painted.items()}
+        pictures['generated'] = image
+        pictures['true_light'] = self.truth.under_true_light(hands, objects)
+        self.quality.add(pictures, self.truth.photograph(hands, objects, index), mask)
+
+
+def compare(path: str | Path, indices: list[int]) -> ClipQuality:
+    """Compare frames of a recording. Raises ValueError where the recording names no scene."""
     stream = RecordedStream(path)
     if stream.scene is None:
         raise ValueError(f'{path}: no held-out scene was recorded: there is no truth to compare to')
-    truth = HeldOutTruth(stream.scene)
-    scene = stream.scene
-    baselines = Baselines(
-        [(mesh, six_views(mesh)) for mesh in scene.meshes.values()],
-        scene.hands,
-        truth.background,
-        truth.hand_reference(),
-    )
-    quality = ClipQuality()
+    comparison = Comparison(stream.scene)
     for index, image in zip(indices, stream.images(set(indices)), strict=True):
-        hands, objects = stream.poses(index)
-        poses: list[SurfacePose] = [objects.get(name) for name in scene.objects]
-        poses += [hands.get(side) for side in scene.hands]
-        painted, mask = baselines.paint(scene.camera, poses)
-        pictures = {name: to_bytes(picture) for name, picture in painted.items()}
-        pictures['generated'] = image
-        pictures['true_light'] = truth.under_true_light(hands, objects)
-        quality.add(pictures, truth.photograph(hands, objects, index), mask)
-    return quality
+        comparison.add(image, *stream.poses(index), index)
+    return comparison.quality
 
 
 def stream_quality(path: str | Path, count: int, workers: int = 2) -> dict[str, float]:
@@ -66,8 +83,13 @@ def stream_quality(path: str | Path, count: int, workers: int = 2) -> dict[str, 
     quality = ClipQuality()
     for part in parts:
         quality.extend(part)
+    return figures(quality, len(indices))
+
+
+def figures(quality: ClipQuality, frames: int) -> dict[str, float]:
+    """The measures of so many frames as report.json has them."""
     result = quality.result()
-    out: dict[str, float] = {'frames': len(indices)}
+    out: dict[str, float] = {'frames': frames}
     for name in ('generated', 'painted', 'mean', 'true_light'):
         psnr, ssim = result[name]
         prefix = '' if name == 'generated' else f'{name}_'
