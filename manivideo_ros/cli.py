@@ -55,6 +55,11 @@ def make_parser() -> argparse.ArgumentParser:
     record.add_argument('--topics', nargs='+', help='instead of those of poses and video')
     record.set_defaults(run=run_record)
 
+    mano = commands.add_parser('convert-mano', help='read official MANO files, safely, once')
+    mano.add_argument('files', nargs='+', type=Path, help='MANO_LEFT.pkl, MANO_RIGHT.pkl or both')
+    mano.add_argument('--out', type=Path, required=True, help='folder for hand_folder to name')
+    mano.set_defaults(run=run_convert_mano)
+
     for name, text in HELP.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
@@ -99,6 +104,18 @@ def run_record(args: argparse.Namespace) -> int:
 
     topics = {'topics': args.topics} if args.topics else {}
     return record(_ros(bag=args.bag, **topics))
+
+
+def run_convert_mano(args: argparse.Namespace) -> int:
+    """The user's own hand models into the slot of the default hand."""
+    from manivideo_ros.hand.mano_file import convert_mano
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    for file in args.files:
+        partial = args.out / 'converted.npz'
+        side = convert_mano(file, partial)
+        print(partial.replace(args.out / f'{side}.npz'))
+    return 0
 
 
 def _ros(**parameters: object) -> list[str]:

@@ -9,6 +9,7 @@ import torch
 from test_model import SMALL, awake, conditions_of, references
 
 from manivideo_ros.engine import cache as graph_cache
+from manivideo_ros.engine.cli import main
 from manivideo_ros.engine.export import build_graph, save_graph
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.model.checkpoint import save_checkpoint
@@ -106,3 +107,13 @@ def test_graphs_are_exported_once_and_again_when_damaged(tmp_path, monkeypatch):
     path.write_bytes(b'grap')
     graph_cache.graph_of(checkpoint, 1)
     assert exports == [1, 4, 1]
+
+
+def test_the_command_exports_a_graph_and_names_what_it_cannot_use(tmp_path, capsys):
+    save_checkpoint(awake().state_dict(), SMALL, tmp_path / 'm.safetensors')
+    given = ['--checkpoint', str(tmp_path / 'm.safetensors')]
+    assert main([str(tmp_path / 'g.onnx'), *given]) == 0
+    assert StreamingSession(tmp_path / 'g.onnx', threads=1).image_size == SMALL.image_size
+    (tmp_path / 'm.safetensors').write_bytes(b'')
+    assert main([str(tmp_path / 'g.onnx'), *given]) == 2
+    assert 'm.safetensors' in capsys.readouterr().err

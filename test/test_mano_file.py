@@ -9,6 +9,7 @@ from hand_files import mano_like, save_npz, save_official_like
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from manivideo_ros.cli import main
 from manivideo_ros.hand.mano_file import convert_mano, flat_theta
 from manivideo_ros.hand.model import load_hand, read_hand
 
@@ -144,3 +145,16 @@ def test_damaged_pickles_fail_in_one_way(tmp_path_factory, data):
     source.write_bytes(bytes(content[:cut]))
     with pytest.raises(ValueError, match=r'damaged\.pkl'):
         convert_mano(source, folder / 'out.npz')
+
+
+def test_the_command_fills_the_slot_of_the_default_hand(tmp_path, capsys):
+    files = [
+        str(save_official_like(tmp_path / f'MANO_{side.upper()}.pkl', mano_like(side)))
+        for side in ('left', 'right')
+    ]
+    assert main(['convert-mano', *files, '--out', str(tmp_path / 'mine')]) == 0
+    for side in ('left', 'right'):
+        assert load_hand(side, tmp_path / 'mine' / f'{side}.npz').name == 'mano'
+    (tmp_path / 'no.pkl').write_bytes(b'no pickle')
+    assert main(['convert-mano', str(tmp_path / 'no.pkl'), '--out', str(tmp_path / 'mine')]) == 2
+    assert 'no.pkl' in capsys.readouterr().err

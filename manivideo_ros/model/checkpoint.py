@@ -33,6 +33,7 @@ def save_checkpoint(
         name: value.detach().to('cpu', torch.float16).contiguous() for name, value in state.items()
     }
     save_file(half, partial, {'config': config.to_json(), **(run or {})})
+    partial.chmod(0o644)  # safetensors writes for the owner alone
     partial.replace(path)
 
 
