@@ -198,6 +198,8 @@ def lift_ball() -> Stage:
         )
         for side, sign in (('right', 1), ('left', -1))
     ]  # fmt: skip
+    # A ball looks the same from all sides: the left hand rolls forward, past the other's thumb.
+    grasps[1] = grasps[1].turned(turn('x', -17))
     stage.wait('ball', 1.7)
     stage.move('ball', 2.7, pose((0, 0, 0.16)), via=True)
     stage.move('ball', 3.5, pose((0.03, 0, 0.17), turn('y', 28), turn('x', 10)), via=True)

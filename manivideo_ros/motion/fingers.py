@@ -85,7 +85,7 @@ def posed(
     pose = np.asarray(world_from_wrist)
     shape = np.zeros(10) if betas is None else betas
     values = [
-        torch.as_tensor(np.asarray(v, np.float32))[None]
+        torch.as_tensor(np.array(v, np.float32))[None]
         for v in (theta, shape, pose[:3, :3], pose[:3, 3])
     ]
     with torch.no_grad():
