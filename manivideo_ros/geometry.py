@@ -140,7 +140,7 @@ def look_at(eye: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A pinhole camera without distortion: intrinsics [3, 3] in pixels, camera_from_world [4, 4]."""
+    """A pinhole without distortion: intrinsics [3, 3] in pixels, camera_from_world [4, 4]."""
 
     intrinsics: Array
     camera_from_world: Array
