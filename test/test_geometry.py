@@ -69,7 +69,7 @@ def test_look_at_puts_the_target_on_the_optical_axis_upright(eye, target):
     if np.linalg.norm(np.cross(target - eye, [0, 0, 1])) < 1e-3:
         return
     camera = Camera(pinhole(320, 240, 0.8), look_at(eye, target), 320, 240)
-    pixels, depth = camera.project(np.stack([target, target + [0, 0, 0.01]]))
+    pixels, depth = camera.project(np.stack([target, np.add(target, [0, 0, 0.01])]))
     np.testing.assert_allclose(pixels[0], [160, 120], atol=1e-6)
     assert depth[0] == pytest.approx(np.linalg.norm(target - eye))
     assert pixels[1, 1] < pixels[0, 1]  # up in the world is up in the picture: y points down
