@@ -23,7 +23,7 @@ from manivideo_ros.processes import NodeError, NodeProcess, environment, free_do
 from manivideo_ros.recording.bag import BagError
 from manivideo_ros.shipped import motion_path
 
-SCENE_SEED = 7
+SCENE_SEED = 20  # of the test split: skin, table and light that were never trained on
 START_S = 300.0  # the first start exports the model's graph
 LEAVINGS = ('bag', 'scene', 'video.mp4', 'sheet.png', 'report.json')
 
