@@ -50,16 +50,14 @@ def workspace(tmp_path_factory):
     return dict(line.split('=', 1) for line in sourced.stdout.split('\0') if '=' in line)
 
 
-def test_the_built_package_is_what_the_workspace_offers(workspace):
+def test_the_built_package_is_what_the_workspace_offers(workspace, tmp_path):
+    def output(*command):
+        options = {'cwd': tmp_path, 'env': workspace, 'capture_output': True, 'text': True}
+        return subprocess.run(command, check=True, **options).stdout
+
     code = 'import manivideo_ros, manivideo_ros.msg; print(manivideo_ros.__file__)'
-    shown = subprocess.run(
-        [sys.executable, '-c', code], env=workspace, capture_output=True, text=True, check=True
-    )
-    assert '/install/manivideo_ros/' in shown.stdout
-    tool = subprocess.run(
-        ['manivideo', '--help'], env=workspace, capture_output=True, text=True, check=True
-    )
-    assert 'doctor' in tool.stdout
+    assert '/install/manivideo_ros/' in output(sys.executable, '-c', code)
+    assert 'doctor' in output('manivideo', '--help')
 
 
 def test_the_launch_file_streams_video(workspace, untrained, pictures, motion_file, tmp_path):
