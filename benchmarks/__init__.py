@@ -1,0 +1,1 @@
+"""Measurements beside alternatives; results/ holds the newest."""
