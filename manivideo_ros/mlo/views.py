@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, uniform_filter
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -83,7 +83,8 @@ def reprojected_texture(
 
     The atlas is the views themselves, so nothing else can reach a face. Each face takes the view
     that sees most of it, least slanted; what no view sees takes the colour of what is seen beside
-    it. Grey borders are pushed out of the silhouettes first.
+    it, from where the views are plain: the pixel of a rim mixes what lies on both its sides. Grey
+    borders are pushed out of the silhouettes first.
     """
     size = views.rgb.shape[1]
     corners = mesh.vertices[mesh.faces].astype(np.float64)
@@ -102,8 +103,7 @@ def reprojected_texture(
         cosine = np.sum(normal * towards, -1) / np.linalg.norm(towards, axis=-1)
         cosine = cosine if closed else np.abs(cosine)
         at, z = camera.project(probes)
-        col, row = np.clip(np.floor(np.moveaxis(at, -1, 0)), 0, size - 1).astype(int)
-        seen = views.depth[view][row, col]
+        seen = views.depth[view][*np.moveaxis(_pixel(at, size), -1, 0)]
         pixel = z / camera.intrinsics[0, 0]
         slope = np.sqrt(1 - np.minimum(cosine, 1) ** 2) / np.maximum(cosine, 0.1)
         visible = (seen > 0) & (z - seen < pixel * (1.0 + slope[:, None]))
@@ -114,7 +114,9 @@ def reprojected_texture(
     uv = np.stack(pixels)[best, np.arange(len(corners))]
 
     area = np.linalg.norm(across, axis=-1)
-    donor = _donors(edge_pairs, score < 0.02, area * score, centroid)
+    contrast = _contrast(views)[best, *np.moveaxis(_pixel(uv.mean(1), size), -1, 0)]
+    worth = area * score / (4 + contrast)
+    donor = _donors(edge_pairs, score < 0.02, worth, centroid, _pieces(mesh))
     borrowed = donor != np.arange(len(donor))
     uv[borrowed] = uv[donor[borrowed]].mean(1, keepdims=True)
     best = best[donor]
@@ -161,11 +163,13 @@ def _donors(
     unseen: NDArray[np.bool_],
     worth: NDArray[np.floating],
     centroid: NDArray[np.floating],
+    piece: NDArray[np.integer],
 ) -> NDArray[np.int64]:
     """For each face, the face [F] whose colour it shows: itself where it is seen.
 
     Unseen faces that hang together (the wall inside a cup) show one colour, that of the worthiest
-    seen face next to them; a part that touches none takes the nearest seen face.
+    seen face next to them, if there is one of the same piece; a part that touches none takes the
+    nearest seen face.
     """
     donor = np.arange(len(unseen))
     if not unseen.any() or unseen.all():
@@ -178,12 +182,34 @@ def _donors(
     donor[unseen] = np.flatnonzero(~unseen)[nearest]
     pairs = np.concatenate([edge_pairs, edge_pairs[:, ::-1]])
     pairs = pairs[unseen[pairs[:, 0]] & ~unseen[pairs[:, 1]]]
-    pairs = pairs[np.argsort(worth[pairs[:, 1]])]  # the worthiest is written last
+    foreign = piece[pairs[:, 0]] != piece[pairs[:, 1]]
+    pairs = pairs[np.lexsort([worth[pairs[:, 1]], ~foreign])]  # the worthiest is written last
     chosen = np.full(len(unseen), -1)
     chosen[region[pairs[:, 0]]] = pairs[:, 1]
     given = unseen & (chosen[region] >= 0)
     donor[given] = chosen[region[given]]
     return donor
+
+
+def _pieces(mesh: ObjectMesh) -> NDArray[np.int32]:
+    """Number of the piece [F] that each face belongs to: faces that share vertices are one."""
+    count, faces = len(mesh.vertices), mesh.faces
+    graph = coo_matrix(
+        (np.ones(2 * len(faces)), (faces[:, [0, 0]].ravel(), faces[:, 1:].ravel())), (count,) * 2
+    )
+    return connected_components(graph, directed=False)[1][faces[:, 0]]
+
+
+def _pixel(at: NDArray[np.floating], size: int) -> NDArray[np.int64]:
+    """Row and column [..., 2] of picture points (x, y) [..., 2]."""
+    return np.clip(np.floor(at[..., ::-1]), 0, size - 1).astype(np.int64)
+
+
+def _contrast(views: ObjectViews) -> NDArray[np.float32]:
+    """How far each pixel [6, S, S] is from its surroundings' mean, grey levels."""
+    rgb = views.rgb.astype(np.float32)
+    away = np.abs(rgb - uniform_filter(rgb, (0, 5, 5, 0))).mean(-1)
+    return uniform_filter(away, (0, 3, 3))
 
 
 def _filled(views: ObjectViews, view: int) -> NDArray[np.uint8]:
