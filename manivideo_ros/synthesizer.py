@@ -118,9 +118,10 @@ class Synthesizer:
         rasterised = perf_counter()
         base, mask = self.painter.paint(camera, poses)
         normals, confidence = layers.normal_map, layers.occlusion_confidence
-        fading = {k: w for k, w in snapshot.presence.items() if w < 1}
-        if fading:
-            normals, confidence, base, mask = self._fade(camera, snapshot, fading, layers)
+        weights = self._weights(snapshot)
+        if min(weights, default=1.0) < 1:
+            base, mask = self._faded_base(camera, poses, weights, base.clone(), mask.clone())
+            normals, confidence = self._faded_layers(layers, weights)
         painted = perf_counter()
         image = self.session.step(normals.numpy(), confidence.numpy(), base.numpy())
         done = perf_counter()
@@ -139,28 +140,32 @@ class Synthesizer:
         objects: list[SurfacePose] = [snapshot.objects.get(key) for key in self.scene.objects]
         return objects + [snapshot.hands.get(side) for side in self.hands]
 
-    def _fade(
-        self, camera: Camera, snapshot: Snapshot, fading: Mapping[str, float], layers: LayerBuffers
-    ) -> tuple[torch.Tensor, ...]:
-        """Conditions in which what fades is as present as its weight says.
-
-        Its confidence is scaled, and its part of the base picture is mixed with what lies behind.
-        """
+    def _weights(self, snapshot: Snapshot) -> list[float]:
+        """How present each surface is, 0..1, in the order of the poses."""
         names = [*self.scene.objects, *self.hands]
-        weights = torch.tensor([fading.get(name, 1.0) for name in names] or [1.0])
+        return [snapshot.presence.get(name, 1.0) for name in names]
+
+    def _faded_layers(
+        self, layers: LayerBuffers, weights: list[float]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """H and D in which what fades is as present as its weight says."""
         owner = torch.from_numpy(self.rasterizer.face_surface).long()[layers.face_index.long()]
-        weight = torch.where(layers.face_index >= 0, weights[owner], 1.0)
-        full, covered = self.painter.paint(camera, self._poses(snapshot))
-        full, covered = full.clone(), covered.clone()
-        kept = [
-            None if name in fading else pose
-            for name, pose in zip(names, self._poses(snapshot), strict=True)
-        ]
-        without, uncovered = self.painter.paint(camera, kept)
-        mix = float(np.mean(list(fading.values())))
-        base = torch.lerp(without, full, mix)
-        mask = torch.lerp(uncovered, covered, mix)
-        return layers.normal_map * weight[:, None], layers.occlusion_confidence * weight, base, mask
+        weight = torch.where(layers.face_index >= 0, torch.tensor(weights)[owner], 1.0)
+        return layers.normal_map * weight[:, None], layers.occlusion_confidence * weight
+
+    def _faded_base(
+        self,
+        camera: Camera,
+        poses: list[SurfacePose],
+        weights: list[float],
+        whole: torch.Tensor,  # [3, H, W]: the base picture with everything
+        covered: torch.Tensor,  # [H, W]: its mask
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The base picture and its mask, mixed with what lies behind the fading surfaces."""
+        kept = [pose if weight == 1 else None for pose, weight in zip(poses, weights, strict=True)]
+        behind, uncovered = self.painter.paint(camera, kept)
+        mix = float(np.mean([weight for weight in weights if weight < 1]))
+        return torch.lerp(behind, whole, mix), torch.lerp(uncovered, covered, mix)
 
 
 def to_reference(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
