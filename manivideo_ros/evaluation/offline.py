@@ -1,6 +1,6 @@
 """Plays a motion through the synthesiser without ROS and measures its frames against the truth.
 
-    python -m manivideo_ros.evaluation.offline --checkpoint FILE [--motion NAME] [--seeds 7 1 2]
+    python -m manivideo_ros.evaluation.offline --checkpoint FILE [--motion NAME] [--seeds 20 1 2]
         [--frames 60] [--sheet PNG]
 
 Each seed is another skin, room and light. Every frame of the motion is synthesised, as a stream
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description='Measure a checkpoint on a motion, offline.')
     parser.add_argument('--checkpoint', type=Path, default=SHIPPED)
     parser.add_argument('--motion', default='', help='motion file, or the name of one that ships')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[7], help='of the held-out scenes')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[20], help='of the held-out scenes')
     parser.add_argument('--frames', type=int, default=60, help='frames to compare')
     parser.add_argument('--sheet', type=Path, help='contact sheet to write')
     args = parser.parse_args(arguments)
