@@ -70,7 +70,8 @@ class LiveScene:
 def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
     """Load the engine and the first scene. Raises ValueError, one line, for what is amiss."""
     ids, meshes = parameters.object_ids, parameters.object_meshes
-    scales = parameters.object_scales or (1.0,) * len(ids)
+    # Without objects there is no scale, but ROS has no empty list to say so.
+    scales = parameters.object_scales if ids else ()
     if not len(ids) == len(meshes) == len(scales):
         raise ValueError('object_ids, object_meshes and object_scales must be of one length')
     checkpoint = Path(parameters.checkpoint).expanduser() if parameters.checkpoint else SHIPPED
