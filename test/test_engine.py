@@ -17,7 +17,13 @@ from manivideo_ros.model.network import FrameConditions
 
 CONDITIONS = {'normal_map', 'occlusion_confidence', 'base'}
 REFERENCES = {'views', 'background', 'hand_view', 'points'}
-OWN_STATE = {'valid', 'cached_reference', 'cached_appearance', 'cached_point_tokens'}
+OWN_STATE = {
+    'valid',
+    'cached_reference',
+    'cached_appearance',
+    'cached_light',
+    'cached_point_tokens',
+}
 
 
 @cache

@@ -209,7 +209,10 @@ def test_a_missing_truncated_or_foreign_checkpoint_is_named(tmp_path):
 
 def test_scene_features_repeat_for_the_frames_of_clips():
     features = SceneFeatures(
-        torch.arange(2.0).view(1, 1, 2, 1, 1), torch.arange(2.0)[:, None], torch.zeros(2, 8, 1)
+        torch.arange(2.0).view(1, 1, 2, 1, 1),
+        torch.arange(2.0)[:, None],
+        torch.zeros(2, 16, 3),
+        torch.zeros(2, 8, 1),
     )
     assert features.repeat(3).appearance.flatten().tolist() == [0, 0, 0, 1, 1, 1]
     assert features.repeat(3).reference.flatten().tolist() == [0, 0, 0, 1, 1, 1]

@@ -7,7 +7,8 @@ import pytest
 import torch
 from test_model import SMALL, conditions_of, references
 
-from manivideo_ros.model.checkpoint import load_checkpoint
+from manivideo_ros.model.checkpoint import load_checkpoint, save_checkpoint
+from manivideo_ros.model.light import LightNet
 from manivideo_ros.model.network import NO_BASE
 from manivideo_ros.training.batches import Iterations, iterate
 from manivideo_ros.training.cli import main
@@ -72,6 +73,25 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not(tmp_path):
         assert torch.equal(whole.average[name], resumed.average[name]), name
 
 
+def test_a_run_starts_from_a_checkpoint_and_leaves_the_light_as_it_was_learned(tmp_path):
+    torch.manual_seed(5)
+    light = LightNet(SMALL)
+    before = {name: value.clone() for name, value in light.state_dict().items()}
+    given = Trainer.start(CONFIG).network.state_dict()
+    older = {name: value for name, value in given.items() if not name.startswith('light')}
+    older['stem.weight'] = older['stem.weight'][:, :8] + 1
+    save_checkpoint(older, SMALL, tmp_path / 'older.safetensors')
+    trainer = Trainer.start(CONFIG, light, tmp_path / 'older.safetensors')
+    stem = trainer.network.stem.weight.detach().clone()
+    assert torch.allclose(stem[:, :8], older['stem.weight'], atol=1e-3)
+    assert not stem[:, 8:].any()
+    for batch in iterate(PlainScenes(), CONFIG, 0, workers=0):
+        trainer.step(batch)
+    for name, value in trainer.network.light.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert not torch.equal(trainer.network.stem.weight, stem)
+
+
 def test_batches_depend_on_the_iteration_alone():
     later = Iterations(PlainScenes(), CONFIG, first=4)[0]
     same = Iterations(PlainScenes(), CONFIG)[4]
@@ -119,6 +139,8 @@ def test_a_training_file_describes_a_run_and_names_wrong_fields(tmp_path):
 def test_the_command_makes_scenes_trains_and_leaves_a_checkpoint(tmp_path, capsys):
     config = TrainConfig(
         model=replace(SMALL, image_size=256, num_points=2048),
+        light_views=3,
+        light_iterations=2,
         iterations=2,
         scenes_per_batch=1,
         frames_per_scene=1,

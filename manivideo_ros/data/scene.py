@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.data.grasps import probes
-from manivideo_ros.data.hand_poses import OPEN_NAMES, flexions_to_theta, random_flexions
+from manivideo_ros.data.hand_view import HandView, random_hand_view
 from manivideo_ros.data.library import (
     SKINS,
     VARIANTS,
@@ -25,24 +25,14 @@ from manivideo_ros.data.motion_actions import motion_direction, motions, sample_
 from manivideo_ros.data.photograph import Response, random_response
 from manivideo_ros.data.placement import Action, drift, hand_points, place_action
 from manivideo_ros.data.room import Room, random_room
-from manivideo_ros.data.viewpoint import direction, framing_camera, random_camera
-from manivideo_ros.geometry import Camera, invert_rigid, transform_points
+from manivideo_ros.data.viewpoint import framing_camera, random_camera
+from manivideo_ros.geometry import Camera, transform_points
 from manivideo_ros.hand.model import HandModel, Side, load_hand
-from manivideo_ros.mlo.surfaces import HandState, Surface, SurfacePose, hand_surface, object_surface
+from manivideo_ros.mlo.surfaces import Surface, SurfacePose, hand_surface, object_surface
 
 SIZE = 256
-HAND_VIEW_SIZE = 128
 FRAMES = 4
 MOTION_SHARE = 0.4
-
-
-@dataclass(frozen=True, eq=False)
-class HandView:
-    """How the hand reference is taken: one open hand, its own camera (128 px)."""
-
-    side: Side
-    state: HandState
-    camera: Camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,36 +178,3 @@ def framed_points(
         for other, pose in zip(others or [], action.others, strict=False):
             points.append(transform_points(pose, other.points[::16]))
     return np.concatenate(points)
-
-
-def random_hand_view(
-    rng: np.random.Generator, sides: list[Side], betas: NDArray, camera: Camera
-) -> HandView:
-    """An open hand above the table, seen from nearly where the scene's camera looks from.
-
-    The camera turns by little, so that the light's direction in the picture stays the scene's.
-    """
-    side: Side = sides[int(rng.integers(len(sides)))] if sides else 'right'
-    hand = load_hand(side)
-    theta = flexions_to_theta(hand, random_flexions(rng, OPEN_NAMES, 0.1))
-    world_from_camera = invert_rigid(camera.camera_from_world)
-    back = -world_from_camera[:3, 2]
-    azimuth = np.arctan2(back[1], back[0]) + rng.normal(0, 0.15)
-    elevation = np.clip(np.arcsin(back[2]) + rng.normal(0, 0.1), 0.15, 1.35)
-    towards = direction(azimuth, elevation)
-    # Back of the hand (mostly) or palm to the camera, fingers anywhere in the picture.
-    facing = towards + 0.35 * rng.standard_normal(3)
-    facing /= np.linalg.norm(facing)
-    up = facing if rng.random() < 0.65 else -facing
-    fingers = np.cross(up, rng.standard_normal(3))
-    fingers /= np.linalg.norm(fingers)
-    x = -fingers if side == 'right' else fingers
-    rotation = np.stack([x, up, np.cross(x, up)], 1)
-    place = np.array([0, 0, rng.uniform(0.14, 0.24)])
-    state = HandState(theta, betas, rotation.astype('f4'), place.astype('f4'))
-    points = hand_points(hand, state)
-    keep = ~probes(hand).forearm
-    keep |= rng.random(len(keep)) < 0.15
-    fov, fill = np.radians(rng.uniform(22, 40)), rng.uniform(0.8, 1.0)
-    view = framing_camera(points[keep], azimuth, elevation, fov, fill, HAND_VIEW_SIZE, np.zeros(2))
-    return HandView(side, state, view)

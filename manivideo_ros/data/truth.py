@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.data.kernels import MATERIAL_OBJECT
+from manivideo_ros.data.hand_view import HAND_VIEW_SIZE
 from manivideo_ros.data.library import ObjectAsset, generator
 from manivideo_ros.data.photograph import develop
 from manivideo_ros.data.renderer import SHADOW_SIZE, Look, Renderer
-from manivideo_ros.data.scene import HAND_VIEW_SIZE, SIZE, Scene
+from manivideo_ros.data.scene import SIZE, Scene
 from manivideo_ros.hand.model import HandModel, load_hand
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import (

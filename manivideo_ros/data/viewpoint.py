@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import Array, Camera, look_at, pinhole
+from manivideo_ros.geometry import Array, Camera, look_at, pinhole, rigid
 
 
 def direction(azimuth: float, elevation: float) -> Array:
@@ -52,6 +52,23 @@ def framing_camera(
     eye[2] = max(eye[2], 0.04)
     roll = look_at(eye, target)
     return Camera(intrinsics, roll, size, size)
+
+
+def framing_along(
+    rotation: NDArray, points: NDArray, fov_y: float, fill: float, size: int
+) -> Camera:
+    """A square camera that sees world points [N, 3], turned as camera_from_world [3, 3] says."""
+    seen = np.asarray(points, np.float64) @ np.asarray(rotation).T
+    centre = 0.5 * (seen.min(0) + seen.max(0))
+    half = np.tan(0.5 * fov_y)
+    eye, distance = centre.copy(), np.ptp(seen, axis=0).max() / (2 * half * fill)
+    for _ in range(5):
+        eye[2] = centre[2] - distance
+        plane = (seen[:, :2] - eye[:2]) / (seen[:, 2:] - eye[2])
+        low, high = plane.min(0), plane.max(0)
+        eye[:2] += 0.5 * (low + high) * distance
+        distance *= 0.3 + 0.7 * (high - low).max() / (2 * half * fill)
+    return Camera(pinhole(size, size, fov_y), rigid(rotation, -eye), size, size)
 
 
 def random_camera(

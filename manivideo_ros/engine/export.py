@@ -20,7 +20,7 @@ from manivideo_ros.model.schedule import ddim_step, sampling_times
 
 OPSET = 20
 SCENE_INPUTS = ('views', 'background', 'hand_view', 'points')
-SCENE_FEATURES = ('reference', 'appearance', 'point_tokens')
+SCENE_FEATURES = ('reference', 'appearance', 'light', 'point_tokens')
 FRAME_INPUTS = ('latents', 'normal_map', 'occlusion_confidence', 'base')
 
 
@@ -36,7 +36,7 @@ class SceneGraph(nn.Module):
     ) -> tuple[Tensor, ...]:
         """SCENE_INPUTS to SCENE_FEATURES."""
         scene = self.network.encode_scene(views, background, hand_view, points)
-        return scene.reference, scene.appearance, scene.point_tokens
+        return scene.reference, scene.appearance, scene.light, scene.point_tokens
 
 
 class FrameGraph(nn.Module):
@@ -57,13 +57,14 @@ class FrameGraph(nn.Module):
         base: Tensor,
         reference: Tensor,
         appearance: Tensor,
+        light: Tensor,
         point_tokens: Tensor,
         valid: Tensor,
         *caches: Tensor,
     ) -> tuple[Tensor, ...]:
         """The uint8 frame [H, W, 3], the next validity and the next caches."""
         conditions = FrameConditions(normal_map, occlusion_confidence, base)
-        scene = SceneFeatures(reference, appearance, point_tokens)
+        scene = SceneFeatures(reference, appearance, light, point_tokens)
         times = [*sampling_times(self.steps), 0.0]
         next_caches: list[Tensor] = []
         for step in range(self.steps):

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from manivideo_ros.data.hand_view import random_hand_view
 from manivideo_ros.data.library import SKINS, generator, prepare_object, skin
 from manivideo_ros.data.photograph import random_response
 from manivideo_ros.data.room import random_room
-from manivideo_ros.data.scene import SIZE, Scene, random_hand_view
+from manivideo_ros.data.scene import SIZE, Scene
 from manivideo_ros.data.truth import TruthRenderer
 from manivideo_ros.evaluation.true_light import TrueLight
 from manivideo_ros.geometry import Array, Camera, invert_rigid, rigid, transform_points

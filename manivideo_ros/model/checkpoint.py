@@ -65,6 +65,28 @@ def load_checkpoint(path: Path) -> ManiVideoNet:
     return network.eval()
 
 
+def initialise(network: ManiVideoNet, path: Path) -> list[str]:
+    """Copy the weights of a checkpoint that fit into a network; the names of those that do not.
+
+    A convolution that has gained input channels takes the old ones, and zeros for the new.
+    Raises CheckpointError as load_checkpoint, and where nothing fits.
+    """
+    state, own = _open(path)[1], network.state_dict()
+    fresh = []
+    for name, value in own.items():
+        given = state.get(name)
+        if given is not None and given.shape == value.shape:
+            value.copy_(given)
+        elif given is not None and given.dim() == 4 and given.shape[1] < value.shape[1]:
+            value.zero_()
+            value[:, : given.shape[1]] = given
+        else:
+            fresh.append(name)
+    if len(fresh) == len(own):
+        raise CheckpointError(f'checkpoint {path}: nothing in it fits this configuration')
+    return fresh
+
+
 def checkpoint_sha256(path: Path) -> str:
     """The hash that names a checkpoint in reports, bags and caches."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -13,6 +13,7 @@ from torch.nn import functional
 from manivideo_ros.model.appearance import AppearanceNet
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.geometry_embedder import GeometryEmbedder
+from manivideo_ros.model.light import DARKEST, POWERS, LightNet, grey_at
 from manivideo_ros.model.mlo_embedder import MloEmbedder, visible_normals
 from manivideo_ros.model.pose_guider import PoseGuider
 from manivideo_ros.model.transformer import ConditionedTransformer
@@ -29,6 +30,7 @@ class SceneFeatures:
 
     reference: Tensor  # [blocks, 2, B, R, C]
     appearance: Tensor  # [B, T]
+    light: Tensor  # [B, 16, 3]
     point_tokens: Tensor  # [B, 8, E]
 
     def repeat(self, frames: int) -> SceneFeatures:
@@ -36,6 +38,7 @@ class SceneFeatures:
         return SceneFeatures(
             self.reference.repeat_interleave(frames, 2),
             self.appearance.repeat_interleave(frames, 0),
+            self.light.repeat_interleave(frames, 0),
             self.point_tokens.repeat_interleave(frames, 0),
         )
 
@@ -81,9 +84,11 @@ class ManiVideoNet(nn.Module):
         self.mlo_embedder = MloEmbedder(config)
         self.geometry = GeometryEmbedder(config)
         self.appearance = AppearanceNet(config)
+        self.light = LightNet(config)
+        self.light_embedding = zero_init(nn.Linear(3 * len(POWERS), time))
 
         self.latent_in = nn.Conv2d(config.latent_channels, low, 1)
-        self.stem = nn.Conv2d(3 + 3 + 1 + 1, half, 4, stride=2, padding=1)
+        self.stem = nn.Conv2d(3 + 3 + 1 + 1 + 3, half, 4, stride=2, padding=1)
         self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
         self.to_trunk = nn.Conv2d(quarter, low, 3, stride=2, padding=1)
 
@@ -133,7 +138,9 @@ class ManiVideoNet(nn.Module):
         """The references' features: the appearance net runs here and nowhere else."""
         tokens, appearance = self.appearance(views, background, hand_view)
         reference = torch.stack([block.reference_key_values(tokens) for block in self.blocks])
-        return SceneFeatures(reference, appearance, self.geometry.embed_points(points))
+        light = self.light(hand_view)
+        appearance = appearance + self.light_embedding(light.flatten(1))
+        return SceneFeatures(reference, appearance, light, self.geometry.embed_points(points))
 
     def patchify(self, image: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1] -> latents
         """The latents of a picture: its pixels in [-1, 1], patch by patch."""
@@ -167,7 +174,9 @@ class ManiVideoNet(nn.Module):
         painted = (base >= 0).to(base.dtype)
         base = base * painted
         visible, mask = visible_normals(normals, confidence)
-        pixels = torch.cat([base * 2 - 1, visible, mask, painted[:, :1]], 1)
+        # As a logarithm: what the light does to a colour is then a sum, as the head's gain is.
+        lit = torch.log(grey_at(visible, scene.light).clamp(DARKEST, 1.0)) * mask
+        pixels = torch.cat([base * 2 - 1, visible, mask, painted[:, :1], lit], 1)
         half = self.activation(self.stem(pixels))
         quarter = self.activation(self.to_quarter(half))
         low = self.to_trunk(quarter) + self.latent_in(latents + self.guider(stacked))

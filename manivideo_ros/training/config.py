@@ -20,6 +20,9 @@ class TrainConfig:
     """What a run needs to be told; saved with every checkpoint."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
+    light_views: int = 8000  # hand views for the first stage, which learns the light
+    light_iterations: int = 3000
+    light_batch: int = 48
     iterations: int = 9000
     scenes_per_batch: int = 4
     frames_per_scene: int = 2

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from manivideo_ros.model.checkpoint import save_checkpoint
+from manivideo_ros.model.checkpoint import initialise, save_checkpoint
+from manivideo_ros.model.light import LightNet
 from manivideo_ros.model.network import FrameConditions, ManiVideoNet
 from manivideo_ros.model.schedule import add_noise
 from manivideo_ros.training.batches import TrainingScenes, iterate
@@ -34,13 +35,22 @@ class Trainer:
     iteration: int = 0
 
     @classmethod
-    def start(cls, config: TrainConfig) -> Trainer:
-        """A run from its seed."""
+    def start(
+        cls, config: TrainConfig, light: LightNet | None = None, init: Path | None = None
+    ) -> Trainer:
+        """A run from its seed, or from a checkpoint's weights.
+
+        light: the first stage's result, which is left as it is. Raises CheckpointError.
+        """
         torch.manual_seed(config.seed)
         network = ManiVideoNet(config.model)
+        if init is not None:
+            initialise(network, init)
+        if light is not None:
+            network.light = light.eval().requires_grad_(False)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.AdamW(
-            network.parameters(),
+            [parameter for parameter in network.parameters() if parameter.requires_grad],
             config.learning_rate,
             (0.9, 0.99),
             weight_decay=config.weight_decay,
@@ -130,9 +140,19 @@ class Trainer:
         return float(loss.detach())
 
 
-def train(scenes: TrainingScenes, config: TrainConfig, folder: Path, workers: int = 1) -> Trainer:
-    """Train to the configured iteration, from the folder's checkpoint where it has one."""
-    trainer = Trainer.start(config)
+def train(
+    scenes: TrainingScenes,
+    config: TrainConfig,
+    folder: Path,
+    workers: int = 1,
+    light: LightNet | None = None,
+    init: Path | None = None,
+) -> Trainer:
+    """Train to the configured iteration, from the folder's checkpoint where it has one.
+
+    light, init: as Trainer.start takes them.
+    """
+    trainer = Trainer.start(config, light, init)
     if (folder / 'state.pt').exists():
         trainer.restore(folder)
     batches: Iterator[dict[str, Tensor]] = iterate(scenes, config, trainer.iteration, workers)

@@ -1,0 +1,92 @@
+"""The first stage: the light of a scene, learned from hand views alone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from manivideo_ros.model.light import LightNet, grey_at
+from manivideo_ros.training.config import TrainConfig
+
+HELD_BACK = 0.05  # of the views, to measure on
+
+
+def train_light(
+    pictures: NDArray[np.uint8],  # [N, R, R, 3]
+    balls: NDArray[np.float32],  # [N, K, 3] sRGB of a grey ball
+    normals: NDArray[np.float32],  # [K, 3] where on the ball
+    config: TrainConfig,
+    out: Path,
+) -> float:
+    """Train the light net and write it to `out`; the error (RMS of sRGB) on views held back."""
+    torch.manual_seed(config.seed)
+    rng = np.random.default_rng(config.seed)
+    network = LightNet(config.model)
+    with torch.no_grad():
+        network.head[-1].bias.unflatten(0, (-1, 3))[0] = torch.from_numpy(balls.mean((0, 1)))
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-3)
+    rate = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda i: 0.5 * (1.01 + math.cos(math.pi * i / config.light_iterations))
+    )
+    held = max(1, round(HELD_BACK * len(pictures)))
+    progress = tqdm(range(config.light_iterations), mininterval=10, desc='light')
+    for _ in progress:
+        chosen = rng.integers(held, len(pictures), config.light_batch)
+        views, target = _batch(pictures[chosen], balls[chosen])
+        at = torch.from_numpy(normals)
+        if rng.random() < 0.5:  # the world in a mirror
+            views, at = views.flip(-1), at * torch.tensor([-1.0, 1.0, 1.0])
+        # Another exposure and white balance, as a gain of linear light.
+        gain = torch.from_numpy(np.exp(rng.normal(0, 0.06, (len(views), 3, 1, 1))).astype('f4'))
+        views, target = (views * gain).clamp(0, 1), (target * gain[..., 0]).clamp(0, 1)
+        loss = functional.mse_loss(_balls(network, views, at), target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        rate.step()
+        progress.set_postfix(rms=f'{math.sqrt(float(loss.detach())):.4f}')
+    network.eval()
+    error = measure_light(network, pictures[:held], balls[:held], normals)
+    partial = out.with_suffix('.partial')
+    save_file(network.state_dict(), partial)
+    partial.replace(out)
+    return error
+
+
+def load_light(config: TrainConfig, path: Path) -> LightNet:
+    """The light net that `train_light` wrote."""
+    network = LightNet(config.model)
+    network.load_state_dict(load_file(path))
+    return network.eval()
+
+
+@torch.no_grad()
+def measure_light(
+    network: LightNet,
+    pictures: NDArray[np.uint8],
+    balls: NDArray[np.float32],
+    normals: NDArray[np.float32],
+) -> float:
+    """RMS error of the grey balls, in sRGB of 0..1."""
+    views, target = _batch(pictures, balls)
+    error = _balls(network, views, torch.from_numpy(normals)) - target
+    return float(error.square().mean().sqrt())
+
+
+def _batch(pictures: NDArray[np.uint8], balls: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    """Views [B, 3, R, R] in 0..1 and balls [B, 3, K]."""
+    views = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pictures, -1, 1))).float() / 255
+    return views, torch.from_numpy(balls).transpose(1, 2)
+
+
+def _balls(network: LightNet, views: Tensor, normals: Tensor) -> Tensor:  # -> [B, 3, K]
+    at = normals.T.expand(len(views), -1, -1)
+    return grey_at(at, network(views))

@@ -1,0 +1,130 @@
+"""The light of a scene: its label, the hand view that shows it, the net that reads it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manivideo_ros.data.hand_view import random_hand_view
+from manivideo_ros.data.library import generator
+from manivideo_ros.data.light_views import (
+    ball_normals,
+    grey_ball,
+    light_view,
+    make_light_views,
+    sample_light_scene,
+)
+from manivideo_ros.data.photograph import random_response
+from manivideo_ros.data.room import random_room
+from manivideo_ros.data.truth import TruthRenderer
+from manivideo_ros.geometry import Camera, look_at, pinhole
+from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.light import POWERS, LightNet, grey_at
+from manivideo_ros.training.config import TrainConfig
+from manivideo_ros.training.light import load_light, measure_light, train_light
+
+
+@pytest.fixture(scope='module')
+def renderer():
+    return TruthRenderer()
+
+
+def test_the_ball_is_brightest_where_the_lamp_stands():
+    rng = np.random.default_rng(3)
+    room, response = random_room(rng), random_response(rng)
+    lamp = room.lamps[0]
+    alone = replace(room, lamps=(lamp,), harmonics=0 * room.harmonics, below=0 * room.below)
+    towards = lamp.position / np.linalg.norm(lamp.position)
+    camera = look_at(3 * towards, np.zeros(3), (0, 1, 0))  # the lamp stands behind the camera
+    ball = grey_ball(alone, response, np.zeros(3), camera[:3, :3].T)
+    straightness = -ball_normals()[:, 2]
+    assert np.all(ball[straightness.argmax()] >= ball.max(0) - 1 / 255)
+    assert np.all(ball[straightness.argmin()] < 0.5 * ball.max(0))
+
+
+def test_the_ball_turns_with_the_camera():
+    """Half a turn about the optical axis turns the ball's picture by half a turn."""
+    rng = np.random.default_rng(4)
+    room, response = random_room(rng), random_response(rng)
+    camera = look_at((0.3, -0.5, 0.4), (0, 0, 0))[:3, :3]
+    turned = np.diag([-1.0, -1.0, 1.0]) @ camera
+    ball = grey_ball(room, response, np.zeros(3), camera.T)
+    other = grey_ball(room, response, np.zeros(3), turned.T)
+    normals = ball_normals()
+    for i in range(0, 64, 7):
+        partner = np.linalg.norm(normals * [-1, -1, 1] - normals[i], axis=1).argmin()
+        assert np.abs(ball[i] - other[partner]).max() < 0.15
+
+
+@given(seed=st.integers(0, 10_000), elevation=st.floats(-0.2, 1.5), roll=st.floats(-3, 3))
+def test_the_hand_is_held_up_in_the_scenes_camera(seed, elevation, roll):
+    rng = np.random.default_rng(seed)
+    eye = np.array([np.cos(elevation), 0, np.sin(elevation)])
+    up = (0, np.sin(roll), np.cos(roll))
+    scene = Camera(pinhole(256, 256, 0.8), look_at(eye, np.zeros(3), up), 256, 256)
+    view = random_hand_view(rng, ['left', 'right'], np.zeros(10), scene)
+    turn = np.asarray(scene.camera_from_world)[:3, :3]
+    np.testing.assert_allclose(view.camera.camera_from_world[:3, :3], turn, atol=1e-9)
+    # The back of the hand is the wrist's y; fingers point along -x (right) or x.
+    in_camera = turn @ view.state.wrist_rotation
+    fingers = in_camera[:, 0] * (-1 if view.side == 'right' else 1)
+    assert in_camera[2, 1] < -0.8
+    assert fingers[1] < -0.8
+    centre, depth = view.camera.project(np.asarray(view.state.wrist_position)[None])
+    assert depth[0] > 0.1
+    assert np.all((centre > 0) & (centre < 128))
+    eye_of_view = -turn.T @ view.camera.camera_from_world[:3, 3]
+    assert eye_of_view[2] > 0.04
+
+
+def test_light_views_repeat_and_do_not_depend_on_the_workers(tmp_path, renderer):
+    make_light_views(tmp_path / 'views.npz', 2, 11, 'train', workers=1)
+    with np.load(tmp_path / 'views.npz') as stored:
+        picture, ball = light_view(renderer, sample_light_scene(12))
+        np.testing.assert_array_equal(stored['pictures'][1], picture)
+        np.testing.assert_array_equal(stored['balls'][1], ball)
+    assert picture.shape == (128, 128, 3)
+    assert 0 <= ball.min() < ball.max() <= 1
+    # Not the same person in another split.
+    assert not np.array_equal(
+        generator('test', 5, 12).random(4), generator('train', 5, 12).random(4)
+    )
+
+
+def test_the_monomials_are_independent_on_the_half_ball():
+    at = torch.from_numpy(ball_normals()).T[None]
+    one_by_one = torch.eye(len(POWERS)).unsqueeze(-1).expand(-1, -1, 3)
+    basis = torch.stack([grey_at(at, light[None])[0, 0] for light in one_by_one])
+    assert torch.linalg.matrix_rank(basis) == len(POWERS)
+    picture = torch.zeros(1, 3, 8, 8)
+    picture[:, 2] = -1
+    flat = grey_at(picture, one_by_one[POWERS.index((0, 0, 1))][None])
+    assert flat.shape == (1, 3, 8, 8)
+    assert torch.all(flat == -1)
+
+
+def test_the_light_is_learned_from_pictures(tmp_path):
+    """Discs lit from a random side: what the light net must read off, in the least size."""
+    rng = np.random.default_rng(0)
+    normals = ball_normals()
+    y, x = (np.mgrid[:32, :32] + 0.5) / 16 - 1
+    z = -np.sqrt(np.clip(1 - x * x - y * y, 0, 1))
+    sun = rng.standard_normal((300, 3)) * [1, 1, 0.3] - [0, 0, 0.7]
+    sun /= np.linalg.norm(sun, axis=1, keepdims=True)
+    lit = 0.2 + 0.7 * np.maximum(np.einsum('hwc,nc->nhw', np.stack([x, y, z], -1), sun), 0)
+    pictures = np.repeat((255 * lit[..., None]).astype(np.uint8), 3, -1)
+    balls = np.repeat(0.2 + 0.7 * np.maximum(sun @ normals.T, 0)[..., None], 3, -1).astype('f4')
+    config = TrainConfig(
+        model=ModelConfig(reference_size=32), light_iterations=120, light_batch=16
+    )  # fmt: skip
+    file = tmp_path / 'light.safetensors'
+    error = train_light(pictures, balls, normals, config, file)
+    spread = float(np.sqrt(np.square(balls - balls.mean((0, 1))).mean()))
+    assert error < 0.4 * spread
+    again = load_light(config, file)
+    assert measure_light(again, pictures[:15], balls[:15], normals) == pytest.approx(error)
+    assert isinstance(again, LightNet)
+    assert not again.training
