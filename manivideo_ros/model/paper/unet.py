@@ -1,0 +1,115 @@
+"""Stable Diffusion 1.5's UNet from diffusers' blocks, walked so that state goes in and comes out.
+
+diffusers' own forward hands nothing to the motion modules, which need a stream's caches, and
+nothing back from the attentions, which the reference network is run for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.models.unets.unet_motion_model import UNetMotionModel
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from manivideo_ros.model.paper.config import PaperConfig
+
+UNet = UNet2DConditionModel | UNetMotionModel
+Step = Callable[[Any, Tensor], Tensor]
+"""A transformer or motion module and its features [B, C, h, w] -> features of that shape."""
+
+
+def sd15_sizes(config: PaperConfig) -> dict[str, Any]:
+    """The arguments that diffusers' UNets share; everything else is SD 1.5's in their defaults."""
+    return {
+        'sample_size': config.latent_size,
+        'in_channels': config.latent_channels,
+        'out_channels': config.latent_channels,
+        'block_out_channels': config.block_out_channels,
+        'layers_per_block': config.layers_per_block,
+        'norm_num_groups': config.norm_groups,
+        'cross_attention_dim': config.cross_attention_dim,
+    }
+
+
+def image_unet(config: PaperConfig) -> UNet2DConditionModel:
+    """The UNet of SD 1.5."""
+    return UNet2DConditionModel(**sd15_sizes(config), attention_head_dim=config.attention_head_dim)
+
+
+def video_unet(config: PaperConfig) -> UNetMotionModel:
+    """The UNet of SD 1.5 with AnimateDiff's motion modules."""
+    return UNetMotionModel(
+        **sd15_sizes(config),
+        num_attention_heads=config.attention_head_dim,
+        motion_num_attention_heads=config.motion_heads,
+        motion_max_seq_length=config.motion_positions,
+        use_motion_mid_block=config.motion_mid_block,
+    )
+
+
+def modules_in_order(unet: UNet, name: str) -> Iterator[Any]:
+    """The `attentions` or `motion_modules` in the order in which the features pass them."""
+    for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):
+        yield from getattr(block, name, ())
+
+
+def call(recompute: bool, function: Callable[..., Any], *args: Any) -> Any:
+    """function(*args), and again in the backward pass instead of keeping what is inside."""
+    if recompute and torch.is_grad_enabled():
+        return checkpoint(function, *args, use_reentrant=False)
+    return function(*args)
+
+
+def embed_time(unet: UNet, timesteps: Tensor, dtype: torch.dtype) -> Tensor:  # [B] -> [B, T]
+    """The time embedding of training timesteps 0..999."""
+    return unet.time_embedding(unet.time_proj(timesteps).to(dtype))
+
+
+def walk(
+    unet: UNet,
+    latents: Tensor,  # [B, 4, h, w]
+    embedding: Tensor,  # [B, T]
+    attend: Step,
+    move: Step | None = None,
+    recompute: bool = False,
+) -> Tensor:
+    """The features [B, C, h, w] before the output convolution.
+
+    `attend` runs each transformer, `move` each motion module; without it they are passed by.
+    """
+
+    def after(block: nn.Module, index: int, hidden: Tensor) -> Tensor:
+        if hasattr(block, 'attentions'):
+            hidden = attend(block.attentions[index], hidden)
+        if move is not None and hasattr(block, 'motion_modules'):
+            hidden = move(block.motion_modules[index], hidden)
+        return hidden
+
+    hidden = unet.conv_in(latents)
+    skips = [hidden]
+    for block in unet.down_blocks:
+        for index, resnet in enumerate(block.resnets):
+            hidden = after(block, index, call(recompute, resnet, hidden, embedding))
+            skips.append(hidden)
+        for downsampler in block.downsamplers or ():
+            hidden = downsampler(hidden)
+            skips.append(hidden)
+    middle = unet.mid_block
+    hidden = after(middle, 0, call(recompute, middle.resnets[0], hidden, embedding))
+    hidden = call(recompute, middle.resnets[1], hidden, embedding)
+    for block in unet.up_blocks:
+        for index, resnet in enumerate(block.resnets):
+            hidden = torch.cat([hidden, skips.pop()], 1)
+            hidden = after(block, index, call(recompute, resnet, hidden, embedding))
+        for upsampler in block.upsamplers or ():
+            hidden = upsampler(hidden)
+    return hidden
+
+
+def project_out(unet: UNet, hidden: Tensor) -> Tensor:  # [B, C, h, w] -> [B, 4, h, w]
+    """The prediction from the last features."""
+    return unet.conv_out(unet.conv_act(unet.conv_norm_out(hidden)))
