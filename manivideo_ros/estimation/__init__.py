@@ -1,0 +1,1 @@
+"""The hand estimator that measures generated frames: palm detection, landmarks, their crops."""

@@ -1,0 +1,80 @@
+"""The turned square of a picture in which the landmark model looks for one hand.
+
+The rules are those with which MediaPipe Hands was trained (its graphs palm_detection_detection_to_
+roi and hand_landmark_landmarks_to_roi): the fingers point up in the crop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from manivideo_ros.geometry import Array
+
+WRIST, INDEX_PIP, MIDDLE_PIP, RING_PIP = 0, 6, 10, 14
+STEADY = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
+"""Keypoints that bound a hand whatever the fingertips do."""
+
+
+@dataclass(frozen=True, eq=False)
+class HandCrop:
+    """A square in a picture: centre [2] and side in pixels, turn in radians (x towards y)."""
+
+    centre: Array
+    side: float
+    turn: float
+
+    def picture_from_crop(self, size: int) -> Array:
+        """Affine [2, 3] from pixel coordinates of the crop, size x size, to the picture's."""
+        axes = turned_axes(self.turn) * self.side / size
+        return np.column_stack([axes.T, self.centre - axes.T @ np.full(2, size / 2)])
+
+    def cut(self, picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+        """The crop [size, size, 3] of a picture [H, W, 3]; its border goes on outside."""
+        affine = self.picture_from_crop(size)
+        # Pixel centres lie at halves here and at whole numbers in OpenCV.
+        affine[:, 2] += affine[:, :2] @ np.full(2, 0.5) - 0.5
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        crop = cv2.warpAffine(
+            picture, affine, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(crop, np.uint8)
+
+
+def turned_axes(turn: float) -> Array:
+    """Axes [2, 2] (rows x, y) of a square turned by so many radians."""
+    return np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+
+
+def turn_of(wrist: ArrayLike, fingers: ArrayLike) -> float:
+    """The turn of the crop in which fingers [2] lie straight above the wrist [2]."""
+    x, y = np.subtract(fingers, wrist)
+    return float(np.arctan2(x, -y))
+
+
+def crop_of_keypoints(keypoints: ArrayLike) -> HandCrop:
+    """The crop of a hand whose 21 keypoints [21, 2] are known, pixels, MediaPipe's order."""
+    points = np.asarray(keypoints, np.float64)
+    side_fingers = 0.5 * (points[INDEX_PIP] + points[RING_PIP])
+    turn = turn_of(points[WRIST], 0.5 * (side_fingers + points[MIDDLE_PIP]))
+    axes = turned_axes(turn)
+    placed = points[list(STEADY)] @ axes.T
+    low, high = placed.min(0), placed.max(0)
+    width, height = high - low
+    middle = 0.5 * (low + high) - (0, 0.1 * height)
+    return HandCrop(middle @ axes, 2.0 * max(width, height), turn)
+
+
+def crop_of_palm(
+    box: ArrayLike,  # [4] centre and size
+    wrist: ArrayLike,
+    middle_knuckle: ArrayLike,
+) -> HandCrop:
+    """The crop of a hand whose palm was detected; all in pixels."""
+    x, y, width, height = np.asarray(box, np.float64)
+    turn = turn_of(wrist, middle_knuckle)
+    centre = np.array([x, y]) - 0.5 * height * turned_axes(turn)[1]
+    return HandCrop(centre, 2.6 * max(width, height), turn)
