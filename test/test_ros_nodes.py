@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
+from manivideo_ros.demo import Demo, synthesizer_parameters
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.processes import NodeError, NodeProcess, environment, free_domain
@@ -298,6 +300,21 @@ def test_the_lifecycle_by_hand(untrained, pictures, motion):
         )
         assert lab.call(ChangeState, 'synthesizer/change_state', request).success
         assert process.wait(10) == 0
+
+
+def test_a_motion_of_hands_alone_is_answered(untrained, pictures, motion, tmp_path):
+    hands_alone = replace(motion, objects={})
+    plan = Demo(tmp_path, 'hands_alone', '', checkpoint=str(untrained))
+    parameters = {**synthesizer_parameters(plan, hands_alone, tmp_path), **pictures}
+    domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
+    with (
+        running('synthesizer_node', parameters, environment(domain)) as process,
+        lab_in(domain, hands_alone) as lab,
+    ):
+        process.wait_for('active', READY_S)
+        lab.listen(Image, 'image_raw')
+        lab.play(20, lambda: len(lab.got['image_raw']) >= 3)
+        assert len(lab.got['image_raw']) >= 3
 
 
 def test_weights_that_cannot_be_used_are_named(untrained, pictures, node_environment, tmp_path):

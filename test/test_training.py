@@ -15,6 +15,7 @@ from manivideo_ros.training.cli import main
 from manivideo_ros.training.config import TrainConfig, TrainConfigError
 from manivideo_ros.training.loop import Trainer, TrainingError, train
 from manivideo_ros.training.loss import picture_loss
+from manivideo_ros.training.mirror import mirrored
 
 CONFIG = TrainConfig(
     model=SMALL,
@@ -153,3 +154,44 @@ def test_the_command_makes_scenes_trains_and_leaves_a_checkpoint(tmp_path, capsy
     asked[1] = str(tmp_path / 'nowhere.yaml')
     assert main(asked) == 2
     assert 'nowhere.yaml' in capsys.readouterr().err
+
+
+def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
+    """The base too: the mirrored scene, painted under the light that is fixed in the camera."""
+    from manivideo_ros.geometry import Camera, look_at, pinhole
+    from manivideo_ros.hand.model import load_hand
+    from manivideo_ros.mlo.painted import Painter, hand_appearance
+    from manivideo_ros.mlo.rasterizer import Rasterizer
+    from manivideo_ros.mlo.surfaces import HandReference, HandState, hand_surface
+
+    grey = HandReference(np.full((128, 128, 3), 120, np.uint8), np.ones((128, 128), np.uint8))
+    camera = Camera(pinhole(64, 64, 0.6), look_at((0, -0.3, 0.4), (0, 0, 0)), 64, 64)
+    rng = np.random.default_rng(1)
+    theta = rng.normal(0, 0.2, 45).astype('f4')
+    made = {}
+    for side, sign in (('right', 1), ('left', -1)):
+        hand = load_hand(side)
+        bent = (theta.reshape(15, 3) * [1, sign, sign]).ravel()
+        place = np.array([sign * 0.04, 0.01, 0])
+        state = HandState(bent, np.zeros(10, 'f4'), np.eye(3), place)
+        layers = Rasterizer([hand_surface(hand)], 64, 64, threads=1).render(camera, [state])
+        painter = Painter(
+            Rasterizer([hand_surface(hand)], 128, 128, threads=1, merge=True),
+            [hand_appearance(hand, grey)],
+        )
+        base, mask = painter.paint(camera, [state])
+        made[side] = {
+            'normal_map': layers.normal_map.clone()[None],
+            'occlusion_confidence': layers.occlusion_confidence.clone()[None],
+            'base': base.clone()[None],
+            'mask': mask.clone()[None, None],
+        }
+    extra = {'rgb': torch.zeros(1, 3, 64, 64), 'background': torch.zeros(1, 3, 128, 128)}
+    extra |= {'hand_view': torch.zeros(1, 3, 128, 128), 'points': torch.ones(1, 4, 3)}
+    views = torch.arange(6.0).view(1, 6, 1, 1, 1).expand(-1, -1, 3, 128, 128)
+    seen = mirrored({**made['right'], **extra, 'views': views})
+    for key, expected in made['left'].items():
+        near = (seen[key] - expected).abs() < 0.02
+        assert near.float().mean() > 0.995, key
+    assert seen['views'][0, :, 0, 0, 0].tolist() == [0, 1, 3, 2, 4, 5]
+    assert seen['points'][0, 0].tolist() == [-1, 1, 1]

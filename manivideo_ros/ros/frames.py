@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from manivideo_ros.mlo.colours import normal_colours
 from manivideo_ros.ros.conversion import camera_message
 from manivideo_ros.ros.images import header, to_image, to_jpeg
 from manivideo_ros.ros.intake import View
@@ -60,14 +61,6 @@ class FramePublishers:
             self.mask,
         ):
             self._node.destroy_lifecycle_publisher(publisher)
-
-
-def normal_colours(normal_map: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Normals [L, 3, H, W] as colours [L, H, W, 3], (n * (1, -1, -1) + 1) / 2; black is absent."""
-    normals = np.moveaxis(normal_map, 1, -1)
-    present = np.any(normals != 0, -1, keepdims=True)
-    colours = (normals * np.array([1, -1, -1], np.float32) + 1) * 127.5
-    return np.where(present, colours, 0).astype(np.uint8)
 
 
 def mosaic(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:

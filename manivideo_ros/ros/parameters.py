@@ -54,7 +54,11 @@ class NodeParameters:
     )
     object_scales: tuple[float, ...] = parameter((1.0,), 'of each id: metres per unit of the file')
     background: str = parameter('', "background picture; '' for the one that ships")
-    hand_appearance: str = parameter('', "hand reference picture; '' for the one that ships")
+    hand_appearance: str = parameter(
+        '',
+        'picture of an open hand held up to the camera, back to it, fingers up: skin, sleeve and '
+        "light are read off it; '' for the one that ships",
+    )
     scene_folders: tuple[str, ...] = parameter(
         ('',), 'folders that set_scene may read besides the installed packages'
     )

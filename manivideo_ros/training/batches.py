@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from manivideo_ros.model.network import NO_BASE
 from manivideo_ros.training.config import TrainConfig
+from manivideo_ros.training.mirror import mirrored
 
 FRAME_KEYS = ('normal_map', 'occlusion_confidence', 'base', 'rgb', 'mask')
 SCENE_KEYS = ('views', 'background', 'hand_view', 'points')
@@ -73,6 +74,8 @@ class Iterations(Dataset[dict[str, Tensor]]):
         batch |= {key: torch.stack([row[key] for row in references]) for key in SCENE_KEYS}
         per_scene = len(rows) // len(scenes)
         batch['weight'] = torch.ones(len(rows))
+        if rng.random() < config.mirror_share:
+            batch |= mirrored(batch)
         self._drop_conditions(batch, rng, per_scene)
         random_time = rng.uniform(0.02, 1.0, len(scenes))
         pure = rng.random(len(scenes)) < config.pure_noise_share

@@ -21,11 +21,12 @@ class TrainConfig:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     light_views: int = 8000  # hand views for the first stage, which learns the light
-    light_iterations: int = 3000
+    light_iterations: int = 4000
     light_batch: int = 48
     iterations: int = 9000
     scenes_per_batch: int = 4
     frames_per_scene: int = 2
+    mirror_share: float = 0.5  # of the iterations, seen in a mirror
     clip_share: float = 0.15  # of the iterations that train on consecutive frames
     learning_rate: float = 8e-4
     final_learning_rate: float = 2e-5

@@ -29,13 +29,14 @@ def train_light(
     """Train the light net and write it to `out`; the error (RMS of sRGB) on views held back."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = LightNet(config.model)
+    network = LightNet(config.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.no_grad():
         network.head[-1].bias.unflatten(0, (-1, 3))[0] = torch.from_numpy(balls.mean((0, 1)))
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-3)
     rate = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda i: 0.5 * (1.01 + math.cos(math.pi * i / config.light_iterations))
     )
+    smooth = math.nan
     held = max(1, round(HELD_BACK * len(pictures)))
     progress = tqdm(range(config.light_iterations), mininterval=10, desc='light')
     for _ in progress:
@@ -47,16 +48,20 @@ def train_light(
         # Another exposure and white balance, as a gain of linear light.
         gain = torch.from_numpy(np.exp(rng.normal(0, 0.06, (len(views), 3, 1, 1))).astype('f4'))
         views, target = (views * gain).clamp(0, 1), (target * gain[..., 0]).clamp(0, 1)
-        loss = functional.mse_loss(_balls(network, views, at), target)
+        with torch.autocast('cpu', torch.bfloat16):
+            light = network(views)
+        predicted = grey_at(at.T.expand(len(views), -1, -1), light.float())
+        loss = functional.mse_loss(predicted, target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         rate.step()
-        progress.set_postfix(rms=f'{math.sqrt(float(loss.detach())):.4f}')
+        smooth = loss.item() if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss.item()
+        progress.set_postfix(rms=f'{math.sqrt(smooth):.4f}', refresh=False)
     network.eval()
     error = measure_light(network, pictures[:held], balls[:held], normals)
     partial = out.with_suffix('.partial')
-    save_file(network.state_dict(), partial)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
     partial.replace(out)
     return error
 
@@ -77,7 +82,8 @@ def measure_light(
 ) -> float:
     """RMS error of the grey balls, in sRGB of 0..1."""
     views, target = _batch(pictures, balls)
-    error = _balls(network, views, torch.from_numpy(normals)) - target
+    at = torch.from_numpy(normals).T.expand(len(views), -1, -1)
+    error = grey_at(at, network(views)) - target
     return float(error.square().mean().sqrt())
 
 
@@ -85,8 +91,3 @@ def _batch(pictures: NDArray[np.uint8], balls: NDArray[np.float32]) -> tuple[Ten
     """Views [B, 3, R, R] in 0..1 and balls [B, 3, K]."""
     views = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pictures, -1, 1))).float() / 255
     return views, torch.from_numpy(balls).transpose(1, 2)
-
-
-def _balls(network: LightNet, views: Tensor, normals: Tensor) -> Tensor:  # -> [B, 3, K]
-    at = normals.T.expand(len(views), -1, -1)
-    return grey_at(at, network(views))

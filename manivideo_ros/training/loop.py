@@ -54,6 +54,7 @@ class Trainer:
             config.learning_rate,
             (0.9, 0.99),
             weight_decay=config.weight_decay,
+            fused=True,
         )
         average = {name: value.clone() for name, value in network.state_dict().items()}
         return cls(config, network, average, optimizer)
@@ -135,8 +136,10 @@ class Trainer:
         self.iteration += 1
         decay = min(self.config.ema_decay, (1 + self.iteration) / (10 + self.iteration))
         with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay)
+            now = self.network.state_dict()
+            torch._foreach_lerp_(
+                [self.average[name] for name in now], list(now.values()), 1 - decay
+            )
         return float(loss.detach())
 
 

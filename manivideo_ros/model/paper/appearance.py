@@ -16,7 +16,7 @@ REFERENCES = VIEWS + 2  # the six views, the hand view, the background
 class RecordingProcessor(AttnProcessor2_0):
     """diffusers' attention that also keeps the tokens that its self-attentions are given."""
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self,
         attn: Attention,
         hidden_states: Tensor,  # [B, S, C]
@@ -59,11 +59,12 @@ class LatentAppearanceNet(nn.Module):
         super().__init__()
         width, deepest = config.cross_attention_dim, config.block_out_channels[-1]
         self.unet = image_unet(config)
-        self.unet.set_attn_processor(RecordingProcessor())  # type: ignore[arg-type]
+        self.unet.set_attn_processor(RecordingProcessor())
         self.role = nn.Parameter(torch.randn(REFERENCES, self.ROLE_TOKENS, width))
         self.project = nn.Linear(deepest, width)
         self.norm = nn.LayerNorm(width)
-        self.middle = sum(len(block.resnets) for block in self.unet.down_blocks[:-1])
+        # The middle block's place among the self-attentions: the last block down has none.
+        self.middle = config.layers_per_block * (len(config.block_out_channels) - 1)
         self.gradient_checkpointing = False
         # What follows the last self-attention's input never reaches the denoising network: kept,
         # since the published file has it, but not trained.

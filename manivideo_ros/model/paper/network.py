@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -137,7 +137,7 @@ class LatentManiVideoNet(nn.Module):
         def move(module: temporal.AnimateDiffTransformer3D, hidden: Tensor) -> Tensor:
             context = self.config.temporal_context
             hidden, cache = temporal.causal(module, hidden, 1, context, next(past), valid)
-            following.append(cache)
+            following.append(cast(Tensor, cache))
             return hidden
 
         return self._run(latents, timesteps, conditions, scene, move), following
@@ -146,16 +146,15 @@ class LatentManiVideoNet(nn.Module):
         """Caches of a stream that has seen no frame, and their validity [B, context]."""
         context, side = self.config.temporal_context, self.config.latent_size
         # The latents' side is halved behind each downsampler, and doubled behind each upsampler.
-        sides = [side >> level for level in (0, 1, 2, 3)]
-        places: list[tuple[nn.Module, int]] = []
-        for block, cells in zip(self.unet.down_blocks, sides, strict=True):
-            places += [(module, cells) for module in block.motion_modules]
-        places += [
-            (module, sides[-1]) for module in getattr(self.unet.mid_block, 'motion_modules', ())
+        sides = [side >> level for level in (0, 1, 2, 3, 3, 3, 2, 1, 0)]
+        unet: Any = self.unet
+        blocks = (*unet.down_blocks, unet.mid_block, *unet.up_blocks)
+        places = [
+            (module, cells**2)
+            for block, cells in zip(blocks, sides, strict=True)
+            for module in getattr(block, 'motion_modules', ())
         ]
-        for block, cells in zip(self.unet.up_blocks, reversed(sides), strict=True):
-            places += [(module, cells) for module in block.motion_modules]
-        caches = [temporal.empty_cache(m, batch, cells**2, context) for m, cells in places]
+        caches = [temporal.empty_cache(m, batch, cells, context) for m, cells in places]
         return caches, caches[0].new_zeros(batch, context)
 
     def _run(

@@ -35,6 +35,7 @@ def causal(
 ) -> tuple[Tensor, Tensor | None]:
     """The features after this module, and in a stream the next cache."""
     height, width = hidden.shape[-2:]
+    blocks: Any = module.transformer_blocks
     tokens = module.norm(hidden).unflatten(0, (-1, frames)).flatten(3).permute(0, 3, 1, 2)
     tokens = module.proj_in(tokens)  # [B, S, F, C]
     past = cache.shape[-2] if cache is not None else 0
@@ -44,7 +45,7 @@ def causal(
         seen = functional.pad(valid, (0, frames), value=1.0)
         mask = mask + ((1 - seen) * MASKED)[:, None, None, None]  # [B, 1, 1, F, K]
     kept: list[Tensor] = []
-    for block in module.transformer_blocks:
+    for block in blocks:
         position = block.pos_embed.pe[0, : context + 1]
         for attention, norm in ((block.attn1, block.norm1), (block.attn2, block.norm2)):
             pair = None if cache is None else cache[len(kept) : len(kept) + 2]

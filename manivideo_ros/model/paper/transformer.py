@@ -36,16 +36,19 @@ class ConditionedBlock(nn.Module):
         self.block = block
         block.attn1.set_processor(ReferenceAttentionProcessor())  # type: ignore[arg-type]
         heads = config.attention_head_dim
-        for name in ('mlo', 'geometry'):
-            attention = Attention(
+
+        def attention() -> Attention:
+            made = Attention(
                 block.dim,
                 cross_attention_dim=config.cross_attention_dim,
                 heads=heads,
                 dim_head=block.dim // heads,
             )
-            zero_init(attention.to_out)
-            self.add_module(f'{name}_norm', nn.LayerNorm(block.dim))
-            self.add_module(f'{name}_attention', attention)
+            zero_init(made.to_out)
+            return made
+
+        self.mlo_norm, self.mlo_attention = nn.LayerNorm(block.dim), attention()
+        self.geometry_norm, self.geometry_attention = nn.LayerNorm(block.dim), attention()
 
     def reference_key_values(self, tokens: Tensor) -> Tensor:  # [B, R, C] -> [2, B, R, C]
         """The references' keys and values, once per reference set."""

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.unets.unet_motion_model import UNetMotionModel
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from manivideo_ros.model.paper.config import PaperConfig
 
-UNet = UNet2DConditionModel | UNetMotionModel
+UNet = Any  # UNet2DConditionModel or UNetMotionModel: what is in their blocks has no types
 Step = Callable[[Any, Tensor], Tensor]
 """A transformer or motion module and its features [B, C, h, w] -> features of that shape."""
 
@@ -82,7 +82,7 @@ def walk(
     `attend` runs each transformer, `move` each motion module; without it they are passed by.
     """
 
-    def after(block: nn.Module, index: int, hidden: Tensor) -> Tensor:
+    def after(block: Any, index: int, hidden: Tensor) -> Tensor:
         if hasattr(block, 'attentions'):
             hidden = attend(block.attentions[index], hidden)
         if move is not None and hasattr(block, 'motion_modules'):
