@@ -1,0 +1,35 @@
+"""Batches as a mirror shows them: twice the scenes for nothing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from manivideo_ros.mlo.painted import FIXED_LIGHT
+from manivideo_ros.model.mlo_embedder import visible_normals
+
+PICTURES = ('occlusion_confidence', 'base', 'rgb', 'mask', 'background', 'hand_view')
+VIEWS = [0, 1, 3, 2, 4, 5]  # left is right
+
+
+def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A batch with x as -x, but for the base picture's fixed light, which stays where it is."""
+    out = {key: batch[key].flip(-1) for key in PICTURES}
+    against_x = torch.tensor([-1.0, 1.0, 1.0])
+    out['normal_map'] = batch['normal_map'].flip(-1) * against_x[:, None, None]
+    out['points'] = batch['points'] * against_x
+    out['views'] = batch['views'][:, VIEWS].flip(-1)
+    normals = visible_normals(out['normal_map'], out['occlusion_confidence'])[0]
+    shift = fixed_shading(normals) / fixed_shading(normals * against_x[:, None, None])
+    out['base'] = (out['base'] * (1 + out['mask'] * (shift - 1))).clamp(0, 1)
+    return out
+
+
+def fixed_shading(normals: Tensor) -> Tensor:  # [B, 3, H, W] -> [B, 1, H, W]
+    """By how much the painter's fixed light multiplies sRGB colours (mlo/paint_kernels.py)."""
+    direction = torch.tensor(FIXED_LIGHT.direction)
+    direction = direction / direction.norm()
+    upward = 0.5 - 0.5 * normals[:, 1:2]
+    sky = FIXED_LIGHT.ground + (FIXED_LIGHT.sky - FIXED_LIGHT.ground) * upward
+    sun = (normals * direction[:, None, None]).sum(1, keepdim=True).clamp_min(0)
+    return (sky + FIXED_LIGHT.sun * sun).sqrt()
