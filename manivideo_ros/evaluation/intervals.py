@@ -1,0 +1,91 @@
+"""How sure a mean over clips is: bootstrap intervals, paired differences, a sign-flip test.
+
+Clips are drawn, not frames: the frames of a clip resemble each other and would make the interval
+too narrow (Efron and Tibshirani, An Introduction to the Bootstrap, 1993: percentile intervals).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 4000
+EXACT_CLIPS = 12
+"""Clips up to which every pattern of signs is tried."""
+
+
+class Interval(NamedTuple):
+    """A mean and the ends of its confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f'{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]'
+
+
+class Difference(NamedTuple):
+    """The mean of paired differences, its interval, and p: how often chance alone is as far."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+def clip_means(clips: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """The mean of each clip's frames [C], frames that are NaN left out; NaN without any."""
+    kept = [np.asarray(clip, np.float64) for clip in clips]
+    kept = [clip[~np.isnan(clip)] for clip in kept]
+    return np.array([clip.mean() if len(clip) else np.nan for clip in kept])
+
+
+def bootstrap(values: Sequence[float], level: float = 0.95, seed: int = 0) -> Interval:
+    """The mean of one value per clip [C] and its interval; clips that are NaN are left out.
+
+    One clip tells nothing of the spread: its interval has NaN ends. Same seed, same interval.
+    """
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    if len(known) < 2:
+        return Interval(float(known[0]) if len(known) else np.nan, np.nan, np.nan)
+    drawn = np.random.default_rng(seed).integers(len(known), size=(DRAWS, len(known)))
+    means = known[drawn].mean(1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(known.mean()), float(low), float(high))
+
+
+def paired_difference(
+    first: Sequence[float], second: Sequence[float], level: float = 0.95, seed: int = 0
+) -> Difference:
+    """First minus second over the same clips in the same order, one value per clip [C].
+
+    Raises ValueError where they are not as many.
+    """
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f'paired clips must be as many: {len(a)} and {len(b)}')
+    differences = (a - b)[~np.isnan(a - b)]
+    interval = bootstrap(differences.tolist(), level, seed)
+    return Difference(*interval, sign_flip_p(differences, seed))
+
+
+def sign_flip_p(differences: NDArray[np.float64], seed: int = 0) -> float:
+    """Two-sided p of paired differences [C] under 'either could have been the other'.
+
+    Fisher's randomisation test: exact up to EXACT_CLIPS clips, sampled above. NaN without clips.
+    """
+    count = len(differences)
+    if count == 0:
+        return float('nan')
+    if count <= EXACT_CLIPS:
+        patterns = np.arange(2**count)[:, None] >> np.arange(count) & 1
+    else:
+        patterns = np.random.default_rng(seed).integers(2, size=(DRAWS, count))
+        patterns[0] = 0  # the pattern that was seen
+    means = np.abs(((1 - 2 * patterns) * differences).mean(1))
+    return float((means >= means[0] * (1 - 1e-9)).mean())

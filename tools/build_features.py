@@ -1,0 +1,43 @@
+"""Builds manivideo_ros/assets/estimation/features.npz: the fixed filters of evaluation/features.py.
+
+    python tools/build_features.py
+
+Random orthogonal 3x3 filters from a seed; nothing is trained. The first stage has one filter for
+the mean of each colour channel, and for the rest filters without a mean, that answer to structure
+alone. numpy's legacy generator is used: its streams are frozen.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+CHANNELS = (3, 16, 32, 64, 96)
+SEED = 20
+FILE = Path(__file__).resolve().parents[1] / 'manivideo_ros/assets/estimation/features.npz'
+
+
+def orthogonal(random: np.random.RandomState, rows: int, columns: int) -> np.ndarray:
+    """Rows [rows, columns] that are orthonormal, or columns where there are more rows."""
+    tall = random.standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(tall)
+    q = q * np.sign(np.diag(r))
+    return q if rows >= columns else q.T
+
+
+def filters() -> dict[str, np.ndarray]:
+    """Filters f16 [out, in, 3, 3] by stage."""
+    random = np.random.RandomState(SEED)
+    out = {}
+    for stage, (inputs, outputs) in enumerate(pairwise(CHANNELS), 1):
+        weight = orthogonal(random, outputs, 9 * inputs).reshape(outputs, inputs, 3, 3)
+        if stage == 1:
+            weight -= weight.mean((2, 3), keepdims=True)
+            weight[:3] = np.eye(3)[:, :, None, None] / 9
+        # A ReLU halves the energy of what it is given.
+        out[f'stage{stage}'] = (weight * np.sqrt(2)).astype(np.float16)
+    return out
+
+
+if __name__ == '__main__':
+    np.savez_compressed(FILE, **filters())
