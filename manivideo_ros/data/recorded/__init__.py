@@ -1,0 +1,1 @@
+"""Readers of published recordings of hands and objects: DexYCB, HO-Cap and ARCTIC as clips."""

@@ -1,0 +1,84 @@
+"""A recorded clip: pictures of one camera, and the hands and objects that they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.geometry import Camera
+from manivideo_ros.motion.motion import Motion
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedClip:
+    """One view of a recorded sequence; frame i of the motion is picture i.
+
+    motion: with its camera (pixel centres at +0.5, as everywhere here) and `hand_model`, whose
+    theta and betas they are; what is absent is `present=False`. fps: pictures a second.
+    hand_labels: side by value of the segmentation; object_labels: object id by value.
+    Pictures and labels are read when asked for.
+    """
+
+    name: str
+    motion: Motion
+    fps: float
+    read_picture: Callable[[int], NDArray[np.uint8]]
+    read_labels: Callable[[int], NDArray[np.integer]] | None = None
+    hand_labels: Mapping[int, str] = field(default_factory=dict)
+    object_labels: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.motion.camera is None:
+            raise ValueError(f'{self.name}: a recorded clip needs a motion with a camera')
+
+    def __len__(self) -> int:
+        return len(self.motion)
+
+    @property
+    def camera(self) -> Camera:
+        """The camera that took the pictures."""
+        assert self.motion.camera is not None  # checked when made
+        return self.motion.camera
+
+    @property
+    def hand_model(self) -> str:
+        """'mano' or 'default': the hand whose theta and betas the motion holds."""
+        return self.motion.hand_model
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """The picture [H, W, 3] of a frame.
+
+        Raises IndexError outside of the clip, RecordedError for a file that is missing, damaged
+        or of another size than the camera's.
+        """
+        picture = self.read_picture(self._checked(index))
+        self._check_size(picture, index, 'picture')
+        return picture
+
+    def segmentation(self, index: int) -> NDArray[np.integer] | None:
+        """Labels [H, W] of a frame (0: neither hand nor object), None where there are none.
+
+        Errors as `picture`.
+        """
+        if self.read_labels is None:
+            return None
+        labels = self.read_labels(self._checked(index))
+        self._check_size(labels, index, 'segmentation')
+        return labels
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < len(self):
+            raise IndexError(f'{self.name}: frame {index} is not in 0..{len(self) - 1}')
+        return index
+
+    def _check_size(self, image: NDArray, index: int, what: str) -> None:
+        wanted = (self.camera.height, self.camera.width)
+        if image.shape[:2] != wanted:
+            raise RecordedError(
+                f'{self.name}: {what} {index} is {image.shape[1]}x{image.shape[0]},'
+                f' the calibration is for {wanted[1]}x{wanted[0]}: get them of one kind'
+            )

@@ -1,0 +1,75 @@
+"""Square crops: which square of a picture to take, and the camera that would have taken it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.geometry import Camera
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.viewing import reach_points
+
+
+@dataclass(frozen=True)
+class Box:
+    """A square of a picture, whole pixels: its left and top edge and its side."""
+
+    left: int
+    top: int
+    side: int
+
+
+def square_about(points: NDArray, camera: Camera, margin: float = 0.3) -> Box:
+    """The square about pixels [N, 2] with a margin (of its side, all round), inside the picture.
+
+    It is at most the picture's shorter side, and is moved, not cut, where it would stick out. With
+    no points it is the largest central square.
+    """
+    largest = min(camera.width, camera.height)
+    if len(points) == 0:
+        low, high = np.zeros(2), np.array([camera.width, camera.height], np.float64)
+        side = largest
+    else:
+        low, high = np.min(points, 0), np.max(points, 0)
+        side = int(np.clip(np.ceil(np.max(high - low) * (1 + 2 * margin)), 16, largest))
+    room = np.array([camera.width - side, camera.height - side])
+    left, top = np.clip(np.round(0.5 * (low + high - side)), 0, room).astype(int).tolist()
+    return Box(left, top, side)
+
+
+def clip_box(motion: Motion, margin: float = 0.3) -> Box:
+    """One square for a whole clip: what its hands reach and where its objects lie, as seen.
+
+    Points behind the camera and outside of the picture do not count. Raises ValueError for a
+    motion without a camera.
+    """
+    camera = motion.camera
+    if camera is None:
+        raise ValueError(f'{motion.name}: a crop needs the camera of the motion')
+    clouds = [np.zeros((0, 3))]
+    for index in range(len(motion)):
+        sample = motion.frame(index)
+        clouds += [reach_points(side, hand) for side, hand in sample.hands.items()]
+        clouds += [pose[None, :3, 3] for pose in sample.objects.values()]
+    pixels, depth = camera.project(np.concatenate(clouds))
+    inside = (depth > 0) & np.all((pixels >= 0) & (pixels < [camera.width, camera.height]), 1)
+    return square_about(pixels[inside], camera, margin)
+
+
+def cropped(camera: Camera, box: Box, size: int) -> Camera:
+    """The camera whose picture is the box, sampled by size x size pixels."""
+    intrinsics = np.array(camera.intrinsics, np.float64)
+    intrinsics[:2, 2] -= box.left, box.top
+    cut = replace(camera, intrinsics=intrinsics, width=box.side, height=box.side)
+    return cut.resized(size, size)
+
+
+def cropped_picture(picture: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
+    """The box of a picture [H, W, 3] or of a mask [H, W], size x size; masks keep their values."""
+    cut = picture[box.top : box.top + box.side, box.left : box.left + box.side]
+    method = cv2.INTER_AREA if size < box.side else cv2.INTER_CUBIC
+    method = cv2.INTER_NEAREST if picture.ndim == 2 else method
+    return np.asarray(cv2.resize(cut, (size, size), interpolation=method), np.uint8)

@@ -1,0 +1,169 @@
+"""Files of published recordings, read safely: whatever is wrong is one line that names the file.
+
+Names that files give (a calibration's, an object's) become parts of paths, so that only plain ones
+are taken: nothing outside the dataset's folder is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+
+Shape = Sequence[int | None]
+"""Of an array; None stands for any length."""
+
+
+class RecordedError(ValueError):
+    """A recording that cannot be used; one line: the file, the field, the mend."""
+
+
+class _Loader(yaml.SafeLoader):
+    """yaml.SafeLoader that takes DexYCB's `!!python/tuple` for the list that it is."""
+
+
+_Loader.add_constructor(
+    'tag:yaml.org,2002:python/tuple', lambda loader, node: loader.construct_sequence(node)
+)
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The mapping of a YAML or JSON file. Raises RecordedError."""
+    content: Any
+    try:
+        text = file.read_text(encoding='utf-8')
+        content = json.loads(text) if file.suffix == '.json' else yaml.load(text, _Loader)
+    except FileNotFoundError:
+        raise missing(file) from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise RecordedError(f'{file}: cannot be read ({one_line(error)}): get it again') from None
+    if not isinstance(content, dict):
+        raise RecordedError(f'{file}: holds no fields: get it again')
+    return content
+
+
+def field(content: Mapping[str, Any], file: Path, *names: str) -> Any:
+    """A field of a file, or of a field of it. Raises RecordedError where it is absent."""
+    value: Any = content
+    for depth, name in enumerate(names):
+        if not isinstance(value, Mapping) or name not in value:
+            path = '.'.join(names[: depth + 1])
+            raise RecordedError(f'{file}: the field {path!r} is missing: get the file again')
+        value = value[name]
+    return value
+
+
+def plain_name(value: object, file: Path, name: str) -> str:
+    """A field that names a file or folder. Raises RecordedError for more than one path part."""
+    text = str(value)
+    if not re.fullmatch(r'[\w.-]+', text) or text.strip('.') == '':
+        raise RecordedError(f'{file}: {name} {text[:80]!r} is no plain name: get the file again')
+    return text
+
+
+def numbers(value: object, shape: Shape, file: Path, name: str) -> NDArray[np.float64]:
+    """A field as finite float64 of a shape. Raises RecordedError."""
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise RecordedError(f'{file}: {name} is not numbers: get the file again') from None
+    _check_shape(array, shape, file, name)
+    if not np.all(np.isfinite(array)):
+        raise RecordedError(f'{file}: {name} has values that are not finite: get the file again')
+    return array
+
+
+def read_npz(file: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray]:
+    """Arrays of an npz by name, with these shapes; nothing else of it is read.
+
+    Raises RecordedError where the file or an array is missing, cut short or holds a pickle.
+    """
+    arrays: dict[str, NDArray] = {}
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            for name in shapes:
+                if name not in data.files:
+                    raise RecordedError(f'{file}: the array {name!r} is missing: get it again')
+                arrays[name] = data[name]
+    except RecordedError:
+        raise
+    except Exception as error:  # a damaged archive can fail in any way
+        raise _unreadable(file, 'npz', error) from None
+    for name, shape in shapes.items():
+        _check_array(arrays[name], shape, file, name)
+    return arrays
+
+
+def read_npy(file: Path, shape: Shape) -> NDArray:
+    """The array of an npy file, with this shape. Raises RecordedError."""
+    try:
+        array = np.load(file, allow_pickle=False)
+    except Exception as error:
+        raise _unreadable(file, 'npy', error) from None
+    if not isinstance(array, np.ndarray):
+        raise RecordedError(f'{file}: is an archive, not one array: get it again')
+    _check_array(array, shape, file, 'the array')
+    return array
+
+
+def read_picture(file: Path) -> NDArray[np.uint8]:
+    """An RGB picture [H, W, 3]. Raises RecordedError where it is missing or cut short."""
+    try:
+        with Image.open(file) as picture:
+            return np.asarray(picture.convert('RGB'), np.uint8)
+    except FileNotFoundError:
+        raise missing(file) from None
+    except Exception as error:
+        raise RecordedError(
+            f'{file}: not a readable picture ({one_line(error)}): get it again'
+        ) from None
+
+
+def missing(file: Path) -> RecordedError:
+    """What is raised for a file that is not there."""
+    return RecordedError(f'{file}: no such file: get this part of the dataset too')
+
+
+def one_line(error: Exception) -> str:
+    """The first line of an error's text."""
+    text = ' '.join((str(error).splitlines() or [''])[0].split())
+    return text[:160] or type(error).__name__
+
+
+def folders(root: Path) -> list[str]:
+    """Names of the folders in a folder, sorted; none where there is no such folder."""
+    if not root.is_dir():
+        return []
+    return sorted(path.name for path in root.iterdir() if path.is_dir())
+
+
+def _check_array(array: NDArray, shape: Shape, file: Path, name: str) -> None:
+    if array.dtype.kind not in 'fiub':
+        raise RecordedError(f'{file}: {name} holds {array.dtype}, not numbers: get it again')
+    _check_shape(array, shape, file, name)
+
+
+def _check_shape(array: NDArray, shape: Shape, file: Path, name: str) -> None:
+    fits = array.ndim == len(shape) and all(
+        b is None or a == b for a, b in zip(array.shape, shape, strict=True)
+    )
+    if not fits:
+        wanted = ', '.join('any' if n is None else str(n) for n in shape)
+        raise RecordedError(
+            f'{file}: {name} has shape {list(array.shape)}, not [{wanted}]: get the file again'
+        )
+
+
+def _unreadable(file: Path, kind: str, error: Exception) -> RecordedError:
+    if isinstance(error, FileNotFoundError):
+        return missing(file)
+    if 'allow_pickle' in str(error):
+        return RecordedError(f'{file}: refused, it holds a pickle, which can run code: get it anew')
+    return RecordedError(f'{file}: not a readable {kind} ({one_line(error)}): get it again')

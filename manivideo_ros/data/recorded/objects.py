@@ -1,0 +1,38 @@
+"""Object tracks and cameras of published annotations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from manivideo_ros.geometry import quaternion_to_matrix, rigid
+from manivideo_ros.motion.motion import ObjectTrack
+
+
+def track_of_poses(mesh: Path, poses: NDArray, world_from_source: NDArray) -> ObjectTrack:
+    """An object of poses [F, 7] (quaternion xyzw, translation in metres); its mesh is in metres.
+
+    Absent is what has no place: DexYCB writes the identity there, HO-Cap -1 throughout; values
+    that are not finite and quaternions of no length are absent too.
+    """
+    values = np.asarray(poses, np.float64)
+    finite = np.isfinite(values).all(1)
+    values = np.where(finite[:, None], values, 0.0)
+    present = finite & values[:, 4:].any(1) & ~(values == -1).all(1)
+    present &= np.linalg.norm(values[:, :4], axis=1) > 1e-6
+    quaternions = np.where(present[:, None], values[:, :4], [0.0, 0.0, 0.0, 1.0])
+    placed = world_from_source @ rigid(quaternion_to_matrix(quaternions), values[:, 4:])
+    placed = np.where(present[:, None, None], placed, np.eye(4))
+    return ObjectTrack(str(mesh), 1.0, present, placed.astype(np.float32))
+
+
+def published_intrinsics(fx: float, fy: float, cx: float, cy: float) -> NDArray[np.float64]:
+    """Intrinsics [3, 3] here of published ones, whose pixel centres lie at whole numbers."""
+    return np.array([[fx, 0, cx + 0.5], [0, fy, cy + 0.5], [0, 0, 1.0]])
+
+
+def stamps(frames: ArrayLike, fps: float) -> NDArray[np.int64]:
+    """Times int64 [F] (ns) of frame numbers, from 0 at frame 0."""
+    return np.round(np.asarray(frames) * (1e9 / fps)).astype(np.int64)
