@@ -210,6 +210,7 @@ def fid(
                 fid=True,
                 cuda=False,
                 cache=False,
+                save_cpu_ram=True,  # no worker processes
                 verbose=False,
                 feature_extractor_weights_path=str(checked),
             )
