@@ -57,7 +57,9 @@ class Mixture:
     ) -> None:
         self.lengths = {name: length for name, length in lengths.items() if length > 0}
         if not self.lengths:
-            raise ValueError(f'mixture of {", ".join(lengths) or "nothing"}: no source has a sample')
+            raise ValueError(
+                f'mixture of {", ".join(lengths) or "nothing"}: no source has a sample'
+            )
         if batch < 1 or not 0 <= unconditional_rate <= 1:
             raise ValueError(
                 f'mixture: batch must be positive and unconditional_rate in 0..1, '

@@ -1,0 +1,1 @@
+"""Human video with the skeletons that DWPose or OpenPose found in it."""

@@ -1,0 +1,108 @@
+"""Human clips as scenes to train on: a skeleton, no object and no hand model.
+
+Every object condition is zeroed (arXiv 2412.16212), and so are the hand layers: nothing but the
+skeleton S says where the person is. The base picture is the background alone.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manivideo_ros.data.human.clip import ClipError, HumanClip
+from manivideo_ros.data.library import Split
+from manivideo_ros.data.mixture import held_out
+from manivideo_ros.data.scene import FRAMES, SIZE
+from manivideo_ros.data.shards import REFERENCE_SIZE
+from manivideo_ros.mlo.layers import layer_names
+from manivideo_ros.mlo.skeleton import skeleton_map
+
+_KEPT_CLIPS = 64  # with their backgrounds, 0.3 MB each
+
+
+class HumanScenes:
+    """Windows of consecutive frames of all clips of a folder, for training/batches.py.
+
+    folder: holds one folder a clip, as HumanClip reads it; a clip's name decides its split. Scene
+    i is a window of `frames` frames; what is left over at a clip's end is not used.
+
+    Raises ClipError where no clip of the split is long enough, and what HumanClip raises.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        split: Split = 'train',
+        frames: int = FRAMES,
+        size: int = SIZE,
+        num_layers: int = 7,
+    ) -> None:
+        self.frames, self.size, self.layers = frames, size, len(layer_names(num_layers))
+        root = Path(folder)
+        inside = sorted(root.iterdir()) if root.is_dir() else []
+        names = [f for f in inside if (f / 'frames').is_dir()]
+        self.clips = [HumanClip(f) for f in names if held_out(f.name) == (split == 'test')]
+        self.windows = [
+            (number, first)
+            for number, clip in enumerate(self.clips)
+            for first in range(0, len(clip) - frames + 1, frames)
+        ]
+        if not self.windows:
+            raise ClipError(
+                f'{root}: no clip to {split} on with {frames} frames or more among {len(names)}; '
+                'put each clip in a folder of its own with frames/ and keypoints/'
+            )
+        self.consecutive = np.ones(len(self.windows), bool)
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def frames_of(self, scene: int) -> int:
+        """How many frames a scene has."""
+        return self.frames
+
+    def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
+        """normal_map [L, 3, H, W] and occlusion_confidence [L, H, W], all zero; skeleton, base and
+        rgb [3, H, W] in 0..1; mask [1, H, W], 1 in the person's box."""
+        number, first = self.windows[scene]
+        one = self.clips[number].frame(first + frame, self.size)
+        drawn = skeleton_map(one.skeleton, self.size, self.size)
+        return {
+            'normal_map': torch.zeros(self.layers, 3, self.size, self.size),
+            'occlusion_confidence': torch.zeros(self.layers, self.size, self.size),
+            'skeleton': torch.from_numpy(drawn).float() / 255,
+            'base': _picture(_pictures_of(self.clips[number], self.size)[0]),
+            'rgb': _picture(one.picture),
+            'mask': torch.from_numpy(one.box.astype(np.float32))[None],
+        }
+
+    def references(self, scene: int) -> dict[str, Tensor]:
+        """views [6, 3, 128, 128] and points [2048, 3], all zero; background and hand_view
+        [3, 128, 128] in 0..1."""
+        clip = self.clips[self.windows[scene][0]]
+        background, hand = _pictures_of(clip, self.size)
+        reference = (REFERENCE_SIZE, REFERENCE_SIZE)
+        small = cv2.resize(background, reference, interpolation=cv2.INTER_AREA)
+        return {
+            'views': torch.zeros(6, 3, *reference),
+            'points': torch.zeros(2048, 3),
+            'background': _picture(small),
+            'hand_view': _picture(hand),
+        }
+
+
+@lru_cache(maxsize=_KEPT_CLIPS)
+def _pictures_of(clip: HumanClip, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A clip's background and hand view."""
+    return clip.background(size), clip.hand_view(REFERENCE_SIZE)
+
+
+def _picture(image: NDArray) -> Tensor:
+    """A picture uint8 [H, W, 3] as float32 [3, H, W] in 0..1."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0))).float() / 255

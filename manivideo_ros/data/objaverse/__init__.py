@@ -1,0 +1,1 @@
+"""Objaverse objects on random trajectories: textured objects without hands."""

@@ -1,0 +1,144 @@
+"""Objaverse as the `objaverse` package keeps it on disk; nothing is ever fetched.
+
+FOLDER/hf-objaverse-v1/object-paths.json.gz        {uid: 'glbs/000-023/<uid>.glb'}
+FOLDER/hf-objaverse-v1/metadata/000-023.json.gz    {uid: {name, license, user, viewerUrl, ...}}
+FOLDER/hf-objaverse-v1/lvis-annotations.json.gz    {category: [uid, ...]}; may be absent
+FOLDER/hf-objaverse-v1/glbs/000-023/<uid>.glb
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manivideo_ros.data.library import Split
+from manivideo_ros.data.mixture import held_out
+
+VERSION = 'hf-objaverse-v1'
+LICENCES = ('cc0', 'by')
+"""Taken unless the caller says otherwise: CC0 and CC BY, in the words of the metadata."""
+
+_UID = re.compile(r'[0-9A-Za-z_-]{1,64}')
+_PATH = re.compile(r'glbs/([0-9A-Za-z_-]+)/[0-9A-Za-z_-]+\.glb')
+
+
+class ObjaverseError(ValueError):
+    """A copy of Objaverse that cannot be used; one line names file, field and mend."""
+
+
+@dataclass(frozen=True)
+class ObjaverseObject:
+    """An object on disk. licence: as in the metadata ('by', 'cc0', 'by-nc-sa', ...).
+
+    category: of LVIS, empty where it has none.
+    """
+
+    uid: str
+    path: Path
+    licence: str
+    name: str
+    author: str
+    page: str
+    category: str
+
+    @property
+    def credit(self) -> str:
+        """The line that CC BY asks for: title, author, licence, source."""
+        return f'"{self.name}" by {self.author}, CC {self.licence.upper()}, {self.page}'
+
+
+def read_catalogue(
+    folder: Path | str, licences: Collection[str] = LICENCES, split: Split | None = None
+) -> list[ObjaverseObject]:
+    """The objects of a folder whose file is there and whose licence is allowed, by uid.
+
+    split: only those to train on, or only the 3% held out. Objects marked as age-restricted are
+    left out. Raises ObjaverseError: a file absent or not as published, an object without a stated
+    licence, a path that leaves the folder.
+    """
+    root = Path(folder) / VERSION
+    present: dict[str, dict[str, Path]] = {}
+    for uid, stated in _read(root / 'object-paths.json.gz').items():
+        part, path = _inside(root, uid, stated)
+        if path.is_file():
+            present.setdefault(part, {})[uid] = path
+    categories = _categories(root / 'lvis-annotations.json.gz')
+    out = []
+    for part, paths in present.items():
+        file = root / 'metadata' / f'{part}.json.gz'
+        metadata = _read(file)
+        for uid, path in paths.items():
+            if split is not None and held_out(uid) != (split == 'test'):
+                continue
+            entry = metadata.get(uid)
+            licence = entry.get('license') if isinstance(entry, dict) else None
+            if not isinstance(licence, str) or not licence:
+                raise ObjaverseError(
+                    f'{file}: no license for object {uid}; fetch the file anew or delete {path}'
+                )
+            if licence not in licences or entry.get('isAgeRestricted'):
+                continue
+            _check_links(root, uid, path)
+            user = entry.get('user') or {}
+            author = user.get('displayName') or user.get('username') or 'an unnamed author'
+            out.append(
+                ObjaverseObject(
+                    uid,
+                    path,
+                    licence,
+                    str(entry.get('name') or uid),
+                    str(author),
+                    str(entry.get('viewerUrl') or f'https://sketchfab.com/3d-models/{uid}'),
+                    categories.get(uid, ''),
+                )
+            )
+    return sorted(out, key=lambda item: item.uid)
+
+
+def _inside(root: Path, uid: str, stated: Any) -> tuple[str, Path]:
+    """Part ('000-023') and file of an object, if its uid and path are of the published form."""
+    match = _PATH.fullmatch(stated) if isinstance(stated, str) else None
+    if match is None or not _UID.fullmatch(uid):
+        raise ObjaverseError(
+            f'{root}/object-paths.json.gz: path of object {uid!r} is {stated!r}, not '
+            "'glbs/<part>/<uid>.glb' inside the folder; fetch the file anew"
+        )
+    return match[1], root / stated
+
+
+def _check_links(root: Path, uid: str, path: Path) -> None:
+    """Refuse a file that is elsewhere by a symbolic link."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ObjaverseError(
+            f'{path}: object {uid} is a link out of {root}; copy the file, or name the folder '
+            'that it lies in'
+        )
+
+
+def _categories(file: Path) -> dict[str, str]:
+    """LVIS category by uid; none where the file is absent."""
+    if not file.is_file():
+        return {}
+    return {uid: name for name, uids in _read(file).items() for uid in uids}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The dictionary of a gzipped JSON file."""
+    try:
+        with gzip.open(file, 'rb') as opened:
+            content = json.load(opened)
+    except FileNotFoundError:
+        raise ObjaverseError(
+            f'{file}: not there; fetch it with the objaverse package (load_objects, '
+            'load_annotations)'
+        ) from None
+    except (OSError, EOFError, ValueError) as error:
+        raise ObjaverseError(f'{file}: cannot be read ({error}); fetch it anew') from None
+    if not isinstance(content, dict):
+        raise ObjaverseError(f'{file}: must hold one JSON object; fetch it anew')
+    return content

@@ -1,0 +1,94 @@
+"""Scenes of an Objaverse object that moves at random above the table: no hands."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from manivideo_ros.data.hand_view import random_hand_view
+from manivideo_ros.data.library import SKINS, ObjectAsset, Split, generator, skin
+from manivideo_ros.data.objaverse.catalogue import ObjaverseError, ObjaverseObject
+from manivideo_ros.data.objaverse.hand_held import SIZES, hand_held_asset
+from manivideo_ros.data.objaverse.trajectory import (
+    Trajectory,
+    TrajectoryError,
+    random_trajectory,
+)
+from manivideo_ros.data.photograph import random_response
+from manivideo_ros.data.placement import Action
+from manivideo_ros.data.room import random_room
+from manivideo_ros.data.scene import FRAMES, SIZE, Scene, random_betas
+from manivideo_ros.data.viewpoint import framing_camera
+from manivideo_ros.geometry import Array, Camera
+from manivideo_ros.objects.mesh import MeshError
+
+LOGGER = logging.getLogger(__name__)
+_STREAM = 8  # of the random numbers of these scenes
+_TRIES = 10
+
+
+def sample_objaverse_scene(
+    seed: int, items: Sequence[ObjaverseObject], split: Split = 'train', frames: int = FRAMES
+) -> Scene:
+    """The scene of a seed: one object, consecutive frames at 30 Hz, all of it always in view.
+
+    items: as read_catalogue gives them for the split. An object whose file is broken is named in
+    the log and another taken; ObjaverseError after ten of them, or where there is no object.
+    """
+    if not items:
+        raise ObjaverseError(
+            'no Objaverse object to draw from: none on disk has an allowed licence'
+        )
+    rng = generator(split, _STREAM, seed)
+    item, variant, asset = _draw(rng, items)
+    radius = float(np.linalg.norm(asset.mesh.vertices, axis=1).max())
+    camera, trajectory = _motion(rng, radius, frames)
+    look = skin(split, int(rng.integers(SKINS)))
+    actions = [Action({}, pose) for pose in trajectory.poses()]
+    return Scene(
+        split, seed, {}, look, asset, f'objaverse_{item.uid}', variant, random_room(rng), camera,
+        random_response(rng), actions, True, random_hand_view(rng, [], random_betas(rng), camera),
+    )  # fmt: skip
+
+
+def _draw(
+    rng: np.random.Generator, items: Sequence[ObjaverseObject]
+) -> tuple[ObjaverseObject, int, ObjectAsset]:
+    """A random object, its size and its mesh."""
+    for _ in range(_TRIES):
+        item, variant = items[int(rng.integers(len(items)))], int(rng.integers(SIZES))
+        try:
+            return item, variant, hand_held_asset(item, variant)
+        except MeshError as error:
+            LOGGER.warning('left out: %s', error)
+    raise ObjaverseError(
+        f'{item.path}: the last of {_TRIES} objects drawn that could not be read; fetch them anew'
+    )
+
+
+def _motion(rng: np.random.Generator, radius: float, frames: int) -> tuple[Camera, Trajectory]:
+    """A camera that looks at a place above the table, and a motion in its view."""
+    for _ in range(_TRIES):
+        centre = np.array([*rng.normal(0, 0.025, 2), radius + rng.uniform(0.03, 0.25)])
+        camera = framing_camera(
+            centre + _corners(radius * rng.uniform(1.3, 2.2)),
+            rng.uniform(-np.pi, np.pi),
+            float(np.radians(rng.uniform(12, 65))),
+            float(np.radians(np.exp(rng.uniform(np.log(16), np.log(58))))),
+            rng.uniform(0.7, 0.95),
+            SIZE,
+            rng.uniform(-1, 1, 2),
+        )
+        try:
+            return camera, random_trajectory(rng, camera, radius, frames)
+        except TrajectoryError:
+            continue
+    raise TrajectoryError(f'{_TRIES} cameras in turn had no room for an object of {radius:.3g} m')
+
+
+def _corners(half: float) -> Array:
+    """Corners [8, 3] of a cube around the origin, half a side long."""
+    signs = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
+    return half * signs
