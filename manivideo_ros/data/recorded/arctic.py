@@ -64,7 +64,7 @@ class View:
 
     k: NDArray[np.float64]
     size: tuple[int, int]
-    camera_from_world: NDArray[np.float64]
+    camera_from_world: NDArray[np.floating]
     distortion: NDArray[np.float64] | None
     folder: Path
     offset: int

@@ -49,7 +49,7 @@ def clip_box(motion: Motion, margin: float = 0.3) -> Box:
     camera = motion.camera
     if camera is None:
         raise ValueError(f'{motion.name}: a crop needs the camera of the motion')
-    clouds = [np.zeros((0, 3))]
+    clouds: list[NDArray] = [np.zeros((0, 3))]
     for index in range(len(motion)):
         sample = motion.frame(index)
         clouds += [reach_points(side, hand) for side, hand in sample.hands.items()]

@@ -13,6 +13,7 @@ Without the genuine MANO its principal components say nothing: the labels' joint
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,9 @@ class Sequence:
         world_from_camera = self.world_from_master() @ self._transform(serial)
         return Camera(intrinsics, invert_rigid(world_from_camera), WIDTH, HEIGHT)
 
-    def world_from_master(self) -> NDArray[np.float64]:
+    def world_from_master(self) -> NDArray[np.floating]:
         """The motion's world from the master camera's frame [4, 4]."""
-        file, extrinsics = self._calibration()
+        file, extrinsics = self._calibration
         tagged = 'apriltag' in field(extrinsics, file, 'extrinsics')
         return invert_rigid(self._transform('apriltag')) if tagged else np.eye(4)
 
@@ -138,14 +139,15 @@ class Sequence:
         file = self.root / 'calibration' / f'mano_{name}' / 'mano.yml'
         return numbers(field(read_yaml(file), file, 'betas'), (10,), file, 'betas')
 
+    @cached_property
     def _calibration(self) -> tuple[Path, Mapping[str, Any]]:
         folder = self.root / 'calibration' / f'extrinsics_{self._extrinsics}'
         file = folder / 'extrinsics.yml'
         return file, read_yaml(file)
 
-    def _transform(self, name: str) -> NDArray[np.float64]:
+    def _transform(self, name: str) -> NDArray[np.floating]:
         """master from a camera or the tag [4, 4]."""
-        file, extrinsics = self._calibration()
+        file, extrinsics = self._calibration
         rows = numbers(field(extrinsics, file, 'extrinsics', name), (12,), file, name)
         return rigid(rows.reshape(3, 4)[:, :3], rows.reshape(3, 4)[:, 3])
 
@@ -219,11 +221,9 @@ def _hands(
     return hands
 
 
-def _joints(
-    found: Sequence, serial: str, camera: Camera, pose_m: NDArray
-) -> dict[str, NDArray[np.float64]]:
+def _joints(found: Sequence, serial: str, camera: Camera, pose_m: NDArray) -> dict[str, NDArray]:
     """joint_3d [F, 21, 3] of the labels by side, in the world; NaN where the hand is absent."""
-    points = {side: np.full((found.frames, 21, 3), np.nan) for side in found.sides}
+    points: dict[str, NDArray] = {s: np.full((found.frames, 21, 3), np.nan) for s in found.sides}
     shapes = {'joint_3d': (len(found.sides), 21, 3)}
     for index in range(found.frames):
         present = [bool(_present(pose_m[index, k][None])[0]) for k in range(len(found.sides))]

@@ -29,9 +29,13 @@ class _Loader(yaml.SafeLoader):
     """yaml.SafeLoader that takes DexYCB's `!!python/tuple` for the list that it is."""
 
 
-_Loader.add_constructor(
-    'tag:yaml.org,2002:python/tuple', lambda loader, node: loader.construct_sequence(node)
-)
+def _tuple(loader: yaml.SafeLoader, node: yaml.Node) -> list[Any]:
+    if not isinstance(node, yaml.SequenceNode):
+        raise yaml.constructor.ConstructorError(None, None, 'a tuple must be a list')
+    return loader.construct_sequence(node)
+
+
+_Loader.add_constructor('tag:yaml.org,2002:python/tuple', _tuple)
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

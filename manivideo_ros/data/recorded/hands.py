@@ -6,6 +6,7 @@ the wrist lies at rest joint 0 + translation, not at the translation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def track_of_mano(
 
 
 def tracks_of_keypoints(
-    stamps_ns: NDArray[np.int64], keypoints: dict[str, NDArray[np.float64]]
+    stamps_ns: NDArray[np.int64], keypoints: Mapping[str, NDArray]
 ) -> dict[str, HandTrack]:
     """Hands of the default model fitted to keypoints [F, 21, 3] by side, in the world, metres.
 
@@ -119,7 +120,7 @@ def tracks_of_keypoints(
     return tracks
 
 
-def keypoints_in_world(points: NDArray, camera_from_world: NDArray) -> NDArray[np.float64]:
+def keypoints_in_world(points: NDArray, camera_from_world: NDArray) -> NDArray[np.floating]:
     """Keypoints [21, 3] of a camera's frame in the world; NaN where a label says absent (-1)."""
     if not np.all(np.isfinite(points)) or np.all(points == -1):
         return np.full((21, 3), np.nan)

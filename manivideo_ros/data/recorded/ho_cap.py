@@ -41,7 +41,7 @@ from manivideo_ros.data.recorded.hands import (
 from manivideo_ros.data.recorded.objects import published_intrinsics, stamps, track_of_poses
 from manivideo_ros.geometry import Camera, invert_rigid, rigid
 from manivideo_ros.hand.model import Side
-from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.motion import HandTrack, Motion
 
 FPS = 30.0
 FLAT_HAND_MEAN = True
@@ -90,7 +90,7 @@ class Sequence:
         file = calibration / 'extrinsics' / f'{name}.yaml'
         extrinsics = read_yaml(file)
 
-        def master_from(name: str) -> NDArray[np.float64]:
+        def master_from(name: str) -> NDArray[np.floating]:
             rows = numbers(field(extrinsics, file, 'extrinsics', name), (12,), file, name)
             return rigid(rows.reshape(3, 4)[:, :3], rows.reshape(3, 4)[:, 3])
 
@@ -158,6 +158,7 @@ def read_clip(
     times = stamps(np.arange(found.frames), FPS)
     poses = found.hand_poses().astype(np.float64)
     present = {side: _present(poses[ROWS[side]]) for side in found.sides}
+    hands: dict[str, HandTrack]
     if mano:
         betas = found.betas()
         hands = {
@@ -199,7 +200,7 @@ def read_clip(
 
 def _joints(
     found: Sequence, serial: str, camera: Camera, present: Mapping[Side, NDArray[np.bool_]]
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, NDArray]:
     """hand_joints_3d [F, 21, 3] of the labels by side, in the world; NaN where absent."""
     points: dict[str, NDArray] = {s: np.full((found.frames, 21, 3), np.nan) for s in found.sides}
     for index in range(found.frames):

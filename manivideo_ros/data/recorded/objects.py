@@ -18,10 +18,10 @@ def track_of_poses(mesh: Path, poses: NDArray, world_from_source: NDArray) -> Ob
     that are not finite and quaternions of no length are absent too.
     """
     values = np.asarray(poses, np.float64)
-    finite = np.isfinite(values).all(1)
+    finite = np.asarray(np.isfinite(values).all(1))
     values = np.where(finite[:, None], values, 0.0)
-    present = finite & values[:, 4:].any(1) & ~(values == -1).all(1)
-    present &= np.linalg.norm(values[:, :4], axis=1) > 1e-6
+    turned = np.linalg.norm(values[:, :4], axis=1) > 1e-6
+    present: NDArray[np.bool_] = finite & turned & values[:, 4:].any(1) & ~(values == -1).all(1)
     quaternions = np.where(present[:, None], values[:, :4], [0.0, 0.0, 0.0, 1.0])
     placed = world_from_source @ rigid(quaternion_to_matrix(quaternions), values[:, 4:])
     placed = np.where(present[:, None, None], placed, np.eye(4))

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from manivideo_ros.hand.model import load_hand
 # The published 21 keypoints that are MANO's 16 joints, in MANO's order.
 JOINTS = [0, 5, 6, 7, 9, 10, 11, 17, 18, 19, 13, 14, 15, 1, 2, 3]
 AGREE = 0.006  # metres: a mended left hand's shape is off by a few millimetres
+Result = TypeVar('Result')
 SHOWN = 5  # faults of one kind that are told one by one
 
 
@@ -29,16 +31,15 @@ class Survey:
     facts: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
-    def attempt(self, work: Callable[[], object]) -> bool:
-        """Whether some reading succeeds; its error is a fault, told once."""
+    def attempt(self, work: Callable[..., Result], *arguments: object) -> Result | None:
+        """What some reading gives, or None: its error is then a fault, told once."""
         try:
-            work()
+            return work(*arguments)
         except (ValueError, OSError) as error:
-            line = one_line(error) if not str(error) else ' '.join(str(error).split())
+            line = ' '.join(str(error).split()) or one_line(error)
             if line not in self.faults:
                 self.faults.append(line)
-            return False
-        return True
+            return None
 
     def check_frames(self, folder: Path, frames: int, patterns: Sequence[str]) -> int:
         """Files `pattern % frame` of a view, whole where they are npz; how many pictures there are.

@@ -20,28 +20,26 @@ Mano = Mapping[Side, PublishedMano] | None
 def survey_dexycb(root: Path, mano: Mano, hands: Path | None) -> Survey:
     """DexYCB; with MANO, its poses against the labels' joint_3d."""
     survey = Survey()
-    names, meshes, frames, pictures, present = dexycb.sequences(root), set(), 0, 0, 0
+    names, frames, pictures, present = dexycb.sequences(root), 0, 0, 0
+    meshes: set[Path] = set()
     sides: set[str] = set()
     compared = False
     for name in names:
-        opened: list[dexycb.Sequence] = []
-        if not survey.attempt(lambda name=name, to=opened: to.append(dexycb.Sequence(root, name))):
+        found = survey.attempt(dexycb.Sequence, root, name)
+        if found is None:
             continue
-        found = opened[0]
         frames += found.frames
         sides |= set(found.sides)
         meshes |= {found.mesh(label) for label in found.objects.tolist()}
-        whole = survey.attempt(found.poses)
-        if whole:
-            present += int(found.poses()['pose_m'].any(2).sum())
+        poses = survey.attempt(found.poses)
+        present += 0 if poses is None else int(poses['pose_m'].any(2).sum())
+        whole = poses is not None
         for serial in found.serials:
-            whole &= survey.attempt(lambda found=found, serial=serial: found.camera(serial))
+            whole &= survey.attempt(found.camera, serial) is not None
             patterns = ('color_%06d.jpg', 'labels_%06d.npz')
             pictures += survey.check_frames(found.folder / serial, found.frames, patterns)
         if whole and mano and hands and not compared:
-            compared = survey.attempt(
-                lambda found=found: _compare_dexycb(survey, found, mano, hands)
-            )
+            compared = bool(survey.attempt(_compare_dexycb, survey, found, mano, hands))
     survey.facts.insert(0, f'sequences: {len(names)}, {frames} frames, {pictures} pictures')
     survey.facts.append(f'hands: {", ".join(sorted(sides)) or "none"}, in {present} frames')
     survey.check_models(meshes)
@@ -52,30 +50,29 @@ def survey_dexycb(root: Path, mano: Mano, hands: Path | None) -> Survey:
 def survey_ho_cap(root: Path, mano: Mano, hands: Path | None) -> Survey:
     """HO-Cap; with MANO, its poses against the labels' joints, with both mean poses."""
     survey = Survey()
-    names, meshes, frames, pictures = ho_cap.sequences(root), set(), 0, 0
-    present = dict.fromkeys(SIDES, 0)
+    names, frames, pictures = ho_cap.sequences(root), 0, 0
+    meshes: set[Path] = set()
+    present: dict[Side, int] = dict.fromkeys(SIDES, 0)
     compared = False
     for name in names:
-        opened: list[ho_cap.Sequence] = []
-        if not survey.attempt(lambda name=name, to=opened: to.append(ho_cap.Sequence(root, name))):
+        found = survey.attempt(ho_cap.Sequence, root, name)
+        if found is None:
             continue
-        found = opened[0]
         frames += found.frames
         meshes |= {found.mesh(each) for each in found.objects}
-        whole = survey.attempt(found.hand_poses)
-        if whole:
+        poses = survey.attempt(found.hand_poses)
+        if poses is not None:
             for side in found.sides:
-                there = ~(found.hand_poses()[ho_cap.ROWS[side]] == -1).all(1)
-                present[side] += int(there.sum())
-        whole &= survey.attempt(found.object_poses) & survey.attempt(found.betas)
+                present[side] += int((~(poses[ho_cap.ROWS[side]] == -1).all(1)).sum())
+        whole = poses is not None
+        whole &= survey.attempt(found.object_poses) is not None
+        whole &= survey.attempt(found.betas) is not None
         for serial in found.serials:
-            whole &= survey.attempt(lambda found=found, serial=serial: found.camera(serial))
+            whole &= survey.attempt(found.camera, serial) is not None
             patterns = ('color_%06d.jpg', 'label_%06d.npz')
             pictures += survey.check_frames(found.folder / serial, found.frames, patterns)
         if whole and mano and hands and not compared:
-            compared = survey.attempt(
-                lambda found=found: _compare_ho_cap(survey, found, mano, hands)
-            )
+            compared = bool(survey.attempt(_compare_ho_cap, survey, found, mano, hands))
     survey.facts.insert(0, f'sequences: {len(names)}, {frames} frames, {pictures} pictures')
     counts = ', '.join(f'{side} in {count} frames' for side, count in present.items())
     survey.facts.append(f'hands: {counts}')
@@ -86,34 +83,31 @@ def survey_ho_cap(root: Path, mano: Mano, hands: Path | None) -> Survey:
 def survey_arctic(root: Path, mano: Mano, hands: Path | None) -> Survey:
     """ARCTIC; it has no joints to hold MANO's against."""
     survey = Survey()
-    names, meshes, frames = arctic.sequences(root), set(), 0
+    names, frames = arctic.sequences(root), 0
+    meshes: set[Path] = set()
     pictured: dict[int, int] = {}
-    present = dict.fromkeys(SIDES, 0)
+    present: dict[Side, int] = dict.fromkeys(SIDES, 0)
     for name in names:
-        opened: list[arctic.Sequence] = []
-        if not survey.attempt(lambda name=name, to=opened: to.append(arctic.Sequence(root, name))):
+        found = survey.attempt(arctic.Sequence, root, name)
+        if found is None:
             continue
-        found = opened[0]
         frames += len(found)
         meshes |= {found.mesh(part) for part in ('top', 'bottom')}
         for side in SIDES:
-            read: list[dict[str, np.ndarray]] = []
-            if survey.attempt(lambda f=found, s=side, to=read: to.append(f.hand(s))):
-                present[side] += int(np.isfinite(read[0]['rot']).all(1).sum())
-        for view in range(arctic.VIEWS):
-            seen: list[arctic.View] = []
-            if not survey.attempt(lambda f=found, v=view, to=seen: to.append(f.view(v))):
+            hand = survey.attempt(found.hand, side)
+            present[side] += 0 if hand is None else int(np.isfinite(hand['rot']).all(1).sum())
+        for number in range(arctic.VIEWS):
+            view = survey.attempt(found.view, number)
+            if view is None or not view.folder.is_dir():
                 continue
-            if seen[0].folder.is_dir():
-                files = {file.name for file in seen[0].folder.glob('*.jpg')}
-                wanted = [seen[0].picture_file(frame).name for frame in range(len(found))]
-                there = sum(each in files for each in wanted)
-                pictured[view] = pictured.get(view, 0) + there
-                if there < len(found):
-                    survey.faults.append(
-                        f'{seen[0].folder}: {len(found) - there} of {len(found)} annotated frames'
-                        ' have no picture: those frames are left out'
-                    )
+            files = {file.name for file in view.folder.glob('*.jpg')}
+            there = sum(view.picture_file(frame).name in files for frame in range(len(found)))
+            pictured[number] = pictured.get(number, 0) + there
+            if there < len(found):
+                survey.faults.append(
+                    f'{view.folder}: {len(found) - there} of {len(found)} annotated frames'
+                    ' have no picture: those frames are left out'
+                )
     survey.facts.insert(0, f'sequences: {len(names)}, {frames} frames')
     told = ', '.join(f'view {view}: {count}' for view, count in sorted(pictured.items()))
     survey.facts.append(f'pictures: {told or "none"}')
@@ -140,7 +134,7 @@ def _splits(root: Path) -> str:
 
 def _compare_dexycb(
     survey: Survey, found: dexycb.Sequence, mano: Mapping[Side, PublishedMano], hands: Path
-) -> None:
+) -> bool:
     serial = found.serials[0]
     clip = dexycb.read_clip(found.root, found.name, serial, mano)
     for k, side in enumerate(found.sides):
@@ -150,11 +144,12 @@ def _compare_dexycb(
             world = keypoints_in_world(joints, clip.camera.camera_from_world)
             error = joint_error(clip, side, index, world, hands)
             _tell(survey, f'{file}: {side} joints', error)
+    return True
 
 
 def _compare_ho_cap(
     survey: Survey, found: ho_cap.Sequence, mano: Mapping[Side, PublishedMano], hands: Path
-) -> None:
+) -> bool:
     serial = found.serials[0]
     for flat in (ho_cap.FLAT_HAND_MEAN, not ho_cap.FLAT_HAND_MEAN):
         clip = ho_cap.read_clip(found.root, found.name, serial, mano, flat_hand_mean=flat)
@@ -170,6 +165,7 @@ def _compare_ho_cap(
                     _tell(survey, text, error)
                 else:
                     survey.facts.append(f'{text} {1000 * error:.1f} mm from the labels')
+    return True
 
 
 def _tell(survey: Survey, text: str, error: float) -> None:
