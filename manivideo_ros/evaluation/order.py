@@ -70,7 +70,8 @@ class SwappedLayers:
         light, size = self._light, self._light.size
         exposed = light.renderer.frame(self._view, light.shadow, poses)
         picture = develop(exposed, light.scene.response, size, None)
-        return picture, self._view.competing.reshape(size, 2, size, 2).all((1, 3))
+        competing = self._view.competing.reshape(size, 2, size, 2)
+        return picture, np.asarray(competing.all((1, 3)))
 
 
 def colour_distance(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Array:
