@@ -124,7 +124,7 @@ def test_shares_of_the_picture_become_pixels(tmp_path: Path) -> None:
         ('{"people": [7]}', r'people\[0\] is no object'),
         ('{"poses": []}', 'has neither people'),
         ('{"keypoints": [[[1, 2, 3]]]}', r'keypoints is \[1, 1, 3\], must be \[P, 134, 3\]'),
-        ('{"keypoints": [[1], [2, 3]]}', 'keypoints is'),
+        ('{"keypoints": [[1], [2, 3]]}', 'keypoints is no regular array'),
         ('no json', 'cannot be read as keypoints'),
     ],
 )

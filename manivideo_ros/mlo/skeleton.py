@@ -91,8 +91,8 @@ def skeleton_map(
 
     def line(first: int, second: int, colour: NDArray, thickness: int) -> None:
         if there[first] and there[second]:
-            ends = [(int(at[i, 0]), int(at[i, 1])) for i in (first, second)]
-            cv2.line(canvas, *ends, colour.tolist(), thickness, cv2.LINE_AA, _SHIFT)
+            start, end = at[first].tolist(), at[second].tolist()
+            cv2.line(canvas, start, end, colour.tolist(), thickness, cv2.LINE_AA, _SHIFT)
 
     for (first, second), colour in zip(BODY_LIMBS, BODY_COLOURS, strict=False):
         line(first, second, LIMB_LIGHT * np.array(colour, np.float64), max(2, side // 64))

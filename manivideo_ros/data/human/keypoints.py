@@ -148,9 +148,10 @@ def _people(path: Path, name: str, values: ArrayLike, axes: int) -> NDArray[np.f
     try:
         array = np.asarray(values, np.float32)
     except (TypeError, ValueError):
-        array = np.zeros(0, np.float32)
-        values = None  # ragged, or no numbers
-    if array.size == 0 and values is not None and array.ndim <= axes:
+        raise KeypointError(
+            f'{path}: {name} is no regular array of numbers; write it anew with DWPose'
+        ) from None
+    if array.size == 0 and array.ndim <= axes:
         return np.zeros((*array.shape[: axes - 3], 0, NUM_KEYPOINTS, 3), np.float32)
     if array.ndim != axes or array.shape[-2:] != (NUM_KEYPOINTS, 3):
         wanted = '[F, P, 134, 3] of all frames' if axes == 4 else '[P, 134, 3]'
