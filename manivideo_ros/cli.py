@@ -153,10 +153,23 @@ def _export(arguments: list[str]) -> int:
     return export(arguments)
 
 
+def _data(arguments: list[str]) -> int:
+    from manivideo_ros.data.recorded.check import main as data
+
+    return data(arguments)
+
+
 # Commands whose arguments their own modules describe.
-PASSED_ON = {'convert': _convert, 'train': _train, 'evaluate': _evaluate, 'export': _export}
+PASSED_ON = {
+    'convert': _convert,
+    'data': _data,
+    'train': _train,
+    'evaluate': _evaluate,
+    'export': _export,
+}
 HELP = {
     'convert': 'turn a recording of joints or keypoints into a motion file',
+    'data': 'check DIR: what a folder of DexYCB, HO-Cap or ARCTIC holds, and what is wrong',
     'train': 'train a model on generated scenes',
     'evaluate': 'measure a recorded stream against the truth',
     'export': 'write a checkpoint as one ONNX graph',

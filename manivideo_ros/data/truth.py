@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.kernels import MATERIAL_OBJECT
 from manivideo_ros.data.hand_view import HAND_VIEW_SIZE
+from manivideo_ros.data.kernels import MATERIAL_OBJECT
 from manivideo_ros.data.library import ObjectAsset, generator
 from manivideo_ros.data.photograph import develop
 from manivideo_ros.data.renderer import SHADOW_SIZE, Look, Renderer

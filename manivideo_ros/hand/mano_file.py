@@ -125,7 +125,7 @@ class _DType(_Inert):
         return plain.newbyteorder('>') if self.order == '>' else plain
 
 
-class _Array(_Inert):
+class InertArray(_Inert):
     """numpy.ndarray: shape, type, order and bytes."""
 
     def __init__(self, *args: Any) -> None:
@@ -135,6 +135,7 @@ class _Array(_Inert):
         self.state = state
 
     def numpy(self) -> NDArray:
+        """The array that was pickled."""
         _, shape, dtype, fortran, raw = self.state
         if isinstance(raw, str):
             raw = raw.encode('latin1')
@@ -144,22 +145,23 @@ class _Array(_Inert):
         return array.reshape(tuple(int(n) for n in shape), order='F' if fortran else 'C')
 
 
-class _Scalar(_Inert):
+class InertScalar(_Inert):
     """A numpy number."""
 
     def __init__(self, dtype: Any = None, raw: Any = b'') -> None:
-        self.array = _Array()
+        self.array = InertArray()
         self.array.state = (1, (), dtype, False, raw)
 
     def numpy(self) -> NDArray:
+        """The number that was pickled, as an array []."""
         return self.array.numpy()
 
 
 class _ArrayMaker(_Inert):
     """numpy's _reconstruct: an empty array, whose state follows."""
 
-    def __new__(cls, *args: Any) -> _Array:  # type: ignore[misc]
-        return _Array()
+    def __new__(cls, *args: Any) -> InertArray:  # type: ignore[misc]
+        return InertArray()
 
 
 class _ObjectMaker(_Inert):
@@ -192,14 +194,14 @@ class _Collection(_Inert):
 
 
 _ALLOWED: dict[tuple[str, str], type] = {
-    ('numpy', 'ndarray'): _Array,
+    ('numpy', 'ndarray'): InertArray,
     ('numpy', 'dtype'): _DType,
     ('_codecs', 'encode'): _Text,
     ('collections', 'OrderedDict'): _Collection,
 }
 for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
     _ALLOWED[_module, '_reconstruct'] = _ArrayMaker
-    _ALLOWED[_module, 'scalar'] = _Scalar
+    _ALLOWED[_module, 'scalar'] = InertScalar
 for _module in ('scipy.sparse.csc', 'scipy.sparse._csc'):
     _ALLOWED[_module, 'csc_matrix'] = _SparseColumns
 for _module in ('copy_reg', 'copyreg'):
@@ -209,8 +211,11 @@ for _module in ('__builtin__', 'builtins'):
     _ALLOWED[_module, 'set'] = _Collection
 
 
-class _Unpickler(pickle.Unpickler):
+class AllowListUnpickler(pickle.Unpickler):
+    """Reads numpy arrays, plain containers and inert stand-ins for chumpy; refuses all else."""
+
     def find_class(self, module: str, name: str) -> Any:
+        """The stand-in of a global that the file names. Raises UnpicklingError for others."""
         if module == 'chumpy' or module.startswith('chumpy.'):
             # One class a name, so that an error can say which.
             return type(name.replace('.', '_'), (_Chumpy,), {})
@@ -220,6 +225,7 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f'{module}.{name} is not allowed') from None
 
     def persistent_load(self, pid: Any) -> Any:
+        """Refused."""
         raise pickle.UnpicklingError('persistent references are not allowed')
 
 
@@ -228,7 +234,7 @@ def _read_pickle(file: Path) -> dict[str, Any]:
         if file.stat().st_size > _LARGEST_FILE:
             raise HandFileError(f'{file}: too large for a hand model')
         with file.open('rb') as stream:
-            content = _Unpickler(stream, encoding='latin1').load()
+            content = AllowListUnpickler(stream, encoding='latin1').load()
     except FileNotFoundError:
         raise HandFileError(f'{file}: no such file') from None
     except pickle.UnpicklingError as error:
@@ -266,7 +272,7 @@ def _plain(value: Any, file: Path, key: str) -> NDArray[np.float64]:
 
 
 def _dense(value: Any) -> Any:
-    if isinstance(value, _Array | _Scalar):
+    if isinstance(value, InertArray | InertScalar):
         return value.numpy()
     if isinstance(value, _SparseColumns):
         state = vars(value)

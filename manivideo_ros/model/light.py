@@ -60,3 +60,8 @@ def grey_at(
     }
     basis = torch.stack([powers[0][i] * powers[1][j] * powers[2][k] for i, j, k in POWERS], 1)
     return (light.transpose(1, 2) @ basis).unflatten(2, normals.shape[2:])
+
+
+def log_grey(normals: Tensor, light: Tensor) -> Tensor:
+    """The logarithm of `grey_at`, bounded."""
+    return torch.log(grey_at(normals, light).clamp(DARKEST, 1.0))

@@ -13,7 +13,7 @@ from torch.nn import functional
 from manivideo_ros.model.appearance import AppearanceNet
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.geometry_embedder import GeometryEmbedder
-from manivideo_ros.model.light import DARKEST, POWERS, LightNet, grey_at
+from manivideo_ros.model.light import POWERS, LightNet, log_grey
 from manivideo_ros.model.mlo_embedder import MloEmbedder, visible_normals
 from manivideo_ros.model.pose_guider import PoseGuider
 from manivideo_ros.model.transformer import ConditionedTransformer
@@ -88,7 +88,7 @@ class ManiVideoNet(nn.Module):
         self.light_embedding = zero_init(nn.Linear(3 * len(POWERS), time))
 
         self.latent_in = nn.Conv2d(config.latent_channels, low, 1)
-        self.stem = nn.Conv2d(3 + 3 + 1 + 1 + 3, half, 4, stride=2, padding=1)
+        self.stem = nn.Conv2d(3 + 3 + 1 + 1 + 3 + 3, half, 4, stride=2, padding=1)
         self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
         self.to_trunk = nn.Conv2d(quarter, low, 3, stride=2, padding=1)
 
@@ -174,9 +174,12 @@ class ManiVideoNet(nn.Module):
         painted = (base >= 0).to(base.dtype)
         base = base * painted
         visible, mask = visible_normals(normals, confidence)
-        # As a logarithm: what the light does to a colour is then a sum, as the head's gain is.
-        lit = torch.log(grey_at(visible, scene.light).clamp(DARKEST, 1.0)) * mask
-        pixels = torch.cat([base * 2 - 1, visible, mask, painted[:, :1], lit], 1)
+        # Logarithms: what light does to a colour is then a sum, as the head's gain is. Twice:
+        # objects show albedo in the base, hands what the hand view, facing the camera, shows.
+        lit = log_grey(visible, scene.light)
+        facing = log_grey(visible.new_tensor([0.0, 0.0, -1.0]).view(1, 3, 1, 1), scene.light)
+        light = torch.cat([lit, lit - facing], 1) * mask
+        pixels = torch.cat([base * 2 - 1, visible, mask, painted[:, :1], light], 1)
         half = self.activation(self.stem(pixels))
         quarter = self.activation(self.to_quarter(half))
         low = self.to_trunk(quarter) + self.latent_in(latents + self.guider(stacked))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.data.recorded.files import RecordedError, missing, one_line
-from manivideo_ros.hand.mano_file import _Array, _Scalar, _Unpickler
+from manivideo_ros.hand.mano_file import AllowListUnpickler, InertArray, InertScalar
 
 _LARGEST_FILE = 256 * 2**20  # bytes
 
@@ -34,7 +34,7 @@ def read_pickled(file: Path) -> dict[str, Any]:
                 _, _, dtype = np.lib.format.read_array_header_2_0(stream)
             if not dtype.hasobject:
                 raise RecordedError(f'{file}: holds an array where a dictionary belongs')
-            content = _Unpickler(stream, encoding='latin1').load()
+            content = AllowListUnpickler(stream, encoding='latin1').load()
     except FileNotFoundError:
         raise missing(file) from None
     except pickle.UnpicklingError as error:
@@ -60,9 +60,13 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, _Array) and value.state is not None and isinstance(value.state[4], list):
+    if (
+        isinstance(value, InertArray)
+        and value.state is not None
+        and isinstance(value.state[4], list)
+    ):
         return [_plain(item) for item in value.state[4]]  # an array of objects
-    if isinstance(value, _Array | _Scalar):
+    if isinstance(value, InertArray | InertScalar):
         try:
             return value.numpy()
         except (TypeError, ValueError):
