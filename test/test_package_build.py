@@ -44,6 +44,8 @@ ROS = {
     'lifecycle_msgs', 'launch', 'launch_ros', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs',
     'tf2_msgs', 'cv_bridge',
 }  # fmt: skip
+# Imported where they are needed alone, with a message where they are absent.
+OPTIONAL = {'ai_edge_litert', 'lpips', 'torch_fidelity'}
 OURS = {'manivideo_ros', 'benchmarks', 'tools', *(f.stem for f in ROOT.glob('test/*.py'))}
 
 
@@ -55,7 +57,7 @@ def test_every_import_is_required(folder, files):
     known = requirements(*files)
     providers = packages_distributions()
     missing = []
-    for name in sorted(imported(folder) - set(sys.stdlib_module_names) - ROS - OURS):
+    for name in sorted(imported(folder) - set(sys.stdlib_module_names) - ROS - OURS - OPTIONAL):
         names = {d.lower().replace('_', '-') for d in providers.get(name, [name])}
         if not names & set(known):
             missing.append(name)

@@ -77,7 +77,7 @@ def read_catalogue(
                 continue
             entry = metadata.get(uid)
             licence = entry.get('license') if isinstance(entry, dict) else None
-            if not isinstance(licence, str) or not licence:
+            if not isinstance(entry, dict) or not isinstance(licence, str) or not licence:
                 raise ObjaverseError(
                     f'{file}: no license for object {uid}; fetch the file anew or delete {path}'
                 )
