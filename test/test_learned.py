@@ -63,7 +63,7 @@ def held_out(session):
         scene = comparison.scene
         looks = Scene(scene.meshes, comparison.truth.background, comparison.reference)
         synthesizer = Synthesizer(session, scene.hands, looks, threads=1)
-        for index in range(10, len(motion), 24):
+        for index in range(10, len(motion), 48):
             sample = motion.frame(index)
             snapshot = Snapshot(
                 index,
