@@ -48,7 +48,7 @@ def grey_ball(
         cosine = np.maximum(normals @ (towards / distance), 0)[:, None]
         light += lamp.intensity * cosine / distance**2
     exposed = np.minimum(GREY * light * room.exposure, BRIGHTEST)
-    return tone_curve(exposed.astype(np.float32), response.contrast).astype(np.float32) / 255
+    return tone_curve(exposed.astype(np.float32), response.contrast).astype(np.float32) / np.float32(255)
 
 
 def sample_light_scene(seed: int, split: Split = 'train') -> Scene:
