@@ -24,6 +24,15 @@ def reach_points(side: str, hand: HandState) -> NDArray[np.floating]:
     return np.stack([wrist, 0.5 * (wrist + tip), tip])
 
 
+def action_points(
+    hands: Mapping[str, HandState], objects: Iterable[NDArray[np.floating]]
+) -> NDArray[np.floating]:
+    """World points [N, 3] of an instant: what the hands reach and where the objects [4, 4] lie."""
+    clouds = [reach_points(side, hand) for side, hand in hands.items()]
+    clouds += [np.asarray(pose)[None, :3, 3] for pose in objects]
+    return np.concatenate([np.zeros((0, 3)), *clouds])
+
+
 def hands_in_view(hands: Mapping[str, HandState], camera: Camera) -> bool:
     """Whether the wrist or the reach of any hand projects into the camera's picture."""
     size = np.array([camera.width, camera.height])
@@ -52,9 +61,9 @@ def default_camera(
     height: int,
 ) -> Camera:
     """A camera in front of and above the hands (world: z up) that has all of them in its view."""
-    clouds = [reach_points(side, hand) for side, hand in hands.items()]
-    clouds += [np.asarray(pose)[None, :3, 3] for pose in objects]
-    points = np.concatenate(clouds) if clouds else np.zeros((1, 3))
+    points = action_points(hands, objects)
+    if len(points) == 0:
+        points = np.zeros((1, 3))
     centre = 0.5 * (points.min(0) + points.max(0))
     # Hands wander: leave half of the picture free around where they are first seen.
     radius = max(float(np.linalg.norm(points - centre, axis=-1).max()), 0.12)

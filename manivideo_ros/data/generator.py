@@ -17,16 +17,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manivideo_ros.data.library import SPLITS, Split
 from manivideo_ros.data.scene import FRAMES, MOTION_SHARE, Scene, sample_scene
 from manivideo_ros.data.shards import MAX_OTHERS, pack_hands, pack_mask, write_object, write_shard
-from manivideo_ros.data.truth import TruthRenderer
+from manivideo_ros.data.truth import TruthRenderer, worker_renderer
 from manivideo_ros.geometry import Array
 from manivideo_ros.mlo.painted import Painter, hand_appearance
 
@@ -89,10 +87,10 @@ def make_shard(job: tuple[Path, int, int, Split, float]) -> int:
     folder = out / f'shard_{first:06d}'
     if folder.exists():
         return count
-    _single_thread()
+    renderer = worker_renderer()
     rows = []
     for seed in range(first, first + count):
-        scene, row = generate_scene(_renderer(), seed, split, motion_share)
+        scene, row = generate_scene(renderer, seed, split, motion_share)
         if scene.asset is not None:
             write_object(out, row['scene']['object'], scene.asset)
         for name, (_, _, asset) in zip(row['scene']['others'], scene.others, strict=True):
@@ -100,20 +98,6 @@ def make_shard(job: tuple[Path, int, int, Split, float]) -> int:
         rows.append(row)
     write_shard(folder, rows)
     return count
-
-
-_RENDERER: list[TruthRenderer] = []
-
-
-def _renderer() -> TruthRenderer:
-    if not _RENDERER:
-        _RENDERER.append(TruthRenderer())
-    return _RENDERER[0]
-
-
-def _single_thread() -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
 
 
 def make_shards(
@@ -143,8 +127,7 @@ def make_shards(
 def _bench_worker(args: tuple[int, Split]) -> tuple[int, float, float]:
     """Frames, seconds and CPU seconds of one process, once its objects and skins are made."""
     first, split = args
-    _single_thread()
-    renderer = TruthRenderer()
+    renderer = worker_renderer()
     seeds = range(first, first + BENCH_SCENES)
     for seed in seeds:
         sample_scene(seed, split)

@@ -8,9 +8,7 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -19,7 +17,7 @@ from manivideo_ros.data.library import SKINS, Split, generator, skin
 from manivideo_ros.data.photograph import BRIGHTEST, Response, random_response, tone_curve
 from manivideo_ros.data.room import Room, harmonic_basis, random_room
 from manivideo_ros.data.scene import SIZE, Scene, random_betas
-from manivideo_ros.data.truth import TruthRenderer
+from manivideo_ros.data.truth import TruthRenderer, worker_renderer
 from manivideo_ros.data.viewpoint import random_camera
 
 BALL_NORMALS = 64
@@ -48,7 +46,8 @@ def grey_ball(
         cosine = np.maximum(normals @ (towards / distance), 0)[:, None]
         light += lamp.intensity * cosine / distance**2
     exposed = np.minimum(GREY * light * room.exposure, BRIGHTEST)
-    return tone_curve(exposed.astype(np.float32), response.contrast).astype(np.float32) / np.float32(255)
+    shown = tone_curve(exposed.astype(np.float32), response.contrast)
+    return shown.astype(np.float32) / np.float32(255)
 
 
 def sample_light_scene(seed: int, split: Split = 'train') -> Scene:
@@ -91,17 +90,11 @@ def make_light_views(out: Path, count: int, seed: int, split: Split, workers: in
     partial.rename(out)
 
 
-_RENDERER: list[TruthRenderer] = []
-
-
 def _make(job: tuple[int, int, Split]) -> tuple[NDArray, NDArray]:
     first, count, split = job
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    if not _RENDERER:
-        _RENDERER.append(TruthRenderer())
+    renderer = worker_renderer()
     made = [
-        light_view(_RENDERER[0], sample_light_scene(seed, split))
+        light_view(renderer, sample_light_scene(seed, split))
         for seed in range(first, first + count)
     ]
     return np.stack([m[0] for m in made]), np.stack([m[1] for m in made])

@@ -183,9 +183,9 @@ class ShardDataset:
             np.asarray(self.array(scene, 'background')), size, interpolation=cv2.INTER_AREA
         )
         return {
-            'views': _picture(views),
-            'background': _picture(background),
-            'hand_view': _picture(self.array(scene, 'hand_view')),
+            'views': picture_tensor(views),
+            'background': picture_tensor(background),
+            'hand_view': picture_tensor(self.array(scene, 'hand_view')),
             'points': torch.from_numpy(points.copy()),
         }
 
@@ -199,8 +199,8 @@ class ShardDataset:
         return {
             'normal_map': layers.normal_map.clone(),
             'occlusion_confidence': layers.occlusion_confidence.clone(),
-            'base': _picture(self.array(scene, 'base')[frame]),
-            'rgb': _picture(self.array(scene, 'rgb')[frame]),
+            'base': picture_tensor(self.array(scene, 'base')[frame]),
+            'rgb': picture_tensor(self.array(scene, 'rgb')[frame]),
             'mask': torch.from_numpy(mask)[None],
         }
 
@@ -242,7 +242,7 @@ def _object(folder: Path, name: str) -> tuple[Surface, NDArray[np.uint8], NDArra
         raise ShardError(f'{file} cannot be read ({error}): make the shards again') from None
 
 
-def _picture(image: NDArray) -> torch.Tensor:
+def picture_tensor(image: NDArray) -> torch.Tensor:
     """Pictures uint8 [..., H, W, 3] as float32 [..., 3, H, W] in 0..1."""
     channels_first = np.ascontiguousarray(np.moveaxis(image, -1, -3))
     return torch.from_numpy(channels_first).float() / 255

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
+import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.data.hand_view import HAND_VIEW_SIZE
@@ -124,3 +127,15 @@ class TruthRenderer:
         background = self.start(scene)
         rgb = np.stack([self.frame(i) for i in range(len(scene.frames))])
         return Pictures(rgb, background, self.hand_reference(scene))
+
+
+def worker_renderer() -> TruthRenderer:
+    """A worker process's one renderer; the process keeps to one thread from now on."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    return _kept_renderer()
+
+
+@cache
+def _kept_renderer() -> TruthRenderer:
+    return TruthRenderer()

@@ -31,7 +31,7 @@ from manivideo_ros.mlo.surfaces import HandReference, HandState, SurfacePose
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh, load_object
 from manivideo_ros.objects.shapes import SHAPES, generate
-from manivideo_ros.viewing import default_camera, fitted, reach_points
+from manivideo_ros.viewing import action_points, default_camera, fitted
 
 LOOKING_DOWN = np.radians(30)  # of a camera whose world has no known up
 NEAR_ORIGIN, NEAR_TABLE = 0.4, 0.2  # metres from where generated scenes play
@@ -226,12 +226,10 @@ def table_under(motion: Motion, camera: Camera) -> Array:
 
 def _extent(motion: Motion) -> Array:
     """World points [N, 3] that hands and objects reach over a motion."""
-    points = []
-    for index in np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)):
-        sample = motion.frame(int(index))
-        points += [reach_points(side, hand) for side, hand in sample.hands.items()]
-        points += [pose[None, :3, 3] for pose in sample.objects.values()]
-    return np.concatenate(points) if points else np.zeros((1, 3))
+    chosen = np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)).tolist()
+    samples = [motion.frame(index) for index in chosen]
+    points = np.concatenate([action_points(s.hands, s.objects.values()) for s in samples])
+    return points if len(points) else np.zeros((1, 3))
 
 
 def _moved(hand: HandState, by: Array) -> HandState:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from manivideo_ros.data.shards import picture_tensor
 from manivideo_ros.model.light import LightNet, grey_at
 from manivideo_ros.training.config import TrainConfig
 
@@ -89,5 +90,4 @@ def measure_light(
 
 def _batch(pictures: NDArray[np.uint8], balls: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
     """Views [B, 3, R, R] in 0..1 and balls [B, 3, K]."""
-    views = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pictures, -1, 1))).float() / 255
-    return views, torch.from_numpy(balls).transpose(1, 2)
+    return picture_tensor(pictures), torch.from_numpy(balls).transpose(1, 2)

@@ -19,7 +19,7 @@ from manivideo_ros.data.human.clip import ClipError, HumanClip
 from manivideo_ros.data.library import Split
 from manivideo_ros.data.mixture import held_out
 from manivideo_ros.data.scene import FRAMES, SIZE
-from manivideo_ros.data.shards import REFERENCE_SIZE
+from manivideo_ros.data.shards import REFERENCE_SIZE, picture_tensor
 from manivideo_ros.mlo.layers import layer_names
 from manivideo_ros.mlo.skeleton import skeleton_map
 
@@ -77,8 +77,8 @@ class HumanScenes:
             'normal_map': torch.zeros(self.layers, 3, self.size, self.size),
             'occlusion_confidence': torch.zeros(self.layers, self.size, self.size),
             'skeleton': torch.from_numpy(drawn).float() / 255,
-            'base': _picture(_pictures_of(self.clips[number], self.size)[0]),
-            'rgb': _picture(one.picture),
+            'base': picture_tensor(_pictures_of(self.clips[number], self.size)[0]),
+            'rgb': picture_tensor(one.picture),
             'mask': torch.from_numpy(one.box.astype(np.float32))[None],
         }
 
@@ -92,8 +92,8 @@ class HumanScenes:
         return {
             'views': torch.zeros(6, 3, *reference),
             'points': torch.zeros(2048, 3),
-            'background': _picture(small),
-            'hand_view': _picture(hand),
+            'background': picture_tensor(small),
+            'hand_view': picture_tensor(hand),
         }
 
 
@@ -101,8 +101,3 @@ class HumanScenes:
 def _pictures_of(clip: HumanClip, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A clip's background and hand view."""
     return clip.background(size), clip.hand_view(REFERENCE_SIZE)
-
-
-def _picture(image: NDArray) -> Tensor:
-    """A picture uint8 [H, W, 3] as float32 [3, H, W] in 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0))).float() / 255

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.viewing import reach_points
+from manivideo_ros.viewing import action_points
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,8 @@ def clip_box(motion: Motion, margin: float = 0.3) -> Box:
     camera = motion.camera
     if camera is None:
         raise ValueError(f'{motion.name}: a crop needs the camera of the motion')
-    clouds: list[NDArray] = [np.zeros((0, 3))]
-    for index in range(len(motion)):
-        sample = motion.frame(index)
-        clouds += [reach_points(side, hand) for side, hand in sample.hands.items()]
-        clouds += [pose[None, :3, 3] for pose in sample.objects.values()]
+    samples = [motion.frame(index) for index in range(len(motion))]
+    clouds = [action_points(s.hands, s.objects.values()) for s in samples]
     pixels, depth = camera.project(np.concatenate(clouds))
     inside = (depth > 0) & np.all((pixels >= 0) & (pixels < [camera.width, camera.height]), 1)
     return square_about(pixels[inside], camera, margin)

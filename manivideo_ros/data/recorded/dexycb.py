@@ -37,8 +37,13 @@ from manivideo_ros.data.recorded.hands import (
     track_of_mano,
     tracks_of_keypoints,
 )
-from manivideo_ros.data.recorded.objects import published_intrinsics, stamps, track_of_poses
-from manivideo_ros.geometry import Camera, invert_rigid, rigid
+from manivideo_ros.data.recorded.objects import (
+    color_intrinsics,
+    master_from,
+    stamps,
+    track_of_poses,
+)
+from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.hand.model import Side
 from manivideo_ros.motion.motion import HandTrack, Motion
 
@@ -103,9 +108,7 @@ class Sequence:
     def camera(self, serial: str) -> Camera:
         """The camera of a serial in the motion's world."""
         file = self.root / 'calibration' / 'intrinsics' / f'{serial}_{WIDTH}x{HEIGHT}.yml'
-        color = field(read_yaml(file), file, 'color')
-        values = [field(color, file, name) for name in ('fx', 'fy', 'ppx', 'ppy')]
-        intrinsics = published_intrinsics(*numbers(values, (4,), file, 'color'))
+        intrinsics = color_intrinsics(file)
         world_from_camera = self.world_from_master() @ self._transform(serial)
         return Camera(intrinsics, invert_rigid(world_from_camera), WIDTH, HEIGHT)
 
@@ -148,8 +151,7 @@ class Sequence:
     def _transform(self, name: str) -> NDArray[np.floating]:
         """master from a camera or the tag [4, 4]."""
         file, extrinsics = self._calibration
-        rows = numbers(field(extrinsics, file, 'extrinsics', name), (12,), file, name)
-        return rigid(rows.reshape(3, 4)[:, :3], rows.reshape(3, 4)[:, 3])
+        return master_from(extrinsics, file, name)
 
 
 def sequences(root: str | Path) -> list[str]:

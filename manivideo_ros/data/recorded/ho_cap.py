@@ -38,8 +38,13 @@ from manivideo_ros.data.recorded.hands import (
     track_of_mano,
     tracks_of_keypoints,
 )
-from manivideo_ros.data.recorded.objects import published_intrinsics, stamps, track_of_poses
-from manivideo_ros.geometry import Camera, invert_rigid, rigid
+from manivideo_ros.data.recorded.objects import (
+    color_intrinsics,
+    master_from,
+    stamps,
+    track_of_poses,
+)
+from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.hand.model import Side
 from manivideo_ros.motion.motion import HandTrack, Motion
 
@@ -82,19 +87,13 @@ class Sequence:
     def camera(self, serial: str) -> Camera:
         """The camera of a serial in the poses' world."""
         calibration = self.root / 'calibration'
-        file = calibration / 'intrinsics' / f'{serial}.yaml'
-        color = field(read_yaml(file), file, 'color')
-        values = [field(color, file, name) for name in ('fx', 'fy', 'ppx', 'ppy')]
-        intrinsics = published_intrinsics(*numbers(values, (4,), file, 'color'))
+        intrinsics = color_intrinsics(calibration / 'intrinsics' / f'{serial}.yaml')
         name = self._extrinsics.removesuffix('.yaml')
         file = calibration / 'extrinsics' / f'{name}.yaml'
         extrinsics = read_yaml(file)
-
-        def master_from(name: str) -> NDArray[np.floating]:
-            rows = numbers(field(extrinsics, file, 'extrinsics', name), (12,), file, name)
-            return rigid(rows.reshape(3, 4)[:, :3], rows.reshape(3, 4)[:, 3])
-
-        camera_from_world = invert_rigid(master_from(serial)) @ master_from('tag_1')
+        master_from_camera = master_from(extrinsics, file, serial)
+        master_from_world = master_from(extrinsics, file, 'tag_1')
+        camera_from_world = invert_rigid(master_from_camera) @ master_from_world
         return Camera(intrinsics, camera_from_world, self.width, self.height)
 
     def betas(self) -> NDArray[np.float64]:

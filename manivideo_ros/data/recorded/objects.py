@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from manivideo_ros.data.recorded.files import field, numbers, read_yaml
 from manivideo_ros.geometry import quaternion_to_matrix, rigid
 from manivideo_ros.motion.motion import ObjectTrack
 
@@ -31,6 +34,23 @@ def track_of_poses(mesh: Path, poses: NDArray, world_from_source: NDArray) -> Ob
 def published_intrinsics(fx: float, fy: float, cx: float, cy: float) -> NDArray[np.float64]:
     """Intrinsics [3, 3] here of published ones, whose pixel centres lie at whole numbers."""
     return np.array([[fx, 0, cx + 0.5], [0, fy, cy + 0.5], [0, 0, 1.0]])
+
+
+def color_intrinsics(file: Path) -> NDArray[np.float64]:
+    """Intrinsics [3, 3] of a calibration file's color camera. Raises RecordedError."""
+    color = field(read_yaml(file), file, 'color')
+    values = [field(color, file, name) for name in ('fx', 'fy', 'ppx', 'ppy')]
+    return published_intrinsics(*numbers(values, (4,), file, 'color'))
+
+
+def master_from(extrinsics: Mapping[str, Any], file: Path, name: str) -> NDArray[np.floating]:
+    """The master camera's frame from a camera or tag [4, 4], of the file's 12 numbers by row.
+
+    Raises RecordedError.
+    """
+    values = field(extrinsics, file, 'extrinsics', name)
+    rows = numbers(values, (12,), file, name).reshape(3, 4)
+    return rigid(rows[:, :3], rows[:, 3])
 
 
 def stamps(frames: ArrayLike, fps: float) -> NDArray[np.int64]:
