@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from manivideo_ros.data import generator
 from manivideo_ros.data.mixture import held_out
 from manivideo_ros.data.objaverse.catalogue import ObjaverseError, read_catalogue
 from manivideo_ros.data.objaverse.hand_held import LONGEST_SIDE, SIZES, load_hand_held
@@ -23,7 +22,8 @@ from manivideo_ros.data.objaverse.trajectory import (
     TrajectoryError,
     random_trajectory,
 )
-from manivideo_ros.data.shards import ShardDataset, write_object, write_shard
+from manivideo_ros.data.rows import scene_row, write_objects, write_shard
+from manivideo_ros.data.shards import ShardDataset
 from manivideo_ros.data.truth import TruthRenderer
 from manivideo_ros.geometry import (
     Camera,
@@ -250,15 +250,11 @@ def test_every_seed_gives_a_scene_in_view_whatever_files_are_broken(
 
 
 def test_the_generator_makes_a_row_of_it_and_the_hand_layers_are_empty(
-    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copy: Path, tmp_path: Path
 ) -> None:
-    items = [i for i in read_catalogue(copy) if i.uid == BOX]
-    monkeypatch.setattr(
-        generator, 'sample_scene', lambda seed, split, **_: sample_objaverse_scene(seed, items)
-    )
-    scene, row = generator.generate_scene(TruthRenderer(), 5, 'train')
-    assert scene.asset is not None
-    write_object(tmp_path, row['scene']['object'], scene.asset)
+    scene = sample_objaverse_scene(5, [i for i in read_catalogue(copy) if i.uid == BOX])
+    row = scene_row(TruthRenderer(), scene, 'objaverse')
+    write_objects(tmp_path, scene, row)
     write_shard(tmp_path / 'shard_000005', [row])
     data = ShardDataset(tmp_path)
     assert data.consecutive.all() and data.frames_of(0) == len(scene.frames)

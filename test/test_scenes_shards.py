@@ -11,21 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from manivideo_ros.data import generator
+from manivideo_ros.data.packing import pack_hands, pack_mask, unpack_hand, unpack_mask
 from manivideo_ros.data.photograph import encode_srgb
 from manivideo_ros.data.scene import sample_scene
-from manivideo_ros.data.shards import (
-    ShardDataset,
-    ShardError,
-    pack_hands,
-    pack_mask,
-    unpack_hand,
-    unpack_mask,
-)
+from manivideo_ros.data.shards import ShardDataset, ShardError
 from manivideo_ros.data.surfaces import srgb_to_linear
 from manivideo_ros.hand.model import SIDES
 from manivideo_ros.mlo.rasterizer import Rasterizer
 
 FIRST = 40
+KEPT = ('views', 'points')  # of an object, zero where none is
 
 
 @pytest.fixture(scope='module')
@@ -103,7 +98,7 @@ def test_a_folder_without_shards_says_so(tmp_path: Path) -> None:
 
 def test_hand_states_survive() -> None:
     scene = sample_scene(FIRST)
-    rows = pack_hands(scene, 0)
+    rows = pack_hands(scene.frames[0].hands)
     for side, row in zip(SIDES, rows, strict=True):
         state, wanted = unpack_hand(row), scene.frames[0].hands.get(side)
         assert (state is None) == (wanted is None)
@@ -121,3 +116,28 @@ def test_masks_survive(quarters: np.ndarray) -> None:
 @given(st.integers(0, 255))
 def test_srgb_encoding_inverts_decoding(value: int) -> None:
     assert encode_srgb(srgb_to_linear(np.array(value / 255))) == value
+
+
+def test_a_human_scene_has_a_skeleton_on_its_hands_and_no_layers(tmp_path: Path) -> None:
+    recipe = generator.Recipe('human', consecutive_share=1.0)
+    generator.make_shards(tmp_path, 1, FIRST, 'train', 1, recipe)
+    data = ShardDataset(tmp_path)
+    assert data.kind(0) == 'human' and data.consecutive.all()
+    frame, references = data.frame(0, 2), data.references(0)
+    for empty in (frame['normal_map'], frame['occlusion_confidence'], *map(references.get, KEPT)):
+        assert empty is not None and not empty.any()
+    drawn = frame['skeleton'].amax(0) > 0.5
+    assert drawn.any() and frame['mask'][0][drawn].mean() > 0.9
+    background = torch.from_numpy(np.array(data.array(0, 'background'))).permute(2, 0, 1) / 255
+    torch.testing.assert_close(frame['base'], background)
+
+
+def test_a_moving_shape_stands_in_where_no_objaverse_is_at_hand(tmp_path: Path) -> None:
+    recipe = generator.Recipe('objaverse', frames=6, size=128)
+    generator.make_shards(tmp_path, 1, FIRST, 'train', 1, recipe)
+    data = ShardDataset(tmp_path, view_size=64, background_size=128)
+    assert data.frames_of(0) == 6 and data.kind(0) == 'objaverse'
+    frame, references = data.frame(0, 5), data.references(0)
+    assert frame['rgb'].shape == frame['normal_map'].shape[1:] == (3, 128, 128)
+    assert not frame['normal_map'][1:].any() and frame['normal_map'][0].any()
+    assert references['views'].shape[-1] == 64 and references['background'].shape[-1] == 128

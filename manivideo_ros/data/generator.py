@@ -1,7 +1,7 @@
 """Makes scenes to train on and to test with, as shards; measures how fast.
 
-    python -m manivideo_ros.data.generator --out DIR --scenes N [--seed S] [--split train]
-        [--workers 2]
+    python -m manivideo_ros.data.generator --out DIR --scenes N [--kind hand_object] [--seed S]
+        [--split train] [--frames 4] [--size 256] [--objaverse FOLDER] [--workers 2]
     python -m manivideo_ros.data.generator --bench
 
 Scene i of a run has the seed S + i, whatever the number of workers; a shard is named by its first
@@ -14,88 +14,81 @@ import argparse
 import multiprocessing
 import sys
 import time
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from manivideo_ros.data.human.generated import sample_hand_scene
 from manivideo_ros.data.library import SPLITS, Split
-from manivideo_ros.data.scene import FRAMES, MOTION_SHARE, Scene, sample_scene
-from manivideo_ros.data.shards import MAX_OTHERS, pack_hands, pack_mask, write_object, write_shard
-from manivideo_ros.data.truth import TruthRenderer, worker_renderer
-from manivideo_ros.geometry import Array
-from manivideo_ros.mlo.painted import Painter, hand_appearance
+from manivideo_ros.data.objaverse.catalogue import ObjaverseObject, read_catalogue
+from manivideo_ros.data.objaverse.scenes import sample_moving_shape, sample_objaverse_scene
+from manivideo_ros.data.rows import Kind, scene_row, write_objects, write_shard
+from manivideo_ros.data.scene import (
+    CONSECUTIVE_SHARE,
+    FRAMES,
+    MOTION_SHARE,
+    SIZE,
+    Scene,
+    sample_scene,
+)
+from manivideo_ros.data.truth import worker_renderer
 
 SCENES_PER_SHARD = 25
 BENCH_SCENES = 24
 
 
-def generate_scene(
-    renderer: TruthRenderer, seed: int, split: Split, motion_share: float = MOTION_SHARE
-) -> tuple[Scene, dict[str, Any]]:
-    """A scene and its row for `write_shard`: pictures, labels, references and poses."""
-    scene = sample_scene(seed, split, motion_share=motion_share)
-    pictures = renderer.render(scene)
-    reference = pictures.hand_reference
-    looks = [hand_appearance(hand, reference) for hand in scene.hands.values()]
-    if scene.asset is not None:
-        looks.append(scene.asset.painted)
-    looks += [asset.painted for _, _, asset in scene.others]
-    painter = Painter(renderer.view, looks, pictures.background)
-    bases, masks, object_poses = [], [], []
-    for i in range(len(scene.frames)):
-        base, mask = painter.paint(scene.camera, scene.poses(i))
-        bases.append(np.round(255 * base.permute(1, 2, 0).numpy()).astype(np.uint8))
-        masks.append(pack_mask(mask.numpy()))
-        pose = scene.frames[i].world_from_object
-        object_poses.append(np.eye(4) if pose is None else pose)
-    return scene, {
-        'rgb': pictures.rgb,
-        'background': pictures.background,
-        'base': np.stack(bases),
-        'mask': np.stack(masks),
-        'hand_view': reference.image,
-        'hand_parts': reference.parts,
-        'hands': np.stack([pack_hands(scene, i) for i in range(len(scene.frames))]),
-        'object_pose': np.stack(object_poses),
-        'other_poses': np.stack([_padded(action.others) for action in scene.frames]),
-        'intrinsics': np.asarray(scene.camera.intrinsics, np.float64),
-        'camera_from_world': np.asarray(scene.camera.camera_from_world, np.float64),
-        'scene': {
-            'seed': seed,
-            'split': split,
-            'object': f'{scene.object_name}-{scene.object_seed}' if scene.asset else '',
-            'others': [f'{name}-{number}' for name, number, _ in scene.others],
-            'hands': list(scene.hands),
-            'tone': scene.skin.tone,
-            'table': scene.room.table.kind,
-            'consecutive': scene.consecutive,
-        },
-    }
+@dataclass(frozen=True)
+class Recipe:
+    """What scenes to make.
+
+    frames a scene; size of the pictures; motion_share, consecutive_share: as sample_scene takes
+    them. objaverse: folder of the user's copy, for the kind of that name; None: generated shapes.
+    """
+
+    kind: Kind = 'hand_object'
+    frames: int = FRAMES
+    size: int = SIZE
+    motion_share: float = MOTION_SHARE
+    consecutive_share: float = CONSECUTIVE_SHARE
+    objaverse: Path | None = None
+
+    @property
+    def view_size(self) -> int:
+        """Pixels of the objects' six views: half the pictures' side."""
+        return self.size // 2
+
+    def sample(self, seed: int, split: Split) -> Scene:
+        """The scene of a seed."""
+        if self.kind == 'human':
+            return sample_hand_scene(seed, split, self.frames, self.consecutive_share)
+        if self.kind == 'objaverse' and self.objaverse is not None:
+            items = _catalogue(self.objaverse, split)
+            return sample_objaverse_scene(seed, items, split, self.frames)
+        if self.kind == 'objaverse':
+            return sample_moving_shape(seed, split, self.frames)
+        return sample_scene(seed, split, self.frames, self.motion_share, self.consecutive_share)
 
 
-def _padded(poses: tuple[Array, ...]) -> NDArray[np.float64]:
-    """Poses [MAX_OTHERS, 4, 4] of the further objects, then identities."""
-    return np.stack([*poses, *[np.eye(4)] * (MAX_OTHERS - len(poses))])
+@cache
+def _catalogue(folder: Path, split: Split) -> list[ObjaverseObject]:
+    return read_catalogue(folder, split=split)
 
 
-def make_shard(job: tuple[Path, int, int, Split, float]) -> int:
+def make_shard(job: tuple[Path, int, int, Split, Recipe]) -> int:
     """One shard, unless it is there already; the number of scenes."""
-    out, first, count, split, motion_share = job
+    out, first, count, split, recipe = job
     folder = out / f'shard_{first:06d}'
     if folder.exists():
         return count
-    renderer = worker_renderer()
+    renderer = worker_renderer(recipe.size)
     rows = []
     for seed in range(first, first + count):
-        scene, row = generate_scene(renderer, seed, split, motion_share)
-        if scene.asset is not None:
-            write_object(out, row['scene']['object'], scene.asset)
-        for name, (_, _, asset) in zip(row['scene']['others'], scene.others, strict=True):
-            write_object(out, name, asset)
-        rows.append(row)
+        scene = recipe.sample(seed, split)
+        rows.append(scene_row(renderer, scene, recipe.kind))
+        write_objects(out, scene, rows[-1], recipe.view_size)
     write_shard(folder, rows)
     return count
 
@@ -106,15 +99,15 @@ def make_shards(
     seed: int,
     split: Split,
     workers: int,
-    motion_share: float = MOTION_SHARE,
+    recipe: Recipe = Recipe(),
 ) -> None:
     """Write scenes as shards under out; shards that are there already are kept."""
     jobs = [
-        (out, seed + first, min(SCENES_PER_SHARD, scenes - first), split, motion_share)
+        (out, seed + first, min(SCENES_PER_SHARD, scenes - first), split, recipe)
         for first in range(0, scenes, SCENES_PER_SHARD)
     ]
     out.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=scenes, unit='scene', mininterval=5) as bar:
+    with tqdm(total=scenes, unit='scene', mininterval=5, desc=recipe.kind) as bar:
         if workers <= 1:
             for job in jobs:
                 bar.update(make_shard(job))
@@ -129,12 +122,11 @@ def _bench_worker(args: tuple[int, Split]) -> tuple[int, float, float]:
     first, split = args
     renderer = worker_renderer()
     seeds = range(first, first + BENCH_SCENES)
-    for seed in seeds:
-        sample_scene(seed, split)
-    generate_scene(renderer, first, split)
+    scenes = [sample_scene(seed, split) for seed in seeds]
+    scene_row(renderer, scenes[0])
     start, busy = time.perf_counter(), time.process_time()
     for seed in seeds:
-        generate_scene(renderer, seed, split)
+        scene_row(renderer, sample_scene(seed, split))
     frames = FRAMES * len(seeds)
     return frames, time.perf_counter() - start, time.process_time() - busy
 
@@ -155,9 +147,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--scenes', type=int, default=600)
     parser.add_argument('--seed', type=int, default=0, help='seed of the first scene')
     parser.add_argument('--split', choices=SPLITS, default='train')
+    parser.add_argument('--kind', choices=get_args(Kind), default='hand_object')
+    parser.add_argument('--frames', type=int, default=FRAMES, help='of a scene')
+    parser.add_argument('--size', type=int, default=SIZE, help='of the pictures, pixels')
     parser.add_argument(
         '--motions', type=float, default=MOTION_SHARE, help='share of scenes from motions'
     )
+    parser.add_argument(
+        '--consecutive',
+        type=float,
+        default=CONSECUTIVE_SHARE,
+        help='share of scenes whose frames follow each other',
+    )
+    parser.add_argument('--objaverse', type=Path, help="folder of the objaverse package's files")
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--bench', action='store_true', help='measure frames a second')
     args = parser.parse_args(arguments)
@@ -170,7 +172,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if args.out is None:
         parser.error('--out or --bench is needed')
-    make_shards(args.out, args.scenes, args.seed, args.split, args.workers, args.motions)
+    recipe = Recipe(
+        args.kind, args.frames, args.size, args.motions, args.consecutive, args.objaverse
+    )
+    try:
+        make_shards(args.out, args.scenes, args.seed, args.split, args.workers, recipe)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
     return 0
 
 

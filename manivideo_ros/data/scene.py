@@ -33,6 +33,7 @@ from manivideo_ros.mlo.surfaces import Surface, SurfacePose, hand_surface, objec
 SIZE = 256
 FRAMES = 4
 MOTION_SHARE = 0.4
+CONSECUTIVE_SHARE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +80,20 @@ def random_betas(rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def sample_scene(
-    seed: int, split: Split = 'train', frames: int = FRAMES, motion_share: float = MOTION_SHARE
+    seed: int,
+    split: Split = 'train',
+    frames: int = FRAMES,
+    motion_share: float = MOTION_SHARE,
+    consecutive_share: float = CONSECUTIVE_SHARE,
 ) -> Scene:
     """The scene of a seed; the same arguments give the same scene.
 
-    motion_share: probability that it is taken from an authored motion.
+    motion_share: probability that it is taken from an authored motion; consecutive_share: that its
+    frames follow each other.
     """
     rng = generator(split, 1, seed)
     from_motion = rng.random() < motion_share and bool(motions(split))
-    consecutive = bool(rng.random() < 0.25)
+    consecutive = bool(rng.random() < consecutive_share)
     betas = random_betas(rng)
     look = skin(split, int(rng.integers(SKINS)))
     person = rng.uniform(-np.pi, np.pi)
@@ -99,18 +105,13 @@ def sample_scene(
         hands = {side: load_hand(side) for side in sides}
         (name, number, asset), others = things[0], tuple(things[1:])
     else:
-        hands = {side: load_hand(side) for side in _random_sides(rng)}
+        hands = {side: load_hand(side) for side in random_sides(rng)}
         names = shape_names(split)
         if not hands or rng.random() > 0.07:
             name = names[int(rng.integers(len(names)))]
             number = object_seed(split, int(rng.integers(VARIANTS)))
             asset = object_asset(name, number)
-        actions = _random_actions(rng, hands, betas, asset, person, frames, consecutive)
-    forearms = [
-        s.wrist_rotation[:, 0] * (1 if side == 'right' else -1)
-        for a in actions
-        for side, s in a.hands.items()
-    ]
+        actions = random_actions(rng, hands, betas, asset, person, frames, consecutive)
     points = framed_points(actions, hands, asset, [other for _, _, other in others])
     if meant is not None and rng.random() < 0.6:
         fill = np.sqrt(rng.uniform(0.4, 1.0))
@@ -118,7 +119,7 @@ def sample_scene(
             points, *motion_direction(rng, meant), fill, SIZE, rng.uniform(-1, 1, 2)
         )
     else:
-        camera = random_camera(rng, points, SIZE, person, np.array(forearms).reshape(-1, 3))
+        camera = random_camera(rng, points, SIZE, person, forearms_of(actions))
     return Scene(
         split, seed, hands, look, asset, name, number, random_room(rng), camera,
         random_response(rng), actions, consecutive,
@@ -126,7 +127,7 @@ def sample_scene(
     )  # fmt: skip
 
 
-def _random_sides(rng: np.random.Generator) -> list[Side]:
+def random_sides(rng: np.random.Generator) -> list[Side]:
     """One hand in half of the scenes, two in most of the others, none in a few."""
     presence = rng.random()
     if presence < 0.5:
@@ -134,7 +135,7 @@ def _random_sides(rng: np.random.Generator) -> list[Side]:
     return [] if presence > 0.95 else ['left', 'right']
 
 
-def _random_actions(
+def random_actions(
     rng: np.random.Generator,
     hands: dict[Side, HandModel],
     betas: NDArray,
@@ -152,6 +153,16 @@ def _random_actions(
         a.moved(np.append(rng.normal(0, 0.012, 2) - centre_of(a, hands, asset)[:2], 0))
         for a in actions
     ]
+
+
+def forearms_of(actions: list[Action]) -> NDArray[np.float64]:
+    """Directions [M, 3] from wrists to elbows, of all hands in all frames."""
+    found = [
+        s.wrist_rotation[:, 0] * (1 if side == 'right' else -1)
+        for a in actions
+        for side, s in a.hands.items()
+    ]
+    return np.array(found).reshape(-1, 3)
 
 
 def centre_of(

@@ -2,15 +2,15 @@
 
     DIR/objects/<name>-<seed>.npz     vertices, faces, views, points of every object that appears
     DIR/shard_000150/*.npy            one array per kind, its first axis the scenes of the shard
-    DIR/shard_000150/scenes.json      per scene: seed, split, object, hands, consecutive
+    DIR/shard_000150/scenes.json      per scene: kind, seed, split, object, hands, consecutive
 
-Pictures are stored; H and D are not: they are rasterised again from the stored poses on loading.
+Pictures are stored; H and D are not: they are rasterised again from the stored poses on loading,
+and so is the skeleton of scenes of the kind 'human', whose H, D, views and points are zeros.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,91 +20,42 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.data.library import ObjectAsset
-from manivideo_ros.data.scene import Scene
+from manivideo_ros.data.human.hand_skeleton import hand_skeleton
+from manivideo_ros.data.packing import unpack_hand, unpack_mask
+from manivideo_ros.data.rows import Kind
 from manivideo_ros.geometry import Camera
-from manivideo_ros.hand.model import SIDES, load_hand
+from manivideo_ros.hand.model import SIDES, HandModel, load_hand
+from manivideo_ros.mlo.layers import layer_names
 from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.skeleton import skeleton_map
 from manivideo_ros.mlo.surfaces import HandReference, HandState, Surface, SurfacePose, hand_surface
 
 REFERENCE_SIZE = 128
 NO_OBJECT_VIEW = 128  # grey of a view that shows no object
-MAX_OTHERS = 2  # objects of a scene besides the one with six views
-HAND_FIELDS = {'theta': 45, 'betas': 10, 'wrist_rotation': 9, 'wrist_position': 3}
-HAND_FLOATS = 1 + sum(HAND_FIELDS.values())
+LAYERS = len(layer_names(7))
 
 
 class ShardError(ValueError):
     """A folder of shards that cannot be read; one line names the file and the mend."""
 
 
-def pack_hands(scene: Scene, frame: int) -> NDArray[np.float32]:
-    """Hand states [2, 68] of a frame by side: 1 or 0 (absent), then HAND_FIELDS."""
-    out = np.zeros((2, HAND_FLOATS), np.float32)
-    for side, state in scene.frames[frame].hands.items():
-        parts = [np.ravel(getattr(state, name)) for name in HAND_FIELDS]
-        out[SIDES.index(side)] = np.concatenate([[1.0], *parts])
-    return out
-
-
-def unpack_hand(row: NDArray[np.float32]) -> HandState | None:
-    """The state that a row [68] of `pack_hands` holds."""
-    if row[0] == 0:
-        return None
-    parts = np.split(row[1:], np.cumsum(list(HAND_FIELDS.values()))[:-1])
-    return HandState(parts[0], parts[1], parts[2].reshape(3, 3), parts[3])
-
-
-def pack_mask(mask: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Coverage [H, W] in quarters as two pixels a byte [H, W / 2]."""
-    quarters = np.round(np.asarray(mask) * 4).astype(np.uint8)
-    return np.asarray(quarters[:, 0::2] | (quarters[:, 1::2] << 4), np.uint8)
-
-
-def unpack_mask(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Coverage [H, W] of `pack_mask`."""
-    out = np.empty((packed.shape[0], 2 * packed.shape[1]), np.float32)
-    out[:, 0::2], out[:, 1::2] = packed & 15, packed >> 4
-    out *= 0.25
-    return out
-
-
-def write_shard(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Write scenes as one shard: arrays of each row are stacked, its 'scene' goes to the JSON."""
-    partial = folder.with_name(folder.name + '.partial')
-    partial.mkdir(parents=True, exist_ok=True)
-    for key in rows[0]:
-        if key != 'scene':
-            np.save(partial / f'{key}.npy', np.stack([row[key] for row in rows]))
-    (partial / 'scenes.json').write_text(json.dumps([row['scene'] for row in rows], indent=0))
-    partial.rename(folder)
-
-
-def write_object(folder: Path, name: str, asset: ObjectAsset) -> None:
-    """Store an object once for all scenes that show it."""
-    file = folder / 'objects' / f'{name}.npz'
-    if file.exists():
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f'{name}.{os.getpid()}.tmp.npz')
-    np.savez(
-        partial,
-        vertices=asset.mesh.vertices,
-        faces=asset.mesh.faces,
-        views=asset.views.rgb,
-        points=asset.points,
-    )
-    partial.rename(file)
-
-
 class ShardDataset:
     """Scenes of a folder of shards, for training/batches.py; single-threaded, cheap to pickle.
 
-    Raises ShardError where the folder holds no complete shard.
+    view_size, background_size: of the references, pixels. hands: folder of the user's hand models,
+    for scenes whose poses are theirs. Raises ShardError where the folder holds no complete shard,
+    or needs hand models and is given none.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+    def __init__(
+        self,
+        folder: Path | str,
+        view_size: int = REFERENCE_SIZE,
+        background_size: int = REFERENCE_SIZE,
+        hands: Path | None = None,
+    ) -> None:
+        self.folder, self.hands = Path(folder), hands
+        self.view_size, self.background_size = view_size, background_size
         self.shards = sorted(p for p in self.folder.glob('shard_*') if p.suffix != '.partial')
         self.scenes: list[dict[str, Any]] = []
         self.place: list[tuple[int, int]] = []
@@ -122,15 +73,22 @@ class ShardDataset:
                 f'{self.folder}: no shards here; make some with manivideo_ros.data.generator'
             )
         self.consecutive = np.array([scene['consecutive'] for scene in self.scenes])
+        models = {scene.get('hand_model', 'default') for scene in self.scenes} - {'default'}
+        if models and hands is None:
+            raise ShardError(
+                f'{self.folder}: its hands are of the model {sorted(models)[0]!r}; name the folder '
+                'of those hand models'
+            )
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {'folder': self.folder}
+        names = ('folder', 'view_size', 'background_size', 'hands')
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state['folder'])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def array(self, scene: int, key: str) -> NDArray:
         """One scene's part of a stored array: rgb, background, base, mask, hand_view, hand_parts,
@@ -142,6 +100,11 @@ class ShardDataset:
         """How many frames a scene has."""
         return len(self.array(scene, 'hands'))
 
+    def kind(self, scene: int) -> Kind:
+        """What a scene teaches."""
+        kind: Kind = self.scenes[scene].get('kind', 'hand_object')
+        return kind
+
     def camera(self, scene: int) -> Camera:
         """The scene's camera."""
         height, width = self.array(scene, 'background').shape[:2]
@@ -150,8 +113,13 @@ class ShardDataset:
 
     def surfaces(self, scene: int) -> list[Surface]:
         """Both hands, then the scene's objects."""
-        out = [hand_surface(load_hand(side)) for side in SIDES]
+        out = [hand_surface(hand) for hand in self._hand_models(scene)]
         return out + [_object(self.folder, name)[0] for name in self._objects(scene)]
+
+    def _hand_models(self, scene: int) -> list[HandModel]:
+        if self.scenes[scene].get('hand_model', 'default') == 'default' or self.hands is None:
+            return [load_hand(side) for side in SIDES]
+        return [load_hand(side, self.hands / f'{side}.npz') for side in SIDES]
 
     def _objects(self, scene: int) -> list[str]:
         """Files of the scene's objects, the one with six views first."""
@@ -162,9 +130,10 @@ class ShardDataset:
         """Poses of `surfaces` in a frame."""
         out: list[SurfacePose] = [unpack_hand(row) for row in self.array(scene, 'hands')[frame]]
         if self.scenes[scene]['object']:
-            out.append(np.asarray(self.array(scene, 'object_pose')[frame]))
+            out.append(_present(self.array(scene, 'object_pose')[frame]))
         others = self.scenes[scene].get('others', [])
-        return out + [self.array(scene, 'other_poses')[frame][i] for i in range(len(others))]
+        poses = self.array(scene, 'other_poses')[frame]
+        return out + [_present(poses[i]) for i in range(len(others))]
 
     def hand_reference(self, scene: int) -> HandReference:
         """The scene's hand reference."""
@@ -172,44 +141,57 @@ class ShardDataset:
         return HandReference(np.asarray(self.array(scene, 'hand_view')), parts)
 
     def references(self, scene: int) -> dict[str, torch.Tensor]:
-        """views [6, 3, 128, 128], background and hand_view [3, 128, 128], points [2048, 3]."""
-        size, name = (REFERENCE_SIZE, REFERENCE_SIZE), self.scenes[scene]['object']
+        """views [6, 3, V, V], background [3, B, B], hand_view [3, V, V], points [2048, 3]."""
+        name = self.scenes[scene]['object']
+        grey = 0 if self.kind(scene) == 'human' else NO_OBJECT_VIEW
+        views = np.full((6, self.view_size, self.view_size, 3), grey, np.uint8)
+        points = np.zeros((2048, 3), np.float32)
         if name:
-            _, views, points = _object(self.folder, name)
-        else:
-            views = np.full((6, *size, 3), NO_OBJECT_VIEW, np.uint8)
-            points = np.zeros((2048, 3), np.float32)
-        background = cv2.resize(
-            np.asarray(self.array(scene, 'background')), size, interpolation=cv2.INTER_AREA
-        )
+            _, stored, points = _object(self.folder, name)
+            views = np.stack([resized(view, self.view_size) for view in stored])
+        background = np.asarray(self.array(scene, 'background'))
+        hand_view = np.asarray(self.array(scene, 'hand_view'))
         return {
             'views': picture_tensor(views),
-            'background': picture_tensor(background),
-            'hand_view': picture_tensor(self.array(scene, 'hand_view')),
+            'background': picture_tensor(resized(background, self.background_size)),
+            'hand_view': picture_tensor(resized(hand_view, self.view_size)),
             'points': torch.from_numpy(points.copy()),
         }
 
     def frame(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
         """normal_map [7, 3, H, W], occlusion_confidence [7, H, W], base and rgb [3, H, W], mask
-        [1, H, W] (coverage of hands and object)."""
-        camera = self.camera(scene)
-        rasterizer = self._rasterizer(scene, camera.width, camera.height)
-        layers = rasterizer.render(camera, self.poses(scene, frame))
+        [1, H, W] (coverage of hands and object); skeleton [3, H, W] of human scenes."""
         mask = unpack_mask(np.asarray(self.array(scene, 'mask')[frame]))
-        return {
-            'normal_map': layers.normal_map.clone(),
-            'occlusion_confidence': layers.occlusion_confidence.clone(),
+        return self._conditions(scene, frame) | {
             'base': picture_tensor(self.array(scene, 'base')[frame]),
             'rgb': picture_tensor(self.array(scene, 'rgb')[frame]),
             'mask': torch.from_numpy(mask)[None],
         }
 
+    def _conditions(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
+        """H and D, and S where it takes their place."""
+        camera, poses = self.camera(scene), self.poses(scene, frame)
+        width, height = camera.width, camera.height
+        if self.kind(scene) == 'human':
+            pairs = zip(SIDES, poses, strict=False)
+            hands = {side: state for side, state in pairs if isinstance(state, HandState)}
+            drawn = skeleton_map(hand_skeleton(camera, hands), width, height)
+            return {
+                'normal_map': torch.zeros(LAYERS, 3, height, width),
+                'occlusion_confidence': torch.zeros(LAYERS, height, width),
+                'skeleton': torch.from_numpy(drawn).float() / 255,
+            }
+        layers = self._rasterizer(scene, width, height).render(camera, poses)
+        return {
+            'normal_map': layers.normal_map.clone(),
+            'occlusion_confidence': layers.occlusion_confidence.clone(),
+        }
+
     def _rasterizer(self, scene: int, width: int, height: int) -> Rasterizer:
         """The rasteriser of the scene's object, kept for the frames that follow."""
-        key = (tuple(self._objects(scene)), width, height)
-        kept: dict[tuple[tuple[str, ...], int, int], Rasterizer] = self.__dict__.setdefault(
-            '_kept', {}
-        )
+        model = self.scenes[scene].get('hand_model', 'default')
+        key = (model, tuple(self._objects(scene)), width, height)
+        kept: dict[Any, Rasterizer] = self.__dict__.setdefault('_kept', {})
         if key not in kept:
             while len(kept) >= KEPT_RASTERIZERS:
                 kept.pop(next(iter(kept)))
@@ -240,6 +222,19 @@ def _object(folder: Path, name: str) -> tuple[Surface, NDArray[np.uint8], NDArra
             return surface, data['views'], data['points']
     except (OSError, ValueError, KeyError) as error:
         raise ShardError(f'{file} cannot be read ({error}): make the shards again') from None
+
+
+def _present(pose: NDArray) -> NDArray[np.floating] | None:
+    """A stored pose [4, 4], or None for what is absent in its frame: NaN throughout."""
+    return np.asarray(pose) if np.isfinite(pose).all() else None
+
+
+def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """A square picture [S, S, 3] at size x size."""
+    if len(picture) == size:
+        return picture
+    way = cv2.INTER_AREA if size < len(picture) else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (size, size), interpolation=way), np.uint8)
 
 
 def picture_tensor(image: NDArray) -> torch.Tensor:

@@ -129,13 +129,13 @@ class TruthRenderer:
         return Pictures(rgb, background, self.hand_reference(scene))
 
 
-def worker_renderer() -> TruthRenderer:
+def worker_renderer(size: int = SIZE) -> TruthRenderer:
     """A worker process's one renderer; the process keeps to one thread from now on."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    return _kept_renderer()
+    return _kept_renderer(size)
 
 
 @cache
-def _kept_renderer() -> TruthRenderer:
-    return TruthRenderer()
+def _kept_renderer(size: int) -> TruthRenderer:
+    return TruthRenderer(size)

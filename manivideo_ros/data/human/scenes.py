@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from manivideo_ros.data.human.clip import ClipError, HumanClip
 from manivideo_ros.data.library import Split
 from manivideo_ros.data.mixture import held_out
 from manivideo_ros.data.scene import FRAMES, SIZE
-from manivideo_ros.data.shards import REFERENCE_SIZE, picture_tensor
+from manivideo_ros.data.shards import REFERENCE_SIZE, picture_tensor, resized
 from manivideo_ros.mlo.layers import layer_names
 from manivideo_ros.mlo.skeleton import skeleton_map
 
@@ -42,8 +41,11 @@ class HumanScenes:
         frames: int = FRAMES,
         size: int = SIZE,
         num_layers: int = 7,
+        view_size: int = REFERENCE_SIZE,
+        background_size: int = REFERENCE_SIZE,
     ) -> None:
         self.frames, self.size, self.layers = frames, size, len(layer_names(num_layers))
+        self.view_size, self.background_size = view_size, background_size
         root = Path(folder)
         inside = sorted(root.iterdir()) if root.is_dir() else []
         names = [f for f in inside if (f / 'frames').is_dir()]
@@ -77,27 +79,27 @@ class HumanScenes:
             'normal_map': torch.zeros(self.layers, 3, self.size, self.size),
             'occlusion_confidence': torch.zeros(self.layers, self.size, self.size),
             'skeleton': torch.from_numpy(drawn).float() / 255,
-            'base': picture_tensor(_pictures_of(self.clips[number], self.size)[0]),
+            'base': picture_tensor(_pictures_of(self.clips[number], self.size, self.view_size)[0]),
             'rgb': picture_tensor(one.picture),
             'mask': torch.from_numpy(one.box.astype(np.float32))[None],
         }
 
     def references(self, scene: int) -> dict[str, Tensor]:
-        """views [6, 3, 128, 128] and points [2048, 3], all zero; background and hand_view
-        [3, 128, 128] in 0..1."""
+        """views [6, 3, V, V] and points [2048, 3], all zero; background [3, B, B] and hand_view
+        [3, V, V] in 0..1."""
         clip = self.clips[self.windows[scene][0]]
-        background, hand = _pictures_of(clip, self.size)
-        reference = (REFERENCE_SIZE, REFERENCE_SIZE)
-        small = cv2.resize(background, reference, interpolation=cv2.INTER_AREA)
+        background, hand = _pictures_of(clip, self.size, self.view_size)
         return {
-            'views': torch.zeros(6, 3, *reference),
+            'views': torch.zeros(6, 3, self.view_size, self.view_size),
             'points': torch.zeros(2048, 3),
-            'background': picture_tensor(small),
+            'background': picture_tensor(resized(background, self.background_size)),
             'hand_view': picture_tensor(hand),
         }
 
 
 @lru_cache(maxsize=_KEPT_CLIPS)
-def _pictures_of(clip: HumanClip, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _pictures_of(
+    clip: HumanClip, size: int, view_size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A clip's background and hand view."""
-    return clip.background(size), clip.hand_view(REFERENCE_SIZE)
+    return clip.background(size), clip.hand_view(view_size)

@@ -1,4 +1,4 @@
-"""Scenes of an Objaverse object that moves at random above the table: no hands."""
+"""Scenes of an object that moves at random above the table, of Objaverse or generated: no hands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from manivideo_ros.data.hand_view import random_hand_view
-from manivideo_ros.data.library import SKINS, ObjectAsset, Split, generator, skin
+from manivideo_ros.data.library import (
+    SKINS,
+    VARIANTS,
+    ObjectAsset,
+    Split,
+    generator,
+    object_asset,
+    object_seed,
+    shape_names,
+    skin,
+)
 from manivideo_ros.data.objaverse.catalogue import ObjaverseError, ObjaverseObject
 from manivideo_ros.data.objaverse.hand_held import SIZES, hand_held_asset
 from manivideo_ros.data.objaverse.trajectory import (
@@ -43,12 +53,34 @@ def sample_objaverse_scene(
         )
     rng = generator(split, _STREAM, seed)
     item, variant, asset = _draw(rng, items)
+    return _moving(rng, seed, split, frames, f'objaverse_{item.uid}', variant, asset)
+
+
+def sample_moving_shape(seed: int, split: Split = 'train', frames: int = FRAMES) -> Scene:
+    """The same with one of the generated shapes of the split, where no Objaverse is at hand."""
+    rng = generator(split, _STREAM, seed)
+    names = shape_names(split)
+    name = names[int(rng.integers(len(names)))]
+    number = object_seed(split, int(rng.integers(VARIANTS)))
+    return _moving(rng, seed, split, frames, name, number, object_asset(name, number))
+
+
+def _moving(
+    rng: np.random.Generator,
+    seed: int,
+    split: Split,
+    frames: int,
+    name: str,
+    number: int,
+    asset: ObjectAsset,
+) -> Scene:
+    """The scene of an object."""
     radius = float(np.linalg.norm(asset.mesh.vertices, axis=1).max())
     camera, trajectory = _motion(rng, radius, frames)
     look = skin(split, int(rng.integers(SKINS)))
     actions = [Action({}, pose) for pose in trajectory.poses()]
     return Scene(
-        split, seed, {}, look, asset, f'objaverse_{item.uid}', variant, random_room(rng), camera,
+        split, seed, {}, look, asset, name, number, random_room(rng), camera,
         random_response(rng), actions, True, random_hand_view(rng, [], random_betas(rng), camera),
     )  # fmt: skip
 

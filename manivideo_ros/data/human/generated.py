@@ -1,0 +1,50 @@
+"""Generated human scenes: hands without an object, so that training needs no download.
+
+They stand in for human video as far as hands go: of a person, no more than hands and forearms is
+in the picture. A skeleton is all that the network is told of them (data/shards.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from manivideo_ros.data.hand_view import random_hand_view
+from manivideo_ros.data.library import SKINS, Split, generator, skin
+from manivideo_ros.data.photograph import random_response
+from manivideo_ros.data.room import random_room
+from manivideo_ros.data.scene import (
+    CONSECUTIVE_SHARE,
+    FRAMES,
+    SIZE,
+    Scene,
+    forearms_of,
+    framed_points,
+    random_actions,
+    random_betas,
+    random_sides,
+)
+from manivideo_ros.data.viewpoint import random_camera
+from manivideo_ros.hand.model import SIDES, load_hand
+
+_STREAM = 9  # of the random numbers of these scenes
+
+
+def sample_hand_scene(
+    seed: int,
+    split: Split = 'train',
+    frames: int = FRAMES,
+    consecutive_share: float = CONSECUTIVE_SHARE,
+) -> Scene:
+    """The scene of a seed: one or two hands, nothing else; the same arguments give the same."""
+    rng = generator(split, _STREAM, seed)
+    consecutive = bool(rng.random() < consecutive_share)
+    hands = {side: load_hand(side) for side in random_sides(rng) or SIDES}
+    betas, person = random_betas(rng), rng.uniform(-np.pi, np.pi)
+    actions = random_actions(rng, hands, betas, None, person, frames, consecutive)
+    points = framed_points(actions, hands, None)
+    camera = random_camera(rng, points, SIZE, person, forearms_of(actions))
+    look = skin(split, int(rng.integers(SKINS)))
+    return Scene(
+        split, seed, hands, look, None, '', 0, random_room(rng), camera, random_response(rng),
+        actions, consecutive, random_hand_view(rng, list(hands), betas, camera),
+    )  # fmt: skip

@@ -1,0 +1,45 @@
+"""How shards store hand states and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.hand.model import SIDES, Side
+from manivideo_ros.mlo.surfaces import HandState
+
+HAND_FIELDS = {'theta': 45, 'betas': 10, 'wrist_rotation': 9, 'wrist_position': 3}
+HAND_FLOATS = 1 + sum(HAND_FIELDS.values())
+
+
+def pack_hands(hands: Mapping[Side, HandState]) -> NDArray[np.float32]:
+    """Hand states [2, 68] of a frame by side: 1 or 0 (absent), then HAND_FIELDS."""
+    out = np.zeros((2, HAND_FLOATS), np.float32)
+    for side, state in hands.items():
+        parts = [np.ravel(getattr(state, name)) for name in HAND_FIELDS]
+        out[SIDES.index(side)] = np.concatenate([[1.0], *parts])
+    return out
+
+
+def unpack_hand(row: NDArray[np.float32]) -> HandState | None:
+    """The state that a row [68] of `pack_hands` holds."""
+    if row[0] == 0:
+        return None
+    parts = np.split(row[1:], np.cumsum(list(HAND_FIELDS.values()))[:-1])
+    return HandState(parts[0], parts[1], parts[2].reshape(3, 3), parts[3])
+
+
+def pack_mask(mask: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Coverage [H, W] in quarters as two pixels a byte [H, W / 2]."""
+    quarters = np.round(np.asarray(mask) * 4).astype(np.uint8)
+    return np.asarray(quarters[:, 0::2] | (quarters[:, 1::2] << 4), np.uint8)
+
+
+def unpack_mask(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Coverage [H, W] of `pack_mask`."""
+    out = np.empty((packed.shape[0], 2 * packed.shape[1]), np.float32)
+    out[:, 0::2], out[:, 1::2] = packed & 15, packed >> 4
+    out *= 0.25
+    return out

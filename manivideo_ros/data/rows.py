@@ -1,0 +1,114 @@
+"""Rows of shards: a rendered scene with its labels, references and poses, written to files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.data.library import ObjectAsset
+from manivideo_ros.data.packing import pack_hands, pack_mask
+from manivideo_ros.data.scene import Scene
+from manivideo_ros.data.truth import TruthRenderer
+from manivideo_ros.geometry import Array
+from manivideo_ros.mlo.painted import Painter, hand_appearance
+from manivideo_ros.mlo.views import six_views
+
+Kind = Literal['hand_object', 'objaverse', 'human']
+"""What a scene teaches: hands with an object, an object alone, a person by the skeleton alone."""
+MAX_OTHERS = 2  # objects of a generated scene besides the one with six views
+
+
+def scene_row(renderer: TruthRenderer, scene: Scene, kind: Kind = 'hand_object') -> dict[str, Any]:
+    """The row of a scene for `write_shard`, at the renderer's size.
+
+    The base picture of a human scene is the background alone: nothing but the skeleton says where
+    the hands are.
+    """
+    pictures = renderer.render(scene)
+    reference = pictures.hand_reference
+    looks = [hand_appearance(hand, reference) for hand in scene.hands.values()]
+    if scene.asset is not None:
+        looks.append(scene.asset.painted)
+    looks += [asset.painted for _, _, asset in scene.others]
+    painter = Painter(renderer.view, looks, pictures.background)
+    camera = scene.camera.resized(renderer.size, renderer.size)
+    bases, masks, object_poses = [], [], []
+    for i in range(len(scene.frames)):
+        base, mask = painter.paint(camera, scene.poses(i))
+        painted = np.round(255 * base.permute(1, 2, 0).numpy()).astype(np.uint8)
+        bases.append(pictures.background if kind == 'human' else painted)
+        masks.append(pack_mask(mask.numpy()))
+        pose = scene.frames[i].world_from_object
+        object_poses.append(np.eye(4) if pose is None else pose)
+    return {
+        'rgb': pictures.rgb,
+        'background': pictures.background,
+        'base': np.stack(bases),
+        'mask': np.stack(masks),
+        'hand_view': reference.image,
+        'hand_parts': reference.parts,
+        'hands': np.stack([pack_hands(action.hands) for action in scene.frames]),
+        'object_pose': np.stack(object_poses),
+        'other_poses': np.stack([padded(action.others, MAX_OTHERS) for action in scene.frames]),
+        'intrinsics': np.asarray(camera.intrinsics, np.float64),
+        'camera_from_world': np.asarray(camera.camera_from_world, np.float64),
+        'scene': {
+            'kind': kind,
+            'seed': scene.seed,
+            'split': scene.split,
+            'object': f'{scene.object_name}-{scene.object_seed}' if scene.asset else '',
+            'others': [f'{name}-{number}' for name, number, _ in scene.others],
+            'hands': list(scene.hands),
+            'tone': scene.skin.tone,
+            'table': scene.room.table.kind,
+            'consecutive': scene.consecutive,
+        },
+    }
+
+
+def padded(poses: Sequence[Array], count: int) -> NDArray[np.float64]:
+    """Poses [count, 4, 4] of the further objects, then identities."""
+    return np.stack([*poses, *[np.eye(4)] * (count - len(poses))])
+
+
+def write_objects(folder: Path, scene: Scene, row: dict[str, Any], view_size: int = 128) -> None:
+    """Store the objects of a scene under the names that its row has for them."""
+    if scene.asset is not None:
+        write_object(folder, row['scene']['object'], scene.asset, view_size)
+    for name, (_, _, asset) in zip(row['scene']['others'], scene.others, strict=True):
+        write_object(folder, name, asset, view_size)
+
+
+def write_shard(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Write scenes as one shard: arrays of each row are stacked, its 'scene' goes to the JSON."""
+    partial = folder.with_name(folder.name + '.partial')
+    partial.mkdir(parents=True, exist_ok=True)
+    for key in rows[0]:
+        if key != 'scene':
+            np.save(partial / f'{key}.npy', np.stack([row[key] for row in rows]))
+    (partial / 'scenes.json').write_text(json.dumps([row['scene'] for row in rows], indent=0))
+    partial.rename(folder)
+
+
+def write_object(folder: Path, name: str, asset: ObjectAsset, view_size: int = 128) -> None:
+    """Store an object once for all scenes that show it, its six views at view_size."""
+    file = folder / 'objects' / f'{name}.npz'
+    if file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f'{name}.{os.getpid()}.tmp.npz')
+    views = asset.views if view_size == 128 else six_views(asset.mesh, view_size)
+    np.savez(
+        partial,
+        vertices=asset.mesh.vertices,
+        faces=asset.mesh.faces,
+        views=views.rgb,
+        points=asset.points,
+    )
+    partial.rename(file)
