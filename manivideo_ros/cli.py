@@ -170,7 +170,7 @@ PASSED_ON = {
 HELP = {
     'convert': 'turn a recording of joints or keypoints into a motion file',
     'data': 'check DIR: what a folder of DexYCB, HO-Cap or ARCTIC holds, and what is wrong',
-    'train': 'train a model on generated scenes',
+    'train': 'train a model: image, temporal or distill',
     'evaluate': 'measure a recorded stream against the truth',
     'export': 'write a checkpoint as one ONNX graph',
 }

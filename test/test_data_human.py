@@ -327,3 +327,10 @@ def test_dropping_conditions_leaves_the_truth() -> None:
     assert kept == {'rgb', 'mask'}
     assert NO_BASE == network.NO_BASE and bool((bare['base'] == NO_BASE).all())
     assert all(not bare[k].any() for k in set(bare) - kept - {'base'})
+
+
+def test_a_larger_share_comes_more_often_and_never_all_at_once() -> None:
+    mixture = Mixture({'objaverse': 5, 'generated': 7}, 3, shares={'generated': 2})
+    assert [d.source for d in mixture.draw(0)] == ['objaverse', 'generated', 'generated']
+    with pytest.raises(ValueError, match='share is zero'):
+        Mixture({'objaverse': 5}, 3, shares={'objaverse': 0})

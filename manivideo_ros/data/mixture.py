@@ -41,9 +41,10 @@ class Draw:
 class Mixture:
     """Draws from sources in equal shares; each iteration is a pure function of seed and number.
 
-    lengths: samples of each source by name; a source without samples is left out. Where the batch
-    is no multiple of the sources, those that get one more take turns: within an iteration shares
-    differ by one at most, over as many iterations as there are sources not at all.
+    lengths: samples of each source by name; a source without samples is left out. shares: how often
+    a source comes in a round of all, by name; once where it is not named. Where the batch is no
+    multiple of a round, those that get one more take turns: over as many iterations as a round has
+    places, shares are exact.
 
     Raises ValueError where no source has a sample or a number makes no sense.
     """
@@ -54,6 +55,7 @@ class Mixture:
         batch: int,
         seed: int = 0,
         unconditional_rate: float = UNCONDITIONAL_RATE,
+        shares: Mapping[str, int] | None = None,
     ) -> None:
         self.lengths = {name: length for name, length in lengths.items() if length > 0}
         if not self.lengths:
@@ -66,11 +68,16 @@ class Mixture:
                 f'got {batch} and {unconditional_rate}'
             )
         self.batch, self.seed, self.unconditional_rate = batch, seed, unconditional_rate
+        times = {name: (shares or {}).get(name, 1) for name in self.lengths}
+        # Round by round, so that a source of a larger share does not come all at once.
+        self.round = [n for i in range(max(times.values())) for n in times if times[n] > i]
+        if not self.round:
+            raise ValueError('mixture: every share is zero')
 
     def draw(self, iteration: int) -> list[Draw]:
         """The samples of an iteration."""
         rng = np.random.default_rng([self.seed, iteration])
-        names = list(self.lengths)
+        names = self.round
         draws = []
         for slot in range(iteration * self.batch, (iteration + 1) * self.batch):
             name = names[slot % len(names)]

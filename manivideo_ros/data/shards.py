@@ -159,17 +159,17 @@ class ShardDataset:
         }
 
     def frame(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
-        """normal_map [7, 3, H, W], occlusion_confidence [7, H, W], base and rgb [3, H, W], mask
-        [1, H, W] (coverage of hands and object); skeleton [3, H, W] of human scenes."""
+        """`conditions`, and base and rgb [3, H, W], mask
+        [1, H, W] (coverage of hands and object)."""
         mask = unpack_mask(np.asarray(self.array(scene, 'mask')[frame]))
-        return self._conditions(scene, frame) | {
+        return self.conditions(scene, frame) | {
             'base': picture_tensor(self.array(scene, 'base')[frame]),
             'rgb': picture_tensor(self.array(scene, 'rgb')[frame]),
             'mask': torch.from_numpy(mask)[None],
         }
 
-    def _conditions(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
-        """H and D, and S where it takes their place."""
+    def conditions(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
+        """normal_map [7, 3, H, W], occlusion_confidence [7, H, W]; skeleton of human scenes."""
         camera, poses = self.camera(scene), self.poses(scene, frame)
         width, height = camera.width, camera.height
         if self.kind(scene) == 'human':

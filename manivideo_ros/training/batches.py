@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from manivideo_ros.data.mixture import Draw, Mixture, without_conditions
 from manivideo_ros.model.network import NO_BASE
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.mirror import mirrored
+from manivideo_ros.training.stages import Stage
 
 FRAME_KEYS = ('normal_map', 'occlusion_confidence', 'base', 'rgb', 'mask')
 SCENE_KEYS = ('views', 'background', 'hand_view', 'points')
+Batch = dict[str, Tensor]
 
 
 class TrainingScenes(Protocol):
@@ -34,86 +37,144 @@ class TrainingScenes(Protocol):
         ...
 
     def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
-        """One frame's model inputs and truth (FRAME_KEYS), without a batch axis."""
+        """One frame's model inputs and truth (FRAME_KEYS), without a batch axis.
+
+        With a skeleton [3, H, W] where a skeleton is all that is known.
+        """
         ...
 
 
-class Iterations(Dataset[dict[str, Tensor]]):
-    """Item i is the batch of iteration i: scenes of S, frames of S * K next to each other."""
+class Iterations(Dataset[Batch]):
+    """Item i is the batch of iteration i: scenes of S, frames of S * K next to each other.
 
-    def __init__(self, scenes: TrainingScenes, config: TrainConfig, first: int = 0) -> None:
-        self.scenes, self.config, self.first = scenes, config, first
-        self.clips = np.flatnonzero(scenes.consecutive)
+    Each scene of an iteration has random numbers of its own, so that of `world` processes each
+    takes every world-th scene, and all together train as one that takes them all. Raises
+    ValueError where no scene fits the stage, or the batch cannot be shared out.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, TrainingScenes],
+        config: TrainConfig,
+        stage: Stage = 'image',
+        first: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.sources, self.config, self.stage, self.first = sources, config, stage, first
+        self.rank, self.world = rank, world
+        frames = {'image': config.frames_per_scene, 'clip': config.clip_frames}
+        self.fitting = {
+            use: {name: _fitting(scenes, frames[use], use) for name, scenes in sources.items()}
+            for use in frames
+        }
+        self.clips = 1.0 if stage == 'temporal' else config.clip_share
+        sizes = {'image': config.scenes_per_batch, 'clip': config.clips_per_batch}
+        self.mixtures = {}
+        for use, share in (('image', 1 - self.clips), ('clip', self.clips)):
+            if share <= 0:
+                continue
+            if sizes[use] % world:
+                raise ValueError(f'a batch of {sizes[use]} cannot be shared by {world} processes')
+            lengths = {name: len(found) for name, found in self.fitting[use].items()}
+            if not any(lengths.values()):
+                raise ValueError(
+                    f'{", ".join(sources)}: no scene has {frames[use]} '
+                    f'{"consecutive " * (use == "clip")}frames to train on'
+                )
+            self.mixtures[use] = Mixture(
+                lengths,
+                sizes[use],
+                config.seed,
+                config.unconditional_rate,
+                {name: config.sources[name].share for name in sources if name in config.sources},
+            )
 
     def __len__(self) -> int:
         return max(0, self.config.iterations - self.first)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        config = self.config
+    def __getitem__(self, index: int) -> Batch:
         iteration = self.first + index
-        rng = np.random.default_rng([config.seed, iteration])
-        clip = len(self.clips) > 0 and rng.random() < config.clip_share
-        if clip:
-            scenes = rng.choice(self.clips, max(1, config.scenes_per_batch // 2)).tolist()
-            frames = [list(range(self.scenes.frames_of(s))) for s in scenes]
-        else:
-            scenes = rng.integers(len(self.scenes), size=config.scenes_per_batch).tolist()
-            frames = [
-                rng.choice(
-                    self.scenes.frames_of(s), config.frames_per_scene, replace=False
-                ).tolist()
-                for s in scenes
-            ]
-        rows = [
-            self.scenes.frame(s, f)
-            for s, chosen in zip(scenes, frames, strict=True)
-            for f in chosen
-        ]
-        batch = {key: torch.stack([row[key] for row in rows]) for key in FRAME_KEYS}
-        references = [self.scenes.references(s) for s in scenes]
-        batch |= {key: torch.stack([row[key] for row in references]) for key in SCENE_KEYS}
-        per_scene = len(rows) // len(scenes)
-        batch['weight'] = torch.ones(len(rows))
-        if rng.random() < config.mirror_share:
-            batch |= mirrored(batch)
-        self._drop_conditions(batch, rng, per_scene)
-        random_time = rng.uniform(0.02, 1.0, len(scenes))
-        pure = rng.random(len(scenes)) < config.pure_noise_share
-        batch['time'] = torch.tensor(np.where(pure, 1.0, random_time), dtype=torch.float32)
-        batch['noise_seed'] = torch.tensor(int(rng.integers(2**62)))
-        batch['clip'] = torch.tensor(clip)
+        rng = np.random.default_rng([self.config.seed, iteration, 1])
+        use = 'clip' if rng.random() < self.clips else 'image'
+        samples = []
+        for slot, draw in enumerate(self.mixtures[use].draw(iteration)):
+            if slot % self.world == self.rank:
+                own = np.random.default_rng([self.config.seed, iteration, 2, slot])
+                samples.append(self._scene(draw, use, own))
+        batch = {key: torch.cat([s[key] for s in samples]) for key in samples[0]}
+        batch['clip'] = torch.tensor(use == 'clip')
         return batch
 
-    def _drop_conditions(
-        self, batch: dict[str, Tensor], rng: np.random.Generator, per_scene: int
-    ) -> None:
-        """Take away the references, the base or both of some scenes (guidance, `base: none`)."""
+    def _scene(self, draw: Draw, use: str, rng: np.random.Generator) -> Batch:
+        """One scene's part of a batch: frames [K, ...], references [1, ...]."""
+        config, scenes = self.config, self.sources[draw.source]
+        scene = int(self.fitting[use][draw.source][draw.index])
+        count = scenes.frames_of(scene)
+        if use == 'clip':
+            start = int(rng.integers(count - config.clip_frames + 1))
+            chosen = list(range(start, start + config.clip_frames))
+        else:
+            chosen = rng.choice(count, config.frames_per_scene, replace=False).tolist()
+        rows = [scenes.frame(scene, frame) for frame in chosen]
+        sample = {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
+        if config.model.human and 'skeleton' not in sample:
+            like = sample['normal_map']
+            sample['skeleton'] = like.new_zeros(len(rows), *like.shape[2:])
+        elif not config.model.human:
+            sample.pop('skeleton', None)
+        sample |= {key: value[None] for key, value in scenes.references(scene).items()}
+        sample['weight'] = torch.ones(len(rows))
+        mirror = 'base' in sample and rng.random() < config.mirror_share
+        if mirror and self._has_a_mirror(draw.source):
+            sample |= mirrored(sample)
+        self._drop_conditions(sample, rng)
+        if draw.unconditional:
+            sample = without_conditions(sample)
+        pure = not config.latent and rng.random() < config.pure_noise_share
+        time = 1.0 if pure else rng.uniform(0.0 if config.latent else 0.02, 1.0)
+        sample['time'] = torch.tensor([time], dtype=torch.float32)
+        sample['noise_seed'] = torch.tensor([int(rng.integers(2**62))])
+        sample['draw'] = torch.tensor([rng.random()], dtype=torch.float64)
+        return sample
+
+    def _has_a_mirror(self, source: str) -> bool:
+        """Skeletons of whole people have none: their colours tell left from right."""
+        given = self.config.sources.get(source)
+        return given is None or given.reader != 'human'
+
+    def _drop_conditions(self, sample: Batch, rng: np.random.Generator) -> None:
+        """Take away the references, the base or both (for guidance, and for `base: none`)."""
         config = self.config
         edges = np.cumsum([config.drop_references, config.drop_base, config.drop_both])
-        for scene, draw in enumerate(rng.random(len(batch['views']))):
-            if draw < edges[0] or edges[1] <= draw < edges[2]:
-                for key in SCENE_KEYS:
-                    batch[key][scene] = 0
-            if edges[0] <= draw < edges[2]:
-                frames = slice(scene * per_scene, (scene + 1) * per_scene)
-                batch['base'][frames] = NO_BASE
-                batch['weight'][frames] = config.unpainted_weight
+        draw = rng.random()
+        if draw < edges[0] or edges[1] <= draw < edges[2]:
+            for key in SCENE_KEYS:
+                sample[key].zero_()
+        if edges[0] <= draw < edges[2] and 'base' in sample:
+            sample['base'].fill_(NO_BASE)
+            sample['weight'].fill_(config.unpainted_weight)
 
 
-def _one_thread(_: int) -> None:
-    torch.set_num_threads(1)
+def _fitting(scenes: TrainingScenes, frames: int, use: str) -> np.ndarray:
+    """Numbers of the scenes that have enough frames, and consecutive ones for a clip."""
+    enough = np.array([scenes.frames_of(i) >= frames for i in range(len(scenes))], bool)
+    return np.flatnonzero(enough & scenes.consecutive if use == 'clip' else enough)
 
 
-def iterate(
-    scenes: TrainingScenes, config: TrainConfig, first: int, workers: int
-) -> Iterator[dict[str, Tensor]]:
-    """The batches from iteration `first` on, in order, whatever the number of workers."""
+def iterate(iterations: Iterations, workers: int) -> Iterator[Batch]:
+    """The batches in order, whatever the number of workers."""
     loader = DataLoader(
-        Iterations(scenes, config, first),
+        iterations,
         batch_size=None,
         num_workers=workers,
         worker_init_fn=_one_thread,
         prefetch_factor=4 if workers else None,
         multiprocessing_context='spawn' if workers else None,
+        generator=torch.Generator(),  # it draws a seed: not from what a run's state holds
     )
     return iter(loader)
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)

@@ -1,50 +1,81 @@
-"""`manivideo train`: scenes are generated where there are none, then trained on; resumable."""
+"""`manivideo train STAGE`: image, temporal or distill; scenes are generated where none are.
+
+Under `torchrun --nproc-per-node N -m manivideo_ros.training.cli STAGE ...` N processes share each
+batch. A run goes on where its folder left off.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from manivideo_ros.data.generator import make_shards
 from manivideo_ros.data.light_views import ball_normals, make_light_views
-from manivideo_ros.data.shards import ShardDataset
 from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.light import LightNet
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.light import load_light, train_light
-from manivideo_ros.training.loop import TrainingError, train
+from manivideo_ros.training.loop import train
+from manivideo_ros.training.networks import start
+from manivideo_ros.training.processes import ALONE, Place, join, leave, wait_for_first
+from manivideo_ros.training.saving import MODEL, describe_run, write_run
+from manivideo_ros.training.sources import data_hash, lengths, make_missing, open_sources
+from manivideo_ros.training.stages import STAGES, Stage
+from manivideo_ros.training.trainer import TrainingError
 
 
 def run_training(
     config: TrainConfig,
+    stage: Stage,
     data: Path,
     out: Path,
-    scenes: int,
-    threads: int,
+    scenes: int = 2500,
+    threads: int = 2,
     init: Path | None = None,
+    place: Place = ALONE,
 ) -> Path:
-    """Train on the shards under `data` (made now where it holds none); returns the checkpoint.
+    """Train on the sources under `data`, made now where they hold none; returns the checkpoint.
 
-    First the light, then the rest, from the weights of `init` where given. Goes on where `out`
-    left off. Raises ValueError for a folder or checkpoint that cannot be used and TrainingError
-    where the run cannot go on.
+    Goes on where `out` left off. Raises ValueError for a folder or checkpoint that cannot be used
+    and TrainingError where the run cannot go on.
     """
     torch.set_num_threads(threads)
-    if not list(data.glob('shard_*')):
-        make_shards(data, scenes, config.seed, 'train', workers=threads)
     out.mkdir(parents=True, exist_ok=True)
-    (out / 'run.yaml').write_text(config.to_yaml())
-    light = learned_light(config, data, out / 'light.safetensors', threads)
-    train(ShardDataset(data), config, out, light=light, init=init)
-    return out / 'model.safetensors'
+    light = None
+    if place.first:
+        make_missing(config, data, scenes, threads)
+        light = _light(config, data, out, threads, init)
+    wait_for_first(place)
+    if light is None:
+        light = _light(config, data, out, threads, init)
+    sources = open_sources(config, data)
+    if config.latent:
+        from manivideo_ros.training.latents import with_latents
+
+        sources = with_latents(sources, config, data, place)
+    run = describe_run(config, stage, data_hash(config, data), str(init or ''))
+    if place.first:
+        print(lengths(sources))
+        write_run(out, run)
+    train(start(config, stage, init, light, place), sources, out, run, stage)
+    return out / MODEL
+
+
+def _light(
+    config: TrainConfig, data: Path, out: Path, threads: int, init: Path | None
+) -> LightNet | None:
+    """What comes first, but where a checkpoint has it already, or no network asks for it."""
+    if init is not None or config.latent:
+        return None
+    return learned_light(config, data, out / 'light.safetensors', threads)
 
 
 def learned_light(config: TrainConfig, data: Path, out: Path, threads: int) -> LightNet:
-    """The first stage's result, learned now where `out` does not hold it."""
+    """The light net of `out`, learned now where there is none."""
     if not out.exists():
         views = data / 'light_views.npz'
         if not views.exists():
@@ -59,25 +90,35 @@ def learned_light(config: TrainConfig, data: Path, out: Path, threads: int) -> L
 def main(arguments: list[str] | None = None) -> int:
     """The command line; 2 for what cannot be read, 1 where training had to stop."""
     parser = argparse.ArgumentParser(prog='manivideo train', description=__doc__)
+    parser.add_argument('stage', choices=STAGES)
     parser.add_argument('--config', type=Path, required=True, help='the run, as YAML')
-    parser.add_argument('--data', type=Path, required=True, help='folder of generated scenes')
+    parser.add_argument('--data', type=Path, required=True, help='folder of the sources')
     parser.add_argument('--out', type=Path, required=True, help='folder of the checkpoints')
-    parser.add_argument('--scenes', type=int, default=2500, help='how many to make if none')
-    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--scenes', type=int, default=2500, help='to make of a kind without any')
+    parser.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument('--device', default='', help='cpu or cuda; a GPU where there is one')
     parser.add_argument(
         '--init', help="a checkpoint whose weights to start from; 'shipped': the package's"
     )
     args = parser.parse_args(arguments)
+    place = ALONE
     try:
         config = TrainConfig.read(args.config)
         init = SHIPPED if args.init == 'shipped' else Path(args.init) if args.init else None
-        print(run_training(config, args.data, args.out, args.scenes, args.threads, init))
+        place = join(args.device)
+        made = run_training(
+            config, args.stage, args.data, args.out, args.scenes, args.threads, init, place
+        )
+        if place.first:
+            print(made)
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(f'error: {error}', file=sys.stderr)
         return 2
-    except TrainingError as error:
-        print(error, file=sys.stderr)
+    except (TrainingError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
         return 1
+    finally:
+        leave(place)
     return 0
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.paper.config import PaperConfig
+
+Network = ModelConfig | PaperConfig
+LATENT_PRESETS = {'paper': PaperConfig, 'base': PaperConfig.base, 'latent_small': PaperConfig.small}
+"""Presets of the latent networks; every other one is of the network over pixel patches."""
 
 
 class TrainConfigError(ValueError):
@@ -16,34 +22,86 @@ class TrainConfigError(ValueError):
 
 
 @dataclass(frozen=True)
+class Source:
+    """A folder of scenes, and how often its turn comes in a round of all sources.
+
+    folder: under --data, or absolute. reader: 'shards', or 'human' for clips of people with
+    skeletons. hands: folder of the hand models that its poses are of, '' for the default hand.
+    objects: only the scenes of the first so many objects, by name; 0: all scenes.
+    """
+
+    folder: str
+    share: int = 1
+    reader: Literal['shards', 'human'] = 'shards'
+    hands: str = ''
+    objects: int = 0
+
+
+def three_kinds() -> dict[str, Source]:
+    """Equal shares of the three kinds of data (arXiv 2412.16212), each in a folder of its name."""
+    return {name: Source(name) for name in ('hand_object', 'objaverse', 'human')}
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """What a run needs to be told; saved with every checkpoint."""
 
-    model: ModelConfig = field(default_factory=ModelConfig)
-    light_views: int = 8000  # hand views for the first stage, which learns the light
-    light_iterations: int = 4000
-    light_batch: int = 48
+    model: Network = field(default_factory=ModelConfig)
+    sources: dict[str, Source] = field(default_factory=three_kinds)
     iterations: int = 9000
-    scenes_per_batch: int = 4
-    frames_per_scene: int = 2
-    mirror_share: float = 0.5  # of the iterations, seen in a mirror
-    clip_share: float = 0.15  # of the iterations that train on consecutive frames
+    scenes_per_batch: int = 4  # of an iteration on single frames, over all processes
+    frames_per_scene: int = 2  # of these
+    clips_per_batch: int = 2  # of an iteration on consecutive frames
+    clip_frames: int = 4  # of a clip
+    clip_share: float = 0.0  # of the image stage's iterations: clips, with all layers trained
     learning_rate: float = 8e-4
     final_learning_rate: float = 2e-5
     warmup: int = 200
     weight_decay: float = 1e-4
+    beta2: float = 0.99
     gradient_clip: float = 1.0
     ema_decay: float = 0.999
-    pure_noise_share: float = 0.85  # of the frames at t = 1; the others at random times
-    drop_references: float = 0.04
-    drop_base: float = 0.02
-    drop_both: float = 0.04
+    precision: Literal['bf16', 'fp32'] = 'bf16'
+    micro_batch: int = 0  # scenes that are in memory at a time; 0: all of a process's
+    gradient_checkpointing: bool = False  # of the latent networks: recompute, keep less
+    offload: bool = False  # weights in fp32, their average and Adam's state stay with the CPU
+    unconditional_rate: float = 0.0  # of the scenes that lose every condition
+    drop_references: float = 0.0
+    drop_base: float = 0.0
+    drop_both: float = 0.0
+    checkpoint_every: int = 250
+    sheet_every: int = 1000  # a picture of what the network makes now; 0: never
+    workers: int = 1
+    seed: int = 0
+
+    # Of the network over pixel patches, which predicts x0.
+    light_views: int = 8000  # hand views for what comes first: learning the light
+    light_iterations: int = 4000
+    light_batch: int = 48
+    mirror_share: float = 0.5  # of the scenes, seen in a mirror
+    pure_noise_share: float = 0.85  # of the scenes at t = 1; the others at random times
     unpainted_weight: float = 0.25  # of the loss of frames without base, which is far larger
     background_weight: float = 0.3  # of the loss outside of the hand-object mask
     gradient_weight: float = 0.7
     square_weight: float = 2.0
-    checkpoint_every: int = 250
-    seed: int = 0
+
+    # Of the latent networks, which predict v.
+    snr_gamma: float = 5.0
+    noise_offset: float = 0.05
+    causal_share: float = 0.0  # of the clips, seen as a stream sees them
+    vae: str = ''  # file of the autoencoder's weights; 'random' for tests
+    sd15: str = ''  # file of a UNet to start from
+    motion_modules: str = ''  # file of AnimateDiff's, to start from
+
+    # Of distillation.
+    distill_times: int = 16  # between t = 0 and pure noise; a multiple of the steps to learn
+    truth_weight: float = 0.5  # of the loss against the truth beside that against the target
+    guidance: float = 1.0  # of the teacher, latent networks only; 1: none
+
+    @property
+    def latent(self) -> bool:
+        """Whether the network works on an autoencoder's latents."""
+        return isinstance(self.model, PaperConfig)
 
     def to_yaml(self) -> str:
         """This run as YAML."""
@@ -57,15 +115,36 @@ class TrainConfig:
     def read(cls, path: Path) -> TrainConfig:
         """The run that a file describes. Raises TrainConfigError naming the wrong field."""
         try:
-            content: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
+            content: Any = yaml.safe_load(path.read_text()) or {}
         except (OSError, yaml.YAMLError) as error:
-            raise TrainConfigError(f'training file {path} cannot be read: {error}') from None
-        known = {f.name for f in fields(cls)}
-        unknown = set(content) - known
+            reason = ' '.join(str(error).split())
+            raise TrainConfigError(f'training file {path} cannot be read: {reason}') from None
+        if not isinstance(content, dict):
+            raise TrainConfigError(f'training file {path} holds no fields')
+        unknown = set(content) - {f.name for f in fields(cls)}
         if unknown:
             raise TrainConfigError(f'training file {path}: unknown field {sorted(unknown)[0]!r}')
-        model = content.pop('model', {})
         try:
-            return cls(model=ModelConfig.from_fields(model), **content)
-        except TypeError as error:
+            model = network_config(content.pop('model', {}))
+            if 'sources' in content:
+                named = content.pop('sources').items()
+                content['sources'] = {name: Source(**given) for name, given in named}
+            return cls(model=model, **content)
+        except (TypeError, ValueError, AttributeError) as error:
             raise TrainConfigError(f'training file {path}: {error}') from None
+
+
+def network_config(given: Mapping[str, Any]) -> Network:
+    """The network of a preset's name and the fields that differ from it.
+
+    Raises TypeError for an unknown field, ValueError for sizes that do not fit.
+    """
+    preset = LATENT_PRESETS.get(given.get('preset', ''))
+    if preset is None:
+        return ModelConfig.from_fields(dict(given))
+    sizes = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if name != 'preset'
+    }
+    return replace(preset(), **sizes)

@@ -3,169 +3,84 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from manivideo_ros.model.checkpoint import initialise, save_checkpoint
-from manivideo_ros.model.light import LightNet
-from manivideo_ros.model.network import FrameConditions, ManiVideoNet
-from manivideo_ros.model.schedule import add_noise
-from manivideo_ros.training.batches import TrainingScenes, iterate
-from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.loss import picture_loss
+from manivideo_ros.training.batches import Batch, Iterations, TrainingScenes, iterate
+from manivideo_ros.training.board import Board
+from manivideo_ros.training.saving import load_state, save
+from manivideo_ros.training.stages import Stage
+from manivideo_ros.training.trainer import Trainer, TrainingError, on_device
 
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says why and names the last good checkpoint."""
-
-
-@dataclass
-class Trainer:
-    """A network, its moving average and its optimizer, at an iteration."""
-
-    config: TrainConfig
-    network: ManiVideoNet
-    average: dict[str, Tensor]
-    optimizer: torch.optim.AdamW
-    iteration: int = 0
-
-    @classmethod
-    def start(
-        cls, config: TrainConfig, light: LightNet | None = None, init: Path | None = None
-    ) -> Trainer:
-        """A run from its seed, or from a checkpoint's weights.
-
-        light: the first stage's result, which is left as it is. Raises CheckpointError.
-        """
-        torch.manual_seed(config.seed)
-        network = ManiVideoNet(config.model)
-        if init is not None:
-            initialise(network, init)
-        if light is not None:
-            network.light = light.eval().requires_grad_(False)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.AdamW(
-            [parameter for parameter in network.parameters() if parameter.requires_grad],
-            config.learning_rate,
-            (0.9, 0.99),
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-        average = {name: value.clone() for name, value in network.state_dict().items()}
-        return cls(config, network, average, optimizer)
-
-    def save(self, folder: Path) -> None:
-        """Write the run's state, and its averaged weights as a checkpoint to use."""
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {
-            'network': self.network.state_dict(),
-            'average': self.average,
-            'optimizer': self.optimizer.state_dict(),
-            'iteration': self.iteration,
-        }
-        partial = folder / 'state.partial'
-        torch.save(state, partial)
-        partial.replace(folder / 'state.pt')
-        run = {'run': self.config.to_yaml(), 'iteration': str(self.iteration)}
-        save_checkpoint(self.average, self.config.model, folder / 'model.safetensors', run)
-
-    def restore(self, folder: Path) -> None:
-        """Go on where `save` left off; the weights only, never code, are read."""
-        state = torch.load(folder / 'state.pt', weights_only=True)
-        self.network.load_state_dict(state['network'])
-        self.average = state['average']
-        self.optimizer.load_state_dict(state['optimizer'])
-        self.iteration = state['iteration']
-
-    def learning_rate(self) -> float:
-        """Linear warm-up, then a cosine from the first to the final rate."""
-        config = self.config
-        if self.iteration < config.warmup:
-            return config.learning_rate * (self.iteration + 1) / config.warmup
-        done = (self.iteration - config.warmup) / max(1, config.iterations - config.warmup)
-        low, high = config.final_learning_rate, config.learning_rate
-        return low + (high - low) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-    def predict(self, batch: dict[str, Tensor]) -> Tensor:
-        """The predicted clean pictures [B, 3, H, W] of a batch."""
-        frames_each = len(batch['rgb']) // len(batch['views'])
-        generator = torch.Generator().manual_seed(int(batch['noise_seed']))
-        truth = self.network.patchify(batch['rgb'])
-        # One noise per scene, as a stream holds its noise.
-        shape = (len(batch['views']), *truth.shape[1:])
-        noise = torch.randn(shape, generator=generator).repeat_interleave(frames_each, 0)
-        time = batch['time'].repeat_interleave(frames_each)
-        latents = add_noise(truth, noise, time)
-        with torch.autocast('cpu', torch.bfloat16):
-            scene = self.network.encode_scene(
-                batch['views'], batch['background'], batch['hand_view'], batch['points']
-            )
-            conditions = FrameConditions(
-                batch['normal_map'], batch['occlusion_confidence'], batch['base']
-            )
-            picture, _ = self.network.denoise(
-                latents,
-                time,
-                conditions,
-                scene.repeat(frames_each),
-                frames=frames_each if bool(batch['clip']) else 1,
-            )
-        return picture.float()
-
-    def step(self, batch: dict[str, Tensor]) -> float:
-        """One iteration; the loss. Raises TrainingError where it is not finite."""
-        for group in self.optimizer.param_groups:
-            group['lr'] = self.learning_rate()
-        loss = picture_loss(
-            self.predict(batch), batch['rgb'], batch['mask'], self.config, batch['weight']
-        )
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f'loss is {loss.item()} at iteration {self.iteration}: '
-                'go on from the last checkpoint with a lower learning_rate'
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
-        self.optimizer.step()
-        self.iteration += 1
-        decay = min(self.config.ema_decay, (1 + self.iteration) / (10 + self.iteration))
-        with torch.no_grad():
-            now = self.network.state_dict()
-            torch._foreach_lerp_(
-                [self.average[name] for name in now], list(now.values()), 1 - decay
-            )
-        return float(loss.detach())
+TELL_EVERY = 10  # iterations between scalars
 
 
 def train(
-    scenes: TrainingScenes,
-    config: TrainConfig,
+    trainer: Trainer,
+    sources: Mapping[str, TrainingScenes],
     folder: Path,
-    workers: int = 1,
-    light: LightNet | None = None,
-    init: Path | None = None,
+    run: Mapping[str, str],
+    stage: Stage = 'image',
 ) -> Trainer:
     """Train to the configured iteration, from the folder's checkpoint where it has one.
 
-    light, init: as Trainer.start takes them.
+    run: what the checkpoints tell of themselves. Raises TrainingError where it cannot go on.
     """
-    trainer = Trainer.start(config, light, init)
-    if (folder / 'state.pt').exists():
-        trainer.restore(folder)
-    batches: Iterator[dict[str, Tensor]] = iterate(scenes, config, trainer.iteration, workers)
+    config, place = trainer.config, trainer.place
+    folder.mkdir(parents=True, exist_ok=True)
+    state = load_state(folder)
+    if state is not None:
+        trainer.restore(state)
+    items = Iterations(sources, config, stage, trainer.iteration, place.rank, place.world)
+    board = Board(folder) if place.first else None
     smooth = math.nan
-    progress = tqdm(batches, total=config.iterations, initial=trainer.iteration, mininterval=10)
+    progress = tqdm(
+        _careful(iterate(items, config.workers), trainer),
+        total=config.iterations,
+        initial=trainer.iteration,
+        mininterval=10,
+        desc=stage,
+        disable=not place.first,
+    )
+    saved = -1
     for batch in progress:
         loss = trainer.step(batch)
         smooth = loss if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss
-        progress.set_postfix(loss=f'{smooth:.4f}')
-        if trainer.iteration % config.checkpoint_every == 0:
-            trainer.save(folder)
-    trainer.save(folder)
+        progress.set_postfix(loss=f'{smooth:.4f}', refresh=False)
+        if board is None:
+            continue
+        done = trainer.iteration
+        if done % TELL_EVERY == 0:
+            board.scalars(done, loss=loss, learning_rate=trainer.learning_rate())
+        if config.sheet_every and done % config.sheet_every == 0:
+            with trainer.autocast(), torch.no_grad():
+                rows = trainer.objective.pictures(on_device(batch, place.device))
+            board.sheet(done, rows)
+        if done % config.checkpoint_every == 0:
+            save(trainer, folder, run)
+            saved = done
+    if board is not None:
+        if saved != trainer.iteration:
+            save(trainer, folder, run)
+        board.close()
     return trainer
+
+
+def _careful(batches: Iterator[Batch], trainer: Trainer) -> Iterator[Batch]:
+    """The batches; what goes wrong in a worker becomes one line."""
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except (RuntimeError, ValueError, OSError) as error:
+            # An error that a worker raised comes with its traceback; its last line says it.
+            lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
+            raise TrainingError(
+                f'the data of iteration {trainer.iteration} cannot be had ({lines[-1].strip()}); '
+                'the last checkpoint is kept: mend it and run again'
+            ) from None
+        yield batch

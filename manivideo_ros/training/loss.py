@@ -14,14 +14,17 @@ def picture_loss(
     config: TrainConfig,
     frame_weight: Tensor | None = None,  # [B]
 ) -> Tensor:
-    """Mean weighted error; the squares serve PSNR, the gradients sharpness."""
+    """Mean weighted error; the squares serve PSNR, the gradients sharpness.
+
+    The weights of a frame have the mean 1, so that the mean over frames is the loss of a batch
+    however it is shared out.
+    """
     weight = config.background_weight + (1 - config.background_weight) * mask
-    scale = weight.mean()
+    weight = weight / weight.mean((1, 2, 3), keepdim=True)
     if frame_weight is not None:
         weight = weight * frame_weight.view(-1, 1, 1, 1)
     error = (predicted - truth) * 2  # in the latents' range, [-1, 1]
     horizontal = (error[..., :, 1:] - error[..., :, :-1]).abs() * weight[..., :, 1:]
     vertical = (error[..., 1:, :] - error[..., :-1, :]).abs() * weight[..., 1:, :]
     total = (error.abs() * weight).mean() + config.square_weight * (error.square() * weight).mean()
-    total = total + config.gradient_weight * (horizontal.mean() + vertical.mean())
-    return total / scale
+    return total + config.gradient_weight * (horizontal.mean() + vertical.mean())

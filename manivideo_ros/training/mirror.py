@@ -8,13 +8,21 @@ from torch import Tensor
 from manivideo_ros.mlo.painted import FIXED_LIGHT
 from manivideo_ros.model.mlo_embedder import visible_normals
 
-PICTURES = ('occlusion_confidence', 'base', 'rgb', 'mask', 'background', 'hand_view')
+PICTURES = (
+    'occlusion_confidence',
+    'base',
+    'rgb',
+    'mask',
+    'background',
+    'hand_view',
+    'skeleton',  # of hands alone, both of which are drawn in the same colours
+)
 VIEWS = [0, 1, 3, 2, 4, 5]  # left is right
 
 
 def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """A batch with x as -x, but for the base picture's fixed light, which stays where it is."""
-    out = {key: batch[key].flip(-1) for key in PICTURES}
+    out = {key: batch[key].flip(-1) for key in PICTURES if key in batch}
     against_x = torch.tensor([-1.0, 1.0, 1.0])
     out['normal_map'] = batch['normal_map'].flip(-1) * against_x[:, None, None]
     out['points'] = batch['points'] * against_x

@@ -101,9 +101,15 @@ class HumanClip:
         cut = picture[top : top + side, left : left + side]
         way = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
         small = np.asarray(cv2.resize(cut, (size, size), interpolation=way), np.uint8)
+        skeleton = self.skeleton(index, size)
+        return HumanFrame(small, skeleton, _box_mask(skeleton, size))
+
+    def skeleton(self, index: int, size: int) -> NDArray[np.float32]:
+        """The person [134, 3] of a frame, in pixels of its size x size picture."""
+        left, top, side = self.window
         skeleton = self.skeletons[index].copy()
         skeleton[:, :2] = (skeleton[:, :2] - (left, top)) * (size / side)
-        return HumanFrame(small, skeleton, _box_mask(skeleton, size))
+        return skeleton
 
     def background(self, size: int) -> NDArray[np.uint8]:
         """The picture u8 [S, S, 3] without the person: per pixel the median over time of what lies

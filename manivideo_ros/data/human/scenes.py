@@ -70,18 +70,26 @@ class HumanScenes:
         return self.frames
 
     def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
-        """normal_map [L, 3, H, W] and occlusion_confidence [L, H, W], all zero; skeleton, base and
-        rgb [3, H, W] in 0..1; mask [1, H, W], 1 in the person's box."""
+        """`conditions`, and base and rgb [3, H, W] in 0..1; mask [1, H, W], 1 in the person's
+        box."""
         number, first = self.windows[scene]
         one = self.clips[number].frame(first + frame, self.size)
-        drawn = skeleton_map(one.skeleton, self.size, self.size)
+        return self.conditions(scene, frame) | {
+            'base': picture_tensor(_pictures_of(self.clips[number], self.size, self.view_size)[0]),
+            'rgb': picture_tensor(one.picture),
+            'mask': torch.from_numpy(one.box.astype(np.float32))[None],
+        }
+
+    def conditions(self, scene: int, frame: int) -> dict[str, Tensor]:
+        """normal_map [L, 3, H, W] and occlusion_confidence [L, H, W], all zero; skeleton
+        [3, H, W] in 0..1."""
+        number, first = self.windows[scene]
+        skeleton = self.clips[number].skeleton(first + frame, self.size)
+        drawn = skeleton_map(skeleton, self.size, self.size)
         return {
             'normal_map': torch.zeros(self.layers, 3, self.size, self.size),
             'occlusion_confidence': torch.zeros(self.layers, self.size, self.size),
             'skeleton': torch.from_numpy(drawn).float() / 255,
-            'base': picture_tensor(_pictures_of(self.clips[number], self.size, self.view_size)[0]),
-            'rgb': picture_tensor(one.picture),
-            'mask': torch.from_numpy(one.box.astype(np.float32))[None],
         }
 
     def references(self, scene: int) -> dict[str, Tensor]:

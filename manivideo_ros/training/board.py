@@ -1,0 +1,45 @@
+"""What a run shows of itself: TensorBoard scalars where tensorboard is installed, and sheets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+COLUMNS = 8
+
+
+class Board:
+    """Scalars under FOLDER/board, sheets of pictures under FOLDER/samples."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._writer: Any = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:  # an extra: a run does without
+            return
+        self._writer = SummaryWriter(str(folder / 'board'))
+
+    def scalars(self, iteration: int, **values: float) -> None:
+        """Numbers of an iteration."""
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, iteration)
+
+    def sheet(self, iteration: int, rows: list[Tensor]) -> Path:
+        """Rows of pictures [N, 3, H, W] in [0, 1] as one PNG: its path."""
+        strips = [torch.cat(list(row[:COLUMNS].float().cpu()), -1) for row in rows]
+        picture = (torch.cat(strips, -2).clamp(0, 1) * 255).round().to(torch.uint8)
+        file = self.folder / 'samples' / f'{iteration:06d}.png'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file)
+        return file
+
+    def close(self) -> None:
+        """Write what is held back."""
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,139 @@
+"""The folders that a run trains on, opened as its YAML says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from torch import Tensor
+
+from manivideo_ros.data.generator import Recipe, make_shards
+from manivideo_ros.data.human.scenes import HumanScenes
+from manivideo_ros.data.rows import Kind
+from manivideo_ros.data.shards import ShardDataset
+from manivideo_ros.training.batches import TrainingScenes
+from manivideo_ros.training.config import Source, TrainConfig
+
+
+class Chosen:
+    """Some scenes of others."""
+
+    def __init__(self, scenes: TrainingScenes, chosen: np.ndarray) -> None:
+        self.scenes, self.chosen = scenes, chosen
+        self.consecutive = scenes.consecutive[chosen]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def frames_of(self, scene: int) -> int:
+        """How many frames a scene has."""
+        return self.scenes.frames_of(int(self.chosen[scene]))
+
+    def references(self, scene: int) -> dict[str, Tensor]:
+        """The scene's references."""
+        return self.scenes.references(int(self.chosen[scene]))
+
+    def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
+        """One frame's inputs and truth."""
+        return self.scenes.frame(int(self.chosen[scene]), frame)
+
+
+def used(config: TrainConfig) -> dict[str, Source]:
+    """The sources that a run draws from, by name.
+
+    People are left out for a network without skeleton guider: it would be told nothing of them.
+    """
+    return {
+        name: source
+        for name, source in config.sources.items()
+        if source.share > 0
+        and (config.model.human or not (name == 'human' or source.reader == 'human'))
+    }
+
+
+def folder_of(source: Source, data: Path) -> Path:
+    """Where a source lies."""
+    return data / source.folder
+
+
+def make_missing(config: TrainConfig, data: Path, scenes: int, workers: int) -> None:
+    """Generate the scenes of every kind whose folder holds none; `scenes` of each."""
+    for name, source in used(config).items():
+        folder = folder_of(source, data)
+        if source.reader != 'shards' or name not in get_args(Kind) or any(folder.glob('shard_*')):
+            continue
+        if source.hands or scenes < 1:
+            continue
+        recipe = Recipe(
+            next(kind for kind in get_args(Kind) if kind == name),
+            frames=max(4, config.clip_frames),
+            size=config.model.image_size,
+        )
+        make_shards(folder, scenes, config.seed, 'train', workers, recipe)
+
+
+def open_sources(config: TrainConfig, data: Path) -> dict[str, TrainingScenes]:
+    """The scenes of every source with a share, by name. Raises ValueErrors of the readers."""
+    return {
+        name: _open(source, folder_of(source, data), config)
+        for name, source in used(config).items()
+    }
+
+
+def _open(source: Source, folder: Path, config: TrainConfig) -> TrainingScenes:
+    view_size, background_size = reference_sizes(config)
+    size = config.model.image_size
+    if source.reader == 'human':
+        return HumanScenes(
+            folder,
+            frames=config.clip_frames,
+            size=size,
+            num_layers=config.model.layers,
+            view_size=view_size,
+            background_size=background_size,
+        )
+    hands = Path(source.hands) if source.hands else None
+    scenes = ShardDataset(folder, view_size, background_size, hands)
+    found = scenes.camera(0).width
+    if found != size:
+        raise ValueError(
+            f'{folder}: its pictures are {found} pixels wide, the network takes {size}; make the '
+            f'shards with --size {size}'
+        )
+    if not source.objects:
+        return scenes
+    names = sorted({scene['object'] for scene in scenes.scenes} - {''})[: source.objects]
+    kept = [i for i, scene in enumerate(scenes.scenes) if scene['object'] in (*names, '')]
+    return Chosen(scenes, np.array(kept, int))
+
+
+def reference_sizes(config: TrainConfig) -> tuple[int, int]:
+    """Pixels of the six views and the hand view, and of the background."""
+    if config.latent:
+        return config.model.view_size, config.model.image_size  # type: ignore[union-attr]
+    size: int = config.model.reference_size  # type: ignore[union-attr]
+    return size, size
+
+
+def data_hash(config: TrainConfig, data: Path) -> str:
+    """SHA-256 of what the sources hold: the files' names and sizes, and the scenes' lists.
+
+    Not of all pixels, which would take longer than some runs.
+    """
+    digest = hashlib.sha256()
+    for name, source in sorted(used(config).items()):
+        folder = folder_of(source, data)
+        digest.update(f'{name}\n'.encode())
+        for file in sorted(p for p in folder.rglob('*') if p.is_file()):
+            digest.update(f'{file.relative_to(folder)} {file.stat().st_size}\n'.encode())
+            if file.name == 'scenes.json':
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def lengths(sources: Mapping[str, TrainingScenes]) -> str:
+    """What a run trains on, in one line."""
+    return ', '.join(f'{name} {len(scenes)} scenes' for name, scenes in sources.items())
