@@ -1,0 +1,61 @@
+"""Horizon maps: how far other surfaces rise above each visible point's own, direction by direction.
+
+What a lamp's shadow and the room's light need to know of the geometry, whatever the light: an
+addition of this project (after Max, 1988, and screen-space ambient occlusion). Made of the depths
+that D is made of, at half the picture's side.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import warp as wp
+
+from manivideo_ros.mlo.bands import run_bands
+from manivideo_ros.mlo.horizon_kernels import horizon_rows
+from manivideo_ros.mlo.rasterizer import Rasterizer
+
+NUM_DIRECTIONS = 8
+"""Direction k is turned by k eighths of a circle in the picture, from the right downwards."""
+RADII = (0.006, 0.014, 0.028, 0.05, 0.085, 0.14)
+"""Metres, in the picture's plane, at which the surroundings are looked at."""
+
+
+class HorizonMapper:
+    """Looks at what a rasteriser of layers rendered last, without allocating.
+
+    Raises ValueError for a picture of odd width or height.
+    """
+
+    def __init__(self, rasterizer: Rasterizer) -> None:
+        if rasterizer.width % 2 or rasterizer.height % 2:
+            raise ValueError(
+                f'horizon maps need an even width and height, got '
+                f'{rasterizer.width}x{rasterizer.height}'
+            )
+        rows, columns = rasterizer.height // 2, rasterizer.width // 2
+        self._map = torch.zeros(NUM_DIRECTIONS, rows, columns, device=rasterizer.device)
+        self._threads, self._columns = rasterizer.threads, columns
+        numbers = {
+            'first_row': 0,
+            'columns': columns,
+            'radii': wp.array(np.array(RADII, 'f4'), dtype=wp.float32, device=rasterizer.device),
+            'horizon': wp.from_torch(self._map),
+        }
+        self._commands = rasterizer.record(horizon_rows, rows * columns, numbers)
+        edges = np.linspace(0, rows, len(self._commands) + 1).astype(int).tolist()
+        self._shares = list(zip(edges[:-1], edges[1:], strict=True))
+
+    def map(self) -> torch.Tensor:
+        """[8, H/2, W/2] in 0..1: the sine of the highest elevation over the surface, fading out at
+        0.22 m; 0 where nothing is seen. Valid until the next call.
+        """
+        run_bands(self._look, len(self._shares), self._threads)
+        return self._map
+
+    def _look(self, band: int) -> None:
+        first, end = self._shares[band]
+        command = self._commands[band]
+        command.set_param_at_index_from_ctype(0, first)
+        command.set_dim((end - first) * self._columns)
+        command.launch()
