@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.library import ObjectAsset
 from manivideo_ros.data.packing import pack_hands, pack_mask
 from manivideo_ros.data.scene import Scene
 from manivideo_ros.data.truth import TruthRenderer
 from manivideo_ros.geometry import Array
 from manivideo_ros.mlo.painted import Painter, hand_appearance
-from manivideo_ros.mlo.views import six_views
+from manivideo_ros.mlo.views import ObjectViews, six_views
+from manivideo_ros.objects.mesh import ObjectMesh
 
 Kind = Literal['hand_object', 'objaverse', 'human']
 """What a scene teaches: hands with an object, an object alone, a person by the skeleton alone."""
@@ -79,10 +79,11 @@ def padded(poses: Sequence[Array], count: int) -> NDArray[np.float64]:
 
 def write_objects(folder: Path, scene: Scene, row: dict[str, Any], view_size: int = 128) -> None:
     """Store the objects of a scene under the names that its row has for them."""
-    if scene.asset is not None:
-        write_object(folder, row['scene']['object'], scene.asset, view_size)
-    for name, (_, _, asset) in zip(row['scene']['others'], scene.others, strict=True):
-        write_object(folder, name, asset, view_size)
+    named = [(row['scene']['object'], scene.asset)] if scene.asset is not None else []
+    others = zip(row['scene']['others'], scene.others, strict=True)
+    for name, asset in [*named, *((name, asset) for name, (_, _, asset) in others)]:
+        views = asset.views if view_size == 128 else six_views(asset.mesh, view_size)
+        write_object(folder, name, asset.mesh, views, asset.points)
 
 
 def write_shard(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -96,19 +97,14 @@ def write_shard(folder: Path, rows: list[dict[str, Any]]) -> None:
     partial.rename(folder)
 
 
-def write_object(folder: Path, name: str, asset: ObjectAsset, view_size: int = 128) -> None:
-    """Store an object once for all scenes that show it, its six views at view_size."""
+def write_object(
+    folder: Path, name: str, mesh: ObjectMesh, views: ObjectViews, points: NDArray[np.float32]
+) -> None:
+    """Store an object once for all scenes that show it."""
     file = folder / 'objects' / f'{name}.npz'
     if file.exists():
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f'{name}.{os.getpid()}.tmp.npz')
-    views = asset.views if view_size == 128 else six_views(asset.mesh, view_size)
-    np.savez(
-        partial,
-        vertices=asset.mesh.vertices,
-        faces=asset.mesh.faces,
-        views=views.rgb,
-        points=asset.points,
-    )
+    np.savez(partial, vertices=mesh.vertices, faces=mesh.faces, views=views.rgb, points=points)
     partial.rename(file)

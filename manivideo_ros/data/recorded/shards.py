@@ -1,0 +1,251 @@
+"""Recorded clips as shards: cropped, painted, with a background and a hand view, to train on.
+
+What is slow is done once: hands are fitted, backgrounds taken, meshes painted. Poses and meshes are
+stored as those of generated scenes are, so that H and D are rasterised on loading.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from manivideo_ros.data.library import Split
+from manivideo_ros.data.packing import pack_hands, pack_mask
+from manivideo_ros.data.recorded.background import median_background
+from manivideo_ros.data.recorded.clip import RecordedClip
+from manivideo_ros.data.recorded.crop import Box, clip_box, cropped, cropped_picture
+from manivideo_ros.data.recorded.hand_view import hand_view
+from manivideo_ros.data.recorded.hands import read_published_mano
+from manivideo_ros.data.recorded.listing import View
+from manivideo_ros.data.rows import padded, write_object, write_shard
+from manivideo_ros.geometry import Camera
+from manivideo_ros.hand.model import SIDES, HandModel, Side, load_hand
+from manivideo_ros.mlo.painted import Appearance, Painter, hand_appearance
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import HandReference, SurfacePose, hand_surface, object_surface
+from manivideo_ros.mlo.views import ObjectViews, object_appearance, six_views
+from manivideo_ros.motion.motion import MotionSample
+from manivideo_ros.objects.mesh import ObjectMesh, load_object, surface_points
+
+MAX_OTHERS = 6  # objects besides the one with six views; HO-Cap shows four at most
+UNSEEN = HandReference(np.full((128, 128, 3), 128, np.uint8), np.zeros((128, 128), np.uint8))
+
+
+@dataclass(frozen=True)
+class RecordedRecipe:
+    """How clips become shards.
+
+    hands: folder of the user's MANO, None to fit the default hand to joints where the dataset has
+    them; flat_hand_mean: as View.read takes it; frames a scene; every: of the scenes that a clip
+    could be cut into, each so-many-th; size of the pictures.
+    """
+
+    hands: Path | None = None
+    flat_hand_mean: bool | None = None
+    frames: int = 24
+    every: int = 1
+    size: int = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """An object of a clip, with what it is painted in."""
+
+    mesh: ObjectMesh
+    views: ObjectViews
+    look: Appearance
+
+
+class ClipPainter:
+    """What a clip shows, as its geometry says: base pictures and masks of its frames."""
+
+    def __init__(
+        self, clip: RecordedClip, hands: Mapping[Side, HandModel], camera: Camera, size: int
+    ) -> None:
+        self.clip, self.hands, self.camera = clip, hands, camera
+        tracks = clip.motion.objects
+        # The object that is moved most comes first: the model sees it in six views.
+        moved = {n: np.ptp(t.poses[t.present, :3, 3], 0).max(initial=0) for n, t in tracks.items()}
+        self.names = sorted(tracks, key=lambda name: -moved[name])
+        self.items = [load_item(Path(tracks[n].mesh), tracks[n].scale) for n in self.names]
+        surfaces = [hand_surface(hand) for hand in hands.values()]
+        surfaces += [object_surface(item.mesh) for item in self.items]
+        self.rasterizer = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)
+
+    def poses(self, sample: MotionSample) -> list[SurfacePose]:
+        """Poses of the hands, then of the objects; None for what is absent."""
+        out: list[SurfacePose] = [sample.hands.get(side) for side in self.hands]
+        return [*out, *(sample.objects.get(name) for name in self.names)]
+
+    def painter(self, reference: HandReference, background: NDArray[np.uint8]) -> Painter:
+        """Paints with the colours of a hand reference on a background."""
+        looks = [hand_appearance(hand, reference) for hand in self.hands.values()]
+        return Painter(self.rasterizer, looks + [item.look for item in self.items], background)
+
+
+@lru_cache(maxsize=64)
+def load_item(mesh: Path, scale: float) -> Item:
+    """An object's mesh and its references. Raises MeshError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', UserWarning)  # a dataset is simplified without a choice
+        loaded = load_object(mesh, scale)
+    views = six_views(loaded)
+    return Item(loaded, views, object_appearance(loaded, views))
+
+
+def clip_rows(
+    clip: RecordedClip, recipe: RecordedRecipe, split: Split
+) -> tuple[list[dict[str, Any]], dict[str, Item]]:
+    """Rows of a clip for write_shard, and its objects by the names that the rows have for them.
+
+    A scene without a hand in any of its frames is left out. Raises RecordedError and MeshError.
+    """
+    box, size = clip_box(clip.motion), recipe.size
+    camera = cropped(clip.camera, box, size)
+    mano = clip.hand_model != 'default'
+    if mano and recipe.hands is None:
+        raise ValueError(f'{clip.name}: its hands are of the model {clip.hand_model!r}')
+    hands: dict[Side, HandModel] = {
+        side: load_hand(side, recipe.hands / f'{side}.npz' if mano and recipe.hands else None)
+        for side in SIDES
+    }
+    painting = ClipPainter(clip, hands, camera, size)
+    background = _background(clip, painting, box, size)
+    names = [f'{Path(clip.motion.objects[n].mesh).parent.name}_{n}' for n in painting.names]
+    rows = []
+    for first in range(0, len(clip) - recipe.frames + 1, recipe.frames * recipe.every):
+        samples = [clip.motion.frame(first + i) for i in range(recipe.frames)]
+        sides = [side for side in SIDES if any(side in s.hands for s in samples)]
+        if not sides:
+            continue
+        seen = hand_view(clip, sides[-1], first + recipe.frames // 2, hands[sides[-1]])
+        reference = seen or UNSEEN
+        painter = painting.painter(reference, background)
+        row = _frames(clip, painting, painter, samples, first, box)
+        rows.append(
+            row
+            | {
+                'background': background,
+                'hand_view': reference.image,
+                'hand_parts': reference.parts,
+                'intrinsics': np.asarray(camera.intrinsics, np.float64),
+                'camera_from_world': np.asarray(camera.camera_from_world, np.float64),
+                'scene': {
+                    'kind': 'hand_object',
+                    'split': split,
+                    'clip': clip.name,
+                    'first': first,
+                    'object': names[0] if names else '',
+                    'others': names[1:],
+                    'hands': sides,
+                    'hand_model': clip.hand_model,
+                    'consecutive': True,
+                },
+            }
+        )
+    return rows, dict(zip(names, painting.items, strict=True))
+
+
+def _frames(
+    clip: RecordedClip,
+    painting: ClipPainter,
+    painter: Painter,
+    samples: list[MotionSample],
+    first: int,
+    box: Box,
+) -> dict[str, NDArray]:
+    """What a scene stores of each of its frames."""
+    size = painter.width
+    rgb, bases, masks, mains, others = [], [], [], [], []
+    for i, sample in enumerate(samples):
+        base, mask = painter.paint(painting.camera, painting.poses(sample))
+        labels = clip.segmentation(first + i)
+        covered = mask.numpy()
+        if labels is not None:
+            covered = cropped_picture((labels != 0).astype(np.uint8), box, size).astype('f4')
+        rgb.append(cropped_picture(clip.picture(first + i), box, size))
+        bases.append(np.round(255 * base.permute(1, 2, 0).numpy()).astype(np.uint8))
+        masks.append(pack_mask(covered))
+        absent = np.full((4, 4), np.nan)
+        poses = [np.float64(sample.objects.get(name, absent)) for name in painting.names]
+        mains.append(poses[0] if poses else np.eye(4))
+        others.append(padded(poses[1:], MAX_OTHERS))
+    states = [{side: s.hands[side] for side in SIDES if side in s.hands} for s in samples]
+    stored = {
+        'rgb': rgb,
+        'base': bases,
+        'mask': masks,
+        'hands': [pack_hands(state) for state in states],
+        'object_pose': mains,
+        'other_poses': others,
+    }
+    return {name: np.stack(values) for name, values in stored.items()}
+
+
+def _background(
+    clip: RecordedClip, painting: ClipPainter, box: Box, size: int
+) -> NDArray[np.uint8]:
+    """The clip's background [S, S, 3], without labels by what the geometry covers."""
+    if clip.read_labels is not None:
+        return cropped_picture(median_background(clip).picture, box, size)
+    painter = painting.painter(UNSEEN, np.full((size, size, 3), 128, np.uint8))
+
+    def covered(index: int) -> NDArray[np.uint8]:
+        mask = painter.paint(painting.camera, painting.poses(clip.motion.frame(index)))[1]
+        inside = cv2.resize((mask.numpy() > 0).astype(np.uint8), (box.side, box.side))
+        out = np.zeros((clip.camera.height, clip.camera.width), np.uint8)
+        out[box.top : box.top + box.side, box.left : box.left + box.side] = inside
+        return out
+
+    return cropped_picture(median_background(replace(clip, read_labels=covered)).picture, box, size)
+
+
+def make_clip_shard(job: tuple[int, View, Path, Split, RecordedRecipe]) -> str:
+    """One view's shard, unless it is there already; '' or why it was left out."""
+    number, view, out, split, recipe = job
+    folder = out / f'shard_{number:06d}'
+    if folder.exists():
+        return ''
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        mano = read_published_mano(recipe.hands) if recipe.hands else None
+        rows, items = clip_rows(view.read(mano, recipe.flat_hand_mean), recipe, split)
+    except ValueError as error:
+        return ' '.join(str(error).split())
+    if not rows:
+        return f'{view.sequence}/{view.camera}: no {recipe.frames} frames with a hand'
+    for name, item in items.items():
+        views = item.views if recipe.size <= 256 else six_views(item.mesh, recipe.size // 2)
+        write_object(out, name, item.mesh, views, surface_points(item.mesh))
+    write_shard(folder, rows)
+    return ''
+
+
+def make_clip_shards(
+    views: list[View], out: Path, split: Split, recipe: RecordedRecipe, workers: int = 1
+) -> list[str]:
+    """One shard a view under out; the views that had to be left out, a line each."""
+    out.mkdir(parents=True, exist_ok=True)
+    jobs = [(number, view, out, split, recipe) for number, view in enumerate(views)]
+
+    def results() -> Iterator[str]:
+        if workers <= 1:
+            yield from map(make_clip_shard, jobs)
+            return
+        with multiprocessing.get_context('spawn').Pool(workers) as pool:
+            yield from pool.imap_unordered(make_clip_shard, jobs)
+
+    bar = tqdm(results(), total=len(jobs), unit='view', mininterval=5)
+    return [problem for problem in bar if problem]
