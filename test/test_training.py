@@ -68,6 +68,8 @@ class PlainScenes:
         out = {
             'normal_map': one.normal_map[0] * layers,
             'occlusion_confidence': one.occlusion_confidence[0] * layers,
+            'visible_normal': one.normal_map[0, 0] * layers,
+            'horizon': one.base[0].mean() * layers * torch.ones(8, 32, 32),
             'base': one.base[0],
             'rgb': one.base[0] / 2,
             'mask': torch.ones(1, 64, 64),
@@ -151,7 +153,15 @@ def test_a_batch_in_parts_loses_nothing():
 
 
 def test_training_learns_what_the_frames_have_in_common():
-    config = replace(IMAGES, iterations=25, warmup=10, learning_rate=2e-3, pure_noise_share=1.0)
+    config = replace(
+        IMAGES,
+        scenes_per_batch=3,
+        frames_per_scene=1,
+        iterations=25,
+        warmup=10,
+        learning_rate=2e-3,
+        pure_noise_share=1.0,
+    )
     trainer = start(config)
     losses = [trainer.step(batch) for batch in iterate(Iterations(SOURCES, config), 0)]
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
@@ -236,7 +246,14 @@ def test_distillation_draws_predictions_of_neighbouring_times_together(tmp_path)
             torch.nn.init.normal_(parameter, std=0.1)
     save_checkpoint(made.state_dict(), CONFIG.model, tmp_path / 'image.safetensors')
     config = replace(
-        IMAGES, truth_weight=0.0, distill_times=4, learning_rate=1e-3, warmup=1, iterations=12
+        IMAGES,
+        scenes_per_batch=3,
+        frames_per_scene=1,
+        truth_weight=0.0,
+        distill_times=4,
+        learning_rate=1e-3,
+        warmup=1,
+        iterations=12,
     )
     trainer = start(config, 'distill', tmp_path / 'image.safetensors')
     teacher = {n: v.clone() for n, v in trainer.objective.teacher.state_dict().items()}
@@ -385,6 +402,7 @@ def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
     """The base too: the mirrored scene, painted under the light that is fixed in the camera."""
     from manivideo_ros.geometry import Camera, look_at, pinhole
     from manivideo_ros.hand.model import load_hand
+    from manivideo_ros.mlo.horizon import HorizonMapper
     from manivideo_ros.mlo.painted import Painter, hand_appearance
     from manivideo_ros.mlo.rasterizer import Rasterizer
     from manivideo_ros.mlo.surfaces import HandReference, HandState, hand_surface
@@ -399,7 +417,8 @@ def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
         bent = (theta.reshape(15, 3) * [1, sign, sign]).ravel()
         place = np.array([sign * 0.04, 0.01, 0])
         state = HandState(bent, np.zeros(10, 'f4'), np.eye(3), place)
-        layers = Rasterizer([hand_surface(hand)], 64, 64, threads=1).render(camera, [state])
+        rasterizer = Rasterizer([hand_surface(hand)], 64, 64, threads=1)
+        layers = rasterizer.render(camera, [state])
         painter = Painter(
             Rasterizer([hand_surface(hand)], 128, 128, threads=1, merge=True),
             [hand_appearance(hand, grey)],
@@ -408,6 +427,8 @@ def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
         made[side] = {
             'normal_map': layers.normal_map.clone()[None],
             'occlusion_confidence': layers.occlusion_confidence.clone()[None],
+            'visible_normal': layers.visible_normal.clone()[None],
+            'horizon': HorizonMapper(rasterizer).map().clone()[None],
             'base': base.clone()[None],
             'mask': mask.clone()[None, None],
         }

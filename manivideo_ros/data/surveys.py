@@ -14,8 +14,19 @@ from manivideo_ros.data.objaverse.catalogue import LICENCES, VERSION, read_catal
 from manivideo_ros.data.recorded.survey import SHOWN, Survey
 from manivideo_ros.mlo.skeleton import seen
 
-ARRAYS = ('rgb', 'base', 'mask', 'background', 'hand_view', 'hand_parts', 'hands', 'object_pose')
-ARRAYS += ('other_poses', 'intrinsics', 'camera_from_world')
+ARRAYS = (
+    'rgb',
+    'base',
+    'mask',
+    'background',
+    'hand_view',
+    'hand_parts',
+    'hands',
+    'object_pose',
+    'other_poses',
+    'intrinsics',
+    'camera_from_world',
+)
 
 
 def is_shards(root: Path) -> bool:

@@ -16,7 +16,15 @@ from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.mirror import mirrored
 from manivideo_ros.training.stages import Stage
 
-FRAME_KEYS = ('normal_map', 'occlusion_confidence', 'base', 'rgb', 'mask')
+FRAME_KEYS = (
+    'normal_map',
+    'occlusion_confidence',
+    'visible_normal',
+    'horizon',
+    'base',
+    'rgb',
+    'mask',
+)
 SCENE_KEYS = ('views', 'background', 'hand_view', 'points')
 Batch = dict[str, Tensor]
 
@@ -41,6 +49,14 @@ class TrainingScenes(Protocol):
 
         With a skeleton [3, H, W] where a skeleton is all that is known.
         """
+        ...
+
+
+class ConditionedScenes(TrainingScenes, Protocol):
+    """Scenes whose conditions can be had without their pictures."""
+
+    def conditions(self, scene: int, frame: int) -> dict[str, Tensor]:
+        """Of `frame`: the maps of hands and objects, and skeleton."""
         ...
 
 
@@ -104,6 +120,7 @@ class Iterations(Dataset[Batch]):
                 samples.append(self._scene(draw, use, own))
         batch = {key: torch.cat([s[key] for s in samples]) for key in samples[0]}
         batch['clip'] = torch.tensor(use == 'clip')
+        batch['causal'] = torch.tensor(rng.random() < self.config.causal_share)
         return batch
 
     def _scene(self, draw: Draw, use: str, rng: np.random.Generator) -> Batch:

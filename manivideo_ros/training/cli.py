@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ import torch
 from manivideo_ros.data.light_views import ball_normals, make_light_views
 from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.light import LightNet
+from manivideo_ros.training.batches import TrainingScenes
 from manivideo_ros.training.config import TrainConfig
+from manivideo_ros.training.latents import with_latents
 from manivideo_ros.training.light import load_light, train_light
 from manivideo_ros.training.loop import train
 from manivideo_ros.training.networks import start
@@ -52,11 +55,10 @@ def run_training(
     wait_for_first(place)
     if light is None:
         light = _light(config, data, out, threads, init)
-    sources = open_sources(config, data)
+    pictured = open_sources(config, data)
+    sources: Mapping[str, TrainingScenes] = pictured
     if config.latent:
-        from manivideo_ros.training.latents import with_latents
-
-        sources = with_latents(sources, config, data, place)
+        sources = with_latents(pictured, config, data, place)
     run = describe_run(config, stage, data_hash(config, data), str(init or ''))
     if place.first:
         print(lengths(sources))

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.model.paper.config import PaperConfig
-
-Network = ModelConfig | PaperConfig
-LATENT_PRESETS = {'paper': PaperConfig, 'base': PaperConfig.base, 'latent_small': PaperConfig.small}
-"""Presets of the latent networks; every other one is of the network over pixel patches."""
+from manivideo_ros.model.config import LatentTrunk, ModelConfig
 
 
 class TrainConfigError(ValueError):
@@ -46,7 +40,7 @@ def three_kinds() -> dict[str, Source]:
 class TrainConfig:
     """What a run needs to be told; saved with every checkpoint."""
 
-    model: Network = field(default_factory=ModelConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
     sources: dict[str, Source] = field(default_factory=three_kinds)
     iterations: int = 9000
     scenes_per_batch: int = 4  # of an iteration on single frames, over all processes
@@ -101,15 +95,11 @@ class TrainConfig:
     @property
     def latent(self) -> bool:
         """Whether the network works on an autoencoder's latents."""
-        return isinstance(self.model, PaperConfig)
+        return isinstance(self.model.trunk, LatentTrunk)
 
     def to_yaml(self) -> str:
         """This run as YAML."""
-        plain = asdict(self)
-        plain['model'] = {
-            k: list(v) if isinstance(v, tuple) else v for k, v in plain['model'].items()
-        }
-        return yaml.safe_dump(plain, sort_keys=False)
+        return yaml.safe_dump(asdict(self), sort_keys=False)
 
     @classmethod
     def read(cls, path: Path) -> TrainConfig:
@@ -125,26 +115,10 @@ class TrainConfig:
         if unknown:
             raise TrainConfigError(f'training file {path}: unknown field {sorted(unknown)[0]!r}')
         try:
-            model = network_config(content.pop('model', {}))
+            model = ModelConfig.from_fields(content.pop('model', {}))
             if 'sources' in content:
                 named = content.pop('sources').items()
                 content['sources'] = {name: Source(**given) for name, given in named}
             return cls(model=model, **content)
         except (TypeError, ValueError, AttributeError) as error:
             raise TrainConfigError(f'training file {path}: {error}') from None
-
-
-def network_config(given: Mapping[str, Any]) -> Network:
-    """The network of a preset's name and the fields that differ from it.
-
-    Raises TypeError for an unknown field, ValueError for sizes that do not fit.
-    """
-    preset = LATENT_PRESETS.get(given.get('preset', ''))
-    if preset is None:
-        return ModelConfig.from_fields(dict(given))
-    sizes = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in given.items()
-        if name != 'preset'
-    }
-    return replace(preset(), **sizes)

@@ -34,7 +34,7 @@ class PictureDistillation(PictureObjective):
         latents = noisy(batch, self.config, now)
         with torch.no_grad():
             clean = predict(self.teacher, latents, now, batch)
-            patch: int = self.config.model.patch  # type: ignore[union-attr]
+            patch = self.config.model.patch
             ahead = step(latents, nn.functional.pixel_unshuffle(clean * 2 - 1, patch), now, after)
             wanted = predict(self.target, ahead, after, batch)
             wanted = torch.where(after.view(-1, 1, 1, 1) > 0, wanted, clean)

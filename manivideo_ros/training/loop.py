@@ -58,7 +58,8 @@ def train(
         if config.sheet_every and done % config.sheet_every == 0:
             with trainer.autocast(), torch.no_grad():
                 rows = trainer.objective.pictures(on_device(batch, place.device))
-            board.sheet(done, rows)
+            if rows:
+                board.sheet(done, rows)
         if done % config.checkpoint_every == 0:
             save(trainer, folder, run)
             saved = done

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from manivideo_ros.mlo.painted import FIXED_LIGHT
-from manivideo_ros.model.mlo_embedder import visible_normals
 
 PICTURES = (
     'occlusion_confidence',
@@ -18,6 +17,7 @@ PICTURES = (
     'skeleton',  # of hands alone, both of which are drawn in the same colours
 )
 VIEWS = [0, 1, 3, 2, 4, 5]  # left is right
+DIRECTIONS = [4, 3, 2, 1, 0, 7, 6, 5]  # of the horizon maps, likewise
 
 
 def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -27,7 +27,9 @@ def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     out['normal_map'] = batch['normal_map'].flip(-1) * against_x[:, None, None]
     out['points'] = batch['points'] * against_x
     out['views'] = batch['views'][:, VIEWS].flip(-1)
-    normals = visible_normals(out['normal_map'], out['occlusion_confidence'])[0]
+    normals = batch['visible_normal'].flip(-1) * against_x[:, None, None]
+    out['visible_normal'] = normals
+    out['horizon'] = batch['horizon'].flip(-1)[:, DIRECTIONS]
     shift = fixed_shading(normals) / fixed_shading(normals * against_x[:, None, None])
     out['base'] = (out['base'] * (1 + out['mask'] * (shift - 1))).clamp(0, 1)
     return out

@@ -11,9 +11,10 @@ from torch import nn
 from manivideo_ros.model.checkpoint import initialise
 from manivideo_ros.model.light import LightNet
 from manivideo_ros.model.network import ManiVideoNet
-from manivideo_ros.model.paper.config import PaperConfig
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.distill import PictureDistillation
+from manivideo_ros.training.latent import LatentDistillation, LatentObjective, latent_network
+from manivideo_ros.training.latents import load_autoencoder
 from manivideo_ros.training.picture import PictureObjective
 from manivideo_ros.training.processes import ALONE, Place
 from manivideo_ros.training.stages import Stage, choose_trained
@@ -34,29 +35,37 @@ def start(
     """
     if stage != 'image' and init is None:
         raise ValueError(f'the stage {stage} starts from trained weights: name them with --init')
+    if config.offload and (stage == 'distill' or not config.latent):
+        raise ValueError('offload: for the image and temporal stages of latent networks alone')
     torch.manual_seed(config.seed)
-    network: nn.Module
-    if isinstance(config.model, PaperConfig):
-        from manivideo_ros.training.latent import latent_network, latent_objective
+    network = latent_network(config, init) if config.latent else _pictures(config, init, light)
+    network.to(place.device)
+    choose_trained(network, stage, config.clip_share > 0)
+    objective: LatentObjective | PictureObjective
+    if config.latent:
+        vae = load_autoencoder(config) if config.sheet_every and place.first else None
+        objective = LatentObjective(network, config, vae)
+    else:
+        objective = PictureObjective(network, config)
+    trainer = Trainer(config, objective, place)
+    if stage == 'distill':
+        teacher, target = frozen_copy(network), averaged(trainer)
+        if isinstance(objective, LatentObjective):
+            trainer.objective = LatentDistillation(network, config, teacher, target, objective.vae)
+        else:
+            trainer.objective = PictureDistillation(network, config, teacher, target)
+    return trainer
 
-        network = latent_network(config, init)
-        choose_trained(network, stage, config.clip_share > 0)
-        return latent_objective(network, config, stage, place)
+
+def _pictures(config: TrainConfig, init: Path | None, light: LightNet | None) -> nn.Module:
+    """The network over pixel patches; its light net stays as it was learned."""
     network = ManiVideoNet(config.model)
     if init is not None:
         initialise(network, init)
     if light is not None:
         network.light = light
     network.light.eval().requires_grad_(False)
-    network.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    choose_trained(network, stage, config.clip_share > 0)
-    if stage != 'distill':
-        return Trainer(config, PictureObjective(network, config), place)
-    trainer = Trainer(config, PictureObjective(network, config), place)
-    trainer.objective = PictureDistillation(
-        network, config, teacher=frozen_copy(network), target=averaged(trainer)
-    )
-    return trainer
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def frozen_copy(network: nn.Module) -> nn.Module:

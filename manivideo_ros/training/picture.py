@@ -15,9 +15,8 @@ from manivideo_ros.training.loss import picture_loss
 class PictureObjective:
     """The loss of a batch, and pictures to look at."""
 
-    def __init__(self, network: ManiVideoNet, config: TrainConfig) -> None:
-        self.network: nn.Module = network
-        self.config = config
+    def __init__(self, network: nn.Module, config: TrainConfig) -> None:
+        self.network, self.config = network, config
 
     def loss(self, batch: Batch) -> Tensor:
         """Of the pictures predicted from noisy ones, against the truth."""
@@ -47,13 +46,13 @@ def frames_each(batch: Batch) -> int:
     return len(batch['normal_map']) // len(batch['views'])
 
 
-def scene_noise(batch: Batch, shape: torch.Size, frames: int = 1) -> Tensor:
-    """Standard normal noise [S * frames, *shape], of each scene's own seed.
+def scene_noise(batch: Batch, shape: torch.Size, frames: int = 1, stream: int = 0) -> Tensor:
+    """Standard normal noise [S * frames, *shape], of each scene's own seed and a stream of it.
 
     Drawn on the CPU, so that a seed means the same on every device.
     """
     drawn = [
-        torch.randn(frames, *shape, generator=torch.Generator().manual_seed(int(seed)))
+        torch.randn(frames, *shape, generator=torch.Generator().manual_seed(seed + stream))
         for seed in batch['noise_seed'].tolist()
     ]
     return torch.cat(drawn).to(batch['normal_map'].device)
@@ -61,8 +60,7 @@ def scene_noise(batch: Batch, shape: torch.Size, frames: int = 1) -> Tensor:
 
 def noisy(batch: Batch, config: TrainConfig, time: Tensor) -> Tensor:
     """x_t [B, 3 p^2, H/p, W/p] of the truth; one noise a scene, as a stream holds its noise."""
-    patch: int = config.model.patch  # type: ignore[union-attr]
-    truth = nn.functional.pixel_unshuffle(batch['rgb'] * 2 - 1, patch)
+    truth = nn.functional.pixel_unshuffle(batch['rgb'] * 2 - 1, config.model.patch)
     noise = scene_noise(batch, truth.shape[1:]).repeat_interleave(frames_each(batch), 0)
     return add_noise(truth, noise, time)
 
@@ -78,6 +76,8 @@ def predict(network: nn.Module, latents: Tensor, time: Tensor, batch: Batch) -> 
         batch['normal_map'],
         batch['occlusion_confidence'],
         batch['base'],
+        batch['visible_normal'],
+        batch['horizon'],
         skeleton=batch.get('skeleton'),
     )
     together = frames if bool(batch['clip']) else 1

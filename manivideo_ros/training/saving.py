@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor
 
 from manivideo_ros.model.checkpoint import save_checkpoint
-from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.training.config import Network, TrainConfig
+from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.trainer import Trainer, TrainingError
 
 STATE, MODEL, RUN = 'state.pt', 'model.safetensors', 'run.yaml'
@@ -64,7 +59,7 @@ def save(trainer: Trainer, folder: Path, run: Mapping[str, str]) -> None:
         torch.save(trainer.state(), partial)
         partial.replace(folder / STATE)
         told = {**run, 'iteration': str(trainer.iteration)}
-        save_weights(trainer.average, trainer.config.model, folder / MODEL, told)
+        save_checkpoint(trainer.average, trainer.config.model, folder / MODEL, told)
     except (OSError, RuntimeError, SafetensorError) as error:
         for left in folder.glob('*.partial'):
             left.unlink(missing_ok=True)
@@ -73,20 +68,6 @@ def save(trainer: Trainer, folder: Path, run: Mapping[str, str]) -> None:
             f'{folder}: the checkpoint of iteration {trainer.iteration} cannot be written '
             f'({reason}); the last one is kept: make room and run again'
         ) from None
-
-
-def save_weights(
-    state: Mapping[str, Tensor], config: Network, path: Path, run: Mapping[str, str]
-) -> None:
-    """Weights in fp16 with their configuration, whole or not at all."""
-    if isinstance(config, ModelConfig):
-        save_checkpoint(state, config, path, run)
-        return
-    partial = path.with_suffix('.partial')
-    half = {name: value.detach().to('cpu', torch.float16) for name, value in state.items()}
-    header = {'config': json.dumps(asdict(config), sort_keys=True), **run}
-    save_file({name: value.contiguous() for name, value in half.items()}, partial, header)
-    partial.replace(path)
 
 
 def load_state(folder: Path) -> dict | None:

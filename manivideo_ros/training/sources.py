@@ -14,14 +14,14 @@ from manivideo_ros.data.generator import Recipe, make_shards
 from manivideo_ros.data.human.scenes import HumanScenes
 from manivideo_ros.data.rows import Kind
 from manivideo_ros.data.shards import ShardDataset
-from manivideo_ros.training.batches import TrainingScenes
+from manivideo_ros.training.batches import ConditionedScenes, TrainingScenes
 from manivideo_ros.training.config import Source, TrainConfig
 
 
 class Chosen:
     """Some scenes of others."""
 
-    def __init__(self, scenes: TrainingScenes, chosen: np.ndarray) -> None:
+    def __init__(self, scenes: ConditionedScenes, chosen: np.ndarray) -> None:
         self.scenes, self.chosen = scenes, chosen
         self.consecutive = scenes.consecutive[chosen]
 
@@ -39,6 +39,10 @@ class Chosen:
     def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
         """One frame's inputs and truth."""
         return self.scenes.frame(int(self.chosen[scene]), frame)
+
+    def conditions(self, scene: int, frame: int) -> dict[str, Tensor]:
+        """One frame's conditions."""
+        return self.scenes.conditions(int(self.chosen[scene]), frame)
 
 
 def used(config: TrainConfig) -> dict[str, Source]:
@@ -75,7 +79,7 @@ def make_missing(config: TrainConfig, data: Path, scenes: int, workers: int) -> 
         make_shards(folder, scenes, config.seed, 'train', workers, recipe)
 
 
-def open_sources(config: TrainConfig, data: Path) -> dict[str, TrainingScenes]:
+def open_sources(config: TrainConfig, data: Path) -> dict[str, ConditionedScenes]:
     """The scenes of every source with a share, by name. Raises ValueErrors of the readers."""
     return {
         name: _open(source, folder_of(source, data), config)
@@ -83,7 +87,7 @@ def open_sources(config: TrainConfig, data: Path) -> dict[str, TrainingScenes]:
     }
 
 
-def _open(source: Source, folder: Path, config: TrainConfig) -> TrainingScenes:
+def _open(source: Source, folder: Path, config: TrainConfig) -> ConditionedScenes:
     view_size, background_size = reference_sizes(config)
     size = config.model.image_size
     if source.reader == 'human':
@@ -112,26 +116,27 @@ def _open(source: Source, folder: Path, config: TrainConfig) -> TrainingScenes:
 
 def reference_sizes(config: TrainConfig) -> tuple[int, int]:
     """Pixels of the six views and the hand view, and of the background."""
-    if config.latent:
-        return config.model.view_size, config.model.image_size  # type: ignore[union-attr]
-    size: int = config.model.reference_size  # type: ignore[union-attr]
-    return size, size
+    size = config.model.reference_size
+    return size, config.model.image_size if config.latent else size
 
 
-def data_hash(config: TrainConfig, data: Path) -> str:
-    """SHA-256 of what the sources hold: the files' names and sizes, and the scenes' lists.
+def source_hash(source: Source, data: Path) -> str:
+    """SHA-256 of what a source holds: the files' names and sizes, and the scenes' lists.
 
     Not of all pixels, which would take longer than some runs.
     """
-    digest = hashlib.sha256()
-    for name, source in sorted(used(config).items()):
-        folder = folder_of(source, data)
-        digest.update(f'{name}\n'.encode())
-        for file in sorted(p for p in folder.rglob('*') if p.is_file()):
-            digest.update(f'{file.relative_to(folder)} {file.stat().st_size}\n'.encode())
-            if file.name == 'scenes.json':
-                digest.update(file.read_bytes())
+    folder, digest = folder_of(source, data), hashlib.sha256(repr(source).encode())
+    for file in sorted(p for p in folder.rglob('*') if p.is_file()):
+        digest.update(f'{file.relative_to(folder)} {file.stat().st_size}\n'.encode())
+        if file.name == 'scenes.json':
+            digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def data_hash(config: TrainConfig, data: Path) -> str:
+    """SHA-256 of all sources of a run."""
+    told = [f'{name} {source_hash(source, data)}' for name, source in sorted(used(config).items())]
+    return hashlib.sha256('\n'.join(told).encode()).hexdigest()
 
 
 def lengths(sources: Mapping[str, TrainingScenes]) -> str:

@@ -161,5 +161,5 @@ def split(batch: Batch, scenes: int) -> list[Batch]:
 
 def on_device(batch: Batch, device: torch.device) -> Batch:
     """A batch where the network is; seeds stay where random numbers are drawn."""
-    kept = ('noise_seed', 'clip')
+    kept = ('noise_seed', 'clip', 'causal')
     return {k: v if k in kept else v.to(device, non_blocking=True) for k, v in batch.items()}

@@ -178,11 +178,11 @@ def _frames(
         bases.append(np.round(255 * base.permute(1, 2, 0).numpy()).astype(np.uint8))
         masks.append(pack_mask(covered))
         absent = np.full((4, 4), np.nan)
-        poses = [np.float64(sample.objects.get(name, absent)) for name in painting.names]
+        poses = [np.asarray(sample.objects.get(n, absent), np.float64) for n in painting.names]
         mains.append(poses[0] if poses else np.eye(4))
         others.append(padded(poses[1:], MAX_OTHERS))
     states = [{side: s.hands[side] for side in SIDES if side in s.hands} for s in samples]
-    stored = {
+    stored: dict[str, list[Any]] = {
         'rgb': rgb,
         'base': bases,
         'mask': masks,
