@@ -1,0 +1,27 @@
+"""ADiff: depth maps and one picture of the object, after Affordance Diffusion's ContentNet."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from benchmarks.ablation_parts.inputs import DEPTH
+from benchmarks.ablation_parts.network import PlainNet
+
+
+class ADiffNet(PlainNet):
+    """Knows the visible depth of hands and of object, the front view, background and hand view."""
+
+    needs = (DEPTH,)
+
+    def references(self, given: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One object view in six places: its mean is then the view's own."""
+        views, background, hand_view, points = super().references(given)
+        return views[:, :1].expand_as(views), background, hand_view, points
+
+    def pixel_map(self, given: dict[str, Tensor]) -> Tensor:
+        """Depth of the object where it is seen, of the hands where they are, of either."""
+        depth = given[DEPTH]
+        nearest, layer = depth.max(1, keepdim=True)
+        of_object = nearest * (layer == 0)
+        return torch.cat([of_object, nearest - of_object, nearest], 1)

@@ -1,0 +1,72 @@
+"""HOGAN (Hu et al., NeurIPS 2022): warp a source frame by the geometry's flow, refine, adversary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.ablation_parts.inputs import CONFIDENCE, NORMALS, WARPED
+from benchmarks.ablation_parts.network import PlainNet, blank_conditions
+from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.mlo_embedder import visible_normals
+from manivideo_ros.model.network import FrameConditions, SceneFeatures
+
+ADVERSARIAL_WEIGHT = 0.05
+
+
+class HoganNet(PlainNet):
+    """Knows a source frame of the scene, warped, and the visible normals of the target.
+
+    The warped frame takes the base picture's place, with holes where the source did not show what
+    is seen now. No noise, no views of the object, no hand view: the source shows them.
+    """
+
+    adversarial = True
+    needs = (NORMALS, CONFIDENCE, WARPED)
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(replace(config, base='painted', object='none'))
+        self.adversary = Adversary()
+
+    def references(self, given: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The background alone."""
+        views, background, hand_view, points = super().references(given)
+        return views, background, torch.zeros_like(hand_view), points
+
+    def conditions(self, given: dict[str, Tensor]) -> FrameConditions:
+        """The warped source and the target's normals."""
+        blank = blank_conditions(self.config, target_normals(given))
+        return replace(blank, base=given[WARPED])
+
+    def picture(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
+        """The pictures [B, 3, S, S], whatever the noise."""
+        return super().picture(scene, given, torch.zeros_like(noise))
+
+
+def target_normals(given: dict[str, Tensor]) -> Tensor:
+    """The visible normals [B, 3, S, S]."""
+    return visible_normals(given[NORMALS], given[CONFIDENCE])[0]
+
+
+class Adversary(nn.Module):
+    """Tells photographs from pictures, patch by patch, beside the target's normals (PatchGAN)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3 + 3, 32, 64, 128)
+        layers: list[nn.Module] = []
+        for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Conv2d(narrow, wide, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
+
+    def forward(self, picture: Tensor, normals: Tensor) -> Tensor:
+        """Scores [B, 1, S/8, S/8], higher for photographs."""
+        return self.layers(torch.cat([picture * 2 - 1, normals], 1))
+
+    def loss(self, picture: Tensor, truth: Tensor, normals: Tensor) -> Tensor:
+        """The hinge loss that the adversary itself is trained on."""
+        fake, real = self(picture.detach(), normals), self(truth, normals)
+        return functional.relu(1 + fake).mean() + functional.relu(1 - real).mean()

@@ -1,0 +1,112 @@
+"""What the rows of the ablation can be told of a frame: every map, rendered from the poses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manivideo_ros.data.human.hand_skeleton import hand_skeleton
+from manivideo_ros.data.shards import picture_tensor, resized
+from manivideo_ros.evaluation.temporal import SurfaceFlow
+from manivideo_ros.geometry import Camera
+from manivideo_ros.hand.model import Side
+from manivideo_ros.mlo.rasterizer import DEPTH_RANGE, Rasterizer
+from manivideo_ros.mlo.skeleton import skeleton_map
+from manivideo_ros.mlo.surfaces import HandState, Surface, SurfacePose
+from manivideo_ros.model.network import NO_BASE
+
+SIZE = 128  # pixels of the ablation's pictures
+
+NORMALS, CONFIDENCE, DEPTH = 'normal_map', 'confidence', 'depth'
+SKELETON, BASE, WARPED = 'skeleton', 'base', 'warped'
+
+
+class FrameInputs:
+    """Renders the inputs of one scene's frames.
+
+    surfaces: hands and objects; sides: of the surfaces that are hands, None for objects. needs:
+    which inputs. background [SIZE, SIZE, 3]: what WARPED shows where nothing is in front of it.
+    """
+
+    def __init__(
+        self,
+        surfaces: Sequence[Surface],
+        sides: Sequence[Side | None],
+        needs: Collection[str],
+        background: NDArray[np.uint8],
+        size: int = SIZE,
+    ) -> None:
+        self.sides, self.needs, self.size = list(sides), set(needs), size
+        self.background = background
+        layered = self.needs & {NORMALS, CONFIDENCE, DEPTH}
+        self._layers = Rasterizer(surfaces, size, size, threads=1) if layered else None
+        self._flow = SurfaceFlow(surfaces, size) if WARPED in self.needs else None
+
+    def of(
+        self,
+        camera: Camera,
+        poses: Sequence[SurfacePose],
+        source: tuple[NDArray[np.uint8], Sequence[SurfacePose]] | None = None,
+    ) -> dict[str, Tensor]:
+        """normal_map [7, 3, S, S], confidence (D, graded) and depth (D, mode 'depth') [7, S, S],
+        skeleton and warped [3, S, S], as far as needed.
+
+        source: another picture [S, S, 3] of the scene by this camera, and its poses, for WARPED.
+        """
+        out = {}
+        if self._layers is not None:
+            layers = self._layers.render(camera, poses)
+            out[NORMALS] = layers.normal_map.clone()
+            out[CONFIDENCE] = layers.occlusion_confidence.clone()
+            out[DEPTH] = depth_confidence(layers.depth)
+        if SKELETON in self.needs:
+            hands = {
+                side: pose
+                for side, pose in zip(self.sides, poses, strict=True)
+                if side is not None and isinstance(pose, HandState)
+            }
+            points = hand_skeleton(camera.resized(self.size, self.size), hands)
+            out[SKELETON] = torch.from_numpy(skeleton_map(points, self.size, self.size)) / 255
+        if self._flow is not None and source is not None:
+            out[WARPED] = self._warped(self._flow, camera, poses, *source)
+        return out
+
+    def _warped(
+        self,
+        flow: SurfaceFlow,
+        camera: Camera,
+        poses: Sequence[SurfacePose],
+        picture: NDArray[np.uint8],
+        before: Sequence[SurfacePose],
+    ) -> Tensor:
+        """The source moved to where the poses say [3, S, S]; NO_BASE where it did not show what is
+        seen now, the background where nothing is in front of it."""
+        was, now = flow.see(camera, before), flow.see(camera, poses)
+        points = flow.between(was, now)
+        out = np.where((now.face < 0)[..., None], self.background / 255, NO_BASE)
+        if len(points.rows):
+            x, y = np.ascontiguousarray(points.before.T)[:, None]
+            colours = cv2.remap(picture, x, y, cv2.INTER_LINEAR)[0]
+            out[points.rows, points.columns] = colours / 255
+        return torch.from_numpy(out.astype(np.float32)).permute(2, 0, 1)
+
+
+def depth_confidence(depth: Tensor) -> Tensor:
+    """D in the mode 'depth' of depths [L, H, W] in metres, 0 where a layer is absent."""
+    near, far = DEPTH_RANGE
+    return ((far - depth) / (far - near)).clamp(0, 1) * (depth > 0)
+
+
+def small(picture: NDArray[np.uint8], size: int = SIZE) -> NDArray[np.uint8]:
+    """A stored picture [H, W, 3] by area at the ablation's size."""
+    return resized(np.ascontiguousarray(picture), size)
+
+
+def small_tensor(picture: NDArray[np.uint8], size: int = SIZE) -> Tensor:
+    """A stored picture [H, W, 3] as float32 [3, S, S] in 0..1."""
+    return picture_tensor(small(picture, size))
