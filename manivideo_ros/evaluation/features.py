@@ -75,9 +75,18 @@ def feature_distance(
     """
     if not mask.any():
         return float('nan')
+    return distance_of_maps(feature_maps(picture, mask), feature_maps(truth, mask), mask)
+
+
+def distance_of_maps(
+    first: Sequence[torch.Tensor], second: Sequence[torch.Tensor], mask: NDArray[np.bool_]
+) -> float:
+    """`feature_distance` of two pictures whose feature_maps inside the mask these are."""
+    if not mask.any():
+        return float('nan')
     weight = torch.from_numpy(mask.astype(np.float32))[None, None]
     total = 0.0
-    for a, b in zip(feature_maps(picture, mask), feature_maps(truth, mask), strict=True):
+    for a, b in zip(first, second, strict=True):
         weight = F.avg_pool2d(weight, 2)
         squared = ((_unit(a) - _unit(b)) ** 2).sum(0)
         total += float((squared * weight[0, 0]).sum() / weight.sum())
@@ -104,9 +113,13 @@ class FeatureStatistics:
 
     def add(self, picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> None:
         """Take one frame [H, W, 3] and its mask [H, W]."""
+        self.add_maps(feature_maps(picture, mask), mask)
+
+    def add_maps(self, maps: Sequence[torch.Tensor], mask: NDArray[np.bool_]) -> None:
+        """Take the feature_maps of one frame inside its mask [H, W]."""
         side = (mask.shape[0] // CELL, mask.shape[1] // CELL)
         share = mask.reshape(side[0], CELL, side[1], CELL).mean((1, 3))
-        pooled = [F.adaptive_avg_pool2d(f, side) for f in feature_maps(picture, mask)]
+        pooled = [F.adaptive_avg_pool2d(f, side) for f in maps]
         samples = torch.cat(pooled).permute(1, 2, 0).numpy()[share >= COVERED].astype(np.float64)
         self.count += len(samples)
         self._sum += samples.sum(0)

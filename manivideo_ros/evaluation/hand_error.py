@@ -63,7 +63,8 @@ class HandFigures(NamedTuple):
 
     pixels: mean error of the hands that were found; of_hand: the same as a share of each hand's
     size; misses of so many hands; share: where the error lies between the anchors, 0 as good as
-    the photographs, 1 as bad as another frame's pose; a miss counts as 1.
+    the photographs, 1 as bad as another frame's pose; a miss counts as 1. with_misses: mean error
+    of all hands as a share of their size, a miss counted as another frame's pose.
     """
 
     pixels: float
@@ -71,6 +72,7 @@ class HandFigures(NamedTuple):
     misses: int
     hands: int
     share: float
+    with_misses: float
 
 
 class ClipHandError:
@@ -134,5 +136,7 @@ class ClipHandError:
             if found.any():
                 pixels, of_hand = (errors * sizes)[found].mean(), errors[found].mean()
             misses = int((~found).sum())
-            out[name] = HandFigures(float(pixels), float(of_hand), misses, len(errors), share)
+            out[name] = HandFigures(
+                float(pixels), float(of_hand), misses, len(errors), share, float(worst.mean())
+            )
         return out

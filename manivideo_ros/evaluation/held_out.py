@@ -124,8 +124,14 @@ class HeldOutScene:
 
 
 def load_mesh(name: str, scale: float) -> ObjectMesh:
-    """The generated shape of that name, or a file's mesh. Raises MeshError."""
-    return generate(name) if name in SHAPES else load_object(name, scale)
+    """The generated shape of that name ('jar', a variant: 'jar-3'), or a file's mesh.
+
+    Raises MeshError.
+    """
+    shape, _, number = name.partition('-')
+    if shape in SHAPES and (name == shape or number.isdecimal()):
+        return generate(shape, int(number or 0))
+    return load_object(name, scale)
 
 
 class HeldOutTruth:
@@ -161,19 +167,20 @@ class HeldOutTruth:
         index: int,
     ) -> NDArray[np.uint8]:
         """What the camera sees [SIZE, SIZE, 3] of poses in the world; index: of its noise."""
-        return self._renderer.photograph(self._on_table(hands, objects), index)
+        return self._renderer.photograph(self.on_table(hands, objects), index)
 
     def under_true_light(
         self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
     ) -> NDArray[np.uint8]:
         """The upper mark [SIZE, SIZE, 3] of poses in the world (true_light.py)."""
-        return self._true_light.paint(self._on_table(hands, objects))
+        return self.true_light.paint(self.on_table(hands, objects))
 
     @cached_property
-    def _true_light(self) -> TrueLight:
+    def true_light(self) -> TrueLight:
+        """Paints poses on the table under the scene's light."""
         return TrueLight(self._stage, self._assets, SIZE)
 
-    def _on_table(
+    def on_table(
         self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
     ) -> list[SurfacePose]:
         """Poses in the table's frame, in the order of the renderer's surfaces."""

@@ -59,6 +59,29 @@ def bootstrap(values: Sequence[float], level: float = 0.95, seed: int = 0) -> In
     return Interval(float(known.mean()), float(low), float(high))
 
 
+def ratio_of_sums(
+    numerators: Sequence[float],
+    denominators: Sequence[float],
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """The sum of the first over the sum of the second, one value of each per clip [C].
+
+    Clips of which either is NaN are left out; NaN where the denominators come to nothing.
+    """
+    pairs = np.stack([np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)])
+    pairs = pairs[:, np.isfinite(pairs).all(0)]
+    count = pairs.shape[1]
+    with np.errstate(divide='ignore', invalid='ignore'):
+        value = float(np.divide(*pairs.sum(1))) if count else np.nan
+        if count < 2 or not np.isfinite(value):
+            return Interval(value if np.isfinite(value) else np.nan, np.nan, np.nan)
+        drawn = np.random.default_rng(seed).integers(count, size=(DRAWS, count))
+        ratios = np.divide(*pairs[:, drawn].sum(2))
+    low, high = np.quantile(ratios[np.isfinite(ratios)], [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
 def paired_difference(
     first: Sequence[float], second: Sequence[float], level: float = 0.95, seed: int = 0
 ) -> Difference:

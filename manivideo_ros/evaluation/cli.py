@@ -1,0 +1,120 @@
+"""The command `manivideo evaluate`: the held-out suite, DexYCB, or one recorded stream.
+
+manivideo evaluate [--checkpoint FILE] [--steps 1 4] [--clips N] [--frames N] [--out DIR]
+manivideo evaluate --data dexycb --split s0 --folder DIR [--mano DIR]
+manivideo evaluate BAG [--out DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from manivideo_ros.evaluation.evaluation_report import Evaluation, bar_table, write
+from manivideo_ros.evaluation.run import Work, cores, folder_for_frames
+
+OUT = Path('out') / 'evaluation'
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments; those of a recorded stream are report.py's."""
+    parser = argparse.ArgumentParser(
+        prog='manivideo evaluate',
+        description='Measure a model on the held-out suite (or on DexYCB), or, given a BAG, '
+        'a recorded stream against its truth.',
+        usage='%(prog)s [BAG] [options]',
+    )
+    parser.add_argument('--checkpoint', type=Path, help='weights (safetensors); those that ship')
+    parser.add_argument(
+        '--steps', type=int, nargs='+', default=[1, 4], help='denoising steps; the first is judged'
+    )
+    parser.add_argument('--data', choices=['suite', 'dexycb'], default='suite')
+    parser.add_argument('--clips', type=int, help='measure only the first clips')
+    parser.add_argument('--frames', type=int, help='measure only the first frames of each clip')
+    parser.add_argument('--workers', type=int, default=min(cores(), 16), help='processes')
+    parser.add_argument('--out', type=Path, default=OUT, help='folder of the results')
+    parser.add_argument('--alexnet', type=Path, help="torchvision's AlexNet, for LPIPS")
+    parser.add_argument('--inception', type=Path, help="torch-fidelity's InceptionV3, for FID")
+    parser.add_argument('--recordings', type=Path, help='folder of the recorded hand motion')
+    dexycb = parser.add_argument_group('DexYCB')
+    dexycb.add_argument('--folder', type=Path, help='the dataset as published')
+    dexycb.add_argument('--split', default='s0', help='s0, s1, s2 or s3')
+    dexycb.add_argument('--subset', default='test', help='train, val or test')
+    dexycb.add_argument('--mano', type=Path, help='folder that `manivideo convert-mano` wrote')
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; 2 and one line of error for what cannot be evaluated."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and not arguments[0].startswith('-'):
+        from manivideo_ros.evaluation.report import main as report
+
+        return report(arguments)
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    for name, least in (('clips', 1), ('frames', 2), ('workers', 1)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            parser.error(f'--{name}: must be {least} or more, got {value}')
+    if any(not 1 <= steps <= 50 for steps in args.steps) or len(args.steps) > 2:
+        parser.error('--steps: one or two numbers of 1 to 50')
+    try:
+        result = run(args)
+        write(result, args.out)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    for poses in result.poses():
+        print(f'\n{result.generated}, {poses} poses, {len(result.clips)} clips')
+        print('\n'.join(bar_table(result.bars(poses))))
+    print(f'\n{args.out / "evaluation.md"}')
+    return 0
+
+
+def run(args: argparse.Namespace) -> Evaluation:
+    """Measure what the arguments ask for. Raises ValueError (one line) where that cannot be."""
+    from manivideo_ros.engine.cache import graph_of
+    from manivideo_ros.model.checkpoint import SHIPPED, checkpoint_sha256, load_checkpoint
+
+    checkpoint = args.checkpoint or SHIPPED
+    first, *more = args.steps
+    graphs = {'generated': graph_of(checkpoint, first)}
+    graphs |= {f'generated_{steps}_steps': graph_of(checkpoint, steps) for steps in more}
+    about: dict[str, Any] = {
+        'title': 'Held-out suite',
+        'checkpoint': checkpoint.name,
+        'checkpoint_sha256': checkpoint_sha256(checkpoint),
+        'steps': args.steps,
+    }
+    about['size'] = size = load_checkpoint(checkpoint).config.image_size
+    kept = folder_for_frames(args.inception)
+    work = Work(graphs, size, args.alexnet, None if kept is None else Path(kept.name))
+    try:
+        if args.data == 'dexycb':
+            return _dexycb(args, work, about)
+        return _suite(args, work, about)
+    finally:
+        if kept is not None:
+            kept.cleanup()
+
+
+def _suite(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evaluation:
+    from manivideo_ros.evaluation.held_out_suite import Part, evaluate
+    from manivideo_ros.evaluation.suite import FRAMES, RECORDINGS
+
+    part = Part(args.clips, min(args.frames or FRAMES, FRAMES), args.recordings or RECORDINGS)
+    about['frames'] = part.frames
+    return evaluate(work, args.inception, part, args.workers, about)
+
+
+def _dexycb(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evaluation:
+    from manivideo_ros.evaluation.dexycb import Views, evaluate
+
+    if args.folder is None:
+        raise ValueError('--data dexycb needs --folder DIR, the dataset as published')
+    about |= {'title': f'DexYCB {args.split}, {args.subset}', 'frames': args.frames or 'all'}
+    views = Views(args.folder, args.split, args.subset, args.mano, args.clips, args.frames)
+    return evaluate(work, args.inception, views, args.workers, about)

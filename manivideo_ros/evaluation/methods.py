@@ -1,0 +1,39 @@
+"""The methods that are measured: a checkpoint's stream, as the node would run it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from manivideo_ros.engine.session import StreamingSession
+from manivideo_ros.evaluation.clips import FramesOf, Picture, Told
+from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.tracking import Snapshot
+
+
+def streamed(graph: Path) -> FramesOf:
+    """The stream of an exported graph (engine.cache.graph_of) as a method; one thread."""
+
+    def frames(told: Told) -> Iterator[Picture]:
+        # Streams of one clip with several kinds of poses are asked in turn: each has a session.
+        return stream(StreamingSession(graph, threads=1), told)
+
+    return frames
+
+
+def stream(session: StreamingSession, told: Told) -> Iterator[Picture]:
+    """A session's frames [S, S, 3] of what it is told; each valid until the next.
+
+    Raises ValueError where the session makes pictures of another size.
+    """
+    if session.image_size != told.size:
+        raise ValueError(
+            f'the model makes pictures of {session.image_size} pixels, {told.size} are asked for'
+        )
+    scene = Scene(told.objects, told.background, told.hand_reference)
+    hands = {str(side): model for side, model in told.hands.items()}
+    synthesizer = Synthesizer(session, hands, scene, threads=1)
+    for index, stamp in enumerate(told.motion.stamps_ns.tolist()):
+        sample = told.motion.frame(index)
+        present = dict.fromkeys([*sample.hands, *sample.objects], 1.0)
+        yield synthesizer.step(told.camera, Snapshot(stamp, *sample, present)).image
