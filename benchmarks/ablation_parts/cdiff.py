@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -35,7 +36,7 @@ class CDiffNet(PlainNet):
         for place, module in enumerate(joins):
             module.register_forward_pre_hook(self._adder(place))
 
-    def _adder(self, place: int):
+    def _adder(self, place: int) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
         def add(_: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             return arguments[0] + self._found[place], *arguments[1:]
 
@@ -66,9 +67,12 @@ class ControlBranch(nn.Module):
         trunk = network.config.patch_trunk
         half, quarter = trunk.skip_channels
         self.stem = nn.Conv2d(HINT, half, 4, stride=2, padding=1)
-        names = 'light_in', 'to_quarter', 'to_trunk', 'latent_in', 'down_to_mid', 'down_mid'
-        for name in (*names, 'down_to_deep', 'deep_first'):
-            setattr(self, name, deepcopy(getattr(network, name)))
+        self.light_in = deepcopy(network.light_in)
+        self.to_quarter, self.to_trunk = deepcopy(network.to_quarter), deepcopy(network.to_trunk)
+        self.latent_in = deepcopy(network.latent_in)
+        self.down_to_mid, self.down_mid = deepcopy(network.down_to_mid), deepcopy(network.down_mid)
+        self.down_to_deep = deepcopy(network.down_to_deep)
+        self.deep_first = deepcopy(network.deep_first)
         levels = (half, quarter, *trunk.channels)
         self.zeros = nn.ModuleList(zero_init(nn.Conv2d(c, c, 1)) for c in levels)
         self.activation = nn.SiLU()

@@ -61,9 +61,9 @@ class TrainingFrames:
         if BASE in self.needs:
             row[BASE] = small_tensor(shards.array(scene, 'base')[frame], size)
         row['rgb'] = small_tensor(shards.array(scene, 'rgb')[frame], size)
-        mask = unpack_mask(np.asarray(shards.array(scene, 'mask')[frame]))
-        mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA)
-        row['mask'] = torch.from_numpy(mask)[None]
+        covered = unpack_mask(np.asarray(shards.array(scene, 'mask')[frame]))
+        mask = cv2.resize(covered, (size, size), interpolation=cv2.INTER_AREA)
+        row['mask'] = torch.from_numpy(np.asarray(mask, np.float32))[None]
         return row
 
     def _renderer(self, scene: int) -> FrameInputs:

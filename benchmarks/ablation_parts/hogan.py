@@ -1,8 +1,9 @@
-"""HOGAN (Hu et al., NeurIPS 2022): warp a source frame by the geometry's flow, refine, adversary."""
+"""HOGAN (Hu et al., NeurIPS 2022): a source frame warped by the geometry's flow, then refined."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,6 @@ class HoganNet(PlainNet):
     is seen now. No noise, no views of the object, no hand view: the source shows them.
     """
 
-    adversarial = True
     needs = (NORMALS, CONFIDENCE, WARPED)
 
     def __init__(self, config: ModelConfig) -> None:
@@ -58,7 +58,7 @@ class Adversary(nn.Module):
         super().__init__()
         widths = (3 + 3, 32, 64, 128)
         layers: list[nn.Module] = []
-        for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+        for narrow, wide in pairwise(widths):
             layers += [nn.Conv2d(narrow, wide, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
 

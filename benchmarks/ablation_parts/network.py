@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -26,8 +27,6 @@ class RowNet(ManiVideoNet):
 
     needs: the inputs (inputs.py) that it is told.
     """
-
-    adversarial = False
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
@@ -97,6 +96,10 @@ def blank_conditions(config: ModelConfig, pixel_map: Tensor) -> FrameConditions:
     )
 
 
-def with_mlo(config: ModelConfig, mlo: str, base: str = 'none') -> RowNet:
+def with_mlo(
+    config: ModelConfig,
+    mlo: Literal['full', 'noise_only', 'depth_only'],
+    base: Literal['painted', 'none'] = 'none',
+) -> RowNet:
     """The paper's network with the MLO and the base of that configuration."""
     return RowNet(replace(config, mlo=mlo, base=base))

@@ -34,6 +34,8 @@ ROWS = (
     Row('animate_anyone', AnimateAnyoneNet),
     Row('hogan', HoganNet),
 )
+ON = ' on base'
+"""What the names of the second table's networks end in, while they are measured."""
 UNTRAINED = ('painted', 'textured', 'true_light')
 ON_BASE = (
     Row('full', lambda config: with_mlo(config, 'full', 'painted')),

@@ -86,9 +86,8 @@ class Trainer:
         learned = [p for p in network.parameters() if p.requires_grad and p not in judges]
         rate = budget.learning_rate
         self.optimizers = [torch.optim.AdamW(learned, rate, (0.9, 0.99), fused=True)]
-        if judges:
-            betas = (0.5, 0.99)
-            judging = list(self.adversary.parameters())
+        if self.adversary is not None:
+            judging, betas = list(self.adversary.parameters()), (0.5, 0.99)
             self.optimizers.append(torch.optim.AdamW(judging, rate / 4, betas, fused=True))
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
         self.weighing = TrainConfig()  # the loss is the shipped model's own
@@ -110,7 +109,7 @@ class Trainer:
         if self.adversary is not None:
             normals = target_normals(frames)
             loss = loss - ADVERSARIAL_WEIGHT * self.adversary(picture, normals).mean()
-            # The adversary's own gradients of this pass are thrown away below.
+            # What this pass leaves at the adversary's weights, the next one clears.
         self._descend(self.optimizers[0], loss, rate)
         if self.adversary is not None:
             judged = self.adversary.loss(picture, truth, normals)
