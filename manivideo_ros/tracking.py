@@ -1,6 +1,7 @@
-"""The newest state of every hand and object, at one instant: interpolated, held, faded, missing.
+"""The newest state of every source, at one instant: interpolated, held, faded, missing.
 
-A frame's time is the newest hand stamp. Other sources are interpolated to it where they have
+Sources are hands, objects and the skeleton of a person. A frame's time is the newest hand stamp,
+or while no hands come the newest skeleton's. Other sources are interpolated to it where they have
 samples on both sides, else their last good state is held: silently for `late` seconds, then as
 late; after `hold` it fades out over `fade` seconds and is reported as missing. Time that jumps
 back starts everything anew.
@@ -10,26 +11,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import (
-    axis_angle_to_matrix,
-    matrix_to_axis_angle,
-    matrix_to_quaternion,
-    quaternion_to_matrix,
-    rigid,
-    slerp,
-)
+from manivideo_ros.blending import blend_hands, blend_poses
 from manivideo_ros.mlo.surfaces import HandState
 
 State = TypeVar('State')
 SECOND = 1_000_000_000
 # A stamp this much older than the newest is a clock that was set back, not a message out of order.
 JUMP_NS = SECOND // 2
+SKELETON = 'skeleton'
+"""What the source of skeletons is called in `presence` and `age`."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +47,9 @@ class Timing:
 class Snapshot:
     """What is where at one instant (stamp_ns).
 
-    hands by side and objects (world_from_object [4, 4]) by id hold all whose presence is above 0;
-    presence: weight 0..1 of each; age: seconds since each one's last good state, also of those that
-    are missing.
+    hands by side, objects (world_from_object [4, 4]) by id and the skeleton [134, 3] (pixels of the
+    frame, mlo/skeleton.py) hold all whose presence is above 0; presence: weight 0..1 of each; age:
+    seconds since each one's last good state, also of those that are missing.
     """
 
     stamp_ns: int
@@ -61,6 +57,7 @@ class Snapshot:
     objects: dict[str, NDArray[np.floating]]
     presence: dict[str, float]
     age: dict[str, float] = field(default_factory=dict)
+    skeleton: NDArray[np.floating] | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -99,16 +96,18 @@ class PoseTracker:
     def __init__(self, timing: Timing | None = None) -> None:
         self.timing = timing or Timing()
         self.newest_ns: int | None = None  # newest hand stamp
+        self.newest_skeleton_ns: int | None = None
         self.clock: tuple[int, int] | None = None  # newest stamp of all, its time of receipt
         self.jumps = 0
         self._hands: dict[str, _Track[HandState]] = {}
         self._objects: dict[str, _Track[NDArray[np.floating]]] = {}
+        self._people: dict[str, _Track[NDArray[np.floating]]] = {}
 
     def reset(self) -> None:
         """Forget every source."""
-        self.newest_ns, self.clock = None, None
-        self._hands.clear()
-        self._objects.clear()
+        self.newest_ns, self.newest_skeleton_ns, self.clock = None, None, None
+        for tracks in (self._hands, self._objects, self._people):
+            tracks.clear()
 
     def forget_objects(self) -> None:
         """Forget the objects: the scene has others now."""
@@ -131,10 +130,39 @@ class PoseTracker:
             self._objects.setdefault(name, _Track(blend_poses)).add(stamp_ns, pose)
         return jumped
 
+    def add_skeleton(
+        self, stamp_ns: int, skeleton: NDArray[np.floating] | None, received_ns: int
+    ) -> bool:
+        """Take a skeleton [134, 3], None where nobody is seen; True where time jumped back."""
+        jumped = self._advance(stamp_ns, received_ns)
+        self.newest_skeleton_ns = max(stamp_ns, self.newest_skeleton_ns or stamp_ns)
+        if skeleton is not None:
+            self._people.setdefault(SKELETON, _Track(_nearer)).add(stamp_ns, skeleton)
+        return jumped
+
     def silent(self, received_ns: int, after: float) -> bool:
+        """Whether hands and skeletons lie more than `after` seconds behind the sources' clock."""
+        newest = max(self.newest_ns or 0, self.newest_skeleton_ns or 0)
+        return self._behind(newest, received_ns, after)
+
+    def hands_silent(self, received_ns: int, after: float) -> bool:
         """Whether the last hand stamp lies more than `after` seconds behind the sources' clock."""
+        return self._behind(self.newest_ns or 0, received_ns, after)
+
+    def frame_stamp(self, received_ns: int, after: float) -> int | None:
+        """The stamp of a frame to be made now; None before the first message.
+
+        The newest hands', or while these are silent the newest skeleton's, or the sources' clock.
+        """
+        if not self.hands_silent(received_ns, after):
+            return self.newest_ns
+        if not self.silent(received_ns, after):
+            return self.newest_skeleton_ns
+        return self.estimate(received_ns)
+
+    def _behind(self, newest_ns: int, received_ns: int, after: float) -> bool:
         now = self.estimate(received_ns)
-        return now is not None and (self.newest_ns is None or now - self.newest_ns > after * SECOND)
+        return now is not None and now - newest_ns > after * SECOND
 
     def estimate(self, received_ns: int) -> int | None:
         """The sources' clock at a time of receipt: the newest stamp and what has passed since."""
@@ -150,7 +178,10 @@ class PoseTracker:
             self._place(out, side, hand, out.hands)
         for name, thing in self._objects.items():
             self._place(out, name, thing, out.objects)
-        return out
+        people: dict[str, NDArray[np.floating]] = {}
+        for name, person in self._people.items():
+            self._place(out, name, person, people)
+        return replace(out, skeleton=people.get(SKELETON))
 
     def _place(
         self, out: Snapshot, name: str, track: _Track[State], states: dict[str, State]
@@ -172,28 +203,8 @@ class PoseTracker:
         return jumped
 
 
-def blend_poses(
+def _nearer(
     first: NDArray[np.floating], second: NDArray[np.floating], fraction: float
 ) -> NDArray[np.floating]:
-    """A rigid transform [4, 4] that fraction 0..1 of the way from first to second."""
-    rotation = _blend_rotations(first[:3, :3], second[:3, :3], fraction)
-    return rigid(rotation, (1 - fraction) * first[:3, 3] + fraction * second[:3, 3])
-
-
-def blend_hands(first: HandState, second: HandState, fraction: float) -> HandState:
-    """A hand that fraction 0..1 of the way from first to second, joint by joint."""
-    joints = [axis_angle_to_matrix(np.reshape(h.theta, (15, 3))) for h in (first, second)]
-    theta = matrix_to_axis_angle(_blend_rotations(joints[0], joints[1], fraction))
-    return HandState(
-        theta=theta.reshape(45).astype(np.float32),
-        betas=second.betas,
-        wrist_rotation=_blend_rotations(first.wrist_rotation, second.wrist_rotation, fraction),
-        wrist_position=(1 - fraction) * first.wrist_position + fraction * second.wrist_position,
-    )
-
-
-def _blend_rotations(
-    first: NDArray[np.floating], second: NDArray[np.floating], fraction: float
-) -> NDArray[np.floating]:
-    a, b = matrix_to_quaternion(first), matrix_to_quaternion(second)
-    return quaternion_to_matrix(slerp(a, b, np.full(a.shape[:-1], fraction)))
+    """Of two skeletons the nearer in time, as it is: they may be of two people."""
+    return first if fraction < 0.5 else second

@@ -54,6 +54,19 @@ def fitted(camera: Camera, width: int, height: int) -> Camera:
     return replace(camera, intrinsics=k, width=width, height=height)
 
 
+def fitted_points(
+    points: NDArray[np.floating],  # [..., 2 or more], x and y first
+    size: tuple[int, int],  # width and height of the picture that they are in
+    width: int,
+    height: int,
+) -> NDArray[np.floating]:
+    """Pixels of a picture as pixels of the same picture cut and scaled as by `fitted`."""
+    out = np.array(points, np.float64)
+    scale = max(width / size[0], height / size[1])
+    out[..., :2] = (out[..., :2] - 0.5 * np.array(size)) * scale + 0.5 * np.array([width, height])
+    return out
+
+
 def default_camera(
     hands: Mapping[str, HandState],
     objects: Iterable[NDArray[np.floating]],

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from manivideo_ros.msg import SkeletonPose, SkeletonPoses
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import (
@@ -49,6 +50,28 @@ def placed(parent='world', child='camera', transform=None):
 @pytest.fixture
 def intake():
     return PoseIntake({'mug'}, 'default', (256, 256), Timing())
+
+
+@pytest.fixture
+def people():
+    """An intake for a network that was trained with skeletons."""
+    return PoseIntake({'mug'}, 'default', (256, 256), Timing(), human=True)
+
+
+def skeletons(ms, *centres, frame='camera', size=(640, 480)):
+    """A message of people 40 pixels wide about their centres."""
+    poses = []
+    for x, y in centres:
+        keypoints = np.ones((134, 3), np.float32)
+        keypoints[:, :2] = (x - 20, y - 20)
+        keypoints[1, :2] = (x + 20, y + 20)
+        poses.append(SkeletonPose(keypoints=keypoints.ravel()))
+    return SkeletonPoses(
+        header=header(START + ms * MS, frame),
+        image_width=size[0],
+        image_height=size[1],
+        people=poses,
+    )
 
 
 @pytest.fixture
@@ -192,3 +215,99 @@ def test_a_bad_transform_is_named(intake):
     message = placed(child='camera')
     message.transforms[0].transform.rotation.w = float('nan')
     assert "'camera'" in intake.take_transforms(message)[0]
+
+
+def test_skeletons_alone_are_answered_in_their_own_pictures_frame(people):
+    assert people.take_skeletons(skeletons(0, (320, 240), frame='webcam'), 0) == []
+    assert people.view(MS) == (None, []), 'a camera may still come'
+    people.take_skeletons(skeletons(1100, (320, 240), frame='webcam'), 1100 * MS)
+    assert people.skeletons_set_the_pace(1101 * MS) and not people.due(1101 * MS)
+    view, problems = people.view(1101 * MS)
+    assert problems == [] and view.camera_frame == 'webcam'
+    assert view.snapshot.stamp_ns == START + 1100 * MS
+    assert view.snapshot.hands == {} and view.snapshot.presence == {'skeleton': 1.0}
+
+
+def test_with_a_camera_skeletons_need_not_wait_and_need_no_transform(people):
+    people.take_camera(info())
+    assert people.take_skeletons(skeletons(0, (320, 240)), 0) == []
+    view, problems = people.view(MS)
+    assert problems == [] and view.camera_frame == 'camera'
+    np.testing.assert_array_equal(view.camera.camera_from_world, np.eye(4))
+
+
+def test_keypoints_lie_where_the_fitted_camera_shows_them(people):
+    people.take_camera(info())
+    people.take_skeletons(skeletons(0, (100, 60)), 0)
+    view, _ = people.view(MS)
+    rays = np.linalg.inv(pinhole(640, 480, 0.8)) @ [[80, 120], [40, 80], [1, 1]]
+    expected, _ = view.camera.project(rays.T)
+    np.testing.assert_allclose(view.snapshot.skeleton[:2, :2], expected, atol=1e-3)
+
+
+def test_of_several_people_the_largest_is_shown_and_of_none_nobody(people):
+    message = skeletons(0, (100, 100), (300, 200))
+    message.people[1].keypoints = message.people[1].keypoints * np.float32(1.0)
+    small = np.asarray(message.people[0].keypoints).reshape(134, 3)
+    small[:, :2] = (small[:, :2] - 100) / 2 + 100
+    message.people[0].keypoints = small.ravel()
+    people.take_camera(info())
+    people.take_skeletons(message, 0)
+    scale = 256 / 480
+    shown = people.view(MS)[0].snapshot.skeleton
+    np.testing.assert_allclose(shown[1, :2], [(320 - 80) * scale, 220 * scale], atol=1e-3)
+    nobody = PoseIntake({'mug'}, 'default', (256, 256), Timing(), human=True)
+    nobody.take_camera(info())
+    nobody.take_skeletons(skeletons(0), 0)
+    assert nobody.view(MS)[0].snapshot.skeleton is None
+
+
+def test_skeletons_join_hands_at_the_hands_time(people):
+    people.take_transforms(placed())
+    people.take_camera(info())
+    people.take_hands(hands(0), 0)
+    people.take_skeletons(skeletons(10, (320, 240)), 10 * MS)
+    assert not people.skeletons_set_the_pace(20 * MS)
+    view, problems = people.view(20 * MS)
+    assert problems == []
+    assert view.snapshot.stamp_ns == START
+    assert view.snapshot.skeleton is not None and set(view.snapshot.hands) == {'right'}
+
+
+def cut_short(message):
+    message.image_width = 0
+
+
+def not_a_number(message):
+    message.people[0].keypoints[7] = float('nan')
+
+
+def unstamped(message):
+    message.header.stamp.sec = message.header.stamp.nanosec = 0
+
+
+def of_another_camera(message):
+    message.header.frame_id = 'mars'
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'problem'),
+    [
+        (cut_short, 'image_width, image_height'),
+        (not_a_number, 'people[0].keypoints: not finite'),
+        (unstamped, 'header.stamp: zero'),
+        (of_another_camera, "header.frame_id: 'mars' is not the camera of the view, 'camera'"),
+    ],
+)
+def test_wrong_skeletons_are_named(spoil, problem, people):
+    people.take_camera(info())
+    message = skeletons(0, (320, 240))
+    spoil(message)
+    assert people.take_skeletons(message, 0)[-1].startswith(problem)
+
+
+def test_without_a_network_for_people_skeletons_are_refused_once_and_change_nothing(ready):
+    assert 'human' in ready.take_skeletons(skeletons(0, (320, 240)), 0)[0]
+    assert ready.take_skeletons(skeletons(33, (320, 240)), 33 * MS) == []
+    assert ready.view(40 * MS) == (None, [])
+    assert not ready.skeletons_set_the_pace(40 * MS)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from manivideo_ros.geometry import axis_angle_to_matrix, rigid
 from manivideo_ros.mlo.surfaces import HandState
-from manivideo_ros.tracking import PoseTracker, Timing
+from manivideo_ros.tracking import SKELETON, PoseTracker, Timing
 
 MS = 1_000_000
 START = 1_000_000 * MS
@@ -114,6 +114,54 @@ def test_the_sources_clock_goes_on_while_they_are_silent():
 def test_objects_that_move_on_alone_make_hands_silent():
     tracker = tracker_with(hands_ms=(0,), objects_ms=(0, 100, 200))
     assert tracker.silent(200 * MS, 0.1)
+
+
+def skeleton(x):
+    return np.full((134, 3), x, np.float32)
+
+
+def test_a_skeleton_is_the_nearest_in_time_held_and_faded():
+    tracker = tracker_with(hands_ms=(40,))
+    for ms in (0, 100):
+        tracker.add_skeleton(START + ms * MS, skeleton(ms), ms * MS)
+    for ms, expected in ((0, 0), (40, 0), (60, 100), (100, 100), (250, 100)):
+        snapshot = tracker.sample(START + ms * MS)
+        assert snapshot.skeleton[5, 0] == expected
+        assert snapshot.presence[SKELETON] == 1
+    assert tracker.sample(START + 450 * MS).presence[SKELETON] == pytest.approx(0.5, abs=1e-6)
+    gone = tracker.sample(START + 700 * MS)
+    assert gone.skeleton is None and SKELETON in gone.missing
+
+
+def test_a_picture_without_people_holds_the_last_one_seen():
+    tracker = PoseTracker()
+    tracker.add_skeleton(START, skeleton(1), 0)
+    tracker.add_skeleton(START + 100 * MS, None, 100 * MS)
+    assert tracker.newest_skeleton_ns == START + 100 * MS
+    snapshot = tracker.sample(START + 100 * MS)
+    assert snapshot.age[SKELETON] == pytest.approx(0.1) and snapshot.skeleton is not None
+
+
+def test_hands_set_the_pace_then_skeletons_then_the_clock():
+    tracker = PoseTracker()
+    assert tracker.frame_stamp(0, 0.1) is None
+    tracker.add_skeleton(START, skeleton(1), 0)
+    assert tracker.frame_stamp(20 * MS, 0.1) == START
+    tracker.add_hands(START + 30 * MS, {'right': hand()}, 30 * MS)
+    tracker.add_skeleton(START + 99 * MS, skeleton(1), 99 * MS)
+    assert tracker.frame_stamp(100 * MS, 0.1) == START + 30 * MS
+    assert not tracker.hands_silent(100 * MS, 0.1)
+    tracker.add_skeleton(START + 132 * MS, skeleton(1), 132 * MS)
+    assert tracker.frame_stamp(132 * MS, 0.1) == START + 132 * MS
+    assert tracker.hands_silent(132 * MS, 0.1) and not tracker.silent(132 * MS, 0.1)
+    assert tracker.silent(240 * MS, 0.1)
+    assert tracker.frame_stamp(240 * MS, 0.1) == START + 240 * MS
+
+
+def test_skeletons_take_part_in_jumps_of_time():
+    tracker = tracker_with(hands_ms=(5000,))
+    assert tracker.add_skeleton(START, skeleton(1), 5033 * MS)
+    assert tracker.newest_ns is None and tracker.sample(START).hands == {}
 
 
 def test_timing_may_be_other():

@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.geometry import Camera
-from manivideo_ros.msg import HandPoses, ObjectPoses
+from manivideo_ros.geometry import Camera, pinhole
+from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.ros.conversion import read_camera, read_hands, read_objects
+from manivideo_ros.ros.skeletons import read_skeleton
 from manivideo_ros.ros.transforms import TransformTree
-from manivideo_ros.tracking import PoseTracker, Snapshot, Timing
-from manivideo_ros.viewing import default_camera, fitted, hands_in_view
+from manivideo_ros.tracking import SKELETON, PoseTracker, Snapshot, Timing
+from manivideo_ros.viewing import DEFAULT_FOV, default_camera, fitted, hands_in_view
 
 SECOND = 1_000_000_000
 DEFAULT_FRAME = 'default_camera_optical_frame'
 # Poses alone for this long: no camera will come, the default one is taken.
 CAMERA_WAIT_NS = SECOND
-# Hands that are silent for this long no longer set the pace of the frames.
+# Hands, and skeletons, that are silent for this long no longer set the pace of the frames.
 SILENCE_S = 0.1
 
 
@@ -42,17 +43,27 @@ class View:
 
 
 class PoseIntake:
-    """Takes messages, gives views of width x height pixels. Not thread-safe."""
+    """Takes messages, gives views of width x height pixels. Not thread-safe.
+
+    human: whether the network knows what to do with skeletons.
+    """
 
     def __init__(
-        self, object_ids: Collection[str], hand_model: str, size: tuple[int, int], timing: Timing
+        self,
+        object_ids: Collection[str],
+        hand_model: str,
+        size: tuple[int, int],
+        timing: Timing,
+        human: bool = False,
     ) -> None:
         self.object_ids = set(object_ids)
+        self.human, self._told_of_skeletons = human, False
         self.hand_model = hand_model
         self.width, self.height = size
         self.tracker = PoseTracker(timing)
         self.transforms = TransformTree()
         self.world = ''
+        self._skeleton_frame = ''
         self._pinhole: tuple[Camera, str] | None = None
         self._default: Camera | None = None
         self._first_pose_ns: int | None = None
@@ -89,6 +100,30 @@ class PoseIntake:
             objects.problems.append('header.stamp: time jumped back, started anew')
         return objects.problems
 
+    def take_skeletons(self, message: SkeletonPoses, received_ns: int) -> list[str]:
+        """People in the camera's picture; without `human` they are not used, which is told once."""
+        if not self.human:
+            told, self._told_of_skeletons = self._told_of_skeletons, True
+            return [] if told else ['not used: the checkpoint was trained without `human`']
+        person = read_skeleton(message, self.width, self.height)
+        self._skeleton_frame = person.frame_id
+        self._first_pose_ns = received_ns if self._first_pose_ns is None else self._first_pose_ns
+        if person.stamp_ns == 0:
+            return [*person.problems, 'header.stamp: zero: the driver must stamp its poses']
+        if self._pinhole is not None and person.frame_id not in ('', self._pinhole[1]):
+            person.problems.append(
+                f'header.frame_id: {person.frame_id!r} is not the camera of the view, '
+                f'{self._pinhole[1]!r}: the keypoints are taken as in its picture'
+            )
+        skeleton = person.states.get(SKELETON)
+        if self.tracker.add_skeleton(person.stamp_ns, skeleton, received_ns):
+            person.problems.append('header.stamp: time jumped back, started anew')
+        return person.problems
+
+    def skeletons_set_the_pace(self, received_ns: int) -> bool:
+        """Whether a skeleton is to be answered by a frame: no hands come."""
+        return self.human and self.tracker.hands_silent(received_ns, SILENCE_S)
+
     def take_camera(self, message: CameraInfo) -> list[str]:
         """The camera whose view is wanted."""
         try:
@@ -113,17 +148,14 @@ class PoseIntake:
         self.tracker.forget_objects()
 
     def due(self, received_ns: int) -> bool:
-        """Whether a frame is due although no hands arrived: other sources move, or hands fade."""
+        """Whether a frame is due although nothing sets the pace: others move, or all fades."""
         return self.tracker.silent(received_ns, SILENCE_S)
 
     def view(self, received_ns: int) -> tuple[View | None, list[str]]:
         """The newest view, None as long as there is nothing to show or no camera yet."""
-        now = self.tracker.estimate(received_ns)
-        if now is None:
+        stamp = self.tracker.frame_stamp(received_ns, SILENCE_S)
+        if stamp is None:
             return None, []
-        stamp = self.tracker.newest_ns
-        if stamp is None or self.due(received_ns):
-            stamp = now
         snapshot = self.tracker.sample(stamp)
         camera, frame, problems = self._camera(snapshot, received_ns)
         if camera is None:
@@ -136,9 +168,9 @@ class PoseIntake:
         if self._pinhole is not None:
             camera, frame = self._pinhole
             try:
-                placed = replace(
-                    camera, camera_from_world=self.transforms.lookup(frame, self.world)
-                )
+                # Without any poses there is no world: the camera stands at its own origin.
+                to_camera = self.transforms.lookup(frame, self.world or frame)
+                placed = replace(camera, camera_from_world=to_camera)
                 return fitted(placed, self.width, self.height), frame, []
             except LookupError as error:
                 problems = [
@@ -150,6 +182,11 @@ class PoseIntake:
             self._default = default_camera(
                 snapshot.hands, snapshot.objects.values(), self.width, self.height
             )
+        if self._default is None and self.tracker.newest_skeleton_ns is not None:
+            # A skeleton needs no place in space: any camera serves, until hands come.
+            anywhere = pinhole(self.width, self.height, DEFAULT_FOV)
+            camera = Camera(anywhere, np.eye(4), self.width, self.height)
+            return camera, self._skeleton_frame or DEFAULT_FRAME, problems
         return self._default, DEFAULT_FRAME, problems
 
     def _watch(self, snapshot: Snapshot, camera: Camera) -> list[str]:

@@ -90,6 +90,7 @@ class RecorderParameters:
         (
             'hand_poses',
             'object_poses',
+            'skeleton_poses',
             'camera/camera_info',
             'scene',
             '/tf_static',

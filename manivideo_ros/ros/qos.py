@@ -6,7 +6,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 POSES_OUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 # Best-effort subscriptions match every publisher and never make one wait.
-HANDS_IN = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+PACE_IN = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 POSES_IN = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DIAGNOSTICS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)

@@ -40,6 +40,11 @@ class LiveScene:
         return self.synthesizer.scene.objects.keys()
 
     @property
+    def human(self) -> bool:
+        """Whether the network knows what to do with skeletons."""
+        return self.synthesizer.session.human
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height of the frames, pixels."""
         return self.synthesizer.session.image_size, self.synthesizer.session.image_size

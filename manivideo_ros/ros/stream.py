@@ -14,7 +14,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.msg import HandPoses, ObjectPoses
+from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.ros import diagnostics, qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.frames import FramePublishers
@@ -31,6 +31,8 @@ CHECK_PERIOD_S = 1 / 30  # how often frames are asked for while no hands arrive
 class Stream:
     """Subscribes, makes a frame of the newest poses whenever hands arrive, publishes, reports.
 
+    Where no hands come, skeletons set the pace.
+
     parameters may be replaced at any time; `run_between_frames` is how the scene is changed.
     """
 
@@ -44,7 +46,7 @@ class Stream:
         self._node, self._scene, self._frames = node, scene, frames
         self._parameters = parameters
         self._intake = PoseIntake(
-            scene.object_ids, scene.hand_model, scene.size, timing(parameters)
+            scene.object_ids, scene.hand_model, scene.size, timing(parameters), scene.human
         )
         self._lock = threading.Lock()  # guards the intake, which both threads use
         self._statistics = diagnostics.FrameStatistics()
@@ -59,7 +61,8 @@ class Stream:
             self._listen(TFMessage, '/tf', qos.POSES_IN, take.take_transforms),
             self._listen(CameraInfo, 'camera/camera_info', qos.POSES_IN, take.take_camera),
             self._listen(ObjectPoses, 'object_poses', qos.POSES_IN, self._take_objects),
-            self._listen(HandPoses, 'hand_poses', qos.HANDS_IN, self._take_hands),
+            self._listen(SkeletonPoses, 'skeleton_poses', qos.PACE_IN, self._take_skeletons),
+            self._listen(HandPoses, 'hand_poses', qos.PACE_IN, self._take_hands),
         ]
         self._reports = node.create_publisher(DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
         self._timers = [
@@ -107,6 +110,14 @@ class Stream:
 
     def _take_objects(self, message: ObjectPoses) -> list[str]:
         return self._intake.take_objects(message, time.monotonic_ns())
+
+    def _take_skeletons(self, message: SkeletonPoses) -> list[str]:
+        now = time.monotonic_ns()
+        problems = self._intake.take_skeletons(message, now)
+        if self._intake.skeletons_set_the_pace(now):
+            self._statistics.frames_in += 1
+            self._worker.request()
+        return problems
 
     def _check(self) -> None:
         with self._lock:
