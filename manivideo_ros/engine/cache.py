@@ -12,7 +12,7 @@ from pathlib import Path
 import onnxruntime
 
 from manivideo_ros import model
-from manivideo_ros.engine import export
+from manivideo_ros.engine import export, stitch
 from manivideo_ros.model.checkpoint import checkpoint_sha256, load_checkpoint
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,8 @@ def cache_folder() -> Path:
 
 def _source_hash() -> str:
     """A hash of the code that decides what a graph computes."""
-    files = [*sorted(Path(model.__path__[0]).glob('*.py')), Path(export.__file__)]
+    files = sorted(Path(model.__path__[0]).glob('*.py'))
+    files += [Path(export.__file__), Path(stitch.__file__)]
     return hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()
 
 
