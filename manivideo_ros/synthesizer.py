@@ -1,7 +1,8 @@
 """The page that tells the whole frame: pose, rasterise, embed, denoise, decode.
 
 Poses of hands and objects come in, one picture goes out. What decides the picture: H and D of the
-layers, the base picture, the scene's references (six views and surface points of the object, the
+layers and the horizons over them, the base picture, the skeleton of a person where the network was
+trained with `human`, the scene's references (six views and surface points of the object, the
 background, a view of the hand) and the stream's noise. Embedding, denoising and decoding are one
 graph (engine/), the layers and the base picture are rasterised (mlo/).
 """
@@ -20,8 +21,10 @@ from numpy.typing import NDArray
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
+from manivideo_ros.mlo.horizon import HorizonMapper
 from manivideo_ros.mlo.painted import Painter, hand_appearance
 from manivideo_ros.mlo.rasterizer import LayerBuffers, Rasterizer
+from manivideo_ros.mlo.skeleton import skeleton_map
 from manivideo_ros.mlo.surfaces import (
     HandReference,
     Surface,
@@ -31,7 +34,7 @@ from manivideo_ros.mlo.surfaces import (
 )
 from manivideo_ros.mlo.views import object_appearance, six_views
 from manivideo_ros.objects.mesh import ObjectMesh, surface_points
-from manivideo_ros.tracking import Snapshot
+from manivideo_ros.tracking import SKELETON, Snapshot
 
 NO_OBJECT_VIEW = 128  # grey of a view that shows no object
 
@@ -97,6 +100,7 @@ class Synthesizer:
         self.rasterizer = Rasterizer(
             surfaces, size, size, self.session.layers, threads=self.threads
         )
+        self.horizon = HorizonMapper(self.rasterizer)
         visible = Rasterizer(surfaces, 2 * size, 2 * size, threads=self.threads, merge=True)
         background = cv2.resize(scene.background, (size, size), interpolation=cv2.INTER_AREA)
         self.painter = Painter(visible, appearances, background.astype(np.uint8))
@@ -117,13 +121,16 @@ class Synthesizer:
         layers = self.rasterizer.render(camera, poses)
         rasterised = perf_counter()
         base, mask = self.painter.paint(camera, poses)
-        normals, confidence = layers.normal_map, layers.occlusion_confidence
+        horizon = self.horizon.map()
+        conditions = layers.normal_map, layers.occlusion_confidence, layers.visible_normal, horizon
         weights = self._weights(snapshot)
         if min(weights, default=1.0) < 1:
             base, mask = self._faded_base(camera, poses, weights, base.clone(), mask.clone())
-            normals, confidence = self._faded_layers(layers, weights)
+            conditions = (*self._faded_layers(layers, weights), horizon)
+        skeleton = self._skeleton(snapshot)
         painted = perf_counter()
-        image = self.session.step(normals.numpy(), confidence.numpy(), base.numpy())
+        normals, confidence, visible, horizons = (map_.numpy() for map_ in conditions)
+        image = self.session.step(normals, confidence, visible, horizons, base.numpy(), skeleton)
         done = perf_counter()
         stages = {
             'rasterize': 1e3 * (rasterised - started),
@@ -145,13 +152,26 @@ class Synthesizer:
         names = [*self.scene.objects, *self.hands]
         return [snapshot.presence.get(name, 1.0) for name in names]
 
+    def _skeleton(self, snapshot: Snapshot) -> NDArray[np.float32] | None:
+        """S [3, H, W] in [0, 1], the darker the less it is present; None where there is none."""
+        if snapshot.skeleton is None or not self.session.human:
+            return None
+        size = self.session.image_size
+        weight = np.float32(snapshot.presence.get(SKELETON, 1.0) / 255)
+        return skeleton_map(snapshot.skeleton, size, size).astype(np.float32) * weight
+
     def _faded_layers(
         self, layers: LayerBuffers, weights: list[float]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """H and D in which what fades is as present as its weight says."""
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """H, D and the visible normal, in which what fades is as present as its weight says."""
         owner = torch.from_numpy(self.rasterizer.face_surface).long()[layers.face_index.long()]
         weight = torch.where(layers.face_index >= 0, torch.tensor(weights)[owner], 1.0)
-        return layers.normal_map * weight[:, None], layers.occlusion_confidence * weight
+        seen = weight.gather(0, layers.nearest_layer.clamp_min(0).long()[None])
+        return (
+            layers.normal_map * weight[:, None],
+            layers.occlusion_confidence * weight,
+            layers.visible_normal * seen,
+        )
 
     def _faded_base(
         self,

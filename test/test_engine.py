@@ -1,21 +1,26 @@
 """The exported graph: its inputs, its parity with torch, its scene cache, its file cache."""
 
+from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
-from test_model import SMALL, awake, conditions_of, references
+from test_model import SMALL, awake, conditions_of, references, skeleton_of
 
 from manivideo_ros.engine import cache as graph_cache
 from manivideo_ros.engine.cli import main
 from manivideo_ros.engine.export import build_graph, save_graph
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.model.checkpoint import save_checkpoint
-from manivideo_ros.model.network import FrameConditions
+from manivideo_ros.model.mlo_embedder import visible_normals
+from manivideo_ros.model.network import DIRECTIONS, FrameConditions
+from manivideo_ros.model.schedule import ddim_step, sampling_times
 
-CONDITIONS = {'normal_map', 'occlusion_confidence', 'base'}
+CONDITIONS = {'normal_map', 'occlusion_confidence', 'visible_normal', 'horizon', 'base'}
 REFERENCES = {'views', 'background', 'hand_view', 'points'}
 OWN_STATE = {
     'valid',
@@ -26,11 +31,23 @@ OWN_STATE = {
 }
 
 
+HUMAN = replace(SMALL, human=True)
+
+
 @cache
-def graph_file(steps: int, folder: str) -> Path:
-    path = Path(folder) / f'small-{steps}.onnx'
-    save_graph(build_graph(awake(), steps), path)
+def graph_file(steps: int, folder: str, human: bool = False) -> Path:
+    path = Path(folder) / f'small-{steps}-{human}.onnx'
+    save_graph(build_graph(awake(HUMAN if human else SMALL), steps), path)
     return path
+
+
+def rendered(seed: int = 1) -> FrameConditions:
+    """Conditions as the rasteriser gives them, the visible normal and the horizons included."""
+    one, side = conditions_of(SMALL, 1, seed=seed), SMALL.image_size // 2
+    visible = visible_normals(one.normal_map, one.occlusion_confidence)[0]
+    generator = torch.Generator().manual_seed(seed)
+    horizon = torch.rand(1, DIRECTIONS, side, side, generator=generator)
+    return replace(one, visible_normal=visible, horizon=horizon)
 
 
 @pytest.fixture(scope='module')
@@ -38,10 +55,18 @@ def folder(tmp_path_factory):
     return str(tmp_path_factory.mktemp('graphs'))
 
 
+def run(
+    session: StreamingSession, one: FrameConditions, skeleton: torch.Tensor | None = None
+) -> np.ndarray:
+    maps = (one.normal_map, one.occlusion_confidence, one.visible_normal, one.horizon, one.base)
+    drawn = None if skeleton is None else skeleton[0].numpy()
+    return session.step(*(x[0].numpy() for x in maps), skeleton=drawn).copy()
+
+
 def test_nothing_but_conditions_references_noise_and_own_caches_enters(folder):
     session = StreamingSession(graph_file(2, folder), threads=1)
     names = {i.name for i in session.session.get_inputs()}
-    caches = {f'cache_{i}' for i in range(6)}
+    caches = {f'cache_{i}' for i in range(4)}
     assert names == CONDITIONS | REFERENCES | {'latents', 'refresh_scene'} | OWN_STATE | caches
 
 
@@ -53,31 +78,81 @@ def test_a_stream_of_64_frames_is_what_torch_computes(folder):
     scene, (caches, valid) = network.encode_scene(*given), network.empty_caches()
     latents = torch.from_numpy(session.latents)
     for frame in range(64):
-        one = conditions_of(SMALL, 1, seed=frame)
+        one = rendered(seed=frame)
         picture, caches = network.denoise(
             latents, torch.ones(1), one, scene, caches=caches, valid=valid
         )
         valid = torch.cat([valid[:, 1:], torch.ones(1, 1)], 1)
         expected = (picture[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy()
-        got = session.step(
-            *(x[0].numpy() for x in (one.normal_map, one.occlusion_confidence, one.base))
-        )
+        got = run(session, one)
         assert np.abs(got - expected).max() <= 0.51  # the rounding to uint8 alone
 
 
-def run(session: StreamingSession, one: FrameConditions) -> np.ndarray:
-    arrays = (one.normal_map, one.occlusion_confidence, one.base)
-    return session.step(*(x[0].numpy() for x in arrays)).copy()
+@torch.no_grad()
+def test_skeletons_are_guided_in_the_same_graph_and_only_when_there_are_any(folder):
+    session = StreamingSession(graph_file(1, folder, human=True), threads=1)
+    names = {i.name for i in session.session.get_inputs()}
+    plain = StreamingSession(graph_file(1, folder), threads=1)
+    assert names - {i.name for i in plain.session.get_inputs()} == {'skeleton', 'has_skeleton'}
+    network, given = awake(HUMAN), references(SMALL)
+    session.set_scene(*(x[0].numpy() for x in given))
+    scene, (caches, valid) = network.encode_scene(*given), network.empty_caches()
+    latents, pictures = torch.from_numpy(session.latents), []
+    for skeleton in (None, skeleton_of(SMALL), None):
+        one = replace(rendered(), skeleton=skeleton)
+        picture, caches = network.denoise(
+            latents, torch.ones(1), one, scene, caches=caches, valid=valid
+        )
+        valid = torch.cat([valid[:, 1:], torch.ones(1, 1)], 1)
+        expected = (picture[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy()
+        pictures.append(run(session, one, skeleton))
+        assert np.abs(pictures[-1] - expected).max() <= 0.51
+    assert not np.array_equal(pictures[0], pictures[1])
+
+
+def test_the_skeleton_guider_lies_under_its_condition(folder):
+    model = onnx.load(graph_file(1, folder, human=True))
+    branches = {node.input[0]: node for node in model.graph.node if node.op_type == 'If'}
+    assert set(branches) == {'refresh_scene', 'has_skeleton'}
+    then, otherwise = (a.g for a in branches['has_skeleton'].attribute)
+    if then.name != 'guide_skeleton':
+        then, otherwise = otherwise, then
+    assert sum(node.op_type == 'Conv' for node in then.node) == 4
+    assert [node.op_type for node in otherwise.node] == ['Constant']
+    everywhere = [i.name for i in model.graph.initializer]
+    assert not [name for name in everywhere if 'skeleton_guider' in name]
+
+
+def test_a_network_without_human_takes_no_skeleton(folder):
+    session = StreamingSession(graph_file(1, folder), threads=1)
+    with pytest.raises(ValueError, match='made without human'):
+        run(session, rendered(), skeleton_of(SMALL))
+
+
+@torch.no_grad()
+def test_the_skeleton_guides_every_step(folder):
+    session = StreamingSession(graph_file(2, folder, human=True), threads=1)
+    network, given, skeleton = awake(HUMAN), references(SMALL), skeleton_of(SMALL)
+    session.set_scene(*(x[0].numpy() for x in given))
+    scene, (empty, valid) = network.encode_scene(*given), network.empty_caches()
+    latents, times = torch.from_numpy(session.latents), [*sampling_times(2), 0.0]
+    one = replace(rendered(), skeleton=skeleton)
+    for now, after in pairwise(times):
+        time = torch.full((1,), now)
+        picture, _ = network.denoise(latents, time, one, scene, caches=empty, valid=valid)
+        latents = ddim_step(latents, network.patchify(picture.clamp(0, 1)), now, after)
+    expected = (picture[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy()
+    assert np.abs(run(session, one, skeleton) - expected).max() <= 0.51
 
 
 def test_a_new_scene_takes_effect_with_the_next_frame_and_forgets_the_past(folder):
     session = StreamingSession(graph_file(1, folder), threads=1)
     first = [x[0].numpy() for x in references(SMALL)]
     second = [x[::-1].copy() for x in first]
-    one = conditions_of(SMALL, 1)
+    one = rendered()
     session.set_scene(*first)
     fresh = run(session, one)
-    run(session, conditions_of(SMALL, 1, seed=9))
+    run(session, rendered(seed=9))
     session.set_scene(*second)
     assert not np.array_equal(run(session, one), fresh)
     session.set_scene(*first)
@@ -87,7 +162,7 @@ def test_a_new_scene_takes_effect_with_the_next_frame_and_forgets_the_past(folde
 def test_the_seed_decides_the_noise(folder):
     session = StreamingSession(graph_file(1, folder), threads=1, seed=1)
     other = StreamingSession(graph_file(1, folder), threads=1, seed=2)
-    one = conditions_of(SMALL, 1)
+    one = rendered()
     assert not np.array_equal(run(session, one), run(other, one))
     other.set_seed(1)
     other.reset()

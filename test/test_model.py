@@ -7,20 +7,27 @@ import pytest
 import torch
 
 from manivideo_ros.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.config import ModelConfig, PatchTrunk
 from manivideo_ros.model.mlo_embedder import visible_normals
-from manivideo_ros.model.network import FrameConditions, ManiVideoNet, SceneFeatures
+from manivideo_ros.model.network import (
+    DIRECTIONS,
+    FrameConditions,
+    ManiVideoNet,
+    SceneFeatures,
+)
 from manivideo_ros.model.schedule import add_noise, ddim_step, sampling_times, signal_and_noise
 
 SMALL = ModelConfig(
     preset='small',
     image_size=64,
     num_points=32,
-    trunk_channels=(32, 64, 64),
-    skip_channels=(16, 32),
-    guider_channels=(8, 16, 32),
-    embed_dim=32,
-    time_dim=64,
+    trunk=PatchTrunk(
+        channels=(32, 64, 64),
+        skip_channels=(16, 32),
+        guider_channels=(8, 16, 32),
+        embed_dim=32,
+        time_dim=64,
+    ),
 )
 
 
@@ -67,6 +74,18 @@ def latents_of(config: ModelConfig, frames: int = 1) -> torch.Tensor:
         1, config.latent_channels, side, side, generator=torch.Generator().manual_seed(3)
     )
     return noise.repeat(frames, 1, 1, 1)
+
+
+def skeleton_of(config: ModelConfig) -> torch.Tensor:
+    size = config.image_size
+    return torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(4))
+
+
+def picture_of(
+    network: ManiVideoNet, conditions: FrameConditions, given: tuple[torch.Tensor, ...]
+) -> torch.Tensor:
+    scene = network.encode_scene(*given)
+    return network.denoise(latents_of(network.config), torch.ones(1), conditions, scene)[0]
 
 
 def test_an_untrained_network_shows_its_base_picture():
@@ -151,6 +170,128 @@ def test_the_mlo_reaches_the_picture_by_each_of_its_ways(part):
     for parameter in getattr(network, part).parameters():
         parameter.zero_()
     assert (picture() - before).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_a_rendered_visible_normal_takes_the_place_of_the_resolved_one():
+    network, conditions, given = awake(), conditions_of(SMALL, 1), references(SMALL)
+    resolved = visible_normals(conditions.normal_map, conditions.occlusion_confidence)[0]
+    before = picture_of(network, conditions, given)
+    same = picture_of(network, replace(conditions, visible_normal=resolved), given)
+    torch.testing.assert_close(same, before)
+    other = picture_of(network, replace(conditions, visible_normal=-resolved), given)
+    assert (other - before).abs().max() > 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ('config', 'reaches'),
+    [
+        (SMALL, True),
+        (replace(SMALL, base='none'), False),
+        (replace(SMALL, mlo='depth_only'), False),
+    ],
+    ids=['painted', 'no base', 'depth only'],
+)
+def test_horizons_stand_beside_the_base_picture_and_are_otherwise_not_known(config, reaches):
+    network, conditions, given = awake(config), conditions_of(config, 1), references(config)
+    side = config.image_size // 2
+    horizon = torch.rand(1, DIRECTIONS, side, side, generator=torch.Generator().manual_seed(5))
+    before = picture_of(network, conditions, given)
+    change = picture_of(network, replace(conditions, horizon=horizon), given) - before
+    assert (change.abs().max() > 1e-4) == reaches
+
+
+# What the ablations leave out.
+
+
+@torch.no_grad()
+def test_without_the_object_its_views_and_points_do_not_reach_the_picture():
+    network, conditions = awake(replace(SMALL, object='none')), conditions_of(SMALL, 1)
+    views, background, hand_view, points = references(SMALL)
+    before = picture_of(network, conditions, (views, background, hand_view, points))
+    changed = picture_of(network, conditions, (1 - views, background, hand_view, -points))
+    torch.testing.assert_close(changed, before, atol=0, rtol=0)
+    others = picture_of(network, conditions, (views, 1 - background, hand_view, points))
+    assert (others - before).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_noise_only_knows_the_normals_but_not_the_occlusion_confidence():
+    network, given = awake(replace(SMALL, mlo='noise_only')), references(SMALL)
+    conditions = conditions_of(SMALL, 1)
+    before = picture_of(network, conditions, given)
+    other = replace(conditions, occlusion_confidence=conditions.occlusion_confidence.flip(1))
+    torch.testing.assert_close(picture_of(network, other, given), before, atol=0, rtol=0)
+    turned = replace(conditions, normal_map=-conditions.normal_map)
+    assert (picture_of(network, turned, given) - before).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_depth_only_knows_the_nearest_depth_and_nothing_of_what_lies_behind_it():
+    network, given = awake(replace(SMALL, mlo='depth_only')), references(SMALL)
+    conditions = conditions_of(SMALL, 1)
+    before = picture_of(network, conditions, given)
+    swapped = [3, 1, 2, 0, *range(4, SMALL.layers)]
+    other = FrameConditions(
+        -conditions.normal_map[:, swapped],
+        conditions.occlusion_confidence[:, swapped],
+        conditions.base,
+    )
+    torch.testing.assert_close(picture_of(network, other, given), before, atol=0, rtol=0)
+    nearer = replace(conditions, occlusion_confidence=conditions.occlusion_confidence / 2)
+    assert (picture_of(network, nearer, given) - before).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_the_full_mlo_tells_two_swapped_layers_apart():
+    network, conditions, given = awake(), conditions_of(SMALL, 1), references(SMALL)
+    swapped = [3, 1, 2, 0, *range(4, SMALL.layers)]
+    other = replace(conditions, occlusion_confidence=conditions.occlusion_confidence[:, swapped])
+    change = picture_of(network, other, given) - picture_of(network, conditions, given)
+    assert change.abs().max() > 1e-4
+
+
+# The skeleton.
+
+
+@torch.no_grad()
+def test_the_skeleton_guider_starts_at_zero_and_reaches_the_picture_once_trained():
+    human, given = replace(SMALL, human=True), references(SMALL)
+    skeleton = skeleton_of(SMALL)
+    assert not ManiVideoNet(human).guide_skeleton(skeleton).any()
+    network, conditions = awake(human), conditions_of(SMALL, 1)
+    with_skeleton = picture_of(network, replace(conditions, skeleton=skeleton), given)
+    assert (with_skeleton - picture_of(network, conditions, given)).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_a_black_skeleton_map_is_no_skeleton_and_a_fading_one_nears_it():
+    network, conditions = awake(replace(SMALL, human=True)), conditions_of(SMALL, 1)
+    skeleton, given = skeleton_of(SMALL), references(SMALL)
+    none = picture_of(network, conditions, given)
+    black = picture_of(network, replace(conditions, skeleton=0 * skeleton), given)
+    torch.testing.assert_close(black, none, atol=0, rtol=0)
+    faint = picture_of(network, replace(conditions, skeleton=1e-4 * skeleton), given)
+    whole = picture_of(network, replace(conditions, skeleton=skeleton), given)
+    assert (faint - none).abs().max() < 0.01 * (whole - none).abs().max()
+
+
+@torch.no_grad()
+def test_a_guide_at_hand_is_as_good_as_its_skeleton():
+    network, conditions = awake(replace(SMALL, human=True)), conditions_of(SMALL, 1)
+    skeleton, scene = skeleton_of(SMALL), network.encode_scene(*references(SMALL))
+    given = (latents_of(SMALL), torch.ones(1))
+    drawn, _ = network.denoise(*given, replace(conditions, skeleton=skeleton), scene)
+    guide = network.guide_skeleton(skeleton)
+    guided, _ = network.denoise(*given, conditions, scene, skeleton_guide=guide)
+    torch.testing.assert_close(guided, drawn, atol=0, rtol=0)
+
+
+def test_human_adds_the_skeleton_guider_and_nothing_else():
+    plain, human = (ManiVideoNet(replace(SMALL, human=h)).state_dict() for h in (False, True))
+    assert {name.split('.')[0] for name in human.keys() - plain.keys()} == {'skeleton_guider'}
+    assert plain.keys() <= human.keys()
 
 
 def test_the_visible_normal_is_that_of_the_most_confident_layer():

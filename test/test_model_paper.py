@@ -2,14 +2,21 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from diffusers import UNet2DConditionModel, UNetMotionModel
 from torch import Tensor, nn
 
+from manivideo_ros.model.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    load_network,
+    save_checkpoint,
+)
+from manivideo_ros.model.config import LatentTrunk, ModelConfig
 from manivideo_ros.model.paper import load, temporal
-from manivideo_ros.model.paper.config import PaperConfig
 from manivideo_ros.model.paper.network import (
     LatentConditions,
     LatentManiVideoNet,
@@ -18,11 +25,32 @@ from manivideo_ros.model.paper.network import (
 from manivideo_ros.model.paper.schedule import ddim_scheduler
 from manivideo_ros.model.paper.unet import modules_in_order, sd15_sizes
 
-SMALL = PaperConfig.small()
+SMALL = ModelConfig(
+    preset='small',
+    image_size=128,
+    reference_size=128,
+    num_points=16,
+    temporal_context=3,
+    base='none',
+    human=True,
+    trunk=LatentTrunk(
+        block_out_channels=(8, 16, 16, 16),
+        layers_per_block=1,
+        attention_head_dim=2,
+        norm_groups=4,
+        cross_attention_dim=16,
+        motion_heads=2,
+        motion_positions=8,
+        guider_channels=(8, 8, 8, 8),
+        token_side=2,
+        vae_channels=(4, 4, 8, 8),
+    ),
+)
+TRUNK = SMALL.latent_trunk
 FRAMES = 5
 
 
-def awake(config: PaperConfig = SMALL) -> LatentManiVideoNet:
+def awake(config: ModelConfig = SMALL) -> LatentManiVideoNet:
     """A network whose zero-initialised parts have been given weights, as training would."""
     torch.manual_seed(0)
     network = LatentManiVideoNet(config).eval()
@@ -36,7 +64,7 @@ def noise(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def conditions_of(config: PaperConfig, frames: int) -> LatentConditions:
+def conditions_of(config: ModelConfig, frames: int) -> LatentConditions:
     size, layers = config.image_size, config.layers
     return LatentConditions(
         nn.functional.normalize(noise(frames, layers, 3, size, size, seed=2), dim=2),
@@ -45,8 +73,8 @@ def conditions_of(config: PaperConfig, frames: int) -> LatentConditions:
     )
 
 
-def references(config: PaperConfig) -> tuple[Tensor, ...]:
-    view, cells = config.view_size // 8, config.latent_size
+def references(config: ModelConfig) -> tuple[Tensor, ...]:
+    view, cells = config.reference_size // 8, config.trunk_size
     return (
         noise(1, 6, 4, view, view, seed=5),
         noise(1, 4, view, view, seed=6),
@@ -65,11 +93,11 @@ def frame(conditions: LatentConditions, index: int) -> LatentConditions:
     )
 
 
-def latents_of(config: PaperConfig, frames: int) -> tuple[Tensor, Tensor]:
-    return noise(frames, 4, config.latent_size, config.latent_size), torch.full((frames,), 500)
+def latents_of(config: ModelConfig, frames: int) -> tuple[Tensor, Tensor]:
+    return noise(frames, 4, config.trunk_size, config.trunk_size), torch.full((frames,), 500)
 
 
-def on_meta(config: PaperConfig) -> LatentManiVideoNet:
+def on_meta(config: ModelConfig) -> LatentManiVideoNet:
     with torch.device('meta'):
         return LatentManiVideoNet(config)
 
@@ -79,12 +107,12 @@ def on_meta(config: PaperConfig) -> LatentManiVideoNet:
 
 def test_without_references_it_is_diffusers_image_unet() -> None:
     torch.manual_seed(4)
-    unet = UNet2DConditionModel(**sd15_sizes(SMALL), attention_head_dim=SMALL.attention_head_dim)
+    unet = UNet2DConditionModel(**sd15_sizes(SMALL), attention_head_dim=TRUNK.attention_head_dim)
     network = LatentManiVideoNet(SMALL)
     load.load_sd15(network, unet.state_dict())
     latents, time = latents_of(SMALL, 2)
-    tokens = noise(2, 8, SMALL.cross_attention_dim)
-    scene = LatentSceneFeatures(None, tokens, noise(2, 8, SMALL.cross_attention_dim))
+    tokens = noise(2, 8, TRUNK.cross_attention_dim)
+    scene = LatentSceneFeatures(None, tokens, noise(2, 8, TRUNK.cross_attention_dim))
     with torch.no_grad():
         ours = network.denoise(latents, time, conditions_of(SMALL, 2), scene, motion='none')
         theirs = unet(latents, time, tokens).sample
@@ -96,17 +124,17 @@ def test_over_a_window_it_is_diffusers_motion_unet() -> None:
     torch.manual_seed(5)
     unet = UNetMotionModel(
         **sd15_sizes(SMALL),
-        num_attention_heads=SMALL.attention_head_dim,
-        motion_num_attention_heads=SMALL.motion_heads,
-        motion_max_seq_length=SMALL.motion_positions,
+        num_attention_heads=TRUNK.attention_head_dim,
+        motion_num_attention_heads=TRUNK.motion_heads,
+        motion_max_seq_length=TRUNK.motion_positions,
     )
     network = LatentManiVideoNet(SMALL)
     image = {key: v for key, v in unet.state_dict().items() if 'motion_modules' not in key}
     load.load_sd15(network, image)
     load.load_motion(network, {k: v for k, v in unet.state_dict().items() if 'motion_modules' in k})
     latents, time = latents_of(SMALL, FRAMES)
-    tokens = noise(1, 8, SMALL.cross_attention_dim)
-    scene = LatentSceneFeatures(None, tokens, noise(1, 8, SMALL.cross_attention_dim))
+    tokens = noise(1, 8, TRUNK.cross_attention_dim)
+    scene = LatentSceneFeatures(None, tokens, noise(1, 8, TRUNK.cross_attention_dim))
     with torch.no_grad():
         ours = network.denoise(latents, time, conditions_of(SMALL, FRAMES), scene, FRAMES)
         clip = latents.transpose(0, 1).unsqueeze(0)
@@ -139,7 +167,7 @@ def test_the_appearance_net_keeps_what_each_self_attention_of_sd15_is_given() ->
     for ours, theirs in zip(tokens, seen, strict=True):
         assert torch.allclose(ours[:, -theirs.shape[1] :], theirs, atol=1e-5)
     assert tokens[0].shape[1] == 8 * cells
-    assert appearance.shape == (1, 8, SMALL.cross_attention_dim)
+    assert appearance.shape == (1, 8, TRUNK.cross_attention_dim)
 
 
 def test_reference_tokens_stand_beside_the_blocks_own() -> None:
@@ -180,6 +208,19 @@ def test_added_parts_start_at_zero_and_matter_once_trained() -> None:
                 assert not torch.allclose(out, base, atol=1e-4)
 
 
+def test_a_black_skeleton_map_is_no_skeleton() -> None:
+    network, (latents, time) = awake(), latents_of(SMALL, 1)
+    conditions = conditions_of(SMALL, 1)
+    assert conditions.skeleton is not None
+    with torch.no_grad():
+        scene = network.encode_scene(*references(SMALL))
+        none, black = (
+            network.denoise(latents, time, replace(conditions, skeleton=s), scene)
+            for s in (None, torch.zeros_like(conditions.skeleton))
+        )
+    assert torch.equal(black, none)
+
+
 @pytest.mark.parametrize(
     ('ablation', 'ignored'),
     [
@@ -201,6 +242,21 @@ def test_ablations_are_values_of_the_configuration(ablation: dict, ignored: str)
         else:
             changed = replace(conditions, **{ignored: -getattr(conditions, ignored)})
             assert torch.equal(network.denoise(latents, time, changed, scene), base)
+
+
+def test_depth_only_knows_the_nearest_depth_and_nothing_of_what_lies_behind_it() -> None:
+    network = awake(replace(SMALL, mlo='depth_only'))
+    conditions, (latents, time) = conditions_of(SMALL, 1), latents_of(SMALL, 1)
+    depth = conditions.occlusion_confidence
+    swapped = replace(conditions, occlusion_confidence=depth[:, [3, 1, 2, 0, 4, 5, 6]])
+    nearer = replace(conditions, occlusion_confidence=depth / 2)
+    with torch.no_grad():
+        scene = network.encode_scene(*references(SMALL))
+        base, same, other = (
+            network.denoise(latents, time, c, scene) for c in (conditions, swapped, nearer)
+        )
+    assert torch.equal(same, base)
+    assert not torch.allclose(other, base, atol=1e-4)
 
 
 @pytest.mark.parametrize('motion', ['window', 'causal'])
@@ -284,15 +340,15 @@ def test_the_present_frame_sees_what_animatediffs_last_frame_sees() -> None:
 
 
 def test_windows_longer_than_the_positions_are_refused() -> None:
-    network, frames = LatentManiVideoNet(SMALL), SMALL.motion_positions + 1
-    width = SMALL.cross_attention_dim
+    network, frames = LatentManiVideoNet(SMALL), TRUNK.motion_positions + 1
+    width = TRUNK.cross_attention_dim
     scene = LatentSceneFeatures(None, noise(1, 8, width), noise(1, 8, width))
     latents, time = latents_of(SMALL, frames)
     with pytest.raises(ValueError, match='9 frames is too long; 8 have positions'):
         network.denoise(latents, time, conditions_of(SMALL, 1), scene, frames)
 
 
-# The schedule and the sizes.
+# The schedule and the layers.
 
 
 def test_the_last_timestep_is_pure_noise_and_sampling_starts_there() -> None:
@@ -320,21 +376,23 @@ def test_ddim_with_the_true_velocity_returns_the_clean_latents() -> None:
     assert torch.allclose(latents, clean, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ('field', 'value', 'message'),
-    [
-        ('layers', 8, 'layers is 8'),
-        ('image_size', 500, 'image_size is 500'),
-        ('token_side', 3, 'choose token_side'),
-        ('temporal_context', 32, 'below motion_positions'),
-    ],
-)
-def test_sizes_that_do_not_fit_are_refused(field: str, value: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        PaperConfig(**{field: value})
-
-
 def test_thirteen_layers_only_widen_what_reads_them() -> None:
     seven, thirteen = (on_meta(replace(SMALL, layers=n)).state_dict() for n in (7, 13))
     changed = {key for key in seven if seven[key].shape != thirteen[key].shape}
     assert changed == {'guider.convs.0.weight', 'mlo_embedder.convs.0.weight'}
+
+
+# Checkpoints.
+
+
+def test_a_checkpoint_comes_back_and_is_not_taken_for_a_network_over_pixels(
+    tmp_path: Path,
+) -> None:
+    network, path = awake(), tmp_path / 'm.safetensors'
+    save_checkpoint(network.state_dict(), SMALL, path)
+    again = load_network(path)
+    assert again.config == SMALL
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+    with pytest.raises(CheckpointError, match='preset small is a network in latents'):
+        load_checkpoint(path)

@@ -7,15 +7,14 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel
 from safetensors.torch import save_file
+from test_model_paper import SMALL, TRUNK, on_meta
 from torch import Tensor, nn
 
+from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.paper import load
 from manivideo_ros.model.paper.autoencoder import autoencoder, decode, encode
-from manivideo_ros.model.paper.config import PaperConfig
 from manivideo_ros.model.paper.network import LatentManiVideoNet
 from manivideo_ros.model.paper.unet import sd15_sizes
-
-SMALL = PaperConfig.small()
 
 # The published configurations (unet/config.json, config.json of sd-vae-ft-mse), by hand.
 SD15_UNET = {
@@ -49,11 +48,6 @@ SD_VAE = {
     'norm_num_groups': 32,
     'sample_size': 256,
 }
-
-
-def on_meta(config: PaperConfig) -> LatentManiVideoNet:
-    with torch.device('meta'):
-        return LatentManiVideoNet(config)
 
 
 def shapes(state: load.State) -> dict[str, torch.Size]:
@@ -97,7 +91,7 @@ def as_old_vae(state: load.State) -> dict[str, Tensor]:
 
 @pytest.fixture(scope='module')
 def full() -> LatentManiVideoNet:
-    return on_meta(PaperConfig())
+    return on_meta(ModelConfig.of('paper'))
 
 
 def test_sd15_fills_the_image_layers_and_the_appearance_net(full: LatentManiVideoNet) -> None:
@@ -139,7 +133,7 @@ def test_animatediff_fills_the_motion_modules_in_both_layouts(full: LatentManiVi
 def test_sd_vae_fills_the_autoencoder_under_old_and_new_names() -> None:
     with torch.device('meta'):
         published = AutoencoderKL(**SD_VAE).state_dict()
-        vae = autoencoder(PaperConfig())
+        vae = autoencoder(ModelConfig.of('paper'))
     assert len(published) == 248
     assert target_shapes(load.vae_targets(vae)) == shapes(published)
     old = as_old_vae(published)
@@ -157,7 +151,7 @@ def test_parameters_of_the_presets(full: LatentManiVideoNet) -> None:
     motion = sum(tensors[0].numel() for tensors in load.motion_targets(full).values()) / 1e6
     assert motion == pytest.approx(453.21, abs=0.01)  # mm_sd_v15_v2
     assert millions(full) == pytest.approx(2278.5, abs=0.1)
-    assert millions(on_meta(PaperConfig.base())) == pytest.approx(212.9, abs=0.1)
+    assert millions(on_meta(ModelConfig.of('base'))) == pytest.approx(212.9, abs=0.1)
 
 
 # Loading.
@@ -165,18 +159,18 @@ def test_parameters_of_the_presets(full: LatentManiVideoNet) -> None:
 
 def small_unet_state() -> dict[str, Tensor]:
     torch.manual_seed(1)
-    unet = UNet2DConditionModel(**sd15_sizes(SMALL), attention_head_dim=SMALL.attention_head_dim)
+    unet = UNet2DConditionModel(**sd15_sizes(SMALL), attention_head_dim=TRUNK.attention_head_dim)
     return unet.state_dict()
 
 
 def small_motion_state(**sizes: object) -> dict[str, Tensor]:
     torch.manual_seed(2)
     known = {
-        'block_out_channels': SMALL.block_out_channels,
-        'motion_layers_per_block': SMALL.layers_per_block,
-        'motion_num_attention_heads': SMALL.motion_heads,
-        'motion_norm_num_groups': SMALL.norm_groups,
-        'motion_max_seq_length': SMALL.motion_positions,
+        'block_out_channels': TRUNK.block_out_channels,
+        'motion_layers_per_block': TRUNK.layers_per_block,
+        'motion_num_attention_heads': TRUNK.motion_heads,
+        'motion_norm_num_groups': TRUNK.norm_groups,
+        'motion_max_seq_length': TRUNK.motion_positions,
     }
     return MotionAdapter(**(known | sizes)).state_dict()
 
@@ -238,7 +232,8 @@ def test_motion_modules_of_another_build_are_told_what_to_set() -> None:
     first_version = small_motion_state(use_motion_mid_block=False)
     with pytest.raises(load.WeightsError, match=r'mid_block.*missing.*set motion_mid_block: false'):
         load.load_motion(network, first_version)
-    load.load_motion(LatentManiVideoNet(replace(SMALL, motion_mid_block=False)), first_version)
+    without = replace(SMALL, trunk=replace(TRUNK, motion_mid_block=False))
+    load.load_motion(LatentManiVideoNet(without), first_version)
     with pytest.raises(load.WeightsError, match=r'pos_embed\.pe.*set motion_positions: 6'):
         load.load_motion(network, small_motion_state(motion_max_seq_length=6))
     state = as_animatediff(small_motion_state())

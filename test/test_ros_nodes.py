@@ -8,20 +8,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rclpy
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from manivideo_ros.msg import HandPoses, ObjectPoses, SceneObject
+from manivideo_ros.msg import HandPoses, ObjectPoses, SceneObject, SkeletonPose, SkeletonPoses
 from manivideo_ros.srv import SetScene
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from test_model import SMALL, awake
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.demo import Demo, synthesizer_parameters
 from manivideo_ros.geometry import invert_rigid
+from manivideo_ros.model.checkpoint import save_checkpoint
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.processes import NodeError, NodeProcess, environment, free_domain
 from manivideo_ros.recording.bag import BagReader
@@ -315,6 +318,66 @@ def test_a_motion_of_hands_alone_is_answered(untrained, pictures, motion, tmp_pa
         lab.listen(Image, 'image_raw')
         lab.play(20, lambda: len(lab.got['image_raw']) >= 3)
         assert len(lab.got['image_raw']) >= 3
+
+
+@pytest.fixture(scope='module')
+def human(tmp_path_factory):
+    """A checkpoint of a small random network that knows people, and its engine specification."""
+    folder, config = tmp_path_factory.mktemp('human'), replace(SMALL, human=True)
+    save_checkpoint(awake(config).state_dict(), config, folder / 'human.safetensors')
+    spec = {'preset': config.preset, 'image_size': config.image_size, 'steps': 1}
+    spec |= {'backend': 'onnxruntime', 'precision': 'fp32'}
+    (folder / 'small.yaml').write_text(yaml.safe_dump(spec))
+    files = {'checkpoint': folder / 'human.safetensors', 'engine': folder / 'small.yaml'}
+    return {name: str(file) for name, file in files.items()}
+
+
+def person(stamp, x):
+    keypoints = np.zeros((134, 3), np.float32)
+    keypoints[:18] = np.column_stack([np.full(18, x), np.linspace(40, 440, 18), np.ones(18)])
+    return SkeletonPoses(
+        header=header(stamp, 'webcam'),
+        image_width=640,
+        image_height=480,
+        people=[SkeletonPose(keypoints=keypoints.ravel())],
+    )
+
+
+def test_skeletons_alone_give_video_and_bad_ones_are_named(human, pictures, motion):
+    domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
+    with (
+        running('synthesizer_node', {**human, **pictures}, environment(domain)) as process,
+        lab_in(domain, motion) as lab,
+    ):
+        process.wait_for('active', READY_S)
+        lab.listen(Image, 'image_raw')
+        publisher = lab.create_publisher(SkeletonPoses, 'skeleton_poses', qos.POSES_OUT)
+        end = time.monotonic() + 20
+        while time.monotonic() < end and len(lab.got['image_raw']) < 5:
+            lab.sent.append(lab.get_clock().now().nanoseconds)
+            publisher.publish(person(lab.sent[-1], 200 + 4 * len(lab.sent)))
+            lab.spin(0.033)
+        images = lab.got['image_raw']
+        assert len(images) >= 5
+        assert {stamp_ns(m.header) for m in images} <= set(lab.sent)
+        assert {m.header.frame_id for m in images} == {'webcam'}
+        first, last = (to_array(m).astype(int) for m in (images[0], images[-1]))
+        assert np.any(first != last), 'the picture follows the person'
+        broken = person(lab.get_clock().now().nanoseconds, 200)
+        broken.people[0].keypoints[3] = float('nan')
+        publisher.publish(broken)
+        lab.spin(0.5)
+        process.wait_for(r'skeleton_poses: people\[0\]\.keypoints: not finite', 5)
+
+
+def test_a_checkpoint_without_people_tells_once_that_skeletons_are_not_used(synthesizer, lab):
+    publisher = lab.create_publisher(SkeletonPoses, 'skeleton_poses', qos.POSES_OUT)
+    before = len(synthesizer.lines)
+    for _ in range(30):
+        publisher.publish(person(lab.get_clock().now().nanoseconds, 200))
+        lab.spin(0.05)
+    told = [line for line in synthesizer.lines[before:] if 'skeleton_poses' in line]
+    assert len(told) == 1 and 'not used' in told[0]
 
 
 def test_weights_that_cannot_be_used_are_named(untrained, pictures, node_environment, tmp_path):

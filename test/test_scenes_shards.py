@@ -37,6 +37,8 @@ def test_a_scene_is_loaded_with_all_inputs_of_the_model(folder: Path) -> None:
         'normal_map': (7, 3, 256, 256),
         'occlusion_confidence': (7, 256, 256),
         'base': (3, 256, 256),
+        'visible_normal': (3, 256, 256),
+        'horizon': (8, 128, 128),
         'rgb': (3, 256, 256),
         'mask': (1, 256, 256),
     }
@@ -141,3 +143,12 @@ def test_a_moving_shape_stands_in_where_no_objaverse_is_at_hand(tmp_path: Path) 
     assert frame['rgb'].shape == frame['normal_map'].shape[1:] == (3, 128, 128)
     assert not frame['normal_map'][1:].any() and frame['normal_map'][0].any()
     assert references['views'].shape[-1] == 64 and references['background'].shape[-1] == 128
+
+
+def test_layers_may_tell_the_hands_apart_and_confidence_may_be_depth(folder: Path) -> None:
+    plain = ShardDataset(folder).frame(0, 0)['occlusion_confidence']
+    data = pickle.loads(pickle.dumps(ShardDataset(folder, num_layers=13, confidence='depth')))
+    frame = data.frame(0, 0)
+    assert frame['normal_map'].shape == (13, 3, 256, 256)
+    torch.testing.assert_close(frame['occlusion_confidence'][0] > 0, plain[0] > 0)
+    assert not torch.allclose(frame['occlusion_confidence'][0], plain[0])

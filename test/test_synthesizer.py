@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_model import SMALL
+from test_model import SMALL, awake
 
 from manivideo_ros.engine.export import build_graph, save_graph
 from manivideo_ros.engine.session import StreamingSession
@@ -97,6 +97,47 @@ def test_a_scene_without_objects_and_with_two_can_be_drawn(session):
     two = Synthesizer(session, HANDS, Scene(meshes, BACKGROUND, REFERENCE), 1)
     poses = {**WHOLE.objects, 'box': rigid(np.eye(3), [0.1, 0.1, 0.1])}
     assert two.step(CAMERA, replace(WHOLE, objects=poses)).mask.sum() > 0
+
+
+PERSON = np.zeros((134, 3), np.float32)
+PERSON[:18] = np.column_stack([np.linspace(8, 56, 18), np.linspace(10, 50, 18), np.ones(18)])
+
+
+@pytest.fixture(scope='module')
+def human(tmp_path_factory):
+    """A synthesizer whose network knows people, and shows what the skeleton's guider gives it."""
+    path = tmp_path_factory.mktemp('graph') / 'human.onnx'
+    save_graph(build_graph(awake(replace(SMALL, human=True))), path)
+    scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
+    return Synthesizer(StreamingSession(path, threads=1), HANDS, scene, 1)
+
+
+def shown(synthesizer, snapshot):
+    """The first picture of a stream."""
+    synthesizer.reset()
+    return synthesizer.step(CAMERA, snapshot).image.astype(int)
+
+
+def test_a_skeleton_is_shown_and_fades_where_the_network_knows_people(human):
+    nobody = shown(human, WHOLE)
+    distances = []
+    for weight in (1.0, 0.2, 0.02):
+        presence = {**WHOLE.presence, 'skeleton': weight}
+        picture = shown(human, replace(WHOLE, skeleton=PERSON, presence=presence))
+        distances.append(np.abs(picture - nobody).mean())
+    assert distances[0] > distances[1] > distances[2] > 0
+    np.testing.assert_array_equal(shown(human, WHOLE), nobody)
+
+
+def test_a_skeleton_needs_no_hands(human):
+    nobody = Snapshot(7, {}, {}, {})
+    someone = replace(nobody, skeleton=PERSON, presence={'skeleton': 1.0})
+    assert np.any(shown(human, someone) != shown(human, nobody))
+
+
+def test_other_networks_show_no_skeleton(synthesizer):
+    picture = shown(synthesizer, WHOLE)
+    np.testing.assert_array_equal(shown(synthesizer, replace(WHOLE, skeleton=PERSON)), picture)
 
 
 def test_a_pose_that_is_not_finite_is_refused_and_the_next_frame_is_well(synthesizer):

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.ablation_parts.inputs import DEPTH, NORMALS, SKELETON
-from benchmarks.ablation_parts.network import PlainNet
+from benchmarks.ablation_parts.network import PlainNet, nearest_normals
 from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.model.mlo_embedder import visible_normals
 from manivideo_ros.model.network import ManiVideoNet, SceneFeatures
 from manivideo_ros.model.zero_init import zero_init
 
@@ -48,7 +47,7 @@ class CDiffNet(PlainNet):
 
     def picture(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
         """The pictures [B, 3, S, S]; the copy runs first."""
-        normal = visible_normals(given[NORMALS], given[DEPTH])[0]
+        normal = nearest_normals(given[NORMALS], given[DEPTH])
         depth = given[DEPTH].amax(1, keepdim=True)
         mask = (depth > 0).to(depth.dtype)
         lit = ManiVideoNet._light_maps(self, normal, mask, scene.light, None)

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.ablation_parts.inputs import CONFIDENCE, NORMALS, WARPED
-from benchmarks.ablation_parts.network import PlainNet, blank_conditions
+from benchmarks.ablation_parts.network import PlainNet, blank_conditions, nearest_normals
 from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.model.mlo_embedder import visible_normals
 from manivideo_ros.model.network import FrameConditions, SceneFeatures
 
 ADVERSARIAL_WEIGHT = 0.05
@@ -48,7 +47,7 @@ class HoganNet(PlainNet):
 
 def target_normals(given: dict[str, Tensor]) -> Tensor:
     """The visible normals [B, 3, S, S]."""
-    return visible_normals(given[NORMALS], given[CONFIDENCE])[0]
+    return nearest_normals(given[NORMALS], given[CONFIDENCE])
 
 
 class Adversary(nn.Module):

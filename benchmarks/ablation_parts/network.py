@@ -96,6 +96,15 @@ def blank_conditions(config: ModelConfig, pixel_map: Tensor) -> FrameConditions:
     )
 
 
+def nearest_normals(normal_map: Tensor, confidence: Tensor) -> Tensor:
+    """The normal [B, 3, S, S] of the layer seen alone, of H [B, L, 3, S, S] and D [B, L, S, S].
+
+    The model's own visible_normals adds up layers that touch: a trace of what is hidden.
+    """
+    layer = confidence.argmax(1, keepdim=True).unsqueeze(2)
+    return normal_map.take_along_dim(layer.expand(-1, -1, 3, -1, -1), 1).squeeze(1)
+
+
 def with_mlo(
     config: ModelConfig,
     mlo: Literal['full', 'noise_only', 'depth_only'],

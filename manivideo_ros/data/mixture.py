@@ -20,6 +20,8 @@ NO_BASE = -1.0  # of a base picture that is not given, as the network takes it
 CONDITIONS = (
     'normal_map',
     'occlusion_confidence',
+    'visible_normal',
+    'horizon',
     'skeleton',
     'views',
     'points',

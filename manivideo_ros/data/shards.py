@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ from manivideo_ros.data.packing import unpack_hand, unpack_mask
 from manivideo_ros.data.rows import Kind
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
+from manivideo_ros.mlo.horizon import NUM_DIRECTIONS, HorizonMapper
 from manivideo_ros.mlo.layers import layer_names
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.skeleton import skeleton_map
@@ -32,7 +33,6 @@ from manivideo_ros.mlo.surfaces import HandReference, HandState, Surface, Surfac
 
 REFERENCE_SIZE = 128
 NO_OBJECT_VIEW = 128  # grey of a view that shows no object
-LAYERS = len(layer_names(7))
 
 
 class ShardError(ValueError):
@@ -43,7 +43,8 @@ class ShardDataset:
     """Scenes of a folder of shards, for training/batches.py; single-threaded, cheap to pickle.
 
     view_size, background_size: of the references, pixels. hands: folder of the user's hand models,
-    for scenes whose poses are theirs. Raises ShardError where the folder holds no complete shard,
+    for scenes whose poses are theirs. num_layers, confidence: of H and D, as Rasterizer takes them.
+    Raises ShardError where the folder holds no complete shard,
     or needs hand models and is given none.
     """
 
@@ -53,9 +54,12 @@ class ShardDataset:
         view_size: int = REFERENCE_SIZE,
         background_size: int = REFERENCE_SIZE,
         hands: Path | None = None,
+        num_layers: int = 7,
+        confidence: Literal['graded', 'depth'] = 'graded',
     ) -> None:
         self.folder, self.hands = Path(folder), hands
         self.view_size, self.background_size = view_size, background_size
+        self.num_layers, self.confidence = num_layers, confidence
         self.shards = sorted(p for p in self.folder.glob('shard_*') if p.suffix != '.partial')
         self.scenes: list[dict[str, Any]] = []
         self.place: list[tuple[int, int]] = []
@@ -84,8 +88,8 @@ class ShardDataset:
         return len(self.scenes)
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ('folder', 'view_size', 'background_size', 'hands')
-        return {name: getattr(self, name) for name in names}
+        sizes = ('view_size', 'background_size', 'num_layers')
+        return {name: getattr(self, name) for name in ('folder', 'hands', 'confidence', *sizes)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -113,7 +117,7 @@ class ShardDataset:
 
     def surfaces(self, scene: int) -> list[Surface]:
         """Both hands, then the scene's objects."""
-        out = [hand_surface(hand) for hand in self._hand_models(scene)]
+        out = [hand_surface(hand, self.num_layers) for hand in self._hand_models(scene)]
         return out + [_object(self.folder, name)[0] for name in self._objects(scene)]
 
     def _hand_models(self, scene: int) -> list[HandModel]:
@@ -169,37 +173,57 @@ class ShardDataset:
         }
 
     def conditions(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
-        """normal_map [7, 3, H, W], occlusion_confidence [7, H, W]; skeleton of human scenes."""
+        """normal_map [7, 3, H, W], occlusion_confidence [7, H, W], visible_normal [3, H, W],
+        horizon [8, H/2, W/2]; skeleton of human scenes."""
         camera, poses = self.camera(scene), self.poses(scene, frame)
         width, height = camera.width, camera.height
         if self.kind(scene) == 'human':
+            layers = len(layer_names(self.num_layers))
             pairs = zip(SIDES, poses, strict=False)
             hands = {side: state for side, state in pairs if isinstance(state, HandState)}
-            drawn = skeleton_map(hand_skeleton(camera, hands), width, height)
-            return {
-                'normal_map': torch.zeros(LAYERS, 3, height, width),
-                'occlusion_confidence': torch.zeros(LAYERS, height, width),
-                'skeleton': torch.from_numpy(drawn).float() / 255,
-            }
-        layers = self._rasterizer(scene, width, height).render(camera, poses)
+            lines = skeleton_map(hand_skeleton(camera, hands), width, height)
+            skeleton = torch.from_numpy(lines).float() / 255
+            return {**no_layers(layers, width, height), 'skeleton': skeleton}
+        rasterizer, horizon = self._rasterizer(scene, width, height)
+        drawn = rasterizer.render(camera, poses)
         return {
-            'normal_map': layers.normal_map.clone(),
-            'occlusion_confidence': layers.occlusion_confidence.clone(),
+            'normal_map': drawn.normal_map.clone(),
+            'occlusion_confidence': drawn.occlusion_confidence.clone(),
+            'visible_normal': drawn.visible_normal.clone(),
+            'horizon': horizon.map().clone(),
         }
 
-    def _rasterizer(self, scene: int, width: int, height: int) -> Rasterizer:
+    def _rasterizer(self, scene: int, width: int, height: int) -> tuple[Rasterizer, HorizonMapper]:
         """The rasteriser of the scene's object, kept for the frames that follow."""
         model = self.scenes[scene].get('hand_model', 'default')
         key = (model, tuple(self._objects(scene)), width, height)
-        kept: dict[Any, Rasterizer] = self.__dict__.setdefault('_kept', {})
+        kept: dict[Any, tuple[Rasterizer, HorizonMapper]] = self.__dict__.setdefault('_kept', {})
         if key not in kept:
             while len(kept) >= KEPT_RASTERIZERS:
                 kept.pop(next(iter(kept)))
-            kept[key] = Rasterizer(self.surfaces(scene), width, height, threads=1)
+            rasterizer = Rasterizer(
+                self.surfaces(scene),
+                width,
+                height,
+                self.num_layers,
+                threads=1,
+                confidence=self.confidence,
+            )
+            kept[key] = rasterizer, HorizonMapper(rasterizer)
         return kept[key]
 
 
 KEPT_RASTERIZERS = 8
+
+
+def no_layers(layers: int, width: int, height: int) -> dict[str, torch.Tensor]:
+    """The maps of a frame in which no hand model and no object is known."""
+    return {
+        'normal_map': torch.zeros(layers, 3, height, width),
+        'occlusion_confidence': torch.zeros(layers, height, width),
+        'visible_normal': torch.zeros(3, height, width),
+        'horizon': torch.zeros(NUM_DIRECTIONS, height // 2, width // 2),
+    }
 
 
 @lru_cache(maxsize=768)  # each holds a file open

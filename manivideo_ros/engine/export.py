@@ -1,7 +1,8 @@
 """One fused static graph: conditions and caches in, the uint8 frame and the next caches out.
 
 The scene's references are encoded inside the same graph, under an ONNX `If` that runs only when
-`refresh_scene` is set; otherwise their cached features pass through.
+`refresh_scene` is set; otherwise their cached features pass through. So is the skeleton, for a
+network with `human`, when `has_skeleton` is set; otherwise nothing is added to the noise.
 """
 
 from __future__ import annotations
@@ -12,16 +13,30 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from manivideo_ros.model.network import NUM_BLOCKS, FrameConditions, ManiVideoNet, SceneFeatures
+from manivideo_ros.engine.stitch import run_if
+from manivideo_ros.model.network import (
+    DIRECTIONS,
+    NUM_BLOCKS,
+    FrameConditions,
+    ManiVideoNet,
+    SceneFeatures,
+)
 from manivideo_ros.model.schedule import ddim_step, sampling_times
 
 OPSET = 20
 SCENE_INPUTS = ('views', 'background', 'hand_view', 'points')
 SCENE_FEATURES = ('reference', 'appearance', 'light', 'point_tokens')
-FRAME_INPUTS = ('latents', 'normal_map', 'occlusion_confidence', 'base')
+FRAME_INPUTS = (
+    'latents',
+    'normal_map',
+    'occlusion_confidence',
+    'visible_normal',
+    'horizon',
+    'base',
+)
 
 
 class SceneGraph(nn.Module):
@@ -39,10 +54,23 @@ class SceneGraph(nn.Module):
         return scene.reference, scene.appearance, scene.light, scene.point_tokens
 
 
+class SkeletonGraph(nn.Module):
+    """What a skeleton map adds to the noise."""
+
+    def __init__(self, network: ManiVideoNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, skeleton: Tensor) -> Tensor:
+        """G1(S)."""
+        return self.network.guide_skeleton(skeleton)
+
+
 class FrameGraph(nn.Module):
     """One frame of a stream in a fixed number of denoising steps.
 
-    Each step has caches of its own, since it sees its own noise level.
+    Each step has caches of its own, since it sees its own noise level. A network with `human` is
+    given G1(S) before them.
     """
 
     def __init__(self, network: ManiVideoNet, steps: int) -> None:
@@ -54,16 +82,21 @@ class FrameGraph(nn.Module):
         latents: Tensor,
         normal_map: Tensor,
         occlusion_confidence: Tensor,
+        visible_normal: Tensor,
+        horizon: Tensor,
         base: Tensor,
         reference: Tensor,
         appearance: Tensor,
         light: Tensor,
         point_tokens: Tensor,
         valid: Tensor,
-        *caches: Tensor,
+        *rest: Tensor,
     ) -> tuple[Tensor, ...]:
         """The uint8 frame [H, W, 3], the next validity and the next caches."""
-        conditions = FrameConditions(normal_map, occlusion_confidence, base)
+        guide, caches = (rest[0], rest[1:]) if self.network.config.human else (None, rest)
+        conditions = FrameConditions(
+            normal_map, occlusion_confidence, base, visible_normal, horizon
+        )
         scene = SceneFeatures(reference, appearance, light, point_tokens)
         times = [*sampling_times(self.steps), 0.0]
         next_caches: list[Tensor] = []
@@ -71,7 +104,7 @@ class FrameGraph(nn.Module):
             own = list(caches[step * NUM_BLOCKS : (step + 1) * NUM_BLOCKS])
             time = torch.full((1,), times[step], dtype=latents.dtype)
             picture, own = self.network.denoise(
-                latents, time, conditions, scene, caches=own, valid=valid
+                latents, time, conditions, scene, 1, own, valid, guide
             )
             next_caches += own
             if step + 1 < self.steps:
@@ -90,11 +123,14 @@ def example_inputs(network: ManiVideoNet) -> dict[str, Tensor]:
         'latents': torch.randn(1, config.latent_channels, config.trunk_size, config.trunk_size),
         'normal_map': torch.rand(1, config.layers, 3, size, size) * 2 - 1,
         'occlusion_confidence': torch.rand(1, config.layers, size, size),
+        'visible_normal': torch.rand(1, 3, size, size) * 2 - 1,
+        'horizon': torch.rand(1, DIRECTIONS, size // 2, size // 2),
         'base': torch.rand(1, 3, size, size),
         'views': torch.rand(1, 6, 3, reference, reference),
         'background': torch.rand(1, 3, reference, reference),
         'hand_view': torch.rand(1, 3, reference, reference),
         'points': torch.rand(1, config.num_points, 3) * 0.1,
+        'skeleton': torch.rand(1, 3, size, size),
     }
 
 
@@ -114,82 +150,68 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
     return program.model_proto
 
 
-def _prefix(graph: onnx.GraphProto, prefix: str, keep: set[str]) -> None:
-    """Rename every value of a graph but the kept ones, so that two graphs can share a scope."""
-
-    def new(name: str) -> str:
-        return name if not name or name in keep else prefix + name
-
-    for node in graph.node:
-        node.name = prefix + node.name
-        node.input[:] = [new(name) for name in node.input]
-        node.output[:] = [new(name) for name in node.output]
-    for value in [*graph.initializer, *graph.output, *graph.value_info]:
-        value.name = new(value.name)
-
-
 def build_graph(network: ManiVideoNet, steps: int = 1) -> onnx.ModelProto:
     """The engine's one graph, float32, for a stream of one scene at a time.
 
-    Its inputs are the frame's (FRAME_INPUTS), the scene's (SCENE_INPUTS), `refresh_scene`, and
-    its own caches (`cached_*`, `valid`, `cache_N`), whose next values are outputs `next_*`.
+    Its inputs are the frame's (FRAME_INPUTS), the scene's (SCENE_INPUTS), `refresh_scene`, for a
+    network with `human` also `skeleton` and `has_skeleton`, and its own caches (`cached_*`,
+    `valid`, `cache_N`), whose next values are outputs `next_*`.
     """
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
     network = network.eval().float()
     example = example_inputs(network)
     with torch.no_grad():
-        features = SceneGraph(network)(*(example[name] for name in SCENE_INPUTS))
-    scene = _export(
-        SceneGraph(network), {n: example[n] for n in SCENE_INPUTS}, list(SCENE_FEATURES)
-    )
+        encoded = SceneGraph(network)(*(example[name] for name in SCENE_INPUTS))
+    features = dict(zip(SCENE_FEATURES, encoded, strict=True))
     caches, valid = network.empty_caches()
     cache_names = [f'cache_{i}' for i in range(steps * NUM_BLOCKS)]
+    guide = {'skeleton_guide': torch.zeros_like(example['latents'])}
     frame_inputs = {
         **{n: example[n] for n in FRAME_INPUTS},
-        **dict(zip(SCENE_FEATURES, features, strict=True)),
+        **features,
         'valid': valid,
+        **(guide if network.config.human else {}),
         **{name: caches[i % NUM_BLOCKS] for i, name in enumerate(cache_names)},
     }
     outputs = ['frame', 'next_valid', *(f'next_{name}' for name in cache_names)]
     model = _export(FrameGraph(network, steps), frame_inputs, outputs)
-
-    refreshed = ['refreshed_' + name for name in SCENE_FEATURES]
-    _prefix(scene.graph, 'scene_', {*SCENE_INPUTS})
-    shapes = {n: tuple(f.shape) for n, f in zip(SCENE_FEATURES, features, strict=True)}
-
-    def info(name: str, feature: str) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[feature])
-
-    then_branch = onnx.GraphProto(name='encode_scene')
-    then_branch.node.extend(scene.graph.node)
-    then_branch.initializer.extend(scene.graph.initializer)
-    then_branch.output.extend(scene.graph.output)
-    keep_nodes = [
-        helper.make_node('Identity', ['cached_' + n], ['kept_' + n]) for n in SCENE_FEATURES
-    ]
-    else_branch = helper.make_graph(
-        keep_nodes, 'keep_scene', [], [info('kept_' + n, n) for n in SCENE_FEATURES]
-    )
-    choose = helper.make_node(
-        'If', ['refresh_scene'], refreshed, then_branch=then_branch, else_branch=else_branch
-    )
     graph = model.graph
-    for node in graph.node:
-        node.input[:] = ['refreshed_' + n if n in SCENE_FEATURES else n for n in node.input]
-    graph.node.insert(0, choose)
-    publish = [
-        helper.make_node('Identity', ['refreshed_' + n], ['next_' + n]) for n in SCENE_FEATURES
-    ]
-    graph.node.extend(publish)
-    kept = [value for value in graph.input if value.name not in SCENE_FEATURES]
-    del graph.input[:]
-    graph.input.extend(kept)
-    graph.input.extend(scene.graph.input)
-    graph.input.append(helper.make_tensor_value_info('refresh_scene', TensorProto.BOOL, []))
-    graph.input.extend(info('cached_' + n, n) for n in SCENE_FEATURES)
-    graph.output.extend(info('next_' + n, n) for n in SCENE_FEATURES)
+    if network.config.human:
+        _add_skeleton(graph, network, example['skeleton'])
+    _add_scene(graph, network, example, features)
     onnx.checker.check_model(model)
     return model
+
+
+def _add_scene(
+    graph: onnx.GraphProto,
+    network: ManiVideoNet,
+    example: dict[str, Tensor],
+    features: dict[str, Tensor],
+) -> None:
+    """The references' features: encoded anew, or as they were; and given on to the next frame."""
+    inputs = {name: example[name] for name in SCENE_INPUTS}
+    branch = _export(SceneGraph(network), inputs, list(features)).graph
+    branch.name = 'encode_scene'
+    keep = [helper.make_node('Identity', ['cached_' + n], ['kept_' + n]) for n in features]
+    run_if(graph, 'refresh_scene', branch, keep, list(features))
+
+    def info(name: str, feature: Tensor) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, tuple(feature.shape))
+
+    graph.node.extend(helper.make_node('Identity', [n], ['next_' + n]) for n in features)
+    graph.input.extend(info('cached_' + n, feature) for n, feature in features.items())
+    graph.output.extend(info('next_' + n, feature) for n, feature in features.items())
+
+
+def _add_skeleton(graph: onnx.GraphProto, network: ManiVideoNet, skeleton: Tensor) -> None:
+    """G1(S), or zeros where nobody sends skeletons."""
+    branch = _export(SkeletonGraph(network), {'skeleton': skeleton}, ['guide']).graph
+    branch.name = 'guide_skeleton'
+    with torch.no_grad():
+        nothing = torch.zeros_like(network.guide_skeleton(skeleton)).numpy()
+    zeros = helper.make_node('Constant', [], ['nothing'], value=numpy_helper.from_array(nothing))
+    run_if(graph, 'has_skeleton', branch, [zeros], ['skeleton_guide'])
 
 
 def save_graph(model: onnx.ModelProto, path: Path) -> None:

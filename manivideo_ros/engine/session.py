@@ -46,6 +46,8 @@ class StreamingSession:
         self.reference_size = shapes['hand_view'][-1]
         self.layers = shapes['normal_map'][1]
         self.num_points = shapes['points'][1]
+        self.human = 'skeleton' in shapes
+        self._no_skeleton = np.zeros(shapes.get('skeleton', ()), np.float32)
         self.set_seed(seed)
 
     def set_seed(self, seed: int) -> None:
@@ -75,17 +77,26 @@ class StreamingSession:
         self,
         normal_map: Floats,  # [L, 3, H, W]
         occlusion_confidence: Floats,  # [L, H, W]
+        visible_normal: Floats,  # [3, H, W]
+        horizon: Floats,  # [8, H/2, W/2]
         base: Floats,  # [3, H, W] in [0, 1]
+        skeleton: Floats | None = None,  # [3, H, W] in [0, 1], for a network with `human`
     ) -> NDArray[np.uint8]:
-        """The next frame [H, W, 3], RGB; valid until the next call."""
+        """The next frame [H, W, 3], RGB; valid until the next call.
+
+        Raises ValueError for a skeleton that the network has no guider for.
+        """
         now, then = self._buffers
         inputs = {
             'latents': self.latents,
             'normal_map': normal_map[None],
             'occlusion_confidence': occlusion_confidence[None],
+            'visible_normal': visible_normal[None],
+            'horizon': horizon[None],
             'base': base[None],
             'refresh_scene': np.array(self._refresh),
             **self._scene,
+            **self._skeleton_inputs(skeleton),
             **now,
         }
         binding = self.session.io_binding()
@@ -98,6 +109,14 @@ class StreamingSession:
         self._buffers.reverse()
         self._refresh = False
         return self.frame
+
+    def _skeleton_inputs(self, skeleton: Floats | None) -> dict[str, np.ndarray]:
+        if not self.human:
+            if skeleton is not None:
+                raise ValueError('this network was made without human: it takes no skeleton')
+            return {}
+        given = self._no_skeleton if skeleton is None else skeleton[None]
+        return {'skeleton': given, 'has_skeleton': np.array(skeleton is not None)}
 
 
 def _bind_output(binding: ort.IOBinding, name: str, array: np.ndarray) -> None:

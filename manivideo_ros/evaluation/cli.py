@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    for poses in result.poses():
+    for poses in result.poses() if result.judged else []:
         print(f'\n{result.generated}, {poses} poses, {len(result.clips)} clips')
         print('\n'.join(bar_table(result.bars(poses))))
     print(f'\n{args.out / "evaluation.md"}')

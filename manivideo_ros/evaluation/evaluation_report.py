@@ -51,7 +51,8 @@ class Evaluation:
 
     about: what was measured with what; generated, better: names of the method and of the same
     model in more steps; clips: what is said of each clip; measured: by clip, by kind of poses;
-    fid: by kind of poses and candidate; empty: subsets without a clip and why.
+    fid: by kind of poses and candidate; empty: subsets without a clip and why; judged: whether
+    there are bars for it.
     """
 
     about: dict[str, Any]
@@ -61,6 +62,7 @@ class Evaluation:
     measured: list[dict[str, Measured]] = field(default_factory=list)
     fid: dict[str, dict[str, float | str]] = field(default_factory=dict)
     empty: dict[str, str] = field(default_factory=dict)
+    judged: bool = True
 
     def poses(self) -> list[str]:
         """Kinds of told poses."""
@@ -90,7 +92,9 @@ class Evaluation:
         return out
 
     def bars(self, poses: str) -> list[Bar]:
-        """The bars of the method over all clips."""
+        """The bars of the method over all clips, none where it is not judged."""
+        if not self.judged:
+            return []
         return bars(self.of(ALL, poses), self.generated, self.better)
 
     def _chosen(self, subset: str, poses: str) -> list[Measured]:
@@ -147,7 +151,7 @@ def as_markdown(result: Evaluation) -> str:
     lines += [f'- {name}: {value}' for name, value in result.about.items() if name != 'title']
     lines += [f'- {name}: no clip ({why})' for name, why in result.empty.items()]
     lines += ['', NOTES, '']
-    for poses in result.poses():
+    for poses in result.poses() if result.judged else []:
         lines += [f'## Bars, {_TOLD[poses]}', '', *bar_table(result.bars(poses)), '']
     whys: dict[str, str] = {}
     for poses in result.poses():

@@ -41,6 +41,8 @@ CANDIDATES = {
     'no_references': 'references dropped',
 }
 """What is measured, and how it is called."""
+OF_LAYERS = ('normal_map', 'occlusion_confidence', 'visible_normal', 'horizon')
+"""H, D and what is made of them."""
 NOISE_SEED = 0
 SHEET_SCENES = 24
 
@@ -57,7 +59,11 @@ def generate(
         *(references[key][None] for key in ('views', 'background', 'hand_view', 'points'))
     )
     conditions = FrameConditions(
-        frame['normal_map'][None], frame['occlusion_confidence'][None], frame['base'][None]
+        frame['normal_map'][None],
+        frame['occlusion_confidence'][None],
+        frame['base'][None],
+        frame['visible_normal'][None],
+        frame['horizon'][None],
     )
     latents = torch.randn(shape, generator=noise)
     return network.denoise(latents, torch.ones(1), conditions, scene)[0][0]
@@ -87,7 +93,7 @@ def candidates(
     inputs, references = scenes.frame(scene, frame), scenes.references(scene)
     painted = repaint(scenes, scene, frame, scenes.hand_reference(other))
     wrong = {**references, 'hand_view': scenes.references(other)['hand_view']}
-    blind = {key: torch.zeros_like(inputs[key]) for key in ('normal_map', 'occlusion_confidence')}
+    blind = {key: torch.zeros_like(inputs[key]) for key in OF_LAYERS}
     dropped = {key: torch.zeros_like(value) for key, value in references.items()}
     return {
         'truth': inputs['rgb'],

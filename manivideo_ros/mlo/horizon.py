@@ -7,6 +7,8 @@ that D is made of, at half the picture's side.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 import warp as wp
@@ -44,7 +46,7 @@ class HorizonMapper:
         }
         self._commands = rasterizer.record(horizon_rows, rows * columns, numbers)
         edges = np.linspace(0, rows, len(self._commands) + 1).astype(int).tolist()
-        self._shares = list(zip(edges[:-1], edges[1:], strict=True))
+        self._shares = list(pairwise(edges))
 
     def map(self) -> torch.Tensor:
         """[8, H/2, W/2] in 0..1: the sine of the highest elevation over the surface, fading out at

@@ -22,7 +22,7 @@ def seen_depth(
 ) -> float:
     """Depth of the layer that the camera sees, 0 where there is none."""
     layer = nearest_layer[pixel]
-    z = float(0.0)
+    z = wp.float32(0.0)
     if layer >= 0:
         z = depth[layer, pixel]
     return z
@@ -59,7 +59,7 @@ def horizon_rows(
     for k in range(DIRECTIONS):
         cos = wp.cos(float(k) * TURN)
         sin = wp.sin(float(k) * TURN)
-        best = float(0.0)
+        best = wp.float32(0.0)
         for s in range(radii.shape[0]):
             length = radii[s] / z
             x = column + int(wp.round(cos * length * c.focal[0]))

@@ -19,7 +19,8 @@ class AppearanceNet(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = config.trunk_channels[1]
+        trunk = config.patch_trunk
+        width = trunk.channels[1]
         self.tokens_side = config.reference_size // 32
         self.stem = nn.Sequential(
             nn.Conv2d(3, 48, 4, stride=4),
@@ -34,16 +35,16 @@ class AppearanceNet(nn.Module):
         self.position = nn.Parameter(0.02 * torch.randn(1, self.tokens_side**2, width))
         self.resnet = ResnetBlock2D(in_channels=width, out_channels=width, temb_channels=None)  # type: ignore[arg-type]
         self.norm = nn.LayerNorm(width)
-        heads = width // config.head_dim
-        self.attention = Attention(width, heads=heads, dim_head=config.head_dim)
+        heads = width // trunk.head_dim
+        self.attention = Attention(width, heads=heads, dim_head=trunk.head_dim)
         self.out_norm = nn.LayerNorm(width)
         # 4x4 cells per image, so that the vector knows which side of the hand is lit.
         self.squeeze = nn.Conv2d(width, 32, 1)
         cells = 32 * self.tokens_side**2
         self.vector = nn.Sequential(
-            nn.Linear(3 * cells, config.time_dim),
+            nn.Linear(3 * cells, trunk.time_dim),
             nn.SiLU(),
-            nn.Linear(config.time_dim, config.time_dim),
+            nn.Linear(trunk.time_dim, trunk.time_dim),
         )
 
     def forward(

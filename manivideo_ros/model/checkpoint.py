@@ -10,8 +10,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from manivideo_ros.model.build import build_network
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.network import ManiVideoNet
+from manivideo_ros.model.paper.network import LatentManiVideoNet
 
 SHIPPED = Path(__file__).parents[1] / 'assets' / 'weights' / 'tiny.safetensors'
 
@@ -43,13 +45,24 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def load_checkpoint(path: Path) -> ManiVideoNet:
+    """The network over pixels of a checkpoint; raises as `load_network`, and for one in latents."""
+    network = load_network(path)
+    if not isinstance(network, ManiVideoNet):
+        raise CheckpointError(
+            f'checkpoint {path}: preset {network.config.preset} is a network in latents; '
+            'use one over pixels here, as the preset tiny is'
+        )
+    return network
+
+
+def load_network(path: Path) -> ManiVideoNet | LatentManiVideoNet:
     """The network of a checkpoint, float32, in evaluation mode.
 
     Raises CheckpointError for a file that is absent, truncated, of another layout, or with a
     missing or unexpected key, which it names.
     """
     config, state = _open(path)
-    network = ManiVideoNet(config)
+    network = build_network(config)
     expected = network.state_dict()
     missing, unexpected = expected.keys() - state.keys(), state.keys() - expected.keys()
     if missing or unexpected:
@@ -65,7 +78,7 @@ def load_checkpoint(path: Path) -> ManiVideoNet:
     return network.eval()
 
 
-def initialise(network: ManiVideoNet, path: Path) -> list[str]:
+def initialise(network: torch.nn.Module, path: Path) -> list[str]:
     """Copy the weights of a checkpoint that fit into a network; the names of those that do not.
 
     A convolution that has gained input channels takes the old ones, and zeros for the new.

@@ -15,7 +15,7 @@ class GeometryEmbedder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = config.embed_dim
+        width = config.patch_trunk.embed_dim
         self.normals = nn.Sequential(
             nn.Conv2d(3, width // 4, 8, stride=8),
             nn.SiLU(),

@@ -13,13 +13,15 @@ class MloEmbedder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = config.embed_dim
+        width = config.patch_trunk.embed_dim
+        # One convolution over concat(H, D), as the sum of its halves: nothing is copied.
+        self.of_normals = nn.Conv2d(3 * config.layers, width // 4, 4, stride=4)
+        self.of_confidence = nn.Conv2d(config.layers, width // 4, 4, stride=4, bias=False)
         self.convs = nn.Sequential(
-            nn.Conv2d(4 * config.layers, width // 2, 4, stride=4),
+            nn.SiLU(),
+            nn.Conv2d(width // 4, width // 2, 3, stride=2, padding=1),
             nn.SiLU(),
             nn.Conv2d(width // 2, width, 3, stride=2, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, stride=2, padding=1),
             nn.SiLU(),
             nn.Conv2d(width, width, 3, stride=2, padding=1),
         )
@@ -35,7 +37,7 @@ class MloEmbedder(nn.Module):
         confidence: Tensor,  # [B, L, H, W]
     ) -> Tensor:
         """E_F [B, N, C]."""
-        features = self.convs(torch.cat([normals, confidence], 1))
+        features = self.convs(self.of_normals(normals) + self.of_confidence(confidence))
         return self.mlp(features.flatten(2).transpose(1, 2) + self.position)
 
 

@@ -45,7 +45,8 @@ class ConditionedTransformer(nn.Module):
 
     def __init__(self, channels: int, config: ModelConfig) -> None:
         super().__init__()
-        heads, dim = channels // config.head_dim, config.head_dim
+        trunk = config.patch_trunk
+        heads, dim = channels // trunk.head_dim, trunk.head_dim
         self.norm_self = nn.LayerNorm(channels)
 
         def attention(source: int | None) -> Attention:
@@ -55,15 +56,15 @@ class ConditionedTransformer(nn.Module):
 
         self.self_attention = attention(None)
         self.norm_mlo, self.norm_geometry = nn.LayerNorm(channels), nn.LayerNorm(channels)
-        self.mlo_attention = attention(config.embed_dim)
-        self.geometry_attention = attention(config.embed_dim)
+        self.mlo_attention = attention(trunk.embed_dim)
+        self.geometry_attention = attention(trunk.embed_dim)
         zero_init(self.mlo_attention.to_out)
         zero_init(self.geometry_attention.to_out)
         self.temporal = CausalTemporalAttention(channels, dim, config.temporal_context)
         self.norm_feed = nn.LayerNorm(channels)
         self.feed_forward = FeedForward(channels, mult=2, activation_fn='geglu')
         # The references come in the appearance net's width.
-        width = config.trunk_channels[1]
+        width = trunk.channels[1]
         self.reference = nn.Linear(width, channels) if width != channels else nn.Identity()
 
     def reference_key_values(self, tokens: Tensor) -> Tensor:  # [B, R, C_r] -> [2, B, R, C]

@@ -116,6 +116,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    except torch.OutOfMemoryError as error:
+        memory = str(error).splitlines()[0]
+        print(f'error: {memory} Set micro_batch: 1 and gradient_checkpointing', file=sys.stderr)
+        return 1
     except (TrainingError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

@@ -99,8 +99,14 @@ def _open(source: Source, folder: Path, config: TrainConfig) -> ConditionedScene
             view_size=view_size,
             background_size=background_size,
         )
-    hands = Path(source.hands) if source.hands else None
-    scenes = ShardDataset(folder, view_size, background_size, hands)
+    scenes = ShardDataset(
+        folder,
+        view_size,
+        background_size,
+        Path(source.hands) if source.hands else None,
+        config.model.layers,
+        'depth' if config.model.mlo == 'depth_only' else 'graded',
+    )
     found = scenes.camera(0).width
     if found != size:
         raise ValueError(

@@ -18,7 +18,7 @@ from manivideo_ros.data.human.clip import ClipError, HumanClip
 from manivideo_ros.data.library import Split
 from manivideo_ros.data.mixture import held_out
 from manivideo_ros.data.scene import FRAMES, SIZE
-from manivideo_ros.data.shards import REFERENCE_SIZE, picture_tensor, resized
+from manivideo_ros.data.shards import REFERENCE_SIZE, no_layers, picture_tensor, resized
 from manivideo_ros.mlo.layers import layer_names
 from manivideo_ros.mlo.skeleton import skeleton_map
 
@@ -81,14 +81,12 @@ class HumanScenes:
         }
 
     def conditions(self, scene: int, frame: int) -> dict[str, Tensor]:
-        """normal_map [L, 3, H, W] and occlusion_confidence [L, H, W], all zero; skeleton
-        [3, H, W] in 0..1."""
+        """The maps of hands and objects, all zero; skeleton [3, H, W] in 0..1."""
         number, first = self.windows[scene]
         skeleton = self.clips[number].skeleton(first + frame, self.size)
         drawn = skeleton_map(skeleton, self.size, self.size)
         return {
-            'normal_map': torch.zeros(self.layers, 3, self.size, self.size),
-            'occlusion_confidence': torch.zeros(self.layers, self.size, self.size),
+            **no_layers(self.layers, self.size, self.size),
             'skeleton': torch.from_numpy(drawn).float() / 255,
         }
 

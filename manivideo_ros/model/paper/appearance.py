@@ -6,7 +6,7 @@ import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor, nn
 
-from manivideo_ros.model.paper.config import PaperConfig
+from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.paper.unet import call, embed_time, image_unet, modules_in_order, walk
 
 VIEWS = 6
@@ -55,16 +55,17 @@ class LatentAppearanceNet(nn.Module):
 
     ROLE_TOKENS = 4
 
-    def __init__(self, config: PaperConfig) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width, deepest = config.cross_attention_dim, config.block_out_channels[-1]
+        trunk = config.latent_trunk
+        width, deepest = trunk.cross_attention_dim, trunk.block_out_channels[-1]
         self.unet = image_unet(config)
         self.unet.set_attn_processor(RecordingProcessor())
         self.role = nn.Parameter(torch.randn(REFERENCES, self.ROLE_TOKENS, width))
         self.project = nn.Linear(deepest, width)
         self.norm = nn.LayerNorm(width)
         # The middle block's place among the self-attentions: the last block down has none.
-        self.middle = config.layers_per_block * (len(config.block_out_channels) - 1)
+        self.middle = trunk.layers_per_block * (len(trunk.block_out_channels) - 1)
         self.gradient_checkpointing = False
         # What follows the last self-attention's input never reaches the denoising network: kept,
         # since the published file has it, but not trained.

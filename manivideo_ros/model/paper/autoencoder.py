@@ -5,21 +5,22 @@ from __future__ import annotations
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
-from manivideo_ros.model.paper.config import PaperConfig
+from manivideo_ros.model.config import ModelConfig
 
 SCALE = 0.18215  # SD 1.5's scaling factor: latents of unit variance
 
 
-def autoencoder(config: PaperConfig) -> AutoencoderKL:
+def autoencoder(config: ModelConfig) -> AutoencoderKL:
     """diffusers' autoencoder at the configuration's sizes. It is never trained here."""
-    levels = len(config.vae_channels)
+    channels = config.latent_trunk.vae_channels
+    levels = len(channels)
     vae = AutoencoderKL(
         down_block_types=('DownEncoderBlock2D',) * levels,
         up_block_types=('UpDecoderBlock2D',) * levels,
-        block_out_channels=config.vae_channels,
+        block_out_channels=channels,
         layers_per_block=2,
         latent_channels=config.latent_channels,
-        norm_num_groups=min(32, config.vae_channels[0]),
+        norm_num_groups=min(32, channels[0]),
         sample_size=config.image_size,
         scaling_factor=SCALE,
     )

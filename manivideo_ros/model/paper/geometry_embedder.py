@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from manivideo_ros.model.paper.config import PaperConfig
+from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.paper.mlo_embedder import MapTokens
 
 
@@ -14,9 +14,9 @@ class LatentGeometryEmbedder(nn.Module):
 
     POINT_TOKENS = 8
 
-    def __init__(self, config: PaperConfig) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = config.cross_attention_dim
+        width = config.latent_trunk.cross_attention_dim
         self.normals = MapTokens(3, config)
         self.point = nn.Sequential(
             nn.Linear(3, width // 4),

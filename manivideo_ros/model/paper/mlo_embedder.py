@@ -7,22 +7,23 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from manivideo_ros.model.paper.config import PaperConfig
+from manivideo_ros.model.config import ModelConfig
 
 
 class MapTokens(nn.Module):
     """Convolutions + MLP from maps at image resolution to token_side^2 tokens a frame."""
 
-    def __init__(self, in_channels: int, config: PaperConfig) -> None:
+    def __init__(self, in_channels: int, config: ModelConfig) -> None:
         super().__init__()
-        width = config.cross_attention_dim
-        halvings = (config.image_size // (4 * config.token_side)).bit_length() - 1
+        trunk = config.latent_trunk
+        width = trunk.cross_attention_dim
+        halvings = (config.image_size // (4 * trunk.token_side)).bit_length() - 1
         widths = [max(width >> (halvings - i), 8) for i in range(halvings)] + [width]
         layers: list[nn.Module] = [nn.Conv2d(in_channels, widths[0], 4, stride=4)]
         for narrow, wide in pairwise(widths):
             layers += [nn.SiLU(), nn.Conv2d(narrow, wide, 3, stride=2, padding=1)]
         self.convs = nn.Sequential(*layers)
-        self.position = nn.Parameter(0.02 * torch.randn(1, config.token_side**2, width))
+        self.position = nn.Parameter(0.02 * torch.randn(1, trunk.token_side**2, width))
         self.mlp = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
         )
@@ -35,7 +36,7 @@ class MapTokens(nn.Module):
 class LatentMloEmbedder(MapTokens):
     """concat(H, D) -> convolutions + MLP -> E_F (paper, dual embedding b)."""
 
-    def __init__(self, config: PaperConfig) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__(4 * config.layers, config)
 
     def embed(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-import torch
 from torch import Tensor, nn
 
+from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.mlo_maps import mlo_maps
 from manivideo_ros.model.paper import temporal
 from manivideo_ros.model.paper.appearance import LatentAppearanceNet
-from manivideo_ros.model.paper.config import PaperConfig
 from manivideo_ros.model.paper.geometry_embedder import LatentGeometryEmbedder
 from manivideo_ros.model.paper.mlo_embedder import LatentMloEmbedder
 from manivideo_ros.model.paper.pose_guider import LatentGuider
@@ -55,7 +55,7 @@ class LatentManiVideoNet(nn.Module):
     (`paper.load`), training starts from the model that they are.
     """
 
-    def __init__(self, config: PaperConfig) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.unet = video_unet(config)
@@ -105,7 +105,7 @@ class LatentManiVideoNet(nn.Module):
         motion: Motion = 'window',
     ) -> Tensor:
         """The predicted velocity [B * F, 4, h, w] of clips. Raises ValueError for long ones."""
-        longest = self.config.motion_positions
+        longest = self.config.latent_trunk.motion_positions
         if motion == 'window' and frames > longest:
             raise ValueError(f'a window of {frames} frames is too long; {longest} have positions')
 
@@ -144,7 +144,7 @@ class LatentManiVideoNet(nn.Module):
 
     def empty_caches(self, batch: int = 1) -> tuple[list[Tensor], Tensor]:
         """Caches of a stream that has seen no frame, and their validity [B, context]."""
-        context, side = self.config.temporal_context, self.config.latent_size
+        context, side = self.config.temporal_context, self.config.trunk_size
         # The latents' side is halved behind each downsampler, and doubled behind each upsampler.
         sides = [side >> level for level in (0, 1, 2, 3, 3, 3, 2, 1, 0)]
         unet: Any = self.unet
@@ -165,16 +165,19 @@ class LatentManiVideoNet(nn.Module):
         scene: LatentSceneFeatures,
         move: Step | None,
     ) -> Tensor:
-        config, normals = self.config, conditions.normal_map
-        if config.mlo == 'depth_only':
-            normals = torch.zeros_like(normals)
+        config = self.config
+        normals, confidence = mlo_maps(
+            config, conditions.normal_map, conditions.occlusion_confidence
+        )
         stacked = normals.flatten(1, 2)
         latents = latents + self.guider(stacked)
         if self.skeleton_guider is not None and conditions.skeleton is not None:
-            latents = latents + self.skeleton_guider(conditions.skeleton)
+            # A black map adds nothing, as no skeleton does.
+            there = conditions.skeleton.amax((1, 2, 3), keepdim=True)
+            latents = latents + self.skeleton_guider(conditions.skeleton) * there
         mlo = geometry = None
         if config.mlo != 'noise_only':
-            mlo = self.mlo_embedder.embed(stacked, conditions.occlusion_confidence)
+            mlo = self.mlo_embedder.embed(stacked, confidence)
         if config.object != 'none':
             points = scene.point_tokens.repeat_interleave(
                 len(latents) // len(scene.point_tokens), 0

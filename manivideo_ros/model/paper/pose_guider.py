@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from manivideo_ros.model.paper.config import PaperConfig
+from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.zero_init import zero_init
 
 
@@ -14,9 +14,9 @@ class LatentGuider(nn.Module):
     The projection to latents starts at zero, so that training starts from the base model.
     """
 
-    def __init__(self, in_channels: int, config: PaperConfig) -> None:
+    def __init__(self, in_channels: int, config: ModelConfig) -> None:
         super().__init__()
-        a, b, c, d = config.guider_channels
+        a, b, c, d = config.latent_trunk.guider_channels
         self.convs = nn.ModuleList(
             [
                 nn.Conv2d(in_channels, a, 3, stride=2, padding=1),

@@ -10,7 +10,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
-from manivideo_ros.model.paper.config import PaperConfig
+from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.transformer import ReferenceAttentionProcessor
 from manivideo_ros.model.zero_init import zero_init
 
@@ -31,16 +31,17 @@ class ConditionedBlock(nn.Module):
     each with its own norm; then the feed-forward layer.
     """
 
-    def __init__(self, block: BasicTransformerBlock, config: PaperConfig) -> None:
+    def __init__(self, block: BasicTransformerBlock, config: ModelConfig) -> None:
         super().__init__()
         self.block = block
         block.attn1.set_processor(ReferenceAttentionProcessor())  # type: ignore[arg-type]
-        heads = config.attention_head_dim
+        trunk = config.latent_trunk
+        heads = trunk.attention_head_dim
 
         def attention() -> Attention:
             made = Attention(
                 block.dim,
-                cross_attention_dim=config.cross_attention_dim,
+                cross_attention_dim=trunk.cross_attention_dim,
                 heads=heads,
                 dim_head=block.dim // heads,
             )

@@ -15,39 +15,42 @@ from diffusers.models.unets.unet_motion_model import UNetMotionModel
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from manivideo_ros.model.paper.config import PaperConfig
+from manivideo_ros.model.config import ModelConfig
 
 UNet = Any  # UNet2DConditionModel or UNetMotionModel: what is in their blocks has no types
 Step = Callable[[Any, Tensor], Tensor]
 """A transformer or motion module and its features [B, C, h, w] -> features of that shape."""
 
 
-def sd15_sizes(config: PaperConfig) -> dict[str, Any]:
+def sd15_sizes(config: ModelConfig) -> dict[str, Any]:
     """The arguments that diffusers' UNets share; everything else is SD 1.5's in their defaults."""
+    trunk = config.latent_trunk
     return {
-        'sample_size': config.latent_size,
-        'in_channels': config.latent_channels,
-        'out_channels': config.latent_channels,
-        'block_out_channels': config.block_out_channels,
-        'layers_per_block': config.layers_per_block,
-        'norm_num_groups': config.norm_groups,
-        'cross_attention_dim': config.cross_attention_dim,
+        'sample_size': config.trunk_size,
+        'in_channels': trunk.latent_channels,
+        'out_channels': trunk.latent_channels,
+        'block_out_channels': trunk.block_out_channels,
+        'layers_per_block': trunk.layers_per_block,
+        'norm_num_groups': trunk.norm_groups,
+        'cross_attention_dim': trunk.cross_attention_dim,
     }
 
 
-def image_unet(config: PaperConfig) -> UNet2DConditionModel:
+def image_unet(config: ModelConfig) -> UNet2DConditionModel:
     """The UNet of SD 1.5."""
-    return UNet2DConditionModel(**sd15_sizes(config), attention_head_dim=config.attention_head_dim)
+    heads = config.latent_trunk.attention_head_dim
+    return UNet2DConditionModel(**sd15_sizes(config), attention_head_dim=heads)
 
 
-def video_unet(config: PaperConfig) -> UNetMotionModel:
+def video_unet(config: ModelConfig) -> UNetMotionModel:
     """The UNet of SD 1.5 with AnimateDiff's motion modules."""
+    trunk = config.latent_trunk
     return UNetMotionModel(
         **sd15_sizes(config),
-        num_attention_heads=config.attention_head_dim,
-        motion_num_attention_heads=config.motion_heads,
-        motion_max_seq_length=config.motion_positions,
-        use_motion_mid_block=config.motion_mid_block,
+        num_attention_heads=trunk.attention_head_dim,
+        motion_num_attention_heads=trunk.motion_heads,
+        motion_max_seq_length=trunk.motion_positions,
+        use_motion_mid_block=trunk.motion_mid_block,
     )
 
 
