@@ -23,8 +23,9 @@ from manivideo_ros.data.truth import TruthRenderer
 from manivideo_ros.geometry import Camera, look_at, pinhole
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.light import POWERS, LightNet, grey_at
+from manivideo_ros.training import light as light_stage
 from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.light import load_light, measure_light, train_light
+from manivideo_ros.training.light import load_light, measure_light, moved, train_light
 
 
 @pytest.fixture(scope='module')
@@ -128,3 +129,25 @@ def test_the_light_is_learned_from_pictures(tmp_path):
     assert measure_light(again, pictures[:15], balls[:15], normals) == pytest.approx(error)
     assert isinstance(again, LightNet)
     assert not again.training
+
+
+def test_a_moved_view_of_a_ball_shows_its_colours_at_the_turned_normals(monkeypatch):
+    monkeypatch.setattr(light_stage, 'TURN', 0.7)
+    monkeypatch.setattr(light_stage, 'SCALE', 0.0)
+    monkeypatch.setattr(light_stage, 'SHIFT', 0.0)
+    side = (torch.arange(128) + 0.5) / 64 - 1
+    y, x = torch.meshgrid(side, side, indexing='ij')
+    view = torch.stack([0.5 + 0.4 * x, 0.5 + 0.4 * y, 0.5 + 0.2 * (x - y)])  # any smooth light
+    normals = torch.from_numpy(ball_normals()).T
+    normals = normals[:, normals[:2].norm(dim=0) < 0.7]
+    views, at = moved(view.expand(5, -1, -1, -1), normals, np.random.default_rng(0))
+
+    def colour(pictures, normals):  # of a ball that fills the picture, seen from far away
+        return torch.nn.functional.grid_sample(
+            pictures, normals[:, :2].transpose(1, 2)[:, None], align_corners=False
+        )[:, :, 0]
+
+    expected = colour(view[None], normals[None]).expand(5, -1, -1)
+    torch.testing.assert_close(colour(views, at), expected, atol=2e-3, rtol=0)
+    assert (at[0, 0] - normals[0]).abs().max() > 0.05
+    torch.testing.assert_close(at.norm(dim=1), torch.ones_like(at[:, 0]))

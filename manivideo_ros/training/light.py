@@ -18,6 +18,7 @@ from manivideo_ros.model.light import LightNet, grey_at
 from manivideo_ros.training.config import TrainConfig
 
 HELD_BACK = 0.05  # of the views, to measure on
+TURN, SCALE, SHIFT = 0.12, 0.06, 0.05  # deviations: radians, logarithm, half pictures
 
 
 def train_light(
@@ -43,15 +44,15 @@ def train_light(
     for _ in progress:
         chosen = rng.integers(held, len(pictures), config.light_batch)
         views, target = _batch(pictures[chosen], balls[chosen])
-        at = torch.from_numpy(normals)
+        views, at = moved(views, torch.from_numpy(normals).T, rng)
         if rng.random() < 0.5:  # the world in a mirror
-            views, at = views.flip(-1), at * torch.tensor([-1.0, 1.0, 1.0])
+            views, at = views.flip(-1), at * torch.tensor([[-1.0], [1.0], [1.0]])
         # Another exposure and white balance, as a gain of linear light.
         gain = torch.from_numpy(np.exp(rng.normal(0, 0.06, (len(views), 3, 1, 1))).astype('f4'))
         views, target = (views * gain).clamp(0, 1), (target * gain[..., 0]).clamp(0, 1)
         with torch.autocast('cpu', torch.bfloat16):
             light = network(views)
-        predicted = grey_at(at.T.expand(len(views), -1, -1), light.float())
+        predicted = grey_at(at, light.float())
         loss = functional.mse_loss(predicted, target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -65,6 +66,29 @@ def train_light(
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
     partial.replace(out)
     return error
+
+
+def moved(
+    views: Tensor,  # [B, 3, R, R]
+    normals: Tensor,  # [3, K] camera frame
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Views turned, scaled and shifted at random; the light, and so the normals [B, 3, K] at which
+    the grey ball's colours hold, turn with them: many views of each that was rendered."""
+    count = len(views)
+    angle = torch.from_numpy(rng.normal(0, TURN, count).astype('f4'))
+    scale = torch.from_numpy(np.exp(rng.normal(0, SCALE, count)).astype('f4'))
+    shift = torch.from_numpy(rng.normal(0, SHIFT, (count, 2)).astype('f4'))
+    cos, sin = angle.cos(), angle.sin()
+    # From places in the new picture to places in the old one: against the turn.
+    back = torch.stack([cos, sin, -sin, cos], 1).view(-1, 2, 2) / scale.view(-1, 1, 1)
+    grid = functional.affine_grid(
+        torch.cat([back, shift.unsqueeze(2)], 2), list(views.shape), align_corners=False
+    )
+    out = functional.grid_sample(views, grid, padding_mode='border', align_corners=False)
+    turn = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
+    flat = turn @ normals[:2]
+    return out, torch.cat([flat, normals[2:].expand(count, 1, -1)], 1)
 
 
 def load_light(config: TrainConfig, path: Path) -> LightNet:
