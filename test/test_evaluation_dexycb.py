@@ -60,7 +60,9 @@ def test_every_measure_has_a_value_or_a_reason(truth):
     result = evaluate_clip(truth, {'grey': grey}, told, truth.other_hands(), Tools())
     rows = result['annotated'].figures
     assert {*rows} == {'grey', 'painted', 'textured'}
-    assert rows['grey']['psnr_db'] > 5 and np.isfinite(rows['grey']['gradient_energy'])
+    assert rows['grey']['psnr_db'] > 5
+    # The small file's picture is flat inside the mask: no sharpness to compare with.
+    assert np.isnan(rows['grey']['gradient_energy'])
     assert rows['grey']['lpips'] == 'no AlexNet weights given'
     assert 'not known' in rows['grey']['order']
 

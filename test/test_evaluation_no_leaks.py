@@ -33,7 +33,7 @@ class Session:  # stands for engine/session.py: shows what it is given
     def set_scene(self, views, background, hand_view, points):
         self.given = (views.shape, background.shape, hand_view.shape, points.shape)
 
-    def step(self, normal_map, occlusion_confidence, base):
+    def step(self, normal_map, occlusion_confidence, visible_normal, horizon, base, skeleton=None):
         return (base.transpose(1, 2, 0) * 255).astype(np.uint8)
 
     def reset(self):

@@ -15,7 +15,7 @@ class ShowsItsBase:
     def set_scene(self, *references):
         pass
 
-    def step(self, normal_map, occlusion_confidence, base):
+    def step(self, normal_map, occlusion_confidence, visible_normal, horizon, base, skeleton=None):
         return (base.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)
 
     def reset(self):
