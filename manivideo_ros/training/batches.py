@@ -26,6 +26,7 @@ FRAME_KEYS = (
     'mask',
 )
 SCENE_KEYS = ('views', 'background', 'hand_view', 'points')
+SILENCE = 600  # seconds without a batch after which a worker counts as lost
 Batch = dict[str, Tensor]
 
 
@@ -187,6 +188,8 @@ def iterate(iterations: Iterations, workers: int) -> Iterator[Batch]:
         num_workers=workers,
         worker_init_fn=_one_thread,
         prefetch_factor=4 if workers else None,
+        # A worker without shared memory (/dev/shm full) tells nobody: it only falls silent.
+        timeout=SILENCE if workers else 0,
         multiprocessing_context='spawn' if workers else None,
         generator=torch.Generator(),  # it draws a seed: not from what a run's state holds
     )
