@@ -89,9 +89,11 @@ def run(args: argparse.Namespace) -> Evaluation:
         'checkpoint_sha256': checkpoint_sha256(checkpoint),
         'steps': args.steps,
     }
-    about['size'] = size = load_checkpoint(checkpoint).config.image_size
+    config = load_checkpoint(checkpoint).config
+    about['size'] = config.image_size
     kept = folder_for_frames(args.inception)
-    work = Work(graphs, size, args.alexnet, None if kept is None else Path(kept.name))
+    keep = None if kept is None else Path(kept.name)
+    work = Work(graphs, config.image_size, args.alexnet, keep, config.human)
     try:
         if args.data == 'dexycb':
             return _dexycb(args, work, about)

@@ -38,6 +38,7 @@ class Told:
 
     camera: S x S pixels, S being the size of the pictures that are wanted. objects by id, the one
     that is handled first; hands by side. background [S, S, 3]: the empty scene.
+    by_skeleton: of the poses, only the skeleton that they project to may be used.
     """
 
     motion: Motion
@@ -46,6 +47,7 @@ class Told:
     hands: Mapping[Side, HandModel]
     background: Picture
     hand_reference: HandReference
+    by_skeleton: bool = False
 
     @property
     def size(self) -> int:
@@ -105,7 +107,9 @@ class RenderedTruth:
     Pictures of another size than SIZE are the same photographs, reduced.
     """
 
-    def __init__(self, motion: Motion, scene: HeldOutScene, size: int = SIZE) -> None:
+    def __init__(
+        self, motion: Motion, scene: HeldOutScene, size: int = SIZE, by_skeleton: bool = False
+    ) -> None:
         self._truth = truth = HeldOutTruth(scene)
         self.told = Told(
             motion,
@@ -114,6 +118,7 @@ class RenderedTruth:
             scene.hands,
             reduced(truth.background, size),
             truth.hand_reference(),
+            by_skeleton,
         )
         surfaces = self.told.surfaces()
         self._view = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)

@@ -35,7 +35,7 @@ class Estimator(Protocol):
 def projected_keypoints(hand: HandModel, state: HandState, camera: Camera) -> Array:
     """Pixels [21, 2] of a posed hand's keypoints, MediaPipe's order."""
     arrays = (state.theta, state.betas, state.wrist_rotation, state.wrist_position)
-    posed = lbs(hand, *(torch.as_tensor(np.asarray(a, np.float32))[None] for a in arrays))
+    posed = lbs(hand, *(torch.tensor(np.asarray(a, np.float32))[None] for a in arrays))
     return camera.project(keypoints21(hand, *posed)[0].numpy())[0]
 
 

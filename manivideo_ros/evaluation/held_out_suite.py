@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from manivideo_ros.evaluation.evaluation_report import Evaluation
 from manivideo_ros.evaluation.run import Work, fid_of_all, in_workers
 from manivideo_ros.evaluation.suite import (
     FRAMES,
-    NO_HUMAN,
+    HUMAN,
     POSES,
     RECORDING,
     SUBSETS,
@@ -19,6 +19,7 @@ from manivideo_ros.evaluation.suite import (
     build,
     describe,
     entries,
+    human_entries,
     measure,
 )
 from manivideo_ros.motion.motion import Motion
@@ -43,10 +44,13 @@ def evaluate(
 
     Raises ValueError for what cannot be measured.
     """
-    listed = entries(part.recordings)
+    listed = [*entries(part.recordings), *human_entries()]
     jobs = [(index, part.recordings) for index in range(len(listed))]
     motions = in_workers(_motion, jobs, workers, 'motions')
-    clips = build(listed, motions)[: part.clips]
+    built = build(listed, motions)
+    human = [clip for clip in built if HUMAN in clip.subsets]
+    clips = [clip for clip in built if clip not in human][: part.clips]
+    clips += human if work.human else []
     if part.frames < FRAMES:
         clips = [clip.cut(part.frames) for clip in clips]
     done = in_workers(
@@ -66,8 +70,8 @@ def evaluate(
 
 def _why(subset: str, part: Part) -> str:
     """Why a subset has no clip."""
-    if subset == 'human':
-        return NO_HUMAN
+    if subset == HUMAN:
+        return 'the model takes no skeleton'
     if subset == 'recorded' and (
         part.recordings is None or not (part.recordings / RECORDING).is_file()
     ):
@@ -77,11 +81,13 @@ def _why(subset: str, part: Part) -> str:
 
 def _motion(job: tuple[int, Path | None]) -> Motion:
     index, recordings = job
-    return entries(recordings)[index].make(FRAMES)
+    return [*entries(recordings), *human_entries()][index].make(FRAMES)
 
 
 def _measure(job: tuple[int, SuiteClip, Work]) -> dict[str, Measured]:
     number, clip, work = job
+    if HUMAN in clip.subsets:  # reported apart: not among the frames of all clips together
+        work = replace(work, keep=None)
     measured = measure(clip, work.methods(), work.size, work.tools())
     work.put_away(number, measured)
     return measured

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from manivideo_ros.data.human.hand_skeleton import hand_skeleton
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.clips import FramesOf, Picture, Told
 from manivideo_ros.synthesizer import Scene, Synthesizer
-from manivideo_ros.tracking import Snapshot
+from manivideo_ros.tracking import SKELETON, Snapshot
 
 
 def streamed(graph: Path) -> FramesOf:
@@ -24,16 +25,28 @@ def streamed(graph: Path) -> FramesOf:
 def stream(session: StreamingSession, told: Told) -> Iterator[Picture]:
     """A session's frames [S, S, 3] of what it is told; each valid until the next.
 
-    Raises ValueError where the session makes pictures of another size.
+    Raises ValueError where the session makes pictures of another size, or takes no skeleton where
+    nothing else is told.
     """
     if session.image_size != told.size:
         raise ValueError(
             f'the model makes pictures of {session.image_size} pixels, {told.size} are asked for'
         )
-    scene = Scene(told.objects, told.background, told.hand_reference)
+    if told.by_skeleton and not session.human:
+        raise ValueError('the model takes no skeleton')
+    scene = Scene({} if told.by_skeleton else told.objects, told.background, told.hand_reference)
     hands = {str(side): model for side, model in told.hands.items()}
     synthesizer = Synthesizer(session, hands, scene, threads=1)
     for index, stamp in enumerate(told.motion.stamps_ns.tolist()):
-        sample = told.motion.frame(index)
-        present = dict.fromkeys([*sample.hands, *sample.objects], 1.0)
-        yield synthesizer.step(told.camera, Snapshot(stamp, *sample, present)).image
+        yield synthesizer.step(told.camera, snapshot_of(told, index, stamp)).image
+
+
+def snapshot_of(told: Told, index: int, stamp_ns: int) -> Snapshot:
+    """What a stream knows at a frame: poses, or where nothing else is told the skeleton."""
+    sample = told.motion.frame(index)
+    if told.by_skeleton:
+        hands = {side: sample.hands[side] for side in told.hands if side in sample.hands}
+        skeleton = hand_skeleton(told.camera, hands)
+        return Snapshot(stamp_ns, {}, {}, {SKELETON: 1.0}, skeleton=skeleton)
+    present = dict.fromkeys([*sample.hands, *sample.objects], 1.0)
+    return Snapshot(stamp_ns, *sample, present)

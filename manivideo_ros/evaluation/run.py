@@ -32,12 +32,14 @@ class Work:
     """What every worker needs: graphs by method's name, the pictures' size, the user's weights.
 
     keep: folder for frames that are needed when all clips are done, None where there are none.
+    human: whether the methods take skeletons.
     """
 
     graphs: Mapping[str, Path]
     size: int
     alexnet: Path | None = None
     keep: Path | None = None
+    human: bool = False
 
     def methods(self) -> dict[str, FramesOf]:
         """The methods by name."""

@@ -23,6 +23,7 @@ from manivideo_ros.evaluation.suite_motions import (
     Crowding,
     authored_window,
     crowding,
+    free_hands,
     grasp,
     reach,
     recorded,
@@ -41,9 +42,9 @@ SUBSETS = {
     'dense_contact': 'four or more fingers of one hand touch the object',
     'strong_occlusion': 'of what hands cover in the picture, much lies behind something',
     'recorded': 'a real recording of two hands',
-    'human': 'driven by a skeleton alone',
+    'human': 'free hands, told by their skeleton alone; reported apart from all others',
 }
-NO_HUMAN = 'no clip yet: none of the suite is driven by a skeleton'
+HUMAN = 'human'
 RECORDINGS = Path('..') / 'shared' / 'data' / 'motion'
 """Beside the checkout; the recording is no part of it."""
 RECORDING = 'quest_bimanual_webxr.npz'
@@ -86,7 +87,8 @@ class SuiteClip:
 
     def truth(self, size: int = SIZE) -> RenderedTruth:
         """Its truth, pictures of size x size pixels."""
-        return RenderedTruth(self.motion, HeldOutScene.of(self.motion, self.seed), size)
+        scene = HeldOutScene.of(self.motion, self.seed)
+        return RenderedTruth(self.motion, scene, size, HUMAN in self.subsets)
 
 
 def dense(found: Crowding) -> bool:
@@ -131,16 +133,12 @@ def entries(recordings: Path | None = RECORDINGS) -> list[Entry]:
         _grasp(occluded, 641, 'spray_bottle', ['left'], strong),
         Entry('varied-b', motions, 519, lambda n: varied(519, n)),
     ]
-    return out + human_entries()
+    return out
 
 
 def human_entries() -> list[Entry]:
-    """The clips of the subset 'human', whose methods are to go by the skeleton alone.
-
-    There is none as long as no stream takes a skeleton. A clip belongs here as any other Entry
-    does; its method is told the motion and the camera, from which the skeleton is projected.
-    """
-    return []
+    """The clips for models that take skeletons: beside the suite, as they know no layers."""
+    return [Entry('human-hands', (HUMAN,), 650, lambda n: free_hands(650, n))]
 
 
 def build(found: Sequence[Entry], motions: Sequence[Motion]) -> list[SuiteClip]:
@@ -150,7 +148,11 @@ def build(found: Sequence[Entry], motions: Sequence[Motion]) -> list[SuiteClip]:
     for i, (entry, motion) in enumerate(zip(found, motions, strict=True)):
         others: dict[str, Array] = {}
         for side in BOTH:
-            lists = [points[side] for k, points in enumerate(poses) if k != i and side in points]
+            lists = [
+                points[side]
+                for k, points in enumerate(poses)
+                if k != i and side in points and HUMAN not in found[k].subsets
+            ]
             if lists:
                 others[side] = np.concatenate(lists)
         clips.append(SuiteClip(entry.name, entry.subsets, entry.seed, motion, others))

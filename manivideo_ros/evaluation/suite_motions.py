@@ -126,6 +126,17 @@ def reach(seed: int, shape: str, side: Side, frames: int) -> Motion:
     return motion_of(actions, [(shape, number)], camera, f'reach-{shape}-{seed}')
 
 
+def free_hands(seed: int, frames: int) -> Motion:
+    """Two hands over the table that hold nothing and drift."""
+    hands = {side: load_hand(side) for side in SIDES}
+    rng = generator('test', STREAM, seed)
+    betas, person = random_betas(rng), rng.uniform(-np.pi, np.pi)
+    actions = drift(rng, place_action(rng, hands, betas, None, person), hands, frames)
+    points = framed_points(actions, hands, None)
+    camera = random_camera(rng, points, SIZE, person, _forearms(actions))
+    return motion_of(actions, [], camera, f'free-{seed}')
+
+
 def authored_window(name: str, start_s: float, frames: int) -> Motion:
     """Frames at 30 Hz of a shipped motion from a time on, seen by its own camera."""
     motion = authored_motion(name)
