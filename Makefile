@@ -34,7 +34,7 @@ REQUIREMENTS := requirements/runtime.txt $(ROS_REQUIREMENTS) requirements/dev.tx
 INSTALLED := $(VENV)/.requirements
 CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 
-.PHONY: all venv build test demo bench evaluate lint format clean
+.PHONY: all venv build test demo bench evaluate ablation lint format clean
 
 all: build
 
@@ -68,6 +68,10 @@ bench: build
 
 evaluate: build
 	@$(RUN) python -m manivideo_ros.cli evaluate $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')
+
+# Hours on two cores; goes on where it was stopped.
+ablation: build
+	@$(RUN) python -m benchmarks.ablation
 
 lint: build
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy
