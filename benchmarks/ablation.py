@@ -1,6 +1,6 @@
 """The tables of the paper on the held-out suite: every row trained alike, from nothing.
 
-    python -m benchmarks.ablation [--seeds 0] [--steps 1500] [--rows full cdiff ...]
+    python -m benchmarks.ablation [--seeds 0] [--steps 1200] [--rows full cdiff ...]
         [--data DIR] [--work DIR] [--light FILE] [--scenes 3500] [--clips N] [--frames 12]
         [--only train|measure]
 

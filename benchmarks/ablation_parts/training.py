@@ -25,7 +25,7 @@ from manivideo_ros.training.loss import picture_loss
 class Budget:
     """What every row is given alike."""
 
-    steps: int = 1500
+    steps: int = 1200
     scenes_per_batch: int = 2
     frames_per_scene: int = 2
     learning_rate: float = 1e-3
