@@ -169,7 +169,7 @@ PASSED_ON = {
 }
 HELP = {
     'convert': 'turn a recording of joints or keypoints into a motion file',
-    'data': 'check DIR: what a dataset holds and what is wrong; shards DIR: make it ready to train on',
+    'data': 'check DIR: what a dataset holds and what is wrong; shards DIR: make it trainable',
     'train': 'train a model: image, temporal or distill',
     'evaluate': 'measure a model on the held-out suite, or a recorded stream against its truth',
     'export': 'write a checkpoint as one ONNX graph',
