@@ -59,6 +59,17 @@ class Snapshot:
     age: dict[str, float] = field(default_factory=dict)
     skeleton: NDArray[np.floating] | None = None
 
+    @classmethod
+    def of(
+        cls,
+        stamp_ns: int,
+        hands: Mapping[str, HandState],
+        objects: Mapping[str, NDArray[np.floating]],
+    ) -> Snapshot:
+        """Hands and objects that are all wholly there."""
+        present = dict.fromkeys([*hands, *objects], 1.0)
+        return cls(stamp_ns, dict(hands), dict(objects), present)
+
     @property
     def missing(self) -> tuple[str, ...]:
         """Sources that were seen once and have faded out."""

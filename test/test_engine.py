@@ -15,9 +15,10 @@ from manivideo_ros.engine import cache as graph_cache
 from manivideo_ros.engine.cli import main
 from manivideo_ros.engine.export import build_graph, save_graph
 from manivideo_ros.engine.session import StreamingSession
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.model.checkpoint import save_checkpoint
 from manivideo_ros.model.mlo_embedder import visible_normals
-from manivideo_ros.model.network import DIRECTIONS, FrameConditions
+from manivideo_ros.model.network import FrameConditions
 from manivideo_ros.model.schedule import ddim_step, sampling_times
 
 CONDITIONS = {'normal_map', 'occlusion_confidence', 'visible_normal', 'horizon', 'base'}
@@ -46,7 +47,7 @@ def rendered(seed: int = 1) -> FrameConditions:
     one, side = conditions_of(SMALL, 1, seed=seed), SMALL.image_size // 2
     visible = visible_normals(one.normal_map, one.occlusion_confidence)[0]
     generator = torch.Generator().manual_seed(seed)
-    horizon = torch.rand(1, DIRECTIONS, side, side, generator=generator)
+    horizon = torch.rand(1, HORIZON_DIRECTIONS, side, side, generator=generator)
     return replace(one, visible_normal=visible, horizon=horizon)
 
 

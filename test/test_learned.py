@@ -65,12 +65,7 @@ def held_out(session):
         synthesizer = Synthesizer(session, scene.hands, looks, threads=1)
         for index in range(10, len(motion), 48):
             sample = motion.frame(index)
-            snapshot = Snapshot(
-                index,
-                dict(sample.hands),
-                dict(sample.objects),
-                dict.fromkeys([*sample.hands, *sample.objects], 1.0),
-            )
+            snapshot = Snapshot.of(index, sample.hands, sample.objects)
             image = synthesizer.step(scene.camera, snapshot).image
             comparison.add(image, sample.hands, sample.objects, index)
         found = figures(comparison.quality, 0)

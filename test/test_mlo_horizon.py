@@ -8,7 +8,8 @@ import warp as wp
 
 from manivideo_ros.geometry import Camera, pinhole
 from manivideo_ros.mlo import horizon_kernels
-from manivideo_ros.mlo.horizon import NUM_DIRECTIONS, RADII, HorizonMapper
+from manivideo_ros.mlo.horizon import RADII, HorizonMapper
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import Surface
 
@@ -45,11 +46,11 @@ def reference(layers, camera: Camera) -> np.ndarray:
         x = (column + 0.5 - k[0, 2]) / k[0, 0]
         return z[row, column] * np.array([x, y, 1.0])
 
-    out = np.zeros((NUM_DIRECTIONS, height // 2, width // 2))
+    out = np.zeros((HORIZON_DIRECTIONS, height // 2, width // 2))
     for i, j in np.argwhere(z[::2, ::2] > 0):
         row, column = 2 * i, 2 * j
         here = point(row, column)
-        for direction in range(NUM_DIRECTIONS):
+        for direction in range(HORIZON_DIRECTIONS):
             angle = direction * np.pi / 4
             for radius in RADII:
                 step = np.float32(radius) / z[row, column]

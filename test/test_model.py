@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 import torch
 
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from manivideo_ros.model.config import ModelConfig, PatchTrunk
 from manivideo_ros.model.mlo_embedder import visible_normals
 from manivideo_ros.model.network import (
-    DIRECTIONS,
     FrameConditions,
     ManiVideoNet,
     SceneFeatures,
@@ -196,7 +196,9 @@ def test_a_rendered_visible_normal_takes_the_place_of_the_resolved_one():
 def test_horizons_stand_beside_the_base_picture_and_are_otherwise_not_known(config, reaches):
     network, conditions, given = awake(config), conditions_of(config, 1), references(config)
     side = config.image_size // 2
-    horizon = torch.rand(1, DIRECTIONS, side, side, generator=torch.Generator().manual_seed(5))
+    horizon = torch.rand(
+        1, HORIZON_DIRECTIONS, side, side, generator=torch.Generator().manual_seed(5)
+    )
     before = picture_of(network, conditions, given)
     change = picture_of(network, replace(conditions, horizon=horizon), given) - before
     assert (change.abs().max() > 1e-4) == reaches

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.ablation_parts.inputs import CONFIDENCE, NORMALS, WARPED
-from benchmarks.ablation_parts.network import PlainNet, blank_conditions, nearest_normals
+from benchmarks.ablation_parts.network import PlainNet, nearest_normals
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.network import FrameConditions, SceneFeatures
 
@@ -35,10 +35,13 @@ class HoganNet(PlainNet):
         views, background, hand_view, points = super().references(given)
         return views, background, torch.zeros_like(hand_view), points
 
+    def pixel_map(self, given: dict[str, Tensor]) -> Tensor:
+        """The target's normals."""
+        return target_normals(given)
+
     def conditions(self, given: dict[str, Tensor]) -> FrameConditions:
         """The warped source and the target's normals."""
-        blank = blank_conditions(self.config, target_normals(given))
-        return replace(blank, base=given[WARPED])
+        return replace(super().conditions(given), base=given[WARPED])
 
     def picture(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
         """The pictures [B, 3, S, S], whatever the noise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Literal
 
@@ -58,7 +59,7 @@ class RowNet(ManiVideoNet):
         return self.denoise(noise, time, self.conditions(given), scene)[0]
 
 
-class PlainNet(RowNet):
+class PlainNet(RowNet, ABC):
     """A row without MLO: one map beside the picture's pixels in place of the visible normals.
 
     H and D, points and H_o are zeros; the light is known as the scene's vector alone.
@@ -69,9 +70,9 @@ class PlainNet(RowNet):
         views, background, hand_view, points = super().references(given)
         return views, background, hand_view, torch.zeros_like(points)
 
+    @abstractmethod
     def pixel_map(self, given: dict[str, Tensor]) -> Tensor:
         """The map [B, 3, S, S] that stands in for the visible normals."""
-        raise NotImplementedError
 
     def conditions(self, given: dict[str, Tensor]) -> FrameConditions:
         """The map alone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.loss import picture_loss
+from manivideo_ros.training.trainer import warmed_cosine
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,13 @@ class Trainer:
     def take(self, references: dict[str, Tensor], frames: dict[str, Tensor]) -> float:
         """One step on a batch; the loss."""
         network, budget = self.network.train(), self.budget
-        rate = self._rate()
+        rate = warmed_cosine(
+            self.step,
+            budget.steps,
+            budget.warmup,
+            budget.learning_rate,
+            budget.final_learning_rate,
+        )
         config, count = network.config, len(frames['rgb'])
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
         shape = (count, config.latent_channels, config.trunk_size, config.trunk_size)
@@ -127,15 +133,6 @@ class Trainer:
             group['lr'] = rate
             torch.nn.utils.clip_grad_norm_(group['params'], 1.0)
         optimizer.step()
-
-    def _rate(self) -> float:
-        """The learning rate of this step: warmed up, then along a cosine."""
-        budget = self.budget
-        start, end = budget.learning_rate, budget.final_learning_rate
-        if self.step < budget.warmup:
-            return start * (self.step + 1) / budget.warmup
-        done = (self.step - budget.warmup) / max(1, budget.steps - budget.warmup)
-        return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))
 
     def averaged(self) -> RowNet:
         """The network with the average of its weights, to be measured."""

@@ -14,14 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manivideo_ros.mlo.layers import LAYER_MAPS
+
 HELD_OUT_PERCENT = 3
 UNCONDITIONAL_RATE = 0.1
 NO_BASE = -1.0  # of a base picture that is not given, as the network takes it
 CONDITIONS = (
-    'normal_map',
-    'occlusion_confidence',
-    'visible_normal',
-    'horizon',
+    *LAYER_MAPS,
     'skeleton',
     'views',
     'points',

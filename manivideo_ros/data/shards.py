@@ -25,8 +25,8 @@ from manivideo_ros.data.packing import unpack_hand, unpack_mask
 from manivideo_ros.data.rows import Kind
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
-from manivideo_ros.mlo.horizon import NUM_DIRECTIONS, HorizonMapper
-from manivideo_ros.mlo.layers import layer_names
+from manivideo_ros.mlo.horizon import HorizonMapper
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS, layer_names
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.skeleton import skeleton_map
 from manivideo_ros.mlo.surfaces import HandReference, HandState, Surface, SurfacePose, hand_surface
@@ -222,7 +222,7 @@ def no_layers(layers: int, width: int, height: int) -> dict[str, torch.Tensor]:
         'normal_map': torch.zeros(layers, 3, height, width),
         'occlusion_confidence': torch.zeros(layers, height, width),
         'visible_normal': torch.zeros(3, height, width),
-        'horizon': torch.zeros(NUM_DIRECTIONS, height // 2, width // 2),
+        'horizon': torch.zeros(HORIZON_DIRECTIONS, height // 2, width // 2),
     }
 
 

@@ -17,8 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from manivideo_ros.engine.stitch import run_if
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS, LAYER_MAPS
 from manivideo_ros.model.network import (
-    DIRECTIONS,
     NUM_BLOCKS,
     FrameConditions,
     ManiVideoNet,
@@ -29,14 +29,7 @@ from manivideo_ros.model.schedule import ddim_step, sampling_times
 OPSET = 20
 SCENE_INPUTS = ('views', 'background', 'hand_view', 'points')
 SCENE_FEATURES = ('reference', 'appearance', 'light', 'point_tokens')
-FRAME_INPUTS = (
-    'latents',
-    'normal_map',
-    'occlusion_confidence',
-    'visible_normal',
-    'horizon',
-    'base',
-)
+FRAME_INPUTS = ('latents', *LAYER_MAPS, 'base')
 
 
 class SceneGraph(nn.Module):
@@ -124,7 +117,7 @@ def example_inputs(network: ManiVideoNet) -> dict[str, Tensor]:
         'normal_map': torch.rand(1, config.layers, 3, size, size) * 2 - 1,
         'occlusion_confidence': torch.rand(1, config.layers, size, size),
         'visible_normal': torch.rand(1, 3, size, size) * 2 - 1,
-        'horizon': torch.rand(1, DIRECTIONS, size // 2, size // 2),
+        'horizon': torch.rand(1, HORIZON_DIRECTIONS, size // 2, size // 2),
         'base': torch.rand(1, 3, size, size),
         'views': torch.rand(1, 6, 3, reference, reference),
         'background': torch.rand(1, 3, reference, reference),

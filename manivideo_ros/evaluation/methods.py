@@ -48,5 +48,4 @@ def snapshot_of(told: Told, index: int, stamp_ns: int) -> Snapshot:
         hands = {side: sample.hands[side] for side in told.hands if side in sample.hands}
         skeleton = hand_skeleton(told.camera, hands)
         return Snapshot(stamp_ns, {}, {}, {SKELETON: 1.0}, skeleton=skeleton)
-    present = dict.fromkeys([*sample.hands, *sample.objects], 1.0)
-    return Snapshot(stamp_ns, *sample, present)
+    return Snapshot.of(stamp_ns, sample.hands, sample.objects)

@@ -41,10 +41,7 @@ def synthesize(
     """The frames [H, W, 3] of a motion, one after the other; each valid until the next."""
     for index, stamp in enumerate(motion.stamps_ns.tolist()):
         sample = motion.frame(index)
-        names = [*sample.hands, *sample.objects]
-        snapshot = Snapshot(
-            stamp, dict(sample.hands), dict(sample.objects), dict.fromkeys(names, 1.0)
-        )
+        snapshot = Snapshot.of(stamp, sample.hands, sample.objects)
         yield synthesizer.step(scene.camera, snapshot).image
 
 

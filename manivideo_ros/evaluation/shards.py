@@ -25,6 +25,7 @@ from manivideo_ros.evaluation.baselines import COVERED, Baselines, to_bytes
 from manivideo_ros.evaluation.metrics import ClipQuality
 from manivideo_ros.evaluation.pictures import contact_sheet
 from manivideo_ros.hand.model import SIDES, load_hand
+from manivideo_ros.mlo.layers import LAYER_MAPS
 from manivideo_ros.mlo.surfaces import HandReference
 from manivideo_ros.mlo.views import ObjectViews, six_views
 from manivideo_ros.model.checkpoint import CheckpointError, load_checkpoint
@@ -41,8 +42,6 @@ CANDIDATES = {
     'no_references': 'references dropped',
 }
 """What is measured, and how it is called."""
-OF_LAYERS = ('normal_map', 'occlusion_confidence', 'visible_normal', 'horizon')
-"""H, D and what is made of them."""
 NOISE_SEED = 0
 SHEET_SCENES = 24
 
@@ -93,7 +92,7 @@ def candidates(
     inputs, references = scenes.frame(scene, frame), scenes.references(scene)
     painted = repaint(scenes, scene, frame, scenes.hand_reference(other))
     wrong = {**references, 'hand_view': scenes.references(other)['hand_view']}
-    blind = {key: torch.zeros_like(inputs[key]) for key in OF_LAYERS}
+    blind = {key: torch.zeros_like(inputs[key]) for key in LAYER_MAPS}
     dropped = {key: torch.zeros_like(value) for key, value in references.items()}
     return {
         'truth': inputs['rgb'],

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from manivideo_ros.data.grasps import Solid, probes, solid_of
 from manivideo_ros.data.library import (
     VARIANTS,
+    ObjectAsset,
     generator,
     object_asset,
     object_seed,
@@ -76,10 +77,7 @@ def grasp(
     hands = {side: load_hand(side) for side in sides}
     for attempt in range(ATTEMPTS):
         rng = generator('test', STREAM, seed, attempt)
-        number = object_seed('test', int(rng.integers(VARIANTS)))
-        asset, betas = object_asset(shape, number), random_betas(rng)
-        person = rng.uniform(-np.pi, np.pi)
-        action = place_action(rng, hands, betas, asset, person)
+        number, asset, person, action = _placed(rng, hands, shape)
         # Cheap refusals first: most fail by their contact or in their first frame.
         if accept is not None and not accept(Crowding(_touching(action, hands, asset.solid), 1)):
             continue
@@ -97,15 +95,22 @@ def grasp(
     raise ValueError(f'no grasp of {shape} with seed {seed} is accepted')
 
 
+def _placed(
+    rng: np.random.Generator, hands: dict[Side, HandModel], shape: str
+) -> tuple[int, ObjectAsset, float, Action]:
+    """A random variant of a shape (seed and asset) in a person's hands: where from, and how."""
+    number = object_seed('test', int(rng.integers(VARIANTS)))
+    asset, betas = object_asset(shape, number), random_betas(rng)
+    person = rng.uniform(-np.pi, np.pi)
+    return number, asset, person, place_action(rng, hands, betas, asset, person)
+
+
 def reach(seed: int, shape: str, side: Side, frames: int) -> Motion:
     """A hand comes from RETREAT metres away, half open, and closes about a shape's variant."""
     hands = {side: load_hand(side)}
     for attempt in range(ATTEMPTS):
         rng = generator('test', STREAM, seed, attempt)
-        number = object_seed('test', int(rng.integers(VARIANTS)))
-        asset, betas = object_asset(shape, number), random_betas(rng)
-        person = rng.uniform(-np.pi, np.pi)
-        end = place_action(rng, hands, betas, asset, person)
+        number, asset, person, end = _placed(rng, hands, shape)
         if _touching(end, hands, asset.solid) >= FINGERS - 2:
             break
     else:

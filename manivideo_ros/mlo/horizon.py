@@ -15,10 +15,9 @@ import warp as wp
 
 from manivideo_ros.mlo.bands import run_bands
 from manivideo_ros.mlo.horizon_kernels import horizon_rows
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.mlo.rasterizer import Rasterizer
 
-NUM_DIRECTIONS = 8
-"""Direction k is turned by k eighths of a circle in the picture, from the right downwards."""
 RADII = (0.006, 0.014, 0.028, 0.05, 0.085, 0.14)
 """Metres, in the picture's plane, at which the surroundings are looked at."""
 
@@ -36,7 +35,7 @@ class HorizonMapper:
                 f'{rasterizer.width}x{rasterizer.height}'
             )
         rows, columns = rasterizer.height // 2, rasterizer.width // 2
-        self._map = torch.zeros(NUM_DIRECTIONS, rows, columns, device=rasterizer.device)
+        self._map = torch.zeros(HORIZON_DIRECTIONS, rows, columns, device=rasterizer.device)
         self._threads, self._columns = rasterizer.threads, columns
         numbers = {
             'first_row': 0,

@@ -3,14 +3,17 @@
 # mypy: ignore-errors
 from __future__ import annotations
 
+import math
+
 import warp as wp
 
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.mlo.raster_kernels import View, view_ray
 
 wp.set_module_options({'enable_backward': False})
 
-DIRECTIONS = wp.constant(8)
-TURN = wp.constant(0.7853981633974483)  # an eighth of a circle
+DIRECTIONS = wp.constant(HORIZON_DIRECTIONS)
+TURN = wp.constant(2 * math.pi / HORIZON_DIRECTIONS)
 REACH = wp.constant(0.22)  # metres, beyond which nothing counts
 
 

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 HAND_LAYERS = ('palm', 'thumb', 'index', 'middle', 'ring', 'pinky')
 LAYERS = ('object', *HAND_LAYERS)
 SIDES = ('left', 'right')
+LAYER_MAPS = ('normal_map', 'occlusion_confidence', 'visible_normal', 'horizon')
+"""What a frame's layers are known by: H, D and what is made of them."""
+HORIZON_DIRECTIONS = 8
+"""Direction k is turned by k eighths of a circle in the picture, from the right downwards."""
 
 
 def layer_names(num_layers: int = 7) -> tuple[str, ...]:

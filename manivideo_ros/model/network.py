@@ -11,6 +11,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 from torch.nn import functional
 
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.model.appearance import AppearanceNet
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.geometry_embedder import GeometryEmbedder
@@ -23,14 +24,13 @@ from manivideo_ros.model.zero_init import zero_init
 
 NUM_BLOCKS = 2  # transformers: in the middle, on the way up
 
-DIRECTIONS = 8  # of the horizon maps
 NO_BASE = -1.0  # no colour: a dark base picture must not be taken for a missing one
 
 
 def horizon_directions(like: Tensor) -> Tensor:
     """Unit vectors [3, 8] of light from where the horizon maps look, halfway to the camera."""
-    angle = torch.arange(DIRECTIONS, dtype=like.dtype, device=like.device) * (
-        2 * math.pi / DIRECTIONS
+    angle = torch.arange(HORIZON_DIRECTIONS, dtype=like.dtype, device=like.device) * (
+        2 * math.pi / HORIZON_DIRECTIONS
     )
     half = math.sqrt(0.5)
     return torch.stack([half * angle.cos(), half * angle.sin(), torch.full_like(angle, -half)])
@@ -106,7 +106,7 @@ class ManiVideoNet(nn.Module):
 
         self.latent_in = nn.Conv2d(config.latent_channels, low, 1)
         self.stem = nn.Conv2d(3 + 3 + 1 + 1, half, 4, stride=2, padding=1)
-        self.light_in = nn.Conv2d(3 + 3 + DIRECTIONS + 3, half, 1)
+        self.light_in = nn.Conv2d(3 + 3 + HORIZON_DIRECTIONS + 3, half, 1)
         self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
         self.to_trunk = nn.Conv2d(quarter, low, 3, stride=2, padding=1)
 
@@ -266,7 +266,7 @@ class ManiVideoNet(nn.Module):
         """
         mask = functional.avg_pool2d(mask, 2)
         if horizon is None:
-            horizon = mask.new_zeros(len(mask), DIRECTIONS, *mask.shape[2:])
+            horizon = mask.new_zeros(len(mask), HORIZON_DIRECTIONS, *mask.shape[2:])
         if self.config.mlo == 'depth_only' or self.config.base == 'none':
             horizon = horizon * 0
         if self.config.mlo == 'depth_only':  # no normals, no light on them

@@ -11,20 +11,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from manivideo_ros.data.mixture import Draw, Mixture, without_conditions
+from manivideo_ros.mlo.layers import LAYER_MAPS
 from manivideo_ros.model.network import NO_BASE
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.mirror import mirrored
 from manivideo_ros.training.stages import Stage
 
-FRAME_KEYS = (
-    'normal_map',
-    'occlusion_confidence',
-    'visible_normal',
-    'horizon',
-    'base',
-    'rgb',
-    'mask',
-)
+FRAME_KEYS = (*LAYER_MAPS, 'base', 'rgb', 'mask')
 SCENE_KEYS = ('views', 'background', 'hand_view', 'points')
 SILENCE = 600  # seconds without a batch after which a worker counts as lost
 Batch = dict[str, Tensor]

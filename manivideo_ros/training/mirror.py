@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.mlo.painted import FIXED_LIGHT
 
 PICTURES = (
@@ -17,7 +18,8 @@ PICTURES = (
     'skeleton',  # of hands alone, both of which are drawn in the same colours
 )
 VIEWS = [0, 1, 3, 2, 4, 5]  # left is right
-DIRECTIONS = [4, 3, 2, 1, 0, 7, 6, 5]  # of the horizon maps, likewise
+# Of the horizon maps, likewise.
+DIRECTIONS = [(HORIZON_DIRECTIONS // 2 - k) % HORIZON_DIRECTIONS for k in range(HORIZON_DIRECTIONS)]
 
 
 def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:

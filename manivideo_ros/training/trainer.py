@@ -22,6 +22,14 @@ class TrainingError(RuntimeError):
     """Training cannot go on; the message says why, in one line, and what to do."""
 
 
+def warmed_cosine(iteration: int, iterations: int, warmup: int, first: float, last: float) -> float:
+    """A learning rate: a linear warm-up to the first, then a cosine to the last."""
+    if iteration < warmup:
+        return first * (iteration + 1) / warmup
+    done = (iteration - warmup) / max(1, iterations - warmup)
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
 class Objective(Protocol):
     """What a network is trained to do."""
 
@@ -93,11 +101,13 @@ class Trainer:
     def learning_rate(self) -> float:
         """Linear warm-up, then a cosine from the first to the final rate."""
         config = self.config
-        if self.iteration < config.warmup:
-            return config.learning_rate * (self.iteration + 1) / config.warmup
-        done = (self.iteration - config.warmup) / max(1, config.iterations - config.warmup)
-        low, high = config.final_learning_rate, config.learning_rate
-        return low + (high - low) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        return warmed_cosine(
+            self.iteration,
+            config.iterations,
+            config.warmup,
+            config.learning_rate,
+            config.final_learning_rate,
+        )
 
     def autocast(self) -> torch.autocast:
         """The precision of the forward pass."""
