@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.held_out import HeldOutScene
 from manivideo_ros.evaluation.quality import Comparison, figures
 from manivideo_ros.evaluation.shards import measure
-from manivideo_ros.model.checkpoint import SHIPPED, load_checkpoint
+from manivideo_ros.model.checkpoint import SHIPPED, checkpoint_sha256, load_checkpoint
 from manivideo_ros.model.network import FrameConditions, ManiVideoNet
 from manivideo_ros.model.schedule import ddim_step, sampling_times
 from manivideo_ros.motion.files import load_motion
@@ -135,3 +136,8 @@ def test_without_base_and_references_two_seeds_are_two_different_hands(scenes):
         stack = 255 * torch.stack(means)
         differences.append(float((stack[:, None] - stack[None]).abs().mean((2, 3)).max()))
     assert max(differences) > 8.0, differences  # grey levels over the hand's pixels
+
+
+def test_the_model_card_is_of_the_weights_that_ship() -> None:
+    card = (Path(__file__).parents[1] / 'docs' / 'model_card.md').read_text()
+    assert checkpoint_sha256(SHIPPED) in card
