@@ -11,26 +11,37 @@ from hypothesis import strategies as st
 from manivideo_ros.data.hand_view import random_hand_view
 from manivideo_ros.data.library import generator
 from manivideo_ros.data.light_views import (
+    DIM,
+    FILLS,
+    KEYS,
+    LightViews,
+    ball_light,
     ball_normals,
-    grey_ball,
-    light_view,
+    lights_of,
     make_light_views,
+    photographed,
+    random_mixture,
+    render_lights,
     sample_light_scene,
 )
 from manivideo_ros.data.photograph import random_response
-from manivideo_ros.data.room import random_room
+from manivideo_ros.data.room import Lamp, random_room, table_irradiance, table_light
 from manivideo_ros.data.truth import TruthRenderer
 from manivideo_ros.geometry import Camera, look_at, pinhole
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.light import POWERS, LightNet, grey_at
 from manivideo_ros.training import light as light_stage
 from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.light import load_light, measure_light, moved, train_light
+from manivideo_ros.training.light import MEASURED, load_light, measure_light, moved, train_light
 
 
 @pytest.fixture(scope='module')
 def renderer():
     return TruthRenderer()
+
+
+def grey_ball(room, response, place, world_from_camera):
+    return photographed(ball_light(room, place, world_from_camera), room.exposure, response)
 
 
 def test_the_ball_is_brightest_where_the_lamp_stands():
@@ -81,14 +92,62 @@ def test_the_hand_is_held_up_in_the_scenes_camera(seed, elevation, roll):
     assert eye_of_view[2] > 0.04
 
 
+def test_lights_add_up_to_the_room_that_has_them_all(renderer):
+    """A mixture of renders is the render of the mixture: light is linear until it is exposed."""
+    scene = sample_light_scene(12)
+    pictures, balls, tables = render_lights(renderer, scene)
+    mixture = random_mixture(np.random.default_rng(1))
+    mixture[KEYS] = [0.3, 0.2, 0.1]  # a fill, too
+    rooms = [room for room, _ in lights_of(scene)]
+    lamps = tuple(
+        Lamp(lamp.position, lamp.radius, lamp.intensity * colour)
+        for lamp, colour in zip([r.lamps[0] for r in rooms], mixture, strict=True)
+        if lamp.intensity.any() and colour.any()
+    )
+    harmonics = sum(r.harmonics * m for r, m in zip(rooms, mixture, strict=True))
+    panorama = sum(r.panorama * m for r, m in zip(rooms, mixture, strict=True))
+    irradiance = table_irradiance(lamps, harmonics)
+    np.testing.assert_allclose((mixture * tables).sum(0), irradiance, rtol=1e-4)
+    below = table_light(irradiance, scene.room.table)
+    whole = replace(
+        rooms[0], lamps=lamps, harmonics=harmonics, below=below, panorama=panorama,
+        soft_panorama=panorama,
+    )  # fmt: skip
+    light = next(renderer.hand_light(scene, [whole])) / DIM
+    rendered = light.reshape(128, 2, 128, 2, 3).mean((1, 3))
+    mixed = np.einsum('lhwc,lc->hwc', pictures.astype('f4'), mixture)
+    # Where only one of two lamps reaches, shadow taps differ by a grain.
+    assert np.abs(mixed - rendered).mean() < 0.002
+    assert np.quantile(np.abs(mixed - rendered), 0.999) < 0.03
+    turn = np.asarray(scene.hand_view.camera.camera_from_world)[:3, :3].T
+    ball = ball_light(whole, np.asarray(scene.hand_view.state.wrist_position), turn)
+    np.testing.assert_allclose(np.einsum('lkc,lc->kc', balls, mixture), ball, atol=0.01)
+
+
+def test_a_mixture_has_a_key_at_most_two_fills_and_one_room():
+    for seed in range(50):
+        lit = random_mixture(np.random.default_rng(seed)).any(1)
+        assert lit[:KEYS].sum() == 1
+        assert lit[KEYS : KEYS + FILLS].sum() <= 2
+        assert lit[KEYS + FILLS :].sum() == 1
+
+
 def test_light_views_repeat_and_do_not_depend_on_the_workers(tmp_path, renderer):
-    make_light_views(tmp_path / 'views.npz', 2, 11, 'train', workers=1)
-    with np.load(tmp_path / 'views.npz') as stored:
-        picture, ball = light_view(renderer, sample_light_scene(12))
-        np.testing.assert_array_equal(stored['pictures'][1], picture)
-        np.testing.assert_array_equal(stored['balls'][1], ball)
-    assert picture.shape == (128, 128, 3)
-    assert 0 <= ball.min() < ball.max() <= 1
+    make_light_views(tmp_path / 'views', 2, 11, 'train', workers=1)
+    views = LightViews.open(tmp_path / 'views')
+    assert len(views) == 2
+    pictures, balls, tables = render_lights(renderer, sample_light_scene(12))
+    np.testing.assert_array_equal(views.pictures[1], pictures)
+    np.testing.assert_array_equal(views.balls[1], balls)
+    np.testing.assert_array_equal(views.tables[1], tables)
+    photographs, shown = views.photographs(np.array([1, 1, 0]), np.random.default_rng(2))
+    assert photographs.shape == (3, 128, 128, 3)
+    assert photographs.dtype == np.uint8
+    assert shown.shape == (3, 64, 3)
+    assert 0 <= shown.min() < shown.max() <= 1
+    assert not np.array_equal(photographs[0], photographs[1])  # another light
+    again, _ = views.photographs(np.array([1, 1, 0]), np.random.default_rng(2))
+    np.testing.assert_array_equal(again, photographs)
     # Not the same person in another split.
     assert not np.array_equal(
         generator('test', 5, 12).random(4), generator('train', 5, 12).random(4)
@@ -122,11 +181,15 @@ def test_the_light_is_learned_from_pictures(tmp_path):
         model=ModelConfig(reference_size=32), light_iterations=120, light_batch=16
     )  # fmt: skip
     file = tmp_path / 'light.safetensors'
-    error = train_light(pictures, balls, normals, config, file)
+
+    def draw(indices, rng):
+        return pictures[indices], balls[indices]
+
+    error = train_light(len(pictures), draw, normals, config, file)
     spread = float(np.sqrt(np.square(balls - balls.mean((0, 1))).mean()))
     assert error < 0.4 * spread
-    again = load_light(config, file)
-    assert measure_light(again, pictures[:15], balls[:15], normals) == pytest.approx(error)
+    again, held_back = load_light(config, file), draw(np.arange(MEASURED) % 15, rng)
+    assert measure_light(again, *held_back, normals) == pytest.approx(error)
     assert isinstance(again, LightNet)
     assert not again.training
 

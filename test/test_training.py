@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity as skimage_ssim
 from test_model import SMALL, conditions_of, references
 
 from manivideo_ros.model.checkpoint import load_checkpoint, save_checkpoint
@@ -20,7 +21,7 @@ from manivideo_ros.training.batches import Iterations, iterate
 from manivideo_ros.training.cli import main
 from manivideo_ros.training.config import Source, TrainConfig, TrainConfigError
 from manivideo_ros.training.loop import train
-from manivideo_ros.training.loss import picture_loss
+from manivideo_ros.training.loss import picture_loss, structural_similarity
 from manivideo_ros.training.mirror import mirrored
 from manivideo_ros.training.networks import start
 from manivideo_ros.training.saving import describe_run
@@ -358,6 +359,29 @@ def test_errors_on_the_mask_weigh_more_than_those_outside():
         outside, truth, mask, CONFIG
     )
     assert picture_loss(truth, truth, mask, CONFIG) == 0
+
+
+def test_the_structural_term_is_the_measure_itself():
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(1, 3, 40, 40, generator=generator)
+    picture = (truth + 0.2 * torch.randn(truth.shape, generator=generator)).clamp(0, 1)
+    _, expected = skimage_ssim(
+        picture[0].permute(1, 2, 0).numpy(),
+        truth[0].permute(1, 2, 0).numpy(),
+        channel_axis=2,
+        full=True,
+        data_range=1,
+        gaussian_weights=True,
+        use_sample_covariance=False,
+    )
+    with torch.autocast('cpu', torch.bfloat16):
+        found = structural_similarity(picture, truth)[0].permute(1, 2, 0).numpy()
+    inner = slice(6, -6)  # beside it the two pad differently
+    np.testing.assert_allclose(found[inner, inner], expected[inner, inner], atol=1e-4)
+    whole = torch.ones(1, 1, 40, 40)
+    without = picture_loss(picture, truth, whole, CONFIG)
+    given = picture_loss(picture, truth, whole, replace(CONFIG, structure_weight=0.5))
+    assert float(given - without) == pytest.approx(0.5 * (1 - found.mean()), abs=1e-4)
 
 
 def test_a_training_file_describes_a_run_and_names_wrong_fields(tmp_path):

@@ -101,34 +101,84 @@ def irradiance_harmonics(panorama: NDArray) -> NDArray[np.float32]:
     return (radiance * cosine_lobe[:, None]).astype(np.float32)
 
 
+def upper_harmonics(panorama: NDArray) -> NDArray[np.float32]:
+    """`irradiance_harmonics` of the half above the table."""
+    return irradiance_harmonics(np.where((DIRECTIONS[..., 2] > 0)[..., None], panorama, 0))
+
+
+LAMPS = (0.4, 0.44, 0.16)
+"""How often a room has one, two, three lamps: a key, and weaker fills from other sides."""
+
+
+def lamp_place(
+    rng: np.random.Generator, key: bool, azimuth: float
+) -> tuple[NDArray[np.float32], float, float]:
+    """Position [3], distance and radius of a lamp; azimuth: of the key, which fills keep off."""
+    elevation = np.radians(rng.uniform(28, 82) if key else rng.uniform(20, 75))
+    turn = azimuth if key else azimuth + rng.uniform(0.6, 2 * np.pi - 0.6)
+    distance = rng.uniform(0.9, 2.6)
+    direction = np.array(
+        [np.cos(elevation) * np.cos(turn), np.cos(elevation) * np.sin(turn), np.sin(elevation)]
+    )
+    radius = distance * np.exp(rng.uniform(np.log(0.02), np.log(0.28)))
+    return (direction * distance).astype(np.float32), distance, float(radius)
+
+
+def lamp_colour(rng: np.random.Generator, key: bool, warmth: float) -> NDArray[np.float32]:
+    """Irradiance [3] of a lamp on a sheet in the middle of the table that faces it."""
+    strength = rng.uniform(0.7, 1.0) if key else rng.uniform(0.1, 0.5)
+    kelvin = float(np.clip(warmth * rng.uniform(0.75, 1.4), 2400, 9000))
+    return np.asarray(blackbody_colour(kelvin) * strength, np.float32)
+
+
+def room_level(rng: np.random.Generator) -> float:
+    """Mean radiance of what stands around the table."""
+    return float(np.exp(rng.uniform(np.log(0.10), np.log(0.45))))
+
+
+def tint(irradiance: NDArray) -> NDArray:
+    """The colour [3] that lamps of together irradiance [3] give to what stands around."""
+    return (irradiance / irradiance.mean()) ** 0.8
+
+
+def table_irradiance(
+    lamps: tuple[Lamp, ...],
+    harmonics: NDArray,  # [9, 3]
+) -> NDArray[np.float32]:
+    """Irradiance / pi [3] of the middle of the table under lamps and surroundings."""
+    down = np.zeros(3, np.float32)
+    for lamp in lamps:
+        distance = float(np.linalg.norm(lamp.position))
+        down += lamp.intensity / distance**2 * (lamp.position[2] / distance)
+    return harmonic_basis(np.array([0, 0, 1], np.float32)) @ harmonics + down
+
+
+def table_light(irradiance: NDArray, table: TableTop) -> NDArray[np.float32]:
+    """Radiance [3] of a table that receives irradiance [3], as what is over it sees it."""
+    return np.asarray(0.6 * table.albedo.mean((0, 1)) * irradiance, np.float32)
+
+
+def exposure_for(irradiance: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The camera's exposure [3] in the table's irradiance [3], its white balance included."""
+    white = irradiance / irradiance.mean()
+    balance = white ** -rng.uniform(0.5, 1.0)
+    exposure = np.clip(balance, 0.4, 2.0) * rng.uniform(0.8, 1.35) / irradiance.mean()
+    return np.asarray(exposure, np.float32)
+
+
 def _lamps(rng: np.random.Generator) -> tuple[Lamp, ...]:
-    """One to three lamps: a key, and weaker fills from other sides."""
-    count = int(rng.choice([1, 2, 3], p=[0.4, 0.44, 0.16]))
+    count = int(rng.choice([1, 2, 3], p=LAMPS))
     warmth = rng.uniform(2700, 7000)
     azimuth = rng.uniform(0, 2 * np.pi)
     lamps = []
     for i in range(count):
-        elevation = np.radians(rng.uniform(28, 82) if i == 0 else rng.uniform(20, 75))
-        turn = azimuth if i == 0 else azimuth + rng.uniform(0.6, 2 * np.pi - 0.6)
-        distance = rng.uniform(0.9, 2.6)
-        direction = np.array(
-            [
-                np.cos(elevation) * np.cos(turn),
-                np.cos(elevation) * np.sin(turn),
-                np.sin(elevation),
-            ]
-        )
-        radius = distance * np.exp(rng.uniform(np.log(0.02), np.log(0.28)))
-        strength = rng.uniform(0.7, 1.0) if i == 0 else rng.uniform(0.1, 0.5)
-        colour = blackbody_colour(float(np.clip(warmth * rng.uniform(0.75, 1.4), 2400, 9000)))
-        intensity = colour * strength * distance**2
-        lamps.append(
-            Lamp((direction * distance).astype(np.float32), float(radius), intensity.astype('f4'))
-        )
+        position, distance, radius = lamp_place(rng, i == 0, azimuth)
+        intensity = lamp_colour(rng, i == 0, warmth) * distance**2
+        lamps.append(Lamp(position, radius, intensity.astype('f4')))
     return tuple(lamps)
 
 
-def _panorama(rng: np.random.Generator, lamps: tuple[Lamp, ...], level: float) -> NDArray:
+def random_panorama(rng: np.random.Generator, lamps: tuple[Lamp, ...], level: float) -> NDArray:
     """Walls, a floor, windows and blurred clutter; mean radiance about level."""
     rows, columns = PANORAMA
     wall = random_colour(rng, (0.0, 0.35), (0.45, 0.95))
@@ -160,8 +210,8 @@ def _panorama(rng: np.random.Generator, lamps: tuple[Lamp, ...], level: float) -
     sigma = rng.uniform(1.5, 4.0)
     padded = cv2.copyMakeBorder(picture, 0, 0, 16, 16, cv2.BORDER_WRAP)
     picture = cv2.GaussianBlur(padded, (0, 0), sigma)[:, 16:-16]
-    tint = sum(lamp.intensity / np.dot(lamp.position, lamp.position) for lamp in lamps)
-    picture = picture * (tint / tint.mean()) ** 0.8
+    total = sum(lamp.intensity / np.dot(lamp.position, lamp.position) for lamp in lamps)
+    picture = picture * tint(total)
     solid = np.sin((np.arange(rows) + 0.5) / rows * np.pi)[:, None, None]
     mean = float((picture * solid).mean() / solid.mean())
     return (picture * level / mean).astype(np.float32)
@@ -170,16 +220,12 @@ def _panorama(rng: np.random.Generator, lamps: tuple[Lamp, ...], level: float) -
 def random_room(rng: np.random.Generator) -> Room:
     """A room with its table, lamps, surroundings and the camera's exposure and white balance."""
     lamps = _lamps(rng)
-    panorama = _panorama(rng, lamps, float(np.exp(rng.uniform(np.log(0.10), np.log(0.45)))))
+    panorama = random_panorama(rng, lamps, room_level(rng))
     table = table_top(rng)
+    harmonics = upper_harmonics(panorama)
+    irradiance = table_irradiance(lamps, harmonics)
     # Below the horizon the table's own light shines back at whatever is over it.
-    down = np.zeros(3, np.float32)
-    for lamp in lamps:
-        distance = float(np.linalg.norm(lamp.position))
-        down += lamp.intensity / distance**2 * (lamp.position[2] / distance)
-    harmonics = irradiance_harmonics(np.where((DIRECTIONS[..., 2] > 0)[..., None], panorama, 0))
-    irradiance = harmonic_basis(np.array([0, 0, 1], np.float32)) @ harmonics + down
-    below = 0.6 * table.albedo.mean((0, 1)) * irradiance
+    below = table_light(irradiance, table)
     padded = cv2.copyMakeBorder(panorama, 0, 0, 48, 48, cv2.BORDER_WRAP)
     soft = cv2.GaussianBlur(padded, (0, 0), 12)[:, 48:-48]
     angle = rng.uniform(0, 2 * np.pi)
@@ -187,17 +233,15 @@ def random_room(rng: np.random.Generator) -> Room:
     turn, scale = rng.uniform(0, 2 * np.pi), 1 / table.period
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     shift = rng.random(2)
-    white = irradiance / irradiance.mean()
-    balance = white ** -rng.uniform(0.5, 1.0)
-    exposure = np.clip(balance, 0.4, 2.0) * rng.uniform(0.8, 1.35) / irradiance.mean()
+    exposure = exposure_for(irradiance, rng)
     return Room(
         lamps,
         panorama,
         np.asarray(soft, np.float32),
         harmonics,
-        below.astype(np.float32),
+        below,
         table,
         np.array([np.cos(angle), np.sin(angle), far], np.float32),
         np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]], np.float32),
-        exposure.astype(np.float32),
+        exposure,
     )

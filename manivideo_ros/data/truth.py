@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,6 +16,7 @@ from manivideo_ros.data.kernels import MATERIAL_OBJECT
 from manivideo_ros.data.library import ObjectAsset, generator
 from manivideo_ros.data.photograph import develop
 from manivideo_ros.data.renderer import SHADOW_SIZE, Look, Renderer
+from manivideo_ros.data.room import Room
 from manivideo_ros.data.scene import SIZE, Scene
 from manivideo_ros.hand.model import HandModel, load_hand
 from manivideo_ros.mlo.rasterizer import Rasterizer
@@ -107,20 +108,25 @@ class TruthRenderer:
 
     def hand_reference(self, scene: Scene) -> HandReference:
         """The hand of the scene's reference, under the scene's light."""
-        view, small = scene.hand_view, self.small
-        camera = view.camera.resized(2 * HAND_VIEW_SIZE, 2 * HAND_VIEW_SIZE)
-        small.set_view(scene.room, camera)
-        material = face_parts(load_hand(view.side))
-        skin = scene.skin
-        look = Look(skin.texture, material, skin.gloss, skin.discs[view.side])
-        small.set_surfaces(self.hand_surfaces[view.side], [look])
-        rasterizer = self.hand_views[view.side]
-        exposed = small.frame(rasterizer, self.hand_shadows[view.side], [view.state])
+        exposed = next(self.hand_light(scene, [scene.room]))
         rng = generator(scene.split, 4, scene.seed)
         image = develop(exposed, scene.response, HAND_VIEW_SIZE, rng)
-        face = rasterizer.buffers.face_index[0].numpy()[1::2, 1::2]
+        face = self.hand_views[scene.hand_view.side].buffers.face_index[0].numpy()[1::2, 1::2]
+        material = face_parts(load_hand(scene.hand_view.side))
         parts = np.where(face < 0, 0, material[face] + 1).astype(np.uint8)
         return HandReference(image, parts)
+
+    def hand_light(self, scene: Scene, rooms: Iterable[Room]) -> Iterator[NDArray[np.float32]]:
+        """Exposed light [256, 256, 3] of the scene's reference in rooms; valid until the next."""
+        view, small, skin = scene.hand_view, self.small, scene.skin
+        camera = view.camera.resized(2 * HAND_VIEW_SIZE, 2 * HAND_VIEW_SIZE)
+        material = face_parts(load_hand(view.side))
+        look = Look(skin.texture, material, skin.gloss, skin.discs[view.side])
+        small.set_surfaces(self.hand_surfaces[view.side], [look])
+        rasterizer, shadows = self.hand_views[view.side], self.hand_shadows[view.side]
+        for room in rooms:
+            small.set_view(room, camera)
+            yield small.frame(rasterizer, shadows, [view.state])
 
     def render(self, scene: Scene) -> Pictures:
         """All pictures of a scene."""

@@ -12,10 +12,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from manivideo_ros.data.light_views import ball_normals, make_light_views
+from manivideo_ros.data.light_views import LightViews, ball_normals, make_light_views
 from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.light import LightNet
 from manivideo_ros.training.batches import TrainingScenes
@@ -79,13 +78,12 @@ def _light(
 def learned_light(config: TrainConfig, data: Path, out: Path, threads: int) -> LightNet:
     """The light net of `out`, learned now where there is none."""
     if not out.exists():
-        views = data / 'light_views.npz'
-        if not views.exists():
-            make_light_views(views, config.light_views, config.seed, 'train', threads)
-        with np.load(views) as stored:
-            pictures, balls = stored['pictures'], stored['balls']
-        error = train_light(pictures, balls, ball_normals(), config, out)
-        print(f'light: RMS error {error:.4f} of sRGB in 0..1 on views held back')
+        folder = data / 'light_views'
+        if not folder.exists():
+            make_light_views(folder, config.light_views, config.seed, 'train', threads)
+        views = LightViews.open(folder)
+        error = train_light(len(views), views.photographs, ball_normals(), config, out)
+        print(f'light: RMS error {error:.4f} of sRGB in 0..1 on hands held back')
     return load_light(config, out)
 
 

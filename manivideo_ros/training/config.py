@@ -69,8 +69,8 @@ class TrainConfig:
     seed: int = 0
 
     # Of the network over pixel patches, which predicts x0.
-    light_views: int = 8000  # hand views for what comes first: learning the light
-    light_iterations: int = 4000
+    light_views: int = 2000  # hands for what comes first: learning the light (0.9 MB each)
+    light_iterations: int = 12000
     light_batch: int = 48
     mirror_share: float = 0.5  # of the scenes, seen in a mirror
     pure_noise_share: float = 0.85  # of the scenes at t = 1; the others at random times
@@ -78,6 +78,7 @@ class TrainConfig:
     background_weight: float = 0.3  # of the loss outside of the hand-object mask
     gradient_weight: float = 0.7
     square_weight: float = 2.0
+    structure_weight: float = 0.0  # of 1 - SSIM
 
     # Of the latent networks, which predict v.
     snr_gamma: float = 5.0

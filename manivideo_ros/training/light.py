@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,33 +18,42 @@ from manivideo_ros.data.shards import picture_tensor
 from manivideo_ros.model.light import LightNet, grey_at
 from manivideo_ros.training.config import TrainConfig
 
-HELD_BACK = 0.05  # of the views, to measure on
+HELD_BACK = 0.05  # of the hands, to measure on
+MEASURED = 400  # photographs of these
 TURN, SCALE, SHIFT = 0.12, 0.06, 0.05  # deviations: radians, logarithm, half pictures
 
 
+Draw = Callable[[NDArray[np.int64], np.random.Generator], tuple[NDArray, NDArray]]
+"""Photographs u8 [B, R, R, 3] of hands by index, and sRGB f32 [B, K, 3] of a grey ball there."""
+
+
 def train_light(
-    pictures: NDArray[np.uint8],  # [N, R, R, 3]
-    balls: NDArray[np.float32],  # [N, K, 3] sRGB of a grey ball
+    count: int,
+    draw: Draw,
     normals: NDArray[np.float32],  # [K, 3] where on the ball
     config: TrainConfig,
     out: Path,
 ) -> float:
-    """Train the light net and write it to `out`; the error (RMS of sRGB) on views held back."""
+    """Train the light net on `count` hands and write it to `out`.
+
+    Returns the error (RMS of sRGB) on photographs of hands that are held back.
+    """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
+    held = max(1, round(HELD_BACK * count))
+    measured = draw(np.arange(MEASURED) % held, np.random.default_rng(0))
     network = LightNet(config.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.no_grad():
-        network.head[-1].bias.unflatten(0, (-1, 3))[0] = torch.from_numpy(balls.mean((0, 1)))
+        network.head[-1].bias.unflatten(0, (-1, 3))[0] = torch.from_numpy(measured[1].mean((0, 1)))
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-3)
     rate = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda i: 0.5 * (1.01 + math.cos(math.pi * i / config.light_iterations))
     )
     smooth = math.nan
-    held = max(1, round(HELD_BACK * len(pictures)))
     progress = tqdm(range(config.light_iterations), mininterval=10, desc='light')
     for _ in progress:
-        chosen = rng.integers(held, len(pictures), config.light_batch)
-        views, target = _batch(pictures[chosen], balls[chosen])
+        chosen = rng.integers(min(held, count - 1), count, config.light_batch)
+        views, target = _batch(*draw(chosen, rng))
         views, at = moved(views, torch.from_numpy(normals).T, rng)
         if rng.random() < 0.5:  # the world in a mirror
             views, at = views.flip(-1), at * torch.tensor([[-1.0], [1.0], [1.0]])
@@ -61,7 +71,7 @@ def train_light(
         smooth = loss.item() if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss.item()
         progress.set_postfix(rms=f'{math.sqrt(smooth):.4f}', refresh=False)
     network.eval()
-    error = measure_light(network, pictures[:held], balls[:held], normals)
+    error = measure_light(network, *measured, normals)
     partial = out.with_suffix('.partial')
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
     partial.replace(out)
