@@ -103,9 +103,10 @@ class FrameGraph(nn.Module):
             if step + 1 < self.steps:
                 predicted = self.network.patchify(picture.clamp(0, 1))
                 latents = ddim_step(latents, predicted, times[step], times[step + 1])
-        pixels = (picture[0].clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+        # uint8 comes last: TensorRT takes it for an output, not within the graph.
+        pixels = (picture[0].permute(1, 2, 0).clamp(0, 1) * 255 + 0.5).to(torch.uint8)
         next_valid = torch.cat([valid[:, 1:], torch.ones_like(valid[:, :1])], 1)
-        return pixels.permute(1, 2, 0), next_valid, *next_caches
+        return pixels, next_valid, *next_caches
 
 
 def example_inputs(network: ManiVideoNet) -> dict[str, Tensor]:

@@ -1,0 +1,172 @@
+"""TensorRT plans, built ahead of time from the exported graph.
+
+One code for `tensorrt` and `tensorrt_rtx`, whose API is the same; neither is imported before it is
+needed. The parser takes the graph as it is, the ONNX `If` around the scene's references included,
+so scene and frame stay one plan. Types are the graph's own (a strongly typed network).
+`tensorrt_rtx` builds for given compute capabilities where there is no GPU; `tensorrt` builds for
+the GPU that is there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+LIBRARIES = ('tensorrt', 'tensorrt_rtx')
+OTHER_BACKEND = 'use the backend onnxruntime or torch'
+
+Progress = Callable[[str, int, int], None]
+
+
+class TensorRTError(RuntimeError):
+    """What keeps TensorRT from building or running a graph; the message names the mend."""
+
+
+class BuildCancelledError(TensorRTError):
+    """A build that was cancelled; it has written nothing."""
+
+
+def library(names: Sequence[str] = LIBRARIES) -> ModuleType:
+    """The first of the libraries that can be imported.
+
+    Raises TensorRTError where none can, with what each of them said.
+    """
+    reasons = []
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except (ImportError, OSError) as error:
+            reasons.append(f'{name}: {error}')
+    raise TensorRTError(
+        f'TensorRT cannot be imported ({"; ".join(reasons)}): '
+        f'pip install "manivideo_ros[tensorrt]", or {OTHER_BACKEND}'
+    )
+
+
+def build_plan(
+    trt: ModuleType,
+    graph: bytes,  # a serialised ONNX model
+    capabilities: Sequence[str],  # compute capabilities as '8.6', one at least
+    progress: Progress = lambda phase, step, of: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> bytes:
+    """A serialised plan that runs on GPUs of any of the compute capabilities.
+
+    `progress` is told each phase's completed steps and how many it has, as (phase, step, of);
+    phases nest, and are told from the builder's own threads. `cancelled` is asked after each step.
+
+    Raises TensorRTError for a graph or a compute capability that TensorRT does not support, or
+    where it runs out of memory; BuildCancelledError when cancelled; what `progress` raises.
+    """
+    ahead = hasattr(trt, 'ComputeCapability')
+    if ahead:
+        targets = [_target(trt, capability) for capability in capabilities]
+    else:
+        from manivideo_ros.engine.tensorrt_runtime import require_capability
+
+        require_capability(capabilities)  # without a GPU the builder may end the process
+    logger = logger_of(trt)
+    logger.last_error = ''
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(graph):
+        raise TensorRTError(_refusal(parser))
+    config = builder.create_builder_config()
+    # Its ten bits of mantissa would miss the parity that float32 graphs are held to.
+    config.clear_flag(trt.BuilderFlag.TF32)
+    if ahead:
+        config.num_compute_capabilities = len(targets)
+        for index, target in enumerate(targets):
+            config.set_compute_capability(target, index)
+    monitor = _monitor(trt, progress, cancelled)
+    config.progress_monitor = monitor
+    plan = builder.build_serialized_network(network, config)
+    if monitor.error is not None:
+        raise monitor.error
+    if monitor.cancelled:
+        raise BuildCancelledError('the build of the TensorRT engine was cancelled')
+    if plan is None:
+        raise TensorRTError(
+            f'{trt.__name__} {trt.__version__} could not build the engine '
+            f'({logger.last_error or "no reason given"}): free memory, or {OTHER_BACKEND}'
+        )
+    return bytes(memoryview(plan))
+
+
+def _target(trt: ModuleType, capability: str) -> Any:
+    name = 'SM' + capability.replace('.', '')
+    known = {
+        key: value for key, value in trt.ComputeCapability.__members__.items() if key != 'NONE'
+    }
+    if name not in known:
+        listed = ', '.join(f'{key[2:-1]}.{key[-1]}' for key in known if key.startswith('SM'))
+        raise TensorRTError(
+            f'{trt.__name__} {trt.__version__} does not support compute capability {capability} '
+            f'(it supports {listed}): {OTHER_BACKEND}'
+        )
+    return known[name]
+
+
+def _refusal(parser: Any) -> str:
+    """The parser's first error, with the node that it is about."""
+    error = parser.get_error(0)
+    where = f'node {error.node_name()!r}, operator {error.node_operator()}'
+    about = f'TensorRT does not take {where}' if error.node_operator() else 'not an ONNX graph'
+    return f'{about} ({error.desc().strip()}): {OTHER_BACKEND}, or export the graph anew'
+
+
+@cache
+def logger_of(trt: ModuleType) -> Any:
+    """The library's one logger: it keeps a pointer to the first it is given, for good.
+
+    Everything goes to the debug log, since errors are raised with their text, once.
+    """
+
+    class Logger(trt.ILogger):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.last_error = ''
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.last_error = message
+            log.debug('%s', message)
+
+    return Logger()
+
+
+def _monitor(trt: ModuleType, progress: Progress, cancelled: Callable[[], bool]) -> Any:
+    class Monitor(trt.IProgressMonitor):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.steps: dict[str, int] = {}
+            self.cancelled = False
+            self.error: BaseException | None = None
+
+        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
+            self.steps[phase] = steps
+            self._tell(phase, 0)
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            self._tell(phase, step + 1)
+            return not self.cancelled
+
+        def phase_finish(self, phase: str) -> None:
+            pass
+
+        def _tell(self, phase: str, step: int) -> None:
+            # Nothing may be raised through the builder: it would be printed and forgotten.
+            try:
+                progress(phase, step, self.steps[phase])
+                self.cancelled = self.cancelled or cancelled()
+            except BaseException as error:
+                self.error, self.cancelled = error, True
+
+    return Monitor()

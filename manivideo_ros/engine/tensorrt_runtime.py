@@ -1,0 +1,136 @@
+"""A TensorRT plan on the GPU: what it runs on, and the run itself, over torch's tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manivideo_ros.engine.tensorrt_builder import OTHER_BACKEND, TensorRTError, logger_of
+
+DRIVER_VERSION = Path('/sys/module/nvidia/version')
+TYPES = {
+    'FLOAT': torch.float32,
+    'HALF': torch.float16,
+    'BF16': torch.bfloat16,
+    'INT32': torch.int32,
+    'INT64': torch.int64,
+    'BOOL': torch.bool,
+    'UINT8': torch.uint8,
+}
+
+
+def require_cuda() -> None:
+    """Raise TensorRTError where torch finds no CUDA: TensorRT may end the process there."""
+    if not torch.cuda.is_available():
+        raise TensorRTError(
+            'TensorRT needs a CUDA GPU, its driver and a torch that is built for CUDA; torch '
+            f'{torch.__version__} finds none here: install or update them, or {OTHER_BACKEND}'
+        )
+
+
+def require_capability(capabilities: Sequence[str]) -> None:
+    """Raise TensorRTError unless the GPU here is all that is to be built for."""
+    require_cuda()
+    here = present_capability()
+    if list(capabilities) != [here]:
+        raise TensorRTError(
+            f'tensorrt builds for the GPU that is here, of compute capability {here}, not for '
+            f'{", ".join(capabilities)}: pip install tensorrt-rtx to build ahead for others'
+        )
+
+
+def present_capability() -> str:
+    """The compute capability of the GPU here, as '8.6'. Raises TensorRTError without one."""
+    require_cuda()
+    return '{}.{}'.format(*torch.cuda.get_device_capability())
+
+
+def target_of(trt: ModuleType, capabilities: Sequence[str]) -> dict[str, str]:
+    """A plan's target, by the names that its manifest has: the library, the GPUs, the driver.
+
+    Built ahead, where there is no GPU, the GPU's name and its driver stay empty: such a plan is
+    another one than that for a GPU which is there.
+    """
+    there = torch.cuda.is_available()
+    known = there and DRIVER_VERSION.is_file()
+    return {
+        'backend': trt.__name__,
+        'version': trt.__version__,
+        'compute_capability': ' '.join(capabilities),
+        'gpu': torch.cuda.get_device_name() if there else '',
+        'driver': DRIVER_VERSION.read_text().strip() if known else '',
+    }
+
+
+class TensorRTGraph:
+    """A plan that is ready to run, bound to tensors on the GPU by the graph's names.
+
+    `tensors` are zeros at first. Give it plans that PlanCache gave back or that were just built:
+    they hold executable code. Not thread-safe.
+
+    Raises TensorRTError without CUDA, or for a plan that this GPU cannot run.
+    """
+
+    def __init__(self, trt: ModuleType, plan: bytes) -> None:
+        require_cuda()
+        logger = logger_of(trt)
+        self._runtime = trt.Runtime(logger)
+        _require_valid(trt, self._runtime, plan)
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        self._context = self._engine and self._engine.create_execution_context()
+        if self._context is None:
+            raise TensorRTError(
+                f'{trt.__name__} {trt.__version__} cannot load the engine '
+                f'({logger.last_error or "no reason given"}): build it again, free GPU memory, '
+                f'or {OTHER_BACKEND}'
+            )
+        self._logger = logger
+        self.tensors: dict[str, Tensor] = {}
+        for index in range(self._engine.num_io_tensors):
+            name = self._engine.get_tensor_name(index)
+            shape = tuple(self._engine.get_tensor_shape(name))
+            dtype = TYPES[self._engine.get_tensor_dtype(name).name]
+            self.tensors[name] = torch.zeros(shape, dtype=dtype, device='cuda')
+            self.bind(name, self.tensors[name])
+
+    def bind(self, name: str, tensor: Tensor) -> None:
+        """Read or write another tensor under that name from the next run on; nothing is copied.
+
+        Raises ValueError for one of another shape or type, off the GPU or not contiguous.
+        """
+        own = self.tensors[name]
+        alike = (tensor.shape, tensor.dtype, tensor.device) == (own.shape, own.dtype, own.device)
+        if not alike or not tensor.is_contiguous():
+            raise ValueError(
+                f'{name}: must be contiguous, {own.dtype} {tuple(own.shape)} on {own.device}; '
+                f'is {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}'
+            )
+        self._context.set_tensor_address(name, tensor.data_ptr())
+        self.tensors[name] = tensor
+
+    def run(self) -> None:
+        """Enqueue one run on torch's current stream; raises TensorRTError where that fails."""
+        if not self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
+            raise TensorRTError(
+                f'the TensorRT engine failed ({self._logger.last_error or "no reason given"}): '
+                f'free GPU memory, look for the GPU in nvidia-smi, or {OTHER_BACKEND}'
+            )
+
+
+def _require_valid(trt: ModuleType, runtime: Any, plan: bytes) -> None:
+    """Ask tensorrt_rtx first whether the plan would run here; tensorrt has no such question."""
+    if not hasattr(runtime, 'get_engine_validity'):
+        return
+    validity, reasons = runtime.get_engine_validity(plan)
+    if validity == trt.EngineValidity.INVALID:
+        known = trt.EngineInvalidityDiagnostics.__members__.items()
+        told = [name.lower().replace('_', ' ') for name, bit in known if int(reasons) & int(bit)]
+        raise TensorRTError(
+            f'{trt.__name__} {trt.__version__} cannot run the engine on this GPU '
+            f'({", ".join(told) or "no reason given"}): build it again, update the driver, or {OTHER_BACKEND}'
+        )

@@ -1,0 +1,122 @@
+"""TensorRT engines: parsed, built for GPUs that are not here, cancelled, refused."""
+
+import threading
+
+import pytest
+import torch
+from onnx import TensorProto, helper
+from test_model import SMALL, awake
+
+from manivideo_ros.engine import tensorrt_builder
+from manivideo_ros.engine.export import build_graph
+from manivideo_ros.engine.tensorrt_builder import (
+    BuildCancelledError,
+    TensorRTError,
+    build_plan,
+    library,
+)
+from manivideo_ros.engine.tensorrt_runtime import TensorRTGraph
+
+AHEAD = ['8.6', '12.0']
+
+
+@pytest.fixture(scope='module')
+def trt():
+    return pytest.importorskip('tensorrt_rtx', reason='tensorrt_rtx builds without a GPU')
+
+
+@pytest.fixture(scope='module')
+def graph():
+    return build_graph(awake(SMALL), steps=1)
+
+
+def one_node(operator: str) -> bytes:
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [4]) for n in ('x', 'y'))
+    node = helper.make_node(operator, ['x'], ['y'], name='the_node')
+    model = helper.make_graph([node], 'one', [x], [y])
+    return helper.make_model(model, opset_imports=[helper.make_opsetid('', 20)]).SerializeToString()
+
+
+def test_the_whole_graph_is_one_plan_for_each_gpu_and_its_progress_is_told(trt, graph):
+    assert 'If' in {node.op_type for node in graph.graph.node}
+    told: dict[str, list[tuple[int, int]]] = {}
+
+    def progress(phase, step, of):
+        told.setdefault(phase, []).append((step, of))
+
+    plan = build_plan(trt, graph.SerializeToString(), AHEAD, progress)
+    weights = sum(4 * torch.Size(w.dims).numel() for w in graph.graph.initializer)
+    assert len(plan) > 2 * weights  # the frame's alone, for either GPU
+    (whole, *rest) = told['Building engine']
+    assert whole[0] == 0 and rest == [(n + 1, whole[1]) for n in range(len(rest))]
+    assert rest[-1][0] == whole[1]
+    assert all(0 <= step <= of for steps in told.values() for step, of in steps)
+
+
+def test_a_build_leaves_other_threads_running(trt, graph):
+    ticks, done = [], threading.Event()
+
+    def stream():
+        while not done.wait(0.005):
+            ticks.append(1)
+
+    other = threading.Thread(target=stream)
+    other.start()
+    build_plan(trt, graph.SerializeToString(), AHEAD[:1], lambda *_: ticks.append(0))
+    done.set()
+    other.join()
+    first, last = ticks.index(0), len(ticks) - 1 - ticks[::-1].index(0)
+    assert ticks[first:last].count(1) > 10
+
+
+def test_a_build_is_cancelled_at_its_next_step(trt):
+    steps = []
+
+    def progress(phase, step, of):
+        steps.append(step)
+
+    with pytest.raises(BuildCancelledError, match='cancelled'):
+        build_plan(trt, one_node('Relu'), AHEAD, progress, lambda: sum(steps) > 0)
+    stopped = len(steps)
+    build_plan(trt, one_node('Relu'), AHEAD, progress)
+    assert len(steps) - stopped > 2 * stopped
+
+
+def test_what_the_progress_raises_comes_out_of_the_build(trt):
+    def progress(phase, step, of):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_plan(trt, one_node('Relu'), AHEAD, progress)
+
+
+def test_an_operator_that_tensorrt_lacks_is_named_with_its_node_and_the_mend(trt):
+    with pytest.raises(TensorRTError, match=r"'the_node'.*BlackmanWindow.*use the backend"):
+        build_plan(trt, one_node('BlackmanWindow'), AHEAD)
+    with pytest.raises(TensorRTError, match='not an ONNX graph'):
+        build_plan(trt, b'junk', AHEAD)
+
+
+def test_a_gpu_that_tensorrt_lacks_is_named_with_those_it_has(trt):
+    with pytest.raises(TensorRTError, match=r'9\.0.*supports.*8\.6, 8\.9, 12\.0.*use the backend'):
+        build_plan(trt, one_node('Relu'), ['9.0'])
+
+
+def test_a_library_that_is_absent_is_named_with_how_to_install_it():
+    with pytest.raises(TensorRTError, match=r'no_such_library.*pip install.*\[tensorrt\]'):
+        library(['no_such_library'])
+
+
+def test_the_first_library_that_is_there_serves():
+    assert library(['no_such_library', 'json']).__name__ == 'json'
+    assert tensorrt_builder.LIBRARIES == ('tensorrt', 'tensorrt_rtx')
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='CUDA is here')
+def test_without_cuda_nothing_is_deserialised():
+    class Untouchable:
+        def __getattr__(self, name):
+            raise AssertionError(f'TensorRT was asked for {name}')
+
+    with pytest.raises(TensorRTError, match=r'CUDA GPU.*use the backend'):
+        TensorRTGraph(Untouchable(), b'plan')
