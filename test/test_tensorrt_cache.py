@@ -116,6 +116,28 @@ def test_the_key_is_the_users_alone(cache):
         cache.load('tiny', FIELDS)
 
 
+def test_a_plan_is_built_once_and_again_when_its_origin_changes(cache, caplog):
+    caplog.set_level('INFO')
+    builds = []
+
+    def build():
+        builds.append(1)
+        return b'newer'
+
+    assert cache.plan_of('tiny', FIELDS, build) == PLAN and not builds
+    newer = {**FIELDS, 'driver': '590'}
+    assert [cache.plan_of('tiny', newer, build) for _ in range(2)] == [b'newer'] * 2
+    assert builds == [1]
+    assert 'driver was 580.1, is now 590' in caplog.text
+
+
+def test_a_plan_that_cannot_be_kept_serves_with_a_warning(tmp_path, caplog):
+    (tmp_path / 'file').write_text('')
+    cache = PlanCache(tmp_path / 'file' / 'engines')
+    assert cache.plan_of('tiny', FIELDS, lambda: PLAN) == PLAN
+    assert 'is not kept' in caplog.text and 'XDG_CACHE_HOME' in caplog.text
+
+
 def test_a_write_that_fails_leaves_the_plan_of_before(cache, monkeypatch):
     def full(descriptor):
         raise OSError(28, 'No space left on device')

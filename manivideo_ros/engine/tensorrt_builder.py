@@ -45,7 +45,7 @@ def library(names: Sequence[str] = LIBRARIES) -> ModuleType:
             reasons.append(f'{name}: {error}')
     raise TensorRTError(
         f'TensorRT cannot be imported ({"; ".join(reasons)}): '
-        f'pip install "manivideo_ros[tensorrt]", or {OTHER_BACKEND}'
+        f'pip install tensorrt-rtx, or {OTHER_BACKEND}'
     )
 
 
@@ -59,7 +59,8 @@ def build_plan(
     """A serialised plan that runs on GPUs of any of the compute capabilities.
 
     `progress` is told each phase's completed steps and how many it has, as (phase, step, of);
-    phases nest, and are told from the builder's own threads. `cancelled` is asked after each step.
+    phases nest, some recur, and they are told from the builder's own threads. `cancelled` is asked
+    after each step.
 
     Raises TensorRTError for a graph or a compute capability that TensorRT does not support, or
     where it runs out of memory; BuildCancelledError when cancelled; what `progress` raises.
@@ -159,7 +160,9 @@ def _monitor(trt: ModuleType, progress: Progress, cancelled: Callable[[], bool])
             return not self.cancelled
 
         def phase_finish(self, phase: str) -> None:
-            pass
+            # Its last step is told by this alone, and so is the end of a phase that fails.
+            if not self.cancelled:
+                self._tell(phase, self.steps[phase])
 
         def _tell(self, phase: str, step: int) -> None:
             # Nothing may be raised through the builder: it would be printed and forgotten.

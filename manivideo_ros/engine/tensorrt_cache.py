@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import os
 import platform
 import secrets
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 KEY_FILE = 'machine.key'
 
@@ -70,6 +73,23 @@ class PlanCache:
     def plan_file(self, name: str) -> Path:
         """Where the plan of that name lies; its manifest lies beside it, as .json."""
         return self.folder / f'{name}.plan'
+
+    def plan_of(self, name: str, made_from: Mapping[str, str], build: Callable[[], bytes]) -> bytes:
+        """The plan of that name, or one built now and kept; the log tells why.
+
+        A cache that cannot be used costs a build each time, and a warning. Raises what `build`
+        raises, having written nothing.
+        """
+        try:
+            return self.load(name, made_from)
+        except PlanCacheError as reason:
+            log.info('building a TensorRT engine: %s', reason)
+        plan = build()
+        try:
+            self.store(name, plan, made_from)
+        except PlanCacheError as error:
+            log.warning('the TensorRT engine is not kept: %s', error)
+        return plan
 
     def load(self, name: str, made_from: Mapping[str, str]) -> bytes:
         """The plan of that name, if it was made here and from just that.

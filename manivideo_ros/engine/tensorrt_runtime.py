@@ -132,5 +132,6 @@ def _require_valid(trt: ModuleType, runtime: Any, plan: bytes) -> None:
         told = [name.lower().replace('_', ' ') for name, bit in known if int(reasons) & int(bit)]
         raise TensorRTError(
             f'{trt.__name__} {trt.__version__} cannot run the engine on this GPU '
-            f'({", ".join(told) or "no reason given"}): build it again, update the driver, or {OTHER_BACKEND}'
+            f'({", ".join(told) or "no reason given"}): build it again, update the driver, '
+            f'or {OTHER_BACKEND}'
         )
