@@ -2,6 +2,7 @@
 
 import threading
 from functools import partial
+from types import ModuleType
 
 import pytest
 import torch
@@ -123,7 +124,16 @@ def test_the_first_library_that_is_there_serves():
     assert tensorrt_builder.LIBRARIES == ('tensorrt', 'tensorrt_rtx')
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='CUDA is here')
+NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason='CUDA is here')
+
+
+@NO_CUDA
+def test_a_library_that_cannot_build_ahead_is_not_touched_without_cuda():
+    with pytest.raises(TensorRTError, match=r'CUDA GPU.*use the backend'):
+        build_plan(ModuleType('tensorrt'), one_node('Relu'), AHEAD)
+
+
+@NO_CUDA
 def test_without_cuda_nothing_is_deserialised():
     class Untouchable:
         def __getattr__(self, name):

@@ -68,7 +68,7 @@ def target_of(trt: ModuleType, capabilities: Sequence[str]) -> dict[str, str]:
 
 
 class TensorRTGraph:
-    """A plan that is ready to run, bound to tensors on the GPU by the graph's names.
+    """A plan that is ready to run, bound to tensors by the graph's names.
 
     `tensors` are zeros at first. Give it plans that PlanCache gave back or that were just built:
     they hold executable code. Not thread-safe.
@@ -81,27 +81,28 @@ class TensorRTGraph:
         logger = logger_of(trt)
         self._runtime = trt.Runtime(logger)
         _require_valid(trt, self._runtime, plan)
-        self._engine = self._runtime.deserialize_cuda_engine(plan)
-        self._context = self._engine and self._engine.create_execution_context()
-        if self._context is None:
+        engine = self._engine = self._runtime.deserialize_cuda_engine(plan)
+        context: Any = None if engine is None else engine.create_execution_context()
+        if context is None:
             raise TensorRTError(
                 f'{trt.__name__} {trt.__version__} cannot load the engine '
                 f'({logger.last_error or "no reason given"}): build it again, free GPU memory, '
                 f'or {OTHER_BACKEND}'
             )
-        self._logger = logger
+        self._context, self._logger = context, logger
         self.tensors: dict[str, Tensor] = {}
-        for index in range(self._engine.num_io_tensors):
-            name = self._engine.get_tensor_name(index)
-            shape = tuple(self._engine.get_tensor_shape(name))
-            dtype = TYPES[self._engine.get_tensor_dtype(name).name]
-            self.tensors[name] = torch.zeros(shape, dtype=dtype, device='cuda')
+        for index in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(index)
+            shape, dtype = tuple(engine.get_tensor_shape(name)), engine.get_tensor_dtype(name)
+            on_host = engine.get_tensor_location(name) == trt.TensorLocation.HOST
+            device = 'cpu' if on_host else 'cuda'  # TensorRT wants some conditions on the host
+            self.tensors[name] = torch.zeros(shape, dtype=TYPES[dtype.name], device=device)
             self.bind(name, self.tensors[name])
 
     def bind(self, name: str, tensor: Tensor) -> None:
         """Read or write another tensor under that name from the next run on; nothing is copied.
 
-        Raises ValueError for one of another shape or type, off the GPU or not contiguous.
+        Raises ValueError for one of another shape, type or device, or not contiguous.
         """
         own = self.tensors[name]
         alike = (tensor.shape, tensor.dtype, tensor.device) == (own.shape, own.dtype, own.device)
