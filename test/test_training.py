@@ -409,7 +409,8 @@ def test_the_command_makes_scenes_trains_and_leaves_a_checkpoint(tmp_path, capsy
     asked = ['--config', str(tmp_path / 'run.yaml'), *folders, '--scenes', '2', '--threads', '1']
     asked += ['--device', 'cpu']
     assert main(['image', *asked]) == 0
-    assert {p.name for p in (tmp_path / 'data').iterdir() if p.is_dir()} == set(KINDS)
+    made = {p.name for p in (tmp_path / 'data').iterdir() if p.is_dir()}
+    assert made == {*KINDS, 'light_views'}
     checkpoint = tmp_path / 'out' / 'model.safetensors'
     assert load_checkpoint(checkpoint).config == config.model
     assert TrainConfig.read(tmp_path / 'out' / 'run.yaml') == config
