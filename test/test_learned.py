@@ -12,6 +12,7 @@ from manivideo_ros.data.generator import make_shards
 from manivideo_ros.data.shards import ShardDataset
 from manivideo_ros.demo import SCENE_SEED
 from manivideo_ros.engine.cache import graph_of
+from manivideo_ros.engine.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.held_out import HeldOutScene
 from manivideo_ros.evaluation.quality import Comparison, figures
@@ -51,7 +52,7 @@ def test_the_shipped_weights_are_small_enough_to_ship():
 
 @pytest.fixture(scope='module')
 def session():
-    return StreamingSession(graph_of(SHIPPED, 1), threads=1)
+    return StreamingSession(OnnxRunner(graph_of(SHIPPED, 1), threads=1))
 
 
 @pytest.fixture(scope='module')

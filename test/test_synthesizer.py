@@ -7,6 +7,7 @@ import pytest
 from test_model import SMALL, awake
 
 from manivideo_ros.engine.export import build_graph, save_graph
+from manivideo_ros.engine.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
 from manivideo_ros.hand.model import load_hand
@@ -42,7 +43,7 @@ def session(tmp_path_factory):
     path = tmp_path_factory.mktemp('graph') / 'small.onnx'
     # Untrained, so that the picture is the base picture: what arrives can be read off.
     save_graph(build_graph(ManiVideoNet(SMALL)), path)
-    return StreamingSession(path, threads=1)
+    return StreamingSession(OnnxRunner(path, threads=1))
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def human(tmp_path_factory):
     path = tmp_path_factory.mktemp('graph') / 'human.onnx'
     save_graph(build_graph(awake(replace(SMALL, human=True))), path)
     scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
-    return Synthesizer(StreamingSession(path, threads=1), HANDS, scene, 1)
+    return Synthesizer(StreamingSession(OnnxRunner(path, threads=1)), HANDS, scene, 1)
 
 
 def shown(synthesizer, snapshot):

@@ -6,7 +6,8 @@ from test_engine import rendered
 from test_model import SMALL, awake, references
 
 from manivideo_ros.engine import tensorrt_runtime
-from manivideo_ros.engine.export import SCENE_INPUTS, build_graph
+from manivideo_ros.engine.export import build_graph
+from manivideo_ros.engine.runner import SCENE_INPUTS
 from manivideo_ros.engine.tensorrt_builder import TensorRTError, build_plan, library
 from manivideo_ros.engine.tensorrt_cache import PlanCache, fields_of
 from manivideo_ros.engine.tensorrt_runtime import TensorRTGraph, present_capability, target_of

@@ -42,7 +42,7 @@ def _source_hash() -> str:
     return hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()
 
 
-def graph_of(checkpoint: Path, steps: int) -> Path:
+def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     """The exported graph of a checkpoint, from the cache or made now (seconds).
 
     Raises CheckpointError where the checkpoint cannot be used.
@@ -52,6 +52,7 @@ def graph_of(checkpoint: Path, steps: int) -> Path:
     made_from = {
         'checkpoint_sha256': checkpoint_sha256(checkpoint),
         'steps': steps,
+        'precision': precision,
         'opset': export.OPSET,
         'onnxruntime': onnxruntime.__version__,
         'source': _source_hash(),
@@ -60,12 +61,15 @@ def graph_of(checkpoint: Path, steps: int) -> Path:
     path = cache_folder() / f'{key}.onnx'
     manifest = path.with_suffix('.json')
     if path.is_file() and manifest.is_file():
-        kept = json.loads(manifest.read_text())
-        if kept.get('graph_sha256') == hashlib.sha256(path.read_bytes()).hexdigest():
+        try:
+            kept = json.loads(manifest.read_text())['graph_sha256']
+        except (ValueError, KeyError, TypeError):
+            kept = ''
+        if kept == hashlib.sha256(path.read_bytes()).hexdigest():
             return path
         log.warning('cached graph %s is damaged; exporting it again', path)
     log.info('exporting %s to one graph (first use)', checkpoint.name)
-    export.save_graph(export.build_graph(load_checkpoint(checkpoint), steps), path)
+    export.save_graph(export.build_graph(load_checkpoint(checkpoint), steps, precision), path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     manifest.write_text(json.dumps({**made_from, 'graph_sha256': digest}, indent=1))
     return path

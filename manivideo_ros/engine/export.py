@@ -13,9 +13,10 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+from manivideo_ros.engine.runner import SCENE_INPUTS
 from manivideo_ros.engine.stitch import run_if
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS, LAYER_MAPS
 from manivideo_ros.model.network import (
@@ -27,7 +28,12 @@ from manivideo_ros.model.network import (
 from manivideo_ros.model.schedule import ddim_step, sampling_times
 
 OPSET = 20
-SCENE_INPUTS = ('views', 'background', 'hand_view', 'points')
+PRECISIONS = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+ONNX_TYPES = {
+    torch.float32: TensorProto.FLOAT,
+    torch.float16: TensorProto.FLOAT16,
+    torch.bfloat16: TensorProto.BFLOAT16,
+}
 SCENE_FEATURES = ('reference', 'appearance', 'light', 'point_tokens')
 FRAME_INPUTS = ('latents', *LAYER_MAPS, 'base')
 
@@ -43,7 +49,8 @@ class SceneGraph(nn.Module):
         self, views: Tensor, background: Tensor, hand_view: Tensor, points: Tensor
     ) -> tuple[Tensor, ...]:
         """SCENE_INPUTS to SCENE_FEATURES."""
-        scene = self.network.encode_scene(views, background, hand_view, points)
+        given = (views, background, hand_view, points)
+        scene = self.network.encode_scene(*(x.to(self.network.dtype) for x in given))
         return scene.reference, scene.appearance, scene.light, scene.point_tokens
 
 
@@ -56,14 +63,15 @@ class SkeletonGraph(nn.Module):
 
     def forward(self, skeleton: Tensor) -> Tensor:
         """G1(S)."""
-        return self.network.guide_skeleton(skeleton)
+        return self.network.guide_skeleton(skeleton.to(self.network.dtype))
 
 
 class FrameGraph(nn.Module):
     """One frame of a stream in a fixed number of denoising steps.
 
     Each step has caches of its own, since it sees its own noise level. A network with `human` is
-    given G1(S) before them.
+    given G1(S) before them. Conditions come in float32; features and caches have the network's
+    type.
     """
 
     def __init__(self, network: ManiVideoNet, steps: int) -> None:
@@ -87,15 +95,16 @@ class FrameGraph(nn.Module):
     ) -> tuple[Tensor, ...]:
         """The uint8 frame [H, W, 3], the next validity and the next caches."""
         guide, caches = (rest[0], rest[1:]) if self.network.config.human else (None, rest)
-        conditions = FrameConditions(
-            normal_map, occlusion_confidence, base, visible_normal, horizon
-        )
+        dtype = self.network.dtype
+        latents = latents.to(dtype)
+        maps = (normal_map, occlusion_confidence, base, visible_normal, horizon)
+        conditions = FrameConditions(*(x.to(dtype) for x in maps))
         scene = SceneFeatures(reference, appearance, light, point_tokens)
         times = [*sampling_times(self.steps), 0.0]
         next_caches: list[Tensor] = []
         for step in range(self.steps):
             own = list(caches[step * NUM_BLOCKS : (step + 1) * NUM_BLOCKS])
-            time = torch.full((1,), times[step], dtype=latents.dtype)
+            time = torch.full((1,), times[step], device=latents.device)
             picture, own = self.network.denoise(
                 latents, time, conditions, scene, 1, own, valid, guide
             )
@@ -104,7 +113,8 @@ class FrameGraph(nn.Module):
                 predicted = self.network.patchify(picture.clamp(0, 1))
                 latents = ddim_step(latents, predicted, times[step], times[step + 1])
         # uint8 comes last: TensorRT takes it for an output, not within the graph.
-        pixels = (picture[0].permute(1, 2, 0).clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+        shown = picture[0].float().permute(1, 2, 0).clamp(0, 1)
+        pixels = (shown * 255 + 0.5).to(torch.uint8)
         next_valid = torch.cat([valid[:, 1:], torch.ones_like(valid[:, :1])], 1)
         return pixels, next_valid, *next_caches
 
@@ -144,22 +154,23 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
     return program.model_proto
 
 
-def build_graph(network: ManiVideoNet, steps: int = 1) -> onnx.ModelProto:
-    """The engine's one graph, float32, for a stream of one scene at a time.
+def build_graph(network: ManiVideoNet, steps: int = 1, precision: str = 'fp32') -> onnx.ModelProto:
+    """The engine's one graph for a stream of one scene at a time, its types those of precision.
 
     Its inputs are the frame's (FRAME_INPUTS), the scene's (SCENE_INPUTS), `refresh_scene`, for a
     network with `human` also `skeleton` and `has_skeleton`, and its own caches (`cached_*`,
     `valid`, `cache_N`), whose next values are outputs `next_*`.
     """
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-    network = network.eval().float()
+    network = network.eval().to(PRECISIONS[precision])
     example = example_inputs(network)
     with torch.no_grad():
         encoded = SceneGraph(network)(*(example[name] for name in SCENE_INPUTS))
     features = dict(zip(SCENE_FEATURES, encoded, strict=True))
     caches, valid = network.empty_caches()
     cache_names = [f'cache_{i}' for i in range(steps * NUM_BLOCKS)]
-    guide = {'skeleton_guide': torch.zeros_like(example['latents'])}
+    latents = torch.zeros_like(example['latents'], dtype=network.dtype)
+    guide = {'skeleton_guide': latents}
     frame_inputs = {
         **{n: example[n] for n in FRAME_INPUTS},
         **features,
@@ -191,7 +202,7 @@ def _add_scene(
     run_if(graph, 'refresh_scene', branch, keep, list(features))
 
     def info(name: str, feature: Tensor) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, tuple(feature.shape))
+        return helper.make_tensor_value_info(name, ONNX_TYPES[feature.dtype], feature.shape)
 
     graph.node.extend(helper.make_node('Identity', [n], ['next_' + n]) for n in features)
     graph.input.extend(info('cached_' + n, feature) for n, feature in features.items())
@@ -203,8 +214,11 @@ def _add_skeleton(graph: onnx.GraphProto, network: ManiVideoNet, skeleton: Tenso
     branch = _export(SkeletonGraph(network), {'skeleton': skeleton}, ['guide']).graph
     branch.name = 'guide_skeleton'
     with torch.no_grad():
-        nothing = torch.zeros_like(network.guide_skeleton(skeleton)).numpy()
-    zeros = helper.make_node('Constant', [], ['nothing'], value=numpy_helper.from_array(nothing))
+        guide = network.guide_skeleton(skeleton.to(network.dtype))
+    nothing = helper.make_tensor(
+        'nothing', ONNX_TYPES[guide.dtype], guide.shape, bytes(guide.nbytes), raw=True
+    )
+    zeros = helper.make_node('Constant', [], ['nothing'], value=nothing)
     run_if(graph, 'has_skeleton', branch, [zeros], ['skeleton_guide'])
 
 

@@ -1,16 +1,28 @@
-"""Engine specifications, engines/*.yaml: how a checkpoint is to be run."""
+"""Engine specifications, engines/*.yaml: which checkpoint is to be run, and how."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import yaml
 
+from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.config import ModelConfig
 
-BACKENDS = ('onnxruntime',)
-PRECISIONS = ('fp32',)
+AUTO = ('tensorrt', 'tensorrt_rtx', 'torch_cuda', 'onnxruntime_cuda', 'onnxruntime')
+"""The order in which the backend `auto` tries them."""
+
+PRECISIONS: dict[str, tuple[str, ...]] = {
+    'tensorrt': ('fp32', 'fp16', 'bf16'),
+    'tensorrt_rtx': ('fp32', 'fp16', 'bf16'),
+    'torch_cuda': ('fp32', 'fp16', 'bf16'),
+    'onnxruntime_cuda': ('fp32', 'fp16'),
+    'onnxruntime': ('fp32',),
+    'openvino': ('fp32', 'bf16'),
+    'torch': ('fp32', 'bf16'),
+}
+"""The backends, and what each computes in."""
 
 
 class SpecError(ValueError):
@@ -19,22 +31,51 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """What an engine is built for: the preset, pictures of image_size x image_size, and how."""
+    """What an engine is built for, and how.
+
+    checkpoint: a file of weights, '' for those that ship. resolution: the side of the square
+    pictures, pixels. layers: of the MLO. backend: one of PRECISIONS, or 'auto'; where the backend
+    that `auto` comes to does not compute in `precision`, it computes in fp32.
+    """
 
     preset: str
-    image_size: int
-    backend: str
-    precision: str
+    checkpoint: str
+    resolution: int
+    layers: int
     steps: int
+    precision: str
+    backend: str
+
+    @property
+    def weights(self) -> Path:
+        """The file of the checkpoint."""
+        return Path(self.checkpoint).expanduser() if self.checkpoint else SHIPPED
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """What is tried, in order."""
+        return AUTO if self.backend == 'auto' else (self.backend,)
+
+    def precision_on(self, backend: str) -> str:
+        """What a backend computes in for this specification."""
+        return self.precision if self.precision in PRECISIONS[backend] else 'fp32'
 
     def check(self, config: ModelConfig) -> None:
         """Raise SpecError where a checkpoint of this configuration is another kind of model."""
-        for name in ('preset', 'image_size'):
-            if getattr(self, name) != getattr(config, name):
+        given = {'preset': self.preset, 'resolution': self.resolution, 'layers': self.layers}
+        found = {
+            'preset': config.preset, 'resolution': config.image_size, 'layers': config.layers,
+        }  # fmt: skip
+        for name, value in given.items():
+            if value != found[name]:
                 raise SpecError(
-                    f'engine specification: {name} is {getattr(self, name)}, the checkpoint has '
-                    f'{getattr(config, name)}: choose the specification made for it'
+                    f'engine specification: {name} is {value}, the checkpoint has '
+                    f'{found[name]}: choose the specification made for it'
                 )
+
+    def told(self) -> dict[str, object]:
+        """Its fields by name, flat."""
+        return asdict(self)
 
 
 def load_spec(path: Path) -> EngineSpec:
@@ -46,13 +87,24 @@ def load_spec(path: Path) -> EngineSpec:
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SpecError(f'engine specification {path}: is not YAML') from None
     names = [entry.name for entry in fields(EngineSpec)]
-    if not isinstance(values, dict) or sorted(values) != sorted(names):
+    if not isinstance(values, dict) or {*values} != {*names}:
         raise SpecError(f'engine specification {path}: must have exactly {", ".join(names)}')
+    for name, kind in EngineSpec.__annotations__.items():
+        wanted = int if kind == 'int' else str
+        if type(values[name]) is not wanted:
+            raise SpecError(
+                f'engine specification {path}: {name} must be of type {wanted.__name__}'
+            )
     spec = EngineSpec(**values)
-    if spec.backend not in BACKENDS:
-        raise SpecError(f'engine specification {path}: backend must be one of {BACKENDS}')
-    if spec.precision not in PRECISIONS:
-        raise SpecError(f'engine specification {path}: precision must be one of {PRECISIONS}')
-    if not isinstance(spec.steps, int) or not 1 <= spec.steps <= 50:
+    if spec.backend not in ('auto', *PRECISIONS):
+        listed = ', '.join(('auto', *PRECISIONS))
+        raise SpecError(f'engine specification {path}: backend must be one of {listed}')
+    allowed = PRECISIONS.get(spec.backend, ('fp32', 'fp16', 'bf16'))
+    if spec.precision not in allowed:
+        raise SpecError(
+            f'engine specification {path}: precision must be one of {", ".join(allowed)} '
+            f'with the backend {spec.backend}'
+        )
+    if not 1 <= spec.steps <= 50:
         raise SpecError(f'engine specification {path}: steps must be 1 to 50')
     return spec

@@ -16,6 +16,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from manivideo_ros.engine.runner import EngineError
+
 log = logging.getLogger(__name__)
 
 LIBRARIES = ('tensorrt', 'tensorrt_rtx')
@@ -24,7 +26,7 @@ OTHER_BACKEND = 'use the backend onnxruntime or torch'
 Progress = Callable[[str, int, int], None]
 
 
-class TensorRTError(RuntimeError):
+class TensorRTError(EngineError):
     """What keeps TensorRT from building or running a graph; the message names the mend."""
 
 

@@ -70,8 +70,8 @@ def target_of(trt: ModuleType, capabilities: Sequence[str]) -> dict[str, str]:
 class TensorRTGraph:
     """A plan that is ready to run, bound to tensors by the graph's names.
 
-    `tensors` are zeros at first. Give it plans that PlanCache gave back or that were just built:
-    they hold executable code. Not thread-safe.
+    `tensors` are zeros at first; `inputs` and `outputs` are their names. Give it plans that
+    PlanCache gave back or that were just built: they hold executable code. Not thread-safe.
 
     Raises TensorRTError without CUDA, or for a plan that this GPU cannot run.
     """
@@ -91,8 +91,12 @@ class TensorRTGraph:
             )
         self._context, self._logger = context, logger
         self.tensors: dict[str, Tensor] = {}
+        self.inputs: list[str] = []
+        self.outputs: list[str] = []
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
+            given = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+            (self.inputs if given else self.outputs).append(name)
             shape, dtype = tuple(engine.get_tensor_shape(name)), engine.get_tensor_dtype(name)
             on_host = engine.get_tensor_location(name) == trt.TensorLocation.HOST
             device = 'cpu' if on_host else 'cuda'  # TensorRT wants some conditions on the host

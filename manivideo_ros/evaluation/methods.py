@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from manivideo_ros.data.human.hand_skeleton import hand_skeleton
+from manivideo_ros.engine.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.clips import FramesOf, Picture, Told
 from manivideo_ros.synthesizer import Scene, Synthesizer
@@ -17,7 +18,7 @@ def streamed(graph: Path) -> FramesOf:
 
     def frames(told: Told) -> Iterator[Picture]:
         # Streams of one clip with several kinds of poses are asked in turn: each has a session.
-        return stream(StreamingSession(graph, threads=1), told)
+        return stream(StreamingSession(OnnxRunner(graph, threads=1)), told)
 
     return frames
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from manivideo_ros.engine.cache import graph_of
+from manivideo_ros.engine.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.held_out import HeldOutScene
 from manivideo_ros.evaluation.metrics import ClipQuality
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         motion = load_motion(motion_path(args.motion))
-        session = StreamingSession(graph_of(args.checkpoint, 1), threads=1)
+        session = StreamingSession(OnnxRunner(graph_of(args.checkpoint, 1), threads=1))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

@@ -143,6 +143,11 @@ class ManiVideoNet(nn.Module):
         """The transformers in the order in which the features pass them."""
         return self.deep_block, self.up_block
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights, and so of what is computed."""
+        return self.head.weight.dtype
+
     def encode_scene(
         self,
         views: Tensor,  # [B, 6, 3, R, R] in [0, 1]

@@ -44,7 +44,10 @@ class NodeParameters:
 
     autostart: bool = parameter(True, 'configure and activate by itself at the start')
     checkpoint: str = parameter('', "weights (safetensors); '' for those that ship")
-    engine: str = parameter('tiny_cpu', 'engine specification: a name in engines/ or a YAML file')
+    engine: str = parameter('tiny', 'engine specification: a name in engines/ or a YAML file')
+    require_backend: bool = parameter(
+        False, "start on the engine's first backend or not at all, and never fall back on another"
+    )
     threads: int = parameter(2, 'threads of the rasteriser and the model', 1, 64)
     appearance_seed: int = parameter(0, 'seed of the generative noise', 0, 2**32 - 1)
     hand_folder: str = parameter('', "folder of a converted MANO model; '' for the default hand")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
-from manivideo_ros.engine.cache import graph_of
+from manivideo_ros.engine.backends import Engine
+from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import load_spec
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
-from manivideo_ros.model.checkpoint import SHIPPED, checkpoint_sha256, read_config
+from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.objects.mesh import ObjectMesh, load_object
 from manivideo_ros.objects.shapes import SHAPES, generate
 from manivideo_ros.references import BACKGROUND, HAND, load_background, load_hand_reference
@@ -22,17 +24,26 @@ from manivideo_ros.synthesizer import Scene, Synthesizer
 
 
 class LiveScene:
-    """The synthesizer, what its objects are called, and what it runs on.
+    """The synthesizer, what its objects are called, and what it runs on."""
 
-    description: backend, preset, checkpoint_sha256, for diagnostics and recordings.
-    """
-
-    def __init__(
-        self, synthesizer: Synthesizer, hand_model: str, description: dict[str, str]
-    ) -> None:
+    def __init__(self, synthesizer: Synthesizer, hand_model: str, engine: Engine) -> None:
         self.synthesizer = synthesizer
         self.hand_model = hand_model
-        self.description = description
+        self.engine = engine
+        self._sha256 = checkpoint_sha256(engine.spec.weights)
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What the frames are made by, for diagnostics and recordings."""
+        spec = self.engine.spec
+        return {
+            'backend': self.engine.backend,
+            'engine': self.engine.why,
+            'preset': spec.preset,
+            'steps': str(spec.steps),
+            'precision': spec.precision_on(self.engine.backend),
+            'checkpoint_sha256': self._sha256,
+        }
 
     @property
     def object_ids(self) -> Collection[str]:
@@ -79,10 +90,7 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
     scales = parameters.object_scales if ids else ()
     if not len(ids) == len(meshes) == len(scales):
         raise ValueError('object_ids, object_meshes and object_scales must be of one length')
-    checkpoint = Path(parameters.checkpoint).expanduser() if parameters.checkpoint else SHIPPED
-    spec = load_spec(engine_file(parameters.engine))
-    config = read_config(checkpoint)
-    spec.check(config)
+    engine = engine_from_parameters(parameters)
     hands: dict[str, HandModel] = {
         side: load_hand(
             side,
@@ -97,19 +105,21 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         load_background(_file(parameters.background, None, BACKGROUND)),
         load_hand_reference(_file(parameters.hand_appearance, None, HAND)),
     )
-    session = StreamingSession(
-        graph_of(checkpoint, spec.steps), parameters.threads, parameters.appearance_seed
-    )
-    return LiveScene(
-        Synthesizer(session, hands, scene, parameters.threads),
-        hands['right'].name,
-        {
-            'backend': spec.backend,
-            'preset': config.preset,
-            'steps': str(spec.steps),
-            'checkpoint_sha256': checkpoint_sha256(checkpoint),
-        },
-    )
+    session = StreamingSession(engine, parameters.appearance_seed)
+    synthesizer = Synthesizer(session, hands, scene, parameters.threads)
+    return LiveScene(synthesizer, hands['right'].name, engine)
+
+
+def engine_from_parameters(parameters: NodeParameters) -> Engine:
+    """Load the engine. Raises ValueError, one line, for what is amiss."""
+    spec = load_spec(engine_file(parameters.engine))
+    if parameters.checkpoint:
+        spec = replace(spec, checkpoint=parameters.checkpoint)
+    spec.check(read_config(spec.weights))
+    try:
+        return Engine(spec, parameters.threads, parameters.require_backend)
+    except EngineError as error:
+        raise ValueError(str(error)) from None
 
 
 def load_mesh(name: str, scale: float, folders: Iterable[str] | None) -> ObjectMesh:

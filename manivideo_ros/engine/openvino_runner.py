@@ -1,0 +1,105 @@
+"""The graph under OpenVINO on the CPU; in bf16 where the CPU computes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError, caches_of, given_inputs
+
+HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
+OTHER_BACKEND = 'or use another backend, as auto does'
+
+
+class OpenVINORunner:
+    """See Runner. The graph is that of float32; `precision` is what OpenVINO computes in.
+
+    Raises EngineError where OpenVINO is not installed or cannot load the graph.
+    """
+
+    backend = 'openvino'
+
+    def __init__(self, graph: Path, threads: int = 2, precision: str = 'fp32') -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise EngineError(
+                f'OpenVINO cannot be imported ({error}): pip install openvino, {OTHER_BACKEND}'
+            ) from None
+        self._tensor = openvino.Tensor
+        options = {
+            'INFERENCE_NUM_THREADS': threads,
+            'INFERENCE_PRECISION_HINT': HINTS[precision],
+            'PERFORMANCE_HINT': 'LATENCY',
+            'NUM_STREAMS': 1,
+        }
+        try:
+            model = openvino.Core().compile_model(graph, 'CPU', options)
+        except RuntimeError as error:
+            raise EngineError(
+                f'OpenVINO cannot load {graph.name}: {_line(error)}; '
+                f'export it anew, {OTHER_BACKEND}'
+            ) from None
+        inputs = {port.any_name: port for port in model.inputs}
+        outputs = {port.any_name: port for port in model.outputs}
+        caches = caches_of(inputs, outputs)
+        names = given_inputs(inputs, caches.values())
+        self.shapes = {name: tuple(inputs[name].shape) for name in names}
+        self._sets = [
+            {name: self._zeros(inputs[name]) for name in caches.values()} for _ in range(2)
+        ]
+        self._frame = np.zeros(tuple(outputs['frame'].shape), np.uint8)
+        self._refresh = np.array(True)
+        # One request reads the first set of caches and writes the second, the other back.
+        self._requests = []
+        for now, then in (self._sets, self._sets[::-1]):
+            request = model.create_infer_request()
+            for name, value in now.items():
+                request.set_tensor(name, self._shared(value))
+            for output, cache in caches.items():
+                request.set_tensor(output, self._shared(then[cache]))
+            request.set_tensor('frame', self._shared(self._frame))
+            for name in names:
+                request.set_tensor(name, self._shared(self._zeros(inputs[name])))
+            self._requests.append(request)
+
+    def put(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """See Runner."""
+        for name, value in values.items():
+            for request in self._requests:
+                request.set_tensor(name, self._shared(value))
+        if not values.keys().isdisjoint(SCENE_INPUTS):
+            self._refresh = np.array(True)
+
+    def run(self) -> NDArray[np.uint8]:
+        """See Runner."""
+        request = self._requests[0]
+        request.set_tensor('refresh_scene', self._shared(self._refresh))
+        try:
+            request.infer()
+        except RuntimeError as error:
+            raise EngineError(
+                f'OpenVINO failed ({_line(error)}): free memory, {OTHER_BACKEND}'
+            ) from None
+        self._requests.reverse()
+        self._sets.reverse()
+        self._refresh = np.array(False)
+        return self._frame
+
+    def forget(self) -> None:
+        """See Runner."""
+        self._sets[0]['valid'][:] = 0
+
+    def _zeros(self, port: Any) -> NDArray[Any]:
+        return np.zeros(tuple(port.shape), port.element_type.to_dtype())
+
+    def _shared(self, value: NDArray[Any]) -> Any:
+        return self._tensor(value, shared_memory=True) if value.ndim else self._tensor(value)
+
+
+def _line(error: Exception) -> str:
+    return ' '.join(str(error).split())[:300]

@@ -1,0 +1,59 @@
+"""What a stream runs its frames on: one graph with its caches, whatever library is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCENE_INPUTS = ('views', 'background', 'hand_view', 'points')
+
+
+class EngineError(RuntimeError):
+    """What keeps an engine from being loaded or from going on; one line, with the mend."""
+
+
+class Runner(Protocol):
+    """The graph of one stream on one device. Not thread-safe.
+
+    Its caches stay inside, on the device, in two sets that are read and written in turn.
+    """
+
+    @property
+    def backend(self) -> str:
+        """As specifications name it."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Of what `put` takes, by the graph's names."""
+
+    def put(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """Give inputs, contiguous, which hold until they are given anew.
+
+        They may be read where they lie until `run` returns. After inputs of the scene its features
+        are computed anew with the next frame.
+        """
+
+    def run(self) -> NDArray[np.uint8]:
+        """The next frame [H, W, 3], RGB; valid until the next run. Raises EngineError."""
+
+    def forget(self) -> None:
+        """Forget the past frames."""
+
+
+def caches_of(inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, str]:
+    """The input that is given back each output `next_*`: `*` or, of the scene, `cached_*`."""
+    known = set(inputs)
+    return {
+        name: name[5:] if name[5:] in known else 'cached_' + name[5:]
+        for name in outputs
+        if name.startswith('next_')
+    }
+
+
+def given_inputs(names: Iterable[str], caches: Iterable[str]) -> list[str]:
+    """What `put` takes of a graph's inputs: neither its caches nor what the runner itself knows."""
+    kept = set(caches)
+    return [name for name in names if name not in kept and name != 'refresh_scene']

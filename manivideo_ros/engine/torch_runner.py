@@ -1,0 +1,151 @@
+"""The graph's modules in torch: eagerly, the reference; on CUDA replayed as a CUDA graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manivideo_ros.engine.export import (
+    FRAME_INPUTS,
+    PRECISIONS,
+    FrameGraph,
+    SceneGraph,
+    SkeletonGraph,
+    example_inputs,
+)
+from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError
+from manivideo_ros.model.network import NUM_BLOCKS, ManiVideoNet
+
+OTHER_BACKEND = 'or use another backend, as auto does'
+
+
+class TorchRunner:
+    """See Runner. On 'cuda' every tensor keeps its address, and the frame is captured once.
+
+    Raises EngineError for 'cuda' where torch finds none, or too little memory on it.
+    """
+
+    def __init__(
+        self, network: ManiVideoNet, steps: int = 1, precision: str = 'fp32', device: str = 'cpu'
+    ) -> None:
+        self.backend = 'torch' if device == 'cpu' else 'torch_cuda'
+        if device != 'cpu' and not torch.cuda.is_available():
+            raise EngineError(
+                f'torch {torch.__version__} finds no CUDA device: install a torch built for CUDA '
+                f'and the driver, {OTHER_BACKEND}'
+            )
+        self._device = torch.device(device)
+        dtype = PRECISIONS[precision]
+        self._guarded(lambda: self._prepare(network.to(self._device, dtype).eval(), steps))
+
+    @torch.inference_mode()
+    def _prepare(self, network: ManiVideoNet, steps: int) -> None:
+        self._frame_graph = FrameGraph(network, steps)
+        self._scene_graph, self._skeleton_graph = SceneGraph(network), SkeletonGraph(network)
+        names = [*FRAME_INPUTS, *SCENE_INPUTS, *(['skeleton'] if network.config.human else [])]
+        example = example_inputs(network)
+        self._given = {n: torch.zeros_like(example[n], device=self._device) for n in names}
+        self.shapes: Mapping[str, tuple[int, ...]] = {
+            name: tuple(value.shape) for name, value in self._given.items()
+        }
+        if network.config.human:
+            self.shapes = {**self.shapes, 'has_skeleton': ()}
+            self._guide = [torch.zeros_like(self._skeleton_graph(self._given['skeleton']))]
+        else:
+            self._guide = []
+        self._has_skeleton, self._refresh = False, True
+        self._features = [value.clone() for value in self._encoded()]
+        caches, self._valid = network.empty_caches()
+        # Each step sees its own noise level, so it has caches of its own.
+        self._caches = [caches[i % NUM_BLOCKS].clone() for i in range(steps * NUM_BLOCKS)]
+        size = network.config.image_size
+        self._frame = torch.zeros(size, size, 3, dtype=torch.uint8, device=self._device)
+        pinned = self._device.type == 'cuda'
+        self._shown = torch.zeros(size, size, 3, dtype=torch.uint8, pin_memory=pinned)
+        self._captured = self._capture() if pinned else None
+
+    @torch.inference_mode()
+    def put(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """See Runner."""
+        for name, value in values.items():
+            if name == 'has_skeleton':
+                self._has_skeleton = bool(value)
+            elif self._device.type == 'cpu':
+                self._given[name] = torch.from_numpy(value)
+            else:
+                self._given[name].copy_(torch.from_numpy(value).pin_memory(), non_blocking=True)
+        self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
+
+    def run(self) -> NDArray[np.uint8]:
+        """See Runner."""
+        self._guarded(self._run)
+        frame: NDArray[np.uint8] = self._shown.numpy()
+        return frame
+
+    @torch.inference_mode()
+    def forget(self) -> None:
+        """See Runner."""
+        self._valid.zero_()
+
+    @torch.inference_mode()
+    def _run(self) -> None:
+        if self._refresh:
+            for kept, value in zip(self._features, self._encoded(), strict=True):
+                kept.copy_(value)
+        for guide in self._guide:
+            if self._has_skeleton:
+                guide.copy_(self._skeleton_graph(self._given['skeleton']))
+            else:
+                guide.zero_()
+        if self._captured is None:
+            self._compute()
+        else:
+            self._captured.replay()
+        self._shown.copy_(self._frame)  # waits for the frame, and for nothing before it
+        self._refresh = False
+
+    def _compute(self) -> None:
+        """One frame, from and into the tensors kept here."""
+        inputs = [self._given[name] for name in FRAME_INPUTS]
+        frame, valid, *caches = self._frame_graph(
+            *inputs, *self._features, self._valid, *self._guide, *self._caches
+        )
+        self._frame.copy_(frame)
+        self._valid.copy_(valid)
+        for kept, value in zip(self._caches, caches, strict=True):
+            kept.copy_(value)
+
+    def _encoded(self) -> tuple[Tensor, ...]:
+        features: tuple[Tensor, ...] = self._scene_graph(*(self._given[n] for n in SCENE_INPUTS))
+        return features
+
+    def _capture(self) -> torch.cuda.CUDAGraph:
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):  # libraries choose their kernels before the capture
+            for _ in range(3):
+                self._compute()
+        torch.cuda.current_stream().wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._compute()
+        self._valid.zero_()
+        return graph
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except torch.OutOfMemoryError:
+            raise EngineError(
+                f'no memory left on the GPU: end what else runs there, {OTHER_BACKEND}'
+            ) from None
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise EngineError(
+                f'torch failed on {self._device} ({reason}): look at nvidia-smi, {OTHER_BACKEND}'
+            ) from None
