@@ -57,7 +57,7 @@ def test_every_parameter_is_described(context):
         assert some.describe_parameter(name).description
     assert some.describe_parameter('threads').integer_range[0].to_value == 64
     assert some.describe_parameter('hold_s').floating_point_range[0].to_value == 5.0
-    assert some.describe_parameter('checkpoint').read_only
+    assert some.describe_parameter('threads').read_only
 
 
 def test_whole_numbers_serve_as_seconds(context):
@@ -82,7 +82,8 @@ def test_what_makes_no_sense_is_named(wrong, context):
         ('hold_s', 9.0, False),
         ('jpeg_quality', 101, False),
         ('jpeg_quality', 80, True),
-        ('checkpoint', 'other', False),
+        ('checkpoint', 'other', True),
+        ('threads', 3, False),
         ('autostart', False, False),
     ],
 )

@@ -6,14 +6,17 @@ The engine is loaded in `configure`; frames flow while `active`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from manivideo_ros.ros.frames import FramePublishers
 from manivideo_ros.ros.parameters import NodeParameters, check_change, declare, read
-from manivideo_ros.ros.scene import LiveScene, scene_from_parameters
+from manivideo_ros.ros.scene import LiveScene, scene_from_parameters, spec_of
 from manivideo_ros.ros.spin import run
 from manivideo_ros.ros.stream import Stream
 from manivideo_ros.srv import SetScene
@@ -32,7 +35,7 @@ class SynthesizerNode(LifecycleNode):
     def __init__(self, make: Callable[[NodeParameters], LiveScene] = scene_from_parameters) -> None:
         super().__init__('synthesizer')
         self.parameters = declare(self, NodeParameters)
-        self.add_on_set_parameters_callback(partial(check_change, NodeParameters))
+        self.add_on_set_parameters_callback(self._check_change)
         self.add_post_set_parameters_callback(self._parameters_changed)
         self.error = ''
         self._make = make
@@ -68,6 +71,8 @@ class SynthesizerNode(LifecycleNode):
         """Let go of the engine and the topics."""
         self._frames.destroy()
         self.destroy_service(self._service)
+        assert self._scene is not None
+        self._scene.engine.close()
         self._scene = None
         return SUCCESS
 
@@ -94,6 +99,16 @@ class SynthesizerNode(LifecycleNode):
         except ValueError as error:
             response.message = str(error)
         return response
+
+    def _check_change(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        result = check_change(NodeParameters, changes)
+        engine = {c.name: c.value for c in changes if c.name in ('engine', 'checkpoint')}
+        if result.successful and engine:
+            try:
+                spec_of(replace(self.parameters, **engine))
+            except ValueError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        return result
 
     def _parameters_changed(self, _: object) -> None:
         self.parameters = read(self, NodeParameters)

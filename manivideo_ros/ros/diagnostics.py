@@ -11,8 +11,9 @@ from std_msgs.msg import Header
 
 from manivideo_ros.tracking import Snapshot
 
-# The stages of a frame's latency, ms, in order: pose stamp to sampling, the core's own, publishing.
-SAMPLED, PUBLISHED, TOTAL = 'sampled', 'published', 'total'
+# A frame's latency, ms: since the poses' stamp up to the arrival of their message, and up to their
+# sampling; then how long each of the core's own stages took, and publishing; since the stamp, all.
+RECEIVED, SAMPLED, PUBLISHED, TOTAL = 'received', 'sampled', 'published', 'total'
 
 
 class FrameStatistics:
@@ -55,6 +56,16 @@ class FrameStatistics:
             values[f'{stage} p95 (ms)'] = f'{np.percentile(samples, 95):.2f}'
             values[f'{stage} mean (ms)'] = f'{np.mean(samples):.3f}'
         return values
+
+
+def engine_status(description: Mapping[str, str], degraded: str) -> DiagnosticStatus:
+    """What runs the frames, and in what it is not as it was asked to be."""
+    return DiagnosticStatus(
+        level=DiagnosticStatus.WARN if degraded else DiagnosticStatus.OK,
+        name='manivideo: engine',
+        message=degraded or f'{description["backend"]} serves',
+        values=[KeyValue(key=k, value=v) for k, v in description.items()],
+    )
 
 
 def status(

@@ -43,8 +43,12 @@ class NodeParameters:
     """The synthesizer's parameters. Lists of text hold '' for none: ROS has no empty list."""
 
     autostart: bool = parameter(True, 'configure and activate by itself at the start')
-    checkpoint: str = parameter('', "weights (safetensors); '' for those that ship")
-    engine: str = parameter('tiny', 'engine specification: a name in engines/ or a YAML file')
+    checkpoint: str = parameter(
+        '', "weights (safetensors) instead of the engine's own; '' for these", live=True
+    )
+    engine: str = parameter(
+        'tiny', 'engine specification: a name in engines/ or a YAML file', live=True
+    )
     require_backend: bool = parameter(
         False, "start on the engine's first backend or not at all, and never fall back on another"
     )
@@ -68,6 +72,16 @@ class NodeParameters:
     late_s: float = parameter(0.05, 'a state held longer than this is late, s', 0.0, 1.0, live=True)
     hold_s: float = parameter(0.2, 'how long a silent source holds its state, s', 0.0, 5, live=True)
     fade_s: float = parameter(0.3, 'how long it then takes to fade out, s', 0.0, 5.0, live=True)
+    target_rate: float = parameter(
+        0.0, 'the most frames a second, Hz; 0 to answer every pose', 0.0, 240.0, live=True
+    )
+    hold_latency: float = parameter(
+        0.0,
+        'latency to hold at the 95th percentile, s: fewer steps, then fewer frames; 0 for none',
+        0.0,
+        5.0,
+        live=True,
+    )
     jpeg_quality: int = parameter(90, 'quality of image_raw/compressed', 1, 100, live=True)
 
 

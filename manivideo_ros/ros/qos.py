@@ -9,6 +9,7 @@ POSES_OUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 PACE_IN = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 POSES_IN = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+STATE = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DIAGNOSTICS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 

@@ -11,7 +11,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
-from manivideo_ros.engine.spec import load_spec
+from manivideo_ros.engine.spec import EngineSpec, load_spec
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.objects.mesh import ObjectMesh, load_object
@@ -26,10 +26,13 @@ from manivideo_ros.synthesizer import Scene, Synthesizer
 class LiveScene:
     """The synthesizer, what its objects are called, and what it runs on."""
 
-    def __init__(self, synthesizer: Synthesizer, hand_model: str, engine: Engine) -> None:
-        self.synthesizer = synthesizer
-        self.hand_model = hand_model
+    def __init__(
+        self, engine: Engine, hands: dict[str, HandModel], scene: Scene, threads: int, seed: int
+    ) -> None:
         self.engine = engine
+        self._threads, self._seed = threads, seed
+        session = StreamingSession(engine, seed)
+        self.synthesizer = Synthesizer(session, hands, scene, threads)
         self._sha256 = checkpoint_sha256(engine.spec.weights)
 
     @property
@@ -44,6 +47,11 @@ class LiveScene:
             'precision': spec.precision_on(self.engine.backend),
             'checkpoint_sha256': self._sha256,
         }
+
+    @property
+    def hand_model(self) -> str:
+        """The name of the hand model that poses are of."""
+        return self.synthesizer.hands['right'].name
 
     @property
     def object_ids(self) -> Collection[str]:
@@ -79,8 +87,21 @@ class LiveScene:
         except ValueError:
             self.synthesizer.set_scene(old)
             raise
-        self.synthesizer.session.set_seed(request.appearance_seed)
+        self._seed = request.appearance_seed
+        self.synthesizer.session.set_seed(self._seed)
         return f'the scene has {", ".join(ids) or "no object"}'
+
+    def exchange(self, engine: Engine) -> str:
+        """Go on with another engine, from the next frame on; what was done."""
+        old = self.synthesizer
+        if engine.shapes == old.session.runner.shapes:
+            old.session.exchange(engine)
+        else:
+            session = StreamingSession(engine, self._seed)
+            self.synthesizer = Synthesizer(session, old.hands, old.scene, self._threads)
+        self.engine.close()
+        self.engine, self._sha256 = engine, checkpoint_sha256(engine.spec.weights)
+        return f'{engine.spec.steps} steps on {engine.why}'
 
 
 def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
@@ -90,7 +111,7 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
     scales = parameters.object_scales if ids else ()
     if not len(ids) == len(meshes) == len(scales):
         raise ValueError('object_ids, object_meshes and object_scales must be of one length')
-    engine = engine_from_parameters(parameters)
+    spec = spec_of(parameters)
     hands: dict[str, HandModel] = {
         side: load_hand(
             side,
@@ -105,17 +126,21 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         load_background(_file(parameters.background, None, BACKGROUND)),
         load_hand_reference(_file(parameters.hand_appearance, None, HAND)),
     )
-    session = StreamingSession(engine, parameters.appearance_seed)
-    synthesizer = Synthesizer(session, hands, scene, parameters.threads)
-    return LiveScene(synthesizer, hands['right'].name, engine)
+    engine = engine_of(spec, parameters)
+    return LiveScene(engine, hands, scene, parameters.threads, parameters.appearance_seed)
 
 
-def engine_from_parameters(parameters: NodeParameters) -> Engine:
-    """Load the engine. Raises ValueError, one line, for what is amiss."""
+def spec_of(parameters: NodeParameters) -> EngineSpec:
+    """The engine that the parameters ask for. Raises ValueError for one that cannot be had."""
     spec = load_spec(engine_file(parameters.engine))
     if parameters.checkpoint:
         spec = replace(spec, checkpoint=parameters.checkpoint)
     spec.check(read_config(spec.weights))
+    return spec
+
+
+def engine_of(spec: EngineSpec, parameters: NodeParameters) -> Engine:
+    """Load an engine. Raises ValueError, one line, where no backend can run it."""
     try:
         return Engine(spec, parameters.threads, parameters.require_backend)
     except EngineError as error:

@@ -7,21 +7,25 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
+from manivideo_ros.engine.backends import Engine
+from manivideo_ros.engine.pacing import Pace
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.ros import diagnostics, qos
 from manivideo_ros.ros.conversion import RateLimit
+from manivideo_ros.ros.engines import EngineLoader
+from manivideo_ros.ros.frame_times import FrameTimer
 from manivideo_ros.ros.frames import FramePublishers
 from manivideo_ros.ros.images import header
 from manivideo_ros.ros.intake import PoseIntake
 from manivideo_ros.ros.parameters import NodeParameters
-from manivideo_ros.ros.scene import LiveScene
+from manivideo_ros.ros.scene import LiveScene, spec_of
 from manivideo_ros.ros.worker import NewestWorker
 from manivideo_ros.tracking import Snapshot, Timing
 
@@ -33,7 +37,7 @@ class Stream:
 
     Where no hands come, skeletons set the pace.
 
-    parameters may be replaced at any time; `run_between_frames` is how the scene is changed.
+    Scene, engine and parameters may be changed at any time: the change is made between two frames.
     """
 
     def __init__(
@@ -53,7 +57,12 @@ class Stream:
         self._warned = RateLimit()
         self._snapshot: Snapshot | None = None
         self._jumps, self._last_frame_s = 0, 0.0
+        self._timer = FrameTimer(node)
+        self._pace = pace(parameters)
         self._worker = NewestWorker(self._make_frame, self._frame_failed)
+        self._loader = EngineLoader(
+            scene.engine.spec, self._exchange, self._worker.submit, self._engine_told
+        )
         take = self._intake
         # Hands last: where several messages wait, the frame that hands set off finds the rest.
         self._inputs = [
@@ -65,6 +74,9 @@ class Stream:
             self._listen(HandPoses, 'hand_poses', qos.PACE_IN, self._take_hands),
         ]
         self._reports = node.create_publisher(DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
+        self._engine = node.create_publisher(DiagnosticStatus, 'engine_status', qos.STATE)
+        self._engine_shown: DiagnosticStatus | None = None
+        self._show_engine()
         self._timers = [
             node.create_timer(CHECK_PERIOD_S, self._check),
             node.create_timer(1.0, self._report),
@@ -77,13 +89,17 @@ class Stream:
             self._node.destroy_subscription(subscription)
         for timer in self._timers:
             self._node.destroy_timer(timer)
-        self._node.destroy_publisher(self._reports)
+        for publisher in (self._reports, self._engine):
+            self._node.destroy_publisher(publisher)
+        self._timer.destroy()
 
     def set_parameters(self, parameters: NodeParameters) -> None:
         """Take the parameters that may change live."""
         self._parameters = parameters
         with self._lock:
             self._intake.tracker.timing = timing(parameters)
+            self._pace = pace(parameters)
+        self._loader.want(parameters)
 
     def change_scene(self, change: Callable[[], str]) -> str:
         """Run a change of the scene between two frames; its answer, or its ValueError."""
@@ -103,9 +119,8 @@ class Stream:
         return self._node.create_subscription(kind, topic, callback, profile)
 
     def _take_hands(self, message: HandPoses) -> list[str]:
-        self._statistics.frames_in += 1
         problems = self._intake.take_hands(message, time.monotonic_ns())
-        self._worker.request()
+        self._ask()
         return problems
 
     def _take_objects(self, message: ObjectPoses) -> list[str]:
@@ -115,9 +130,15 @@ class Stream:
         now = time.monotonic_ns()
         problems = self._intake.take_skeletons(message, now)
         if self._intake.skeletons_set_the_pace(now):
-            self._statistics.frames_in += 1
-            self._worker.request()
+            self._ask()
         return problems
+
+    def _ask(self) -> None:
+        """A pose came that sets the pace: ask for its frame, where the rate leaves room for it."""
+        self._statistics.frames_in += 1
+        if self._pace.due(time.monotonic()):
+            self._timer.received()
+            self._worker.request()
 
     def _check(self) -> None:
         with self._lock:
@@ -131,6 +152,7 @@ class Stream:
         """Runs in the worker: the newest view, a frame of it, its topics, its latencies."""
         with self._lock:
             view, problems = self._intake.view(time.monotonic_ns())
+            received_ns = self._timer.received_ns
         self._warn('', problems)
         if view is None:
             return
@@ -138,34 +160,68 @@ class Stream:
             self._jumps = view.jumps
             self._scene.synthesizer.reset()
         self._snapshot, self._last_frame_s = view.snapshot, time.monotonic()
-        snapshot = view.snapshot
-        sampled = self._since(snapshot)
-        frame = self._scene.synthesizer.step(view.camera, snapshot)
-        made = self._since(snapshot)
+        sampled_ns = self._timer.now_ns()
+        frame = self._scene.synthesizer.step(view.camera, view.snapshot)
+        made_ns = self._timer.now_ns()
         self._frames.publish(frame, view, self._parameters.jpeg_quality)
-        total = self._since(snapshot)
-        stages = {diagnostics.SAMPLED: sampled, **frame.stages_ms}
-        stages |= {diagnostics.PUBLISHED: total - made, diagnostics.TOTAL: total}
+        stages = self._timer.tell(frame, view, received_ns, sampled_ns, made_ns)
         self._statistics.add(stages)
+        self._hold(1e-3 * stages[diagnostics.TOTAL])
+
+    def _hold(self, latency_s: float) -> None:
+        """Let the pace see a frame's latency, and have it the steps that it asks for."""
+        with self._lock:
+            before = self._pace.steps
+            self._pace.add(latency_s)
+            steps = self._pace.steps
+        if steps != before:
+            self._loader.want(self._parameters, steps)
 
     def _frame_failed(self, error: Exception) -> None:
         self._statistics.failures += 1
         self._warn('', [f'no frame: {type(error).__name__}: {error}'])
 
+    def _engine_told(self, text: str, failed: bool) -> None:
+        """Another engine serves, or could not be had: told by the thread that loads."""
+        if failed:
+            self._node.get_logger().error(text)
+        else:
+            self._node.get_logger().info(text)
+
+    def _exchange(self, engine: Engine) -> str:
+        """Runs in the worker, between two frames."""
+        answer = self._scene.exchange(engine)
+        with self._lock:
+            self._intake.width, self._intake.height = self._scene.size
+            self._intake.human = self._scene.human
+        return answer
+
     def _report(self) -> None:
         self._statistics.drops = self._worker.replaced
         values = {**self._scene.description, **self._statistics.report(time.monotonic())}
-        stamped = header(self._node.get_clock().now().nanoseconds, '')
-        late = self._parameters.late_s
-        self._reports.publish(diagnostics.status(stamped, values, self._snapshot, late))
+        values['rate limit (Hz)'] = f'{self._pace.rate:.1f}'
+        stamped = header(self._timer.now_ns(), '')
+        late, degraded = self._parameters.late_s, self._scene.engine.degraded
+        self._reports.publish(diagnostics.status(stamped, values, self._snapshot, late, degraded))
+        self._show_engine()
 
-    def _since(self, snapshot: Snapshot) -> float:
-        """Milliseconds from the poses' stamp to now."""
-        return (self._node.get_clock().now().nanoseconds - snapshot.stamp_ns) * 1e-6
+    def _show_engine(self) -> None:
+        """Tell on its latched topic what runs the frames, whenever that changes."""
+        engine = self._scene.engine
+        status = diagnostics.engine_status(self._scene.description, engine.degraded)
+        if status != self._engine_shown:
+            self._engine.publish(status)
+            self._engine_shown = status
 
     def _warn(self, topic: str, problems: list[str]) -> None:
         for problem in self._warned.due(problems, time.monotonic()):
             self._node.get_logger().warning(f'{topic}: {problem}' if topic else problem)
+
+
+def pace(parameters: NodeParameters) -> Pace:
+    """The rate and the latency that the parameters ask for."""
+    choices = sorted({spec_of(parameters).steps, 1}, reverse=True)
+    return Pace(parameters.target_rate, parameters.hold_latency, choices)
 
 
 def timing(parameters: NodeParameters) -> Timing:

@@ -1,0 +1,68 @@
+"""Another engine for a running stream: loaded beside it, exchanged between two of its frames."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from dataclasses import replace
+from functools import partial
+
+from manivideo_ros.engine.backends import Engine
+from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.ros.parameters import NodeParameters
+from manivideo_ros.ros.scene import engine_of, spec_of
+
+Submit = Callable[[Callable[[], str]], Future[str]]
+
+
+class EngineLoader:
+    """Brings the engine to what is wanted: the newest wish wins.
+
+    submit: runs a call between two frames; exchange: is such a call. told: takes what was done, and
+    whether it failed.
+    """
+
+    def __init__(
+        self,
+        present: EngineSpec,
+        exchange: Callable[[Engine], str],
+        submit: Submit,
+        told: Callable[[str, bool], None],
+    ) -> None:
+        self._last, self._exchange, self._submit, self._told = present, exchange, submit, told
+        self._lock = threading.Lock()
+        self._wanted: tuple[EngineSpec, NodeParameters] | None = None
+        self._thread: threading.Thread | None = None
+
+    def want(self, parameters: NodeParameters, steps: int | None = None) -> None:
+        """Ask for the engine of the parameters, in another number of steps if one is given.
+
+        Raises ValueError for parameters that name none.
+        """
+        spec = spec_of(parameters)
+        spec = spec if steps is None else replace(spec, steps=steps)
+        with self._lock:
+            if spec == self._last:
+                return
+            self._last = spec
+            self._wanted = spec, parameters
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name='engine', daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if self._wanted is None:
+                    self._thread = None
+                    return
+                spec, parameters = self._wanted
+                self._wanted = None
+            try:
+                engine = engine_of(spec, parameters)
+                done = self._submit(partial(self._exchange, engine)).result()
+            except (ValueError, RuntimeError, CancelledError) as error:
+                self._told(f'the engine stays as it is: {error}', True)
+            else:
+                self._told(done, False)

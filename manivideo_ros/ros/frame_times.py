@@ -1,0 +1,70 @@
+"""When each stage of a frame was done: told by frame on a topic, by percentile in diagnostics."""
+
+from __future__ import annotations
+
+from builtin_interfaces.msg import Time
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import qos_profile_sensor_data
+
+from manivideo_ros.msg import FrameTimes
+from manivideo_ros.ros.diagnostics import PUBLISHED, RECEIVED, SAMPLED, TOTAL
+from manivideo_ros.ros.images import header
+from manivideo_ros.ros.intake import View
+from manivideo_ros.synthesizer import Frame
+
+SECOND = 1_000_000_000
+
+
+class FrameTimer:
+    """Notes the times of one frame after the other, by the node's clock."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(FrameTimes, 'frame_times', qos_profile_sensor_data)
+        self.received_ns = 0  # when the pose message came that set off the newest frame
+
+    def destroy(self) -> None:
+        """Give the topic back."""
+        self._node.destroy_publisher(self._publisher)
+
+    def now_ns(self) -> int:
+        """The node's clock."""
+        now: int = self._node.get_clock().now().nanoseconds
+        return now
+
+    def received(self) -> None:
+        """A pose message came that sets off a frame."""
+        self.received_ns = self.now_ns()
+
+    def tell(
+        self, frame: Frame, view: View, received_ns: int, sampled_ns: int, made_ns: int
+    ) -> dict[str, float]:
+        """Publish the times of a frame that was just published; its latencies by stage, ms."""
+        published_ns, stamp_ns = self.now_ns(), view.snapshot.stamp_ns
+        if self._publisher.get_subscription_count():
+            rendered_ns = made_ns - round(1e6 * frame.stages_ms['denoise'])
+            done = _time(made_ns)
+            self._publisher.publish(
+                FrameTimes(
+                    header=header(stamp_ns, view.camera_frame),
+                    received=_time(received_ns),
+                    sampled=_time(sampled_ns),
+                    rendered=_time(rendered_ns),
+                    denoised=done,
+                    decoded=done,
+                    published=_time(published_ns),
+                )
+            )
+        since = {RECEIVED: received_ns, SAMPLED: sampled_ns, TOTAL: published_ns}
+        stages = {name: 1e-6 * (at - stamp_ns) for name, at in since.items()}
+        return {
+            RECEIVED: stages[RECEIVED],
+            SAMPLED: stages[SAMPLED],
+            **frame.stages_ms,
+            PUBLISHED: 1e-6 * (published_ns - made_ns),
+            TOTAL: stages[TOTAL],
+        }
+
+
+def _time(nanoseconds: int) -> Time:
+    return Time(sec=nanoseconds // SECOND, nanosec=nanoseconds % SECOND)
