@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -76,6 +78,28 @@ class EngineSpec:
     def told(self) -> dict[str, object]:
         """Its fields by name, flat."""
         return asdict(self)
+
+
+def spec_files() -> dict[str, Path]:
+    """The specifications that ship, by name: of the checkout, or of where the package is."""
+    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
+    folders = [Path(__file__).resolve().parents[2] / 'engines']
+    folders += [Path(p) / 'share' / 'manivideo_ros' / 'engines' for p in prefixes if p]
+    found = next((folder for folder in folders if folder.is_dir()), folders[0])
+    return {file.stem: file for file in sorted(found.glob('*.yaml'))}
+
+
+def find_spec(name: str) -> EngineSpec:
+    """The specification of a name that ships, or of a YAML file. Raises SpecError."""
+    if name.endswith(('.yaml', '.yml')):
+        return load_spec(Path(name).expanduser())
+    files = spec_files()
+    if name not in files:
+        raise SpecError(
+            f'engine specification {name!r}: is none of {", ".join(files)}; '
+            'name one of these, or a YAML file'
+        )
+    return load_spec(files[name])
 
 
 def load_spec(path: Path) -> EngineSpec:

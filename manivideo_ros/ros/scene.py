@@ -6,12 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
 from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
-from manivideo_ros.engine.spec import EngineSpec, load_spec
+from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.objects.mesh import ObjectMesh, load_object
@@ -132,7 +130,7 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
 
 def spec_of(parameters: NodeParameters) -> EngineSpec:
     """The engine that the parameters ask for. Raises ValueError for one that cannot be had."""
-    spec = load_spec(engine_file(parameters.engine))
+    spec = find_spec(parameters.engine)
     if parameters.checkpoint:
         spec = replace(spec, checkpoint=parameters.checkpoint)
     spec.check(read_config(spec.weights))
@@ -151,18 +149,6 @@ def load_mesh(name: str, scale: float, folders: Iterable[str] | None) -> ObjectM
     """A generated shape or a mesh file in metres; folders as for `resolve`."""
     found = resolve(name, SHAPES, folders)
     return generate(found) if isinstance(found, str) else load_object(found, scale)
-
-
-def engine_file(name: str) -> Path:
-    """The file of an engine specification: a path, or a name in engines/."""
-    if name.endswith(('.yaml', '.yml')):
-        return Path(name).expanduser()
-    checkout = Path(__file__).resolve().parents[2] / 'engines' / f'{name}.yaml'
-    try:
-        share = Path(get_package_share_directory('manivideo_ros')) / 'engines' / f'{name}.yaml'
-    except PackageNotFoundError:
-        return checkout
-    return share if share.is_file() else checkout
 
 
 def _file(name: str, folders: Iterable[str] | None, default: Path | None = None) -> Path:
