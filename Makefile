@@ -64,7 +64,7 @@ demo: build
 	  $(if $(MOTION),--motion '$(MOTION)') $(if $(OBJECT),--object '$(OBJECT)')
 
 bench: build
-	@$(RUN) python -m benchmarks.mlo && $(RUN) python -m benchmarks.stream
+	@$(RUN) python -m benchmarks.mlo && $(RUN) python -m benchmarks.engine && $(RUN) python -m benchmarks.stream
 
 evaluate: build
 	@$(RUN) python -m manivideo_ros.cli evaluate $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')

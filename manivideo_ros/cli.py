@@ -38,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument('--out', type=Path, default=Path('out/demo'), help='folder of the results')
     demo.add_argument('--seconds', type=float, default=10.0, help='length of the video')
     demo.add_argument('--checkpoint', default='', help='weights (safetensors)')
+    demo.add_argument('--engine', default='tiny', help='engine specification: a name, or a file')
     demo.add_argument('--threads', type=int, default=2, help="of the synthesizer's")
     demo.set_defaults(run=run_demo)
 
@@ -80,6 +81,7 @@ def run_demo(args: argparse.Namespace) -> int:
             seconds=args.seconds,
             checkpoint=args.checkpoint,
             threads=args.threads,
+            engine=args.engine,
         )
     )
 

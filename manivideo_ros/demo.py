@@ -44,6 +44,7 @@ class Demo:
     checkpoint: str = ''
     threads: int = 2
     rate_hz: float = 30.0
+    engine: str = 'tiny'
 
 
 def run(demo: Demo) -> int:
@@ -167,6 +168,7 @@ def synthesizer_parameters(demo: Demo, motion: Motion, scene: Path) -> dict[str,
     objects = motion.objects
     return {
         'checkpoint': demo.checkpoint,
+        'engine': demo.engine,
         'threads': demo.threads,
         'background': str(scene / 'background.png'),
         'hand_appearance': str(scene / 'hand_view.png'),

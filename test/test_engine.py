@@ -12,6 +12,7 @@ import torch
 from test_model import SMALL, awake, conditions_of, references, skeleton_of
 
 from manivideo_ros.engine import cache as graph_cache
+from manivideo_ros.engine import export
 from manivideo_ros.engine.cli import main
 from manivideo_ros.engine.export import build_graph, save_graph
 from manivideo_ros.engine.onnx_runner import OnnxRunner
@@ -177,12 +178,8 @@ def test_the_seed_decides_the_noise(folder):
 def test_graphs_are_exported_once_and_again_when_damaged(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     exports = []
-    monkeypatch.setattr(
-        graph_cache.export, 'build_graph', lambda _, steps, precision: exports.append(steps)
-    )
-    monkeypatch.setattr(
-        graph_cache.export, 'save_graph', lambda _, path: path.write_bytes(b'graph')
-    )
+    monkeypatch.setattr(export, 'build_graph', lambda _, steps, precision: exports.append(steps))
+    monkeypatch.setattr(export, 'save_graph', lambda _, path: path.write_bytes(b'graph'))
     checkpoint = tmp_path / 'm.safetensors'
     save_checkpoint(awake().state_dict(), SMALL, checkpoint)
     path = graph_cache.graph_of(checkpoint, 1)

@@ -23,6 +23,7 @@ from test_model import SMALL, awake
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.demo import Demo, synthesizer_parameters
+from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.model.checkpoint import save_checkpoint
 from manivideo_ros.motion.files import load_motion
@@ -325,9 +326,8 @@ def human(tmp_path_factory):
     """A checkpoint of a small random network that knows people, and its engine specification."""
     folder, config = tmp_path_factory.mktemp('human'), replace(SMALL, human=True)
     save_checkpoint(awake(config).state_dict(), config, folder / 'human.safetensors')
-    spec = {'preset': config.preset, 'image_size': config.image_size, 'steps': 1}
-    spec |= {'backend': 'onnxruntime', 'precision': 'fp32'}
-    (folder / 'small.yaml').write_text(yaml.safe_dump(spec))
+    spec = EngineSpec(config.preset, '', config.image_size, config.layers, 1, 'fp32', 'onnxruntime')
+    (folder / 'small.yaml').write_text(yaml.safe_dump(spec.told()))
     files = {'checkpoint': folder / 'human.safetensors', 'engine': folder / 'small.yaml'}
     return {name: str(file) for name, file in files.items()}
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.engine.cache import graph_of
-from manivideo_ros.engine.onnx_runner import OnnxRunner
+from manivideo_ros.engine.onnx_runner import OnnxRunner, require_provider
 from manivideo_ros.engine.openvino_runner import OpenVINORunner
 from manivideo_ros.engine.plans import PlanBuild, PlanJob
-from manivideo_ros.engine.runner import EngineError, Runner
+from manivideo_ros.engine.runner import EngineError, Runner, require_device
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.engine.tensorrt_builder import library
 from manivideo_ros.engine.tensorrt_cache import NoPlanError, PlanCacheError
@@ -35,15 +35,17 @@ def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
         require_cuda()
         return TensorRTRunner(trt, PlanJob(spec, backend).load())
     if backend in ('torch', 'torch_cuda'):
-        # torch's compiler and exporter are not needed to run a graph of onnxruntime's.
+        device = 'cpu' if backend == 'torch' else 'cuda'
+        require_device(device)
+        # diffusers takes seconds to import, and a graph of onnxruntime's does not need it.
         from manivideo_ros.engine.torch_runner import TorchRunner
         from manivideo_ros.model.checkpoint import load_checkpoint
 
-        device = 'cpu' if backend == 'torch' else 'cuda'
         return TorchRunner(load_checkpoint(spec.weights), spec.steps, precision, device)
     if backend == 'openvino':
         return OpenVINORunner(graph_of(spec.weights, spec.steps), threads, precision)
     device = 'cpu' if backend == 'onnxruntime' else 'cuda'
+    require_provider(device)  # before the seconds of an export that nobody could run
     return OnnxRunner(graph_of(spec.weights, spec.steps, precision), threads, device)
 
 

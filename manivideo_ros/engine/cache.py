@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 import onnxruntime
+import torch
 
 from manivideo_ros import model
-from manivideo_ros.engine import export, stitch
 from manivideo_ros.model.checkpoint import checkpoint_sha256, load_checkpoint
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def cache_folder() -> Path:
 def _source_hash() -> str:
     """A hash of the code that decides what a graph computes."""
     files = sorted(Path(model.__path__[0]).glob('*.py'))
-    files += [Path(export.__file__), Path(stitch.__file__)]
+    files += [Path(__file__).with_name(name) for name in ('export.py', 'stitch.py')]
     return hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -53,7 +53,7 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
         'checkpoint_sha256': checkpoint_sha256(checkpoint),
         'steps': steps,
         'precision': precision,
-        'opset': export.OPSET,
+        'torch': torch.__version__,
         'onnxruntime': onnxruntime.__version__,
         'source': _source_hash(),
     }
@@ -69,6 +69,8 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
             return path
         log.warning('cached graph %s is damaged; exporting it again', path)
     log.info('exporting %s to one graph (first use)', checkpoint.name)
+    from manivideo_ros.engine import export  # with diffusers and torch's compiler: seconds
+
     export.save_graph(export.build_graph(load_checkpoint(checkpoint), steps, precision), path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     manifest.write_text(json.dumps({**made_from, 'graph_sha256': digest}, indent=1))

@@ -22,16 +22,21 @@ PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
 OTHER_BACKEND = 'or use another backend, as auto does'
 
 
+def require_provider(device: str) -> None:
+    """Raise EngineError where this onnxruntime was not built for a device: 'cpu' or 'cuda'."""
+    if PROVIDERS[device] not in ort.get_available_providers():
+        raise EngineError(
+            f'this onnxruntime {ort.__version__} has no {PROVIDERS[device]}: '
+            f'pip install onnxruntime-gpu, {OTHER_BACKEND}'
+        )
+
+
 class OnnxRunner:
     """See Runner. Raises EngineError where onnxruntime cannot load the graph on that device."""
 
     def __init__(self, graph: Path, threads: int = 2, device: str = 'cpu') -> None:
         self.backend = 'onnxruntime' if device == 'cpu' else 'onnxruntime_cuda'
-        if PROVIDERS[device] not in ort.get_available_providers():
-            raise EngineError(
-                f'this onnxruntime {ort.__version__} has no {PROVIDERS[device]}: '
-                f'pip install onnxruntime-gpu, {OTHER_BACKEND}'
-            )
+        require_provider(device)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         # Spinning workers would take the cores from the renderer and the middleware.

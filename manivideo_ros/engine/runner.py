@@ -57,3 +57,14 @@ def given_inputs(names: Iterable[str], caches: Iterable[str]) -> list[str]:
     """What `put` takes of a graph's inputs: neither its caches nor what the runner itself knows."""
     kept = set(caches)
     return [name for name in names if name not in kept and name != 'refresh_scene']
+
+
+def require_device(device: str) -> None:
+    """Raise EngineError where torch has no such device: 'cpu' or 'cuda'."""
+    import torch
+
+    if device != 'cpu' and not torch.cuda.is_available():
+        raise EngineError(
+            f'torch {torch.__version__} finds no CUDA device: install a torch built for CUDA '
+            'and the driver, or use another backend, as auto does'
+        )

@@ -18,7 +18,7 @@ from manivideo_ros.engine.export import (
     SkeletonGraph,
     example_inputs,
 )
-from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError
+from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError, require_device
 from manivideo_ros.model.network import NUM_BLOCKS, ManiVideoNet
 
 OTHER_BACKEND = 'or use another backend, as auto does'
@@ -34,11 +34,7 @@ class TorchRunner:
         self, network: ManiVideoNet, steps: int = 1, precision: str = 'fp32', device: str = 'cpu'
     ) -> None:
         self.backend = 'torch' if device == 'cpu' else 'torch_cuda'
-        if device != 'cpu' and not torch.cuda.is_available():
-            raise EngineError(
-                f'torch {torch.__version__} finds no CUDA device: install a torch built for CUDA '
-                f'and the driver, {OTHER_BACKEND}'
-            )
+        require_device(device)
         self._device = torch.device(device)
         dtype = PRECISIONS[precision]
         self._guarded(lambda: self._prepare(network.to(self._device, dtype).eval(), steps))

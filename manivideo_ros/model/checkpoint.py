@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from manivideo_ros.model.build import build_network
 from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.model.network import ManiVideoNet
-from manivideo_ros.model.paper.network import LatentManiVideoNet
+
+if TYPE_CHECKING:  # the networks need diffusers, whose import takes seconds; their graphs do not
+    from manivideo_ros.model.network import ManiVideoNet
+    from manivideo_ros.model.paper.network import LatentManiVideoNet
 
 SHIPPED = Path(__file__).parents[1] / 'assets' / 'weights' / 'tiny.safetensors'
 
@@ -46,6 +48,8 @@ def read_config(path: Path) -> ModelConfig:
 
 def load_checkpoint(path: Path) -> ManiVideoNet:
     """The network over pixels of a checkpoint; raises as `load_network`, and for one in latents."""
+    from manivideo_ros.model.network import ManiVideoNet
+
     network = load_network(path)
     if not isinstance(network, ManiVideoNet):
         raise CheckpointError(
@@ -61,6 +65,8 @@ def load_network(path: Path) -> ManiVideoNet | LatentManiVideoNet:
     Raises CheckpointError for a file that is absent, truncated, of another layout, or with a
     missing or unexpected key, which it names.
     """
+    from manivideo_ros.model.build import build_network
+
     config, state = _open(path)
     network = build_network(config)
     expected = network.state_dict()

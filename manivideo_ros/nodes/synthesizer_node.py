@@ -6,47 +6,52 @@ The engine is loaded in `configure`; frames flow while `active`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from manivideo_ros.ros.frames import FramePublishers
+from manivideo_ros.ros.logs import core_logs, heartbeat
 from manivideo_ros.ros.parameters import NodeParameters, check_change, declare, read
-from manivideo_ros.ros.scene import LiveScene, scene_from_parameters, spec_of
 from manivideo_ros.ros.spin import run
-from manivideo_ros.ros.stream import Stream
 from manivideo_ros.srv import SetScene
+
+if TYPE_CHECKING:  # they bring torch and Warp along: seconds, in which the node is to say so
+    from manivideo_ros.ros.scene import LiveScene
+    from manivideo_ros.ros.stream import Stream
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 class SynthesizerNode(LifecycleNode):
-    """Configures the scene, runs the stream while active, changes the scene on request.
-
-    make: loads the engine and the first scene; ValueError says, in one line, why it cannot.
-    """
+    """Configures the scene, runs the stream while active, changes the scene on request."""
 
     finished = False
 
-    def __init__(self, make: Callable[[NodeParameters], LiveScene] = scene_from_parameters) -> None:
+    def __init__(self) -> None:
         super().__init__('synthesizer')
+        self._logs = ExitStack()
+        self._logs.enter_context(core_logs(self))
         self.parameters = declare(self, NodeParameters)
         self.add_on_set_parameters_callback(self._check_change)
         self.add_post_set_parameters_callback(self._parameters_changed)
         self.error = ''
-        self._make = make
         self._scene: LiveScene | None = None
         self._stream: Stream | None = None
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the engine and the scene, offer the topics."""
-        self.get_logger().info('loading the model')
+        with heartbeat(self, 'loading torch and Warp'):
+            from manivideo_ros.ros.frames import FramePublishers
+            from manivideo_ros.ros.scene import scene_from_parameters
         try:
-            self._scene = self._make(self.parameters)
+            with heartbeat(self, 'loading the model'):
+                self._scene = scene_from_parameters(self.parameters)
         except ValueError as error:
             self.error = str(error)
             self.get_logger().error(self.error)
@@ -57,6 +62,8 @@ class SynthesizerNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take poses and make frames."""
+        from manivideo_ros.ros.stream import Stream
+
         assert self._scene is not None
         self._stream = Stream(self, self._scene, self._frames, self.parameters)
         self.get_logger().info('active: waiting for poses')
@@ -88,6 +95,11 @@ class SynthesizerNode(LifecycleNode):
             self._stream.stop()
             self._stream = None
 
+    def destroy_node(self) -> None:
+        """Let go of the core's logs too."""
+        self._logs.close()
+        super().destroy_node()
+
     def _set_scene(
         self, request: SetScene.Request, response: SetScene.Response
     ) -> SetScene.Response:
@@ -104,6 +116,8 @@ class SynthesizerNode(LifecycleNode):
         result = check_change(NodeParameters, changes)
         engine = {c.name: c.value for c in changes if c.name in ('engine', 'checkpoint')}
         if result.successful and engine:
+            from manivideo_ros.ros.scene import spec_of
+
             try:
                 spec_of(replace(self.parameters, **engine))
             except ValueError as error:
