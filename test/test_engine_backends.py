@@ -39,7 +39,8 @@ def streamed(runner, frames=FRAMES) -> np.ndarray:
     session, made = StreamingSession(runner, seed=5), []
     for frame in range(frames):
         if frame % (frames // 2) == 0:
-            session.set_scene(*(x[0].numpy() * (1 - frame / FRAMES) for x in references(SMALL)))
+            given = (x[0].numpy() * (1 - frame / FRAMES) for x in references(SMALL))
+            session.set_scene(*(np.asfortranarray(x) for x in given))  # as slices and resizes are
         skeleton = skeleton_of(SMALL) if frame % 8 > 4 else None
         made.append(run(session, rendered(seed=frame), skeleton))
     return np.stack(made)

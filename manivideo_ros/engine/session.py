@@ -42,7 +42,7 @@ class StreamingSession:
     ) -> None:
         """Take a new scene's references; they are encoded with the next frame."""
         given = {'views': views, 'background': background, 'hand_view': hand_view, 'points': points}
-        self._scene = {name: np.array(value[None], np.float32) for name, value in given.items()}
+        self._scene = {n: np.array(v[None], np.float32, order='C') for n, v in given.items()}
         self.runner.put(self._scene)
         self.reset()
 

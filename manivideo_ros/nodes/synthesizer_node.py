@@ -52,8 +52,8 @@ class SynthesizerNode(LifecycleNode):
         try:
             with heartbeat(self, 'loading the model'):
                 self._scene = scene_from_parameters(self.parameters)
-        except ValueError as error:
-            self.error = str(error)
+        except (ValueError, RuntimeError, OSError) as error:  # rclpy would keep it to itself
+            self.error = ' '.join(str(error).split())
             self.get_logger().error(self.error)
             return TransitionCallbackReturn.FAILURE
         self._frames = FramePublishers(self)
