@@ -1,5 +1,6 @@
 """The exported graph: its inputs, its parity with torch, its scene cache, its file cache."""
 
+import errno
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -16,6 +17,7 @@ from manivideo_ros.engine import export
 from manivideo_ros.engine.cli import main
 from manivideo_ros.engine.export import build_graph, save_graph
 from manivideo_ros.engine.onnx_runner import OnnxRunner
+from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.model.checkpoint import save_checkpoint
@@ -189,6 +191,21 @@ def test_graphs_are_exported_once_and_again_when_damaged(tmp_path, monkeypatch):
     path.write_bytes(b'grap')
     graph_cache.graph_of(checkpoint, 1)
     assert exports == [1, 4, 1]
+
+
+def test_a_cache_without_space_is_named_with_the_mend(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+
+    def full(_, path):
+        path.with_suffix('.partial').write_bytes(b'half')
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(export, 'build_graph', lambda *_: None)
+    monkeypatch.setattr(export, 'save_graph', full)
+    save_checkpoint(awake().state_dict(), SMALL, tmp_path / 'm.safetensors')
+    with pytest.raises(EngineError, match=r'No space left on device: .*XDG_CACHE_HOME'):
+        graph_cache.graph_of(tmp_path / 'm.safetensors', 1)
+    assert not [*(tmp_path / 'manivideo_ros').iterdir()]
 
 
 def test_the_command_exports_a_graph_and_names_what_it_cannot_use(tmp_path, capsys):

@@ -13,6 +13,7 @@ import onnxruntime
 import torch
 
 from manivideo_ros import model
+from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.model.checkpoint import checkpoint_sha256, load_checkpoint
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def _source_hash() -> str:
 def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     """The exported graph of a checkpoint, from the cache or made now (seconds).
 
-    Raises CheckpointError where the checkpoint cannot be used.
+    Raises CheckpointError where the checkpoint cannot be used, EngineError where the graph cannot be
+    written.
     """
     if not checkpoint.is_file():
         load_checkpoint(checkpoint)  # says what is wrong
@@ -71,7 +73,14 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     log.info('exporting %s to one graph (first use)', checkpoint.name)
     from manivideo_ros.engine import export  # with diffusers and torch's compiler: seconds
 
-    export.save_graph(export.build_graph(load_checkpoint(checkpoint), steps, precision), path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest.write_text(json.dumps({**made_from, 'graph_sha256': digest}, indent=1))
+    graph = export.build_graph(load_checkpoint(checkpoint), steps, precision)
+    try:
+        export.save_graph(graph, path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        manifest.write_text(json.dumps({**made_from, 'graph_sha256': digest}, indent=1))
+    except OSError as error:
+        path.with_suffix('.partial').unlink(missing_ok=True)
+        raise EngineError(
+            f'{path}: {error.strerror}: free space there, or set XDG_CACHE_HOME to another folder'
+        ) from None
     return path
