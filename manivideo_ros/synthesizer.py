@@ -18,12 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manivideo_ros.engine.runner import ExchangedError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.mlo.horizon import HorizonMapper
-from manivideo_ros.mlo.painted import Painter, hand_appearance
-from manivideo_ros.mlo.rasterizer import LayerBuffers, Rasterizer
+from manivideo_ros.mlo.drawing import Drawing
+from manivideo_ros.mlo.layers import LAYER_MAPS
+from manivideo_ros.mlo.painted import hand_appearance
+from manivideo_ros.mlo.rasterizer import LayerBuffers
 from manivideo_ros.mlo.skeleton import skeleton_map
 from manivideo_ros.mlo.surfaces import (
     HandReference,
@@ -86,7 +88,6 @@ class Synthesizer:
 
     def set_scene(self, scene: Scene) -> None:
         """Exchange objects, background and hand appearance; the past frames are forgotten."""
-        size = self.session.image_size
         meshes = list(scene.objects.values())
         views = [six_views(mesh, self.session.reference_size) for mesh in meshes]
         surfaces: list[Surface] = [
@@ -97,14 +98,9 @@ class Synthesizer:
             *(object_appearance(m, v) for m, v in zip(meshes, views, strict=True)),
             *(hand_appearance(hand, scene.hand_reference) for hand in self.hands.values()),
         ]
-        self.rasterizer = Rasterizer(
-            surfaces, size, size, self.session.layers, threads=self.threads
-        )
-        self.horizon = HorizonMapper(self.rasterizer)
-        visible = Rasterizer(surfaces, 2 * size, 2 * size, threads=self.threads, merge=True)
-        background = cv2.resize(scene.background, (size, size), interpolation=cv2.INTER_AREA)
-        self.painter = Painter(visible, appearances, background.astype(np.uint8))
+        self._looks = surfaces, appearances
         self.scene = scene
+        self._make_drawing()
         grey = np.full((6, *[self.session.reference_size] * 2, 3), NO_OBJECT_VIEW, np.uint8)
         points = np.zeros((self.session.num_points, 3), np.float32)
         self.session.set_scene(
@@ -114,23 +110,47 @@ class Synthesizer:
             surface_points(meshes[0], self.session.num_points) if meshes else points,
         )
 
+    def _make_drawing(self) -> None:
+        """Draw on the engine's device: into its inputs, where they are on a GPU."""
+        size = self.session.image_size
+        background = cv2.resize(self.scene.background, (size, size), interpolation=cv2.INTER_AREA)
+        self._inputs = self.session.inputs
+        self.drawing = Drawing(
+            *self._looks, background.astype(np.uint8), size, self.session.layers, self.threads,
+            self._inputs,
+        )  # fmt: skip
+
     def step(self, camera: Camera, snapshot: Snapshot) -> Frame:
         """The frame that shows a snapshot, seen by camera at the model's picture size."""
+        while True:
+            if self.session.inputs is not self._inputs:
+                self._make_drawing()  # an engine on another device serves now
+            try:
+                with self.drawing.on_stream():
+                    return self._step(camera, snapshot)
+            except ExchangedError:
+                continue
+
+    def _step(self, camera: Camera, snapshot: Snapshot) -> Frame:
         started = perf_counter()
-        poses = self._poses(snapshot)
-        layers = self.rasterizer.render(camera, poses)
-        rasterised = perf_counter()
-        base, mask = self.painter.paint(camera, poses)
-        horizon = self.horizon.map()
-        conditions = layers.normal_map, layers.occlusion_confidence, layers.visible_normal, horizon
-        weights = self._weights(snapshot)
-        if min(weights, default=1.0) < 1:
-            base, mask = self._faded_base(camera, poses, weights, base.clone(), mask.clone())
-            conditions = (*self._faded_layers(layers, weights), horizon)
-        skeleton = self._skeleton(snapshot)
-        painted = perf_counter()
-        normals, confidence, visible, horizons = (map_.numpy() for map_ in conditions)
-        image = self.session.step(normals, confidence, visible, horizons, base.numpy(), skeleton)
+        drawing, poses, weights = self.drawing, self._poses(snapshot), self._weights(snapshot)
+        skeleton, fading = self._skeleton(snapshot), min(weights, default=1.0) < 1
+        if self._inputs is not None and not fading:
+            drawing.write_state(camera, poses)
+            rasterised = painted = perf_counter()  # in one graph with the network
+            image = self.session.step_drawn(drawing.draw, skeleton)
+            layers, (base, mask) = drawing.rasterizer.buffers, drawing.painter.pictures
+        else:
+            layers = drawing.rasterizer.render(camera, poses)
+            rasterised = perf_counter()
+            base, mask = drawing.painter.paint(camera, poses)
+            horizon = drawing.horizon.map()
+            maps = layers.normal_map, layers.occlusion_confidence, layers.visible_normal
+            if fading:
+                base, mask = self._faded_base(camera, poses, weights, base.clone(), mask.clone())
+                maps = self._faded_layers(layers, weights)
+            painted = perf_counter()
+            image = self._denoise((*maps, horizon, base), skeleton)
         done = perf_counter()
         stages = {
             'rasterize': 1e3 * (rasterised - started),
@@ -138,6 +158,17 @@ class Synthesizer:
             'denoise': 1e3 * (done - painted),
         }
         return Frame(snapshot.stamp_ns, image, layers, base, mask, stages)
+
+    def _denoise(
+        self, maps: tuple[torch.Tensor, ...], skeleton: NDArray[np.float32] | None
+    ) -> NDArray[np.uint8]:
+        """The picture of maps in the order of the session's `step`, on any device."""
+        if self._inputs is None:
+            normals, confidence, visible, horizon, base = (m.numpy() for m in maps)
+            return self.session.step(normals, confidence, visible, horizon, base, skeleton)
+        for name, drawn in zip((*LAYER_MAPS, 'base'), maps, strict=True):
+            self._inputs[name][0].copy_(drawn)
+        return self.session.step_drawn(None, skeleton)
 
     def reset(self) -> None:
         """Forget the past frames, as after a jump in time."""
@@ -164,8 +195,10 @@ class Synthesizer:
         self, layers: LayerBuffers, weights: list[float]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """H, D and the visible normal, in which what fades is as present as its weight says."""
-        owner = torch.from_numpy(self.rasterizer.face_surface).long()[layers.face_index.long()]
-        weight = torch.where(layers.face_index >= 0, torch.tensor(weights)[owner], 1.0)
+        device = layers.face_index.device
+        owner = torch.from_numpy(self.drawing.rasterizer.face_surface).long().to(device)
+        weight = torch.tensor(weights, device=device)[owner[layers.face_index.long()]]
+        weight = torch.where(layers.face_index >= 0, weight, 1.0)
         seen = weight.gather(0, layers.nearest_layer.clamp_min(0).long()[None])
         return (
             layers.normal_map * weight[:, None],
@@ -183,7 +216,7 @@ class Synthesizer:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The base picture and its mask, mixed with what lies behind the fading surfaces."""
         kept = [pose if weight == 1 else None for pose, weight in zip(poses, weights, strict=True)]
-        behind, uncovered = self.painter.paint(camera, kept)
+        behind, uncovered = self.drawing.painter.paint(camera, kept)
         mix = float(np.mean([weight for weight in weights if weight < 1]))
         return torch.lerp(behind, whole, mix), torch.lerp(uncovered, covered, mix)
 

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from test_model import SMALL, awake
 
+from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.export import build_graph, save_graph
 from manivideo_ros.engine.onnx_runner import OnnxRunner
+from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
+from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.engine.torch_runner import TorchRunner
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
 from manivideo_ros.hand.model import load_hand
 from manivideo_ros.mlo.surfaces import HandReference, HandState
@@ -148,3 +152,61 @@ def test_a_pose_that_is_not_finite_is_refused_and_the_next_frame_is_well(synthes
         synthesizer.step(CAMERA, replace(WHOLE, objects=broken))
     synthesizer.reset()
     np.testing.assert_array_equal(synthesizer.step(CAMERA, WHOLE).image, expected)
+
+
+SNAPSHOTS = [
+    WHOLE,
+    replace(WHOLE, presence={**WHOLE.presence, 'mug': 0.5}),
+    replace(WHOLE, hands={'left': hand('left', 0.0)}),
+    replace(WHOLE, objects={}),
+    WHOLE,
+]
+
+
+@pytest.fixture(scope='module')
+def graph(tmp_path_factory):
+    path = tmp_path_factory.mktemp('graph') / 'awake.onnx'
+    save_graph(build_graph(awake(SMALL)), path)
+    return path
+
+
+def frames_on(runner) -> np.ndarray:
+    scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
+    synthesizer = Synthesizer(StreamingSession(runner, seed=3), HANDS, scene, 1)
+    return np.stack([synthesizer.step(CAMERA, s).image.copy() for s in SNAPSHOTS]).astype(int)
+
+
+def test_maps_drawn_straight_into_the_engines_inputs_give_the_same_frames(graph):
+    straight = frames_on(TorchRunner(awake(SMALL)))
+    assert np.abs(straight - frames_on(OnnxRunner(graph, threads=1))).max() <= 1
+    assert straight.std(axis=0).max() > 20
+
+
+class Falling(TorchRunner):
+    """A device that falls off with the third frame."""
+
+    backend = property(lambda self: 'torch_cuda', lambda self, _: None)
+    frames = 0
+
+    def run_drawn(self, draw):
+        self.frames += 1
+        if self.frames == 3:
+            raise EngineError('the device fell off: look at nvidia-smi')
+        return super().run_drawn(draw)
+
+
+def test_a_frame_whose_device_falls_off_is_drawn_anew_for_the_next_backend(graph):
+    spec = EngineSpec('small', '', 64, 7, 1, 'fp32', 'auto')
+    opened = {'torch_cuda': Falling(awake(SMALL)), 'onnxruntime': OnnxRunner(graph, threads=1)}
+
+    def open_one(backend, spec, threads):
+        if backend not in opened:
+            raise EngineError('not here')
+        return opened[backend]
+
+    engine = Engine(spec, 1, open_one=open_one)
+    frames = frames_on(engine)
+    assert engine.backend == 'onnxruntime' and 'fell off' in engine.degraded
+    expected = frames_on(OnnxRunner(graph, threads=1))
+    assert np.abs(frames[:3] - expected[:3]).max() <= 1  # the past is lost with the device
+    assert np.abs(frames - expected).mean() < 2

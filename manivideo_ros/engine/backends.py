@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from manivideo_ros.engine.cache import graph_of
 from manivideo_ros.engine.onnx_runner import OnnxRunner, require_provider
 from manivideo_ros.engine.openvino_runner import OpenVINORunner
 from manivideo_ros.engine.plans import PlanBuild, PlanJob
-from manivideo_ros.engine.runner import EngineError, Runner, require_device
+from manivideo_ros.engine.runner import (
+    DeviceRunner,
+    EngineError,
+    ExchangedError,
+    Runner,
+    require_device,
+)
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.engine.tensorrt_builder import library
 from manivideo_ros.engine.tensorrt_cache import NoPlanError, PlanCacheError
@@ -21,6 +28,8 @@ from manivideo_ros.engine.tensorrt_runner import TensorRTRunner
 from manivideo_ros.engine.tensorrt_runtime import require_cuda
 
 log = logging.getLogger(__name__)
+
+ON_DEVICE = ('torch_cuda',)  # the backends whose runners are DeviceRunners
 
 
 def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
@@ -108,13 +117,24 @@ class Engine:
             try:
                 return self._runner.run()
             except EngineError as error:
-                failed = self._runner.backend
-                self.reasons[failed] = str(error)
-                log.error('%s failed in the stream: %s', failed, error)
-                if self.required:
-                    raise
-                self._go_on_with(self._next())
-                self._fallen = f'{self.backend} serves since {failed} failed: {error}'
+                self._fall_back(error)
+
+    @property
+    def inputs(self) -> Mapping[str, Tensor] | None:
+        """The input tensors of a DeviceRunner that serves now; None where none does."""
+        return getattr(self._runner, 'inputs', None) if self.backend in ON_DEVICE else None
+
+    def run_drawn(self, draw: Callable[[], None]) -> NDArray[np.uint8]:
+        """See DeviceRunner. Raises ExchangedError where another backend has taken over."""
+        before = self._runner
+        self._take_built()
+        if self._runner is not before:
+            raise ExchangedError(f'{self.backend} serves now')
+        try:
+            return cast(DeviceRunner, before).run_drawn(draw)
+        except EngineError as error:
+            self._fall_back(error)
+            raise ExchangedError(f'{self.backend} serves now') from None
 
     def forget(self) -> None:
         """See Runner."""
@@ -124,6 +144,15 @@ class Engine:
         """Give up a build that is under way."""
         if self.build is not None:
             self.build.cancel()
+
+    def _fall_back(self, error: EngineError) -> None:
+        failed = self._runner.backend
+        self.reasons[failed] = str(error)
+        log.error('%s failed in the stream: %s', failed, error)
+        if self.required:
+            raise error
+        self._go_on_with(self._next())
+        self._fallen = f'{self.backend} serves since {failed} failed: {error}'
 
     def _next(self) -> Runner:
         while self._waiting:

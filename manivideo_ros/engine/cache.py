@@ -46,8 +46,8 @@ def _source_hash() -> str:
 def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     """The exported graph of a checkpoint, from the cache or made now (seconds).
 
-    Raises CheckpointError where the checkpoint cannot be used, EngineError where the graph cannot be
-    written.
+    Raises CheckpointError where the checkpoint cannot be used, EngineError where the graph cannot
+    be written.
     """
     if not checkpoint.is_file():
         load_checkpoint(checkpoint)  # says what is wrong

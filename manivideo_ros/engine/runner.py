@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SCENE_INPUTS = ('views', 'background', 'hand_view', 'points')
 
 
 class EngineError(RuntimeError):
     """What keeps an engine from being loaded or from going on; one line, with the mend."""
+
+
+class ExchangedError(EngineError):
+    """Another backend serves from now on; the frame has to be drawn anew, for its device."""
 
 
 class Runner(Protocol):
@@ -41,6 +48,21 @@ class Runner(Protocol):
 
     def forget(self) -> None:
         """Forget the past frames."""
+
+
+class DeviceRunner(Runner, Protocol):
+    """A runner whose inputs are tensors on a GPU, which whoever draws may write straight into."""
+
+    @property
+    def inputs(self) -> Mapping[str, Tensor]:
+        """The inputs' tensors by name; they stay where they are."""
+
+    def run_drawn(self, draw: Callable[[], None]) -> NDArray[np.uint8]:
+        """`run`, after `draw` has enqueued what writes the frame's maps into the inputs.
+
+        Both are captured in one graph with the first frame of a `draw`, and replayed afterwards.
+        Raises EngineError.
+        """
 
 
 def caches_of(inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, str]:

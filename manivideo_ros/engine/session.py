@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.engine.runner import Runner
+from manivideo_ros.engine.runner import DeviceRunner, Runner
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.float32]
 
@@ -71,8 +77,6 @@ class StreamingSession:
         Raises ValueError for a skeleton that the network has no guider for, EngineError where the
         runner fails.
         """
-        if skeleton is not None and not self.human:
-            raise ValueError('this network was made without human: it takes no skeleton')
         maps = {
             'normal_map': normal_map,
             'occlusion_confidence': occlusion_confidence,
@@ -80,11 +84,33 @@ class StreamingSession:
             'horizon': horizon,
             'base': base,
         }
-        inputs: dict[str, NDArray] = {n: np.ascontiguousarray(v[None]) for n, v in maps.items()}
-        inputs['latents'] = self.latents
+        self.runner.put({n: np.ascontiguousarray(v[None]) for n, v in maps.items()})
+        self._put_own(skeleton)
+        return self.runner.run()
+
+    @property
+    def inputs(self) -> Mapping[str, Tensor] | None:
+        """Where the frame's maps may be drawn on a GPU, [1, ...] by name; None on the CPU."""
+        return getattr(self.runner, 'inputs', None)
+
+    def step_drawn(
+        self, draw: Callable[[], None] | None, skeleton: Floats | None = None
+    ) -> NDArray[np.uint8]:
+        """`step` of maps that were drawn into `inputs`, or that `draw` draws there.
+
+        Raises as `step`, and ExchangedError where the maps must be drawn for another device.
+        """
+        self._put_own(skeleton)
+        runner = cast(DeviceRunner, self.runner)
+        return runner.run() if draw is None else runner.run_drawn(draw)
+
+    def _put_own(self, skeleton: Floats | None) -> None:
+        """The noise, and the skeleton where the network takes one."""
+        if skeleton is not None and not self.human:
+            raise ValueError('this network was made without human: it takes no skeleton')
+        inputs: dict[str, NDArray] = {'latents': self.latents}
         if self.human:
             given = self._no_skeleton if skeleton is None else skeleton[None]
             inputs['skeleton'] = np.ascontiguousarray(given)
             inputs['has_skeleton'] = np.array(skeleton is not None)
         self.runner.put(inputs)
-        return self.runner.run()

@@ -25,7 +25,7 @@ OTHER_BACKEND = 'or use another backend, as auto does'
 
 
 class TorchRunner:
-    """See Runner. On 'cuda' every tensor keeps its address, and the frame is captured once.
+    """See Runner; on 'cuda' a DeviceRunner: every tensor keeps its address, frames are captured.
 
     Raises EngineError for 'cuda' where torch finds none, or too little memory on it.
     """
@@ -39,7 +39,7 @@ class TorchRunner:
         dtype = PRECISIONS[precision]
         self._guarded(lambda: self._prepare(network.to(self._device, dtype).eval(), steps))
 
-    @torch.inference_mode()
+    @torch.no_grad()  # inference mode would make tensors that nobody outside of it can write
     def _prepare(self, network: ManiVideoNet, steps: int) -> None:
         self._frame_graph = FrameGraph(network, steps)
         self._scene_graph, self._skeleton_graph = SceneGraph(network), SkeletonGraph(network)
@@ -63,7 +63,13 @@ class TorchRunner:
         self._frame = torch.zeros(size, size, 3, dtype=torch.uint8, device=self._device)
         pinned = self._device.type == 'cuda'
         self._shown = torch.zeros(size, size, 3, dtype=torch.uint8, pin_memory=pinned)
-        self._captured = self._capture() if pinned else None
+        self._captured = self._capture(self._compute) if pinned else None
+        self._drawn: tuple[Callable[[], None], torch.cuda.CUDAGraph | None] | None = None
+
+    @property
+    def inputs(self) -> Mapping[str, Tensor]:
+        """See DeviceRunner."""
+        return self._given
 
     @torch.inference_mode()
     def put(self, values: Mapping[str, NDArray[Any]]) -> None:
@@ -79,7 +85,24 @@ class TorchRunner:
 
     def run(self) -> NDArray[np.uint8]:
         """See Runner."""
-        self._guarded(self._run)
+        self._guarded(lambda: self._run(self._captured, self._compute))
+        frame: NDArray[np.uint8] = self._shown.numpy()
+        return frame
+
+    def run_drawn(self, draw: Callable[[], None]) -> NDArray[np.uint8]:
+        """See DeviceRunner."""
+
+        def draw_and_compute() -> None:
+            draw()
+            self._compute()
+
+        def run() -> None:
+            if self._drawn is None or self._drawn[0] is not draw:
+                captured = self._capture(draw_and_compute) if self._captured else None
+                self._drawn = draw, captured
+            self._run(self._drawn[1], draw_and_compute)
+
+        self._guarded(run)
         frame: NDArray[np.uint8] = self._shown.numpy()
         return frame
 
@@ -89,7 +112,7 @@ class TorchRunner:
         self._valid.zero_()
 
     @torch.inference_mode()
-    def _run(self) -> None:
+    def _run(self, captured: torch.cuda.CUDAGraph | None, compute: Callable[[], None]) -> None:
         if self._refresh:
             for kept, value in zip(self._features, self._encoded(), strict=True):
                 kept.copy_(value)
@@ -98,10 +121,10 @@ class TorchRunner:
                 guide.copy_(self._skeleton_graph(self._given['skeleton']))
             else:
                 guide.zero_()
-        if self._captured is None:
-            self._compute()
+        if captured is None:
+            compute()
         else:
-            self._captured.replay()
+            captured.replay()
         self._shown.copy_(self._frame)  # waits for the frame, and for nothing before it
         self._refresh = False
 
@@ -120,17 +143,21 @@ class TorchRunner:
         features: tuple[Tensor, ...] = self._scene_graph(*(self._given[n] for n in SCENE_INPUTS))
         return features
 
-    def _capture(self) -> torch.cuda.CUDAGraph:
+    @torch.inference_mode()
+    def _capture(self, compute: Callable[[], None]) -> torch.cuda.CUDAGraph:
+        """A graph of one frame; the past frames stay as they are."""
+        kept = [value.clone() for value in (self._valid, *self._caches)]
         beside = torch.cuda.Stream()
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):  # libraries choose their kernels before the capture
             for _ in range(3):
-                self._compute()
+                compute()
         torch.cuda.current_stream().wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            self._compute()
-        self._valid.zero_()
+            compute()
+        for value, before in zip((self._valid, *self._caches), kept, strict=True):
+            value.copy_(before)
         return graph
 
     def _guarded(self, work: Callable[[], None]) -> None:

@@ -25,17 +25,20 @@ RADII = (0.006, 0.014, 0.028, 0.05, 0.085, 0.14)
 class HorizonMapper:
     """Looks at what a rasteriser of layers rendered last, without allocating.
 
+    out: a tensor [8, H/2, W/2] to write instead of an own one.
+
     Raises ValueError for a picture of odd width or height.
     """
 
-    def __init__(self, rasterizer: Rasterizer) -> None:
+    def __init__(self, rasterizer: Rasterizer, out: torch.Tensor | None = None) -> None:
         if rasterizer.width % 2 or rasterizer.height % 2:
             raise ValueError(
                 f'horizon maps need an even width and height, got '
                 f'{rasterizer.width}x{rasterizer.height}'
             )
         rows, columns = rasterizer.height // 2, rasterizer.width // 2
-        self._map = torch.zeros(HORIZON_DIRECTIONS, rows, columns, device=rasterizer.device)
+        own = torch.zeros(HORIZON_DIRECTIONS, rows, columns, device=rasterizer.device)
+        self._map = own if out is None else out
         self._threads, self._columns = rasterizer.threads, columns
         numbers = {
             'first_row': 0,

@@ -62,7 +62,8 @@ class Painter:
 
     rasterizer: made with merge=True at an even width and height; this painter renders with it.
     appearances: one per surface of the rasteriser. background: uint8 [H, W, 3] sRGB.
-    The tensors that `paint` returns are overwritten by the next call.
+    out: a tensor [3, H, W] to paint into instead of an own one. The tensors that `paint` returns
+    are overwritten by the next call.
 
     Raises ValueError where sizes or counts do not fit.
     """
@@ -73,13 +74,15 @@ class Painter:
         appearances: Sequence[Appearance],
         background: NDArray[np.uint8] | None = None,
         lighting: Lighting = FIXED_LIGHT,
+        out: torch.Tensor | None = None,
     ) -> None:
         if len(rasterizer.layer_names) != 1 or rasterizer.width % 2 or rasterizer.height % 2:
             raise ValueError('Painter needs a rasteriser with merge=True of even width and height')
         self.rasterizer = rasterizer
         self.width, self.height = rasterizer.width // 2, rasterizer.height // 2
         device = rasterizer.device
-        self._base = torch.zeros(3, self.height, self.width, device=device)
+        own = torch.zeros(3, self.height, self.width, device=device)
+        self._base = own if out is None else out
         self._mask = torch.zeros(self.height, self.width, device=device)
         self._background = torch.zeros(3, self.height, self.width, device=device)
         self._chunks = 1 if rasterizer.on_cpu else self.width
@@ -134,7 +137,17 @@ class Painter:
 
         Raises ValueError as Rasterizer.render does.
         """
-        self.rasterizer.rasterize(camera, poses, self._shade)
+        self.rasterizer.write_state(camera, poses)
+        return self.draw()
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `paint` returns, of the state that its rasteriser was given last (its `draw`)."""
+        self.rasterizer.draw(self._shade)
+        return self.pictures
+
+    @property
+    def pictures(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The base picture and the coverage as they were painted last."""
         return self._base, self._mask
 
     def _shade(self, band: int, first: int, last: int) -> None:

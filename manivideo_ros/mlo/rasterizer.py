@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,7 +53,8 @@ class Rasterizer:
     surfaces: hands and objects; their faces are numbered one surface after the other. width, height
     in pixels. num_layers 7 or 13 (hand surfaces made for the same number). device 'cpu' or 'cuda';
     threads: CPU threads. merge: one layer of all faces, the visible surface. confidence: mode of
-    the occlusion confidence. Pictures depend neither on threads nor on earlier frames.
+    the occlusion confidence. out: tensors to write instead of own ones, by their name in
+    LayerBuffers, contiguous. Pictures depend neither on threads nor on earlier frames.
 
     faces [F, 3], face_surface [F], face_layer [F]: int32 numpy, global. camera_vertices [V, 3] and
     vertex_normals [V, 3] (unit, outward): torch views of the last poses in the camera's frame;
@@ -72,6 +73,7 @@ class Rasterizer:
         threads: int = 2,
         merge: bool = False,
         confidence: Literal['graded', 'depth'] = 'graded',
+        out: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         if width <= 0 or height <= 0:
             raise ValueError(f'rasteriser size must be positive, got {width}x{height}')
@@ -94,7 +96,7 @@ class Rasterizer:
             raise ValueError(f'a face lies in layer {self.face_layer.max()} of {num_layers}')
         self.arrays = mesh.arrays
         self.arrays['face_layer'] = wp.array(self.face_layer, dtype=wp.int32, device=device)
-        self._allocate()
+        self._allocate(out or {})
         self.camera_vertices = wp.to_torch(self.arrays['vertices'])
         self.vertex_normals = wp.to_torch(self.arrays['normals'])
         self._record_launches(('graded', 'depth').index(confidence))
@@ -109,7 +111,19 @@ class Rasterizer:
 
     def rasterize(self, camera: Camera, poses: Sequence[SurfacePose], shade: Shade) -> None:
         """Pose, record and raster all faces, then shade the keys in bands of rows."""
-        self._set_state(camera, poses)
+        self.write_state(camera, poses)
+        self.draw(shade)
+
+    def draw(self, shade: Shade | None = None) -> None:
+        """The launches of `rasterize`, of the state that was written last; shade: of `render`.
+
+        On CUDA they are enqueued on Warp's stream, and nothing is waited for or allocated: they can
+        be captured in a graph, which reads the state anew whenever it is replayed.
+        """
+        shade = shade or self._resolve
+        if not self.on_cpu:
+            for name, array in self._staged.items():
+                wp.copy(self.arrays[name], array)
         if len(self.faces):
             run_bands(self._pose_surfaces, len(self._geometry), self.threads)
         rows = cuts_by_cost(self._row_cost, self._num_bands)
@@ -139,8 +153,8 @@ class Rasterizer:
         command.set_dim((last - first + 1) * self.chunks)
         command.launch()
 
-    def _set_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
-        """Check camera and poses and write them where the kernels read them."""
+    def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
+        """Check camera and poses and write them where `draw` finds them; raises as `render`."""
         if len(poses) != len(self.surfaces):
             raise ValueError(f'{len(poses)} poses for {len(self.surfaces)} surfaces')
         camera = camera.resized(self.width, self.height)
@@ -156,9 +170,6 @@ class Rasterizer:
         k = np.asarray(camera.intrinsics, np.float64)
         centre = k[0, 2] - 0.5 * self.width, k[1, 2] - 0.5 * self.height
         self._host['view'][0] = ((k[0, 0], k[1, 1]), centre, k[0, 1], self.width, self.height)
-        if not self.on_cpu:
-            for name, array in self._staged.items():
-                wp.copy(self.arrays[name], array)
 
     def nothing_drawn(self) -> wp.array:
         """First and last column [L, H, 2] of the rows of layers of empty pictures."""
@@ -168,7 +179,7 @@ class Rasterizer:
         )
         return wp.array(empty, dtype=wp.int32, device=self.device)
 
-    def _allocate(self) -> None:
+    def _allocate(self, out: Mapping[str, torch.Tensor]) -> None:
         """Everything that a frame reads or writes, once."""
         height, width, device = self.height, self.width, self.device
         surfaces, faces, layers = len(self.surfaces), len(self.faces), len(self.layer_names)
@@ -198,14 +209,15 @@ class Rasterizer:
         }
         for name, (shape, dtype) in shapes.items():
             self.arrays[name] = wp.zeros(shape, dtype, device)
-        self.buffers = LayerBuffers(
-            normal_map=torch.zeros(layers, 3, height, width, device=device),
-            depth=torch.zeros(layers, height, width, device=device),
-            occlusion_confidence=torch.zeros(layers, height, width, device=device),
-            face_index=torch.full((layers, height, width), -1, dtype=torch.int32, device=device),
-            nearest_layer=torch.full((height, width), -1, dtype=torch.int32, device=device),
-            visible_normal=torch.zeros(3, height, width, device=device),
-        )
+        own = {
+            'normal_map': torch.zeros(layers, 3, height, width, device=device),
+            'depth': torch.zeros(layers, height, width, device=device),
+            'occlusion_confidence': torch.zeros(layers, height, width, device=device),
+            'face_index': torch.full((layers, height, width), -1, dtype=torch.int32, device=device),
+            'nearest_layer': torch.full((height, width), -1, dtype=torch.int32, device=device),
+            'visible_normal': torch.zeros(3, height, width, device=device),
+        }
+        self.buffers = LayerBuffers(**{n: out.get(n, tensor) for n, tensor in own.items()})
         for name, tensor in vars(self.buffers).items():
             self.arrays[name] = wp.from_torch(tensor.flatten(-2))
         self.arrays['span'], self.arrays['drawn'] = self.nothing_drawn(), self.nothing_drawn()

@@ -1,0 +1,68 @@
+"""What draws the conditions of a frame: layers, base picture, horizons; on the CPU or a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import warp as wp
+from numpy.typing import NDArray
+
+from manivideo_ros.geometry import Camera
+from manivideo_ros.mlo.horizon import HorizonMapper
+from manivideo_ros.mlo.painted import Appearance, Painter
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import Surface, SurfacePose
+
+
+class Drawing:
+    """The rasteriser, painter and horizon mapper of a scene's frames, size x size pixels.
+
+    surfaces, appearances: one each. background: uint8 [size, size, 3]. out: tensors [1, ...] to
+    draw into, by the names that the engine's inputs have; they decide on the device. Without them
+    the tensors are the drawing's own, on the CPU. Raises ValueError as Rasterizer and Painter do.
+    """
+
+    def __init__(
+        self,
+        surfaces: Sequence[Surface],
+        appearances: Sequence[Appearance],
+        background: NDArray[np.uint8],
+        size: int,
+        layers: int,
+        threads: int,
+        out: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        given = {name: tensor[0] for name, tensor in (out or {}).items()}
+        device = str(given['base'].device) if given else 'cpu'
+        self.rasterizer = Rasterizer(
+            surfaces, size, size, layers, device=device, threads=threads, out=given
+        )
+        self.horizon = HorizonMapper(self.rasterizer, given.get('horizon'))
+        visible = Rasterizer(
+            surfaces, 2 * size, 2 * size, device=device, threads=threads, merge=True
+        )
+        self.painter = Painter(visible, appearances, background, out=given.get('base'))
+
+    def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
+        """Say what `draw` is to draw. Raises ValueError as Rasterizer.render does."""
+        self.rasterizer.write_state(camera, poses)
+        self.painter.rasterizer.write_state(camera, poses)
+
+    def draw(self) -> None:
+        """Draw all maps, into the tensors that they were given; a CUDA graph may capture it."""
+        with self.on_stream():
+            self.rasterizer.draw()
+            self.painter.draw()
+            self.horizon.map()
+
+    @contextmanager
+    def on_stream(self) -> Iterator[None]:
+        """Have Warp enqueue on torch's stream, where there is one, so that their order is one."""
+        if self.rasterizer.on_cpu:
+            yield
+            return
+        with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream()), sync_enter=False):
+            yield

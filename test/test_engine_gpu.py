@@ -1,0 +1,66 @@
+"""What only a GPU can show of torch with CUDA graphs: frames captured with their drawing, in time."""
+
+import numpy as np
+import pytest
+import torch
+from test_engine_backends import FRAMES, psnr, rendered, run, streamed
+from test_model import SMALL, awake, references
+from test_synthesizer import SNAPSHOTS, frames_on
+
+from manivideo_ros.engine.session import StreamingSession
+from manivideo_ros.engine.torch_runner import TorchRunner
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='torch finds no CUDA GPU')
+
+
+@pytest.fixture(autouse=True)
+def whole_float32():
+    kept = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = kept
+
+
+def on_gpu(precision='fp32') -> TorchRunner:
+    return TorchRunner(awake(SMALL), 1, precision, 'cuda')
+
+
+def plain(runner) -> np.ndarray:
+    """The stream of test_engine_backends without skeletons, which this network does not take."""
+    session, made = StreamingSession(runner, seed=5), []
+    session.set_scene(*(x[0].numpy() for x in references(SMALL)))
+    for frame in range(FRAMES):
+        made.append(run(session, rendered(seed=frame)))
+    return np.stack(made).astype(float)
+
+
+def test_a_captured_stream_of_64_frames_is_that_of_the_cpu():
+    expected = plain(TorchRunner(awake(SMALL)))
+    assert np.abs(plain(on_gpu()) - expected).max() <= 1
+    assert psnr(plain(on_gpu('fp16')) - expected) > 40
+
+
+def test_the_layers_drawn_in_the_graph_are_those_of_the_cpu():
+    expected = frames_on(TorchRunner(awake(SMALL)))
+    made = frames_on(on_gpu())
+    assert len(made) == len(SNAPSHOTS)
+    # Where surfaces are equally near, rounding decides which is seen: single pixels.
+    assert np.mean(np.abs(made - expected) > 1) < 0.002
+
+
+def test_a_frame_waits_for_nothing_between_its_poses_and_its_picture():
+    runner = on_gpu()
+    frames_on(runner)  # captured
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        frames_on(runner)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+
+
+def test_a_human_network_takes_skeletons_there_too(tmp_path):
+    from test_engine import HUMAN
+
+    expected = streamed(TorchRunner(awake(HUMAN)))
+    made = streamed(TorchRunner(awake(HUMAN), 1, 'fp32', 'cuda'))
+    assert np.abs(made.astype(float) - expected).max() <= 1
