@@ -1,14 +1,16 @@
-"""What only a GPU can show of torch with CUDA graphs: frames captured with their drawing, in time."""
+"""What only a GPU can show of torch with CUDA graphs: frames captured with their drawing."""
 
 import numpy as np
 import pytest
 import torch
 from test_engine_backends import FRAMES, psnr, rendered, run, streamed
 from test_model import SMALL, awake, references
-from test_synthesizer import SNAPSHOTS, frames_on
+from test_synthesizer import BACKGROUND, CAMERA, HANDS, REFERENCE, SNAPSHOTS, WHOLE, frames_on
 
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.torch_runner import TorchRunner
+from manivideo_ros.objects.shapes import generate
+from manivideo_ros.synthesizer import Scene, Synthesizer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='torch finds no CUDA GPU')
 
@@ -48,12 +50,13 @@ def test_the_layers_drawn_in_the_graph_are_those_of_the_cpu():
     assert np.mean(np.abs(made - expected) > 1) < 0.002
 
 
-def test_a_frame_waits_for_nothing_between_its_poses_and_its_picture():
-    runner = on_gpu()
-    frames_on(runner)  # captured
-    torch.cuda.set_sync_debug_mode('error')
+def test_nothing_is_waited_for_between_the_poses_and_the_picture():
+    scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
+    synthesizer = Synthesizer(StreamingSession(on_gpu()), HANDS, scene, 1)
+    synthesizer.step(CAMERA, WHOLE)  # captured
+    torch.cuda.set_sync_debug_mode('error')  # of the waits that operations have in them
     try:
-        frames_on(runner)
+        synthesizer.step(CAMERA, WHOLE)
     finally:
         torch.cuda.set_sync_debug_mode('default')
 

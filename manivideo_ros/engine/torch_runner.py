@@ -125,7 +125,9 @@ class TorchRunner:
             compute()
         else:
             captured.replay()
-        self._shown.copy_(self._frame)  # waits for the frame, and for nothing before it
+        self._shown.copy_(self._frame, non_blocking=True)
+        if self._device.type == 'cuda':
+            torch.cuda.current_stream().synchronize()  # the frame's one wait
         self._refresh = False
 
     def _compute(self) -> None:
