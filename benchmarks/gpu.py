@@ -1,7 +1,7 @@
 """All figures of a GPU in one go: the layers, each network eagerly and captured, and their limits.
 
-`python -m benchmarks.gpu` prints the table and writes benchmarks/results/gpu.json. MLO at 512x512 x 7
-layers is replayed from a CUDA graph. Each preset runs at its own size with random weights, which
+`python -m benchmarks.gpu` prints the table and writes benchmarks/results/gpu.json. MLO at 512x512 x
+7 layers is replayed from a CUDA graph. Each preset runs at its own size with random weights, which
 cost what trained ones do, its frame's drawing in the same graph; beside it torch eager of the same
 model in the same precision. Limits: the operations and the bytes that a frame needs at least (every
 weight, input and output once), over rates measured on this GPU by a matrix product and a copy; the
