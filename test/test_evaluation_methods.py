@@ -20,6 +20,7 @@ class Remembers:
     """Stands for a session: keeps what it is given, shows grey."""
 
     image_size, reference_size, layers, num_points = SIZE, 64, 7, 2048
+    inputs = None  # nothing to draw into
 
     def __init__(self, human=True):
         self.human, self.given = human, []

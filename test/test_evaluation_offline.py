@@ -11,6 +11,7 @@ class ShowsItsBase:
     """Stands for a session whose model learned nothing: the frame is the base picture."""
 
     image_size, reference_size, layers, num_points = 256, 128, 7, 2048
+    inputs = None  # nothing to draw into
 
     def set_scene(self, *references):
         pass

@@ -45,7 +45,7 @@ ROS = {
     'tf2_msgs', 'cv_bridge',
 }  # fmt: skip
 # Imported where they are needed alone, with a message where they are absent.
-OPTIONAL = {'ai_edge_litert', 'lpips', 'torch_fidelity'}
+OPTIONAL = {'ai_edge_litert', 'lpips', 'openvino', 'torch_fidelity'}
 OURS = {'manivideo_ros', 'benchmarks', 'tools', *(f.stem for f in ROOT.glob('test/*.py'))}
 
 
