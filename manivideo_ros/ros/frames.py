@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from manivideo_ros.mlo.colours import normal_colours
+from manivideo_ros.mlo.labels import layer_mask, mosaic
 from manivideo_ros.ros.conversion import camera_message
 from manivideo_ros.ros.images import header, to_image, to_jpeg
 from manivideo_ros.ros.intake import View
 from manivideo_ros.ros.qos import IMAGES
 from manivideo_ros.synthesizer import Frame
-
-COLUMNS = 4  # of the mosaics of layers
 
 
 class FramePublishers:
@@ -61,19 +59,3 @@ class FramePublishers:
             self.mask,
         ):
             self._node.destroy_lifecycle_publisher(publisher)
-
-
-def mosaic(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Layers [L, H, W, ...] in one picture, row by row, four to a row, black where none is left."""
-    count, height, width = tiles.shape[:3]
-    rows = -(-count // COLUMNS)
-    out = np.zeros((rows * height, COLUMNS * width, *tiles.shape[3:]), np.uint8)
-    for i, tile in enumerate(tiles):
-        top, left = i // COLUMNS * height, i % COLUMNS * width
-        out[top : top + height, left : left + width] = tile
-    return out
-
-
-def layer_mask(nearest_layer: NDArray[np.integer], layers: int) -> NDArray[np.uint8]:
-    """0 for background, else (visible layer + 1) * (255 // layers): greys that the eye can tell."""
-    return ((nearest_layer + 1) * (255 // layers)).astype(np.uint8)
