@@ -153,6 +153,12 @@ def _export(arguments: list[str]) -> int:
     return export(arguments)
 
 
+def _augment(arguments: list[str]) -> int:
+    from manivideo_ros.augment.cli import main as augment
+
+    return augment(arguments)
+
+
 def _data(arguments: list[str]) -> int:
     from manivideo_ros.data.recorded.check import main as data
 
@@ -166,6 +172,7 @@ PASSED_ON = {
     'train': _train,
     'evaluate': _evaluate,
     'export': _export,
+    'augment': _augment,
 }
 HELP = {
     'convert': 'turn a recording of joints or keypoints into a motion file',
@@ -173,6 +180,7 @@ HELP = {
     'train': 'train a model: image, temporal or distill',
     'evaluate': 'measure a model on the held-out suite, or a recorded stream against its truth',
     'export': 'write a checkpoint as one ONNX graph',
+    'augment': 'make synthetic episodes of recorded ones',
 }
 
 
