@@ -159,6 +159,12 @@ def _augment(arguments: list[str]) -> int:
     return augment(arguments)
 
 
+def _dataset(arguments: list[str]) -> int:
+    from manivideo_ros.recording.dataset import main as dataset
+
+    return dataset(arguments)
+
+
 def _data(arguments: list[str]) -> int:
     from manivideo_ros.data.recorded.check import main as data
 
@@ -173,6 +179,7 @@ PASSED_ON = {
     'evaluate': _evaluate,
     'export': _export,
     'augment': _augment,
+    'dataset': _dataset,
 }
 HELP = {
     'convert': 'turn a recording of joints or keypoints into a motion file',
@@ -181,6 +188,7 @@ HELP = {
     'evaluate': 'measure a model on the held-out suite, or a recorded stream against its truth',
     'export': 'write a checkpoint as one ONNX graph',
     'augment': 'make synthetic episodes of recorded ones',
+    'dataset': 'write episodes for learners: lerobot, robomimic, frames or video',
 }
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from episode_samples import record_episode
 from evaluation_samples import short_motion
 
 from manivideo_ros.augment.choices import choose
@@ -24,31 +24,15 @@ from manivideo_ros.augment.source import GapError, Source
 from manivideo_ros.hand.model import load_hand
 from manivideo_ros.mlo.labels import world_keypoints
 from manivideo_ros.motion.build_messages import hands_message, objects_message
-from manivideo_ros.motion.files import load_motion, save_motion
+from manivideo_ros.motion.files import load_motion
 from manivideo_ros.objects.shapes import generate
-from manivideo_ros.recording.bag import BagReader, BagWriter, Connection
+from manivideo_ros.recording.bag import BagReader, BagWriter
 from manivideo_ros.recording.messages import typestore
-from manivideo_ros.recording.pictures import image_message, keypoints_of, picture_of
+from manivideo_ros.recording.pictures import keypoints_of, picture_of
 from manivideo_ros.recording.provenance import provenance_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = 4
-STATE = Connection(
-    'lab_msgs/msg/ArmState',
-    'ros2msg',
-    b'std_msgs/Header header\nJoints joints\n'
-    + b'=' * 80
-    + b'\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id\n'
-    + b'=' * 80
-    + b'\nMSG: lab_msgs/Joints\nfloat64[3] q\nbool closed\n',
-    'RIHS01_unknown',
-    '',
-)
-
-
-def state_bytes(numbers) -> bytes:
-    """CDR: header (stamp, empty frame_id), padding, three doubles, a bool."""
-    return struct.pack('<4s iI I1s3x 3d ?', b'\0\1\0\0', 0, 0, 1, b'\0', *numbers, True)
 
 
 def decoded(message):
@@ -58,40 +42,6 @@ def decoded(message):
 def stamp_of(message):
     stamp = decoded(message).header.stamp
     return stamp.sec * 10**9 + stamp.nanosec
-
-
-def record_episode(folder: Path, frames: int = FRAMES, without: tuple[str, int] | None = None):
-    """A lab's recording: poses, a camera's pictures, states and actions of a type unknown here.
-
-    Messages are received 3 ms after their stamps; without: topic and index of a message not sent.
-    """
-    motion = short_motion(frames)
-    whole = folder.parent / f'{folder.name}_motion'
-    save_motion(motion, whole)
-    reader = BagReader(whole)
-    with BagWriter(folder, {'operator': 'somebody'}) as bag:
-        for topic, connection in reader.connections.items():
-            bag.copy_topic(topic, connection)
-        bag.add_topic('/front/image_raw', 'sensor_msgs/msg/Image')
-        for topic in ('/arm/state', '/arm/action'):
-            bag.copy_topic(topic, STATE)
-        rng, seen = np.random.default_rng(3), {}
-        for message in reader.messages():
-            seen[message.topic] = seen.get(message.topic, -1) + 1
-            if (message.topic, seen[message.topic]) == without:
-                continue
-            bag.write(message.topic, message.data, message.stamp_ns + 3_000_000, message.stamp_ns)
-            if message.topic == '/hand_poses':
-                picture = rng.integers(0, 255, (24, 32, 3), np.uint8)
-                picture = image_message(picture, message.stamp_ns, 'front_optical')
-                data = typestore().serialize_cdr(picture, picture.__msgtype__)
-                bag.write('/front/image_raw', data, message.stamp_ns + 4_000_000)
-                for k, topic in enumerate(('/arm/state', '/arm/action')):
-                    bag.write(
-                        topic, state_bytes(rng.normal(size=3)), message.stamp_ns + 4_000_001 + k
-                    )
-    shutil.rmtree(whole)
-    return folder
 
 
 @pytest.fixture(scope='module')
@@ -241,7 +191,7 @@ def test_killed_anywhere_it_goes_on_and_gives_the_same(recording, untrained, epi
     for look_for in ('grasp_seed0', 'grasp_seed1'):  # in the middle of the first, of the second
         process = subprocess.Popen([str(c) for c in command], cwd=ROOT, env=env,
                                    stdout=subprocess.DEVNULL)  # fmt: skip
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while not list(partial.glob(f'{look_for}/*.mcap')) and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.02)

@@ -45,7 +45,7 @@ class LeRobotWriter:
             import pyarrow  # noqa: F401
         except ImportError:
             raise ValueError(
-                "LeRobot needs pyarrow: pip install 'manivideo_ros[lerobot]'"
+                "LeRobot needs pandas and pyarrow: pip install 'manivideo_ros[lerobot]'"
             ) from None
         self.folder, self.task = folder, task
         self._features: dict[str, Any] = {}
