@@ -53,6 +53,9 @@ def make_parser() -> argparse.ArgumentParser:
     record = commands.add_parser('record', help='record poses and video into a rosbag2')
     record.add_argument('bag', nargs='?', default='', help='folder of the new bag')
     record.add_argument('--topics', nargs='+', help='instead of those of poses and video')
+    record.add_argument(
+        '--labels', nargs='+', default=[], metavar='LABEL', help='layers, mask, depth, keypoints'
+    )
     record.set_defaults(run=run_record)
 
     mano = commands.add_parser('convert-mano', help='read official MANO files, safely, once')
@@ -103,7 +106,8 @@ def run_record(args: argparse.Namespace) -> int:
     from manivideo_ros.nodes.recorder import main as record
 
     topics = {'topics': args.topics} if args.topics else {}
-    return record(_ros(bag=args.bag, **topics))
+    labels = {'labels': args.labels} if args.labels else {}
+    return record(_ros(bag=args.bag, **topics, **labels))
 
 
 def run_convert_mano(args: argparse.Namespace) -> int:
@@ -165,6 +169,12 @@ def _dataset(arguments: list[str]) -> int:
     return dataset(arguments)
 
 
+def _repair(arguments: list[str]) -> int:
+    from manivideo_ros.recording.repair import main as repair
+
+    return repair(arguments)
+
+
 def _data(arguments: list[str]) -> int:
     from manivideo_ros.data.recorded.check import main as data
 
@@ -180,6 +190,7 @@ PASSED_ON = {
     'export': _export,
     'augment': _augment,
     'dataset': _dataset,
+    'repair': _repair,
 }
 HELP = {
     'convert': 'turn a recording of joints or keypoints into a motion file',
@@ -189,6 +200,7 @@ HELP = {
     'export': 'write a checkpoint as one ONNX graph',
     'augment': 'make synthetic episodes of recorded ones',
     'dataset': 'write episodes for learners: lerobot, robomimic, frames or video',
+    'repair': 'make a recording that was cut off whole again',
 }
 
 

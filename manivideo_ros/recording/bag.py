@@ -2,7 +2,7 @@
 
 A bag is a folder with `metadata.yaml` (version 8, which Humble and later read) and one MCAP file
 with chunks compressed by zstd: any rosbag2, Foxglove and `mcap` itself open it. Every chunk is
-flushed as it fills, so that even a killed recording can be read up to its last whole chunk.
+written as it fills, so that even a killed recording can be read up to its last whole chunk.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 import yaml
 import zstandard
@@ -23,6 +23,7 @@ from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
 from manivideo_ros.recording.messages import definition
+from manivideo_ros.recording.reserve import ReservedFile
 
 CHUNK_BYTES = 256 * 1024
 MAGIC = b'\x89MCAP0\r\n'
@@ -43,6 +44,10 @@ BROKEN = (
 
 class BagError(ValueError):
     """A bag that cannot be written or read; the text is one line."""
+
+
+class BagFullError(BagError):
+    """The disk is full: what was written is in the bag, which is to be closed now."""
 
 
 class BagMessage(NamedTuple):
@@ -111,7 +116,8 @@ class BagWriter:
             bag.add_topic('/hand_poses', 'manivideo_ros/msg/HandPoses')
             bag.write('/hand_poses', serialize_message(msg), stamp_ns)
 
-    Raises BagError where the folder exists already and is not empty.
+    Raises BagError where the folder exists already and is not empty. custom_data may be changed
+    until the bag is closed.
     """
 
     def __init__(self, folder: str | Path, custom_data: dict[str, str] | None = None) -> None:
@@ -125,9 +131,9 @@ class BagWriter:
         self._first_ns: int | None = None
         self._last_ns = 0
         self._schemas: dict[str, int] = {}
-        self._stream: IO[bytes] = self.file.open('wb')
+        self._stream = ReservedFile(self.file)
         self._writer: Writer | None = Writer(
-            self._stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD
+            cast(IO[bytes], self._stream), chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD
         )
         self._writer.start(profile='ros2', library='manivideo_ros')
 
@@ -162,7 +168,8 @@ class BagWriter:
     ) -> None:
         """Append one serialized message under the time stamp_ns (ns, 0 or later).
 
-        published_ns: when it was sent, where that is known apart.
+        published_ns: when it was sent, where that is known apart. Raises BagFullError when the disk
+        has filled up.
         """
         writer, entry = self._open(), self._topics.get(topic)
         if entry is None:
@@ -171,10 +178,11 @@ class BagWriter:
             raise BagError(f'topic {topic}: stamp {stamp_ns} ns is before 0')
         published_ns = stamp_ns if published_ns is None else published_ns
         writer.add_message(entry.channel, stamp_ns, bytes(data), published_ns, entry.count)
-        self._stream.flush()
         entry.count += 1
         self._first_ns = stamp_ns if self._first_ns is None else min(self._first_ns, stamp_ns)
         self._last_ns = max(self._last_ns, stamp_ns)
+        if self._stream.full:
+            raise BagFullError(f'the disk is full: bag {self.folder} ends here')
 
     def close(self) -> None:
         """Write the index and metadata.yaml; a second call does nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from manivideo_ros.synthesizer import Scene, Synthesizer
 class LiveScene:
     """The synthesizer, what its objects are called, and what it runs on.
 
-    description: backend, preset, checkpoint_sha256, for diagnostics and recordings.
+    description: backend, preset, steps, hashes of checkpoint and engine, the noise's seed, for
+    diagnostics and recordings.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class LiveScene:
             self.synthesizer.set_scene(old)
             raise
         self.synthesizer.session.set_seed(request.appearance_seed)
+        self.description['appearance_seed'] = str(request.appearance_seed)
         return f'the scene has {", ".join(ids) or "no object"}'
 
 
@@ -97,9 +100,8 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         load_background(_file(parameters.background, None, BACKGROUND)),
         load_hand_reference(_file(parameters.hand_appearance, None, HAND)),
     )
-    session = StreamingSession(
-        graph_of(checkpoint, spec.steps), parameters.threads, parameters.appearance_seed
-    )
+    graph = graph_of(checkpoint, spec.steps)
+    session = StreamingSession(graph, parameters.threads, parameters.appearance_seed)
     return LiveScene(
         Synthesizer(session, hands, scene, parameters.threads),
         hands['right'].name,
@@ -108,6 +110,8 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
             'preset': config.preset,
             'steps': str(spec.steps),
             'checkpoint_sha256': checkpoint_sha256(checkpoint),
+            'engine_sha256': hashlib.sha256(graph.read_bytes()).hexdigest(),
+            'appearance_seed': str(parameters.appearance_seed),
         },
     )
 

@@ -142,7 +142,8 @@ class Stream:
         sampled = self._since(snapshot)
         frame = self._scene.synthesizer.step(view.camera, snapshot)
         made = self._since(snapshot)
-        self._frames.publish(frame, view, self._parameters.jpeg_quality)
+        hands = self._scene.synthesizer.hands
+        self._frames.publish(frame, view, self._parameters.jpeg_quality, hands)
         total = self._since(snapshot)
         stages = {diagnostics.SAMPLED: sampled, **frame.stages_ms}
         stages |= {diagnostics.PUBLISHED: total - made, diagnostics.TOTAL: total}
