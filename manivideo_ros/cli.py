@@ -169,6 +169,12 @@ def _dataset(arguments: list[str]) -> int:
     return dataset(arguments)
 
 
+def _gate(arguments: list[str]) -> int:
+    from manivideo_ros.augment.gate_report import main as gate
+
+    return gate(arguments)
+
+
 def _repair(arguments: list[str]) -> int:
     from manivideo_ros.recording.repair import main as repair
 
@@ -191,6 +197,7 @@ PASSED_ON = {
     'augment': _augment,
     'dataset': _dataset,
     'repair': _repair,
+    'gate': _gate,
 }
 HELP = {
     'convert': 'turn a recording of joints or keypoints into a motion file',
@@ -200,6 +207,7 @@ HELP = {
     'export': 'write a checkpoint as one ONNX graph',
     'augment': 'make synthetic episodes of recorded ones',
     'dataset': 'write episodes for learners: lerobot, robomimic, frames or video',
+    'gate': 'judge synthetic episodes, report which to drop',
     'repair': 'make a recording that was cut off whole again',
 }
 

@@ -147,6 +147,16 @@ def test_labels_agree_with_each_other_and_with_the_poses(episodes):
     assert (mask[seen['v'].astype(int), seen['u'].astype(int)] > 0).mean() > 0.9
 
 
+def test_a_gate_finds_the_objects_in_what_was_made(episodes):
+    pytest.importorskip('ai_edge_litert')
+    from manivideo_ros.augment.gate import judge
+    from manivideo_ros.estimation.hands import HandEstimator
+
+    verdict = judge(episodes / 'grasp_seed0', HandEstimator())
+    assert verdict.silhouette > 0.5
+    assert verdict.picture.shape == (256, 256, 3)
+
+
 def test_an_object_changes_colours_but_not_its_shape():
     motion = short_motion(2)
     look = choose(motion, 5, 0).objects['thing']

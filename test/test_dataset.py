@@ -234,3 +234,13 @@ def test_what_cannot_be_exported_is_one_line_and_status_2(episodes, tmp_path, ca
     (out / 'mine').write_text('')
     assert 'exists already' in refused('video', episodes, out)
     assert (out / 'mine').exists()
+
+
+def test_what_the_gate_drops_is_left_out(episodes, tmp_path, capsys):
+    verdicts = [{'episode': 'grasp_seed7', 'kept': False}, {'episode': 'real', 'kept': True}]
+    (tmp_path / 'report.json').write_text(json.dumps({'episodes': verdicts}))
+    assert export('video', episodes, tmp_path / 'set', '--gate', tmp_path) == 0
+    assert [f.name for f in (tmp_path / 'set').glob('*.mp4')] == ['real.mp4']
+    (tmp_path / 'report.json').write_text(json.dumps({'episodes': verdicts[:1]}))
+    assert export('video', episodes, tmp_path / 'two', '--gate', tmp_path) == 2
+    assert 'does not judge' in capsys.readouterr().err

@@ -30,6 +30,7 @@ CAMERA_FRAME = 'synthetic_camera_optical'
 """Not a frame that a recording has: its own transforms stay as they are."""
 PARTIAL = '.partial'
 """Folder beside the episodes in which one is written until it is whole."""
+BACKGROUND = '/background'
 FRAME_TOPICS = {
     '/camera_info': CAMERA,
     '/image_raw': IMAGE,
@@ -106,15 +107,19 @@ def _write(bag: BagWriter, source: Source, choices: Choices, checkpoint: Path) -
         bag.add_topic('/tf_static', TF, latched=True)
     for topic, kind in FRAME_TOPICS.items():
         bag.add_topic(topic, kind)
+    bag.add_topic(BACKGROUND, IMAGE, latched=True)
     hands: dict[str, HandModel] = {side: load_hand(side) for side in SIDES}
     motion = _for_our_hands(motion, hands)
-    frames = _frames(_synthesizer(motion, hands, choices, checkpoint), motion, choices)
+    synthesizer = _synthesizer(motion, hands, choices, checkpoint)
+    frames = _frames(synthesizer, motion, choices)
+    empty = image_message(synthesizer.scene.background, int(motion.stamps_ns[0]), CAMERA_FRAME)
     placed = False
     kept = [topic for topic in reader.connections if topic not in source.replaced]
     for message in reader.messages(kept):
         if not placed:
             _put(bag, '/tf_static', camera_transform(motion, choices.camera, CAMERA_FRAME),
                  message.stamp_ns)  # fmt: skip
+            _put(bag, BACKGROUND, empty, message.stamp_ns)
             placed = True
         bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
         if message.topic == source.pace:

@@ -96,6 +96,19 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def passing(bags: Sequence[Path], gate: Path) -> list[Path]:
+    """Those that a gate's report lets pass. Raises ValueError for one that it does not judge."""
+    try:
+        told = json.loads((gate / 'report.json').read_text())['episodes']
+        kept = {verdict['episode']: bool(verdict['kept']) for verdict in told}
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f'{gate}: holds no report of `manivideo gate`: run it again') from None
+    for bag in bags:
+        if bag.resolve().name not in kept:
+            raise ValueError(f'{gate}: does not judge {bag}: run `manivideo gate` again')
+    return [bag for bag in bags if kept[bag.resolve().name]]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0, or 2 and one line for what cannot be used."""
     parser = argparse.ArgumentParser(prog='manivideo dataset', description=ABOUT)
@@ -107,11 +120,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='whose numbers are the state (poses of hands, objects)')  # fmt: skip
     parser.add_argument('--action', nargs='+', default=[], metavar='TOPIC',
                         help='whose numbers are the action (none)')  # fmt: skip
+    parser.add_argument('--gate', type=Path, metavar='DIR',
+                        help='of `manivideo gate`: what it drops is left out')  # fmt: skip
     parser.add_argument('--task', default='manipulation', help='what is done, in words')
     args = parser.parse_args(arguments)
     topics = Topics(args.pictures, tuple(args.state), tuple(args.action))
     try:
         bags = find_bags(args.episodes)
+        if args.gate is not None:
+            bags = passing(bags, args.gate)
         frames = write_dataset(args.format, bags, args.out, topics, args.task)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)

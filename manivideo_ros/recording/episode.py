@@ -25,7 +25,7 @@ from manivideo_ros.recording.pictures import COMPRESSED, IMAGE, keypoints_of, pi
 from manivideo_ros.recording.provenance import provenance_of
 
 PICTURES = '/image_raw'
-KEYPOINTS = '/hand_keypoints'
+KEYPOINTS, MASK, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/background'
 HOLD_NS = 50_000_000  # a value serves frames up to this far from it
 FINGERS = [f'{f}{j}.{axis}' for f in ('index', 'middle', 'pinky', 'ring', 'thumb')
            for j in (1, 2, 3) for axis in 'xyz']  # fmt: skip
@@ -106,15 +106,18 @@ class Episode:
 
     def keypoints(self) -> list[NDArray[np.void]]:
         """The hands' keypoints of each frame (mlo/labels.py)."""
-        if KEYPOINTS not in self.reader.topics:
-            raise EpisodeError(
-                f'{self.path}: holds no {KEYPOINTS}: record with `--labels keypoints`, or augment'
-            )
-        found = {_stamp(m): keypoints_of(m) for m, _ in self._decoded(KEYPOINTS)}
-        missing = [i for i, stamp in enumerate(self.stamps_ns.tolist()) if stamp not in found]
-        if missing:
-            raise EpisodeError(f'{self.path}: {KEYPOINTS} lacks frame {missing[0]}: augment again')
-        return [found[stamp] for stamp in self.stamps_ns.tolist()]
+        found = {_stamp(m): keypoints_of(m) for m, _ in self._labels(KEYPOINTS)}
+        return self._of_each_frame(KEYPOINTS, found)
+
+    def masks(self) -> list[NDArray[np.uint8]]:
+        """The mask [H, W] of each frame (mlo/labels.py)."""
+        found = {_stamp(m): picture_of(m) for m, _ in self._labels(MASK)}
+        return self._of_each_frame(MASK, found)
+
+    def background(self) -> NDArray[np.uint8]:
+        """The picture [H, W, 3] of the scene without hands and objects."""
+        message, _ = next(iter(self._labels(BACKGROUND)))
+        return picture_of(message)
 
     @cached_property
     def state(self) -> Table:
@@ -125,6 +128,19 @@ class Episode:
     def action(self) -> Table | None:
         """Of each frame: the topics asked for."""
         return self._table(self.asked.action) if self.asked.action else None
+
+    def _labels(self, topic: str) -> Iterator[tuple[Any, int]]:
+        if topic not in self.reader.topics:
+            raise EpisodeError(
+                f'{self.path}: holds no {topic}: record it with `--labels`, or augment'
+            )
+        return self._decoded(topic)
+
+    def _of_each_frame(self, topic: str, found: dict[int, NDArray]) -> list[NDArray]:
+        missing = [i for i, stamp in enumerate(self.stamps_ns.tolist()) if stamp not in found]
+        if missing:
+            raise EpisodeError(f'{self.path}: {topic} lacks frame {missing[0]}: record it again')
+        return [found[stamp] for stamp in self.stamps_ns.tolist()]
 
     def _table(self, topics: Sequence[str]) -> Table:
         columns, names = [], []
