@@ -10,7 +10,8 @@ import pytest
 
 from manivideo_ros.augment import gate, gate_report
 from manivideo_ros.augment.gate import Thresholds, Verdict, hand_errors, silhouette
-from manivideo_ros.mlo.labels import KEYPOINT, layer_mask
+from manivideo_ros.mlo.keypoint import KEYPOINT
+from manivideo_ros.mlo.labels import layer_mask
 
 OBJECT, PALM = layer_mask(np.array([0, 1]), 7)
 

@@ -12,23 +12,13 @@ from numpy.typing import NDArray
 from manivideo_ros.geometry import Camera, transform_points
 from manivideo_ros.hand.lbs import keypoints21, lbs
 from manivideo_ros.hand.model import HandModel
+from manivideo_ros.mlo.keypoint import JOINTS, KEYPOINT
 from manivideo_ros.mlo.layers import SIDES
 from manivideo_ros.mlo.rasterizer import LayerBuffers
 from manivideo_ros.mlo.surfaces import HandState
 
 COLUMNS = 4  # of the mosaics of layers
-JOINTS = 21
 FLESH = 0.025  # metres: a joint lies this far under the skin at most
-
-KEYPOINT = np.dtype(
-    {
-        'names': ['x', 'y', 'z', 'u', 'v', 'side', 'joint', 'visible'],
-        'formats': ['<f4'] * 5 + ['u1'] * 3,
-        'itemsize': 24,
-    }
-)
-"""One joint: x, y, z in metres in the camera's optical frame; u, v in pixels; side 0 left, 1 right;
-joint 0-20 in MediaPipe's order; visible 1, or 0: hidden by something or outside the picture."""
 
 
 class Labels(NamedTuple):

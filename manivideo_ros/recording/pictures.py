@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.mlo.labels import KEYPOINT
+from manivideo_ros.mlo.keypoint import KEYPOINT
 from manivideo_ros.motion.build_messages import header
 from manivideo_ros.recording.messages import typestore
 
