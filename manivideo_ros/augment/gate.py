@@ -61,7 +61,9 @@ class Verdict:
     def told(self) -> dict[str, Any]:
         """The verdict without its picture, all of JSON."""
         names = ('episode', 'hand_error', 'hand_misses', 'silhouette', 'reasons')
-        return {name: getattr(self, name) for name in names} | {'kept': not self.reasons}
+        told = {name: getattr(self, name) for name in names}
+        figures = {k: round(v, 4) for k, v in told.items() if isinstance(v, float)}
+        return {**told, **figures, 'kept': not self.reasons}
 
 
 def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds()) -> Verdict:
