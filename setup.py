@@ -14,7 +14,14 @@ setup(
     python_requires='>=3.11',
     packages=find_packages(include=['manivideo_ros', 'manivideo_ros.*']),
     package_data={'manivideo_ros': ['assets/**/*']},
-    extras_require={'training': ['tensorboard'], 'tensorrt': ['tensorrt-rtx'], 'openvino': ['openvino']},
+    extras_require={
+        'training': ['tensorboard'],
+        'tensorrt': ['tensorrt-rtx'],
+        'openvino': ['openvino'],
+        'ray': ['ray'],
+        'lerobot': ['pandas', 'pyarrow'],
+        'robomimic': ['h5py'],
+    },
     entry_points={
         'console_scripts': [
             'manivideo = manivideo_ros.cli:main',

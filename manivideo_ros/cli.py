@@ -54,6 +54,9 @@ def make_parser() -> argparse.ArgumentParser:
     record = commands.add_parser('record', help='record poses and video into a rosbag2')
     record.add_argument('bag', nargs='?', default='', help='folder of the new bag')
     record.add_argument('--topics', nargs='+', help='instead of those of poses and video')
+    record.add_argument(
+        '--labels', nargs='+', default=[], metavar='LABEL', help='layers, mask, depth, keypoints'
+    )
     record.set_defaults(run=run_record)
 
     mano = commands.add_parser('convert-mano', help='read official MANO files, safely, once')
@@ -105,7 +108,8 @@ def run_record(args: argparse.Namespace) -> int:
     from manivideo_ros.nodes.recorder import main as record
 
     topics = {'topics': args.topics} if args.topics else {}
-    return record(_ros(bag=args.bag, **topics))
+    labels = {'labels': args.labels} if args.labels else {}
+    return record(_ros(bag=args.bag, **topics, **labels))
 
 
 def run_convert_mano(args: argparse.Namespace) -> int:
@@ -161,6 +165,30 @@ def _engine(arguments: list[str]) -> int:
     return engine(arguments)
 
 
+def _augment(arguments: list[str]) -> int:
+    from manivideo_ros.augment.cli import main as augment
+
+    return augment(arguments)
+
+
+def _dataset(arguments: list[str]) -> int:
+    from manivideo_ros.recording.dataset import main as dataset
+
+    return dataset(arguments)
+
+
+def _gate(arguments: list[str]) -> int:
+    from manivideo_ros.augment.gate_report import main as gate
+
+    return gate(arguments)
+
+
+def _repair(arguments: list[str]) -> int:
+    from manivideo_ros.recording.repair import main as repair
+
+    return repair(arguments)
+
+
 def _data(arguments: list[str]) -> int:
     from manivideo_ros.data.recorded.check import main as data
 
@@ -175,6 +203,10 @@ PASSED_ON = {
     'evaluate': _evaluate,
     'export': _export,
     'engine': _engine,
+    'augment': _augment,
+    'dataset': _dataset,
+    'repair': _repair,
+    'gate': _gate,
 }
 HELP = {
     'convert': 'turn a recording of joints or keypoints into a motion file',
@@ -183,6 +215,10 @@ HELP = {
     'evaluate': 'measure a model on the held-out suite, or a recorded stream against its truth',
     'export': 'write a checkpoint as one ONNX graph',
     'engine': 'list, build, check, bench or clean what runs the frames',
+    'augment': 'make synthetic episodes of recorded ones',
+    'dataset': 'write episodes for learners: lerobot, robomimic, frames or video',
+    'gate': 'judge synthetic episodes, report which to drop',
+    'repair': 'make a recording that was cut off whole again',
 }
 
 

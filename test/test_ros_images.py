@@ -10,7 +10,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from manivideo_ros.mlo.colours import normal_colours
-from manivideo_ros.ros.frames import layer_mask, mosaic
+from manivideo_ros.mlo.labels import layer_mask, mosaic
 from manivideo_ros.ros.images import from_jpeg, to_array, to_image, to_jpeg
 
 RNG = np.random.default_rng(0)

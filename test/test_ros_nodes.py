@@ -1,5 +1,6 @@
 """The nodes as processes of their own, over DDS: what they answer, refuse and survive."""
 
+import hashlib
 import os
 import time
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ from manivideo_ros.model.checkpoint import save_checkpoint
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.processes import NodeError, NodeProcess, environment, free_domain
 from manivideo_ros.recording.bag import BagReader
+from manivideo_ros.recording.messages import typestore
+from manivideo_ros.recording.pictures import keypoints_of, picture_of
+from manivideo_ros.recording.provenance import provenance_of
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
 from manivideo_ros.ros.images import from_jpeg, header, stamp_ns, to_array
@@ -425,3 +429,45 @@ def test_three_processes_leave_a_complete_bag(
     np.testing.assert_allclose(
         recorded.camera.camera_from_world, motion.camera.camera_from_world, atol=1e-6
     )
+
+
+def test_labels_are_recorded_on_request_and_the_bag_says_what_made_it(
+    synthesizer, motion_file, untrained, node_environment, tmp_path
+):
+    bag = tmp_path / 'bag'
+    labels = ['layers', 'mask', 'depth', 'keypoints']
+    recording = {'bag': str(bag), 'labels': labels}
+    with running('recorder', recording, node_environment) as recorder:
+        recorder.wait_for('recording', READY_S)
+        play = {'motion': str(motion_file), 'seconds': 3.0, 'wait_for': 2}
+        with running('motion_player', play, node_environment) as player:
+            assert player.wait(READY_S) == 0
+        time.sleep(1.5)
+        assert recorder.stop() == 0
+    topics = {'/mlo/normals', '/mlo/confidence', '/mlo/mask', '/mlo/depth', '/hand_keypoints'}
+    assert topics <= BagReader(bag).topics.keys()
+    told = provenance_of(BagReader(bag))
+    assert told['synthetic'] and told['appearance_seed'].isdecimal()
+    assert told['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
+    assert len(told['engine_sha256']) == 64
+    wanted = ['/hand_poses', '/mlo/depth', '/hand_keypoints']
+    found = {topic: {} for topic in wanted}  # message by stamp
+    for record in BagReader(bag).messages(wanted):
+        message = typestore().deserialize_cdr(record.data, record.type_name)
+        stamp = message.header.stamp
+        found[record.topic][stamp.sec, stamp.nanosec] = message
+    # After the last pose hands fade: those frames carry stamps of their own.
+    answers = set.intersection(*(set(messages) for messages in found.values()))
+    assert answers
+    depth = picture_of(found['/mlo/depth'][max(answers)])
+    keypoints = keypoints_of(found['/hand_keypoints'][max(answers)])
+    assert depth.shape == (256, 256) and keypoints.shape == (42,)
+    assert abs(depth[depth > 0].mean() - keypoints['z'].mean()) < 0.2
+
+
+def test_an_unknown_label_is_named(node_environment, tmp_path):
+    parameters = {'bag': str(tmp_path / 'bag'), 'labels': ['mask', 'smell']}
+    with running('recorder', parameters, node_environment) as process:
+        with pytest.raises(NodeError, match='labels: smell: choose among layers, mask'):
+            process.wait_for('recording', READY_S)
+        assert process.wait(10) == 2

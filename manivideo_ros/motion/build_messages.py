@@ -31,7 +31,7 @@ def hands_message(motion: Motion, index: int) -> Any:
         for side, hand in motion.hands.items()
         if hand.present[index]
     ]
-    return types[HANDS](header=_header(motion.stamps_ns[index], motion.frame_id), hands=hands)
+    return types[HANDS](header=header(motion.stamps_ns[index], motion.frame_id), hands=hands)
 
 
 def objects_message(motion: Motion, index: int) -> Any:
@@ -46,15 +46,15 @@ def objects_message(motion: Motion, index: int) -> Any:
         for name, track in motion.objects.items()
         if track.present[index]
     ]
-    return types[OBJECTS](header=_header(motion.stamps_ns[index], motion.frame_id), objects=objects)
+    return types[OBJECTS](header=header(motion.stamps_ns[index], motion.frame_id), objects=objects)
 
 
-def camera_message(camera: Camera, stamp_ns: int) -> Any:
+def camera_message(camera: Camera, stamp_ns: int, frame: str = CAMERA_FRAME) -> Any:
     """CameraInfo of a pinhole without distortion."""
     types = typestore().types
     projection = np.concatenate([camera.intrinsics, np.zeros((3, 1))], 1)
     return types[CAMERA](
-        header=_header(stamp_ns, CAMERA_FRAME),
+        header=header(stamp_ns, frame),
         height=camera.height,
         width=camera.width,
         distortion_model='plumb_bob',
@@ -70,8 +70,8 @@ def camera_message(camera: Camera, stamp_ns: int) -> Any:
     )
 
 
-def camera_transform(motion: Motion, camera: Camera) -> Any:
-    """The TFMessage that places the camera in the frame of the poses."""
+def camera_transform(motion: Motion, camera: Camera, frame: str = CAMERA_FRAME) -> Any:
+    """The TFMessage that places the camera, called `frame`, in the frame of the poses."""
     types = typestore().types
     rotation = np.asarray(camera.camera_from_world)[:3, :3].T
     position = -rotation @ np.asarray(camera.camera_from_world)[:3, 3]
@@ -81,14 +81,15 @@ def camera_transform(motion: Motion, camera: Camera) -> Any:
     )
     transform = types['geometry_msgs/msg/Transform'](translation=vector, rotation=pose.orientation)
     stamped = types['geometry_msgs/msg/TransformStamped'](
-        header=_header(motion.stamps_ns[0], motion.frame_id),
-        child_frame_id=CAMERA_FRAME,
+        header=header(motion.stamps_ns[0], motion.frame_id),
+        child_frame_id=frame,
         transform=transform,
     )
     return types[TF](transforms=[stamped])
 
 
-def _header(stamp_ns: int, frame_id: str) -> Any:
+def header(stamp_ns: int, frame_id: str) -> Any:
+    """A Header."""
     types = typestore().types
     seconds, nanoseconds = divmod(int(stamp_ns), 10**9)
     stamp = types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)

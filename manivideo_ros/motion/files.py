@@ -77,7 +77,7 @@ def load_motion(path: str | Path) -> Motion:
     """
     try:
         reader = BagReader(path)
-        topics = _topics_by_type(reader)
+        topics = topics_by_type(reader)
         messages: dict[str, list[Any]] = {name: [] for name in topics.values()}
         for record in reader.messages(list(messages)):
             kind = record.type_name
@@ -126,7 +126,7 @@ def _assemble(
     return Motion(stamps, hands, objects, camera, model, frame_id, path.resolve().stem)
 
 
-def _topics_by_type(reader: BagReader) -> dict[str, str]:
+def topics_by_type(reader: BagReader) -> dict[str, str]:
     """The topic of each type we read; of several, /tf_static and /scene, else the first."""
     topics: dict[str, str] = {}
     for topic, kind in sorted(reader.topics.items()):

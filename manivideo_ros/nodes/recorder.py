@@ -12,33 +12,56 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from manivideo_ros.recording.bag import BagWriter
+from manivideo_ros.recording.bag import BagFullError, BagWriter
+from manivideo_ros.recording.maker import Maker
+from manivideo_ros.recording.provenance import KEY
 from manivideo_ros.ros.parameters import RecorderParameters, declare
 from manivideo_ros.ros.qos import recording
 from manivideo_ros.ros.spin import run
 
 LOOK_PERIOD_S = 0.1  # how often new publishers are looked for
+LABELS = {
+    'layers': ('mlo/normals', 'mlo/confidence'),
+    'mask': ('mlo/mask',),
+    'depth': ('mlo/depth',),
+    'keypoints': ('hand_keypoints',),
+}
 
 
 class Recorder(Node):
-    """Subscribes to each topic once somebody publishes it; the type is the publisher's."""
+    """Subscribes to each topic once somebody publishes it; the type is the publisher's.
+
+    status: of the process, 1 where the disk was full.
+    """
 
     finished = False
+    status = 0
 
     def __init__(self) -> None:
         super().__init__('recorder')
         self.parameters = declare(self, RecorderParameters)
+        topics = [*self.parameters.topics, *label_topics(self.parameters.labels)]
         folder = self.parameters.bag or f'bag_{datetime.now():%Y%m%d_%H%M%S}'
         self.bag = BagWriter(folder, attachments(self.parameters.attachments))
         self.counts: dict[str, int] = {}
-        self._waiting = {self.resolve_topic_name(t): None for t in self.parameters.topics}
+        self._waiting = {self.resolve_topic_name(t): None for t in topics}
+        self._maker = Maker()
         self.create_timer(LOOK_PERIOD_S, self._look)
         self.create_timer(1.0, self._tell)
         self.get_logger().info(f'recording into {self.bag.folder}')
 
     def close(self) -> None:
-        """Complete the bag."""
-        self.bag.close()
+        """Complete the bag, with what made its frames."""
+        if self._maker.provenance:
+            self.bag.custom_data[KEY] = self._maker.provenance
+        try:
+            self.bag.close()
+        except OSError as error:
+            self.status = 1
+            self.get_logger().error(
+                f'{self.bag.folder}: cannot be completed ({error}): free some space, then run '
+                f'`manivideo repair {self.bag.folder}`'
+            )
 
     def _look(self) -> None:
         for topic in list(self._waiting):
@@ -62,16 +85,33 @@ class Recorder(Node):
                 continue
             self.counts[topic] = 0
             self.create_subscription(
-                message_class, topic, partial(self._write, topic), profile, raw=True
+                message_class, topic, partial(self._write, topic, kind), profile, raw=True
             )
 
-    def _write(self, topic: str, data: bytes) -> None:
-        self.bag.write(topic, data, time.time_ns())
+    def _write(self, topic: str, kind: str, data: bytes) -> None:
+        if self.finished:
+            return
+        try:
+            self.bag.write(topic, data, time.time_ns())
+        except (BagFullError, OSError) as error:
+            self.finished, self.status = True, 1
+            self.get_logger().error(str(error))
         self.counts[topic] += 1
+        self._maker.take(kind, data)
 
     def _tell(self) -> None:
         counts = ', '.join(f'{topic} {count}' for topic, count in self.counts.items() if count)
         self.get_logger().info(f'recorded: {counts or "nothing yet"}')
+
+
+def label_topics(labels: Iterable[str]) -> list[str]:
+    """The topics of labels. Raises ValueError naming one that there is not."""
+    found: list[str] = []
+    for label in labels:
+        if label not in LABELS:
+            raise ValueError(f'labels: {label}: choose among {", ".join(LABELS)}')
+        found += LABELS[label]
+    return found
 
 
 def attachments(pairs: Iterable[str]) -> dict[str, str]:
@@ -88,7 +128,13 @@ def attachments(pairs: Iterable[str]) -> dict[str, str]:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop; the bag is complete then."""
-    return run(Recorder, args)
+    nodes: list[Recorder] = []
+
+    def make() -> Recorder:
+        nodes.append(Recorder())
+        return nodes[-1]
+
+    return run(make, args) or nodes[-1].status
 
 
 if __name__ == '__main__':

@@ -2,17 +2,17 @@
 
 A bag is a folder with `metadata.yaml` (version 8, which Humble and later read) and one MCAP file
 with chunks compressed by zstd: any rosbag2, Foxglove and `mcap` itself open it. Every chunk is
-flushed as it fills, so that even a killed recording can be read up to its last whole chunk.
+written as it fills, so that even a killed recording can be read up to its last whole chunk.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 import yaml
 import zstandard
@@ -23,6 +23,7 @@ from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
 from manivideo_ros.recording.messages import definition
+from manivideo_ros.recording.reserve import ReservedFile
 
 CHUNK_BYTES = 256 * 1024
 MAGIC = b'\x89MCAP0\r\n'
@@ -45,13 +46,34 @@ class BagError(ValueError):
     """A bag that cannot be written or read; the text is one line."""
 
 
+class BagFullError(BagError):
+    """The disk is full: what was written is in the bag, which is to be closed now."""
+
+
 class BagMessage(NamedTuple):
-    """One recorded message: its CDR bytes as `rclpy.serialization` knows them."""
+    """One recorded message: its CDR bytes as `rclpy.serialization` knows them.
+
+    stamp_ns: when it was received; published_ns: when its publisher sent it, as far as known.
+    """
 
     topic: str
     type_name: str
     stamp_ns: int
     data: bytes
+    published_ns: int
+
+
+class Connection(NamedTuple):
+    """What a bag knows of a topic: its type, the type's definition, the publishers' QoS.
+
+    encoding: of the definition, 'ros2msg' or 'ros2idl'; type_hash: RIHS01, '' where not recorded.
+    """
+
+    type_name: str
+    encoding: str
+    definition: bytes
+    type_hash: str
+    qos: str
 
 
 @dataclass
@@ -94,7 +116,8 @@ class BagWriter:
             bag.add_topic('/hand_poses', 'manivideo_ros/msg/HandPoses')
             bag.write('/hand_poses', serialize_message(msg), stamp_ns)
 
-    Raises BagError where the folder exists already and is not empty.
+    Raises BagError where the folder exists already and is not empty. custom_data may be changed
+    until the bag is closed.
     """
 
     def __init__(self, folder: str | Path, custom_data: dict[str, str] | None = None) -> None:
@@ -108,9 +131,9 @@ class BagWriter:
         self._first_ns: int | None = None
         self._last_ns = 0
         self._schemas: dict[str, int] = {}
-        self._stream: IO[bytes] = self.file.open('wb')
+        self._stream = ReservedFile(self.file)
         self._writer: Writer | None = Writer(
-            self._stream, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD
+            cast(IO[bytes], self._stream), chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD
         )
         self._writer.start(profile='ros2', library='manivideo_ros')
 
@@ -121,29 +144,45 @@ class BagWriter:
 
         Raises ValueError for an unknown type, BagError for a topic that was added before.
         """
-        if topic in self._topics:
-            raise BagError(f'topic {topic} is in bag {self.folder} already')
-        writer = self._open()
         text, type_hash = definition(type_name)
         qos = qos_profile(reliable, latched)
-        if type_name not in self._schemas:
-            self._schemas[type_name] = writer.register_schema(type_name, 'ros2msg', text.encode())
-        metadata = {'offered_qos_profiles': qos, 'topic_type_hash': type_hash}
-        channel = writer.register_channel(topic, 'cdr', self._schemas[type_name], metadata)
-        self._topics[topic] = _Topic(channel, type_name, type_hash, qos)
+        self.copy_topic(topic, Connection(type_name, 'ros2msg', text.encode(), type_hash, qos))
 
-    def write(self, topic: str, data: bytes | memoryview, stamp_ns: int) -> None:
-        """Append one serialized message under the time stamp_ns (ns, 0 or later)."""
+    def copy_topic(self, topic: str, source: Connection) -> None:
+        """Announce a topic as another bag has it, of a type that need not be known here."""
+        if topic in self._topics:
+            raise BagError(f'topic {topic} is in bag {self.folder} already')
+        writer, name = self._open(), source.type_name
+        if name not in self._schemas:
+            self._schemas[name] = writer.register_schema(name, source.encoding, source.definition)
+        metadata = {'offered_qos_profiles': source.qos, 'topic_type_hash': source.type_hash}
+        channel = writer.register_channel(topic, 'cdr', self._schemas[name], metadata)
+        self._topics[topic] = _Topic(channel, name, source.type_hash, source.qos)
+
+    def write(
+        self,
+        topic: str,
+        data: bytes | memoryview,
+        stamp_ns: int,
+        published_ns: int | None = None,
+    ) -> None:
+        """Append one serialized message under the time stamp_ns (ns, 0 or later).
+
+        published_ns: when it was sent, where that is known apart. Raises BagFullError when the disk
+        has filled up.
+        """
         writer, entry = self._open(), self._topics.get(topic)
         if entry is None:
             raise BagError(f'topic {topic} was not added to bag {self.folder}')
         if stamp_ns < 0:
             raise BagError(f'topic {topic}: stamp {stamp_ns} ns is before 0')
-        writer.add_message(entry.channel, stamp_ns, bytes(data), stamp_ns, entry.count)
-        self._stream.flush()
+        published_ns = stamp_ns if published_ns is None else published_ns
+        writer.add_message(entry.channel, stamp_ns, bytes(data), published_ns, entry.count)
         entry.count += 1
         self._first_ns = stamp_ns if self._first_ns is None else min(self._first_ns, stamp_ns)
         self._last_ns = max(self._last_ns, stamp_ns)
+        if self._stream.full:
+            raise BagFullError(f'the disk is full: bag {self.folder} ends here')
 
     def close(self) -> None:
         """Write the index and metadata.yaml; a second call does nothing."""
@@ -217,7 +256,8 @@ class BagWriter:
 class BagReader:
     """Reads a bag's folder or one MCAP file; bags that were cut off are read as far as they go.
 
-    topics: type name by topic. truncated: the recording has no proper end.
+    topics: type name by topic; connections: all that is known of each. truncated: the recording
+    has no proper end.
     custom_data: what metadata.yaml carries beside the recording.
     Raises BagError (one line: the file, and the mend) for what cannot be read at all.
     """
@@ -225,10 +265,15 @@ class BagReader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.custom_data: dict[str, str] = {}
-        self.topics: dict[str, str] = {}
+        self.connections: dict[str, Connection] = {}
         self.files = self._find_files()
         self._whole = {file: self._scan(file) for file in self.files}
         self.truncated = not all(self._whole.values())
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Type name by topic."""
+        return {topic: found.type_name for topic, found in self.connections.items()}
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
         """The messages of these topics (None: all), in time order; a cut file's as recorded."""
@@ -236,7 +281,13 @@ class BagReader:
             with file.open('rb') as stream:
                 try:
                     for schema, channel, message in self._records(file, stream, topics):
-                        yield BagMessage(channel.topic, schema.name, message.log_time, message.data)
+                        yield BagMessage(
+                            channel.topic,
+                            schema.name,
+                            message.log_time,
+                            message.data,
+                            message.publish_time,
+                        )
                 except BROKEN as error:
                     if self._whole[file]:
                         raise BagError(
@@ -313,8 +364,7 @@ class BagReader:
                     summary = None
                 if summary is not None and summary.statistics is not None:
                     for channel in summary.channels.values():
-                        schema = summary.schemas.get(channel.schema_id)
-                        self.topics[channel.topic] = schema.name if schema else ''
+                        self._connect(channel, summary.schemas)
                     return True
                 self._scan_truncated(file, stream)
                 return False
@@ -323,15 +373,25 @@ class BagReader:
 
     def _scan_truncated(self, file: Path, stream: IO[bytes]) -> None:
         stream.seek(0)
-        schemas: dict[int, str] = {}
+        schemas: dict[int, Schema] = {}
         try:
             for record in self._stream(file, stream):
                 if isinstance(record, Schema):
-                    schemas[record.id] = record.name
+                    schemas[record.id] = record
                 elif isinstance(record, Channel):
-                    self.topics[record.topic] = schemas.get(record.schema_id, '')
+                    self._connect(record, schemas)
         except BROKEN:
             return  # the end of what was written
+
+    def _connect(self, channel: Channel, schemas: Mapping[int, Schema]) -> None:
+        schema = schemas.get(channel.schema_id) or Schema(id=0, data=b'', encoding='', name='')
+        self.connections[channel.topic] = Connection(
+            schema.name,
+            schema.encoding,
+            schema.data,
+            channel.metadata.get('topic_type_hash', ''),
+            channel.metadata.get('offered_qos_profiles', ''),
+        )
 
 
 def _line(error: BaseException) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from collections.abc import Mapping
 
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+
+from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.colours import normal_colours
+from manivideo_ros.mlo.labels import hand_keypoints, layer_mask, mosaic, visible_depth
 from manivideo_ros.ros.conversion import camera_message
-from manivideo_ros.ros.images import header, to_image, to_jpeg
+from manivideo_ros.ros.images import header, to_image, to_jpeg, to_points
 from manivideo_ros.ros.intake import View
 from manivideo_ros.ros.qos import IMAGES
 from manivideo_ros.synthesizer import Frame
-
-COLUMNS = 4  # of the mosaics of layers
 
 
 class FramePublishers:
@@ -28,10 +29,14 @@ class FramePublishers:
         self.normals = make(Image, 'mlo/normals', IMAGES)
         self.confidence = make(Image, 'mlo/confidence', IMAGES)
         self.mask = make(Image, 'mlo/mask', IMAGES)
+        self.depth = make(Image, 'mlo/depth', IMAGES)
+        self.keypoints = make(PointCloud2, 'hand_keypoints', IMAGES)
         self._node = node
 
-    def publish(self, frame: Frame, view: View, jpeg_quality: int) -> None:
-        """One frame on every topic that somebody listens to."""
+    def publish(
+        self, frame: Frame, view: View, jpeg_quality: int, hands: Mapping[str, HandModel]
+    ) -> None:
+        """One frame on every topic that somebody listens to; hands: the models by side."""
         stamped = header(view.snapshot.stamp_ns, view.camera_frame)
         self.camera.publish(camera_message(stamped, view.camera))
         if self.image.get_subscription_count():
@@ -49,6 +54,12 @@ class FramePublishers:
             layers = frame.layers
             mask = layer_mask(layers.nearest_layer.cpu().numpy(), len(layers.normal_map))
             self.mask.publish(to_image(mask, stamped))
+        if self.depth.get_subscription_count():
+            self.depth.publish(to_image(visible_depth(frame.layers), stamped))
+        if self.keypoints.get_subscription_count():
+            depth = visible_depth(frame.layers)
+            found = hand_keypoints(hands, view.snapshot.hands, view.camera, depth)
+            self.keypoints.publish(to_points(found, stamped))
 
     def destroy(self) -> None:
         """Give the topics back."""
@@ -59,21 +70,7 @@ class FramePublishers:
             self.normals,
             self.confidence,
             self.mask,
+            self.depth,
+            self.keypoints,
         ):
             self._node.destroy_lifecycle_publisher(publisher)
-
-
-def mosaic(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Layers [L, H, W, ...] in one picture, row by row, four to a row, black where none is left."""
-    count, height, width = tiles.shape[:3]
-    rows = -(-count // COLUMNS)
-    out = np.zeros((rows * height, COLUMNS * width, *tiles.shape[3:]), np.uint8)
-    for i, tile in enumerate(tiles):
-        top, left = i // COLUMNS * height, i % COLUMNS * width
-        out[top : top + height, left : left + width] = tile
-    return out
-
-
-def layer_mask(nearest_layer: NDArray[np.integer], layers: int) -> NDArray[np.uint8]:
-    """0 for background, else (visible layer + 1) * (255 // layers): greys that the eye can tell."""
-    return ((nearest_layer + 1) * (255 // layers)).astype(np.uint8)

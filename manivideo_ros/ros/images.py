@@ -6,13 +6,19 @@ as long, because every byte is checked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
+from manivideo_ros.mlo.keypoint import KEYPOINT
+
+ENCODINGS = {('uint8', (3,)): 'rgb8', ('uint8', ()): 'mono8', ('float32', ()): '32FC1'}
 CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
 
 
@@ -27,21 +33,50 @@ def stamp_ns(message_header: Header) -> int:
     return message_header.stamp.sec * 1_000_000_000 + message_header.stamp.nanosec
 
 
-def to_image(array: NDArray[np.uint8], message_header: Header) -> Image:
-    """uint8 [H, W, 3] as rgb8 or [H, W] as mono8. Raises ValueError for another shape or type."""
-    if array.dtype != np.uint8 or not (
-        array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
-    ):
-        raise ValueError(f'images are uint8 [H, W, 3] or [H, W], got {array.dtype} {array.shape}')
+def to_image(array: NDArray, message_header: Header) -> Image:
+    """uint8 [H, W, 3] as rgb8, [H, W] as mono8, float32 [H, W] as 32FC1 (depth in metres).
+
+    Raises ValueError for another shape or type.
+    """
+    encoding = ENCODINGS.get((array.dtype.name, array.shape[2:]))
+    if encoding is None or array.ndim < 2:
+        raise ValueError(
+            'images are uint8 [H, W, 3] or [H, W], or float32 [H, W],'
+            f' got {array.dtype} {array.shape}'
+        )
     height, width = array.shape[:2]
     message = Image(
         header=message_header,
         height=height,
         width=width,
-        encoding='rgb8' if array.ndim == 3 else 'mono8',
-        step=array[0].size if height else 0,
+        encoding=encoding,
+        step=array[0].nbytes if height else 0,
     )
     message.data.frombytes(np.ascontiguousarray(array).data.cast('B'))
+    return message
+
+
+def to_points(keypoints: NDArray[np.void], message_header: Header) -> PointCloud2:
+    """Keypoints [K] of dtype KEYPOINT (mlo/keypoint.py), a field each of x, y, z, u, v, ..."""
+    fields: Mapping[str, Any] = KEYPOINT.fields or {}
+    message = PointCloud2(
+        header=message_header,
+        height=1,
+        width=len(keypoints),
+        fields=[
+            PointField(
+                name=name,
+                offset=offset,
+                datatype=PointField.FLOAT32 if kind.kind == 'f' else PointField.UINT8,
+                count=1,
+            )
+            for name, (kind, offset) in fields.items()
+        ],
+        point_step=KEYPOINT.itemsize,
+        row_step=KEYPOINT.itemsize * len(keypoints),
+        is_dense=True,
+    )
+    message.data.frombytes(keypoints.tobytes())
     return message
 
 

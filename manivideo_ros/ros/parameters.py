@@ -117,6 +117,9 @@ class RecorderParameters:
         ),
         'topics to record, as soon as somebody publishes them',
     )
+    labels: tuple[str, ...] = parameter(
+        ('',), 'what to record of each frame besides: layers, mask, depth, keypoints'
+    )
     attachments: tuple[str, ...] = parameter(
         ('',), "texts to keep in the bag's custom data, as name=path of a file"
     )

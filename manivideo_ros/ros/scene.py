@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from manivideo_ros.engine.backends import Engine
+from manivideo_ros.engine.cache import graph_of
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
@@ -44,6 +47,8 @@ class LiveScene:
             'steps': str(spec.steps),
             'precision': spec.precision_on(self.engine.backend),
             'checkpoint_sha256': self._sha256,
+            'engine_sha256': _graph_sha256(spec, self.engine.backend),
+            'appearance_seed': str(self._seed),
         }
 
     @property
@@ -143,6 +148,16 @@ def engine_of(spec: EngineSpec, parameters: NodeParameters) -> Engine:
         return Engine(spec, parameters.threads, parameters.require_backend)
     except EngineError as error:
         raise ValueError(str(error)) from None
+
+
+@lru_cache(maxsize=4)
+def _graph_sha256(spec: EngineSpec, backend: str) -> str:
+    """The hash of the graph that a backend runs; '' for those of torch, which run none."""
+    if backend.startswith('torch'):
+        return ''
+    precision = 'fp32' if backend == 'openvino' else spec.precision_on(backend)
+    graph = graph_of(spec.weights, spec.steps, precision)
+    return hashlib.sha256(graph.read_bytes()).hexdigest()
 
 
 def load_mesh(name: str, scale: float, folders: Iterable[str] | None) -> ObjectMesh:

@@ -1,0 +1,1 @@
+"""Recorded episodes in, synthetic episodes out."""

@@ -1,0 +1,226 @@
+"""What a variation of an episode chooses: skin, light, room, colours of the objects, the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.data.library import SKINS, Skin, generator, skin
+from manivideo_ros.data.photograph import Response, random_response
+from manivideo_ros.data.room import Room, random_room
+from manivideo_ros.data.scene import SIZE
+from manivideo_ros.evaluation.held_out import table_under
+from manivideo_ros.geometry import (
+    Array,
+    Camera,
+    axis_angle_to_matrix,
+    invert_rigid,
+    rigid,
+    transform_points,
+)
+from manivideo_ros.hand.model import SIDES, Side
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.objects.mesh import ObjectMesh
+from manivideo_ros.viewing import action_points, default_camera, fitted
+
+# How far the recorded camera is carried: around the action, over it, about its own axis; and the
+# factor of its distance.
+AZIMUTH, ELEVATION, ROLL = np.radians((25.0, 12.0, 4.0))
+DISTANCE = (0.85, 1.25)
+LOWEST_EYE = 0.05  # metres over the table
+
+
+@dataclass(frozen=True)
+class ObjectLook:
+    """How an object's colours are changed; its shape stays, for the grasp's sake.
+
+    hue: turn in degrees; saturation, brightness: factors; tint: sRGB colour 0..1 that takes the
+    share `tinted` of every texel's own; gloss 0 matt .. 1 polished.
+    """
+
+    hue: float
+    saturation: float
+    brightness: float
+    tint: tuple[float, float, float]
+    tinted: float
+    gloss: float
+
+    def on(self, mesh: ObjectMesh) -> ObjectMesh:
+        """The same object in these colours."""
+        hsv = cv2.cvtColor(mesh.texture.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0] + self.hue) % 360
+        hsv[..., 1:] = np.clip(hsv[..., 1:] * (self.saturation, self.brightness), 0, 1)
+        own = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+        tinted = own.mean(-1, keepdims=True) * np.array(self.tint, np.float32)
+        texture = np.clip((1 - self.tinted) * own + 2 * self.tinted * tinted, 0, 1)
+        return ObjectMesh(
+            mesh.name,
+            mesh.vertices,
+            mesh.faces,
+            mesh.corner_uv,
+            np.round(texture * 255).astype(np.uint8),
+            self.gloss,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """All that one variation draws, from its seed and the recording alone.
+
+    noise: seed of the generative noise; side, betas [10]: whose hand the hand view shows; camera:
+    SIZE square, in the world of the poses; table_from_world [4, 4]: the table top is z = 0 there;
+    moved: how the recorded camera was moved (radians, and the factor of its distance).
+    """
+
+    seed: int
+    noise: int
+    skin_index: int
+    room: Room
+    response: Response
+    objects: dict[str, ObjectLook]
+    side: Side
+    betas: NDArray[np.float32]
+    camera: Camera
+    table_from_world: Array
+    moved: dict[str, float]
+
+    @property
+    def skin(self) -> Skin:
+        """The hands' skin and sleeve."""
+        return skin('train', self.skin_index)
+
+    def told(self) -> dict[str, Any]:
+        """The choices as they are recorded with an episode; all of JSON."""
+        lamps = [
+            {
+                'position_m': _numbers(lamp.position),
+                'radius_m': float(lamp.radius),
+                'intensity': _numbers(lamp.intensity),
+            }
+            for lamp in self.room.lamps
+        ]
+        return {
+            'seed': self.seed,
+            'noise_seed': self.noise,
+            'skin': {'index': self.skin_index, 'tone': round(self.skin.tone, 6)},
+            'hand_view': {'side': self.side},
+            'objects': {name: asdict(look) for name, look in self.objects.items()},
+            'light': {'lamps': lamps, 'exposure': _numbers(self.room.exposure)},
+            'background': {'table_radiance': _numbers(self.room.below)},
+            'photograph': asdict(self.response),
+            'camera': {
+                **{name: round(value, 6) for name, value in self.moved.items()},
+                'intrinsics': _numbers(self.camera.intrinsics),
+                'camera_from_world': _numbers(self.camera.camera_from_world),
+            },
+        }
+
+
+def choose(motion: Motion, seed: int, source: int) -> Choices:
+    """The choices of a seed for a recording; source: a number that names it."""
+    rng = generator('train', 40, seed, source)
+    sides = [side for side in SIDES if side in motion.hands] or ['right']
+    side = sides[int(rng.integers(len(sides)))]
+    track = motion.hands.get(side)
+    recorded = motion.camera
+    if recorded is None:
+        first = motion.frame(0)
+        recorded = default_camera(first.hands, first.objects.values(), SIZE, SIZE)
+    table = table_under(motion, recorded)
+    camera, moved = move_camera(rng, fitted(recorded, SIZE, SIZE), table, middle(motion))
+    return Choices(
+        seed=seed,
+        noise=int(rng.integers(2**32)),
+        skin_index=int(rng.integers(SKINS)),
+        room=random_room(rng),
+        response=random_response(rng),
+        objects=random_looks(rng, motion.objects),
+        side=side,
+        betas=np.zeros(10, np.float32) if track is None else np.asarray(track.betas, np.float32),
+        camera=camera,
+        table_from_world=table,
+        moved=moved,
+    )
+
+
+def random_looks(rng: np.random.Generator, objects: Mapping[str, object]) -> dict[str, ObjectLook]:
+    """A look for each object, by id."""
+    return {
+        name: ObjectLook(
+            hue=round(float(rng.uniform(-180, 180)), 3),
+            saturation=round(float(rng.uniform(0.5, 1.4)), 4),
+            brightness=round(float(rng.uniform(0.6, 1.25)), 4),
+            tint=tuple(round(float(c), 4) for c in rng.uniform(0.1, 0.95, 3)),  # type: ignore[arg-type]
+            tinted=round(float(rng.uniform(0, 0.7)), 4),
+            gloss=round(float(rng.uniform(0.05, 0.8)), 4),
+        )
+        for name in objects
+    }
+
+
+def move_camera(
+    rng: np.random.Generator,
+    camera: Camera,
+    table_from_world: Array,
+    centre: Array,  # [3] in the world: what it turns around
+) -> tuple[Camera, dict[str, float]]:
+    """The camera carried around the action and somewhat nearer or farther; how far."""
+    turn = {
+        'azimuth': float(rng.uniform(-AZIMUTH, AZIMUTH)),
+        'elevation': float(rng.uniform(-ELEVATION, ELEVATION)),
+        'roll': float(rng.uniform(-ROLL, ROLL)),
+        'distance': float(rng.uniform(*DISTANCE)),
+    }
+    moved = _carried(camera, table_from_world, centre, **turn)
+    if _eye_height(moved, table_from_world) < LOWEST_EYE:
+        turn['elevation'] = abs(turn['elevation'])
+        moved = _carried(camera, table_from_world, centre, **turn)
+    return moved, turn
+
+
+def _carried(
+    camera: Camera,
+    table_from_world: Array,
+    centre: Array,
+    azimuth: float,
+    elevation: float,
+    roll: float,
+    distance: float,
+) -> Camera:
+    old = np.asarray(camera.camera_from_world, np.float64)
+    up, across, along = table_from_world[2, :3], old[0, :3], old[2, :3]
+    # Rising turns about the picture's x axis: the eye goes up where the angle is positive.
+    turns = (azimuth * up, elevation * -across, roll * along)
+    about = np.eye(3)
+    for turn in turns:
+        about = axis_angle_to_matrix(turn) @ about
+    carry = rigid(about, centre - about @ centre)
+    new = old @ invert_rigid(carry)
+    depth = float(transform_points(new, centre[None])[0, 2])
+    new[2, 3] += (distance - 1) * max(depth, 0.0)
+    return Camera(camera.intrinsics, new, camera.width, camera.height)
+
+
+def _eye_height(camera: Camera, table_from_world: Array) -> float:
+    """Metres of the eye over the table."""
+    eye = invert_rigid(camera.camera_from_world)[:3, 3]
+    return float(transform_points(table_from_world, eye[None])[0, 2])
+
+
+def middle(motion: Motion) -> Array:
+    """The world point [3] around which an episode plays."""
+    chosen = np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)).tolist()
+    samples = [motion.frame(index) for index in chosen]
+    points = np.concatenate([action_points(s.hands, s.objects.values()) for s in samples])
+    if len(points) == 0:
+        return np.zeros(3)
+    return 0.5 * (points.min(0) + points.max(0))
+
+
+def _numbers(array: Any) -> Any:
+    return np.round(np.asarray(array, np.float64), 6).tolist()

@@ -1,0 +1,61 @@
+"""`manivideo augment`: recorded episodes in, N synthetic ones of each out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from manivideo_ros.augment.engine import prepare_engine
+from manivideo_ros.augment.jobs import plan, run_here, run_on_ray, sole_writer
+from manivideo_ros.model.checkpoint import SHIPPED
+
+ABOUT = """Recorded episodes in, synthetic episodes out: the poses, states, actions and stamps of
+each bag as they are, its pictures made anew with other skin, light, room, colours of the objects
+and a camera carried around. Variation k has the seed S + k and lies in DIR/<bag>_seed<S + k>.
+Stopped or killed, run it again: what is there is kept, the rest is made, with the same result."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0, 2 and one line for what cannot be used, 130 for Ctrl-C."""
+    parser = argparse.ArgumentParser(prog='manivideo augment', description=ABOUT)
+    parser.add_argument('bags', nargs='+', metavar='BAG', help='rosbag2 folder with pose topics')
+    parser.add_argument('--variations', type=int, required=True, help='of each bag')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the episodes')
+    parser.add_argument('--seed', type=int, default=0, help='of the first variation')
+    parser.add_argument('--checkpoint', type=Path, default=SHIPPED, help='weights (safetensors)')
+    parser.add_argument('--workers', type=int, default=1, help='processes on this machine')
+    parser.add_argument('--ray', metavar='ADDRESS', help='a Ray cluster instead, or auto')
+    args = parser.parse_args(arguments)
+    try:
+        return augment(args)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('\nstopped: run it again to go on', file=sys.stderr)
+        return 130
+
+
+def augment(args: argparse.Namespace) -> int:
+    """Check everything, then make what is missing."""
+    for name, lowest in (('variations', 1), ('seed', 0), ('workers', 1)):
+        if getattr(args, name) < lowest:
+            raise ValueError(f'--{name}: must be {lowest} or more, is {getattr(args, name)}')
+    out = args.out.resolve()
+    with sole_writer(out):
+        engine = prepare_engine(args.checkpoint)
+        seeds = range(args.seed, args.seed + args.variations)
+        jobs, there = plan(args.bags, out, seeds, args.checkpoint.resolve(), engine)
+        if there:
+            print(f'{len(there)} of {len(there) + len(jobs)} episodes are there already')
+        started, frames = time.monotonic(), 0
+        made = run_on_ray(jobs, args.ray) if args.ray else run_here(jobs, args.workers)
+        for number, episode in enumerate(made, 1):
+            frames += episode.frames
+            rate = frames / (time.monotonic() - started)
+            print(f'{number}/{len(jobs)} {episode.folder}: {episode.frames} frames, '
+                  f'{rate:.1f} frames/s', flush=True)  # fmt: skip
+    return 0

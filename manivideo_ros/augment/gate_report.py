@@ -1,0 +1,63 @@
+"""`manivideo gate`: judges episodes, writes which pass and pictures of those that do not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from manivideo_ros.augment.gate import Thresholds, judge
+from manivideo_ros.estimation.hands import HandEstimator
+from manivideo_ros.recording.dataset import find_bags
+
+REPORT = 'report.json'
+ABOUT = """Judge synthetic episodes: the hand that an estimator sees against the commanded one, the
+object's silhouette against its mask. DIR/report.json says what passes and why the rest does not,
+DIR/dropped/ shows the worst frame of each; `manivideo dataset --gate DIR` leaves them out."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0, or 2 and one line for what cannot be judged."""
+    best = Thresholds()
+    parser = argparse.ArgumentParser(prog='manivideo gate', description=ABOUT)
+    parser.add_argument('episodes', nargs='+', type=Path, help='bags, or folders of bags')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the report')
+    for name, about in (
+        ('hand-error', 'largest mean error, share of the hand'),
+        ('hand-misses', 'largest share of hands not found'),
+        ('silhouette', 'smallest overlap of the object'),
+    ):
+        default = getattr(best, name.replace('-', '_'))
+        parser.add_argument(f'--{name}', type=float, default=default, help=f'{about} ({default})')
+    args = parser.parse_args(arguments)
+    thresholds = Thresholds(args.hand_error, args.hand_misses, args.silhouette)
+    try:
+        dropped, count = write_report(find_bags(args.episodes), args.out, thresholds)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print(f'{args.out / REPORT}: {count - dropped} of {count} episodes pass')
+    return 0
+
+
+def write_report(bags: Sequence[Path], out: Path, thresholds: Thresholds) -> tuple[int, int]:
+    """Judge them; how many are dropped, of how many. Raises ValueError, OSError."""
+    estimator = HandEstimator()
+    (out / 'dropped').mkdir(parents=True, exist_ok=True)
+    for old in (out / 'dropped').glob('*.png'):
+        old.unlink()
+    verdicts = []
+    for bag in tqdm(bags, unit='episode', disable=None):
+        verdict = judge(bag, estimator, thresholds)
+        verdicts.append(verdict.told())
+        if verdict.reasons:
+            Image.fromarray(verdict.picture).save(out / 'dropped' / f'{verdict.episode}.png')
+    content = {'thresholds': asdict(thresholds), 'episodes': verdicts}
+    (out / REPORT).write_text(json.dumps(content, indent=1) + '\n')
+    return sum(not verdict['kept'] for verdict in verdicts), len(verdicts)

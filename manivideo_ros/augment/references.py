@@ -1,0 +1,45 @@
+"""The pictures that a variation's frames are made to look like: empty background and hand view."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.augment.choices import Choices
+from manivideo_ros.data.hand_view import random_hand_view
+from manivideo_ros.data.library import generator
+from manivideo_ros.data.scene import SIZE, Scene
+from manivideo_ros.data.truth import worker_renderer
+from manivideo_ros.geometry import invert_rigid
+from manivideo_ros.hand.model import SIDES, load_hand
+from manivideo_ros.mlo.surfaces import HandReference
+
+
+def render_references(choices: Choices) -> tuple[NDArray[np.uint8], HandReference]:
+    """Background [SIZE, SIZE, 3] and hand view of a variation. The process keeps to one thread."""
+    world_from_table = invert_rigid(choices.table_from_world)
+    view = replace(
+        choices.camera, camera_from_world=choices.camera.camera_from_world @ world_from_table
+    )
+    rng = generator('train', 41, choices.seed)
+    hand_view = random_hand_view(rng, [choices.side], choices.betas, view)
+    stage = Scene(
+        split='train',
+        seed=choices.seed,
+        hands={side: load_hand(side) for side in SIDES},
+        skin=choices.skin,
+        asset=None,
+        object_name='',
+        object_seed=0,
+        room=choices.room,
+        camera=view,
+        response=choices.response,
+        frames=[],
+        consecutive=True,
+        hand_view=hand_view,
+    )
+    renderer = worker_renderer(SIZE)
+    background = renderer.start(stage)
+    return background, renderer.hand_reference(stage)

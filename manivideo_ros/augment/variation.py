@@ -1,0 +1,169 @@
+"""One synthetic episode: the recorded one with new pictures, whole or not there at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manivideo_ros.augment.choices import Choices, choose
+from manivideo_ros.augment.engine import make_synthesizer
+from manivideo_ros.augment.references import render_references
+from manivideo_ros.augment.source import Source
+from manivideo_ros.evaluation.held_out import load_mesh
+from manivideo_ros.hand.model import SIDES, HandModel, load_hand
+from manivideo_ros.mlo.labels import label
+from manivideo_ros.motion.build_messages import CAMERA, TF, camera_message, camera_transform
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.recording.bag import BagWriter
+from manivideo_ros.recording.messages import typestore
+from manivideo_ros.recording.pictures import IMAGE, POINTS, image_message, keypoints_message
+from manivideo_ros.recording.provenance import KEY, text_of
+from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.tracking import Snapshot
+
+CAMERA_FRAME = 'synthetic_camera_optical'
+"""Not a frame that a recording has: its own transforms stay as they are."""
+PARTIAL = '.partial'
+"""Folder beside the episodes in which one is written until it is whole."""
+BACKGROUND = '/background'
+FRAME_TOPICS = {
+    '/camera_info': CAMERA,
+    '/image_raw': IMAGE,
+    '/mlo/mask': IMAGE,
+    '/mlo/depth': IMAGE,
+    '/hand_keypoints': POINTS,
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One episode to make; it says all that decides the result.
+
+    engine: what prepare_engine told; seed: of the variation.
+    """
+
+    source: str
+    out: str
+    seed: int
+    checkpoint: str
+    engine: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """An episode that is there: its folder and how many frames it has."""
+
+    folder: str
+    frames: int
+
+
+def make_episode(job: Job) -> Made:
+    """Make one episode, under a name that only a whole one bears.
+
+    Raises ValueError (one line) for poses or objects that cannot be drawn, OSError as for a full
+    disk; nothing is left of it then.
+    """
+    source = Source(job.source)
+    digest = source.sha256
+    motion = source.motion
+    choices = choose(motion, job.seed, int(digest[:15], 16))
+    provenance = {
+        'synthetic': True,
+        'source': {'bag': source.name, 'sha256': digest, 'replaced': source.replaced},
+        **dict(job.engine),
+        'seed': job.seed,
+        'choices': choices.told(),
+    }
+    final = Path(job.out) / episode_name(source.name, job.seed)
+    partial = Path(job.out) / PARTIAL / final.name
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with BagWriter(partial, {**source.reader.custom_data, KEY: text_of(provenance)}) as bag:
+            _write(bag, source, choices, Path(job.checkpoint))
+        partial.replace(final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return Made(str(final), len(motion))
+
+
+def episode_name(source: str, seed: int) -> str:
+    """What the episode of a recording and a seed is called."""
+    return f'{source}_seed{seed}'
+
+
+def _write(bag: BagWriter, source: Source, choices: Choices, checkpoint: Path) -> None:
+    """Everything that was recorded, and after each pose its frame."""
+    reader, motion = source.reader, source.motion
+    for topic, connection in reader.connections.items():
+        if topic not in source.replaced:
+            bag.copy_topic(topic, connection)
+    if '/tf_static' not in reader.connections:
+        bag.add_topic('/tf_static', TF, latched=True)
+    for topic, kind in FRAME_TOPICS.items():
+        bag.add_topic(topic, kind)
+    bag.add_topic(BACKGROUND, IMAGE, latched=True)
+    hands: dict[str, HandModel] = {side: load_hand(side) for side in SIDES}
+    motion = _for_our_hands(motion, hands)
+    synthesizer = _synthesizer(motion, hands, choices, checkpoint)
+    frames = _frames(synthesizer, motion, choices)
+    empty = image_message(synthesizer.scene.background, int(motion.stamps_ns[0]), CAMERA_FRAME)
+    placed = False
+    kept = [topic for topic in reader.connections if topic not in source.replaced]
+    for message in reader.messages(kept):
+        if not placed:
+            _put(bag, '/tf_static', camera_transform(motion, choices.camera, CAMERA_FRAME),
+                 message.stamp_ns)  # fmt: skip
+            _put(bag, BACKGROUND, empty, message.stamp_ns)
+            placed = True
+        bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
+        if message.topic == source.pace:
+            for topic, made in next(frames).items():
+                _put(bag, topic, made, message.stamp_ns)
+
+
+def _synthesizer(
+    motion: Motion, hands: dict[str, HandModel], choices: Choices, checkpoint: Path
+) -> Synthesizer:
+    background, reference = render_references(choices)
+    objects = {
+        name: choices.objects[name].on(load_mesh(track.mesh, track.scale))
+        for name, track in motion.objects.items()
+    }
+    scene = Scene(objects, background, reference)
+    return make_synthesizer(checkpoint, hands, scene, choices.noise)
+
+
+def _frames(synthesizer: Synthesizer, motion: Motion, choices: Choices) -> Iterator[dict[str, Any]]:
+    """The messages of each frame by topic, in the order of the poses."""
+    camera = choices.camera
+    for index, stamp in enumerate(motion.stamps_ns.tolist()):
+        sample = motion.frame(index)
+        frame = synthesizer.step(camera, Snapshot.of(stamp, sample.hands, sample.objects))
+        labels = label(frame.layers, camera, synthesizer.hands, sample.hands)
+        yield {
+            '/camera_info': camera_message(camera, stamp, CAMERA_FRAME),
+            '/image_raw': image_message(frame.image, stamp, CAMERA_FRAME),
+            '/mlo/mask': image_message(labels.mask, stamp, CAMERA_FRAME),
+            '/mlo/depth': image_message(labels.depth, stamp, CAMERA_FRAME),
+            '/hand_keypoints': keypoints_message(labels.keypoints, stamp, CAMERA_FRAME),
+        }
+
+
+def _for_our_hands(motion: Motion, hands: dict[str, HandModel]) -> Motion:
+    """The motion with zeros for betas that belong to another hand model."""
+    if motion.hand_model == hands['right'].name:
+        return motion
+    tracks = {
+        side: replace(track, betas=np.zeros(10, np.float32)) for side, track in motion.hands.items()
+    }
+    return replace(motion, hands=tracks)
+
+
+def _put(bag: BagWriter, topic: str, message: Any, stamp_ns: int) -> None:
+    bag.write(topic, typestore().serialize_cdr(message, message.__msgtype__), stamp_ns)

@@ -1,0 +1,67 @@
+"""`manivideo repair`: a recording that was cut off becomes a whole bag again."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from manivideo_ros.recording.bag import BagError, BagReader, BagWriter
+from manivideo_ros.recording.maker import Maker
+from manivideo_ros.recording.provenance import KEY
+
+WORK = '.repair'
+KEPT = '.cut'
+
+
+def repair(folder: Path) -> int | None:
+    """Write a bag anew from what can be read of it; its messages, None where it was whole.
+
+    The files that were cut off stay beside it, under their names and `.cut`: nothing is lost.
+    Raises BagError for what is no bag, OSError; the bag is as it was then.
+    """
+    if not folder.is_dir():
+        raise BagError(f'{folder}: give the folder of a bag')
+    reader = BagReader(folder)
+    if not reader.truncated and (folder / 'metadata.yaml').is_file():
+        return None
+    work = folder / WORK / folder.resolve().name
+    shutil.rmtree(folder / WORK, ignore_errors=True)
+    count, maker = 0, Maker()
+    try:
+        with BagWriter(work, reader.custom_data) as bag:
+            for topic, connection in reader.connections.items():
+                bag.copy_topic(topic, connection)
+            for message in reader.messages():
+                bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
+                maker.take(message.type_name, message.data)
+                count += 1
+            if maker.provenance and KEY not in bag.custom_data:
+                bag.custom_data[KEY] = maker.provenance
+        for file in reader.files:
+            file.replace(file.with_name(file.name + KEPT))
+        for file in work.iterdir():
+            file.replace(folder / file.name)
+    finally:
+        shutil.rmtree(folder / WORK, ignore_errors=True)
+    (folder / '.reserve').unlink(missing_ok=True)
+    return count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0, or 2 and one line for what cannot be repaired."""
+    parser = argparse.ArgumentParser(prog='manivideo repair', description=__doc__)
+    parser.add_argument('bags', nargs='+', type=Path, help='folder of a bag')
+    for bag in parser.parse_args(arguments).bags:
+        try:
+            count = repair(bag)
+        except (ValueError, OSError) as error:
+            print(f'error: {error}', file=sys.stderr)
+            return 2
+        if count is None:
+            print(f'{bag}: is whole')
+        else:
+            print(f'{bag}: {count} messages; the file as it was found ends in {KEPT}')
+    return 0

@@ -1,0 +1,59 @@
+"""A file that keeps room to be finished on a disk that fills up."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+RESERVE_BYTES = 8 * 1024 * 1024
+"""Kept free beside a recording: enough for the chunk in work, the index and the metadata."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class ReservedFile:
+    """An unbuffered new file with a reserve beside it, which is given up when the disk is full.
+
+    full: that has happened; what was written until then is in the file, and it should be finished.
+    A reserve that does not fit is done without. Raises OSError as any file.
+    """
+
+    def __init__(self, path: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
+        self.full = False
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        self._position = 0
+        self._reserve = path.parent / '.reserve'
+        try:
+            with self._reserve.open('wb') as reserve:
+                os.posix_fallocate(reserve.fileno(), 0, reserve_bytes)
+        except OSError:
+            self._give_up()
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Write all of it, on the reserve where need be."""
+        view = memoryview(data).cast('B')
+        start = self._position
+        while self._position - start < len(view):
+            try:
+                self._position += os.write(self._file, view[self._position - start :])
+            except OSError as error:
+                if error.errno not in FULL or self.full:
+                    raise
+                self.full = True
+                self._give_up()
+        return len(view)
+
+    def tell(self) -> int:
+        """Bytes written."""
+        return self._position
+
+    def flush(self) -> None:
+        """Nothing waits: every write goes to the system."""
+
+    def close(self) -> None:
+        """Close the file and give the reserve back."""
+        os.close(self._file)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self._reserve.unlink(missing_ok=True)
