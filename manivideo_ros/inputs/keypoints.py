@@ -71,12 +71,14 @@ def fit(
     hand: HandModel | None = None,
     smooth: bool = True,
     iterations: int = 10,
+    start: HandFit | None = None,
 ) -> HandFit:
     """Fit a hand to keypoints [F, 21, 3], metres, MediaPipe's order, any right-handed frame.
 
     betas None fits the bone lengths first, one shape for all frames. With smooth, keypoints pass
     a centred quadratic filter over five consecutive frames (Savitzky-Golay): no lag, no loss of
-    constant acceleration. Raises ValueError for a wrong shape or values that are not finite.
+    constant acceleration. The search begins at the poses of `start` (F frames) where given: live,
+    those of the frame before. Raises ValueError for a wrong shape or values that are not finite.
     """
     points = np.asarray(keypoints21, np.float64)
     if points.ndim != 3 or points.shape[1:] != (21, 3) or len(points) == 0:
@@ -98,7 +100,7 @@ def fit(
         raise ValueError(f'betas must be 10 finite numbers, got shape {fitted.shape}')
     rest = rest + shape_basis @ fitted
     solver = _Solver(rest, observed)
-    rotation, position, local = solver.initial()
+    rotation, position, local = solver.initial() if start is None else _poses_of(start)
     rotation, position, local = solver.refine(rotation, position, local, iterations)
     found, _, _ = solver.pose(rotation, position, local)
     error = np.linalg.norm(found - points[:, _JOINTS_AND_TIPS], axis=-1)
@@ -109,6 +111,12 @@ def fit(
         betas=fitted.astype(np.float32),
         error=error[:, np.argsort(_JOINTS_AND_TIPS)].astype(np.float32),
     )
+
+
+def _poses_of(start: HandFit) -> tuple[Array, Array, Array]:
+    """Wrist rotation [F, 3, 3], position [F, 3] and local rotations [F, 15, 3, 3]."""
+    local = axis_angle_to_matrix(start.theta.reshape(-1, 15, 3))
+    return start.wrist_rotation.astype(np.float64), start.wrist_position.astype(np.float64), local
 
 
 def fit_betas(keypoints21: Array, hand: HandModel) -> Array:
