@@ -114,6 +114,7 @@ class HandSolver:
             smooth=False,
             iterations=10 if self._last is None else _ITERATIONS,
             start=self._last,
+            rotations=None if tracked.rotations is None else tracked.rotations[None],
         )
         self._last = found
         error = float(found.error.mean())
