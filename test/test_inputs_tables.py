@@ -1,6 +1,7 @@
 """Each source's own arrays as the solver's 21 points; what is missing or wrong is named."""
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -18,10 +19,15 @@ SIDES = ('left', 'right')
 TURNS = np.tile(np.eye(3), (25, 1, 1))
 
 
+@cache
+def bent_hands(side):
+    theta, turn, place = gestures(side, seed=8)
+    return keypoints_of(side, theta, np.zeros((40, 10)), turn, place)
+
+
 def bent_hand(side, frame=20):
     """Points [21, 3] of a hand whose fingers are bent."""
-    theta, turn, place = gestures(side, seed=8)
-    return keypoints_of(side, theta, np.zeros((40, 10)), turn, place)[frame]
+    return bent_hands(side)[frame].copy()
 
 
 def joints_of(points):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.model import HandModel, Side, load_hand
 from manivideo_ros.inputs.checks import SideCheck, forward, unit_problem
 from manivideo_ros.inputs.keypoints import HandFit, fit, fit_betas
@@ -68,15 +69,20 @@ class HandSolver:
         self._count = 0
         self._last: HandFit | None = None
 
-    def add(self, stamp_ns: int, tracked: TrackedHand) -> LiveHand | None:
-        """Take the newest points; the newest pose, None where it takes one more frame.
+    def add(
+        self, stamp_ns: int, tracked: TrackedHand, world_from_wrist: Array | None = None
+    ) -> LiveHand | None:
+        """Take the newest points; the newest pose not told yet, None where it takes one more frame.
 
-        Stamps that do not go on are left out; a clock set back starts anew. Raises ValueError where
-        the points are not finite or not a hand's of that side in that unit.
+        With world_from_wrist [4, 4] (metres) the points are taken from where the wrist is.
+        Stamps that do not go on are left out; a clock set back starts anew. Raises ValueError
+        where the points are not finite or not a hand's of that side in that unit.
         """
         if not np.isfinite(tracked.points).all():
             raise ValueError(f'{self.side} hand: points are not finite: the hand is left out')
         tracked = to_ros(tracked, self.axes, self.unit)
+        if world_from_wrist is not None:
+            tracked = _carried(tracked, world_from_wrist)
         problem = unit_problem(tracked.points, self.unit) or self._check.problem(tracked)
         if problem:
             raise ValueError(problem)
@@ -90,9 +96,10 @@ class HandSolver:
             return None
         self._window.append((stamp_ns, tracked))
         self._shape(tracked.points)
-        if not self.smooth:
+        # The first after a pause does not wait: sources slower than that would tell nothing.
+        if not self.smooth or len(self._window) == 1:
             return self._solve(stamp_ns, tracked)
-        if len(self._window) < 2:
+        if len(self._window) == 2:
             return None
         stamp, before = self._window[-2]
         return self._solve(stamp, replace(before, points=smoothed(self._window)))
@@ -123,6 +130,13 @@ class HandSolver:
             found.theta[0], found.betas, found.wrist_rotation[0], found.wrist_position[0]
         )
         return LiveHand(stamp_ns, self.side, state, trust * tracked.confidence, error)
+
+
+def _carried(hand: TrackedHand, world_from_wrist: Array) -> TrackedHand:
+    turn = world_from_wrist[:3, :3]
+    points = transform_points(world_from_wrist, hand.points - hand.points[0])
+    rotations = None if hand.rotations is None else turn @ hand.rotations
+    return replace(hand, points=points, rotations=rotations)
 
 
 def smoothed(window: deque[tuple[int, TrackedHand]]) -> Array:

@@ -105,10 +105,46 @@ class RecorderParameters:
     )
 
 
+@dataclass(frozen=True)
+class HandSourceParameters:
+    """The hand source's parameters."""
+
+    source: str = parameter(
+        'openxr',
+        'what publishes: openxr (PoseArray of 25 or 26 joints), mediapipe (PoseArray of 21 '
+        'points), isaac (NamedPoseArray), manus (ManusGlove), ultraleap (Hands) or tf',
+    )
+    topics: tuple[str, ...] = parameter(('left_hand', 'right_hand'), "the source's topics; not tf")
+    sides: tuple[str, ...] = parameter(
+        ('',), "left or right of each topic of one hand; '' where its name tells"
+    )
+    type: str = parameter('', "message type of the same fields from another package; '' its own")
+    axes: str = parameter(
+        '', "ros (z up), y_up (OpenXR's own, Ultraleap) or unity (left-handed); '' the source's"
+    )
+    unit: float = parameter(
+        0.0, "metres per unit, 0.001 for millimetres; 0 for the source's", 0.0, 100.0
+    )
+    frame: str = parameter(
+        '', "frame of what is published: TF's base, or of messages that name none; '' world"
+    )
+    left_wrist: str = parameter(
+        '', "where a left glove's wrist is: a frame on TF, or topic:NAME of a PoseStamped"
+    )
+    right_wrist: str = parameter('', 'the same of a right glove')
+    left_frames: tuple[str, ...] = parameter(
+        ('',), 'with tf: 21 frames of the left hand, wrist, then thumb to little finger; - for none'
+    )
+    right_frames: tuple[str, ...] = parameter(('',), 'the same of the right hand')
+    smooth: bool = parameter(True, 'take jitter away, at the price of one frame of delay')
+    hand_folder: str = parameter('', "folder of a converted MANO model; '' for the default hand")
+
+
 ALL = {
     'synthesizer': NodeParameters,
     'motion_player': PlayerParameters,
     'recorder': RecorderParameters,
+    'hand_source': HandSourceParameters,
 }
 
 
