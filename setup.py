@@ -22,6 +22,7 @@ setup(
             'synthesizer = manivideo_ros.nodes.synthesizer_node:main',
             'recorder = manivideo_ros.nodes.recorder:main',
             'hand_source = manivideo_ros.nodes.hand_source:main',
+            'object_source = manivideo_ros.nodes.object_source:main',
         ]
     },
 )

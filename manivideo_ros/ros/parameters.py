@@ -140,11 +140,37 @@ class HandSourceParameters:
     hand_folder: str = parameter('', "folder of a converted MANO model; '' for the default hand")
 
 
+@dataclass(frozen=True)
+class ObjectSourceParameters:
+    """The object source's parameters."""
+
+    source: str = parameter(
+        'pose',
+        'what publishes: pose (a PoseStamped each), pose_array, detections (Detection3DArray), '
+        'mocap (RigidBodies), moveit (CollisionObject), tf, or grasp (a hand holds it)',
+    )
+    topics: tuple[str, ...] = parameter(('object_pose',), "the source's topics; not tf, grasp")
+    ids: tuple[str, ...] = parameter(
+        ('mug',), "objects of the scene; '' for all that the source names, under its own names"
+    )
+    names: tuple[str, ...] = parameter(
+        ('',), "what the source calls each id: class, rigid body, frame; '' the same"
+    )
+    type: str = parameter('', "message type of the same fields from another package; '' its own")
+    frame: str = parameter('', "TF's base, or frame of messages that name none; '' world")
+    grasp: tuple[float, ...] = parameter(
+        (-0.1, -0.06, 0.0, 0.0, 0.0, 0.0, 1.0),
+        'with grasp: pose of the object in the wrist frame, x y z in m, quaternion x y z w',
+    )
+    grasp_side: str = parameter('right', 'with grasp: the hand that holds it')
+
+
 ALL = {
     'synthesizer': NodeParameters,
     'motion_player': PlayerParameters,
     'recorder': RecorderParameters,
     'hand_source': HandSourceParameters,
+    'object_source': ObjectSourceParameters,
 }
 
 
