@@ -23,6 +23,7 @@ setup(
             'recorder = manivideo_ros.nodes.recorder:main',
             'hand_source = manivideo_ros.nodes.hand_source:main',
             'object_source = manivideo_ros.nodes.object_source:main',
+            'virtual_camera = manivideo_ros.nodes.virtual_camera:main',
         ]
     },
 )

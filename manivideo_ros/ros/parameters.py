@@ -165,12 +165,36 @@ class ObjectSourceParameters:
     grasp_side: str = parameter('right', 'with grasp: the hand that holds it')
 
 
+@dataclass(frozen=True)
+class CameraParameters:
+    """The virtual camera's parameters; several cameras are several nodes."""
+
+    kind: str = parameter(
+        'look_at', 'look_at (stands still), orbit (circles the target) or wrist (rides on a hand)'
+    )
+    eye: tuple[float, ...] = parameter(
+        (0.0, -0.75, 0.66),
+        "where it is (an orbit's start), x y z in m: in `frame`, or in the right wrist's frame "
+        '(fingers along -x, back of the hand +y), mirrored for the left',
+    )
+    target: tuple[float, ...] = parameter((0.0, 0.0, 0.1), 'what it looks at, the same frame')
+    width: int = parameter(640, 'pixels', 16, 8192)
+    height: int = parameter(480, 'pixels', 16, 8192)
+    fov_y: float = parameter(0.79, 'vertical field of view, rad', 0.05, 3.0)
+    period_s: float = parameter(20.0, 'with orbit: how long a turn takes, s', 0.1, 86400.0)
+    side: str = parameter('right', 'with wrist: left or right')
+    frame: str = parameter('world', 'frame that it stands in; a wrist has its own')
+    camera_frame: str = parameter('camera_optical_frame', "name of the camera's optical frame")
+    rate_hz: float = parameter(30.0, 'how often it is told; a wrist as often as hands', 0.1, 240)
+
+
 ALL = {
     'synthesizer': NodeParameters,
     'motion_player': PlayerParameters,
     'recorder': RecorderParameters,
     'hand_source': HandSourceParameters,
     'object_source': ObjectSourceParameters,
+    'virtual_camera': CameraParameters,
 }
 
 
