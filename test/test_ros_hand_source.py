@@ -34,6 +34,7 @@ from manivideo_ros.processes import NodeError
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import SIDES, pose_message, read_hands
 from manivideo_ros.ros.hand_intake import HandIntake
+from manivideo_ros.ros.hand_messages import read_isaac, read_openxr
 from manivideo_ros.ros.images import header, stamp_ns
 from manivideo_ros.ros.message_types import message_class
 from manivideo_ros.ros.parameters import HandSourceParameters
@@ -108,6 +109,29 @@ def test_named_joints_of_two_hands_are_one_message():
     message.is_valid = [True]
     _, problems = HandIntake(replace(RAW, source='isaac')).take(message, None, 0)
     assert problems == ['name, pose, is_valid: 50, 50 and 1 entries, must be as many']
+
+
+def test_orientations_that_nobody_filled_in_are_not_taken_for_some():
+    points = joints_of(bent_hand('left'))
+    for quaternion in ((0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)):
+        message = pose_array(points)
+        for pose in message.poses:
+            turn = pose.orientation
+            turn.x, turn.y, turn.z, turn.w = quaternion
+        assert read_openxr(message, 'left').hands[0].rotations is None
+    assert read_openxr(joint_array('left'), 'left').hands[0].rotations is not None
+    names, joints = named_hand('left', points)
+    absent = named_hand('right', points)[0]
+    message = NamedPoseArray(
+        header(STEP, 'world'),
+        names + absent,
+        [*joint_array('left').poses, *pose_array(joints).poses],
+        [True] * 25 + [False] * 25,
+    )
+    for pose in message.pose[25:]:
+        pose.orientation.w = 0.0
+    (hand,) = read_isaac(message, None).hands
+    np.testing.assert_allclose(hand.rotations, rotations_of(bent_hand('left')), atol=1e-9)
 
 
 def glove(points, side='Right'):
@@ -196,13 +220,13 @@ def test_a_leap_in_millimetres_is_turned_z_up_and_says_so():
     assert problems == ["hands[0].type: '?' is neither 'Left' nor 'Right'"]
 
 
-FRAMES = tuple(f'rh_{name}' for name in POINTS)
+FRAMES, LEFT = (tuple(f'{hand}_{name}' for name in POINTS) for hand in ('rh', 'lh'))
 
 
-def robot(stamp, points, parent='palm'):
+def robot(stamp, points, parent='palm', names=FRAMES):
     transforms = [
         transform_message(header(stamp, parent), name, rigid(np.eye(3), p))
-        for name, p in zip(FRAMES, points, strict=False)
+        for name, p in zip(names, points, strict=True)
     ]
     return TFMessage(transforms=transforms)
 
@@ -221,6 +245,14 @@ def test_frames_of_a_robot_hand():
     # Other robots' frames set nothing off.
     other = TFMessage(transforms=[transform_message(header(3 * STEP, 'base'), 'cam', PLACED)])
     assert intake.take_transforms(other) == ([], [])
+    # Both hands of a robot move at the same instant, in messages of their own.
+    both = HandIntake(
+        replace(RAW, source='tf', right_frames=FRAMES, left_frames=LEFT, frame='palm')
+    )
+    assert list(wrists(only(both.take_transforms(robot(STEP, points))))) == ['right']
+    left = robot(STEP, bent_hand('left'), names=LEFT)
+    messages, problems = both.take_transforms(left)
+    assert not problems and list(wrists(messages[0])) == ['left']
     # The arm moves, and the hand with it.
     arm.header = header(4 * STEP, 'base')
     assert only(intake.take_transforms(TFMessage(transforms=[arm])))

@@ -75,7 +75,7 @@ def openxr(
 def named(
     names: Sequence[str],
     positions: ArrayLike,  # [N, 3]
-    rotations: ArrayLike,  # [N, 3, 3]
+    rotations: ArrayLike | None,  # [N, 3, 3]
     valid: Sequence[bool],
 ) -> tuple[list[TrackedHand], list[str]]:
     """Hands of joints by name, as IsaacTeleop's NamedPoseArray has them (`left_INDEX_TIP`).
@@ -83,7 +83,8 @@ def named(
     Returns the hands and a problem for each hand of which only a part is there.
     """
     places = {name.lower(): n for n, name in enumerate(names)}
-    points, turns = np.asarray(positions, np.float64), np.asarray(rotations, np.float64)
+    points = np.asarray(positions, np.float64)
+    turns = None if rotations is None else np.asarray(rotations, np.float64)
     hands, problems = [], []
     sides: tuple[Side, Side] = ('left', 'right')
     for side in sides:
@@ -96,7 +97,7 @@ def named(
                 raise ValueError(f'name: {side} hand: {_listed(absent)} not there')
             at = [places[name] for name in wanted]
             tracked = np.array([bool(valid[k]) for k in at])
-            hand = _of_joints(side, points[at], turns[at], tracked)
+            hand = _of_joints(side, points[at], None if turns is None else turns[at], tracked)
         except ValueError as error:
             problems.append(str(error))
             continue
@@ -171,17 +172,17 @@ def ultraleap(
     return points
 
 
-def mediapipe(side: Side, positions: ArrayLike, visibility: float = 1.0) -> TrackedHand | None:
+def mediapipe(side: Side, positions: ArrayLike) -> TrackedHand | None:
     """The hand of MediaPipe's 21 world landmarks [21, 3], metres; None where all are zero.
 
-    Raises ValueError for another number of points or for pixel-normalised ones.
+    Raises ValueError for another number of points.
     """
     points = np.asarray(positions, np.float64)
     if points.shape != (21, 3):
         raise ValueError(f'{len(points)} points, must be 21 in the order of MediaPipe')
     if not points.any():
         return None
-    return TrackedHand(side, points, None, visibility)
+    return TrackedHand(side, points)
 
 
 def frames(

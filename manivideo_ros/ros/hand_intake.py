@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from manivideo_ros.msg import HandPoses
 from numpy.typing import NDArray
 from tf2_msgs.msg import TFMessage
 
@@ -18,7 +19,6 @@ from manivideo_ros.inputs import tables
 from manivideo_ros.inputs.live import HandSolver, LiveHand
 from manivideo_ros.inputs.tables import NO_FRAME
 from manivideo_ros.inputs.world import AXES
-from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros.conversion import hands_message, read_pose
 from manivideo_ros.ros.hand_messages import SOURCES, Reading, Source
 from manivideo_ros.ros.images import header, stamp_ns
@@ -58,7 +58,7 @@ class HandIntake:
             if any(names)
         }
         self._placed: dict[str, _Wrist] = {}
-        self._last_ns = 0
+        self._last_ns: dict[str, int] = {}
         if p.source == TF:
             if not self.frames:
                 raise ValueError('left_frames, right_frames: source tf needs those of a hand')
@@ -127,7 +127,9 @@ class HandIntake:
         for side, names in self.frames.items():
             wanted = [name for name in names if name != NO_FRAME]
             hung = set().union(*(self.transforms.ancestors(name) for name in wanted))
-            if not hung & moved.keys():
+            stamp = max((moved[name] for name in hung & moved.keys()), default=0)
+            # Static transforms may carry no stamp, and some broadcasters send one at a time.
+            if stamp == 0 or stamp == self._last_ns.get(side):
                 continue
             try:
                 places = {name: self.transforms.lookup(base, name)[:3, 3] for name in wanted}
@@ -135,11 +137,8 @@ class HandIntake:
             except (LookupError, ValueError) as error:
                 problems.append(f'{side}_frames: {error}')
                 continue
-            reading.stamp_ns = max(reading.stamp_ns, *(moved[name] for name in hung & moved.keys()))
-        # Static transforms may carry no stamp, and some broadcasters send one transform at a time.
-        if not reading.hands or reading.stamp_ns == 0 or reading.stamp_ns == self._last_ns:
-            return [], problems
-        self._last_ns = reading.stamp_ns
+            self._last_ns[side] = stamp
+            reading.stamp_ns = max(reading.stamp_ns, stamp)
         poses, more = self._follow(reading, reading.stamp_ns)
         return poses, problems + more
 

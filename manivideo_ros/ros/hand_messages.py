@@ -68,9 +68,13 @@ def read_isaac(message: Any, _: Side | None) -> Reading:
             f'{len(message.is_valid)} entries, must be as many'
         )
         return out
-    places, turns = _poses(message.pose)
-    if turns is None:
+    # Joints that are not valid have placeholders, whose orientation need not be one.
+    valid = [pose for pose, there in zip(message.pose, message.is_valid, strict=True) if there]
+    places, turns = _places(message.pose), None
+    _, known = _poses(valid)
+    if known is not None:
         turns = np.tile(np.eye(3), (len(places), 1, 1))
+        turns[np.asarray(message.is_valid, bool)] = known
     out.hands, out.problems = tables.named(message.name, places, turns, message.is_valid)
     return out
 
@@ -139,11 +143,12 @@ def _empty(message: Any) -> Reading:
 
 
 def _poses(poses: Sequence[Any]) -> tuple[Array, Array | None]:
-    """Positions [N, 3] and rotations [N, 3, 3]; None where an orientation is not filled in."""
+    """Positions [N, 3] and rotations [N, 3, 3]; None where these are not filled in or all alike."""
     quaternions = np.array(
         [[p.orientation.x, p.orientation.y, p.orientation.z, p.orientation.w] for p in poses]
     ).reshape(-1, 4)
-    filled = np.isfinite(quaternions).all() and (np.linalg.norm(quaternions, axis=1) > 0.5).all()
+    filled = (np.linalg.norm(quaternions, axis=1) > 0.5).all() and np.isfinite(quaternions).all()
+    filled = filled and len(quaternions) > 1 and np.ptp(quaternions, axis=0).max() > 1e-6
     return _places(poses), quaternion_to_matrix(quaternions) if filled else None
 
 
