@@ -28,6 +28,9 @@ setup(
             'motion_player = manivideo_ros.nodes.motion_player:main',
             'synthesizer = manivideo_ros.nodes.synthesizer_node:main',
             'recorder = manivideo_ros.nodes.recorder:main',
+            'hand_source = manivideo_ros.nodes.hand_source:main',
+            'object_source = manivideo_ros.nodes.object_source:main',
+            'virtual_camera = manivideo_ros.nodes.virtual_camera:main',
         ]
     },
 )

@@ -135,6 +135,38 @@ def test_smoothing_takes_jitter_away_without_lag():
     assert flexion.std() == pytest.approx(true.std(), rel=0.03)
 
 
+def openxr_rotations(side, theta, turn):
+    """OpenXR's rotations [F, 21, 3, 3] of a posed hand: -z along the bone, y out of its back."""
+    joints = axis_angle_to_matrix(np.reshape(theta, (-1, 5, 3, 3)))
+    forward = np.array([1.0 if side == 'left' else -1.0, 0, 0])
+    own = np.stack([np.cross([0, 1, 0], -forward), [0, 1, 0], -forward], 1)
+    out = np.tile(turn[:, None] @ own, (1, 21, 1, 1))
+    for finger, first in zip(range(4), (5, 9, 17, 13), strict=True):
+        parent = turn
+        for k in range(3):
+            parent = parent @ joints[:, finger, k]
+            out[:, first + k] = parent @ own
+    return out
+
+
+@pytest.mark.parametrize('side', SIDES)
+def test_rotations_of_joints_tell_the_twist_that_points_leave_open(side):
+    theta, turn, place = gestures(side, seed=5)
+    joints = theta.reshape(40, 5, 3, 3)
+    joints[:, :4, :, 0] += np.array([0.25, 0.08, 0.08])  # fingers lie along x
+    points = keypoints_of(side, theta, np.zeros((40, 10)), turn, place)
+    rotations = openxr_rotations(side, theta, turn)
+    told = fit(points, side, np.zeros(10), smooth=False, rotations=rotations)
+    untold = fit(points, side, np.zeros(10), smooth=False)
+
+    def away(found):
+        away = np.abs(found.theta.reshape(40, 5, 3, 3) - joints)[:, :4]
+        return away.mean()
+
+    assert away(told) < 0.6 * away(untold)
+    assert 1000 * told.error.mean() < 1.5
+
+
 def test_impossible_points_give_a_possible_hand():
     rng = np.random.default_rng(0)
     points = rng.normal(0, 0.06, (10, 21, 3))

@@ -181,6 +181,13 @@ def test_time_that_jumps_back_is_told_and_counted(ready):
     assert ready.view(34 * MS)[0].jumps == 1
 
 
+def test_a_clock_of_receipt_that_is_set_back_does_not_stop_the_default_camera(intake):
+    for ms in (5000, 6100, 1000, 2100):
+        intake.take_hands(hands(ms), ms * MS)
+        view, _ = intake.view(ms * MS)
+        assert (view is not None) == (ms in (6100, 2100))
+
+
 def test_other_objects_after_set_scene(ready):
     ready.take_objects(objects(0, np.eye(4)), 0)
     ready.take_hands(hands(0), 0)

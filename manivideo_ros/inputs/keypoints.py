@@ -71,12 +71,17 @@ def fit(
     hand: HandModel | None = None,
     smooth: bool = True,
     iterations: int = 10,
+    start: HandFit | None = None,
+    rotations: ArrayLike | None = None,
 ) -> HandFit:
     """Fit a hand to keypoints [F, 21, 3], metres, MediaPipe's order, any right-handed frame.
 
     betas None fits the bone lengths first, one shape for all frames. With smooth, keypoints pass
     a centred quadratic filter over five consecutive frames (Savitzky-Golay): no lag, no loss of
-    constant acceleration. Raises ValueError for a wrong shape or values that are not finite.
+    constant acceleration. The search begins at the poses of `start` (F frames) where given: live,
+    those of the frame before. rotations [F, 21, 3, 3] of the same joints, as OpenXR has them (-z
+    along the bone, y out of the back of the finger), tell the twist of the fingers, which points
+    leave open. Raises ValueError for a wrong shape or values that are not finite.
     """
     points = np.asarray(keypoints21, np.float64)
     if points.ndim != 3 or points.shape[1:] != (21, 3) or len(points) == 0:
@@ -98,7 +103,9 @@ def fit(
         raise ValueError(f'betas must be 10 finite numbers, got shape {fitted.shape}')
     rest = rest + shape_basis @ fitted
     solver = _Solver(rest, observed)
-    rotation, position, local = solver.initial()
+    if rotations is not None:
+        solver.twist_towards(np.asarray(rotations, np.float64)[:, _JOINTS_AND_TIPS])
+    rotation, position, local = solver.initial() if start is None else _poses_of(start)
     rotation, position, local = solver.refine(rotation, position, local, iterations)
     found, _, _ = solver.pose(rotation, position, local)
     error = np.linalg.norm(found - points[:, _JOINTS_AND_TIPS], axis=-1)
@@ -109,6 +116,12 @@ def fit(
         betas=fitted.astype(np.float32),
         error=error[:, np.argsort(_JOINTS_AND_TIPS)].astype(np.float32),
     )
+
+
+def _poses_of(start: HandFit) -> tuple[Array, Array, Array]:
+    """Wrist rotation [F, 3, 3], position [F, 3] and local rotations [F, 15, 3, 3]."""
+    local = axis_angle_to_matrix(start.theta.reshape(-1, 15, 3))
+    return start.wrist_rotation.astype(np.float64), start.wrist_position.astype(np.float64), local
 
 
 def fit_betas(keypoints21: Array, hand: HandModel) -> Array:
@@ -168,9 +181,27 @@ class _Solver:
         kind = np.array([0, 0, 0, 0, 1])
         self.sigma, self.low, self.high = _SIGMA[kind], _LOW[kind], _HIGH[kind]
         # Abduction of a mirrored hand is the other way round: its limits are symmetric.
+        self.natural = np.zeros((self.frames, 5, 3, 3))  # what the priors pull the angles towards
 
-    def initial(self) -> tuple[Array, Array, Array]:
-        """Wrist rotation [F, 3, 3], position [F, 3] and local rotations [F, 15, 3, 3]."""
+    def twist_towards(self, rotations: Array) -> None:
+        """Let OpenXR's rotations [F, 21, 3, 3] be the fingers' natural twist.
+
+        Not the thumb's: trackers disagree about where its back is.
+        """
+        parent, _ = self._palm()
+        parent = np.broadcast_to(parent[:, None], (self.frames, 5, 3, 3))
+        along, up, across = np.moveaxis(self.axes, 1, 0)
+        own = np.stack([-across, up, -along], -1)  # OpenXR's axes in the flat hand's frame
+        for k in range(3):
+            turn = rotations[:, _CHAINS[:, k]] @ own.swapaxes(-1, -2)
+            angle = matrix_to_axis_angle(parent.swapaxes(-1, -2) @ turn)
+            twist = np.einsum('nc,fnc->fn', along, angle)
+            self.natural[:, :_THUMB, k, 0] = twist[:, :_THUMB]
+            parent = turn
+        self.natural = np.clip(self.natural, self.low, self.high)
+
+    def _palm(self) -> tuple[Array, Array]:
+        """Wrist rotation [F, 3, 3] and position [F, 3] that lay the palm's points best (Kabsch)."""
         rest = self.rest[list(_STABLE_PALM)]
         seen = self.observed[:, list(_STABLE_PALM)]
         centre, middle = rest.mean(0), seen.mean(1)
@@ -179,7 +210,11 @@ class _Solver:
         sign = np.ones((self.frames, 3))
         sign[:, 2] = np.sign(np.linalg.det(u @ vt))
         rotation = (u * sign[:, None]) @ vt
-        position = middle + np.einsum('fab,b->fa', rotation, self.rest[0] - centre)
+        return rotation, middle + np.einsum('fab,b->fa', rotation, self.rest[0] - centre)
+
+    def initial(self) -> tuple[Array, Array, Array]:
+        """Wrist rotation [F, 3, 3], position [F, 3] and local rotations [F, 15, 3, 3]."""
+        rotation, position = self._palm()
         local = np.zeros((self.frames, 15, 3, 3))
         for finger, chain in enumerate(_CHAINS):
             parent = rotation
@@ -213,7 +248,7 @@ class _Solver:
         away = (points - self.observed) / _POSITION_SIGMA[:, None]
         natural = np.einsum('nac,fnkc->fnka', self.axes, angles)
         beyond = np.minimum(natural - self.low, 0) + np.maximum(natural - self.high, 0)
-        prior = np.stack([natural / self.sigma, beyond / _LIMIT_SIGMA], -1)
+        prior = np.stack([(natural - self.natural) / self.sigma, beyond / _LIMIT_SIGMA], -1)
         return away.reshape(self.frames, 63), prior
 
     def refine(

@@ -6,7 +6,7 @@ field it is about. The node puts the topic before it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -109,8 +109,14 @@ def read_camera(message: CameraInfo) -> Camera:
         raise ValueError(f'k: {error}') from None
 
 
-def hands_message(header: Header, hands: dict[str, HandState], hand_model: str) -> HandPoses:
-    """The message of these hands by side."""
+def hands_message(
+    header: Header,
+    hands: dict[str, HandState],
+    hand_model: str,
+    confidence: Mapping[str, float] | None = None,
+) -> HandPoses:
+    """The message of these hands by side; confidence by side where it is not 1."""
+    trust = confidence or {}
     sides = {name: side for side, name in SIDES.items()}
     return HandPoses(
         header=header,
@@ -121,19 +127,26 @@ def hands_message(header: Header, hands: dict[str, HandState], hand_model: str) 
                 wrist=pose_message(rigid(state.wrist_rotation, state.wrist_position)),
                 theta=np.asarray(state.theta, np.float32),
                 betas=np.asarray(state.betas, np.float32).tolist(),
-                confidence=1.0,
+                confidence=float(trust.get(name, 1.0)),
             )
             for name, state in hands.items()
         ],
     )
 
 
-def objects_message(header: Header, poses: dict[str, NDArray[np.floating]]) -> ObjectPoses:
-    """The message of these object poses [4, 4] by id."""
+def objects_message(
+    header: Header,
+    poses: Mapping[str, NDArray[np.floating]],
+    confidence: Mapping[str, float] | None = None,
+) -> ObjectPoses:
+    """The message of these object poses [4, 4] by id; confidence by id where it is not 1."""
+    trust = confidence or {}
     return ObjectPoses(
         header=header,
         objects=[
-            ObjectPose(object_id=name, pose=pose_message(pose), confidence=1.0)
+            ObjectPose(
+                object_id=name, pose=pose_message(pose), confidence=float(trust.get(name, 1.0))
+            )
             for name, pose in poses.items()
         ],
     )

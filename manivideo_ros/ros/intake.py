@@ -74,7 +74,7 @@ class PoseIntake:
         """Hand poses; their frame is the world that frames are made in."""
         hands = read_hands(message, self.hand_model)
         self.world = hands.frame_id
-        self._first_pose_ns = received_ns if self._first_pose_ns is None else self._first_pose_ns
+        self._note_first(received_ns)
         if hands.stamp_ns == 0:
             return [*hands.problems, 'header.stamp: zero: the driver must stamp its poses']
         if self.tracker.add_hands(hands.stamp_ns, hands.states, received_ns):
@@ -86,7 +86,7 @@ class PoseIntake:
         """Object poses, in the hands' frame or any that a transform connects with it."""
         objects = read_objects(message, self.object_ids)
         self.world = self.world or objects.frame_id
-        self._first_pose_ns = received_ns if self._first_pose_ns is None else self._first_pose_ns
+        self._note_first(received_ns)
         poses: dict[str, NDArray[np.floating]] = objects.states
         if objects.stamp_ns == 0:
             return [*objects.problems, 'header.stamp: zero: the driver must stamp its poses']
@@ -107,7 +107,7 @@ class PoseIntake:
             return [] if told else ['not used: the checkpoint was trained without `human`']
         person = read_skeleton(message, self.width, self.height)
         self._skeleton_frame = person.frame_id
-        self._first_pose_ns = received_ns if self._first_pose_ns is None else self._first_pose_ns
+        self._note_first(received_ns)
         if person.stamp_ns == 0:
             return [*person.problems, 'header.stamp: zero: the driver must stamp its poses']
         if self._pinhole is not None and person.frame_id not in ('', self._pinhole[1]):
@@ -119,6 +119,11 @@ class PoseIntake:
         if self.tracker.add_skeleton(person.stamp_ns, skeleton, received_ns):
             person.problems.append('header.stamp: time jumped back, started anew')
         return person.problems
+
+    def _note_first(self, received_ns: int) -> None:
+        """When the first pose came; a simulated clock that was set back takes it along."""
+        first = received_ns if self._first_pose_ns is None else self._first_pose_ns
+        self._first_pose_ns = min(first, received_ns)
 
     def skeletons_set_the_pace(self, received_ns: int) -> bool:
         """Whether a skeleton is to be answered by a frame: no hands come."""

@@ -125,10 +125,96 @@ class RecorderParameters:
     )
 
 
+@dataclass(frozen=True)
+class HandSourceParameters:
+    """The hand source's parameters."""
+
+    source: str = parameter(
+        'openxr',
+        'what publishes: openxr (PoseArray of 25 or 26 joints), mediapipe (PoseArray of 21 '
+        'points), isaac (NamedPoseArray), manus (ManusGlove), ultraleap (Hands) or tf',
+    )
+    topics: tuple[str, ...] = parameter(('left_hand', 'right_hand'), "the source's topics; not tf")
+    sides: tuple[str, ...] = parameter(
+        ('',), "left or right of each topic of one hand; '' where its name tells"
+    )
+    type: str = parameter('', "message type of the same fields from another package; '' its own")
+    axes: str = parameter(
+        '', "ros (z up), y_up (OpenXR's own, Ultraleap) or unity (left-handed); '' the source's"
+    )
+    unit: float = parameter(
+        0.0, "metres per unit, 0.001 for millimetres; 0 for the source's", 0.0, 100.0
+    )
+    frame: str = parameter(
+        '', "frame of what is published: TF's base, or of messages that name none; '' world"
+    )
+    left_wrist: str = parameter(
+        '', "where a left glove's wrist is: a frame on TF, or topic:NAME of a PoseStamped"
+    )
+    right_wrist: str = parameter('', 'the same of a right glove')
+    left_frames: tuple[str, ...] = parameter(
+        ('',), 'with tf: 21 frames of the left hand, wrist, then thumb to little finger; - for none'
+    )
+    right_frames: tuple[str, ...] = parameter(('',), 'the same of the right hand')
+    smooth: bool = parameter(True, 'take jitter away, at the price of one frame of delay')
+    hand_folder: str = parameter('', "folder of a converted MANO model; '' for the default hand")
+
+
+@dataclass(frozen=True)
+class ObjectSourceParameters:
+    """The object source's parameters."""
+
+    source: str = parameter(
+        'pose',
+        'what publishes: pose (a PoseStamped each), pose_array, detections (Detection3DArray), '
+        'mocap (RigidBodies), moveit (CollisionObject), tf, or grasp (a hand holds it)',
+    )
+    topics: tuple[str, ...] = parameter(('object_pose',), "the source's topics; not tf, grasp")
+    ids: tuple[str, ...] = parameter(
+        ('mug',), "objects of the scene; '' for all that the source names, under its own names"
+    )
+    names: tuple[str, ...] = parameter(
+        ('',), "what the source calls each id: class, rigid body, frame; '' the same"
+    )
+    type: str = parameter('', "message type of the same fields from another package; '' its own")
+    frame: str = parameter('', "TF's base, or frame of messages that name none; '' world")
+    grasp: tuple[float, ...] = parameter(
+        (-0.1, -0.06, 0.0, 0.0, 0.0, 0.0, 1.0),
+        'with grasp: pose of the object in the wrist frame, x y z in m, quaternion x y z w',
+    )
+    grasp_side: str = parameter('right', 'with grasp: the hand that holds it')
+
+
+@dataclass(frozen=True)
+class CameraParameters:
+    """The virtual camera's parameters; several cameras are several nodes."""
+
+    kind: str = parameter(
+        'look_at', 'look_at (stands still), orbit (circles the target) or wrist (rides on a hand)'
+    )
+    eye: tuple[float, ...] = parameter(
+        (0.0, -0.75, 0.66),
+        "where it is (an orbit's start), x y z in m: in `frame`, or in the right wrist's frame "
+        '(fingers along -x, back of the hand +y), mirrored for the left',
+    )
+    target: tuple[float, ...] = parameter((0.0, 0.0, 0.1), 'what it looks at, the same frame')
+    width: int = parameter(640, 'pixels', 16, 8192)
+    height: int = parameter(480, 'pixels', 16, 8192)
+    fov_y: float = parameter(0.79, 'vertical field of view, rad', 0.05, 3.0)
+    period_s: float = parameter(20.0, 'with orbit: how long a turn takes, s', 0.1, 86400.0)
+    side: str = parameter('right', 'with wrist: left or right')
+    frame: str = parameter('world', 'frame that it stands in; a wrist has its own')
+    camera_frame: str = parameter('camera_optical_frame', "name of the camera's optical frame")
+    rate_hz: float = parameter(30.0, 'how often it is told; a wrist as often as hands', 0.1, 240)
+
+
 ALL = {
     'synthesizer': NodeParameters,
     'motion_player': PlayerParameters,
     'recorder': RecorderParameters,
+    'hand_source': HandSourceParameters,
+    'object_source': ObjectSourceParameters,
+    'virtual_camera': CameraParameters,
 }
 
 

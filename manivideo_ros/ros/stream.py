@@ -119,15 +119,15 @@ class Stream:
         return self._node.create_subscription(kind, topic, callback, profile)
 
     def _take_hands(self, message: HandPoses) -> list[str]:
-        problems = self._intake.take_hands(message, time.monotonic_ns())
+        problems = self._intake.take_hands(message, self._received_ns())
         self._ask()
         return problems
 
     def _take_objects(self, message: ObjectPoses) -> list[str]:
-        return self._intake.take_objects(message, time.monotonic_ns())
+        return self._intake.take_objects(message, self._received_ns())
 
     def _take_skeletons(self, message: SkeletonPoses) -> list[str]:
-        now = time.monotonic_ns()
+        now = self._received_ns()
         problems = self._intake.take_skeletons(message, now)
         if self._intake.skeletons_set_the_pace(now):
             self._ask()
@@ -140,9 +140,17 @@ class Stream:
             self._timer.received()
             self._worker.request()
 
+    def _received_ns(self) -> int:
+        """Now, by which silence is told: simulated time where there is one, so that a simulator
+        that pauses or hurries is not taken for sources that fall silent or come late.
+        """
+        clock = self._node.get_clock()
+        now: int = clock.now().nanoseconds if clock.ros_time_is_active else time.monotonic_ns()
+        return now
+
     def _check(self) -> None:
         with self._lock:
-            due = self._intake.due(time.monotonic_ns())
+            due = self._intake.due(self._received_ns())
         # With everything faded out the picture stands still: one a second shows that it lives.
         faded = self._snapshot is not None and not self._snapshot.presence
         if due and (not faded or time.monotonic() - self._last_frame_s > 1.0):
@@ -151,7 +159,7 @@ class Stream:
     def _make_frame(self) -> None:
         """Runs in the worker: the newest view, a frame of it, its topics, its latencies."""
         with self._lock:
-            view, problems = self._intake.view(time.monotonic_ns())
+            view, problems = self._intake.view(self._received_ns())
             received_ns = self._timer.received_ns
         self._warn('', problems)
         if view is None:

@@ -47,6 +47,10 @@ class TransformTree:
             raise LookupError(f'no transform connects {source!r} with {target!r}')
         return invert_rigid(up_target[shared]) @ up_source[shared]
 
+    def ancestors(self, frame: str) -> set[str]:
+        """The frame and all that it hangs from, as far as is known."""
+        return set(self._to_root(frame.lstrip('/')))
+
     def _to_root(self, frame: str) -> dict[str, NDArray[np.floating]]:
         """ancestor_from_frame of every ancestor, the nearest first."""
         out: dict[str, NDArray[np.floating]] = {frame: np.eye(4)}

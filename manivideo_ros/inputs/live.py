@@ -1,0 +1,153 @@
+"""Hands from tracked points as they come: checked, smoothed by one frame, fitted, with trust."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.geometry import transform_points
+from manivideo_ros.hand.model import HandModel, Side, load_hand
+from manivideo_ros.inputs.checks import SideCheck, forward, unit_problem
+from manivideo_ros.inputs.keypoints import HandFit, fit, fit_betas
+from manivideo_ros.inputs.tables import TrackedHand
+from manivideo_ros.inputs.world import to_ros
+from manivideo_ros.mlo.surfaces import HandState
+
+Array = NDArray[np.floating]
+
+SECOND = 1_000_000_000
+# A pause after which nothing is smoothed and the search begins anew.
+PAUSE_NS = SECOND // 4
+# A stamp this much older than the newest is a clock that was set back.
+JUMP_NS = SECOND // 2
+WINDOW = 5
+# Hands seen when their shape is (again) fitted to their bones; it then stays.
+_SHAPED_AT = (1, 15, 60)
+# Mean distance between fitted and tracked points, m: full trust up to the first, none from the
+# second on. A headset's stay at 5 mm, another order of the joints is beyond 30.
+TRUST = (0.012, 0.04)
+_ITERATIONS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class LiveHand:
+    """A hand at one instant: its state in the source's frame turned z up, and how sure it is."""
+
+    stamp_ns: int
+    side: Side
+    state: HandState
+    confidence: float
+    error: float  # mean distance of the fitted from the tracked points, metres
+
+
+class HandSolver:
+    """Follows one hand. Not thread-safe.
+
+    With smooth, every pose is that of the frame before the newest, under its own stamp: points
+    pass a quadratic over the last five frames' stamps, read one frame before its end, so that
+    steady acceleration stays as it is and the lag is one frame. axes and unit: the source's (see
+    `to_ros`).
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        axes: str = 'ros',
+        unit: float = 1.0,
+        smooth: bool = True,
+        hand: HandModel | None = None,
+    ) -> None:
+        self.side, self.axes, self.unit, self.smooth = side, axes, unit, smooth
+        self.hand = hand or load_hand(side)
+        self.betas: Array = np.zeros(10)
+        self._check = SideCheck()
+        self._window: deque[tuple[int, TrackedHand]] = deque(maxlen=WINDOW)
+        self._seen: deque[Array] = deque(maxlen=_SHAPED_AT[-1])
+        self._count = 0
+        self._last: HandFit | None = None
+
+    def add(
+        self, stamp_ns: int, tracked: TrackedHand, world_from_wrist: Array | None = None
+    ) -> LiveHand | None:
+        """Take the newest points; the newest pose not told yet, None where it takes one more frame.
+
+        With world_from_wrist [4, 4] (metres) the points are taken from where the wrist is.
+        Stamps that do not go on are left out; a clock set back starts anew. Raises ValueError
+        where the points are not finite or not a hand's of that side in that unit.
+        """
+        if not np.isfinite(tracked.points).all():
+            raise ValueError(f'{self.side} hand: points are not finite: the hand is left out')
+        tracked = to_ros(tracked, self.axes, self.unit)
+        if world_from_wrist is not None:
+            tracked = _carried(tracked, world_from_wrist)
+        problem = unit_problem(tracked.points, self.unit) or self._check.problem(tracked)
+        if problem:
+            raise ValueError(problem)
+        if abs(forward(tracked)) < 0.5:
+            tracked = replace(tracked, rotations=None)
+        last = self._window[-1][0] if self._window else stamp_ns
+        if stamp_ns - last > PAUSE_NS or last - stamp_ns > JUMP_NS:
+            self._window.clear()
+            self._last = None
+        elif self._window and stamp_ns <= last:
+            return None
+        self._window.append((stamp_ns, tracked))
+        self._shape(tracked.points)
+        # The first after a pause does not wait: sources slower than that would tell nothing.
+        if not self.smooth or len(self._window) == 1:
+            return self._solve(stamp_ns, tracked)
+        if len(self._window) == 2:
+            return None
+        stamp, before = self._window[-2]
+        return self._solve(stamp, replace(before, points=smoothed(self._window)))
+
+    def _shape(self, points: Array) -> None:
+        if self._count >= _SHAPED_AT[-1]:
+            return
+        self._count += 1
+        self._seen.append(points)
+        if self._count in _SHAPED_AT:
+            self.betas = fit_betas(np.stack(self._seen), self.hand)
+
+    def _solve(self, stamp_ns: int, tracked: TrackedHand) -> LiveHand:
+        found = fit(
+            tracked.points[None],
+            self.side,
+            self.betas,
+            hand=self.hand,
+            smooth=False,
+            iterations=10 if self._last is None else _ITERATIONS,
+            start=self._last,
+            rotations=None if tracked.rotations is None else tracked.rotations[None],
+        )
+        self._last = found
+        error = float(found.error.mean())
+        trust = float(np.clip((TRUST[1] - error) / (TRUST[1] - TRUST[0]), 0, 1))
+        state = HandState(
+            found.theta[0], found.betas, found.wrist_rotation[0], found.wrist_position[0]
+        )
+        return LiveHand(stamp_ns, self.side, state, trust * tracked.confidence, error)
+
+
+def _carried(hand: TrackedHand, world_from_wrist: Array) -> TrackedHand:
+    turn = world_from_wrist[:3, :3]
+    points = transform_points(world_from_wrist, hand.points - hand.points[0])
+    rotations = None if hand.rotations is None else turn @ hand.rotations
+    return replace(hand, points=points, rotations=rotations)
+
+
+def smoothed(window: deque[tuple[int, TrackedHand]]) -> Array:
+    """Points [21, 3] of the frame before the newest, by a quadratic over the window's stamps.
+
+    With fewer than four frames they stay as they are.
+    """
+    points = np.stack([hand.points for _, hand in window])
+    if len(window) < 4:
+        return points[-2]
+    times = np.array([stamp - window[-2][0] for stamp, _ in window]) / SECOND
+    design = np.stack([np.ones_like(times), times, times**2], 1)
+    weights = np.linalg.pinv(design / [1, times.std(), times.std() ** 2])[0]
+    return np.einsum('f,fkc->kc', weights, points)

@@ -1,0 +1,93 @@
+"""What trackers, detectors, motion capture and planners publish in, ObjectPoses out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from tf2_msgs.msg import TFMessage
+
+from manivideo_ros.msg import HandPoses, ObjectPoses
+from manivideo_ros.ros import qos
+from manivideo_ros.ros.conversion import RateLimit
+from manivideo_ros.ros.message_types import message_class
+from manivideo_ros.ros.object_intake import GRASP, MOVEIT, TF, Answer, ObjectIntake
+from manivideo_ros.ros.object_messages import SOURCES
+from manivideo_ros.ros.parameters import ObjectSourceParameters, declare
+from manivideo_ros.ros.spin import run
+
+SILENCE_S = 5.0
+SCENE_PERIOD_S = 0.05  # how often what stays is told again
+
+
+class ObjectSource(Node):
+    """Subscribes to a source's topics and publishes `object_poses` as often as they come."""
+
+    finished = False
+
+    def __init__(self) -> None:
+        super().__init__('object_source')
+        self.parameters = declare(self, ObjectSourceParameters)
+        self._intake = intake = ObjectIntake(self.parameters)
+        self._out = self.create_publisher(ObjectPoses, 'object_poses', qos.POSES_OUT)
+        self._warned, self._heard = RateLimit(), 0
+        source = self.parameters.source
+        if source == TF:
+            self._topics = ['/tf']
+            self._listen(TFMessage, '/tf_static', qos.LATCHED, intake.take_transforms)
+            self._listen(TFMessage, '/tf', qos.POSES_IN, intake.take_transforms)
+        elif source == GRASP:
+            self._topics = ['hand_poses']
+            self._listen(HandPoses, 'hand_poses', qos.PACE_IN, intake.take_hands)
+        else:
+            self._topics = list(intake.topics)
+            kind = message_class(self.parameters.type or SOURCES[source][0])
+            for n, topic in enumerate(intake.topics):
+                self._listen(kind, topic, qos.POSES_IN, partial(_indexed, intake, n))
+        if source == MOVEIT:
+            self.create_timer(SCENE_PERIOD_S, self._tell_scene)
+        self.create_timer(SILENCE_S, self._tell_silence)
+        self.get_logger().info(f'{source}: waiting for {", ".join(self._topics)}')
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+    def _listen(
+        self, kind: type, topic: str, profile: QoSProfile, take: Callable[[Any], Answer]
+    ) -> None:
+        def callback(message: Any) -> None:
+            self._heard += 1
+            messages, problems = take(message)
+            for out in messages:
+                self._out.publish(out)
+            now = self.get_clock().now().nanoseconds / 1e9
+            for text in self._warned.due([f'{topic}: {problem}' for problem in problems], now):
+                self.get_logger().warning(text)
+
+        self.create_subscription(kind, topic, callback, profile)
+
+    def _tell_scene(self) -> None:
+        for out in self._intake.scene(self.get_clock().now().nanoseconds):
+            self._out.publish(out)
+
+    def _tell_silence(self) -> None:
+        heard, self._heard = self._heard, 0
+        if not heard and self.parameters.source != MOVEIT:
+            self.get_logger().warning(f'nothing came on {", ".join(self._topics)}')
+
+
+def _indexed(intake: ObjectIntake, index: int, message: Any) -> Answer:
+    return intake.take(message, index)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is told to stop."""
+    return run(ObjectSource, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""A camera that nobody has: publishes its CameraInfo and where it is on TF."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
+from tf2_msgs.msg import TFMessage
+
+from manivideo_ros.inputs.cameras import VirtualCamera
+from manivideo_ros.msg import HandPoses
+from manivideo_ros.ros import qos
+from manivideo_ros.ros.conversion import camera_message, read_hands
+from manivideo_ros.ros.images import header
+from manivideo_ros.ros.parameters import CameraParameters, declare
+from manivideo_ros.ros.spin import run
+from manivideo_ros.ros.transforms import transform_message
+
+KINDS = ('look_at', 'orbit', 'wrist')
+
+
+class VirtualCameraNode(Node):
+    """Publishes `camera/camera_info` and `/tf` at a steady rate, or with every hand."""
+
+    finished = False
+
+    def __init__(self) -> None:
+        super().__init__('virtual_camera')
+        self.parameters = p = declare(self, CameraParameters)
+        if p.kind not in KINDS:
+            raise ValueError(f'kind: {p.kind!r} is not one of {", ".join(KINDS)}')
+        if p.side not in ('left', 'right'):
+            raise ValueError(f'side: {p.side!r} is neither left nor right')
+        self._view = VirtualCamera(p.eye, p.target, p.width, p.height, p.fov_y)
+        self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', qos.POSES_OUT)
+        self._transforms = self.create_publisher(TFMessage, '/tf', qos.POSES_OUT)
+        if p.kind == 'wrist':
+            self.create_subscription(HandPoses, 'hand_poses', self._ride, qos.PACE_IN)
+        else:
+            self.create_timer(1.0 / p.rate_hz, self._tell)
+        self.get_logger().info(f'{p.kind}: {p.width}x{p.height}, {p.camera_frame}')
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+    def _tell(self) -> None:
+        now = self.get_clock().now().nanoseconds
+        if self.parameters.kind == 'orbit':
+            placed = self._view.orbit(now / 1e9, self.parameters.period_s)
+        else:
+            placed = self._view.still()
+        self._publish(now, self.parameters.frame, placed)
+
+    def _ride(self, message: HandPoses) -> None:
+        hands = read_hands(message, next((hand.hand_model for hand in message.hands), ''))
+        state = hands.states.get(self.parameters.side)
+        if state is not None and hands.stamp_ns:
+            placed = self._view.on_wrist(self.parameters.side, state)
+            self._publish(hands.stamp_ns, hands.frame_id, placed)
+
+    def _publish(self, stamp: int, frame: str, world_from_camera: NDArray[np.floating]) -> None:
+        """The place first: who takes the CameraInfo then knows where it stands."""
+        name = self.parameters.camera_frame
+        placed = transform_message(header(stamp, frame), name, world_from_camera)
+        self._transforms.publish(TFMessage(transforms=[placed]))
+        self._infos.publish(camera_message(header(stamp, name), self._view.camera()))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is told to stop."""
+    return run(VirtualCameraNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

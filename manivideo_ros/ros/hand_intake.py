@@ -1,0 +1,191 @@
+"""From what drivers of hands publish to HandPoses: sides, wrists, frames, one solver per hand.
+
+Every method that takes a message returns its problems, each one line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from tf2_msgs.msg import TFMessage
+
+from manivideo_ros.hand.model import SIDES, Side, load_hand
+from manivideo_ros.inputs import tables
+from manivideo_ros.inputs.live import HandSolver, LiveHand
+from manivideo_ros.inputs.tables import NO_FRAME
+from manivideo_ros.inputs.world import AXES
+from manivideo_ros.msg import HandPoses
+from manivideo_ros.ros.conversion import hands_message, read_pose
+from manivideo_ros.ros.hand_messages import SOURCES, Reading, Source
+from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.ros.parameters import HandSourceParameters
+from manivideo_ros.ros.transforms import TransformTree
+
+Array = NDArray[np.floating]
+
+TF = 'tf'
+TOPIC = 'topic:'
+# A wrist that was not seen for this long is lost, and the glove's hand with it.
+WRIST_HOLD_NS = 200_000_000
+
+
+@dataclass
+class _Wrist:
+    """Where the glove's wrist is: in which frame, when it was received."""
+
+    frame_id: str
+    frame_from_wrist: Array  # [4, 4]
+    received_ns: int
+
+
+class HandIntake:
+    """Takes messages, gives HandPoses. Not thread-safe.
+
+    Raises ValueError naming a parameter that makes no sense.
+    """
+
+    def __init__(self, parameters: HandSourceParameters) -> None:
+        self.parameters = p = parameters
+        self.transforms = TransformTree()
+        self.wrists = {'left': p.left_wrist, 'right': p.right_wrist}
+        self.frames = {
+            cast(Side, side): names
+            for side, names in (('left', p.left_frames), ('right', p.right_frames))
+            if any(names)
+        }
+        self._placed: dict[str, _Wrist] = {}
+        self._last_ns: dict[str, int] = {}
+        if p.source == TF:
+            if not self.frames:
+                raise ValueError('left_frames, right_frames: source tf needs those of a hand')
+            for side, names in self.frames.items():
+                tables.frames(side, names, {n: np.zeros(3) for n in names if n != NO_FRAME})
+            self.source = Source('', lambda *_: Reading())
+        elif p.source in SOURCES:
+            self.source = SOURCES[p.source]
+        else:
+            raise ValueError(f'source: {p.source!r} is not one of {", ".join((*SOURCES, TF))}')
+        self.axes = p.axes or self.source.axes
+        if self.axes not in AXES:
+            raise ValueError(f'axes: {self.axes!r} is not one of {", ".join(AXES)}')
+        self.hand_model = 'default'
+        self._solvers = {}
+        for side in SIDES:
+            folder = Path(p.hand_folder).expanduser() if p.hand_folder else None
+            hand = load_hand(side, None if folder is None else folder / f'{side}.npz')
+            unit = p.unit or self.source.unit
+            self._solvers[side] = HandSolver(side, self.axes, unit, p.smooth, hand)
+            self.hand_model = hand.name
+
+    def sides(self) -> list[Side | None]:
+        """Whose hand each topic is; None where the messages tell it.
+
+        Raises ValueError naming a topic of which it is not known.
+        """
+        out: list[Side | None] = []
+        for n, topic in enumerate(self.parameters.topics):
+            if not self.source.one_side:
+                out.append(None)
+                continue
+            told = self.parameters.sides[n] if n < len(self.parameters.sides) else ''
+            named = [side for side in SIDES if side in (told or topic).lower()]
+            if len(named) != 1:
+                raise ValueError(f"sides: whose hand is {topic}? say 'left' or 'right'")
+            out.append(named[0])
+        return out
+
+    def take(
+        self, message: Any, side: Side | None, received_ns: int
+    ) -> tuple[list[HandPoses], list[str]]:
+        """What the hands of a message have become, and its problems.
+
+        received_ns: the ROS clock; the stamp of messages that have none.
+        """
+        reading = self.source.read(message, side)
+        if hasattr(message, 'header') and reading.stamp_ns == 0:
+            return [], [*reading.problems, 'header.stamp: zero: the driver must stamp its poses']
+        reading.stamp_ns = reading.stamp_ns or received_ns
+        return self._follow(reading, received_ns)
+
+    def take_transforms(self, message: TFMessage) -> tuple[list[HandPoses], list[str]]:
+        """Where frames are; with source tf, hands of their frames as often as these move."""
+        problems = []
+        for transform in message.transforms:
+            try:
+                self.transforms.add(transform)
+            except ValueError as error:
+                problems.append(str(error))
+        if self.parameters.source != TF:
+            return [], problems
+        base = self.parameters.frame or 'world'
+        moved = {t.child_frame_id.lstrip('/'): stamp_ns(t.header) for t in message.transforms}
+        reading = Reading(0, base)
+        for side, names in self.frames.items():
+            wanted = [name for name in names if name != NO_FRAME]
+            hung = set().union(*(self.transforms.ancestors(name) for name in wanted))
+            stamp = max((moved[name] for name in hung & moved.keys()), default=0)
+            # Static transforms may carry no stamp, and some broadcasters send one at a time.
+            if stamp == 0 or stamp == self._last_ns.get(side):
+                continue
+            try:
+                places = {name: self.transforms.lookup(base, name)[:3, 3] for name in wanted}
+                reading.hands.append(tables.frames(side, names, places))
+            except (LookupError, ValueError) as error:
+                problems.append(f'{side}_frames: {error}')
+                continue
+            self._last_ns[side] = stamp
+            reading.stamp_ns = max(reading.stamp_ns, stamp)
+        poses, more = self._follow(reading, reading.stamp_ns)
+        return poses, problems + more
+
+    def take_wrist(self, message: Any, side: str, received_ns: int) -> list[str]:
+        """A PoseStamped of a glove's wrist, in the glove's own axes."""
+        try:
+            pose = read_pose(message.pose, 'pose')
+        except ValueError as error:
+            return [str(error)]
+        self._placed[side] = _Wrist(message.header.frame_id, pose, received_ns)
+        return []
+
+    def _follow(self, reading: Reading, received_ns: int) -> tuple[list[HandPoses], list[str]]:
+        problems = list(reading.problems)
+        frame = self.parameters.frame or reading.frame_id or 'world'
+        if self.axes != 'ros' and not self.parameters.frame:
+            # The header's frame is not z up: what is published must not claim to be in it.
+            frame = f'{frame}_z_up'
+        found: dict[tuple[int, str], list[LiveHand]] = {}
+        for hand in reading.hands:
+            try:
+                wrist, where = self._wrist_of(hand.side, frame, received_ns)
+                live = self._solvers[hand.side].add(reading.stamp_ns, hand, wrist)
+            except (ValueError, LookupError) as error:
+                problems.append(str(error))
+                continue
+            if live is not None:
+                found.setdefault((live.stamp_ns, where), []).append(live)
+        return [self._message(*key, hands) for key, hands in sorted(found.items())], problems
+
+    def _wrist_of(self, side: Side, frame: str, received_ns: int) -> tuple[Array | None, str]:
+        """Where the wrist is, None where the points tell it, and in which frame.
+
+        Raises ValueError or LookupError where it is not known.
+        """
+        name = self.wrists[side]
+        if not name:
+            return None, frame
+        if not name.startswith(TOPIC):
+            base = self.parameters.frame or 'world'
+            return self.transforms.lookup(base, name), base
+        wrist = self._placed.get(side)
+        if wrist is None or received_ns - wrist.received_ns > WRIST_HOLD_NS:
+            raise ValueError(f'{name.removeprefix(TOPIC)}: no pose of the {side} wrist')
+        return wrist.frame_from_wrist, wrist.frame_id
+
+    def _message(self, stamp: int, frame: str, hands: list[LiveHand]) -> HandPoses:
+        states = {hand.side: hand.state for hand in hands}
+        trust = {hand.side: hand.confidence for hand in hands}
+        return hands_message(header(stamp, frame), dict(states), self.hand_model, trust)

@@ -1,0 +1,131 @@
+"""Object messages of trackers and planners to poses by name: pure functions, typed by fields alone.
+
+Message packages of drivers are optional: nothing here imports them. Layouts, as published:
+vision_msgs 4 Detection3DArray {header, detections[] {header, results[] {hypothesis {class_id,
+score}, pose {pose}}, id}}; mocap4r2_msgs (formerly mocap_msgs) RigidBodies {header,
+rigidbodies[] {rigid_body_name, pose}}; moveit_msgs/CollisionObject {header, pose, id,
+operation}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.geometry import rigid
+from manivideo_ros.ros.conversion import read_hands, read_pose
+from manivideo_ros.ros.images import stamp_ns
+
+Array = NDArray[np.floating]
+# moveit_msgs/CollisionObject.operation.
+_REMOVE = 1
+
+
+@dataclass
+class Objects:
+    """Poses [4, 4] by the source's name of each object, how sure each is, what was wrong."""
+
+    stamp_ns: int
+    frame_id: str
+    poses: dict[str, Array] = field(default_factory=dict)
+    confidence: dict[str, float] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, name: str, pose: Any, where: str, confidence: float = 1.0) -> None:
+        """Take a pose message; one that makes no sense becomes a problem."""
+        try:
+            self.poses[name], self.confidence[name] = read_pose(pose, where), confidence
+        except ValueError as error:
+            self.problems.append(str(error))
+
+
+def read_pose_stamped(message: Any, names: Sequence[str]) -> Objects:
+    """A PoseStamped of the object that `names` has alone."""
+    out = _empty(message)
+    out.add(names[0], message.pose, 'pose')
+    return out
+
+
+def read_pose_array(message: Any, names: Sequence[str]) -> Objects:
+    """A PoseArray of objects in the order of `names`."""
+    out = _empty(message)
+    if len(message.poses) != len(names):
+        out.problems.append(f'poses: {len(message.poses)}, must be as many as `ids`, {len(names)}')
+        return out
+    for n, (name, pose) in enumerate(zip(names, message.poses, strict=True)):
+        out.add(name, pose, f'poses[{n}]')
+    return out
+
+
+def read_detections(message: Any, _: Sequence[str]) -> Objects:
+    """A Detection3DArray: of each class the hypothesis with the highest score."""
+    out = _empty(message)
+    for n, detection in enumerate(message.detections):
+        if not detection.results:
+            continue
+        frame = detection.header.frame_id
+        if frame not in ('', out.frame_id):
+            out.problems.append(
+                f'detections[{n}].header.frame_id: {frame!r} is not that of the message, '
+                f'{out.frame_id!r}: left out'
+            )
+            continue
+        best = max(detection.results, key=lambda result: result.hypothesis.score)
+        name, score = best.hypothesis.class_id, min(1.0, float(best.hypothesis.score))
+        if score > out.confidence.get(name, 0.0):
+            out.add(name, best.pose.pose, f'detections[{n}].results.pose.pose', score)
+    return out
+
+
+def read_rigid_bodies(message: Any, _: Sequence[str]) -> Objects:
+    """RigidBodies of a motion capture, by name; bodies that are lost (not finite) are absent."""
+    out = _empty(message)
+    for body in message.rigidbodies:
+        at = body.pose.position
+        if np.isfinite([at.x, at.y, at.z]).all():
+            out.add(body.rigid_body_name, body.pose, f'{body.rigid_body_name}.pose')
+    return out
+
+
+def read_collision_object(message: Any, _: Sequence[str]) -> Objects:
+    """A CollisionObject of MoveIt, by its id; one that is removed has no confidence left."""
+    out = _empty(message)
+    operation = message.operation
+    operation = operation[0] if isinstance(operation, bytes) else int(operation)
+    if operation == _REMOVE:
+        out.poses[message.id], out.confidence[message.id] = np.eye(4), 0.0
+    else:
+        out.add(message.id, message.pose, 'pose')
+    return out
+
+
+def read_held(message: Any, name: str, side: str, wrist_from_object: Array, model: str) -> Objects:
+    """The object that a hand of HandPoses holds by a fixed transform [4, 4] from its wrist."""
+    out = _empty(message)
+    hands = read_hands(message, model)
+    out.problems = hands.problems
+    state = hands.states.get(side)
+    if state is not None:
+        wrist = rigid(state.wrist_rotation, state.wrist_position)
+        out.poses[name], out.confidence[name] = wrist @ wrist_from_object, 1.0
+    return out
+
+
+Read = Callable[[Any, Sequence[str]], Objects]
+
+# Type and reader of each source; tf and grasp are the intake's own.
+SOURCES: dict[str, tuple[str, Read]] = {
+    'pose': ('geometry_msgs/msg/PoseStamped', read_pose_stamped),
+    'pose_array': ('geometry_msgs/msg/PoseArray', read_pose_array),
+    'detections': ('vision_msgs/msg/Detection3DArray', read_detections),
+    'mocap': ('mocap4r2_msgs/msg/RigidBodies', read_rigid_bodies),
+    'moveit': ('moveit_msgs/msg/CollisionObject', read_collision_object),
+}
+
+
+def _empty(message: Any) -> Objects:
+    return Objects(stamp_ns(message.header), message.header.frame_id)

@@ -1,0 +1,264 @@
+"""Each source's own arrays as the solver's 21 points; what is missing or wrong is named."""
+
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_keypoint_solver import gestures, keypoints_of
+
+from manivideo_ros.geometry import axis_angle_to_matrix
+from manivideo_ros.inputs import tables
+from manivideo_ros.inputs.checks import SideCheck, curl, forward, length_of, unit_problem
+from manivideo_ros.inputs.tables import JOINTS, POINTS, TrackedHand
+from manivideo_ros.inputs.world import to_ros
+
+SIDES = ('left', 'right')
+TURNS = np.tile(np.eye(3), (25, 1, 1))
+
+
+@cache
+def bent_hands(side):
+    theta, turn, place = gestures(side, seed=8)
+    return keypoints_of(side, theta, np.zeros((40, 10)), turn, place)
+
+
+def bent_hand(side, frame=20):
+    """Points [21, 3] of a hand whose fingers are bent."""
+    return bent_hands(side)[frame].copy()
+
+
+def joints_of(points):
+    """25 joints around 21 points: metacarpals half way to the knuckles."""
+    joints = np.zeros((25, 3))
+    joints[list(tables.KEYPOINTS_OF_JOINTS)] = points
+    for metacarpal in (5, 10, 15, 20):
+        joints[metacarpal] = 0.7 * joints[0] + 0.3 * joints[metacarpal + 1]
+    return joints
+
+
+def rotations_of(points):
+    """OpenXR's rotations of 21 joints: z against the bone, y any way across."""
+    out = np.tile(np.eye(3), (21, 1, 1))
+    for first in range(1, 21, 4):
+        for k in range(first, first + 4):
+            a, b = (k, k + 1) if k < first + 3 else (k - 1, k)
+            z = points[a] - points[b]
+            z /= np.linalg.norm(z)
+            x = np.cross([0.3, 1, 0.2], z)
+            x /= np.linalg.norm(x)
+            out[k] = np.stack([x, np.cross(z, x), z], 1)
+    return out
+
+
+def test_the_25_joints_are_openxrs_and_21_of_them_are_the_points():
+    assert len(JOINTS) == 25 and len(POINTS) == 21
+    assert JOINTS[5] == 'index_metacarpal' and JOINTS[24] == 'little_tip'
+    assert POINTS[:6] == (*JOINTS[:5], 'index_proximal')
+
+
+@pytest.mark.parametrize('count', [25, 26])
+def test_openxr_joints_with_and_without_the_palm(count):
+    points = bent_hand('left')
+    joints = np.concatenate([np.full((count - 25, 3), 7.0), joints_of(points)])
+    hand = tables.openxr('left', joints)
+    np.testing.assert_array_equal(hand.points, points)
+    assert hand.side == 'left' and hand.rotations is None
+    turned = tables.openxr('left', joints, np.tile(np.eye(3), (count, 1, 1)))
+    assert turned.rotations.shape == (21, 3, 3)
+
+
+@pytest.mark.parametrize('count', [0, 20, 21, 24, 27, 48])
+def test_skipped_joints_are_named(count):
+    with pytest.raises(ValueError, match=rf'{count} joints, must be 25 .* leaves out'):
+        tables.openxr('left', np.ones((count, 3)))
+
+
+def test_joints_that_are_not_tracked_are_named_and_a_hand_that_is_not_is_absent():
+    joints = joints_of(bent_hand('right'))
+    joints[9] = 0
+    with pytest.raises(ValueError, match='right hand: index_tip not tracked'):
+        tables.openxr('right', joints)
+    joints[9], joints[10] = 1, np.nan  # a metacarpal, which is not used
+    assert tables.openxr('right', joints) is not None
+    assert tables.openxr('right', np.zeros((25, 3))) is None
+
+
+def named_hand(side, joints):
+    return [f'{side}_{name.upper()}' for name in JOINTS], joints
+
+
+def test_joints_by_name_in_any_order():
+    left, right = joints_of(bent_hand('left')), joints_of(bent_hand('right'))
+    names = named_hand('left', left)[0] + named_hand('right', right)[0]
+    order = np.random.default_rng(0).permutation(50)
+    positions = np.concatenate([left, right])[order]
+    hands, problems = tables.named(
+        [names[k] for k in order], positions, np.tile(np.eye(3), (50, 1, 1)), [True] * 50
+    )
+    assert not problems and [hand.side for hand in hands] == ['left', 'right']
+    np.testing.assert_array_equal(hands[1].points, bent_hand('right'))
+
+
+def test_named_hands_that_are_invalid_are_absent_and_partly_valid_ones_named():
+    names, joints = named_hand('left', joints_of(bent_hand('left')))
+    assert tables.named(names, joints, TURNS, [False] * 25) == ([], [])
+    valid = [True] * 25
+    valid[4] = False
+    hands, problems = tables.named(names, joints, TURNS, valid)
+    assert not hands and problems == ['left hand: thumb_tip not tracked: the hand is left out']
+    hands, problems = tables.named(names[:-1], joints, TURNS, valid)
+    assert 'left_little_tip not there' in problems[0]
+    hands, problems = tables.named(['elbow'], joints[:1], TURNS[:1], [True])
+    assert 'none like left_WRIST' in problems[0]
+
+
+def manus_nodes(points, thumb=('MCP', 'PIP', 'DIP', 'TIP'), metacarpals=True):
+    """Nodes as manus_ros2 names them, with the fingers' metacarpals."""
+    nodes = [('Hand', 'Invalid', points[0])]
+    chains = ('Thumb', 'Index', 'Middle', 'Ring', 'Pinky')
+    for chain, first in zip(chains, range(1, 21, 4), strict=True):
+        names = thumb if chain == 'Thumb' else ('PIP', 'IP', 'DIP', 'TIP')
+        if chain != 'Thumb' and metacarpals:
+            nodes.append((chain, 'MCP', 0.5 * (points[0] + points[first])))
+        nodes += [(chain, name, points[first + k]) for k, name in enumerate(names)]
+    return nodes
+
+
+@pytest.mark.parametrize('thumb', [('MCP', 'PIP', 'DIP', 'TIP'), ('MCP', 'PIP', 'IP', 'TIP')])
+@pytest.mark.parametrize('metacarpals', [True, False])
+@pytest.mark.parametrize('side', ['Left', 'left', 'Right', 'R'])
+def test_glove_nodes_go_by_chain_and_joint_in_any_order(thumb, metacarpals, side):
+    points = bent_hand('right')
+    nodes = manus_nodes(points, thumb, metacarpals)
+    nodes = [nodes[k] for k in np.random.default_rng(1).permutation(len(nodes))]
+    found, got = tables.manus(side, nodes)
+    assert found == ('left' if side.lower().startswith('l') else 'right')
+    np.testing.assert_array_equal(got, points)
+
+
+def test_incomplete_gloves_are_named():
+    nodes = manus_nodes(bent_hand('right'))
+    with pytest.raises(ValueError, match="side: 'Invalid' is neither"):
+        tables.manus('Invalid', nodes)
+    with pytest.raises(ValueError, match=r'raw_nodes: incomplete: Ring \(has MCP, PIP, IP, TIP'):
+        tables.manus('Left', [n for n in nodes if n[:2] != ('Ring', 'DIP')])
+    with pytest.raises(ValueError, match='incomplete: Hand'):
+        tables.manus('Left', [n for n in nodes if n[0] != 'Hand'])
+    assert tables.manus('Left', []) == (None, None)
+
+
+def leap_fingers(points, unit=1000.0):
+    fingers = {}
+    for n, first in enumerate(range(1, 21, 4)):
+        ends = [points[0] if n else points[1], *points[first : first + 4]]
+        fingers[n] = {k: (unit * ends[k], unit * ends[k + 1]) for k in range(4)}
+    return fingers
+
+
+def test_bones_of_a_leap_in_millimetres():
+    points = bent_hand('left')
+    got = tables.ultraleap(leap_fingers(points), 1000 * points[0])
+    np.testing.assert_allclose(got / 1000, points)
+    # Without an arm the wrist is where the metacarpals start.
+    np.testing.assert_allclose(tables.ultraleap(leap_fingers(points)) / 1000, points)
+    fingers = leap_fingers(points)
+    del fingers[3][2]
+    with pytest.raises(ValueError, match=r'ring lacks bones \[2\]'):
+        tables.ultraleap(fingers)
+
+
+def test_mediapipes_points():
+    points = bent_hand('left')
+    np.testing.assert_array_equal(tables.mediapipe('left', points).points, points)
+    assert tables.mediapipe('left', np.zeros((21, 3))) is None
+    with pytest.raises(ValueError, match='20 points, must be 21'):
+        tables.mediapipe('left', points[:20])
+
+
+def test_frames_by_name_and_a_hand_of_four_fingers():
+    points = bent_hand('right')
+    names = [f'rh_{name}' for name in POINTS]
+    places = dict(zip(names, points, strict=True))
+    np.testing.assert_array_equal(tables.frames('right', names, places).points, points)
+    four = [*names[:17], *['-'] * 4]
+    hand = tables.frames('right', four, places)
+    np.testing.assert_array_equal(hand.points[:17], points[:17])
+    # The little finger goes beside the ring finger, and bends as it does.
+    knuckle = hand.points[17] - points[13]
+    np.testing.assert_allclose(knuckle, points[13] - points[9])
+    np.testing.assert_allclose(hand.points[20] - hand.points[17], 0.8 * (points[16] - points[13]))
+    with pytest.raises(ValueError, match='no frame for index_tip'):
+        tables.frames('right', [*names[:8], '-', *names[9:]], places)
+    with pytest.raises(ValueError, match='3 frames, must be 21: wrist'):
+        tables.frames('right', names[:3], places)
+
+
+@pytest.mark.parametrize(
+    ('published', 'set_unit', 'mend'),
+    [(1000.0, 1.0, 'millimetres, set `unit` to 0.001'), (100.0, 1.0, 'centimetres, .* to 0.01'),
+     (1.0, 0.001, 'metres, set `unit` to 1'), (1.0, 1.0, ''), (0.3, 1.0, 'normalised')],
+)  # fmt: skip
+def test_wrong_units_are_named(published, set_unit, mend):
+    found = unit_problem(published * set_unit * bent_hand('left'), set_unit)
+    assert re.search(mend, found) and bool(found) == bool(mend)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    turn=st.tuples(*[st.floats(-3, 3)] * 3), side=st.sampled_from(SIDES), frame=st.integers(0, 39)
+)
+def test_length_and_curl_do_not_depend_on_where_the_hand_is(turn, side, frame):
+    points = bent_hand(side, frame)
+    moved = points @ axis_angle_to_matrix(turn).T + [1, 2, 3]
+    assert length_of(moved) == pytest.approx(length_of(points))
+    assert curl(moved) == pytest.approx(curl(points), abs=1e-9)
+    assert curl(points) < 1.0 if side == 'right' else curl(points) > -1.0
+
+
+def problem_of(hand, frames=15):
+    check = SideCheck()
+    return [check.problem(hand) for _ in range(frames)][-1]
+
+
+@pytest.mark.parametrize('side', SIDES)
+def test_sides_and_handedness_are_told_apart(side):
+    other = 'left' if side == 'right' else 'right'
+    points = bent_hand(side)
+    assert abs(curl(points)) > 1
+    right = TrackedHand(side, points, rotations_of(points))
+    assert forward(right) == pytest.approx(-1)
+    assert problem_of(right) == ''
+    swapped = TrackedHand(other, points, rotations_of(points))
+    assert problem_of(swapped).endswith('the sides are swapped')
+    assert 'swapped, or the frame is left-handed' in problem_of(TrackedHand(other, points))
+    # What Unity has of the same hand: z the other way, in the world and in each joint.
+    flip = np.array([1.0, 1.0, -1.0])
+    unity = TrackedHand(side, points * flip, rotations_of(points) * flip[:, None] * flip)
+    assert 'left-handed, set `axes` to unity' in problem_of(unity)
+    mended = to_ros(unity, 'unity')
+    assert problem_of(mended) == ''
+    assert forward(mended) == pytest.approx(-1)
+    np.testing.assert_allclose(np.linalg.det(mended.rotations), 1)
+
+
+def test_a_few_contrary_frames_do_not_count():
+    points = bent_hand('left')
+    check = SideCheck()
+    for _ in range(9):
+        assert check.problem(TrackedHand('right', points)) == ''
+
+
+def test_axes_become_right_handed_and_z_up():
+    point = np.array([[1.0, 2.0, 3.0]])
+
+    def moved(axes, unit=1.0):
+        return to_ros(TrackedHand('left', point), axes, unit).points[0].tolist()
+
+    assert moved('ros', 0.001) == [0.001, 0.002, 0.003]
+    assert moved('y_up') == [1, -3, 2]
+    assert moved('unity') == [1, 3, 2]
+    with pytest.raises(ValueError, match="axes: 'left' is not one of ros, y_up, unity"):
+        moved('left')
