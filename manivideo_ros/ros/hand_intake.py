@@ -18,6 +18,7 @@ from manivideo_ros.inputs import tables
 from manivideo_ros.inputs.live import HandSolver, LiveHand
 from manivideo_ros.inputs.tables import NO_FRAME
 from manivideo_ros.inputs.world import AXES
+from manivideo_ros.mlo.surfaces import HandState
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros.conversion import hands_message, read_pose
 from manivideo_ros.ros.hand_messages import SOURCES, Reading, Source
@@ -186,6 +187,6 @@ class HandIntake:
         return wrist.frame_from_wrist, wrist.frame_id
 
     def _message(self, stamp: int, frame: str, hands: list[LiveHand]) -> HandPoses:
-        states = {hand.side: hand.state for hand in hands}
-        trust = {hand.side: hand.confidence for hand in hands}
-        return hands_message(header(stamp, frame), dict(states), self.hand_model, trust)
+        states: dict[str, HandState] = {hand.side: hand.state for hand in hands}
+        trust: dict[str, float] = {hand.side: hand.confidence for hand in hands}
+        return hands_message(header(stamp, frame), states, self.hand_model, trust)

@@ -70,7 +70,8 @@ def read_isaac(message: Any, _: Side | None) -> Reading:
         return out
     # Joints that are not valid have placeholders, whose orientation need not be one.
     valid = [pose for pose, there in zip(message.pose, message.is_valid, strict=True) if there]
-    places, turns = _places(message.pose), None
+    places = _places(message.pose)
+    turns: NDArray[np.floating] | None = None
     _, known = _poses(valid)
     if known is not None:
         turns = np.tile(np.eye(3), (len(places), 1, 1))
