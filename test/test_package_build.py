@@ -41,11 +41,13 @@ def imported(folder):
 
 ROS = {
     'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
-    'lifecycle_msgs', 'launch', 'launch_ros', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs',
-    'tf2_msgs', 'cv_bridge',
+    'lifecycle_msgs', 'launch', 'launch_ros', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
+    'sensor_msgs', 'std_msgs', 'tf2_msgs', 'cv_bridge',
 }  # fmt: skip
 # Imported where they are needed alone, with a message where they are absent.
-OPTIONAL = {'ai_edge_litert', 'lpips', 'openvino', 'torch_fidelity'}
+OPTIONAL = {
+    'ai_edge_litert', 'h5py', 'lpips', 'openvino', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
+}  # fmt: skip
 OURS = {'manivideo_ros', 'benchmarks', 'tools', *(f.stem for f in ROOT.glob('test/*.py'))}
 
 

@@ -72,7 +72,7 @@ def read_isaac(message: Any, _: Side | None) -> Reading:
     valid = [pose for pose, there in zip(message.pose, message.is_valid, strict=True) if there]
     places = _places(message.pose)
     turns: NDArray[np.floating] | None = None
-    _, known = _poses(valid)
+    known = _poses(valid)[1]
     if known is not None:
         turns = np.tile(np.eye(3), (len(places), 1, 1))
         turns[np.asarray(message.is_valid, bool)] = known
