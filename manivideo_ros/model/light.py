@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import torch
+from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
 from manivideo_ros.model.config import ModelConfig
@@ -13,6 +14,7 @@ ORDER = 3
 POWERS = [p for p in product(range(ORDER + 1), range(ORDER + 1), (0, 1)) if sum(p) <= ORDER]
 """Of x, y, z: the monomials that are independent on the sphere, as the harmonics of order 3."""
 DARKEST = 0.03
+CHANNELS = (32, 64, 96, 160)
 
 
 class LightNet(nn.Module):
@@ -25,26 +27,33 @@ class LightNet(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         side = config.reference_size // 16
-        self.convs = nn.Sequential(
-            nn.Conv2d(3, 32, 5, stride=2, padding=2),
-            nn.SiLU(),
-            nn.Conv2d(32, 48, 3, stride=2, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(48, 64, 3, stride=2, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(64, 96, 3, stride=2, padding=1),
-            nn.SiLU(),
-        )
+        first, second, third, last = CHANNELS
+
+        def resnet(channels: int) -> ResnetBlock2D:
+            return ResnetBlock2D(in_channels=channels, temb_channels=None)
+
+        self.down_first = nn.Conv2d(3, first, 5, stride=2, padding=2)
+        self.down_second = nn.Conv2d(first, second, 3, stride=2, padding=1)
+        self.down_third = nn.Conv2d(second, third, 3, stride=2, padding=1)
+        self.third = resnet(third)
+        self.down_last = nn.Conv2d(third, last, 3, stride=2, padding=1)
+        self.last = resnet(last)
         self.head = nn.Sequential(
+            nn.SiLU(),
             nn.Flatten(),
-            nn.Linear(96 * side * side, 256),
+            nn.Linear(last * side * side, 256),
             nn.SiLU(),
             nn.Linear(256, 3 * len(POWERS)),
         )
+        self.activation = nn.SiLU()
 
     def forward(self, hand_view: Tensor) -> Tensor:  # [B, 3, R, R] in [0, 1] -> [B, 16, 3]
         """The light's coefficients."""
-        return self.head(self.convs(hand_view * 2 - 1)).unflatten(1, (len(POWERS), 3))
+        half = self.activation(self.down_first(hand_view * 2 - 1))
+        quarter = self.activation(self.down_second(half))
+        eighth = self.third(self.down_third(quarter), None)
+        deep = self.last(self.down_last(self.activation(eighth)), None)
+        return self.head(deep).unflatten(1, (len(POWERS), 3))
 
 
 def grey_at(
