@@ -30,7 +30,7 @@ class LightNet(nn.Module):
         first, second, third, last = CHANNELS
 
         def resnet(channels: int) -> ResnetBlock2D:
-            return ResnetBlock2D(in_channels=channels, temb_channels=None)
+            return ResnetBlock2D(in_channels=channels, temb_channels=None)  # type: ignore[arg-type]
 
         self.down_first = nn.Conv2d(3, first, 5, stride=2, padding=2)
         self.down_second = nn.Conv2d(first, second, 3, stride=2, padding=1)
