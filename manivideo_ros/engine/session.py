@@ -27,6 +27,7 @@ class StreamingSession:
         shapes = runner.shapes
         self.image_size = shapes['base'][-1]
         self.reference_size = shapes['hand_view'][-1]
+        self.background_size = shapes['background'][-1]
         self.layers = shapes['normal_map'][1]
         self.num_points = shapes['points'][1]
         self.human = 'skeleton' in shapes
@@ -42,7 +43,7 @@ class StreamingSession:
     def set_scene(
         self,
         views: Floats,  # [6, 3, R, R] in [0, 1]
-        background: Floats,  # [3, R, R]
+        background: Floats,  # [3, B, B]
         hand_view: Floats,  # [3, R, R]
         points: Floats,  # [P, 3] m, object frame
     ) -> None:

@@ -14,12 +14,11 @@ from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.paper.autoencoder import decode
 from manivideo_ros.model.paper.load import WeightsError, load_motion, load_sd15, read_weights
 from manivideo_ros.model.paper.network import LatentConditions, LatentManiVideoNet, Motion
-from manivideo_ros.model.paper.schedule import ddim_scheduler
+from manivideo_ros.model.paper.schedule import TIMESTEPS, ddim_scheduler, sampling_timesteps
 from manivideo_ros.training.batches import Batch
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.picture import frame_times, frames_each, scene_noise
 
-TIMESTEPS = 1000
 SHEET_STEPS = 8
 
 
@@ -131,11 +130,6 @@ class LatentDistillation(LatentObjective):
             return v
         bare = velocity(self.teacher, latents, now, without_conditions(batch))
         return bare + self.config.guidance * (v - bare)
-
-
-def sampling_timesteps(steps: int) -> list[int]:
-    """Trailing timesteps of a sampler of that many steps, from pure noise on."""
-    return [round(TIMESTEPS * (steps - i) / steps) - 1 for i in range(steps)]
 
 
 def velocity(network: nn.Module, latents: Tensor, timesteps: Tensor, batch: Batch) -> Tensor:

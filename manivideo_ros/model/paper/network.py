@@ -95,6 +95,15 @@ class LatentManiVideoNet(nn.Module):
         reference = [block.reference_key_values(layer) for block, layer in pairs]
         return LatentSceneFeatures(reference, appearance, self.geometry.embed_points(points))
 
+    def guide_skeleton(self, skeleton: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1]
+        """G1(S) [B, 4, h, w], for a network that was made with `human`.
+
+        A black map adds nothing, as no skeleton does, and one that fades less and less.
+        """
+        assert self.skeleton_guider is not None, 'this network has no skeleton guider'
+        guide: Tensor = self.skeleton_guider(skeleton)
+        return guide * skeleton.amax((1, 2, 3), keepdim=True)
+
     def denoise(
         self,
         latents: Tensor,  # [B * F, 4, h, w]: z_t
@@ -172,9 +181,7 @@ class LatentManiVideoNet(nn.Module):
         stacked = normals.flatten(1, 2)
         latents = latents + self.guider(stacked)
         if self.skeleton_guider is not None and conditions.skeleton is not None:
-            # A black map adds nothing, as no skeleton does.
-            there = conditions.skeleton.amax((1, 2, 3), keepdim=True)
-            latents = latents + self.skeleton_guider(conditions.skeleton) * there
+            latents = latents + self.guide_skeleton(conditions.skeleton)
         mlo = geometry = None
         if config.mlo != 'noise_only':
             mlo = self.mlo_embedder.embed(stacked, confidence)
