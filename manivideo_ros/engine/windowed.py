@@ -202,7 +202,8 @@ def _on(model: WindowModel, value: NDArray[Any]) -> Tensor:
 def _frame(model: WindowModel, given: Given) -> dict[str, Tensor]:
     """A frame's own inputs [1, ...]; a skeleton that is not there is a black one."""
     there = bool(given.get('has_skeleton', True))
-    out = {n: _on(model, v) for n, v in given.items() if n not in (*SCENE_INPUTS, 'has_skeleton')}
+    left_out = (*SCENE_INPUTS, 'has_skeleton', 'latents')
+    out = {name: _on(model, value) for name, value in given.items() if name not in left_out}
     if 'skeleton' in out:
         out['skeleton'] *= there
     return out | {'latents': torch.tensor(given['latents'], device=model.device)}
