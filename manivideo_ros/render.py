@@ -101,7 +101,7 @@ def in_windows(
         for index in range(len(motion)):
             if isinstance(config.trunk, LatentTrunk):
                 # These are trained on noise of each frame's own, those over pixels on the clip's.
-                session.set_seed(job.seed + index)
+                session.set_seed((job.seed, index))
             step(synthesizer, motion, index)
             yield collector.given
 

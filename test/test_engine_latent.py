@@ -11,7 +11,7 @@ from test_model_paper import SMALL, awake, noise
 from manivideo_ros.engine import latent_runner
 from manivideo_ros.engine.backends import Engine, open_backend
 from manivideo_ros.engine.export import example_inputs
-from manivideo_ros.engine.latent_runner import LatentRunner
+from manivideo_ros.engine.latent_runner import LatentRunner, load_latent
 from manivideo_ros.engine.runner import EngineError, input_shapes
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, SpecError, find_spec
@@ -174,13 +174,19 @@ def test_inputs_that_it_does_not_use_change_nothing(network, vae):
     np.testing.assert_array_equal(session.step(**given), first)
 
 
-def test_in_half_precision_it_paints_the_same(files):
-    made = []
-    for precision in ('fp32', 'bf16'):
-        session = StreamingSession(open_backend('torch', spec_of(files, precision=precision)))
+def psnr(made: np.ndarray, reference: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / max(((made - reference) ** 2).mean(), 1e-9)))
+
+
+def test_in_half_precision_it_paints_the_same_within_40_db(files):
+    made = {}
+    for precision in ('fp32', 'fp16', 'bf16'):
+        network = load_latent(files / 'small.safetensors', files / 'vae.safetensors')
+        session = StreamingSession(LatentRunner(*network, STEPS, precision))
         session.set_scene(*scene_of(1))
-        made.append(streamed(session, [frame_of(i) for i in range(FRAMES)]).astype(float))
-    assert 10 * np.log10(255**2 / ((made[0] - made[1]) ** 2).mean()) > 35
+        made[precision] = streamed(session, [frame_of(i) for i in range(FRAMES)]).astype(float)
+    assert psnr(made['fp16'], made['fp32']) > 40
+    assert psnr(made['bf16'], made['fp32']) > 35  # at random weights, which lie far from smooth
 
 
 def test_the_levels_are_diffusers_trailing_timesteps_from_pure_noise():
@@ -246,4 +252,4 @@ def test_on_a_gpu_the_captured_graph_paints_what_the_cpu_paints(files, precision
             session.set_scene(*scene_of(scene))
             made.append(streamed(session, [frame_of(i) for i in range(FRAMES)]).astype(float))
     for cpu, cuda in zip(made[:2], made[2:], strict=True):
-        assert 10 * np.log10(255**2 / max(((cpu - cuda) ** 2).mean(), 1e-9)) > 35
+        assert psnr(cuda, cpu) > 35

@@ -35,8 +35,8 @@ class StreamingSession:
         self._scene: dict[str, Floats] = {}
         self.set_seed(seed)
 
-    def set_seed(self, seed: int) -> None:
-        """Choose the stream's noise: it is the same in every frame."""
+    def set_seed(self, seed: int | tuple[int, int]) -> None:
+        """Choose the stream's noise: it is the same in every frame until it is chosen anew."""
         shape = self.runner.shapes['latents']
         self.latents = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
