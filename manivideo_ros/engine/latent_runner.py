@@ -14,7 +14,7 @@ from manivideo_ros.engine.export import one_more, shown_pixels
 from manivideo_ros.engine.runner import SCENE_INPUTS
 from manivideo_ros.engine.torch_stream import TorchStream
 from manivideo_ros.model.checkpoint import load_network
-from manivideo_ros.model.paper.autoencoder import autoencoder, decode, encode
+from manivideo_ros.model.paper.autoencoder import autoencoder, decode, encode, place
 from manivideo_ros.model.paper.load import load_vae, read_weights
 from manivideo_ros.model.paper.network import (
     LatentConditions,
@@ -66,7 +66,7 @@ class LatentRunner(TorchStream):
 
     def _load(self) -> None:
         self._network.to(self._device, self._dtype).eval()
-        self._vae.to(self._device, self._dtype).eval()  # type: ignore[arg-type]
+        place(self._vae, self._device, self._dtype)
 
     def _encoded(self) -> tuple[Tensor, ...]:
         given = {name: self._given[name].to(self._dtype) for name in SCENE_INPUTS}

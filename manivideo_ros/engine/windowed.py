@@ -26,7 +26,7 @@ from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import load_checkpoint, read_config
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
 from manivideo_ros.model.network import FrameConditions, ManiVideoNet, SceneFeatures
-from manivideo_ros.model.paper.autoencoder import decode
+from manivideo_ros.model.paper.autoencoder import decode, place
 from manivideo_ros.model.paper.network import (
     LatentConditions,
     LatentManiVideoNet,
@@ -168,7 +168,7 @@ def open_windows(spec: EngineSpec, device: str) -> WindowModel:
     if isinstance(read_config(spec.weights).trunk, LatentTrunk):
         network, vae = load_latent(spec.weights, spec.autoencoder)
         network.to(device, dtype)
-        vae.to(device, dtype)  # type: ignore[arg-type]
+        place(vae, device, dtype)
         return LatentWindows(network, vae, spec.steps)
     return PixelWindows(load_checkpoint(spec.weights).to(device, dtype), spec.steps)
 
