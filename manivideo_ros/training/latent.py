@@ -48,10 +48,17 @@ class LatentObjective:
         return ((v - wanted).square().mean((1, 2, 3)) * weight).mean()
 
     def noise(self, batch: Batch) -> Tensor:
-        """Noise [B, 4, h, w], with an offset that frames of a clip share (noise offset)."""
+        """Noise [B, 4, h, w], with an offset that frames of a clip share (noise offset).
+
+        A clip that is seen as a stream has one noise for all its frames, as a stream holds its
+        noise; in a window every frame has its own, as AnimateDiff's motion modules learned it.
+        """
         frames, shape = frames_each(batch), batch['latents'].shape[1:]
-        drawn = scene_noise(batch, shape, frames)
         together = bool(batch['clip'])
+        if together and bool(batch['causal']):
+            drawn = scene_noise(batch, shape).repeat_interleave(frames, 0)
+        else:
+            drawn = scene_noise(batch, shape, frames)
         offset = scene_noise(batch, torch.Size((shape[0], 1, 1)), 1 if together else frames, 1)
         offset = offset.repeat_interleave(frames, 0) if together else offset
         return drawn + self.config.noise_offset * offset
