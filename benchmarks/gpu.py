@@ -141,9 +141,9 @@ def network_row(
         runner._compute()
     flops = counter.get_total_flops()
     moved = sum(p.nbytes for module in modules for p in module.parameters())
-    moved += sum(t.nbytes for t in runner.inputs.values()) + 2 * sum(
-        t.nbytes for t in runner._caches
-    )
+    moved += sum(t.nbytes for t in runner.inputs.values())
+    passes = 1 if isinstance(runner, LatentRunner) else 2  # read; or read and written anew
+    moved += passes * sum(t.nbytes for t in runner._caches)
     runner._captured, runner._drawn = None, None
     eager = timed(frame, device, max(2, count // 4))
     seconds = float(np.median(captured))

@@ -112,7 +112,8 @@ class FrameGraph(nn.Module):
             if step + 1 < self.steps:
                 predicted = self.network.patchify(picture.clamp(0, 1))
                 latents = ddim_step(latents, predicted, times[step], times[step + 1])
-        return shown_pixels(picture), one_more(valid), *next_caches
+        next_valid = torch.cat([valid[:, 1:], torch.ones_like(valid[:, :1])], 1)
+        return shown_pixels(picture), next_valid, *next_caches
 
 
 def shown_pixels(picture: Tensor) -> Tensor:  # [1, 3, H, W], 0..1 and beyond
@@ -120,11 +121,6 @@ def shown_pixels(picture: Tensor) -> Tensor:  # [1, 3, H, W], 0..1 and beyond
     # uint8 comes last: TensorRT takes it for an output, not within the graph.
     shown = picture[0].float().permute(1, 2, 0).clamp(0, 1)
     return (shown * 255 + 0.5).to(torch.uint8)
-
-
-def one_more(valid: Tensor) -> Tensor:  # [B, context]
-    """Which of the caches' slots hold a frame after one more."""
-    return torch.cat([valid[:, 1:], torch.ones_like(valid[:, :1])], 1)
 
 
 def example_inputs(network: ManiVideoNet) -> dict[str, Tensor]:

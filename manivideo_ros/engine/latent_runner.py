@@ -10,7 +10,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
-from manivideo_ros.engine.export import one_more, shown_pixels
+from manivideo_ros.engine.export import shown_pixels
 from manivideo_ros.engine.runner import SCENE_INPUTS
 from manivideo_ros.engine.torch_stream import TorchStream
 from manivideo_ros.model.checkpoint import load_network
@@ -77,24 +77,27 @@ class LatentRunner(TorchStream):
         return self._network.guide_skeleton(self._given['skeleton'].to(self._dtype))
 
     def _empty_caches(self) -> tuple[list[Tensor], Tensor]:
-        empty = [self._network.empty_caches() for _ in self._levels[1:]]
-        return [cache for caches, _ in empty for cache in caches], empty[0][1]
+        empty = [self._network.empty_rings() for _ in self._levels[1:]]
+        place = torch.zeros(1, dtype=torch.int64, device=self._device)
+        return [*(ring for rings, _ in empty for ring in rings), place], empty[0][1]
 
-    def _computed(self) -> tuple[Tensor, ...]:
+    def _compute(self) -> None:
         maps = (self._given['normal_map'], self._given['occlusion_confidence'])
         conditions = LatentConditions(*(x.to(self._dtype) for x in maps))
         *reference, appearance, points = self._features
         scene = LatentSceneFeatures(reference, appearance, points)
-        latents, following = self._given['latents'], list[Tensor]()
-        each = len(self._caches) // (len(self._levels) - 1)
+        *rings, place = self._caches
+        self._valid.index_fill_(1, place, 1)
+        latents, each = self._given['latents'], len(rings) // (len(self._levels) - 1)
         for step, (level, after) in enumerate(pairwise(self._levels)):
-            own = self._caches[step * each : (step + 1) * each]
+            own = rings[step * each : (step + 1) * each]
             # G1(S) is seen at every level, as G(H) is: it is no part of the noise that goes on.
             noisy = sum(self._guide, latents.to(self._dtype))
             timestep = torch.full((1,), level.timestep, device=self._device)
-            v, own = self._network.stream(noisy, timestep, conditions, scene, own, self._valid)
-            following += own
+            v = self._network.stream_in_place(
+                noisy, timestep, conditions, scene, own, self._valid, place
+            )
             clean = clean_latents(latents, v.float(), level)
             latents = step_to(latents, clean, level, after)
-        picture = decode(self._vae, latents.to(self._dtype))
-        return shown_pixels(picture), one_more(self._valid), *following
+        place.add_(1).remainder_(self._valid.shape[1])
+        self._frame.copy_(shown_pixels(decode(self._vae, latents.to(self._dtype))))

@@ -37,9 +37,12 @@ class TorchRunner(TorchStream):
         # Each step sees its own noise level, so it has caches of its own.
         return [caches[i % NUM_BLOCKS].clone() for i in range(self._steps * NUM_BLOCKS)], valid
 
-    def _computed(self) -> tuple[Tensor, ...]:
+    def _compute(self) -> None:
         inputs = [self._given[name] for name in FRAME_INPUTS]
-        frame: tuple[Tensor, ...] = self._frame_graph(
+        frame, valid, *caches = self._frame_graph(
             *inputs, *self._features, self._valid, *self._guide, *self._caches
         )
-        return frame
+        self._frame.copy_(frame)
+        self._valid.copy_(valid)
+        for kept, value in zip(self._caches, caches, strict=True):
+            kept.copy_(value)

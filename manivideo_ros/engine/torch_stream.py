@@ -49,8 +49,8 @@ class TorchStream(ABC):
         """The caches of all steps of a stream that has seen no frame, and their validity."""
 
     @abstractmethod
-    def _computed(self) -> tuple[Tensor, ...]:
-        """The uint8 frame [H, W, 3], the next validity and the next caches."""
+    def _compute(self) -> None:
+        """One frame, from and into the tensors kept here."""
 
     @torch.no_grad()  # inference mode would make tensors that nobody outside of it can write
     def _prepare(self) -> None:
@@ -134,14 +134,6 @@ class TorchStream(ABC):
         if self._device.type == 'cuda':
             torch.cuda.current_stream().synchronize()  # the frame's one wait
         self._refresh = False
-
-    def _compute(self) -> None:
-        """One frame, from and into the tensors kept here."""
-        frame, valid, *caches = self._computed()
-        self._frame.copy_(frame)
-        self._valid.copy_(valid)
-        for kept, value in zip(self._caches, caches, strict=True):
-            kept.copy_(value)
 
     @torch.inference_mode()
     def _capture(self, compute: Callable[[], None]) -> torch.cuda.CUDAGraph:
