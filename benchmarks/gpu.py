@@ -1,12 +1,13 @@
 """All figures of a GPU in one go: the layers, each network eagerly and captured, and their limits.
 
 `python -m benchmarks.gpu` prints the table and writes benchmarks/results/gpu.json. MLO at 512x512 x
-7 layers is replayed from a CUDA graph. Each preset runs at its own size with random weights, which
-cost what trained ones do, its frame's drawing in the same graph; beside it torch eager of the same
-model in the same precision. Limits: the operations and the bytes that a frame needs at least (every
-weight, input and output once), over rates measured on this GPU by a matrix product and a copy; the
-share is the larger limit over the time taken. Without CUDA it says so; `--device cpu` runs the same
-code eagerly at small sizes, to see that it works: its figures mean nothing.
+7 layers is replayed from a CUDA graph. Each preset runs at the size of its bar (base and paper at
+512x512) with random weights, which cost what trained ones do, its frame's drawing in the same
+graph; beside it torch eager of the same model in the same precision. Limits: the operations and the
+bytes that a frame needs at least (every weight, input and output once), over rates measured on this
+GPU by a matrix product and a copy; the share is the larger limit over the time taken. Without CUDA
+it says so; `--device cpu` runs the same code eagerly at small sizes, to see that it works: its
+figures mean nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +27,31 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.mlo import OBJECT, camera, machine, poses
 from benchmarks.stream import tell
+from manivideo_ros.engine.latent_runner import LatentRunner
 from manivideo_ros.engine.parity import conditions
 from manivideo_ros.engine.torch_runner import TorchRunner
+from manivideo_ros.engine.torch_stream import TorchStream
 from manivideo_ros.hand.model import load_hand
 from manivideo_ros.mlo.drawing import Drawing
 from manivideo_ros.mlo.painted import hand_appearance
 from manivideo_ros.mlo.surfaces import HandReference, hand_surface, object_surface
 from manivideo_ros.mlo.views import object_appearance, six_views
+from manivideo_ros.model.build import build_network
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.network import ManiVideoNet
+from manivideo_ros.model.paper.autoencoder import autoencoder
 from manivideo_ros.objects.shapes import generate
 
 RESULTS = Path(__file__).parent / 'results' / 'gpu.json'
 FRAMES, WARM_UP = 200, 20
-MLO_BAR_MS, PRESETS = 0.2, {'tiny': (1, 500.0, None)}
+MLO_BAR_MS, PRESETS = (
+    0.2,
+    {
+        'tiny': (1, 500.0, None),
+        'base': (2, 60.0, None),
+        'paper': (2, 30.0, 3.0),
+    },
+)
 """Steps, frames a second to reach, times torch eager to reach."""
 
 
@@ -109,10 +122,10 @@ def network_row(
     preset: str, steps: int, precision: str, device: str, operations: float, bandwidth: float
 ) -> dict:
     """A preset's frames, drawing included: captured, and eagerly."""
-    network = ManiVideoNet(ModelConfig.of(preset)).eval()
-    runner = TorchRunner(network, steps, precision, device)
-    drawing = drawing_of(network.config.image_size, device, runner)
-    view = camera(network.config.image_size)
+    config = config_of(preset, device)
+    runner, modules = runner_of(config, steps, precision, device)
+    drawing = drawing_of(config.image_size, device, runner)
+    view = camera(config.image_size)
     first = next(conditions(dict(runner.shapes), 1))
     runner.put(first)
     count = FRAMES if device == 'cuda' else 2
@@ -127,16 +140,16 @@ def network_row(
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         runner._compute()
     flops = counter.get_total_flops()
-    moved = sum(p.nbytes for p in network.parameters())
-    moved += sum(t.nbytes for t in runner.inputs.values()) + 2 * sum(
-        t.nbytes for t in runner._caches
-    )
+    moved = sum(p.nbytes for module in modules for p in module.parameters())
+    moved += sum(t.nbytes for t in runner.inputs.values())
+    passes = 1 if isinstance(runner, LatentRunner) else 2  # read; or read and written anew
+    moved += passes * sum(t.nbytes for t in runner._caches)
     runner._captured, runner._drawn = None, None
     eager = timed(frame, device, max(2, count // 4))
     seconds = float(np.median(captured))
     limit = max(flops / operations, moved / bandwidth)
     return {
-        'name': preset, 'size': network.config.image_size, 'steps': steps, 'precision': precision,
+        'name': preset, 'size': config.image_size, 'steps': steps, 'precision': precision,
         'fps': 1 / seconds, 'p95_ms': 1e3 * float(np.percentile(captured, 95)),
         'eager_ms': 1e3 * float(np.median(eager)),
         'times_eager': float(np.median(eager)) / seconds, 'gflop': flops / 1e9,
@@ -144,7 +157,34 @@ def network_row(
     }  # fmt: skip
 
 
-def drawing_of(size: int, device: str, runner: TorchRunner | None = None) -> Drawing:
+def config_of(preset: str, device: str) -> ModelConfig:
+    """A preset at the size of its bar; on a CPU those in latents are far smaller."""
+    config = ModelConfig.of(preset)
+    if preset == 'tiny':
+        return config
+    if device == 'cuda':
+        return replace(config, image_size=512, reference_size=256)
+    trunk = replace(
+        config.latent_trunk, block_out_channels=(32, 32, 32, 32), cross_attention_dim=32,
+        vae_channels=(32, 32, 32, 32), token_side=2,
+    )  # fmt: skip
+    return replace(config, image_size=128, reference_size=64, trunk=trunk)
+
+
+def runner_of(
+    config: ModelConfig, steps: int, precision: str, device: str
+) -> tuple[TorchStream, list[torch.nn.Module]]:
+    """A runner with random weights, and the modules that every frame passes."""
+    network = build_network(config).eval()
+    if isinstance(network, ManiVideoNet):
+        return TorchRunner(network, steps, precision, device), [network]
+    vae = autoencoder(config)
+    runner = LatentRunner(network, vae, steps, precision, device)
+    conditions = [network.guider, network.mlo_embedder, network.geometry]
+    return runner, [network.unet, *conditions, vae.decoder, vae.post_quant_conv]
+
+
+def drawing_of(size: int, device: str, runner: TorchStream | None = None) -> Drawing:
     """Two hands and an object of the MLO benchmark, drawn on a device."""
     mesh = generate(OBJECT)
     hands = [load_hand(side) for side in ('right', 'left')]

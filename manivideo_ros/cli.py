@@ -42,6 +42,20 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument('--threads', type=int, default=2, help="of the synthesizer's")
     demo.set_defaults(run=run_demo)
 
+    render = commands.add_parser('render', help='make the video of a motion file, without ROS')
+    render.add_argument('motion', nargs='?', default='', help='motion file, or the name of one')
+    render.add_argument('--out', type=Path, default=Path('video.mp4'), help='the video to write')
+    render.add_argument('--engine', default='tiny', help='engine specification: a name, or a file')
+    render.add_argument('--checkpoint', default='', help='weights (safetensors)')
+    render.add_argument('--background', default='', help='background picture')
+    render.add_argument('--hand-appearance', default='', help='picture of an open hand')
+    render.add_argument('--seed', type=int, default=0, help='of the generative noise')
+    render.add_argument('--threads', type=int, default=2, help="of the synthesizer's")
+    render.add_argument(
+        '--quality', action='store_true', help='in windows of 24 frames on torch, not as a stream'
+    )
+    render.set_defaults(run=run_render)
+
     doctor = commands.add_parser('doctor', help='look at this machine, say how to mend it')
     doctor.set_defaults(run=run_doctor)
 
@@ -85,6 +99,25 @@ def run_demo(args: argparse.Namespace) -> int:
             checkpoint=args.checkpoint,
             threads=args.threads,
             engine=args.engine,
+        )
+    )
+
+
+def run_render(args: argparse.Namespace) -> int:
+    """The video of a recorded motion."""
+    from manivideo_ros.render import Render, run
+
+    return run(
+        Render(
+            out=args.out,
+            motion=args.motion,
+            engine=args.engine,
+            checkpoint=args.checkpoint,
+            background=args.background,
+            hand=args.hand_appearance,
+            seed=args.seed,
+            threads=args.threads,
+            quality=args.quality,
         )
     )
 

@@ -105,7 +105,7 @@ class Synthesizer:
         points = np.zeros((self.session.num_points, 3), np.float32)
         self.session.set_scene(
             to_reference(views[0].rgb if views else grey, self.session.reference_size),
-            to_reference(scene.background[None], self.session.reference_size)[0],
+            to_reference(scene.background[None], self.session.background_size)[0],
             to_reference(scene.hand_reference.image[None], self.session.reference_size)[0],
             surface_points(meshes[0], self.session.num_points) if meshes else points,
         )

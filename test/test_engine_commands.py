@@ -107,7 +107,7 @@ def test_a_builder_that_dies_is_told_as_one_line(trt, checkpoint):
 
 def test_what_cannot_be_read_is_an_error_of_one_line(spec_file, tmp_path, capsys):
     assert main(['check', 'nothing_like_it']) == 2
-    assert "'nothing_like_it': is none of tiny" in capsys.readouterr().err
+    assert "'nothing_like_it': is none of base_cuda, " in capsys.readouterr().err
     assert main(['bench', spec_file(checkpoint=str(tmp_path / 'no.safetensors'))]) == 2
     assert 'no.safetensors does not exist' in capsys.readouterr().err
 

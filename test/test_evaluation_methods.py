@@ -19,7 +19,7 @@ SIZE = 64
 class Remembers:
     """Stands for a session: keeps what it is given, shows grey."""
 
-    image_size, reference_size, layers, num_points = SIZE, 64, 7, 2048
+    image_size, reference_size, background_size, layers, num_points = SIZE, 64, 64, 7, 2048
     inputs = None  # nothing to draw into
 
     def __init__(self, human=True):

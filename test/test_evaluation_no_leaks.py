@@ -28,7 +28,7 @@ from manivideo_ros.tracking import Snapshot
 
 
 class Session:  # stands for engine/session.py: shows what it is given
-    image_size, reference_size, layers, num_points = 256, 128, 7, 2048
+    image_size, reference_size, background_size, layers, num_points = 256, 128, 128, 7, 2048
     inputs = None  # nothing to draw into
 
     def set_scene(self, views, background, hand_view, points):

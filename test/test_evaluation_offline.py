@@ -10,7 +10,7 @@ from manivideo_ros.evaluation.offline import main, measure
 class ShowsItsBase:
     """Stands for a session whose model learned nothing: the frame is the base picture."""
 
-    image_size, reference_size, layers, num_points = 256, 128, 7, 2048
+    image_size, reference_size, background_size, layers, num_points = 256, 128, 128, 7, 2048
     inputs = None  # nothing to draw into
 
     def set_scene(self, *references):

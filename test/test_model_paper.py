@@ -308,6 +308,29 @@ def test_a_stream_gives_what_the_causal_window_gives() -> None:
     assert not torch.allclose(clip, still, atol=1e-2)
 
 
+def test_a_stream_in_place_is_the_stream_for_ever_and_moves_nothing() -> None:
+    network, context = awake(), SMALL.temporal_context
+    count = 2 * context + 4  # the ring is gone round twice
+    conditions, (latents, time) = conditions_of(SMALL, count), latents_of(SMALL, count)
+    with torch.no_grad():
+        scene = network.encode_scene(*references(SMALL))
+        (caches, valid), (rings, held) = network.empty_caches(), network.empty_rings()
+        for i in range(count):
+            one, given = slice(i, i + 1), frame(conditions, i)
+            expected, caches = network.stream(latents[one], time[one], given, scene, caches, valid)
+            valid = torch.cat([valid[:, 1:], torch.ones(1, 1)], 1)
+            place = torch.tensor([i % (context + 1)])
+            held[:, place] = 1
+            before = [ring.clone() for ring in rings]
+            made = network.stream_in_place(
+                latents[one], time[one], given, scene, rings, held, place
+            )
+            assert torch.allclose(made, expected, atol=1e-5)
+            others = [k for k in range(context + 1) if k != int(place)]
+            for ring, old in zip(rings, before, strict=True):
+                assert torch.equal(ring[..., others, :], old[..., others, :])
+
+
 def test_causal_attention_sees_no_future_and_a_window_does() -> None:
     network, (latents, time) = awake(), latents_of(SMALL, FRAMES)
     conditions = conditions_of(SMALL, FRAMES)

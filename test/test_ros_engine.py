@@ -109,7 +109,7 @@ def test_the_steps_change_while_it_streams(synthesizer, lab, tmp_path):
 
 def test_an_engine_that_cannot_be_had_is_refused_and_the_stream_goes_on(synthesizer, lab):
     answer = change(lab, engine='no_such_engine')
-    assert not answer.successful and "'no_such_engine': is none of tiny" in answer.reason
+    assert not answer.successful and "'no_such_engine': is none of base_cuda, " in answer.reason
     answer = change(lab, checkpoint='/no/such.safetensors')
     assert not answer.successful and '/no/such.safetensors does not exist' in answer.reason
     lab.play(20, lambda: len(lab.got['image_raw']) >= 3)

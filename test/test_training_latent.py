@@ -119,6 +119,23 @@ def test_the_loss_is_that_of_diffusers_velocity_weighted_by_snr(sources):
         )
 
 
+@pytest.mark.parametrize(('clip', 'causal', 'held'), [(1, 1, True), (1, 0, False), (0, 1, False)])
+def test_a_clip_seen_as_a_stream_has_the_one_noise_that_a_stream_holds(clip, causal, held):
+    objective = LatentObjective(torch.nn.Identity(), CONFIG)
+    batch = {
+        'normal_map': torch.zeros(6, 1),
+        'views': torch.zeros(2, 1),
+        'latents': torch.zeros(6, 4, 16, 16),
+        'noise_seed': torch.tensor([1, 2]),
+        'clip': torch.tensor(clip),
+        'causal': torch.tensor(causal),
+    }
+    drawn = objective.noise(batch)
+    assert drawn.shape == (6, 4, 16, 16)
+    assert torch.equal(drawn[0], drawn[1]) == torch.equal(drawn[3], drawn[5]) == held
+    assert not torch.equal(drawn[2], drawn[3])  # of two scenes
+
+
 def test_a_sampler_visits_trailing_timesteps():
     assert sampling_timesteps(4) == [999, 749, 499, 249]
     scheduler = ddim_scheduler()

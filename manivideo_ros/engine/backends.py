@@ -26,6 +26,8 @@ from manivideo_ros.engine.tensorrt_builder import library
 from manivideo_ros.engine.tensorrt_cache import NoPlanError, PlanCacheError
 from manivideo_ros.engine.tensorrt_runner import TensorRTRunner
 from manivideo_ros.engine.tensorrt_runtime import require_cuda
+from manivideo_ros.model.checkpoint import read_config
+from manivideo_ros.model.config import LatentTrunk
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +37,13 @@ ON_DEVICE = ('torch_cuda',)  # the backends whose runners are DeviceRunners
 def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
     """A runner of just that backend.
 
-    Raises CheckpointError for the checkpoint, NoPlanError where a plan has to be built first, and
-    EngineError or PlanCacheError for whatever else keeps it from running here.
+    Raises CheckpointError for the checkpoint, WeightsError and SpecError for the autoencoder,
+    NoPlanError where a plan has to be built first, and EngineError or PlanCacheError for whatever
+    else keeps it from running here.
     """
     precision = spec.precision_on(backend)
+    if isinstance(read_config(spec.weights).trunk, LatentTrunk):
+        return _open_latent(backend, spec, precision)
     if backend in ('tensorrt', 'tensorrt_rtx'):
         trt = library([backend])
         require_cuda()
@@ -56,6 +61,19 @@ def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
     device = 'cpu' if backend == 'onnxruntime' else 'cuda'
     require_provider(device)  # before the seconds of an export that nobody could run
     return OnnxRunner(graph_of(spec.weights, spec.steps, precision), threads, device)
+
+
+def _open_latent(backend: str, spec: EngineSpec, precision: str) -> Runner:
+    if backend not in ('torch', 'torch_cuda'):
+        raise EngineError(
+            f'preset {spec.preset} is a network in latents, which run on torch alone: set the '
+            'backend to torch_cuda'
+        )
+    device = 'cpu' if backend == 'torch' else 'cuda'
+    require_device(device)
+    from manivideo_ros.engine.latent_runner import LatentRunner, load_latent
+
+    return LatentRunner(*load_latent(spec.weights, spec.autoencoder), spec.steps, precision, device)
 
 
 class Engine:

@@ -112,11 +112,15 @@ class FrameGraph(nn.Module):
             if step + 1 < self.steps:
                 predicted = self.network.patchify(picture.clamp(0, 1))
                 latents = ddim_step(latents, predicted, times[step], times[step + 1])
-        # uint8 comes last: TensorRT takes it for an output, not within the graph.
-        shown = picture[0].float().permute(1, 2, 0).clamp(0, 1)
-        pixels = (shown * 255 + 0.5).to(torch.uint8)
         next_valid = torch.cat([valid[:, 1:], torch.ones_like(valid[:, :1])], 1)
-        return pixels, next_valid, *next_caches
+        return shown_pixels(picture), next_valid, *next_caches
+
+
+def shown_pixels(picture: Tensor) -> Tensor:  # [1, 3, H, W], 0..1 and beyond
+    """The uint8 frame [H, W, 3]."""
+    # uint8 comes last: TensorRT takes it for an output, not within the graph.
+    shown = picture[0].float().permute(1, 2, 0).clamp(0, 1)
+    return (shown * 255 + 0.5).to(torch.uint8)
 
 
 def example_inputs(network: ManiVideoNet) -> dict[str, Tensor]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
+from manivideo_ros.model.config import LatentTrunk, ModelConfig
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -63,6 +66,28 @@ class DeviceRunner(Runner, Protocol):
         Both are captured in one graph with the first frame of a `draw`, and replayed afterwards.
         Raises EngineError.
         """
+
+
+def input_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Of what a runner's `put` takes for a network of either family, by the graph's names."""
+    size, view, cells = config.image_size, config.reference_size, config.trunk_size
+    # A network in latents compares the background with its frames, cell by cell.
+    background = size if isinstance(config.trunk, LatentTrunk) else view
+    shapes: dict[str, tuple[int, ...]] = {
+        'latents': (1, config.latent_channels, cells, cells),
+        'normal_map': (1, config.layers, 3, size, size),
+        'occlusion_confidence': (1, config.layers, size, size),
+        'visible_normal': (1, 3, size, size),
+        'horizon': (1, HORIZON_DIRECTIONS, size // 2, size // 2),
+        'base': (1, 3, size, size),
+        'views': (1, 6, 3, view, view),
+        'background': (1, 3, background, background),
+        'hand_view': (1, 3, view, view),
+        'points': (1, config.num_points, 3),
+    }
+    return (
+        {**shapes, 'skeleton': (1, 3, size, size), 'has_skeleton': ()} if config.human else shapes
+    )
 
 
 def caches_of(inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ class StreamingSession:
         shapes = runner.shapes
         self.image_size = shapes['base'][-1]
         self.reference_size = shapes['hand_view'][-1]
+        self.background_size = shapes['background'][-1]
         self.layers = shapes['normal_map'][1]
         self.num_points = shapes['points'][1]
         self.human = 'skeleton' in shapes
@@ -34,15 +35,15 @@ class StreamingSession:
         self._scene: dict[str, Floats] = {}
         self.set_seed(seed)
 
-    def set_seed(self, seed: int) -> None:
-        """Choose the stream's noise: it is the same in every frame."""
+    def set_seed(self, seed: int | tuple[int, int]) -> None:
+        """Choose the stream's noise: it is the same in every frame until it is chosen anew."""
         shape = self.runner.shapes['latents']
         self.latents = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
     def set_scene(
         self,
         views: Floats,  # [6, 3, R, R] in [0, 1]
-        background: Floats,  # [3, R, R]
+        background: Floats,  # [3, B, B]
         hand_view: Floats,  # [3, R, R]
         points: Floats,  # [P, 3] m, object frame
     ) -> None:

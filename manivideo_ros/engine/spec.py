@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 import yaml
@@ -37,7 +37,8 @@ class EngineSpec:
 
     checkpoint: a file of weights, '' for those that ship. resolution: the side of the square
     pictures, pixels. layers: of the MLO. backend: one of PRECISIONS, or 'auto'; where the backend
-    that `auto` comes to does not compute in `precision`, it computes in fp32.
+    that `auto` comes to does not compute in `precision`, it computes in fp32. vae: the file of the
+    autoencoder's weights, for the presets in latents; '' for none.
     """
 
     preset: str
@@ -47,11 +48,22 @@ class EngineSpec:
     steps: int
     precision: str
     backend: str
+    vae: str = ''
 
     @property
     def weights(self) -> Path:
         """The file of the checkpoint."""
         return Path(self.checkpoint).expanduser() if self.checkpoint else SHIPPED
+
+    @property
+    def autoencoder(self) -> Path:
+        """The file of the autoencoder. Raises SpecError where none is named."""
+        if not self.vae:
+            raise SpecError(
+                f'engine specification: the preset {self.preset} needs an autoencoder: name as vae '
+                'the file of sd-vae-ft-mse, in diffusers layout'
+            )
+        return Path(self.vae).expanduser()
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -64,6 +76,11 @@ class EngineSpec:
 
     def check(self, config: ModelConfig) -> None:
         """Raise SpecError where a checkpoint of this configuration is another kind of model."""
+        if not self.checkpoint and self.preset != config.preset:
+            raise SpecError(
+                f'engine specification: no weights ship for the preset {self.preset}: name a '
+                'trained checkpoint'
+            )
         given = {'preset': self.preset, 'resolution': self.resolution, 'layers': self.layers}
         found = {
             'preset': config.preset, 'resolution': config.image_size, 'layers': config.layers,
@@ -110,11 +127,16 @@ def load_spec(path: Path) -> EngineSpec:
         raise SpecError(f'engine specification {path}: {error.strerror}') from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SpecError(f'engine specification {path}: is not YAML') from None
-    names = [entry.name for entry in fields(EngineSpec)]
-    if not isinstance(values, dict) or {*values} != {*names}:
-        raise SpecError(f'engine specification {path}: must have exactly {", ".join(names)}')
-    for name, kind in EngineSpec.__annotations__.items():
-        wanted = int if kind == 'int' else str
+    known = {entry.name: entry for entry in fields(EngineSpec)}
+    names = [name for name, entry in known.items() if entry.default is MISSING]
+    if not isinstance(values, dict) or not {*names} <= {*values} <= {*known}:
+        others = ', '.join(known.keys() - {*names})
+        raise SpecError(
+            f'engine specification {path}: must have exactly {", ".join(names)}, and may have '
+            f'{others}'
+        )
+    for name in values:
+        wanted = int if known[name].type == 'int' else str
         if type(values[name]) is not wanted:
             raise SpecError(
                 f'engine specification {path}: {name} must be of type {wanted.__name__}'

@@ -2,136 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from manivideo_ros.engine.export import (
-    FRAME_INPUTS,
-    PRECISIONS,
-    FrameGraph,
-    SceneGraph,
-    SkeletonGraph,
-    example_inputs,
-)
-from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError, require_device
+from manivideo_ros.engine.export import FRAME_INPUTS, FrameGraph, SceneGraph, SkeletonGraph
+from manivideo_ros.engine.runner import SCENE_INPUTS
+from manivideo_ros.engine.torch_stream import TorchStream
 from manivideo_ros.model.network import NUM_BLOCKS, ManiVideoNet
 
-OTHER_BACKEND = 'or use another backend, as auto does'
 
-
-class TorchRunner:
-    """See Runner; on 'cuda' a DeviceRunner: every tensor keeps its address, frames are captured.
-
-    Raises EngineError for 'cuda' where torch finds none, or too little memory on it.
-    """
+class TorchRunner(TorchStream):
+    """See TorchStream: a network over pixels."""
 
     def __init__(
         self, network: ManiVideoNet, steps: int = 1, precision: str = 'fp32', device: str = 'cpu'
     ) -> None:
-        self.backend = 'torch' if device == 'cpu' else 'torch_cuda'
-        require_device(device)
-        self._device = torch.device(device)
-        dtype = PRECISIONS[precision]
-        self._guarded(lambda: self._prepare(network.to(self._device, dtype).eval(), steps))
+        self._network, self._steps = network, steps
+        super().__init__(network.config, precision, device)
 
-    @torch.no_grad()  # inference mode would make tensors that nobody outside of it can write
-    def _prepare(self, network: ManiVideoNet, steps: int) -> None:
-        self._frame_graph = FrameGraph(network, steps)
+    def _load(self) -> None:
+        network = self._network.to(self._device, self._dtype).eval()
+        self._frame_graph = FrameGraph(network, self._steps)
         self._scene_graph, self._skeleton_graph = SceneGraph(network), SkeletonGraph(network)
-        names = [*FRAME_INPUTS, *SCENE_INPUTS, *(['skeleton'] if network.config.human else [])]
-        example = example_inputs(network)
-        self._given = {n: torch.zeros_like(example[n], device=self._device) for n in names}
-        self.shapes: Mapping[str, tuple[int, ...]] = {
-            name: tuple(value.shape) for name, value in self._given.items()
-        }
-        if network.config.human:
-            self.shapes = {**self.shapes, 'has_skeleton': ()}
-            self._guide = [torch.zeros_like(self._skeleton_graph(self._given['skeleton']))]
-        else:
-            self._guide = []
-        self._has_skeleton, self._refresh = False, True
-        self._features = [value.clone() for value in self._encoded()]
-        caches, self._valid = network.empty_caches()
+
+    def _encoded(self) -> tuple[Tensor, ...]:
+        features: tuple[Tensor, ...] = self._scene_graph(*(self._given[n] for n in SCENE_INPUTS))
+        return features
+
+    def _guided(self) -> Tensor:
+        guide: Tensor = self._skeleton_graph(self._given['skeleton'])
+        return guide
+
+    def _empty_caches(self) -> tuple[list[Tensor], Tensor]:
+        caches, valid = self._network.empty_caches()
         # Each step sees its own noise level, so it has caches of its own.
-        self._caches = [caches[i % NUM_BLOCKS].clone() for i in range(steps * NUM_BLOCKS)]
-        size = network.config.image_size
-        self._frame = torch.zeros(size, size, 3, dtype=torch.uint8, device=self._device)
-        pinned = self._device.type == 'cuda'
-        self._shown = torch.zeros(size, size, 3, dtype=torch.uint8, pin_memory=pinned)
-        self._captured = self._capture(self._compute) if pinned else None
-        self._drawn: tuple[Callable[[], None], torch.cuda.CUDAGraph | None] | None = None
-
-    @property
-    def inputs(self) -> Mapping[str, Tensor]:
-        """See DeviceRunner."""
-        return self._given
-
-    @torch.inference_mode()
-    def put(self, values: Mapping[str, NDArray[Any]]) -> None:
-        """See Runner."""
-        for name, value in values.items():
-            if name == 'has_skeleton':
-                self._has_skeleton = bool(value)
-            elif self._device.type == 'cpu':
-                self._given[name] = torch.from_numpy(value)
-            else:
-                self._given[name].copy_(torch.from_numpy(value).pin_memory(), non_blocking=True)
-        self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
-
-    def run(self) -> NDArray[np.uint8]:
-        """See Runner."""
-        self._guarded(lambda: self._run(self._captured, self._compute))
-        frame: NDArray[np.uint8] = self._shown.numpy()
-        return frame
-
-    def run_drawn(self, draw: Callable[[], None]) -> NDArray[np.uint8]:
-        """See DeviceRunner."""
-
-        def draw_and_compute() -> None:
-            draw()
-            self._compute()
-
-        def run() -> None:
-            if self._drawn is None or self._drawn[0] is not draw:
-                captured = self._capture(draw_and_compute) if self._captured else None
-                self._drawn = draw, captured
-            self._run(self._drawn[1], draw_and_compute)
-
-        self._guarded(run)
-        frame: NDArray[np.uint8] = self._shown.numpy()
-        return frame
-
-    @torch.inference_mode()
-    def forget(self) -> None:
-        """See Runner."""
-        self._valid.zero_()
-
-    @torch.inference_mode()
-    def _run(self, captured: torch.cuda.CUDAGraph | None, compute: Callable[[], None]) -> None:
-        if self._refresh:
-            for kept, value in zip(self._features, self._encoded(), strict=True):
-                kept.copy_(value)
-        for guide in self._guide:
-            if self._has_skeleton:
-                guide.copy_(self._skeleton_graph(self._given['skeleton']))
-            else:
-                guide.zero_()
-        if captured is None:
-            compute()
-        else:
-            captured.replay()
-        self._shown.copy_(self._frame, non_blocking=True)
-        if self._device.type == 'cuda':
-            torch.cuda.current_stream().synchronize()  # the frame's one wait
-        self._refresh = False
+        return [caches[i % NUM_BLOCKS].clone() for i in range(self._steps * NUM_BLOCKS)], valid
 
     def _compute(self) -> None:
-        """One frame, from and into the tensors kept here."""
         inputs = [self._given[name] for name in FRAME_INPUTS]
         frame, valid, *caches = self._frame_graph(
             *inputs, *self._features, self._valid, *self._guide, *self._caches
@@ -140,37 +46,3 @@ class TorchRunner:
         self._valid.copy_(valid)
         for kept, value in zip(self._caches, caches, strict=True):
             kept.copy_(value)
-
-    def _encoded(self) -> tuple[Tensor, ...]:
-        features: tuple[Tensor, ...] = self._scene_graph(*(self._given[n] for n in SCENE_INPUTS))
-        return features
-
-    @torch.inference_mode()
-    def _capture(self, compute: Callable[[], None]) -> torch.cuda.CUDAGraph:
-        """A graph of one frame; the past frames stay as they are."""
-        kept = [value.clone() for value in (self._valid, *self._caches)]
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):  # libraries choose their kernels before the capture
-            for _ in range(3):
-                compute()
-        torch.cuda.current_stream().wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            compute()
-        for value, before in zip((self._valid, *self._caches), kept, strict=True):
-            value.copy_(before)
-        return graph
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except torch.OutOfMemoryError:
-            raise EngineError(
-                f'no memory left on the GPU: end what else runs there, {OTHER_BACKEND}'
-            ) from None
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise EngineError(
-                f'torch failed on {self._device} ({reason}): look at nvidia-smi, {OTHER_BACKEND}'
-            ) from None

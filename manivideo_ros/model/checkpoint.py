@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ def save_checkpoint(
 
 def read_config(path: Path) -> ModelConfig:
     """The configuration in a checkpoint's header. Raises CheckpointError."""
-    return _open(path)[0]
+    return _open(path, ())[0]
 
 
 def load_checkpoint(path: Path) -> ManiVideoNet:
@@ -111,13 +111,19 @@ def checkpoint_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _open(path: Path) -> tuple[ModelConfig, dict[str, torch.Tensor]]:
+def _open(
+    path: Path, names: Collection[str] | None = None
+) -> tuple[ModelConfig, dict[str, torch.Tensor]]:
+    """The configuration, and the tensors of these names; None for all."""
     if not path.is_file():
         raise CheckpointError(f'checkpoint {path} does not exist; name a .safetensors file')
     try:
         with safe_open(path, framework='pt') as file:
             config = ModelConfig.from_json((file.metadata() or {})['config'])
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            state = {
+                name: file.get_tensor(name).float()
+                for name in (file.keys() if names is None else names)
+            }
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f'checkpoint {path} cannot be read ({error}); copy it anew') from None
     except (KeyError, TypeError, ValueError) as error:

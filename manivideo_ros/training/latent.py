@@ -14,12 +14,11 @@ from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.paper.autoencoder import decode
 from manivideo_ros.model.paper.load import WeightsError, load_motion, load_sd15, read_weights
 from manivideo_ros.model.paper.network import LatentConditions, LatentManiVideoNet, Motion
-from manivideo_ros.model.paper.schedule import ddim_scheduler
+from manivideo_ros.model.paper.schedule import TIMESTEPS, ddim_scheduler, sampling_timesteps
 from manivideo_ros.training.batches import Batch
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.picture import frame_times, frames_each, scene_noise
 
-TIMESTEPS = 1000
 SHEET_STEPS = 8
 
 
@@ -49,10 +48,17 @@ class LatentObjective:
         return ((v - wanted).square().mean((1, 2, 3)) * weight).mean()
 
     def noise(self, batch: Batch) -> Tensor:
-        """Noise [B, 4, h, w], with an offset that frames of a clip share (noise offset)."""
+        """Noise [B, 4, h, w], with an offset that frames of a clip share (noise offset).
+
+        A clip that is seen as a stream has one noise for all its frames, as a stream holds its
+        noise; in a window every frame has its own, as AnimateDiff's motion modules learned it.
+        """
         frames, shape = frames_each(batch), batch['latents'].shape[1:]
-        drawn = scene_noise(batch, shape, frames)
         together = bool(batch['clip'])
+        if together and bool(batch['causal']):
+            drawn = scene_noise(batch, shape).repeat_interleave(frames, 0)
+        else:
+            drawn = scene_noise(batch, shape, frames)
         offset = scene_noise(batch, torch.Size((shape[0], 1, 1)), 1 if together else frames, 1)
         offset = offset.repeat_interleave(frames, 0) if together else offset
         return drawn + self.config.noise_offset * offset
@@ -131,11 +137,6 @@ class LatentDistillation(LatentObjective):
             return v
         bare = velocity(self.teacher, latents, now, without_conditions(batch))
         return bare + self.config.guidance * (v - bare)
-
-
-def sampling_timesteps(steps: int) -> list[int]:
-    """Trailing timesteps of a sampler of that many steps, from pure noise on."""
-    return [round(TIMESTEPS * (steps - i) / steps) - 1 for i in range(steps)]
 
 
 def velocity(network: nn.Module, latents: Tensor, timesteps: Tensor, batch: Batch) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from torch import Tensor
+from torch import Tensor, nn
 
 from manivideo_ros.model.config import ModelConfig
 
@@ -25,6 +26,12 @@ def autoencoder(config: ModelConfig) -> AutoencoderKL:
         scaling_factor=SCALE,
     )
     return vae.requires_grad_(False).eval()
+
+
+def place(vae: AutoencoderKL, device: torch.device | str, dtype: torch.dtype) -> None:
+    """Bring the autoencoder to a device, in a type."""
+    # diffusers' own `to` warns of modules to be kept in float32 even where there are none.
+    nn.Module.to(vae, device, dtype)
 
 
 def encode(vae: AutoencoderKL, images: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1] -> latents

@@ -95,6 +95,15 @@ class LatentManiVideoNet(nn.Module):
         reference = [block.reference_key_values(layer) for block, layer in pairs]
         return LatentSceneFeatures(reference, appearance, self.geometry.embed_points(points))
 
+    def guide_skeleton(self, skeleton: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1]
+        """G1(S) [B, 4, h, w], for a network that was made with `human`.
+
+        A black map adds nothing, as no skeleton does, and one that fades less and less.
+        """
+        assert self.skeleton_guider is not None, 'this network has no skeleton guider'
+        guide: Tensor = self.skeleton_guider(skeleton)
+        return guide * skeleton.amax((1, 2, 3), keepdim=True)
+
     def denoise(
         self,
         latents: Tensor,  # [B * F, 4, h, w]: z_t
@@ -142,20 +151,48 @@ class LatentManiVideoNet(nn.Module):
 
         return self._run(latents, timesteps, conditions, scene, move), following
 
+    def stream_in_place(
+        self,
+        latents: Tensor,  # [B, 4, h, w]
+        timesteps: Tensor,  # [B]
+        conditions: LatentConditions,  # of one frame
+        scene: LatentSceneFeatures,
+        rings: list[Tensor],  # written
+        valid: Tensor,  # [B, context + 1], this frame included
+        place: Tensor,  # [1], int64: this frame's in the rings
+    ) -> Tensor:
+        """What `stream` gives, without moving the past: one frame's velocity [B, 4, h, w]."""
+        own = iter(rings)
+
+        def move(module: temporal.AnimateDiffTransformer3D, hidden: Tensor) -> Tensor:
+            return temporal.in_place(module, hidden, next(own), valid, place)
+
+        return self._run(latents, timesteps, conditions, scene, move)
+
     def empty_caches(self, batch: int = 1) -> tuple[list[Tensor], Tensor]:
         """Caches of a stream that has seen no frame, and their validity [B, context]."""
-        context, side = self.config.temporal_context, self.config.trunk_size
+        context = self.config.temporal_context
+        caches = [temporal.empty_cache(m, batch, cells, context) for m, cells in self._places()]
+        return caches, caches[0].new_zeros(batch, context)
+
+    def empty_rings(self, batch: int = 1) -> tuple[list[Tensor], Tensor]:
+        """Rings of a stream that has seen no frame, and their validity [B, context + 1]."""
+        context = self.config.temporal_context
+        rings = [temporal.empty_ring(m, batch, cells, context) for m, cells in self._places()]
+        return rings, rings[0].new_zeros(batch, context + 1)
+
+    def _places(self) -> list[tuple[temporal.AnimateDiffTransformer3D, int]]:
+        """The motion modules in order, and how many cells each sees."""
+        side = self.config.trunk_size
         # The latents' side is halved behind each downsampler, and doubled behind each upsampler.
         sides = [side >> level for level in (0, 1, 2, 3, 3, 3, 2, 1, 0)]
         unet: Any = self.unet
         blocks = (*unet.down_blocks, unet.mid_block, *unet.up_blocks)
-        places = [
+        return [
             (module, cells**2)
             for block, cells in zip(blocks, sides, strict=True)
             for module in getattr(block, 'motion_modules', ())
         ]
-        caches = [temporal.empty_cache(m, batch, cells, context) for m, cells in places]
-        return caches, caches[0].new_zeros(batch, context)
 
     def _run(
         self,
@@ -172,9 +209,7 @@ class LatentManiVideoNet(nn.Module):
         stacked = normals.flatten(1, 2)
         latents = latents + self.guider(stacked)
         if self.skeleton_guider is not None and conditions.skeleton is not None:
-            # A black map adds nothing, as no skeleton does.
-            there = conditions.skeleton.amax((1, 2, 3), keepdim=True)
-            latents = latents + self.skeleton_guider(conditions.skeleton) * there
+            latents = latents + self.guide_skeleton(conditions.skeleton)
         mlo = geometry = None
         if config.mlo != 'noise_only':
             mlo = self.mlo_embedder.embed(stacked, confidence)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from torch import Tensor
+
+TIMESTEPS = 1000
 
 
 def ddim_scheduler() -> DDIMScheduler:
@@ -14,7 +20,7 @@ def ddim_scheduler() -> DDIMScheduler:
     start at T. `add_noise` and `get_velocity` give the training's input and target.
     """
     return DDIMScheduler(
-        num_train_timesteps=1000,
+        num_train_timesteps=TIMESTEPS,
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule='linear',
@@ -24,3 +30,38 @@ def ddim_scheduler() -> DDIMScheduler:
         steps_offset=1,
         clip_sample=False,
     )
+
+
+def sampling_timesteps(steps: int) -> list[int]:
+    """Trailing timesteps of a sampler of that many steps, from pure noise on."""
+    return [round(TIMESTEPS * (steps - i) / steps) - 1 for i in range(steps)]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A noise level: the share of the clean latents and of the noise at a timestep 0..999."""
+
+    timestep: int
+    alpha: float
+    sigma: float
+
+
+CLEAN = Level(-1, 1.0, 0.0)
+
+
+def sampling_levels(steps: int) -> list[Level]:
+    """The levels that a sampler of that many steps visits, from pure noise to CLEAN."""
+    products = ddim_scheduler().alphas_cumprod.tolist()
+    noisy = [(t, products[t]) for t in sampling_timesteps(steps)]
+    return [*(Level(t, math.sqrt(p), math.sqrt(1 - p)) for t, p in noisy), CLEAN]
+
+
+def clean_latents(latents: Tensor, v: Tensor, level: Level) -> Tensor:  # [B, 4, h, w] each
+    """The clean latents that a velocity tells."""
+    return level.alpha * latents - level.sigma * v
+
+
+def step_to(latents: Tensor, clean: Tensor, level: Level, after: Level) -> Tensor:
+    """DDIM without noise (Song et al. 2021, eq. 12 with eta = 0) from one level to a lower one."""
+    noise = (latents - level.alpha * clean) / level.sigma
+    return after.alpha * clean + after.sigma * noise

@@ -9,6 +9,7 @@ as they are. The group norm is taken per frame, since AnimateDiff's looks at the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -34,28 +35,52 @@ def causal(
     valid: Tensor | None = None,  # [B, context], 1 where the cache holds a frame
 ) -> tuple[Tensor, Tensor | None]:
     """The features after this module, and in a stream the next cache."""
-    height, width = hidden.shape[-2:]
-    blocks: Any = module.transformer_blocks
-    tokens = module.norm(hidden).unflatten(0, (-1, frames)).flatten(3).permute(0, 3, 1, 2)
-    tokens = module.proj_in(tokens)  # [B, S, F, C]
     past = cache.shape[-2] if cache is not None else 0
-    slots = _slots(frames, past, context, tokens)
+    slots = _slots(frames, past, context, hidden)
     mask = (1 - slots.sum(-1)) * MASKED  # [F, K]
     if valid is not None:
         seen = functional.pad(valid, (0, frames), value=1.0)
         mask = mask + ((1 - seen) * MASKED)[:, None, None, None]  # [B, 1, 1, F, K]
     kept: list[Tensor] = []
-    for block in blocks:
-        position = block.pos_embed.pe[0, : context + 1]
-        for attention, norm in ((block.attn1, block.norm1), (block.attn2, block.norm2)):
-            pair = None if cache is None else cache[len(kept) : len(kept) + 2]
-            output, keys, values = _attend(attention, norm(tokens), position, pair, slots, mask)
-            tokens = tokens + output
-            kept += [keys, values]
-        tokens = tokens + block.ff(block.norm3(tokens))
-    tokens = module.proj_out(tokens).permute(0, 2, 3, 1).unflatten(-1, (height, width))
-    following = None if cache is None else torch.stack(kept)[..., -context:, :]
-    return tokens.flatten(0, 1) + hidden, following
+
+    def attend(attention: Attention, normed: Tensor, position: Tensor) -> Tensor:
+        keys, values = attention.to_k(normed), attention.to_v(normed)
+        if cache is not None:
+            pair = cache[len(kept) : len(kept) + 2]
+            keys, values = torch.cat([pair[0], keys], 2), torch.cat([pair[1], values], 2)
+        kept.extend([keys, values])
+        split = _heads(attention, keys), _heads(attention, values)
+        return _weigh(attention, normed, position, *split, slots, mask)
+
+    out = _through(module, hidden, frames, context, attend)
+    return out, None if cache is None else torch.stack(kept)[..., -context:, :]
+
+
+def in_place(
+    module: AnimateDiffTransformer3D,
+    hidden: Tensor,  # [B, C, h, w], one frame of a stream
+    ring: Tensor,  # [2 * A, B, S, heads, context + 1, C / heads]: keys, values; written
+    valid: Tensor,  # [B, context + 1], 1 where the ring holds a frame, this one included
+    place: Tensor,  # [1], int64: this frame's in the ring
+) -> Tensor:
+    """What `causal` gives of a stream's frame; of the past nothing is moved, as much as it is.
+
+    The newest frame takes the place of the oldest, and every key is told apart by its age.
+    """
+    count = ring.shape[-2]
+    places = torch.arange(count, device=hidden.device)
+    slot = count - 1 - (place - places) % count
+    slots = (slot.unsqueeze(-1) == places).to(hidden.dtype).unsqueeze(0)  # [1, K, context + 1]
+    mask = ((1 - valid) * MASKED)[:, None, None, None]  # [B, 1, 1, 1, K]
+    kept = iter(ring)
+
+    def attend(attention: Attention, normed: Tensor, position: Tensor) -> Tensor:
+        keys, values = next(kept), next(kept)
+        keys.index_copy_(-2, place, _heads(attention, attention.to_k(normed)))
+        values.index_copy_(-2, place, _heads(attention, attention.to_v(normed)))
+        return _weigh(attention, normed, position, keys, values, slots, mask)
+
+    return _through(module, hidden, 1, count - 1, attend)
 
 
 def empty_cache(
@@ -70,6 +95,18 @@ def empty_cache(
     return weight.new_zeros(2 * attentions, batch, cells, context, weight.shape[0])
 
 
+def empty_ring(
+    module: AnimateDiffTransformer3D,
+    batch: int,
+    cells: int,
+    context: int,
+) -> Tensor:
+    """The ring [2 * A, B, S, heads, context + 1, C / heads] of a stream that has seen no frame."""
+    cache = empty_cache(module, batch, cells, context + 1)
+    blocks: Any = module.transformer_blocks
+    return _heads(blocks[0].attn1, cache).contiguous()
+
+
 def _slots(frames: int, past: int, context: int, like: Tensor) -> Tensor:
     """[F, past + F, context + 1], 1 where that frame sees that key in that slot."""
     query = past + torch.arange(frames, device=like.device).unsqueeze(1)
@@ -77,28 +114,51 @@ def _slots(frames: int, past: int, context: int, like: Tensor) -> Tensor:
     return (slot.unsqueeze(-1) == torch.arange(context + 1, device=like.device)).to(like.dtype)
 
 
-def _attend(
+def _through(
+    module: AnimateDiffTransformer3D,
+    hidden: Tensor,  # [B * F, C, h, w]
+    frames: int,
+    context: int,
+    attend: Callable[[Attention, Tensor, Tensor], Tensor],
+) -> Tensor:
+    """The features after a module whose attentions are run by `attend`.
+
+    It is given the attention, normed tokens [B, S, F, C] and positions [context + 1, C].
+    """
+    height, width = hidden.shape[-2:]
+    blocks: Any = module.transformer_blocks
+    tokens = module.norm(hidden).unflatten(0, (-1, frames)).flatten(3).permute(0, 3, 1, 2)
+    tokens = module.proj_in(tokens)  # [B, S, F, C]
+    for block in blocks:
+        position = block.pos_embed.pe[0, : context + 1].to(tokens.dtype)
+        for attention, norm in ((block.attn1, block.norm1), (block.attn2, block.norm2)):
+            tokens = tokens + attend(attention, norm(tokens), position)
+        tokens = tokens + block.ff(block.norm3(tokens))
+    tokens = module.proj_out(tokens).permute(0, 2, 3, 1).unflatten(-1, (height, width))
+    return tokens.flatten(0, 1) + hidden
+
+
+def _heads(attention: Attention, x: Tensor) -> Tensor:  # [..., K, C] -> [..., heads, K, C / heads]
+    return x.unflatten(-1, (attention.heads, -1)).transpose(-2, -3)
+
+
+def _weigh(
     attention: Attention,
     normed: Tensor,  # [B, S, F, C]
     position: Tensor,  # [context + 1, C]
-    cache: Tensor | None,  # [2, B, S, past, C]
+    keys: Tensor,  # [B, S, heads, K, C / heads], without positions
+    values: Tensor,
     slots: Tensor,  # [F, K, context + 1]
     mask: Tensor,  # [(B, 1, 1,) F, K]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The attention's output, and all keys and values [B, S, K, C] without positions."""
-    position = position.to(normed.dtype)
-    keys, values = attention.to_k(normed), attention.to_v(normed)
-    if cache is not None:
-        keys, values = torch.cat([cache[0], keys], 2), torch.cat([cache[1], values], 2)
-
-    def heads(x: Tensor) -> Tensor:  # [..., K, C] -> [..., heads, K, C / heads]
-        return x.unflatten(-1, (attention.heads, -1)).transpose(-2, -3)
-
-    query = heads(attention.to_q(normed + position[-1])) * attention.scale
-    place_keys, place_values = heads(attention.to_k(position)), heads(attention.to_v(position))
-    scores = query @ heads(keys).transpose(-1, -2) + mask  # [B, S, heads, F, K]
+) -> Tensor:
+    """The attention's output [B, S, F, C]."""
+    query = _heads(attention, attention.to_q(normed + position[-1])) * attention.scale
+    place_keys = _heads(attention, attention.to_k(position))
+    place_values = _heads(attention, attention.to_v(position))
+    scores = query @ keys.transpose(-1, -2) + mask  # [B, S, heads, F, K]
     by_slot = query @ place_keys.transpose(-1, -2)  # [B, S, heads, F, context + 1]
     weights = (scores + torch.einsum('...qw,qkw->...qk', by_slot, slots)).softmax(-1)
-    output = weights @ heads(values)
+    output = weights @ values
     output = output + torch.einsum('...qk,qkw->...qw', weights, slots) @ place_values
-    return attention.to_out[0](output.transpose(-2, -3).flatten(-2)), keys, values
+    out: Tensor = attention.to_out[0](output.transpose(-2, -3).flatten(-2))
+    return out
