@@ -41,6 +41,8 @@ class FrameTimer:
     ) -> dict[str, float]:
         """Publish the times of a frame that was just published; its latencies by stage, ms."""
         published_ns, stamp_ns = self.now_ns(), view.snapshot.stamp_ns
+        if received_ns < stamp_ns:  # no pose set it off: the sources are silent, or time jumped
+            received_ns = sampled_ns
         if self._publisher.get_subscription_count():
             rendered_ns = made_ns - round(1e6 * frame.stages_ms['denoise'])
             done = _time(made_ns)
