@@ -37,7 +37,7 @@ def conditions(
     rng = np.random.default_rng(0)
     for frame in range(frames):
         given = {}
-        for name, shape in shapes.items():
+        for name, shape in sorted(shapes.items()):  # backends list them in orders of their own
             if name == 'has_skeleton':
                 given[name] = np.array(frame % 8 > 5)
             elif name == 'latents':
