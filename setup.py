@@ -21,6 +21,7 @@ setup(
             'motion_player = manivideo_ros.nodes.motion_player:main',
             'synthesizer = manivideo_ros.nodes.synthesizer_node:main',
             'recorder = manivideo_ros.nodes.recorder:main',
+            'viewer = manivideo_ros.nodes.viewer:main',
         ]
     },
 )

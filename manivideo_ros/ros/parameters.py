@@ -122,10 +122,21 @@ class RecorderParameters:
     )
 
 
+@dataclass(frozen=True)
+class ViewerParameters:
+    """The viewer's parameters."""
+
+    host: str = parameter(
+        '127.0.0.1', 'address to serve the page on: anybody who reaches it may change the scene'
+    )
+    port: int = parameter(8642, 'port of the page; 0 for a free one', 0, 65535)
+
+
 ALL = {
     'synthesizer': NodeParameters,
     'motion_player': PlayerParameters,
     'recorder': RecorderParameters,
+    'viewer': ViewerParameters,
 }
 
 
