@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 # Nothing from elsewhere is loaded, nothing of the page is shown in another's frame.
 HEADERS = {
     'Content-Security-Policy': (
-        "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; "
+        "default-src 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'; "
         "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     'Cross-Origin-Resource-Policy': 'same-origin',
