@@ -51,3 +51,12 @@ def test_hand_parts_that_are_no_picture_are_named(tmp_path):
     (tmp_path / 'hand.parts.png').write_bytes(b'no picture')
     with pytest.raises(ValueError, match=r'hand\.parts\.png: cannot be read'):
         load_hand_reference(tmp_path / 'hand.png')
+
+
+def test_a_mesh_of_flat_vertices_is_named(tmp_path):
+    from manivideo_ros.objects.mesh import MeshError, load_object
+
+    flat = tmp_path / 'flat.obj'
+    flat.write_text('v 0 0\nv 1 0\nv 0 1\nf 1 2 3\n')
+    with pytest.raises(MeshError, match=r'flat\.obj'):
+        load_object(flat, 1.0)
