@@ -34,7 +34,11 @@ REQUIREMENTS := requirements/runtime.txt $(ROS_REQUIREMENTS) requirements/dev.tx
 INSTALLED := $(VENV)/.requirements
 CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 
-.PHONY: all venv build test demo bench evaluate ablation lint format clean
+FUZZ := motion bag bag_metadata mano mano_npz mesh_obj mesh_ply mesh_stl mesh_glb checkpoint \
+  plan_manifest engine_spec training background hand_parts
+EXAMPLES ?= 5000
+
+.PHONY: all venv build test fuzz demo bench evaluate ablation lint format clean
 
 all: build
 
@@ -58,6 +62,9 @@ build: $(INSTALLED)
 
 test: build
 	@$(RUN) python -m pytest -q
+
+fuzz: build
+	@set -e; for parser in $(FUZZ); do echo $$parser; $(RUN) python -m fuzz.run $$parser $(EXAMPLES); done
 
 demo: build
 	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) \

@@ -73,6 +73,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     record.set_defaults(run=run_record)
 
+    view = commands.add_parser('view', help='show video, layers and latency in a browser')
+    view.add_argument('--host', default='127.0.0.1', help='address to serve the page on')
+    view.add_argument('--port', type=int, default=8642, help='port of the page; 0 for a free one')
+    view.set_defaults(run=run_view)
+
     mano = commands.add_parser('convert-mano', help='read official MANO files, safely, once')
     mano.add_argument('files', nargs='+', type=Path, help='MANO_LEFT.pkl, MANO_RIGHT.pkl or both')
     mano.add_argument('--out', type=Path, required=True, help='folder for hand_folder to name')
@@ -143,6 +148,13 @@ def run_record(args: argparse.Namespace) -> int:
     topics = {'topics': args.topics} if args.topics else {}
     labels = {'labels': args.labels} if args.labels else {}
     return record(_ros(bag=args.bag, **topics, **labels))
+
+
+def run_view(args: argparse.Namespace) -> int:
+    """The page in the browser."""
+    from manivideo_ros.nodes.viewer import main as view
+
+    return view(_ros(host=args.host, port=args.port))
 
 
 def run_convert_mano(args: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def load_picture(path: Path) -> NDArray[np.uint8]:
             return np.asarray(picture.convert('RGBA' if picture.has_transparency_data else 'RGB'))
     except FileNotFoundError:
         raise ValueError(f'{path}: no such picture') from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (Image.DecompressionBombError, UnidentifiedImageError, OSError, SyntaxError) as error:
         raise ValueError(f'{path}: cannot be read as a picture ({error})') from None
 
 
@@ -47,8 +47,7 @@ def load_hand_reference(path: Path) -> HandReference:
     picture = square(load_picture(path))
     parts_file = path.with_suffix('.parts.png')
     if parts_file.is_file():
-        with Image.open(parts_file) as image:
-            parts = square(np.asarray(image.convert('L')))
+        parts = square(np.asarray(Image.fromarray(load_picture(parts_file)[..., :3]).convert('L')))
         if parts.shape != picture.shape[:2] or parts.max() > 3:
             raise ValueError(f'{parts_file}: must have the size of {path.name} and values 0 to 3')
     elif picture.shape[2] == 4:

@@ -65,7 +65,7 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     if path.is_file() and manifest.is_file():
         try:
             kept = json.loads(manifest.read_text())['graph_sha256']
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             kept = ''
         if kept == hashlib.sha256(path.read_bytes()).hexdigest():
             return path

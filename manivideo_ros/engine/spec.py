@@ -125,7 +125,7 @@ def load_spec(path: Path) -> EngineSpec:
         values = yaml.safe_load(path.read_text())
     except OSError as error:
         raise SpecError(f'engine specification {path}: {error.strerror}') from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: dates and text that are none
         raise SpecError(f'engine specification {path}: is not YAML') from None
     known = {entry.name: entry for entry in fields(EngineSpec)}
     names = [name for name, entry in known.items() if entry.default is MISSING]

@@ -105,7 +105,7 @@ class PlanCache:
             raise NoPlanError('plan', f'{path}: not built yet') from None
         except OSError as error:
             raise _unusable(path, error) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             kept = None
         if not isinstance(kept, dict) or not isinstance(kept.get('made_from'), dict):
             raise NoPlanError('manifest', f'{path.with_suffix(".json")}: damaged; build again')
@@ -121,7 +121,9 @@ class PlanCache:
             signature = self._signature(plan, kept['made_from'])
         except OSError as error:
             raise _unusable(self.folder / KEY_FILE, error) from None
-        if not hmac.compare_digest(signature, str(kept.get('signature'))):
+        if not hmac.compare_digest(
+            signature.encode(), str(kept.get('signature')).encode(errors='replace')
+        ):
             raise NoPlanError(
                 'signature', f'{path}: not as this machine wrote it, so not loaded; build again'
             )

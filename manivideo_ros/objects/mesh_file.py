@@ -51,6 +51,8 @@ def read_pieces(path: Path) -> list[Piece]:
             f'{path}: cannot be read as a mesh ({reason}); '
             'export it anew as OBJ, GLB, PLY, STL or DAE'
         ) from error
+    if any(np.shape(mesh.vertices)[1:] != (3,) for mesh in meshes):
+        raise MeshError(f'{path}: a vertex has not three coordinates; export the mesh anew')
     pieces = [_piece(mesh, path.suffix.lower()) for mesh in meshes if len(mesh.faces)]
     if not pieces:
         raise MeshError(

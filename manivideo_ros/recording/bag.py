@@ -7,6 +7,7 @@ written as it fills, so that even a killed recording can be read up to its last 
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -330,10 +331,10 @@ class BagReader:
             try:
                 info = yaml.safe_load(metadata.read_text())['rosbag2_bagfile_information']
                 storage, names = info['storage_identifier'], info['relative_file_paths']
-                mode = info.get('compression_mode') or ''
+                mode = str(info.get('compression_mode') or '')
                 self.custom_data = dict(info.get('custom_data') or {})
-                files = [self.path / name for name in names]
-            except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+                files = [self.path / name for name in list(names)]
+            except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
                 raise BagError(
                     f'{metadata}: not the metadata of a bag: run `ros2 bag reindex` on its folder'
                 ) from None
@@ -344,6 +345,11 @@ class BagReader:
                 )
         else:  # the recorder was killed before it could write it
             files = sorted(self.path.glob('*.mcap'))
+        folder = self.path.resolve()
+        for file in files:
+            # A bag from elsewhere must not make us read what lies outside of it.
+            if '\0' in str(file) or folder not in Path(os.path.abspath(folder / file)).parents:
+                raise BagError(f'{self.path}: names {str(file)!r}, which is outside of it')
         if not files:
             raise BagError(f'{self.path}: holds no .mcap file: give the folder of a rosbag2')
         for file in files:

@@ -208,6 +208,16 @@ class CameraParameters:
     rate_hz: float = parameter(30.0, 'how often it is told; a wrist as often as hands', 0.1, 240)
 
 
+@dataclass(frozen=True)
+class ViewerParameters:
+    """The viewer's parameters."""
+
+    host: str = parameter(
+        '127.0.0.1', 'address to serve the page on: anybody who reaches it may change the scene'
+    )
+    port: int = parameter(8642, 'port of the page; 0 for a free one', 0, 65535)
+
+
 ALL = {
     'synthesizer': NodeParameters,
     'motion_player': PlayerParameters,
@@ -215,6 +225,7 @@ ALL = {
     'hand_source': HandSourceParameters,
     'object_source': ObjectSourceParameters,
     'virtual_camera': CameraParameters,
+    'viewer': ViewerParameters,
 }
 
 

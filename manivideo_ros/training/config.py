@@ -107,7 +107,7 @@ class TrainConfig:
         """The run that a file describes. Raises TrainConfigError naming the wrong field."""
         try:
             content: Any = yaml.safe_load(path.read_text()) or {}
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
             reason = ' '.join(str(error).split())
             raise TrainConfigError(f'training file {path} cannot be read: {reason}') from None
         if not isinstance(content, dict):
