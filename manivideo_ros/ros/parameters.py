@@ -208,6 +208,17 @@ class CameraParameters:
     rate_hz: float = parameter(30.0, 'how often it is told; a wrist as often as hands', 0.1, 240)
 
 
+@dataclass(frozen=True)
+class AugmenterParameters:
+    """The augmenter's parameters."""
+
+    bag_folders: tuple[str, ...] = parameter(
+        ('',), 'folders that goals may name recorded bags in; at least one'
+    )
+    out_folder: str = parameter('', 'folder that the outputs of goals lie under; must be given')
+    checkpoint: str = parameter('', "weights (safetensors); '' for the ones that ship")
+
+
 ALL = {
     'synthesizer': NodeParameters,
     'motion_player': PlayerParameters,
@@ -215,6 +226,7 @@ ALL = {
     'hand_source': HandSourceParameters,
     'object_source': ObjectSourceParameters,
     'virtual_camera': CameraParameters,
+    'augmenter': AugmenterParameters,
 }
 
 
