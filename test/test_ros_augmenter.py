@@ -174,7 +174,7 @@ def test_a_second_goal_is_refused_while_the_first_goes_on(client, bags):
         ('absent', 'refused', 1, 'no such bag'),
         ('gap', 'refused', 1, r'topic /hand_poses, at 0.067 s'),
         ('/etc', 'refused', 1, 'bag_folders'),
-        ('', '', 1, 'no such bag'),
+        ('', 'refused', 1, 'holds no .mcap file'),
         ('link', 'refused', 1, 'bag_folders'),
         ('../grasp', 'refused', 1, 'bag_folders'),
         ('grasp', '../refused', 1, 'out_folder'),

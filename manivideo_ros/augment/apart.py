@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -106,10 +107,11 @@ def _work(order: Order, pipe: Connection) -> None:
             name = order.bag.stem if order.bag.is_file() else order.bag.name
             pipe.send(Begun(tuple(order.out / episode_name(name, s) for s in order.seeds)))
             for job in jobs:
-                make_episode(
-                    job,
-                    lambda frame, frames, seed=job.seed: pipe.send(FrameDone(seed, frame, frames)),
-                )
+                make_episode(job, partial(_tell, pipe, job.seed))
         pipe.send(_Ended(''))
     except (ValueError, OSError) as error:
         pipe.send(_Ended(str(error)))
+
+
+def _tell(pipe: Connection, seed: int, frame: int, frames: int) -> None:
+    pipe.send(FrameDone(seed, frame, frames))
