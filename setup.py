@@ -31,6 +31,7 @@ setup(
             'hand_source = manivideo_ros.nodes.hand_source:main',
             'object_source = manivideo_ros.nodes.object_source:main',
             'virtual_camera = manivideo_ros.nodes.virtual_camera:main',
+            'webcam = manivideo_ros.nodes.webcam:main',
             'augmenter = manivideo_ros.nodes.augmenter:main',
         ]
     },

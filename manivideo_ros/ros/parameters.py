@@ -161,6 +161,17 @@ class HandSourceParameters:
 
 
 @dataclass(frozen=True)
+class WebcamParameters:
+    """The webcam's parameters."""
+
+    camera: int = parameter(0, 'number of the camera', 0, 63)
+    file: str = parameter('', 'video file to play once instead of a camera')
+    fov_y: float = parameter(0.79, "the camera's vertical field of view, rad", 0.05, 3.0)
+    frame: str = parameter('camera_optical_frame', "name of the camera's optical frame")
+    smooth: bool = parameter(True, 'take jitter away, at the price of one frame of delay')
+
+
+@dataclass(frozen=True)
 class ObjectSourceParameters:
     """The object source's parameters."""
 
@@ -225,6 +236,7 @@ ALL = {
     'recorder': RecorderParameters,
     'hand_source': HandSourceParameters,
     'object_source': ObjectSourceParameters,
+    'webcam': WebcamParameters,
     'virtual_camera': CameraParameters,
     'augmenter': AugmenterParameters,
 }
