@@ -32,6 +32,8 @@ setup(
             'object_source = manivideo_ros.nodes.object_source:main',
             'virtual_camera = manivideo_ros.nodes.virtual_camera:main',
             'viewer = manivideo_ros.nodes.viewer:main',
+            'webcam = manivideo_ros.nodes.webcam:main',
+            'augmenter = manivideo_ros.nodes.augmenter:main',
         ]
     },
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import pytest
 from episode_samples import record_episode
 from evaluation_samples import short_motion
 
+from manivideo_ros.augment.apart import FrameDone, Order, made_apart
 from manivideo_ros.augment.choices import choose
 from manivideo_ros.augment.cli import main
 from manivideo_ros.augment.source import GapError, Source
@@ -311,6 +313,20 @@ def test_a_full_disk_leaves_nothing_half_made(recording, untrained, tmp_path, ca
     monkeypatch.setattr(BagWriter, 'write', full)
     assert augment(recording, tmp_path / 'out', untrained, 1) == 2
     assert 'No space left' in capsys.readouterr().err
+    assert [f.name for f in (tmp_path / 'out').iterdir()] == ['.lock']
+
+
+def test_a_process_of_its_own_that_dies_is_told_and_leaves_nothing_half_made(
+    recording, untrained, tmp_path
+):
+    order = Order(recording, tmp_path / 'out', range(1), untrained)
+    with made_apart(order) as news:
+        while not isinstance(next(news), FrameDone):
+            pass
+        (process,) = multiprocessing.active_children()
+        process.kill()
+        with pytest.raises(ValueError, match='ended with status -9'):
+            list(news)
     assert [f.name for f in (tmp_path / 'out').iterdir()] == ['.lock']
 
 

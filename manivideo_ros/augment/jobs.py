@@ -57,7 +57,7 @@ def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:
     # Spawned: a fork would inherit the threads of torch and onnxruntime half dead.
     context = multiprocessing.get_context('spawn')
     count = min(workers, len(jobs))
-    with ProcessPoolExecutor(count, context, initializer=_end_with_parent) as pool:
+    with ProcessPoolExecutor(count, context, initializer=end_with_parent) as pool:
         try:
             for future in as_completed([pool.submit(make_episode, job) for job in jobs]):
                 yield future.result()
@@ -124,11 +124,11 @@ def _check_same(folder: Path, digest: str, engine: dict[str, str]) -> None:
         if made_from[name] != value:
             raise ValueError(
                 f'{folder}: was made of another {name.removesuffix("_sha256")}: choose another '
-                '--out, or remove it'
+                'folder to write to, or remove it'
             )
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A worker must not go on writing when its run was killed and begun anew."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,10 @@ class Made:
     frames: int
 
 
-def make_episode(job: Job) -> Made:
+def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, frames: None) -> Made:
     """Make one episode, under a name that only a whole one bears.
+
+    done: told after each frame how many are done, and of how many.
 
     Raises ValueError (one line) for poses or objects that cannot be drawn, OSError as for a full
     disk; nothing is left of it then.
@@ -84,7 +86,7 @@ def make_episode(job: Job) -> Made:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with BagWriter(partial, {**source.reader.custom_data, KEY: text_of(provenance)}) as bag:
-            _write(bag, source, choices, Path(job.checkpoint))
+            _write(bag, source, choices, Path(job.checkpoint), done)
         partial.replace(final)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -97,7 +99,13 @@ def episode_name(source: str, seed: int) -> str:
     return f'{source}_seed{seed}'
 
 
-def _write(bag: BagWriter, source: Source, choices: Choices, checkpoint: Path) -> None:
+def _write(
+    bag: BagWriter,
+    source: Source,
+    choices: Choices,
+    checkpoint: Path,
+    done: Callable[[int, int], None],
+) -> None:
     """Everything that was recorded, and after each pose its frame."""
     reader, motion = source.reader, source.motion
     for topic, connection in reader.connections.items():
@@ -113,7 +121,7 @@ def _write(bag: BagWriter, source: Source, choices: Choices, checkpoint: Path) -
     synthesizer = _synthesizer(motion, hands, choices, checkpoint)
     frames = _frames(synthesizer, motion, choices)
     empty = image_message(synthesizer.scene.background, int(motion.stamps_ns[0]), CAMERA_FRAME)
-    placed = False
+    placed, count = False, 0
     kept = [topic for topic in reader.connections if topic not in source.replaced]
     for message in reader.messages(kept):
         if not placed:
@@ -125,6 +133,8 @@ def _write(bag: BagWriter, source: Source, choices: Choices, checkpoint: Path) -
         if message.topic == source.pace:
             for topic, made in next(frames).items():
                 _put(bag, topic, made, message.stamp_ns)
+            count += 1
+            done(count, len(motion))
 
 
 def _synthesizer(

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.estimation.crops import HandCrop
+from manivideo_ros.estimation.crops import HandCrop, turned_axes
 from manivideo_ros.estimation.palms import PalmDetector
 from manivideo_ros.estimation.runtime import TfliteModel
 from manivideo_ros.geometry import Array
@@ -20,10 +20,17 @@ PRESENT = 0.5
 
 @dataclass(frozen=True, eq=False)
 class HandEstimate:
-    """keypoints [21, 2]: pixels of the picture, MediaPipe's order; presence 0..1 of a hand."""
+    """keypoints [21, 2]: pixels of the picture, MediaPipe's order; presence 0..1 of a hand.
+
+    shape: the same points [21, 3] in metres about the hand's middle, turned as the picture shows
+    them (x right, y down, z away); right: 0..1, how surely it is a right one, in a picture that is
+    not mirrored. Both as the landmark model guesses them.
+    """
 
     keypoints: Array
     presence: float
+    shape: Array | None = None
+    right: float = 0.5
 
     @property
     def found(self) -> bool:
@@ -44,10 +51,13 @@ class HandEstimator:
     def on_crop(self, picture: NDArray[np.uint8], crop: HandCrop) -> HandEstimate:
         """The hand of a picture [H, W, 3] sRGB in a known crop (crops.crop_of_keypoints)."""
         size = self._landmarks.size
-        landmarks, presence, *_ = self._landmarks(crop.cut(picture, size))
+        landmarks, presence, right, shape = self._landmarks(crop.cut(picture, size))
         points = landmarks.reshape(21, 3)[:, :2].astype(np.float64)
         affine = crop.picture_from_crop(size)
-        return HandEstimate(points @ affine[:, :2].T + affine[:, 2], float(presence[0]))
+        placed = points @ affine[:, :2].T + affine[:, 2]
+        solid = shape.reshape(21, 3).astype(np.float64)
+        solid[:, :2] = solid[:, :2] @ turned_axes(crop.turn)
+        return HandEstimate(placed, float(presence[0]), solid, float(right[0]))
 
     def detect(self, picture: NDArray[np.uint8]) -> list[HandEstimate]:
         """The hands found in a picture [H, W, 3] sRGB, the surest palm first."""

@@ -161,6 +161,17 @@ class HandSourceParameters:
 
 
 @dataclass(frozen=True)
+class WebcamParameters:
+    """The webcam's parameters."""
+
+    camera: int = parameter(0, 'number of the camera', 0, 63)
+    file: str = parameter('', 'video file to play once instead of a camera')
+    fov_y: float = parameter(0.79, "the camera's vertical field of view, rad", 0.05, 3.0)
+    frame: str = parameter('camera_optical_frame', "name of the camera's optical frame")
+    smooth: bool = parameter(True, 'take jitter away, at the price of one frame of delay')
+
+
+@dataclass(frozen=True)
 class ObjectSourceParameters:
     """The object source's parameters."""
 
@@ -218,14 +229,27 @@ class ViewerParameters:
     port: int = parameter(8642, 'port of the page; 0 for a free one', 0, 65535)
 
 
+@dataclass(frozen=True)
+class AugmenterParameters:
+    """The augmenter's parameters."""
+
+    bag_folders: tuple[str, ...] = parameter(
+        ('',), 'folders that goals may name recorded bags in; at least one'
+    )
+    out_folder: str = parameter('', 'folder that the outputs of goals lie under; must be given')
+    checkpoint: str = parameter('', "weights (safetensors); '' for the ones that ship")
+
+
 ALL = {
     'synthesizer': NodeParameters,
     'motion_player': PlayerParameters,
     'recorder': RecorderParameters,
     'hand_source': HandSourceParameters,
     'object_source': ObjectSourceParameters,
+    'webcam': WebcamParameters,
     'virtual_camera': CameraParameters,
     'viewer': ViewerParameters,
+    'augmenter': AugmenterParameters,
 }
 
 

@@ -1,4 +1,4 @@
-"""Which files a scene may name: generated shapes, package:// URIs, files under allowed folders."""
+"""Which files others may name: generated shapes, package:// URIs, what lies in allowed folders."""
 
 from __future__ import annotations
 
@@ -29,16 +29,26 @@ def resolve(name: str, shapes: Collection[str], folders: Iterable[str] | None) -
     else:
         path, allowed = Path(name).expanduser(), []
     if folders is not None:
-        allowed = [Path(folder).expanduser().resolve() for folder in folders if folder]
-        real = path.resolve()
-        if not path.is_absolute() or not any(real.is_relative_to(folder) for folder in allowed):
-            raise ValueError(
-                f'{name}: not under an allowed folder: add it to the parameter scene_folders'
-            )
+        path = under(name, folders, 'scene_folders')
     if not path.is_file():
         known = f' (nor one of the shapes {", ".join(sorted(shapes))})' if shapes else ''
         raise ValueError(f'{name}: no such file{known}')
     return path.resolve()
+
+
+def under(name: str, folders: Iterable[str], parameter: str) -> Path:
+    """The real path that `name` stands for, wherever links lead; folders: the parameter's value.
+
+    Raises ValueError, one line, for what does not lie under one of them.
+    """
+    allowed = [Path(folder).expanduser().resolve() for folder in folders if folder]
+    path = Path(name).expanduser()
+    real = path.resolve()
+    if not path.is_absolute() or not any(real.is_relative_to(folder) for folder in allowed):
+        raise ValueError(
+            f'{name}: not under an allowed folder: add it to the parameter {parameter}'
+        )
+    return real
 
 
 def _inside_package(share: Path, inside: str) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -23,7 +23,11 @@ class Runnable(Protocol):
         """Called once, at the end, while the context still lives."""
 
 
-def run(make: Callable[[], Node], args: list[str] | None = None) -> int:
+def run(
+    make: Callable[[], Node],
+    args: list[str] | None = None,
+    executor_of: Callable[[], Executor] = SingleThreadedExecutor,
+) -> int:
     """The exit status of a node: 0, or 2 and one line on stderr where it could not be made.
 
     SIGINT and SIGTERM only set a flag: a message that is being written is written whole.
@@ -38,7 +42,7 @@ def run(make: Callable[[], Node], args: list[str] | None = None) -> int:
         print(f'error: {error}', file=sys.stderr)
         rclpy.try_shutdown()
         return 2
-    executor = SingleThreadedExecutor()
+    executor = executor_of()
     executor.add_node(node)
     try:
         while rclpy.ok() and not stop.is_set() and not node.finished:

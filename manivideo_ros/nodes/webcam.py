@@ -1,0 +1,85 @@
+"""Hands seen by a webcam or in a video file, as HandPoses in the camera's frame."""
+
+from __future__ import annotations
+
+import sys
+
+import cv2
+import numpy as np
+from rclpy.node import Node
+
+from manivideo_ros.estimation.hands import HandEstimator
+from manivideo_ros.estimation.placed import hands_before
+from manivideo_ros.geometry import pinhole
+from manivideo_ros.hand.model import SIDES
+from manivideo_ros.inputs.live import HandSolver, LiveHand
+from manivideo_ros.msg import HandPoses
+from manivideo_ros.ros import qos
+from manivideo_ros.ros.conversion import RateLimit, hands_message
+from manivideo_ros.ros.images import header
+from manivideo_ros.ros.parameters import WebcamParameters, declare
+from manivideo_ros.ros.spin import run
+
+
+class Webcam(Node):
+    """Reads frames as they come and publishes `hand_poses` of those that show a hand."""
+
+    def __init__(self) -> None:
+        super().__init__('webcam')
+        self.finished = False
+        self.parameters = p = declare(self, WebcamParameters)
+        self._name = p.file or f'camera {p.camera}'
+        self._video = cv2.VideoCapture(p.file or p.camera)
+        if not self._video.isOpened():
+            raise ValueError(f'{self._name}: no such camera or video file')
+        self._estimator = HandEstimator()
+        self._solvers = {side: HandSolver(side, smooth=p.smooth) for side in SIDES}
+        self._warned = RateLimit()
+        self._out = self.create_publisher(HandPoses, 'hand_poses', qos.POSES_OUT)
+        # A camera sets the pace itself: reading waits for its next frame.
+        rate = (self._video.get(cv2.CAP_PROP_FPS) or 30.0) if p.file else 1000.0
+        self.create_timer(1.0 / rate, self._take)
+        self.get_logger().info(f'ready: hands seen by {self._name}')
+
+    def close(self) -> None:
+        """Let the camera go."""
+        self._video.release()
+
+    def _take(self) -> None:
+        read, frame = self._video.read()
+        now = self.get_clock().now().nanoseconds
+        if not read:
+            self.get_logger().info(f'{self._name}: no more frames')
+            self.finished = True
+            return
+        height, width = frame.shape[:2]
+        picture = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+        intrinsics = pinhole(width, height, self.parameters.fov_y)
+        told: dict[int, list[LiveHand]] = {}
+        for tracked in hands_before(picture, intrinsics, self._estimator):
+            try:
+                live = self._solvers[tracked.side].add(now, tracked)
+            except ValueError as error:
+                for text in self._warned.due([str(error)], now / 1e9):
+                    self.get_logger().warning(text)
+                continue
+            if live is not None:
+                told.setdefault(live.stamp_ns, []).append(live)
+        for stamp, hands in sorted(told.items()):
+            self._out.publish(
+                hands_message(
+                    header(stamp, self.parameters.frame),
+                    {hand.side: hand.state for hand in hands},
+                    self._solvers['right'].hand.name,
+                    {hand.side: hand.confidence for hand in hands},
+                )
+            )
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until the video ends or it is told to stop."""
+    return run(Webcam, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
