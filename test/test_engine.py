@@ -40,9 +40,14 @@ HUMAN = replace(SMALL, human=True)
 
 
 @cache
+def model_of(steps: int, human: bool = False) -> onnx.ModelProto:
+    return build_graph(awake(HUMAN if human else SMALL), steps)
+
+
 def graph_file(steps: int, folder: str, human: bool = False) -> Path:
     path = Path(folder) / f'small-{steps}-{human}.onnx'
-    save_graph(build_graph(awake(HUMAN if human else SMALL), steps), path)
+    if not path.exists():
+        save_graph(model_of(steps, human), path)
     return path
 
 

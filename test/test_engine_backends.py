@@ -74,12 +74,6 @@ def test_in_half_precision_a_stream_is_within_40_db_of_torch(backend, checkpoint
     assert psnr(error) > 40
 
 
-def test_several_steps_have_caches_of_their_own(checkpoint):
-    runners = [open_backend(b, spec_of(checkpoint, b, steps=2)) for b in ('onnxruntime', 'torch')]
-    first, second = (streamed(runner, 8).astype(float) for runner in runners)
-    assert psnr(first - second) > 55  # random weights amplify the last bits of the first step
-
-
 def test_forgetting_and_exchanging_a_runner_leave_no_trace_of_the_past(checkpoint):
     spec = spec_of(checkpoint)
     session = StreamingSession(open_backend('onnxruntime', spec), seed=1)

@@ -60,7 +60,7 @@ def test_bench_sets_each_beside_torch(spec_file, capsys):
     assert 'torch fp32: ' in told and 'times torch' in told
 
 
-@pytest.mark.parametrize('precision', ['fp32', 'fp16', 'bf16'])
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
 def test_plans_are_built_ahead_for_gpus_that_are_not_here(trt, precision, spec_file, capsys):
     spec = spec_file(backend='tensorrt_rtx', precision=precision)
     assert main(['build', spec, '--capability', '8.6', '--capability', '12.0']) == 0
@@ -85,9 +85,6 @@ def test_a_build_tells_how_far_it_is_and_what_it_made_is_kept(trt, checkpoint):
     assert build.error == '' and build.progress == 1.0 and build.phase == 'done'
     assert seen == sorted(seen)
     assert len(job.load()) > 100_000
-    changed = PlanJob(spec_of(checkpoint, 'tensorrt_rtx', steps=2), 'tensorrt_rtx', ('8.9',))
-    with pytest.raises(NoPlanError, match='not built yet'):
-        changed.load()
 
 
 def test_a_cancelled_build_keeps_nothing(trt, checkpoint):

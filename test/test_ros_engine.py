@@ -84,7 +84,7 @@ def test_each_frame_tells_when_its_stages_were_done_in_their_order(synthesizer, 
 def test_the_steps_change_while_it_streams(synthesizer, lab, tmp_path):
     two = tmp_path / 'two_steps.yaml'
     two.write_text(
-        yaml.safe_dump({**yaml.safe_load((ENGINES / 'tiny.yaml').read_text()), 'steps': 2})
+        yaml.safe_dump({**yaml.safe_load((ENGINES / 'tiny_torch.yaml').read_text()), 'steps': 2})
     )
     lab.listen(DiagnosticArray, '/diagnostics')
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from test_engine import model_of
 from test_model import SMALL, awake
 
 from manivideo_ros.engine.backends import Engine
@@ -112,7 +113,7 @@ PERSON[:18] = np.column_stack([np.linspace(8, 56, 18), np.linspace(10, 50, 18), 
 def human(tmp_path_factory):
     """A synthesizer whose network knows people, and shows what the skeleton's guider gives it."""
     path = tmp_path_factory.mktemp('graph') / 'human.onnx'
-    save_graph(build_graph(awake(replace(SMALL, human=True))), path)
+    save_graph(model_of(1, human=True), path)
     scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
     return Synthesizer(StreamingSession(OnnxRunner(path, threads=1)), HANDS, scene, 1)
 
@@ -166,7 +167,7 @@ SNAPSHOTS = [
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
     path = tmp_path_factory.mktemp('graph') / 'awake.onnx'
-    save_graph(build_graph(awake(SMALL)), path)
+    save_graph(model_of(1), path)
     return path
 
 

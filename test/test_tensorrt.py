@@ -7,10 +7,9 @@ from types import ModuleType
 import pytest
 import torch
 from onnx import TensorProto, helper
-from test_model import SMALL, awake
+from test_engine import model_of
 
 from manivideo_ros.engine import tensorrt_builder
-from manivideo_ros.engine.export import build_graph
 from manivideo_ros.engine.tensorrt_builder import (
     BuildCancelledError,
     TensorRTError,
@@ -30,7 +29,7 @@ def trt():
 
 @pytest.fixture(scope='module')
 def graph():
-    return build_graph(awake(SMALL), steps=1)
+    return model_of(1)
 
 
 def one_node(operator: str) -> bytes:
