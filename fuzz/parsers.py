@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from manivideo_ros.hand.mano_file import FIELDS
+
 ROOT = Path(__file__).resolve().parents[1]
-MANO = (
-    'v_template', 'f', 'weights', 'J_regressor', 'kintree_table', 'shapedirs', 'posedirs',
-)  # fmt: skip
 ASSETS = ROOT / 'manivideo_ros' / 'assets'
 
 
@@ -82,20 +81,7 @@ def _bag_file(folder: Path) -> Path:
 
 def _mano_arrays() -> dict[str, np.ndarray]:
     with np.load(ASSETS / 'hand' / 'right.npz') as data:
-        return {
-            key: np.asarray(data[key])
-            for key in data.files
-            if key
-            in (
-                'v_template',
-                'f',
-                'weights',
-                'J_regressor',
-                'kintree_table',
-                'shapedirs',
-                'posedirs',
-            )
-        }
+        return {key: np.asarray(data[key]) for key in data.files if key in FIELDS}
 
 
 def _mano(folder: Path) -> Path:

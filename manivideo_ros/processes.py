@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ class NodeProcess:
             text=True,
             errors='replace',
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=partial(signal_with_parent, signal.SIGTERM),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -152,5 +153,6 @@ class NodeProcess:
         return f'{self.module} ended with status {self.status}; it said: {said}'
 
 
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def signal_with_parent(number: int) -> None:
+    """Have the kernel send this process a signal when its parent ends, however that comes."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.recording.bag import BagReader
+from manivideo_ros.recording.maker import DIAGNOSTICS, STATUS
 from manivideo_ros.recording.messages import typestore
 
 HANDS, IMAGE = 'manivideo_ros/msg/HandPoses', 'sensor_msgs/msg/Image'
-DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
-STATUS = 'manivideo: synthesizer'
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,3 +83,18 @@ def motion_file(motion, tmp_path_factory):
     path = tmp_path_factory.mktemp('motion') / 'mug'
     save_motion(motion, path)
     return path
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """A small network's, with a cache of its own for what is exported and built of it."""
+    from test_engine import HUMAN
+    from test_model import awake
+
+    from manivideo_ros.model.checkpoint import save_checkpoint
+
+    path = tmp_path_factory.mktemp('weights') / 'small.safetensors'
+    save_checkpoint(awake(HUMAN).state_dict(), HUMAN, path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(path.parent))
+        yield path

@@ -6,26 +6,17 @@ from collections import deque
 import numpy as np
 import pytest
 import torch
-from test_engine import HUMAN, rendered, run
-from test_model import SMALL, awake, references, skeleton_of
+from test_engine import rendered, run
+from test_model import SMALL, references, skeleton_of
 
 from manivideo_ros.engine.backends import Engine, open_backend
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import AUTO, PRECISIONS, EngineSpec
 from manivideo_ros.engine.tensorrt_cache import NoPlanError
-from manivideo_ros.model.checkpoint import CheckpointError, save_checkpoint
+from manivideo_ros.model.checkpoint import CheckpointError
 
 FRAMES = 64
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    path = tmp_path_factory.mktemp('weights') / 'small.safetensors'
-    save_checkpoint(awake(HUMAN).state_dict(), HUMAN, path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(path.parent))
-        yield path
 
 
 def spec_of(checkpoint, backend='auto', precision='fp32', steps=1) -> EngineSpec:

@@ -5,23 +5,11 @@ import signal
 
 import pytest
 import yaml
-from test_engine import HUMAN
 from test_engine_backends import spec_of
-from test_model import awake
 
 from manivideo_ros.engine.commands import main
 from manivideo_ros.engine.plans import PlanBuild, PlanJob, plan_cache
 from manivideo_ros.engine.tensorrt_cache import NoPlanError
-from manivideo_ros.model.checkpoint import save_checkpoint
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    path = tmp_path_factory.mktemp('weights') / 'small.safetensors'
-    save_checkpoint(awake(HUMAN).state_dict(), HUMAN, path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(path.parent))
-        yield path
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from manivideo_ros.engine.cache import graph_of
+from manivideo_ros.engine.cache import graph_of, graph_sha256
 from manivideo_ros.engine.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.hand.model import HandModel
@@ -26,7 +25,7 @@ def prepare_engine(checkpoint: Path) -> dict[str, str]:
     return {
         'checkpoint_sha256': checkpoint_sha256(checkpoint),
         'preset': read_config(checkpoint).preset,
-        'engine_sha256': hashlib.sha256(graph.read_bytes()).hexdigest(),
+        'engine_sha256': graph_sha256(graph),
         'backend': 'onnxruntime',
         'steps': str(STEPS),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import multiprocessing
 import shutil
@@ -14,11 +13,11 @@ from pathlib import Path
 
 from manivideo_ros.augment.source import Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
+from manivideo_ros.processes import signal_with_parent
 from manivideo_ros.recording.bag import BagReader
 from manivideo_ros.recording.provenance import provenance_of
 
 LOCK = '.lock'
-PR_SET_PDEATHSIG = 1
 
 
 def plan(
@@ -130,5 +129,5 @@ def _check_same(folder: Path, digest: str, engine: dict[str, str]) -> None:
 
 def end_with_parent() -> None:
     """A worker must not go on writing when its run was killed and begun anew."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

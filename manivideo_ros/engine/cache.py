@@ -43,6 +43,11 @@ def _source_hash() -> str:
     return hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()
 
 
+def graph_sha256(graph: Path) -> str:
+    """The hash that names a graph in manifests, reports and bags."""
+    return hashlib.sha256(graph.read_bytes()).hexdigest()
+
+
 def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     """The exported graph of a checkpoint, from the cache or made now (seconds).
 
@@ -67,7 +72,7 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
             kept = json.loads(manifest.read_text())['graph_sha256']
         except (ValueError, KeyError, TypeError, RecursionError):
             kept = ''
-        if kept == hashlib.sha256(path.read_bytes()).hexdigest():
+        if kept == graph_sha256(path):
             return path
         log.warning('cached graph %s is damaged; exporting it again', path)
     log.info('exporting %s to one graph (first use)', checkpoint.name)
@@ -76,8 +81,8 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     graph = export.build_graph(load_checkpoint(checkpoint), steps, precision)
     try:
         export.save_graph(graph, path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        manifest.write_text(json.dumps({**made_from, 'graph_sha256': digest}, indent=1))
+        told = {**made_from, 'graph_sha256': graph_sha256(path)}
+        manifest.write_text(json.dumps(told, indent=1))
     except OSError as error:
         path.with_suffix('.partial').unlink(missing_ok=True)
         raise EngineError(

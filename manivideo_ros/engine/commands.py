@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
@@ -170,7 +171,7 @@ def _opened(spec: EngineSpec, backends: list[str], threads: int) -> Iterator[tup
 
 
 def _fp32(spec: EngineSpec) -> EngineSpec:
-    return EngineSpec(**{**spec.told(), 'precision': 'fp32'})  # type: ignore[arg-type]
+    return replace(spec, precision='fp32')
 
 
 if __name__ == '__main__':

@@ -10,7 +10,14 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError, caches_of, given_inputs
+from manivideo_ros.engine.runner import (
+    OTHER_BACKEND,
+    SCENE_INPUTS,
+    EngineError,
+    caches_of,
+    given_inputs,
+    one_line,
+)
 
 TYPES = {
     'tensor(float)': np.float32,
@@ -19,7 +26,6 @@ TYPES = {
     'tensor(uint8)': np.uint8,
 }
 PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
-OTHER_BACKEND = 'or use another backend, as auto does'
 
 
 def require_provider(device: str) -> None:
@@ -46,7 +52,7 @@ class OnnxRunner:
             self._session = ort.InferenceSession(graph, options, providers=[PROVIDERS[device]])
         except Exception as error:  # onnxruntime's own kinds have no common base
             raise EngineError(
-                f'onnxruntime cannot load {graph.name}: {_line(error)}; '
+                f'onnxruntime cannot load {graph.name}: {one_line(error)}; '
                 f'export it anew, {OTHER_BACKEND}'
             ) from None
         if PROVIDERS[device] not in self._session.get_providers():
@@ -96,7 +102,7 @@ class OnnxRunner:
             self._session.run_with_iobinding(binding)
         except Exception as error:
             raise EngineError(
-                f'onnxruntime failed ({_line(error)}): free memory, {OTHER_BACKEND}'
+                f'onnxruntime failed ({one_line(error)}): free memory, {OTHER_BACKEND}'
             ) from None
         self._sets.reverse()
         self._refresh = False
@@ -112,7 +118,3 @@ class OnnxRunner:
         zeros = np.zeros(tensor.shape, TYPES[tensor.type])
         device = self._device if zeros.ndim else 'cpu'
         return ort.OrtValue.ortvalue_from_numpy(zeros, device)
-
-
-def _line(error: Exception) -> str:
-    return ' '.join(str(error).split())[:300]

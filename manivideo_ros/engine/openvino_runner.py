@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError, caches_of, given_inputs
+from manivideo_ros.engine.runner import (
+    OTHER_BACKEND,
+    SCENE_INPUTS,
+    EngineError,
+    caches_of,
+    given_inputs,
+    one_line,
+)
 
 HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
-OTHER_BACKEND = 'or use another backend, as auto does'
 
 
 class OpenVINORunner:
@@ -41,7 +47,7 @@ class OpenVINORunner:
             model = openvino.Core().compile_model(graph, 'CPU', options)
         except RuntimeError as error:
             raise EngineError(
-                f'OpenVINO cannot load {graph.name}: {_line(error)}; '
+                f'OpenVINO cannot load {graph.name}: {one_line(error)}; '
                 f'export it anew, {OTHER_BACKEND}'
             ) from None
         inputs = {port.any_name: port for port in model.inputs}
@@ -83,7 +89,7 @@ class OpenVINORunner:
             request.infer()
         except RuntimeError as error:
             raise EngineError(
-                f'OpenVINO failed ({_line(error)}): free memory, {OTHER_BACKEND}'
+                f'OpenVINO failed ({one_line(error)}): free memory, {OTHER_BACKEND}'
             ) from None
         self._requests.reverse()
         self._sets.reverse()
@@ -99,7 +105,3 @@ class OpenVINORunner:
 
     def _shared(self, value: NDArray[Any]) -> Any:
         return self._tensor(value, shared_memory=True) if value.ndim else self._tensor(value)
-
-
-def _line(error: Exception) -> str:
-    return ' '.join(str(error).split())[:300]

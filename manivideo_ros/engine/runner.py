@@ -14,6 +14,7 @@ from manivideo_ros.model.config import LatentTrunk, ModelConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
+OTHER_BACKEND = 'or use another backend, as auto does'
 SCENE_INPUTS = ('views', 'background', 'hand_view', 'points')
 
 
@@ -113,5 +114,10 @@ def require_device(device: str) -> None:
     if device != 'cpu' and not torch.cuda.is_available():
         raise EngineError(
             f'torch {torch.__version__} finds no CUDA device: install a torch built for CUDA '
-            'and the driver, or use another backend, as auto does'
+            f'and the driver, {OTHER_BACKEND}'
         )
+
+
+def one_line(error: Exception) -> str:
+    """What a library says of an error, on one line and not at any length."""
+    return ' '.join(str(error).split())[:300]

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manivideo_ros.engine.export import PRECISIONS
-from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError, input_shapes, require_device
+from manivideo_ros.engine.runner import (
+    OTHER_BACKEND,
+    SCENE_INPUTS,
+    EngineError,
+    input_shapes,
+    require_device,
+)
 from manivideo_ros.model.config import ModelConfig
-
-OTHER_BACKEND = 'or use another backend, as auto does'
 
 
 class TorchStream(ABC):

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from manivideo_ros.hand.model import HandFileError, read_hand
 
 _LARGEST_FILE = 256 * 2**20  # bytes
-_FIELDS = (
+FIELDS = (
     'v_template',
     'f',
     'weights',
@@ -44,7 +44,7 @@ def convert_mano(
     """
     source = Path(source)
     arrays = _read_npz(source) if source.suffix == '.npz' else _read_pickle(source)
-    found = {key: _plain(arrays[key], source, key) for key in _FIELDS if key in arrays}
+    found = {key: _plain(arrays[key], source, key) for key in FIELDS if key in arrays}
     for key in ('v_template', 'f', 'weights', 'J_regressor', 'shapedirs'):
         if key not in found:
             raise HandFileError(f'{source}: {key!r} is missing; this is no MANO hand model')
@@ -253,7 +253,7 @@ def _read_pickle(file: Path) -> dict[str, Any]:
 def _read_npz(file: Path) -> dict[str, Any]:
     try:
         with np.load(file, allow_pickle=False) as data:
-            return {key: data[key] for key in data.files if key in _FIELDS}
+            return {key: data[key] for key in data.files if key in FIELDS}
     except Exception as error:
         raise HandFileError(f'{file}: not a readable npz ({error})') from error
 

@@ -114,12 +114,7 @@ class HandIntake:
 
     def take_transforms(self, message: TFMessage) -> tuple[list[HandPoses], list[str]]:
         """Where frames are; with source tf, hands of their frames as often as these move."""
-        problems = []
-        for transform in message.transforms:
-            try:
-                self.transforms.add(transform)
-            except ValueError as error:
-                problems.append(str(error))
+        problems = self.transforms.take(message)
         if self.parameters.source != TF:
             return [], problems
         base = self.parameters.frame or 'world'

@@ -139,13 +139,7 @@ class PoseIntake:
 
     def take_transforms(self, message: TFMessage) -> list[str]:
         """Where frames are."""
-        problems = []
-        for transform in message.transforms:
-            try:
-                self.transforms.add(transform)
-            except ValueError as error:
-                problems.append(str(error))
-        return problems
+        return self.transforms.take(message)
 
     def set_objects(self, object_ids: Collection[str]) -> None:
         """The scene has these objects now."""

@@ -81,12 +81,7 @@ class ObjectIntake:
 
     def take_transforms(self, message: TFMessage) -> Answer:
         """Where frames are; objects of their frames as often as these move."""
-        problems = []
-        for transform in message.transforms:
-            try:
-                self.transforms.add(transform)
-            except ValueError as error:
-                problems.append(str(error))
+        problems = self.transforms.take(message)
         base = self.parameters.frame or 'world'
         moved = {t.child_frame_id.lstrip('/'): stamp_ns(t.header) for t in message.transforms}
         found: dict[int, Objects] = {}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from manivideo_ros.engine.backends import Engine
-from manivideo_ros.engine.cache import graph_of
+from manivideo_ros.engine.cache import graph_of, graph_sha256
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
@@ -156,8 +155,7 @@ def _graph_sha256(spec: EngineSpec, backend: str) -> str:
     if backend.startswith('torch'):
         return ''
     precision = 'fp32' if backend == 'openvino' else spec.precision_on(backend)
-    graph = graph_of(spec.weights, spec.steps, precision)
-    return hashlib.sha256(graph.read_bytes()).hexdigest()
+    return graph_sha256(graph_of(spec.weights, spec.steps, precision))
 
 
 def load_mesh(name: str, scale: float, folders: Iterable[str] | None) -> ObjectMesh:

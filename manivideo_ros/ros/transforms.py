@@ -6,6 +6,7 @@ import numpy as np
 from geometry_msgs.msg import Transform, TransformStamped, Vector3
 from numpy.typing import NDArray
 from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import (
     invert_rigid,
@@ -35,6 +36,16 @@ class TransformTree:
         except ValueError as error:
             raise ValueError(f'transform of {child!r}.rotation: {error}') from None
         self._parents[child] = (message.header.frame_id.lstrip('/'), matrix)
+
+    def take(self, message: TFMessage) -> list[str]:
+        """Take all transforms of a message; the problems of those that make no sense."""
+        problems = []
+        for transform in message.transforms:
+            try:
+                self.add(transform)
+            except ValueError as error:
+                problems.append(str(error))
+        return problems
 
     def lookup(self, target: str, source: str) -> NDArray[np.floating]:
         """target_from_source [4, 4]. Raises LookupError where nothing connects the two."""
