@@ -61,7 +61,7 @@ build: $(INSTALLED)
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
 
 test: build
-	@$(RUN) python -m pytest -q
+	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadgroup
 
 fuzz: build
 	@set -e; for parser in $(FUZZ); do echo $$parser; $(RUN) python -m fuzz.run $$parser $(EXAMPLES); done
