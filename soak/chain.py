@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from manivideo_ros.demo import Demo, chosen_motion, prepare, synthesizer_parameters
 from manivideo_ros.processes import NodeProcess, environment, free_domain
@@ -13,6 +16,12 @@ from manivideo_ros.recording.bag import BagReader
 from soak.listener import Listener
 
 START_S = 300.0  # the first start exports the model's graph
+# What this process' participants need too, to be found at once and to share memory.
+SHARED = (
+    'ROS_AUTOMATIC_DISCOVERY_RANGE',
+    'FASTRTPS_DEFAULT_PROFILES_FILE',
+    'FASTDDS_DEFAULT_PROFILES_FILE',
+)
 STOP_ORDER = ('motion_player', 'recorder', 'synthesizer_node')
 # The picture as JPEG: an hour of it is one gigabyte, and the listener takes the raw one.
 RECORDED = [
@@ -29,14 +38,15 @@ RECORDED = [
 class Chain:
     """The processes on a domain of their own, started one by one, stopped in order."""
 
-    def __init__(self, demo: Demo, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, demo: Demo) -> None:
         self.demo = demo
         self.domain = free_domain(60)
-        self.env = {**environment(self.domain), **(settings or {})}
+        self.env = environment(self.domain)
+        os.environ.update({name: self.env[name] for name in SHARED if name in self.env})
         self.nodes: list[NodeProcess] = []
-        self._motion = chosen_motion(demo)
+        self.motion = chosen_motion(demo)
         demo.out.mkdir(parents=True, exist_ok=True)
-        self._scene = prepare(demo, self._motion)
+        self._scene = prepare(demo, self.motion)
         self.listener: Listener | None = None
 
     def __enter__(self) -> Chain:
@@ -50,22 +60,25 @@ class Chain:
 
     def synthesizer(self, **parameters: Any) -> NodeProcess:
         """Start the synthesizer; back when it is active."""
-        mine = synthesizer_parameters(self.demo, self._motion, self._scene)
-        node = self._start('synthesizer_node', {**mine, **parameters})
+        node = self.start('synthesizer_node', {**self.parameters(), **parameters})
         node.wait_for('active', START_S)
         return node
+
+    def parameters(self) -> dict[str, Any]:
+        """The synthesizer's parameters for the scene that is played."""
+        return synthesizer_parameters(self.demo, self.motion, self._scene)
 
     def player(self) -> NodeProcess:
         """Start a player that goes on for ever."""
         rate = {'rate_hz': float(self.demo.rate_hz)}
-        node = self._start('motion_player', {'motion': str(self._scene / 'motion'), **rate})
+        node = self.start('motion_player', {'motion': str(self._scene / 'motion'), **rate})
         node.wait_for('frames', 60)
         return node
 
     def recorder(self, name: str, topics: Sequence[str] = RECORDED) -> tuple[NodeProcess, Path]:
         """Start a recorder; itself and its bag."""
         bag = self.demo.out / name
-        node = self._start('recorder', {'bag': str(bag), 'topics': list(topics)})
+        node = self.start('recorder', {'bag': str(bag), 'topics': list(topics)})
         node.wait_for('recording', 60)
         return node, bag
 
@@ -74,7 +87,8 @@ class Chain:
         self.listener = Listener(self.domain)
         return self.listener
 
-    def _start(self, module: str, parameters: Mapping[str, Any]) -> NodeProcess:
+    def start(self, module: str, parameters: Mapping[str, Any]) -> NodeProcess:
+        """Start a node of the package."""
         self.nodes.append(NodeProcess(module, parameters, self.env))
         return self.nodes[-1]
 
@@ -93,7 +107,7 @@ def bag_counts(bag: Path) -> dict[str, int]:
 def streaming(listener: Listener, frames: int, timeout: float) -> None:
     """Wait for that many pictures. Raises TimeoutError."""
     deadline, since = time.monotonic() + timeout, time.time_ns()
-    while listener.frames_since(since) < frames:
+    while np.sum(listener.frames()[1] > since) < frames:
         if time.monotonic() > deadline:
             raise TimeoutError(f'{frames} pictures did not come within {timeout:g} s')
         time.sleep(0.02)

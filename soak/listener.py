@@ -10,12 +10,14 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from manivideo_ros.msg import HandPoses
+from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
 from manivideo_ros.ros import qos
 from manivideo_ros.stream_report import stamp_of
 
+HEADER_BYTES = 12  # of a message's encoding and stamp
 STATUS = 'manivideo: synthesizer'
 
 
@@ -59,10 +61,11 @@ class Listener:
             window, self._window = self._window, Window()
         return window
 
-    def frames_since(self, received_ns: int) -> int:
-        """How many pictures came after a time, of those not taken yet."""
+    def frames(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Stamps and receipts [F] of the pictures that were not taken yet, ns."""
         with self._lock:
-            return int(np.sum(np.array(self._window.received_ns, np.int64) > received_ns))
+            window = self._window
+            return np.array(window.frames_ns, np.int64), np.array(window.received_ns, np.int64)
 
     def close(self) -> None:
         """Leave the domain."""
@@ -77,6 +80,8 @@ class Listener:
             self._executor.spin_once(timeout_sec=0.1)
 
     def _pose(self, data: bytes) -> None:
+        if len(data) < HEADER_BYTES:  # of somebody who corrupts messages
+            return
         with self._lock:
             self._window.poses_ns.append(stamp_of(data))
 

@@ -60,14 +60,14 @@ def machine_busy_s() -> float:
     return (user + nice + system + irq + softirq) / TICKS
 
 
-def shared_segments(pid: int) -> int:
-    """How many of Fast DDS' shared-memory files a process has mapped. Raises OSError."""
-    names = set()
+def segment_paths(pid: int) -> set[Path]:
+    """Fast DDS' shared-memory files that a process has mapped. Raises OSError."""
+    found = set()
     for line in Path(f'/proc/{pid}/maps').read_text().splitlines():
-        path = line.split(None, 5)[-1]
-        if path.startswith(f'{SHARED}/') and Path(path).name.startswith(FAST_DDS):
-            names.add(path)
-    return len(names)
+        path = Path(line.split(None, 5)[-1])
+        if path.parent == SHARED and path.name.startswith(FAST_DDS):
+            found.add(path)
+    return found
 
 
 def gpu_mb(pid: int) -> float | None:

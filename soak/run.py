@@ -68,7 +68,7 @@ class Watch:
             'gpu_mb': proc.gpu_mb(self._pid),
             'handles': proc.handles(self._pid),
             'threads': proc.threads(self._pid),
-            'segments': proc.shared_segments(self._pid),
+            'segments': len(proc.segment_paths(self._pid)),
             **{f'{name}_rss_mb': proc.memory_mb(p)['rss'] for name, p in self._others.items()},
             **{f'{name}_handles': proc.handles(p) for name, p in self._others.items()},
             'poses_hz': round(len(window.poses_ns) / passed, 2),
