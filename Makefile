@@ -37,8 +37,9 @@ CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 FUZZ := motion bag bag_metadata mano mano_npz mesh_obj mesh_ply mesh_stl mesh_glb checkpoint \
   plan_manifest engine_spec training background hand_parts
 EXAMPLES ?= 5000
+MINUTES ?= 60
 
-.PHONY: all venv build test fuzz demo bench evaluate ablation lint format clean
+.PHONY: all venv build test fuzz soak demo bench evaluate ablation lint format clean
 
 all: build
 
@@ -65,6 +66,10 @@ test: build
 
 fuzz: build
 	@set -e; for parser in $(FUZZ); do echo $$parser; $(RUN) python -m fuzz.run $$parser $(EXAMPLES); done
+
+# An hour at full rate: on a machine that does nothing else.
+soak: build
+	@$(RUN) python -m soak.run --minutes $(MINUTES)
 
 demo: build
 	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) \
