@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import resource
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from typing import Any
 
 from fuzz.samples import ROOT
 
-LONGEST_S = 5
+LONGEST_S = 5  # of work, however busy the machine is
+STUCK_S = 60  # by the clock: waiting, without work
 MEMORY = 2**30  # more than before the first corrupted file
 STARTED = {'os.system', 'os.exec', 'os.fork', 'os.forkpty', 'os.posix_spawn', 'os.spawn'}
 STARTED |= {'subprocess.Popen', 'pty.spawn', 'ctypes.dlopen', 'pickle.find_class'}
@@ -45,17 +47,20 @@ class Watch:
         self._before = _peak()
         limit = _data() + MEMORY
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        faulthandler.register(signal.SIGPROF, chain=True)  # and then the signal ends the process
         sys.addaudithook(self._hook)
 
     @contextmanager
     def one(self) -> Iterator[None]:
         """While one file is parsed. Raises AssertionError where that took too much memory."""
-        faulthandler.dump_traceback_later(LONGEST_S, exit=True)
+        signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
+        faulthandler.dump_traceback_later(STUCK_S, exit=True)
         self._parsing = True
         try:
             yield
         finally:
             self._parsing = False
+            signal.setitimer(signal.ITIMER_PROF, 0)
             faulthandler.cancel_dump_traceback_later()
         used = _peak() - self._before
         assert used < MEMORY, f'{used >> 20} MiB of memory for one file'
