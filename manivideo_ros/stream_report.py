@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.recording.bag import BagReader
 from manivideo_ros.recording.maker import DIAGNOSTICS, STATUS
-from manivideo_ros.recording.messages import typestore
+from manivideo_ros.recording.messages import decoded
 
 HANDS, IMAGE = 'manivideo_ros/msg/HandPoses', 'sensor_msgs/msg/Image'
 
@@ -58,7 +58,7 @@ def read_stream(bag: str | Path) -> Stream:
     diagnostics: list[dict[str, str]] = []
     for record in reader.messages(list(wanted)):
         if record.type_name == DIAGNOSTICS:
-            message: Any = typestore().deserialize_cdr(record.data, record.type_name)
+            message = decoded(record.data, record.type_name)
             diagnostics += [_values(s) for s in message.status if s.name == STATUS]
             continue
         # Both types begin with their header: no need to unpack the picture.
