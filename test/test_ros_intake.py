@@ -143,10 +143,50 @@ def test_a_camera_of_zero_size_leaves_the_old_one(ready):
     assert ready.view(MS)[0].camera_frame == 'camera'
 
 
-def test_distortion_is_told(ready):
-    bent = info()
-    bent.d = [0.1, 0.0, 0.0, 0.0, 0.0]
-    assert ready.take_camera(bent)[0].startswith('d:')
+def bent_info(model='plumb_bob', d=(-0.2, 0.05, 0.001, -0.001, 0.0)):
+    message = info()
+    message.distortion_model, message.d = model, list(d)
+    return message
+
+
+def test_a_lens_is_honoured_where_the_camera_stands(ready):
+    assert ready.take_camera(bent_info()) == []
+    ready.take_hands(hands(0), 0)
+    view, problems = ready.view(MS)
+    assert problems == [] and view.lens is not None
+    np.testing.assert_allclose(view.camera.camera_from_world, VIEW, atol=1e-9)
+    np.testing.assert_allclose(view.lens.shown.intrinsics[:2, 2], [128, 128])
+    assert view.camera.intrinsics[0, 0] < view.lens.shown.intrinsics[0, 0], 'it sees more'
+    # A lens of zeros bends nothing.
+    ready.take_camera(bent_info(d=(0.0,) * 5))
+    assert ready.view(MS)[0].lens is None
+
+
+@pytest.mark.parametrize(
+    ('model', 'd', 'named'),
+    [
+        ('thin_prism', (0.1,) * 5, "distortion_model: 'thin_prism' is not one of plumb_bob,"),
+        ('', (0.1,) * 5, "distortion_model: ''"),
+        ('plumb_bob', (0.1,) * 3, 'd: 3 values, plumb_bob has 4 or 5'),
+        ('plumb_bob', (float('nan'),) * 5, 'd: not finite'),
+        ('plumb_bob', (-1.9, 0.0, 0.0, 0.0, 0.0), 'd: the lens shows pixels to which no'),
+    ],
+)
+def test_a_lens_that_is_not_known_is_refused_and_the_camera_of_before_stays(ready, model, d, named):
+    assert ready.take_camera(bent_info(model, d))[0].startswith(named)
+    ready.take_hands(hands(0), 0)
+    view, _ = ready.view(MS)
+    assert view.lens is None and view.camera_frame == 'camera'
+
+
+def test_keypoints_of_people_lie_where_the_bent_picture_shows_them(people):
+    people.take_camera(bent_info())
+    people.take_skeletons(skeletons(0, (100, 60)), 0)
+    view, _ = people.view(MS)
+    rays = np.linalg.inv(view.camera.intrinsics) @ [*view.snapshot.skeleton[:2, :2].T, np.ones(2)]
+    scale = 256 / 480
+    expected = (np.array([[80, 40], [120, 80]]) - [320, 240]) * scale + 128
+    np.testing.assert_allclose(view.lens.pixels(rays.T), expected, atol=1e-3)
 
 
 def test_stamps_of_zero_are_told(ready):

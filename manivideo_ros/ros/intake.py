@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import Camera, pinhole
+from manivideo_ros.lens import Lens, lens_of
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.ros.conversion import read_camera, read_hands, read_objects
 from manivideo_ros.ros.skeletons import read_skeleton
@@ -35,13 +36,15 @@ SILENCE_S = 0.1
 class View:
     """What one frame shows: the snapshot, the fitted camera and the name of its frame.
 
-    jumps: how often time has jumped back so far.
+    The camera is the pinhole that draws; lens: what bends its picture to the one that is shown,
+    where anything does. jumps: how often time has jumped back so far.
     """
 
     snapshot: Snapshot
     camera: Camera
     camera_frame: str
     jumps: int = 0
+    lens: Lens | None = None
 
 
 class PoseIntake:
@@ -67,6 +70,8 @@ class PoseIntake:
         self.world = ''
         self._skeleton_frame = ''
         self._pinhole: tuple[Camera, str] | None = None
+        self._distortion: tuple[str, tuple[float, ...]] = ('', ())
+        self._lens_made: tuple[str, Lens | None] = ('', None)
         self._default: Camera | None = None
         self._first_pose_ns: int | None = None
         self._stale: tuple[int, int] | None = None
@@ -156,12 +161,26 @@ class PoseIntake:
         return self.human and self.tracker.hands_silent(received_ns, SILENCE_S)
 
     def take_camera(self, message: CameraInfo) -> list[str]:
-        """The camera whose view is wanted."""
+        """The camera whose view is wanted; one that cannot be shown leaves the one before."""
+        distortion = (message.distortion_model, tuple(message.d))
         try:
-            self._pinhole = (read_camera(message), message.header.frame_id)
+            camera = read_camera(message)
+            self._lens(fitted(camera, self.width, self.height), distortion)
         except ValueError as error:
             return [str(error)]
-        return ['d: distortion is not modelled: send a rectified camera'] if any(message.d) else []
+        self._pinhole, self._distortion = (camera, message.header.frame_id), distortion
+        return []
+
+    def _lens(self, camera: Camera, distortion: tuple[str, tuple[float, ...]]) -> Lens | None:
+        """The lens of a fitted camera, where it stands. Raises ValueError.
+
+        Made anew only where it changes, not where the camera moves.
+        """
+        key = repr((camera.intrinsics.tolist(), camera.width, camera.height, distortion))
+        if key != self._lens_made[0]:
+            self._lens_made = (key, lens_of(camera, *distortion))
+        lens = self._lens_made[1]
+        return None if lens is None else lens.placed(camera.camera_from_world)
 
     def take_transforms(self, message: TFMessage, static: bool = False) -> list[str]:
         """Where frames are; static: they stay there."""
@@ -185,8 +204,15 @@ class PoseIntake:
         camera, frame, problems = self._camera(snapshot, received_ns)
         if camera is None:
             return None, problems
+        lens = self._lens(camera, self._distortion) if frame != DEFAULT_FRAME else None
+        if lens is not None:
+            camera = lens.drawn
+            if snapshot.skeleton is not None:
+                straight = np.array(snapshot.skeleton)
+                straight[:, :2] = lens.unbent(straight[:, :2])
+                snapshot = replace(snapshot, skeleton=straight)
         problems += self._watch(snapshot, camera)
-        return View(snapshot, camera, frame, self.tracker.jumps), problems
+        return View(snapshot, camera, frame, self.tracker.jumps, lens), problems
 
     def _camera(self, snapshot: Snapshot, received_ns: int) -> tuple[Camera | None, str, list[str]]:
         problems: list[str] = []
