@@ -55,7 +55,8 @@ venv: $(INSTALLED)
 build: $(INSTALLED)
 	@# Links to files that are gone from the checkout.
 	@find $(VENV)/lib/python3*/site-packages/manivideo_ros -xtype l -delete 2>/dev/null || true
-	@$(if $(ROS_REQUIREMENTS),$(CMAKE) cmake/tf2_msgs $(BUILD)-tf2_msgs $(VENV) $(CMAKE_OPTIONS))
+	@$(foreach package,$(if $(ROS_REQUIREMENTS),tf2_msgs visualization_msgs),$(CMAKE) \
+	  cmake/$(package) $(BUILD)-$(package) $(VENV) $(CMAKE_OPTIONS) &&) true
 	@$(CMAKE) . $(BUILD) $(VENV) $(CMAKE_OPTIONS)
 	@# The metadata by which a later `pip install -e` would uninstall what was built.
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info

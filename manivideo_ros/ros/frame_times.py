@@ -55,6 +55,7 @@ class FrameTimer:
                     denoised=done,
                     decoded=done,
                     published=_time(published_ns),
+                    latency=1e-9 * (published_ns - stamp_ns),
                 )
             )
         since = {RECEIVED: received_ns, SAMPLED: sampled_ns, TOTAL: published_ns}

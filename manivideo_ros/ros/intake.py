@@ -33,13 +33,14 @@ SILENCE_S = 0.1
 class View:
     """What one frame shows: the snapshot, the fitted camera and the name of its frame.
 
-    jumps: how often time has jumped back so far.
+    jumps: how often time has jumped back so far; world: the frame that the poses are in.
     """
 
     snapshot: Snapshot
     camera: Camera
     camera_frame: str
     jumps: int = 0
+    world: str = ''
 
 
 class PoseIntake:
@@ -160,7 +161,7 @@ class PoseIntake:
         if camera is None:
             return None, problems
         problems += self._watch(snapshot, camera)
-        return View(snapshot, camera, frame, self.tracker.jumps), problems
+        return View(snapshot, camera, frame, self.tracker.jumps, self.world), problems
 
     def _camera(self, snapshot: Snapshot, received_ns: int) -> tuple[Camera | None, str, list[str]]:
         problems: list[str] = []

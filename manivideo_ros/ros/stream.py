@@ -171,8 +171,8 @@ class Stream:
         sampled_ns = self._timer.now_ns()
         frame = self._scene.synthesizer.step(view.camera, view.snapshot)
         made_ns = self._timer.now_ns()
-        hands = self._scene.synthesizer.hands
-        self._frames.publish(frame, view, self._parameters.jpeg_quality, hands)
+        hands, objects = self._scene.synthesizer.hands, self._scene.synthesizer.scene.objects
+        self._frames.publish(frame, view, self._parameters.jpeg_quality, hands, objects)
         stages = self._timer.tell(frame, view, received_ns, sampled_ns, made_ns)
         self._statistics.add(stages)
         self._hold(1e-3 * stages[diagnostics.TOTAL])
