@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-
 from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.hand.model import HandModel

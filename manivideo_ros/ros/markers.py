@@ -61,11 +61,12 @@ def scene_markers(
         marker = _marker(header, name, Marker.CUBE, GREY, 0.5 * presence.get(name, 1.0))
         marker.pose = pose_message(centre)
         marker.scale = Vector3(**dict(zip('xyz', map(float, box.high - box.low), strict=True)))
-        above = centre[:3, 3] + [0, 0, np.linalg.norm(box.high - box.low) / 2 + TEXT_M]
+        above = centre[:3, 3].copy()
+        above[2] += np.linalg.norm(box.high - box.low) / 2 + TEXT_M
         markers += [marker, _text(header, f'{name} name', above, name)]
         places.append(centre[:3, 3])
     if places:
-        above = np.mean(places, 0) + [0, 0, 0.25]
+        above = np.mean(places, 0) + np.array([0, 0, 0.25])
         markers.append(_text(header, 'latency', above, text))
     return MarkerArray(markers=markers)
 
