@@ -38,7 +38,7 @@ FUZZ := motion bag bag_metadata mano mano_npz mesh_obj mesh_ply mesh_stl mesh_gl
   plan_manifest engine_spec training background hand_parts
 EXAMPLES ?= 5000
 
-.PHONY: all venv build test fuzz demo bench evaluate ablation lint format clean
+.PHONY: all venv build test fuzz try-docs demo bench evaluate ablation lint format clean
 
 all: build
 
@@ -66,6 +66,10 @@ test: build
 
 fuzz: build
 	@set -e; for parser in $(FUZZ); do echo $$parser; $(RUN) python -m fuzz.run $$parser $(EXAMPLES); done
+
+# Every command block of the documentation, in a fresh clone.
+try-docs: build
+	@$(RUN) python -m tools.try_commands
 
 demo: build
 	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) \

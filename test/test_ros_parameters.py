@@ -118,7 +118,6 @@ def test_the_table_lists_them_all():
     assert len(rows) == sum(len(kind.__dataclass_fields__) for kind in ALL.values())
 
 
-def test_the_readme_holds_the_table():
-    readme = ROOT / 'README.md'
-    assert readme.is_file(), 'README.md is part of the package'
-    assert table() in readme.read_text(), 'run: python -m manivideo_ros.ros.parameters'
+def test_the_reference_holds_the_table():
+    reference = (ROOT / 'docs' / 'reference.md').read_text()
+    assert table() in reference, 'run: python -m tools.reference'
