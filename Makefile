@@ -39,7 +39,7 @@ FUZZ := motion bag bag_metadata mano mano_npz mesh_obj mesh_ply mesh_stl mesh_gl
 EXAMPLES ?= 5000
 MINUTES ?= 60
 
-.PHONY: all venv build test fuzz soak demo bench evaluate ablation lint format clean
+.PHONY: all venv build test fuzz soak try-docs demo bench evaluate ablation lint format clean
 
 all: build
 
@@ -56,7 +56,8 @@ venv: $(INSTALLED)
 build: $(INSTALLED)
 	@# Links to files that are gone from the checkout.
 	@find $(VENV)/lib/python3*/site-packages/manivideo_ros -xtype l -delete 2>/dev/null || true
-	@$(if $(ROS_REQUIREMENTS),$(CMAKE) cmake/tf2_msgs $(BUILD)-tf2_msgs $(VENV) $(CMAKE_OPTIONS))
+	@$(foreach package,$(if $(ROS_REQUIREMENTS),tf2_msgs visualization_msgs),$(CMAKE) \
+	  cmake/$(package) $(BUILD)-$(package) $(VENV) $(CMAKE_OPTIONS) &&) true
 	@$(CMAKE) . $(BUILD) $(VENV) $(CMAKE_OPTIONS)
 	@# The metadata by which a later `pip install -e` would uninstall what was built.
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
@@ -70,6 +71,10 @@ fuzz: build
 # An hour at full rate: on a machine that does nothing else.
 soak: build
 	@$(RUN) python -m soak.run --minutes $(MINUTES)
+
+# Every command block of the documentation, in a fresh clone.
+try-docs: build
+	@$(RUN) python -m tools.try_commands
 
 demo: build
 	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) \

@@ -68,8 +68,8 @@ class DeclareLaunchArgument:
 
 
 class Node:
-    def __init__(self, *, package, executable, name, namespace='', parameters=(), condition=None,
-                 additional_env=None, output='log'):  # fmt: skip
+    def __init__(self, *, package, executable, name, namespace='', parameters=(), arguments=(),
+                 remappings=(), condition=None, additional_env=None, output='log'):  # fmt: skip
         self.__dict__.update({k: v for k, v in locals().items() if k != 'self'})
 
 
@@ -95,10 +95,12 @@ MODULES = {
     'launch_ros.substitutions': {'FindPackageShare': FindPackageShare},
 }
 
+SHARED = 'manivideo_ros.ros.launching'  # imports them: anew with every launch file
+
 
 def load(file):
     """The entities of an unmodified launch file."""
-    kept = {name: sys.modules.get(name) for name in MODULES}
+    kept = {name: sys.modules.pop(name, None) for name in (*MODULES, SHARED)}
     try:
         for name, content in MODULES.items():
             sys.modules[name] = ModuleType(name)
@@ -106,7 +108,7 @@ def load(file):
         return runpy.run_path(str(file))['generate_launch_description']()
     finally:
         for name, module in kept.items():
-            sys.modules.pop(name)
+            sys.modules.pop(name, None)
             if module is not None:
                 sys.modules[name] = module
 
@@ -126,6 +128,12 @@ class Launch:
         self.folder = Path(tempfile.mkdtemp(prefix='launch_'))
         self.processes = {}
 
+    def name(self, node):
+        """A node's name below the namespace that the whole file is started in."""
+        inside = text_of(node.namespace, self).strip('/')
+        inside = inside.removeprefix(self.arguments.get('namespace', '').strip('/')).strip('/')
+        return f'{inside}/{node.name}' if inside else node.name
+
     def prefix(self, package):
         for prefix in self.environment['AMENT_PREFIX_PATH'].split(os.pathsep):
             if (Path(prefix) / 'share' / package / 'package.xml').is_file():
@@ -135,14 +143,17 @@ class Launch:
     def command(self, node):
         """argv and environment of a node."""
         out = [str(self.prefix(node.package) / 'lib' / node.package / node.executable)]
+        out += [text_of(argument, self) for argument in node.arguments]
         out += ['--ros-args', '-r', f'__node:={node.name}']
         if namespace := text_of(node.namespace, self):
             out += ['-r', f'__ns:=/{namespace.strip("/")}']
+        for source, target in node.remappings:
+            out += ['-r', f'{text_of(source, self)}:={text_of(target, self)}']
         for i, entry in enumerate(node.parameters):
             if isinstance(entry, dict):
                 values = {k: yaml.safe_load(text_of(v, self)) for k, v in entry.items()}
                 values = {k: '' if v is None else v for k, v in values.items()}
-                file = self.folder / f'{node.name}_{i}.yaml'
+                file = self.folder / f'{self.name(node).replace("/", "_")}_{i}.yaml'
                 file.write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))
             else:
                 file = Path(text_of(entry, self))
@@ -153,14 +164,14 @@ class Launch:
 
     def start(self):
         for node in self.nodes:
-            command = self.command(node)
-            log = (self.folder / f'{node.name}.log').open('w')
-            self.processes[node.name] = subprocess.Popen(
+            command, name = self.command(node), self.name(node)
+            log = (self.folder / f'{name.replace("/", "_")}.log').open('w')
+            self.processes[name] = subprocess.Popen(
                 command.argv, env=command.env, stdout=log, stderr=subprocess.STDOUT
             )
 
     def log(self, name):
-        return (self.folder / f'{name}.log').read_text()
+        return (self.folder / f'{name.replace("/", "_")}.log').read_text()
 
     def stop(self):
         for process in self.processes.values():

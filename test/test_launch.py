@@ -1,17 +1,25 @@
-"""A lab's way: colcon builds the package, the unmodified launch file starts its nodes."""
+"""A lab's way: colcon builds the package, the unmodified launch files start its nodes."""
 
 import os
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
+from geometry_msgs.msg import PoseArray
 from launch_stand_in import DeclareLaunchArgument, Launch, load
+from manivideo_ros.msg import ObjectPoses
+from sensor_msgs.msg import Image
+from test_ros_hand_source import joint_array
+from test_ros_nodes import lab_in
 
 from manivideo_ros.processes import environment, free_domain
 from manivideo_ros.recording.bag import BagReader
+from manivideo_ros.ros.parameters import ALL, check_file
 from manivideo_ros.stream_report import read_stream, summary
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +44,7 @@ def workspace(tmp_path_factory):
     options = ['-G', 'Ninja', '-DBUILD_TESTING=OFF', f'-DPython3_EXECUTABLE={sys.executable}']
     if 'ROS_DISTRO' not in os.environ:
         options.append(f'-DCMAKE_PROJECT_INCLUDE={package}/cmake/wheels.cmake')
+        options.append('-DMANIVIDEO_PYTHON_ONLY=ON')
     command = ['colcon', 'build', '--cmake-args', *options]
     done = subprocess.run(command, cwd=base, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -60,38 +69,89 @@ def test_the_built_package_is_what_the_workspace_offers(workspace, tmp_path):
     assert 'doctor' in output('manivideo', '--help')
 
 
-def test_the_launch_file_streams_video(workspace, untrained, pictures, motion_file, tmp_path):
+@contextmanager
+def launched(file, environment, arguments):
+    launch = Launch(file, environment, arguments)
+    launch.start()
+    try:
+        yield launch
+    finally:
+        launch.stop()
+
+
+def until(launch, done, seconds=120):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not done():
+        ended = [name for name, p in launch.processes.items() if p.poll() is not None]
+        assert not ended, f'{ended}: {launch.log(ended[0])}'
+        time.sleep(0.1)
+
+
+def test_the_demo_streams_video(workspace, untrained, pictures, motion_file, tmp_path):
     settings = environment(free_domain(40))
     names = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'PYTHONUNBUFFERED')
     env = {**workspace, **{name: settings[name] for name in names}}
     share = Path(env['AMENT_PREFIX_PATH'].split(os.pathsep)[0]) / 'share' / 'manivideo_ros'
-    launch = Launch(
-        share / 'launch' / 'demo.launch.py',
-        env,
-        {
-            'motion': str(motion_file),
-            'record': 'true',
-            'bag': str(tmp_path / 'bag'),
-            'checkpoint': str(untrained),
-            'namespace': 'lab',
-            **pictures,
-        },
-    )
-    launch.start()
-    try:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and 'image_raw' not in launch.log('recorder'):
-            running = {name: p.poll() for name, p in launch.processes.items()}
-            assert set(running.values()) == {None}, launch.log('synthesizer')
-            time.sleep(0.2)
+    arguments = {
+        'motion': str(motion_file),
+        'record': 'true',
+        'bag': str(tmp_path / 'bag'),
+        'checkpoint': str(untrained),
+        'namespace': 'lab',
+        **pictures,
+    }
+    with launched(share / 'launch' / 'demo.launch.py', env, arguments) as launch:
+        until(launch, lambda: 'image_raw' in launch.log('recorder'))
         time.sleep(2)
-    finally:
-        launch.stop()
     assert launch.processes['recorder'].returncode == 0
     assert '/lab/image_raw' in BagReader(tmp_path / 'bag').topics
     report = summary(read_stream(tmp_path / 'bag'))
     assert report['frames_out'] >= 3, launch.log('synthesizer')
     assert report['backend'] == 'onnxruntime'
+
+
+def test_two_cameras_see_one_motion_at_once(
+    node_environment, untrained, pictures, motion_file, motion
+):
+    domain = free_domain(41)
+    env = {**node_environment, 'ROS_DOMAIN_ID': str(domain)}
+    arguments = {'checkpoint': str(untrained), 'motion': str(motion_file), 'namespace': 'lab'}
+    file = ROOT / 'launch' / 'cameras.launch.py'
+    with launched(file, env, {**arguments, **pictures}) as launch, lab_in(domain, motion) as lab:
+        for camera in ('front', 'side'):
+            lab.listen(Image, f'/lab/{camera}/image_raw')
+        until(launch, lambda: lab.spin(0.1) or all(len(got) > 2 for got in lab.got.values()))
+        frames = {got[-1].header.frame_id for got in lab.got.values()}
+        assert frames == {'front_optical_frame', 'side_optical_frame'}
+
+
+def test_a_headset_becomes_video(node_environment, untrained, pictures, motion):
+    domain = free_domain(42)
+    env = {**node_environment, 'ROS_DOMAIN_ID': str(domain)}
+    arguments = {
+        'checkpoint': str(untrained),
+        'topics': '[xr/hand_left/joints, xr/hand_right/joints]',
+        'objects': 'true',
+        'object_source': 'grasp',
+        'camera': 'true',
+        **pictures,
+    }
+    file = ROOT / 'launch' / 'teleop.launch.py'
+    with launched(file, env, arguments) as launch, lab_in(domain, motion) as lab:
+        lab.listen(Image, 'image_raw')
+        lab.listen(ObjectPoses, 'object_poses')
+        joints = lab.create_publisher(PoseArray, 'xr/hand_right/joints', 10)
+
+        def enough():
+            now = lab.get_clock().now().nanoseconds
+            joints.publish(joint_array('right', stamp=now, frame='world'))
+            lab.spin(0.03)
+            return all(len(got) > 2 for got in lab.got.values())
+
+        until(launch, enough)
+        assert lab.got['image_raw'][-1].header.frame_id == 'camera_optical_frame'
+        (held,) = lab.got['object_poses'][-1].objects
+        assert held.object_id == 'mug'
 
 
 @pytest.mark.parametrize('file', LAUNCH_FILES, ids=lambda f: f.name)
@@ -103,13 +163,37 @@ def test_every_argument_is_described(file):
 
 
 @pytest.mark.parametrize('file', LAUNCH_FILES, ids=lambda f: f.name)
-def test_launch_files_resolve(file, node_environment):
-    launch = Launch(file, node_environment, {})
-    assert {node.executable for node in launch.nodes} >= {'synthesizer'}
-    for node in launch.nodes:
+def test_nodes_are_installed_and_get_parameters_that_they_have(file, node_environment):
+    wanted = {
+        e.name: 'true'
+        for e in load(file)
+        if isinstance(e, DeclareLaunchArgument) and e.default == 'false'
+    }
+    launch = Launch(file, node_environment, wanted)
+    ours = [node for node in launch.nodes if node.package == 'manivideo_ros']
+    assert ours
+    for node in ours:
         command = launch.command(node)
         assert Path(command.argv[0]).is_file()
-        assert Path(command.env['FASTDDS_DEFAULT_PROFILES_FILE']).is_file()
+        for version in ('FASTRTPS', 'FASTDDS'):
+            profile = Path(command.env[f'{version}_DEFAULT_PROFILES_FILE'])
+            assert profile.name == 'fastdds.xml' and profile.is_file()
+        given = yaml.safe_load(Path(command.argv[-1]).read_text())['/**']['ros__parameters']
+        assert given.pop('use_sim_time') in (True, False)
+        check_file(given, ALL[node.executable])
+
+
+def test_each_way_to_look_on_is_a_node(node_environment):
+    looks = dict.fromkeys(('rviz', 'foxglove', 'h264', 'view', 'record'), 'true')
+    for file in LAUNCH_FILES:
+        if file.name == 'augmentation.launch.py':
+            continue
+        nodes = {n.executable: n for n in Launch(file, node_environment, looks).nodes}
+        assert nodes.keys() >= {'rviz2', 'foxglove_bridge', 'republish', 'viewer', 'recorder'}
+        plain = {n.executable for n in Launch(file, node_environment, {}).nodes}
+        assert not plain & {'rviz2', 'foxglove_bridge', 'republish', 'viewer', 'recorder'}
+        _, display = nodes['rviz2'].arguments
+        assert Path(display.perform(Launch(file, node_environment, looks))).is_file()
 
 
 def test_conditions_choose_the_nodes(node_environment):

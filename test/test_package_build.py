@@ -42,7 +42,7 @@ def imported(folder):
 ROS = {
     'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
     'lifecycle_msgs', 'launch', 'launch_ros', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
-    'sensor_msgs', 'std_msgs', 'tf2_msgs', 'cv_bridge',
+    'sensor_msgs', 'std_msgs', 'tf2_msgs', 'visualization_msgs', 'cv_bridge',
 }  # fmt: skip
 # Imported where they are needed alone, with a message where they are absent.
 OPTIONAL = {

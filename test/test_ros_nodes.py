@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,14 @@ import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from manivideo_ros.msg import HandPoses, ObjectPoses, SceneObject, SkeletonPose, SkeletonPoses
+from manivideo_ros.msg import (
+    FrameTimes,
+    HandPoses,
+    ObjectPoses,
+    SceneObject,
+    SkeletonPose,
+    SkeletonPoses,
+)
 from manivideo_ros.srv import SetScene
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
@@ -23,6 +31,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from test_model import SMALL, awake
 from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.demo import Demo, synthesizer_parameters
 from manivideo_ros.engine.spec import EngineSpec
@@ -195,6 +204,20 @@ def test_a_lens_bends_the_picture_and_its_labels_and_stays_in_the_camera_info(sy
     assert np.abs(found - straight).max() > 2, 'the lens bends what is tested'
     column, row = found[joints['visible'] == 1].astype(int).T
     assert len(column) > 5 and np.mean(to_array(mask)[row, column] > 0) > 0.9
+
+
+def test_markers_and_latency_are_told_while_somebody_listens(synthesizer, lab):
+    lab.listen(MarkerArray, 'markers')
+    lab.listen(FrameTimes, 'frame_times')
+    lab.play(20, lambda: all(len(lab.got[t]) >= 3 for t in ('markers', 'frame_times')))
+    markers = {m.ns: m for m in lab.got['markers'][-1].markers}
+    assert markers.keys() >= {'left bones', 'right joints', 'mug', 'latency'}
+    assert {m.header.frame_id for m in markers.values()} == {'world'}
+    assert stamp_ns(markers['mug'].header) in lab.sent
+    assert re.fullmatch(r'\d+ ms', markers['latency'].text)
+    told = lab.got['frame_times'][-1]
+    ended = told.published.sec * 10**9 + told.published.nanosec
+    assert told.latency == pytest.approx(1e-9 * (ended - stamp_ns(told.header)), abs=1e-6)
 
 
 def nan_theta(hands, objects):

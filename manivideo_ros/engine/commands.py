@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
         job.add_argument('spec', nargs='?', default='tiny', help='a name in engines/, or a file')
         job.add_argument('--backend', choices=PRECISIONS, action='append', help='this one alone')
     for job in (check, bench):
-        job.add_argument('--threads', type=int, default=2)
-        job.add_argument('--frames', type=int, default=FRAMES)
+        job.add_argument('--threads', type=int, default=2, help='of the model')
+        job.add_argument('--frames', type=int, default=FRAMES, help='to run')
     build.add_argument(
         '--capability', action='append', default=[],
         help='compute capability as 8.6, of a GPU that need not be here (tensorrt_rtx)',

@@ -30,7 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--steps', type=int, nargs='+', default=[1, 4], help='denoising steps; the first is judged'
     )
-    parser.add_argument('--data', choices=['suite', 'dexycb'], default='suite')
+    parser.add_argument('--data', choices=['suite', 'dexycb'], default='suite', help='clips')
     parser.add_argument('--clips', type=int, help='measure only the first clips')
     parser.add_argument('--frames', type=int, help='measure only the first frames of each clip')
     parser.add_argument('--workers', type=int, default=min(cores(), 16), help='processes')

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from builtin_interfaces.msg import Time
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import qos_profile_sensor_data
 
 from manivideo_ros.msg import FrameTimes
 from manivideo_ros.ros.diagnostics import PUBLISHED, RECEIVED, SAMPLED, TOTAL
 from manivideo_ros.ros.images import header
 from manivideo_ros.ros.intake import View
+from manivideo_ros.ros.qos import DIAGNOSTICS
 from manivideo_ros.synthesizer import Frame
 
 SECOND = 1_000_000_000
@@ -20,7 +20,7 @@ class FrameTimer:
 
     def __init__(self, node: LifecycleNode) -> None:
         self._node = node
-        self._publisher = node.create_publisher(FrameTimes, 'frame_times', qos_profile_sensor_data)
+        self._publisher = node.create_publisher(FrameTimes, 'frame_times', DIAGNOSTICS)
         self.received_ns = 0  # when the pose message came that set off the newest frame
 
     def destroy(self) -> None:
@@ -55,6 +55,7 @@ class FrameTimer:
                     denoised=done,
                     decoded=done,
                     published=_time(published_ns),
+                    latency=1e-9 * (published_ns - stamp_ns),
                 )
             )
         since = {RECEIVED: received_ns, SAMPLED: sampled_ns, TOTAL: published_ns}

@@ -8,14 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.lens import Lens
 from manivideo_ros.mlo.colours import normal_colours
-from manivideo_ros.mlo.labels import hand_keypoints, layer_mask, mosaic, visible_depth
+from manivideo_ros.mlo.labels import (
+    hand_keypoints,
+    layer_mask,
+    mosaic,
+    visible_depth,
+    world_keypoints,
+)
+from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.ros.conversion import camera_message
 from manivideo_ros.ros.images import header, to_image, to_jpeg, to_points
 from manivideo_ros.ros.intake import View
+from manivideo_ros.ros.markers import Box, scene_markers
 from manivideo_ros.ros.qos import IMAGES
 from manivideo_ros.synthesizer import Frame
 
@@ -33,12 +42,18 @@ class FramePublishers:
         self.mask = make(Image, 'mlo/mask', IMAGES)
         self.depth = make(Image, 'mlo/depth', IMAGES)
         self.keypoints = make(PointCloud2, 'hand_keypoints', IMAGES)
+        self.markers = make(MarkerArray, 'markers', IMAGES)
         self._node = node
 
     def publish(
-        self, frame: Frame, view: View, jpeg_quality: int, hands: Mapping[str, HandModel]
+        self,
+        frame: Frame,
+        view: View,
+        jpeg_quality: int,
+        hands: Mapping[str, HandModel],
+        objects: Mapping[str, ObjectMesh],
     ) -> None:
-        """One frame on every topic that somebody listens to; hands: the models by side."""
+        """One frame on every topic that somebody listens to; hands by side, objects by id."""
         stamped = header(view.snapshot.stamp_ns, view.camera_frame)
         lens = view.lens
         if lens is None:
@@ -75,6 +90,8 @@ class FramePublishers:
                 found['u'], found['v'] = pixels.T
                 found['visible'] &= lens.shows(pixels)
             self.keypoints.publish(to_points(found, stamped))
+        if self.markers.get_subscription_count():
+            self.markers.publish(self._markers(view, hands, objects))
 
     def destroy(self) -> None:
         """Give the topics back."""
@@ -87,8 +104,23 @@ class FramePublishers:
             self.mask,
             self.depth,
             self.keypoints,
+            self.markers,
         ):
             self._node.destroy_lifecycle_publisher(publisher)
+
+    def _markers(
+        self, view: View, hands: Mapping[str, HandModel], objects: Mapping[str, ObjectMesh]
+    ) -> MarkerArray:
+        shown = view.snapshot
+        joints = {side: world_keypoints(hands[side], state) for side, state in shown.hands.items()}
+        boxes = {
+            name: Box(pose, objects[name].vertices.min(0), objects[name].vertices.max(0))
+            for name, pose in shown.objects.items()
+            if name in objects
+        }
+        passed = 1e-6 * (self._node.get_clock().now().nanoseconds - shown.stamp_ns)
+        stamped = header(shown.stamp_ns, view.world)
+        return scene_markers(stamped, joints, boxes, shown.presence, f'{passed:.0f} ms')
 
 
 def _bent(lens: Lens | None, picture: NDArray, smooth: bool = True) -> NDArray:

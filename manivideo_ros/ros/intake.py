@@ -37,7 +37,8 @@ class View:
     """What one frame shows: the snapshot, the fitted camera and the name of its frame.
 
     The camera is the pinhole that draws; lens: what bends its picture to the one that is shown,
-    where anything does. jumps: how often time has jumped back so far.
+    where anything does. jumps: how often time has jumped back so far; world: the frame that the
+    poses are in.
     """
 
     snapshot: Snapshot
@@ -45,6 +46,7 @@ class View:
     camera_frame: str
     jumps: int = 0
     lens: Lens | None = None
+    world: str = ''
 
 
 class PoseIntake:
@@ -212,7 +214,7 @@ class PoseIntake:
                 straight[:, :2] = lens.unbent(straight[:, :2])
                 snapshot = replace(snapshot, skeleton=straight)
         problems += self._watch(snapshot, camera)
-        return View(snapshot, camera, frame, self.tracker.jumps, lens), problems
+        return View(snapshot, camera, frame, self.tracker.jumps, lens, self.world), problems
 
     def _camera(self, snapshot: Snapshot, received_ns: int) -> tuple[Camera | None, str, list[str]]:
         problems: list[str] = []

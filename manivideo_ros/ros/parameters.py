@@ -1,7 +1,7 @@
-"""All parameters of all nodes: defaults, units, ranges. Run it to print the README's table.
+"""All parameters of all nodes: defaults, units, ranges. Run it to print the reference's table.
 
 The dataclasses are what the nodes read; their fields' metadata become the descriptors; a test holds
-config/*.yaml and the README's table to them.
+config/*.yaml and docs/reference.md to them.
 """
 
 from __future__ import annotations

@@ -52,4 +52,7 @@ def run(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+        # `ros2 launch` hands a Ctrl-C on that the terminal has sent already: the second one must
+        # not end the interpreter while it winds up, when Python has put its own handlers away.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0

@@ -185,8 +185,8 @@ class Stream:
         with self._lock:
             if view.jumps != self._intake.tracker.jumps:
                 return  # time was set back meanwhile: the frame is of a time that is not yet
-        hands = self._scene.synthesizer.hands
-        self._frames.publish(frame, view, self._parameters.jpeg_quality, hands)
+        hands, objects = self._scene.synthesizer.hands, self._scene.synthesizer.scene.objects
+        self._frames.publish(frame, view, self._parameters.jpeg_quality, hands, objects)
         stages = self._timer.tell(frame, view, received_ns, sampled_ns, made_ns)
         self._statistics.add(stages)
         self._hold(1e-3 * stages[diagnostics.TOTAL])

@@ -90,12 +90,12 @@ def learned_light(config: TrainConfig, data: Path, out: Path, threads: int) -> L
 def main(arguments: list[str] | None = None) -> int:
     """The command line; 2 for what cannot be read, 1 where training had to stop."""
     parser = argparse.ArgumentParser(prog='manivideo train', description=__doc__)
-    parser.add_argument('stage', choices=STAGES)
+    parser.add_argument('stage', choices=STAGES, help='what to train')
     parser.add_argument('--config', type=Path, required=True, help='the run, as YAML')
     parser.add_argument('--data', type=Path, required=True, help='folder of the sources')
     parser.add_argument('--out', type=Path, required=True, help='folder of the checkpoints')
     parser.add_argument('--scenes', type=int, default=2500, help='to make of a kind without any')
-    parser.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1), help='of torch')
     parser.add_argument('--device', default='', help='cpu or cuda; a GPU where there is one')
     parser.add_argument(
         '--init', help="a checkpoint whose weights to start from; 'shipped': the package's"

@@ -1,0 +1,68 @@
+"""Headset, gloves, hand tracker or robot hand to video. `--show-args` tells the arguments."""
+
+from launch import LaunchDescription
+
+from manivideo_ros.ros.launching import (
+    EVERY,
+    LOOKS,
+    SCENE,
+    config_of,
+    declared,
+    looks,
+    own,
+    synthesizer,
+)
+
+HANDS = {
+    'source': ('openxr', 'What publishes: openxr, isaac, manus, mediapipe, ultraleap or tf.'),
+    'topics': (
+        '[left_hand, right_hand]',
+        "The source's topics: openxr, mediapipe one of each hand; isaac [xr_teleop/hand]; "
+        'manus [manus_glove_0, manus_glove_1]; none with tf.',
+    ),
+    'sides': ("['']", "left or right of each topic of one hand; '' where its name tells."),
+    'type': ('', "Message type of the same fields from another package; '' the source's."),
+    'axes': ('', "Axes of the source: ros (z up), y_up or unity; '' for its own."),
+    'unit': ('0.0', "Metres per unit, 0.001 for millimetres; 0.0 for the source's."),
+    'frame': ('', "Frame of what is published where messages name none; '' for world."),
+    'left_wrist': ('', "Where a left glove's wrist is: a frame on TF, or topic:NAME."),
+    'right_wrist': ('', 'The same of a right glove: a frame on TF, or topic:NAME.'),
+    'left_frames': ("['']", 'With tf: 21 frames of the left hand, wrist first; - for none.'),
+    'right_frames': ("['']", 'With tf: 21 frames of the right hand, wrist first; - for none.'),
+}
+OBJECTS = {
+    'objects': ('false', 'Whether an object_source tells where the objects are.'),
+    'object_source': (
+        'tf',
+        'What publishes: pose, pose_array, detections, mocap, moveit, tf, or grasp (a hand holds '
+        'it).',
+    ),
+    'object_topics': ('[object_pose]', 'Topics of the objects; not with tf and grasp.'),
+    'object_names': ("['']", "What the source calls each of object_ids; '' the same."),
+}
+CAMERA = {
+    'camera': ('false', 'Whether a virtual camera looks on; without one, a default frames hands.'),
+    'camera_kind': ('look_at', 'look_at (stands still), orbit, or wrist (rides on a hand).'),
+}
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            *declared(HANDS, OBJECTS, CAMERA, SCENE, LOOKS, config_of('teleop.yaml'), EVERY),
+            own('hand_source', [*HANDS, 'hand_folder']),
+            own(
+                'object_source',
+                renamed={
+                    'object_source': 'source',
+                    'object_topics': 'topics',
+                    'object_ids': 'ids',
+                    'object_names': 'names',
+                },
+                only_if='objects',
+            ),
+            own('virtual_camera', renamed={'camera_kind': 'kind'}, only_if='camera'),
+            synthesizer(),
+            *looks(),
+        ]
+    )

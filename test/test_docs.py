@@ -1,0 +1,146 @@
+"""The documentation: links lead somewhere, quoted messages are ours, commands can be given."""
+
+import ast
+import re
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+import pytest
+
+from tools.command_blocks import (
+    INLINE,
+    Block,
+    MissingError,
+    blocks,
+    check,
+    commands,
+    documents,
+    problems,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+TEXT = {file: file.read_text() for file in DOCUMENTS}
+
+
+def anchors(text):
+    """The anchors of a document's headings, as GitHub makes them."""
+    for heading in re.findall(r'^#+ (.+)$', text, re.MULTILINE):
+        yield re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-')
+
+
+@pytest.mark.parametrize('file', DOCUMENTS, ids=lambda f: str(f.relative_to(ROOT)))
+def test_links_lead_somewhere(file):
+    for target in re.findall(r'\]\(([^)\s]+)\)', TEXT[file]):
+        if target.startswith('http'):
+            continue
+        path, _, anchor = target.partition('#')
+        there = (file.parent / path).resolve() if path else file
+        assert there.exists(), f'{file.name}: {target}'
+        if anchor:
+            assert anchor in anchors(there.read_text()), f'{file.name}: {target}'
+
+
+def test_every_tutorial_is_listed():
+    index = TEXT[ROOT / 'docs' / 'tutorials' / 'README.md']
+    for file in (ROOT / 'docs' / 'tutorials').glob('*.md'):
+        assert file.name == 'README.md' or f'({file.name})' in index, file.name
+    for file in (ROOT / 'docs').glob('*.md'):
+        assert f'docs/{file.name}' in TEXT[ROOT / 'README.md'], f'{file.name}: not in README.md'
+
+
+@pytest.fixture(scope='module')
+def told():
+    """All fixed parts of all texts in the code."""
+    parts = []
+    for file in (ROOT / 'manivideo_ros').rglob('*.py'):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                parts.append(node.value)
+    return '\n'.join(parts)
+
+
+def test_quoted_messages_are_ours(told):
+    text = TEXT[ROOT / 'docs' / 'troubleshooting.md']
+    quoted = re.findall(r'^> `(.+)`$', text, re.MULTILINE)
+    assert len(quoted) > 30
+    for message in quoted:
+        parts = [part.strip() for part in message.split('…')]
+        assert max(map(len, parts)) > 4, f'{message!r} says nothing of its own'
+        for part in parts:
+            assert part in told, f'{message!r}: no code says {part!r}'
+
+
+@pytest.mark.parametrize('file', DOCUMENTS, ids=lambda f: str(f.relative_to(ROOT)))
+def test_python_blocks_can_be_read(file):
+    for block in re.findall(r'^```python\n(.*?)^```', TEXT[file], re.DOTALL | re.MULTILINE):
+        compile(block, str(file), 'exec')
+
+
+@pytest.mark.parametrize('file', DOCUMENTS, ids=lambda f: str(f.relative_to(ROOT)))
+def test_documents_speak_of_the_project_alone(file):
+    assert not re.search(r'/(tmp|work|root|home)/', TEXT[file])
+
+
+@pytest.mark.parametrize('file', documents(), ids=lambda f: str(f.relative_to(ROOT)))
+def test_commands_can_be_given_as_written(file):
+    found = [problem for block in blocks(file) for problem in problems(block)]
+    assert not found, '\n'.join(found)
+
+
+@pytest.mark.parametrize('file', documents(), ids=lambda f: str(f.relative_to(ROOT)))
+def test_commands_in_the_text_can_be_given(file):
+    text = re.sub(r'^```.*?^```|^> .*?$', '', TEXT[file], flags=re.DOTALL | re.MULTILINE)
+    for found in INLINE.findall(text):
+        # N stands for a number; what is left out or chosen among is no command to give.
+        line = re.sub(r'\bN\b', '1', found.replace('\n', ' '))
+        if re.search(r'\.\.\.$|\|| \.\.\. |NODE|<', line):
+            continue
+        for command in commands(line):
+            # A command may be named alone, without the arguments that it requires.
+            named = len(command) <= 3 and all(re.fullmatch(r'[a-z-]+', w) for w in command)
+            with suppress(MissingError) if named else nullcontext():
+                check(command)
+
+
+def test_all_shell_blocks_are_marked_as_such():
+    for file in DOCUMENTS:
+        for language in re.findall(r'^```(\w*)\n.*?^```$', TEXT[file], re.DOTALL | re.MULTILINE):
+            assert language in ('sh', 'python', 'yaml'), f'{file.name}: {language!r}'
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'told'),
+    [
+        ('manivideo augmentt', 'invalid choice'),
+        ('manivideo augment bag --out x', '--variations'),
+        ('manivideo view --prot 1', '--prot'),
+        ('ros2 launch manivideo_ros teleop.launch.py sauce:=tf', 'sauce'),
+        ('ros2 launch manivideo_ros tele.launch.py', 'no such launch file'),
+        ('ros2 run manivideo_ros hand_sauce', 'no such node'),
+        ('ros2 run manivideo_ros webcam --ros-args -p camera:=99', 'camera: 99'),
+        ('python -m manivideo_ros.nodes.viewer --ros-args -p prot:=1', 'no such parameter'),
+        ('ros2 param set /synthesizer threads 3', 'read at the start'),
+        ('ros2 topic echo /image_rw', 'no node has it'),
+        ('ros2 service call /set_scene manivideo_ros/srv/SetScenes', 'no such interface'),
+        ('make demmo', 'no such target'),
+        ('make demo MOTON=x', 'no such variable'),
+        ('python -m benchmarks.stream --fast', '--fast'),
+        ('manivido demo', 'nobody knows'),
+        ('if manivideo', 'syntax error'),
+    ],
+)
+def test_a_wrong_command_is_found(wrong, told):
+    (problem,) = problems(Block(ROOT / 'README.md', 1, '', wrong + '\n'))
+    assert told in problem
+
+
+def test_blocks_are_read_as_a_shell_reads_them():
+    text = "A=1 manivideo play && make demo  # a remark\ncat > x <<'END'\nmanivideo?\nEND\n"
+    text += '. a \\\n  b\n'
+    assert list(commands(text)) == [
+        ['manivideo', 'play'],
+        ['make', 'demo'],
+        ['cat', '>', 'x'],
+        ['.', 'a', 'b'],
+    ]

@@ -1,0 +1,274 @@
+"""The commands that the documentation gives: found, and checked without running them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from manivideo_ros.ros.parameters import ALL, check_change, check_file
+from tools.command_lines import module_parser, parser_of
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r'^(?:<!-- needs: (.+) -->\n)?```sh\n(.*?)^```', re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r'`((?:manivideo|make|ros2 (?:run|launch) manivideo_ros) [^`]+)`')
+# What a shell or a distribution has: not looked into.
+OTHERS = {
+    '.', 'cat', 'cd', 'colcon', 'export', 'git', 'mkdir', 'pip', 'python3', 'source', 'true',
+}  # fmt: skip
+NODES = 'manivideo_ros.nodes.'
+# Works until it is stopped.
+LASTING = re.compile(
+    r'^(ros2 (launch|run) manivideo_ros|ros2 topic (hz|echo)(?!.*--once)'
+    rf'|manivideo (play|record|view)|python -m {re.escape(NODES)})(?!.*--show-args)'
+)
+
+
+class MissingError(ValueError):
+    """A command lacks arguments that it requires."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a document; needs: what a clean machine has not, '' where it can be run."""
+
+    file: Path
+    line: int
+    needs: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        """Where it stands."""
+        return f'{self.file.relative_to(ROOT)}:{self.line}'
+
+
+def documents() -> list[Path]:
+    """README first, then the tutorials from the demo on, then the rest."""
+    tutorials = sorted((ROOT / 'docs' / 'tutorials').glob('*.md'), key=lambda f: f.stem != 'demo')
+    return [ROOT / 'README.md', *tutorials, *sorted((ROOT / 'docs').glob('*.md'))]
+
+
+def blocks(file: Path) -> list[Block]:
+    """The shell blocks of a document, in order."""
+    text = file.read_text()
+    return [
+        Block(file, text.count('\n', 0, m.start(2)) + 1, m[1] or '', m[2])
+        for m in BLOCK.finditer(text)
+    ]
+
+
+def lines(text: str) -> list[str]:
+    """What a shell would take one after the other; a here-document stays with its command."""
+    out: list[str] = []
+    end = ''
+    joined = False
+    for line in text.splitlines():
+        if end:
+            out[-1] += '\n' + line
+            end = '' if line == end else end
+        elif joined:
+            out[-1] += '\n' + line
+        elif line.strip() and not line.lstrip().startswith('#'):
+            out.append(line)
+        else:
+            continue
+        joined = not end and line.endswith('\\')
+        here = re.search(r"<<'(\w+)'$", line)
+        end = here[1] if here and not end else end
+    return out
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words of every single command."""
+    for line in lines(text):
+        words = shlex.split(line.partition('<<')[0].replace('\\\n', ' '), comments=True)
+        command: list[str] = []
+        for word in [*words, ';']:
+            if word in ('&&', '||', ';', '&', '|'):
+                while command and re.match(r'^[A-Z_]+=', command[0]):
+                    command = command[1:]
+                if command:
+                    yield command
+                command = []
+            else:
+                command.append(word)
+
+
+def problems(block: Block) -> list[str]:
+    """What is wrong with a block, as far as can be told without running it."""
+    done = subprocess.run(
+        ['bash', '-n'], input=block.text, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return [f'{block.name}: {done.stderr.strip()}']
+    found = []
+    for command in commands(block.text):
+        try:
+            check(command)
+        except (ValueError, OSError) as error:
+            found.append(f'{block.name}: {shlex.join(command)}: {error}')
+    return found
+
+
+def check(command: Sequence[str]) -> None:
+    """Raise ValueError where a command names what there is not."""
+    first, rest = command[0], list(command[1:])
+    if first == 'manivideo':
+        _manivideo(rest)
+    elif first == 'make':
+        _make(rest)
+    elif first == 'ros2':
+        _ros2(rest)
+    elif first == 'python':
+        _python(rest)
+    elif first == 'torchrun':
+        _python(rest[rest.index('-m') :])
+    elif first not in OTHERS:
+        raise ValueError(f'{first}: nobody knows this command')
+
+
+def _manivideo(words: list[str]) -> None:
+    from manivideo_ros import cli
+
+    if words and words[0] == 'evaluate' and len(words) > 1 and not words[1].startswith('-'):
+        _parse(module_parser('manivideo_ros.evaluation.report'), words[1:])
+    elif words and words[0] in cli.PASSED_ON:
+        _parse(parser_of(lambda: cli.PASSED_ON[words[0]]([])), words[1:])
+    else:
+        _parse(cli.make_parser(), words)
+
+
+def _python(words: list[str]) -> None:
+    if words[0] != '-m':
+        if words[0] != 'vision_pro.py' and not (ROOT / words[0]).is_file():
+            raise ValueError('no such file')
+        return
+    module, rest = words[1], words[2:]
+    if module.startswith(NODES):
+        node = module.removeprefix(NODES).removesuffix('_node')
+        if find_spec(module) is None:
+            raise ValueError('no such module')
+        _node(node, rest)
+    elif module == 'venv':
+        return
+    elif module.startswith('tools.'):
+        if find_spec(module) is None:
+            raise ValueError('no such module')
+    else:
+        _parse(module_parser(module), rest)
+
+
+def _parse(parser: Any, words: list[str]) -> None:
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            parser.parse_args(words)
+    except SystemExit as end:
+        if end.code:
+            last = said.getvalue().strip().splitlines()[-1]
+            kind = MissingError if 'arguments are required' in last else ValueError
+            raise kind(last) from None
+
+
+def _make(words: list[str]) -> None:
+    text = (ROOT / 'Makefile').read_text()
+    targets = re.search(r'^\.PHONY: (.+)$', text, re.MULTILINE)
+    assert targets is not None
+    for word in words:
+        variable, equals, _ = word.partition('=')
+        if equals and not re.search(rf'^{variable} \?=', text, re.MULTILINE):
+            raise ValueError(f'{variable}: the Makefile has no such variable')
+        if not equals and word not in targets[1].split():
+            raise ValueError(f'{word}: the Makefile has no such target')
+
+
+def _ros2(words: list[str]) -> None:
+    verb, rest = words[0], words[1:]
+    if verb == 'run' and rest[0] == 'manivideo_ros':
+        _node(rest[1], rest[2:])
+    elif verb == 'launch' and rest[0] == 'manivideo_ros':
+        _launch(rest[1], rest[2:])
+    elif verb == 'param' and rest[0] == 'set':
+        node, name, value = rest[1:]
+        _parameter(node.lstrip('/'), name, value)
+        _changed(node.lstrip('/'), name, value)
+    elif verb in ('topic', 'service', 'action'):
+        names = {f'/{n.lstrip("/")}' for told in _told().values() for n in told} | {'/clock'}
+        for word in rest:
+            if word.startswith('/') and word not in names:
+                raise ValueError(f'{word}: no node has it')
+            if (
+                word.startswith('manivideo_ros/')
+                and not (
+                    ROOT / word.split('/')[1] / f'{word.split("/")[2]}.{word.split("/")[1]}'
+                ).is_file()
+            ):
+                raise ValueError(f'{word}: no such interface')
+    elif verb not in ('run', 'bag'):
+        raise ValueError(f'ros2 {verb}: not looked into')
+
+
+def _node(node: str, words: list[str]) -> None:
+    if node not in ALL:
+        raise ValueError(f'{node}: no such node')
+    for flag, value in pairwise(words):
+        if flag == '-p':
+            name, is_set, text = value.partition(':=')
+            if not is_set:
+                raise ValueError(f'-p {value}: is no name:=value')
+            _parameter(node, name, text)
+        elif flag == '-r' and ':=' not in value:
+            raise ValueError(f'-r {value}: is no from:=to')
+
+
+def _parameter(node: str, name: str, text: str) -> None:
+    if name == 'use_sim_time':
+        return
+    check_file({name: yaml.safe_load(text)}, ALL[node])
+
+
+def _changed(node: str, name: str, text: str) -> None:
+    from rclpy.parameter import Parameter
+
+    answer = check_change(ALL[node], [Parameter(name, value=yaml.safe_load(text))])
+    if not answer.successful:
+        raise ValueError(answer.reason)
+
+
+def _launch(file: str, words: list[str]) -> None:
+    declared = launch_names(file)
+    for word in words:
+        name, is_set, _ = word.partition(':=')
+        if word != '--show-args' and (not is_set or name not in declared):
+            raise ValueError(f'{word}: {file} has no such argument')
+
+
+@cache
+def launch_names(file: str) -> frozenset[str]:
+    """The arguments of a launch file. Raises ValueError where there is no such file."""
+    path = ROOT / 'launch' / file
+    if not path.is_file():
+        raise ValueError(f'{file}: no such launch file')
+    sys.path.insert(0, str(ROOT / 'test'))
+    from launch_stand_in import DeclareLaunchArgument, load
+
+    return frozenset(e.name for e in load(path) if isinstance(e, DeclareLaunchArgument))
+
+
+@cache
+def _told() -> dict[str, dict[str, str]]:
+    told: dict[str, dict[str, str]] = yaml.safe_load((ROOT / 'tools/topics.yaml').read_text())
+    return told

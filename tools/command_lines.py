@@ -1,0 +1,76 @@
+"""The argument parsers of all commands, without running any of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from typing import Any
+from unittest import mock
+
+
+class _FoundError(Exception):
+    """Carries the parser that a command was about to use."""
+
+
+def parser_of(call: Callable[[], Any]) -> argparse.ArgumentParser:
+    """The parser that a command's `main` makes; it gets no further than that."""
+
+    def stop(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        raise _FoundError(parser)
+
+    with mock.patch.object(argparse.ArgumentParser, 'parse_args', stop):
+        try:
+            call()
+        except _FoundError as found:
+            parser: argparse.ArgumentParser = found.args[0]
+            return parser
+    raise ValueError('a command that parses no arguments')
+
+
+def module_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of `python -m NAME`. Raises ImportError where there is no such module."""
+    return parser_of(lambda: import_module(name).main([]))
+
+
+def manivideo_parsers() -> dict[str, argparse.ArgumentParser]:
+    """By command of `manivideo`, nested ones by both words, in the order of its help."""
+    from manivideo_ros import cli
+
+    out: dict[str, argparse.ArgumentParser] = {}
+    for name, parser in _children(cli.make_parser()):
+        passed_on = cli.PASSED_ON.get(name)
+        if passed_on is not None:
+            parser = parser_of(lambda call=passed_on: call([]))  # type: ignore[misc]
+        children = list(_children(parser))
+        out |= {f'{name} {child}': deeper for child, deeper in children} or {name: parser}
+        if name == 'evaluate':
+            out['evaluate BAG'] = module_parser('manivideo_ros.evaluation.report')
+    return out
+
+
+def arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """What a parser takes, its help and subcommands aside."""
+    for action in parser._actions:
+        if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
+            yield action
+
+
+def shown(action: argparse.Action) -> str:
+    """An argument as a user writes it."""
+    name = action.option_strings[-1] if action.option_strings else ''
+    if action.nargs == 0:
+        return name
+    choices: Sequence[Any] = list(action.choices or ())
+    what = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    what = '|'.join(map(str, choices)) if 0 < len(choices) <= 4 else what
+    many = action.nargs in ('+', '*') or (isinstance(action.nargs, int) and action.nargs > 1)
+    return ' '.join(filter(None, [name, f'{what} ...' if many else what]))
+
+
+def _children(
+    parser: argparse.ArgumentParser,
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()

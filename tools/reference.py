@@ -1,0 +1,316 @@
+"""Writes the tables of docs/reference.md: python -m tools.reference
+
+Topics, services and actions are those of the nodes, started one after the other; arguments are
+those of the parsers and the launch files. What they mean stands in tools/topics.yaml.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import rclpy
+import yaml
+from rclpy.action import ActionServer, get_action_server_names_and_types_by_node
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from manivideo_ros.cli import _ros as node_arguments
+from manivideo_ros.ros.parameters import table
+from tools.command_lines import arguments, manivideo_parsers, shown
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / 'docs' / 'reference.md'
+NAMESPACE = 'namespace'
+# Of every node, told once in the text.
+COMMON = re.compile(
+    r'^(/rosout|/parameter_events|/clock|.*/(describe|get|list|set)_parameter.*|.*/get_type_desc.*'
+    r'|.*/(change_state|get_state|get_available_.*|get_transition_graph|transition_event))$'
+)
+IN, OUT, SERVICE, CLIENT, ACTION = 'in', 'out', 'service', 'client of', 'action'
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What a node has on the graph; name: relative to its namespace, or absolute."""
+
+    node: str
+    kind: str
+    name: str
+    type: str
+    qos: str = ''
+
+
+@contextmanager
+def started(make: Callable[[], Any], parameters: Mapping[str, Any]) -> Iterator[Node]:
+    """A node in this process, in a namespace of its own."""
+    rclpy.init(args=[*node_arguments(**parameters), '-r', f'__ns:=/{NAMESPACE}'])
+    try:
+        node = make()
+        yield node
+        node.close()
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+def entities(node: Node, name: str) -> list[Entity]:
+    """All that is the node's own, inputs first."""
+    found = [
+        *(_topic(name, IN, s.topic_name, s.msg_type, s.qos_profile) for s in node.subscriptions),
+        *(_topic(name, OUT, p.topic, p.msg_type, p.qos_profile) for p in node.publishers),
+        *(_topic(name, SERVICE, s.srv_name, s.srv_type) for s in node.services),
+        *(_topic(name, CLIENT, c.srv_name, c.srv_type) for c in node.clients),
+    ]
+    if any(isinstance(waitable, ActionServer) for waitable in node.waitables):
+        for full, (kind,) in _actions(node):
+            relative = full.removeprefix(f'/{NAMESPACE}/')
+            found.append(Entity(name, ACTION, relative, kind.replace('/action/', '/')))
+    return [entity for entity in found if not COMMON.match('/' + entity.name.lstrip('/'))]
+
+
+def all_entities(checkpoint: str = '') -> list[Entity]:
+    """Those of every node, of each way in which its parameters change them.
+
+    checkpoint: the synthesizer's weights; '' for the ones that ship.
+    """
+    from manivideo_ros.nodes import (
+        augmenter,
+        hand_source,
+        motion_player,
+        object_source,
+        recorder,
+        synthesizer_node,
+        viewer,
+        virtual_camera,
+        webcam,
+    )
+
+    frames = {'source': 'tf', 'left_frames': [f'f{n}' for n in range(21)]}
+    out: dict[Entity, None] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        video = _video(Path(folder))
+        made: list[tuple[str, Callable[[], Any], dict[str, Any]]] = [
+            ('synthesizer', synthesizer_node.started, {'checkpoint': checkpoint}),
+            ('motion_player', motion_player.MotionPlayer, {}),
+            ('recorder', recorder.Recorder, {'bag': f'{folder}/bag'}),
+            ('hand_source', hand_source.HandSource, {}),
+            ('hand_source', hand_source.HandSource, frames),
+            ('object_source', object_source.ObjectSource, {}),
+            ('object_source', object_source.ObjectSource, {'source': 'tf'}),
+            ('object_source', object_source.ObjectSource, {'source': 'grasp'}),
+            ('webcam', webcam.Webcam, {'file': video}),
+            ('virtual_camera', virtual_camera.VirtualCameraNode, {}),
+            ('virtual_camera', virtual_camera.VirtualCameraNode, {'kind': 'wrist'}),
+            ('viewer', viewer.Viewer, {'port': 0}),
+            ('augmenter', augmenter.Augmenter, {'bag_folders': [folder], 'out_folder': folder}),
+        ]
+        for name, make, parameters in made:
+            with started(make, parameters) as node:
+                if isinstance(node, viewer.Viewer):  # as if pages showed all streams
+                    with ExitStack() as pages:
+                        for stream in viewer.STREAMS:
+                            pages.enter_context(node._feed.watch(stream))
+                        node._follow_pages()
+                out |= dict.fromkeys(entities(node, name))
+    nodes, kinds = (
+        list(dict.fromkeys(name for name, *_ in made)),
+        [IN, OUT, SERVICE, CLIENT, ACTION],
+    )
+    return sorted(out, key=lambda e: (nodes.index(e.node), kinds.index(e.kind), e.name))
+
+
+def meanings() -> dict[str, dict[str, str]]:
+    """What is told of each entity, by node and name."""
+    told: dict[str, dict[str, str]] = yaml.safe_load((ROOT / 'tools/topics.yaml').read_text())
+    return told
+
+
+def topics(found: list[Entity]) -> str:
+    """The table of topics. Raises KeyError for one that tools/topics.yaml does not tell of."""
+    told = meanings()
+    rows = ['| Node | | Topic | Type | QoS | |', '|---|---|---|---|---|---|']
+    for e in found:
+        if e.kind in (IN, OUT):
+            meaning = told[e.node][e.name]
+            rows.append(f'| {e.node} | {e.kind} | `{e.name}` | `{e.type}` | {e.qos} | {meaning} |')
+    return '\n'.join(rows)
+
+
+def stale(found: list[Entity]) -> list[str]:
+    """What tools/topics.yaml tells of and no node has."""
+    there = {(e.node, e.name) for e in found}
+    return [
+        f'{n}: {name}' for n, told in meanings().items() for name in told if (n, name) not in there
+    ]
+
+
+def services(found: list[Entity]) -> str:
+    """The table of services and actions."""
+    told = meanings()
+    rows = ['| Node | | Name | Type | |', '|---|---|---|---|---|']
+    for e in found:
+        if e.kind in (SERVICE, CLIENT, ACTION):
+            rows.append(
+                f'| {e.node} | {e.kind} | `{e.name}` | `{e.type}` | {told[e.node][e.name]} |'
+            )
+    return '\n'.join(rows)
+
+
+def sources() -> str:
+    """What hand_source and object_source read."""
+    from manivideo_ros.ros import hand_messages, object_messages
+
+    rows = ['| Node | `source` | Type |', '|---|---|---|']
+    for name, hands in hand_messages.SOURCES.items():
+        rows.append(f'| hand_source | `{name}` | `{_short(hands.kind)}` |')
+    rows.append('| hand_source | `tf` | `tf2_msgs/TFMessage` |')
+    for name, (kind, _) in object_messages.SOURCES.items():
+        rows.append(f'| object_source | `{name}` | `{_short(kind)}` |')
+    rows.append('| object_source | `tf` | `tf2_msgs/TFMessage` |')
+    rows.append('| object_source | `grasp` | `manivideo_ros/HandPoses` |')
+    return '\n'.join(rows)
+
+
+def interfaces() -> str:
+    """The messages, services and actions of this package, by their first line."""
+    rows = ['| Interface | |', '|---|---|']
+    for file in sorted(f for kind in ('msg', 'srv', 'action') for f in (ROOT / kind).glob('*')):
+        first = file.read_text().splitlines()[0].lstrip('# ').partition('. ')[0].rstrip('.')
+        rows.append(f'| [`{file.stem}`](../{file.parent.name}/{file.name}) | {first} |')
+    return '\n'.join(rows)
+
+
+def launch_arguments() -> str:
+    """The arguments of all launch files; those that many share once."""
+    sys.path.insert(0, str(ROOT / 'test'))
+    from launch_stand_in import DeclareLaunchArgument, load
+
+    by_file = {
+        file.name: {
+            e.name: (e.default, e.description)
+            for e in load(file)
+            if isinstance(e, DeclareLaunchArgument)
+        }
+        for file in sorted((ROOT / 'launch').glob('*.launch.py'))
+    }
+    shared = {
+        name: told
+        for name, told in by_file['synthesizer.launch.py'].items()
+        if name != 'config' and by_file['teleop.launch.py'].get(name) == told
+    }
+    rows = ['| Launch file | Argument | Default | |', '|---|---|---|---|']
+    for file, declared in by_file.items():
+        if shared.items() <= declared.items():
+            rows.append(f'| `{file}` | those shared, and: | | |')
+        for name, (default, description) in declared.items():
+            if shared.get(name) != (default, description) or not shared.items() <= declared.items():
+                rows.append(f'| `{file}` | `{name}` | {_code(default)} | {description} |')
+    rows += [f'| shared | `{n}` | {_code(d)} | {text} |' for n, (d, text) in shared.items()]
+    return '\n'.join(rows)
+
+
+def commands() -> str:
+    """The commands of `manivideo` and what each takes."""
+    rows = ['| Command | Argument | Default | |', '|---|---|---|---|']
+    for name, parser in manivideo_parsers().items():
+        taken = list(arguments(parser))
+        if not taken:
+            rows.append(f'| `{name}` | | | |')
+        for action in taken:
+            default = action.default
+            plain = isinstance(default, str | float | int) and not isinstance(default, bool)
+            # How many processes and threads is the machine's affair.
+            told = plain and default != '' and action.dest not in ('workers', 'threads')
+            value = f'`{default}`' if told else ''
+            value = 'required' if action.required and action.option_strings else value
+            rows.append(f'| `{name}` | `{shown(action)}` | {value} | {action.help or ""} |')
+    return '\n'.join(rows).replace('|layers', '\\|layers')
+
+
+def sections(found: list[Entity]) -> dict[str, str]:
+    """Every generated part of the document, by its mark; found: by `all_entities`."""
+    return {
+        'topics': topics(found),
+        'services': services(found),
+        'sources': sources(),
+        'interfaces': interfaces(),
+        'parameters': table(),
+        'launch': launch_arguments(),
+        'commands': commands(),
+    }
+
+
+def filled(text: str, parts: Mapping[str, str]) -> str:
+    """The document with its parts anew. Raises ValueError for one that has no place in it."""
+    for name, part in parts.items():
+        pattern = re.compile(rf'(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)', re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f'{DOCUMENT.name}: no place for {name}')
+        text = pattern.sub(lambda m, part=part: f'{m[1]}{part}\n{m[2]}', text)  # type: ignore[misc]
+    return text
+
+
+def _topic(node: str, kind: str, name: str, type_: Any, qos: QoSProfile | None = None) -> Entity:
+    relative = name.removeprefix(f'/{NAMESPACE}/')
+    package = type_.__module__.split('.')[0]
+    return Entity(
+        node, kind, relative, f'{package}/{type_.__name__}', '' if qos is None else _qos(qos)
+    )
+
+
+def _actions(node: Node) -> list[tuple[str, list[str]]]:
+    """Actions that a node serves; a node knows of itself only once it has discovered itself."""
+    for _ in range(100):
+        found: list[tuple[str, list[str]]] = get_action_server_names_and_types_by_node(
+            node, node.get_name(), node.get_namespace()
+        )
+        if found:
+            return found
+        time.sleep(0.1)
+    raise ValueError(f'{node.get_name()}: its action was not discovered')
+
+
+def _qos(profile: QoSProfile) -> str:
+    parts = ['reliable' if profile.reliability == ReliabilityPolicy.RELIABLE else 'best effort']
+    if profile.durability == DurabilityPolicy.TRANSIENT_LOCAL:
+        parts.append('latched')
+    if profile.history == HistoryPolicy.KEEP_LAST:
+        parts.append(f'last {profile.depth}')
+    return ', '.join(parts)
+
+
+def _short(kind: str) -> str:
+    return kind.replace('/msg/', '/')
+
+
+def _code(default: Any) -> str:
+    return f'`{default}`' if default not in ('', None) else "`''`"
+
+
+def _video(folder: Path) -> str:
+    file = str(folder / 'video.avi')
+    writer = cv2.VideoWriter(file, cv2.VideoWriter.fourcc(*'MJPG'), 10, (64, 64))
+    for _ in range(3):
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+    writer.release()
+    return file
+
+
+def main() -> int:
+    """Write the document anew."""
+    DOCUMENT.write_text(filled(DOCUMENT.read_text(), sections(all_entities())))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
