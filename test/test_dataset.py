@@ -168,7 +168,7 @@ path = sys.argv[1]
 for cache, key in ((None, None), ('all', None), ('low_dim', 'synthetic')):
     data = SequenceDataset(
         path, ['state', 'camera_image'], ['actions', 'rewards', 'dones'], seq_length=3,
-        hdf5_cache_mode=cache, hdf5_normalize_obs=cache == 'low_dim', filter_by_attribute=key)
+        hdf5_cache_mode=cache, filter_by_attribute=key)
     assert len(data) == (9 if key is None else 5)
     item = data[1]
     assert item['actions'].shape == (3, 4) and item['obs']['state'].shape == (3, 4)

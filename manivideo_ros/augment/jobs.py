@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +79,21 @@ def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:
         return
     # Spawned: a fork would inherit the threads of torch and onnxruntime half dead.
     context = multiprocessing.get_context('spawn')
-    count = min(workers, len(jobs))
+    count, others = min(workers, len(jobs)), multiprocessing.active_children()
     with ProcessPoolExecutor(count, context, initializer=end_with_parent) as pool:
         try:
             for future in as_completed([pool.submit(make_episode, job) for job in jobs]):
                 yield future.result()
+        except BrokenProcessPool:
+            raise ValueError(
+                'a process that made episodes was killed, as where memory runs out: take fewer '
+                '--workers, then run it again to go on'
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                if process not in others:
+                    process.kill()  # so that nobody writes while what is half done is cleared away
             raise
 
 

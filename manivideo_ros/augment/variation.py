@@ -22,7 +22,7 @@ from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.labels import label
 from manivideo_ros.motion.build_messages import CAMERA, TF, camera_message, camera_transform
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.recording.bag import BagWriter
+from manivideo_ros.recording.bag import BagFullError, BagWriter
 from manivideo_ros.recording.messages import typestore
 from manivideo_ros.recording.pictures import IMAGE, POINTS, image_message, keypoints_message
 from manivideo_ros.recording.provenance import KEY, text_of
@@ -101,6 +101,8 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
         with bag:
             _write(bag, source, motion, hands, choices, job.engine, done)
         _keep(bag.folder, final)
+    except BagFullError:
+        raise ValueError(f'{final}: the disk is full: free some space, then go on') from None
     except EngineError as error:
         raise ValueError(str(error)) from None
     finally:
