@@ -61,9 +61,10 @@ class Plan:
     choose_by: int = 2
     chosen_at: int = 16
     recipes: tuple[Recipe, ...] = (
+        Recipe(steps=200, batch=32),
         Recipe(steps=200),
         Recipe(steps=400),
-        Recipe(steps=400, learning_rate=1e-3),
+        Recipe(steps=800),
         Recipe(steps=400, colour=0.2),
     )
 
@@ -160,7 +161,7 @@ def choose(plan: Plan, clips: Clips, folder: Path) -> tuple[list[dict[str, Any]]
     def validated(arm: str, recipe: Recipe, gated: bool = False) -> float:
         values = []
         for seed in range(plan.choose_by):
-            run = Run(arm, plan.chosen_at, seed, recipe, gated, plan.fold)
+            run = Run(arm, plan.chosen_at, seed, recipe, gated, plan.fold, plan.variations)
             values.append(float(np.nanmean(measured(run, clips, 'validation', folder)[0])))
         told = {'arm': arm, **recipe.told(), 'gated': gated}
         tried.append({**told, FIGURES[0]: round(float(np.mean(values)), 3)})
@@ -180,8 +181,8 @@ def run_of(plan: Plan, arm: str, k: int, seed: int, base: Recipe, mixed: Mixed) 
     """The run of an arm with the chosen settings."""
     if arm in ('both', 'synthetic'):
         recipe = mixed.recipe if arm == 'both' else base
-        return Run(arm, k, seed, recipe, mixed.gated, plan.fold)
-    return Run(arm, k, seed, base, False, plan.fold)
+        return Run(arm, k, seed, recipe, mixed.gated, plan.fold, plan.variations)
+    return Run(arm, k, seed, base, False, plan.fold, plan.variations)
 
 
 def table(

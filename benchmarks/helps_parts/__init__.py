@@ -1,1 +1,1 @@
-"""The parts of the proof: real-style clips, synthetic ones of them, crops, the estimator, figures."""
+"""The parts of the proof: clips, crops of hands, the estimator, its runs, gains, pictures."""

@@ -1,4 +1,4 @@
-"""Hands cut out of labelled frames, all as right hands; what an estimator is trained and tested on."""
+"""Hands cut out of labelled frames, all shown as right ones."""
 
 from __future__ import annotations
 

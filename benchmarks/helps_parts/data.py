@@ -1,4 +1,4 @@
-"""Makes what the experiment is run on, each clip once: real-style clips, and synthetic ones of them.
+"""Makes each clip once: real-style ones, and synthetic ones of them.
 
 The synthetic clips are made by `manivideo augment` out of the poses of the clips alone, judged by
 `manivideo gate`. Stopped anywhere, it goes on where it was.

@@ -41,7 +41,8 @@ class Clips:
 class Run:
     """One estimator: its arm, k, training seed, and recipe; gated: only synthetic clips that pass.
 
-    A seed has training clips of its own, `fold` of them; k takes the first.
+    A seed has training clips of its own, `fold` of them; k takes the first, and `variations` of
+    each.
     """
 
     arm: str
@@ -50,11 +51,12 @@ class Run:
     recipe: Recipe
     gated: bool = False
     fold: int = 16
+    variations: int = 4
 
     @property
     def name(self) -> str:
         """The name of its file: what it is, and a hash of all settings."""
-        told = json.dumps([self.recipe.told(), self.gated, self.fold], sort_keys=True)
+        told = json.dumps([self.recipe.told(), self.gated, self.fold, self.variations])
         digest = hashlib.sha256(told.encode()).hexdigest()[:8]
         return f'{self.arm}_{self.k}_{self.seed}_{digest}'
 
@@ -65,9 +67,9 @@ class Run:
         first = self.seed * self.fold
         return [*range(first, first + self.k)]
 
-    def new_clips(self, variations: int, folds: int) -> list[int]:
+    def new_clips(self, folds: int) -> list[int]:
         """Numbers of the truly new clips that stand for the synthetic ones: of other seeds."""
-        count = self.k * variations
+        count = self.k * self.variations
         others = [n for n in range(folds * self.fold) if n // self.fold != self.seed]
         if count > len(others):
             raise ValueError(f'{count} new clips are wanted, other seeds have {len(others)}')
@@ -82,13 +84,14 @@ def training_hands(run: Run, clips: Clips) -> tuple[Hands | None, Hands | None]:
     if run.arm == 'real':
         return real, None
     if run.arm == 'new':
-        variations, folds = len(clips.synthetic[0]), len(clips.train) // run.fold
-        new = [clips.train[n] for n in run.new_clips(variations, folds)]
+        new = [clips.train[n] for n in run.new_clips(len(clips.train) // run.fold)]
         return Hands.joined([real, *new]), None
     added = [
         hands
         for n in own
-        for hands, passes in zip(clips.synthetic[n], clips.passing[n], strict=True)
+        for hands, passes in list(zip(clips.synthetic[n], clips.passing[n], strict=True))[
+            : run.variations
+        ]
         if passes or not run.gated
     ]
     made = Hands.joined(added) if added else None
@@ -102,7 +105,7 @@ def measured(
 
     The estimator is kept too: another part needs no second training.
     """
-    file = folder / f'{run.name}_{part}.json'
+    file = folder / f'{run.name}_{part}_{len(clips.held[part])}.json'
     if not file.exists():
         net = trained(run, clips, folder)
         joints = [errors(net, hands) for hands in clips.held[part]]

@@ -22,7 +22,7 @@ class Recipe:
     """
 
     steps: int = 400
-    batch: int = 32
+    batch: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     turn: float = 0.5
