@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, Reliabilit
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 PERIOD_S = 1.0
+FOR_EVER = 1e9  # seconds: unspecified spans are 0, or the largest that there is
 BUILT_IN = ('/rosout', '/parameter_events')
 UNKNOWN = '_NODE_NAME_UNKNOWN_'  # the graph tells an endpoint before its node
 
@@ -28,7 +29,7 @@ class MismatchWatch:
         self._node = node
         self._told: set[str] = set()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(PERIOD_S, self._look, clock=steady)
+        node.create_timer(PERIOD_S, self._look, clock=steady)
 
     def _look(self) -> None:
         found = set(mismatches(self._node))
@@ -74,7 +75,7 @@ def incompatible(offered: QoSProfile, asked: QoSProfile) -> list[tuple[str, str,
 
     DDS 1.4, 2.2.3: an offer must be as strong as what is asked for.
     """
-    out = []
+    out: list[tuple[str, str, str]] = []
     if (
         offered.reliability == ReliabilityPolicy.BEST_EFFORT
         and asked.reliability == ReliabilityPolicy.RELIABLE
@@ -86,7 +87,7 @@ def incompatible(offered: QoSProfile, asked: QoSProfile) -> list[tuple[str, str,
     ):
         out.append(('durability', 'volatile', 'transient_local'))
     if (
-        offered.liveliness == LivelinessPolicy.AUTOMATIC
+        offered.liveliness != LivelinessPolicy.MANUAL_BY_TOPIC
         and asked.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC
     ):
         out.append(('liveliness', 'automatic', 'manual_by_topic'))
@@ -99,16 +100,17 @@ def incompatible(offered: QoSProfile, asked: QoSProfile) -> list[tuple[str, str,
     }
     for policy, (longest, wanted) in spans.items():
         if _seconds(longest.nanoseconds) > _seconds(wanted.nanoseconds):
-            values = (_seconds(longest.nanoseconds), _seconds(wanted.nanoseconds))
-            out.append((policy, *(f'{v:g} s' if v < FOR_EVER else 'none' for v in values)))
+            out.append((policy, _told(longest.nanoseconds), _told(wanted.nanoseconds)))
     return out
-
-
-FOR_EVER = 1e9  # seconds: unspecified spans are 0, or the largest that there is
 
 
 def _seconds(nanoseconds: int) -> float:
     return min(nanoseconds * 1e-9, FOR_EVER) if nanoseconds > 0 else FOR_EVER
+
+
+def _told(nanoseconds: int) -> str:
+    seconds = _seconds(nanoseconds)
+    return f'{seconds:g} s' if seconds < FOR_EVER else 'none'
 
 
 def type_name(kind: type) -> str:
