@@ -225,3 +225,32 @@ class DisplayTrajectory:
     model_id: str = ''
     trajectory: list = field(default_factory=list)
     trajectory_start: RobotState = field(default_factory=RobotState)
+
+
+@dataclass
+class AttachedCollisionObject:
+    link_name: str = ''
+    object: CollisionObject = field(default_factory=CollisionObject)
+    touch_links: list = field(default_factory=list)
+    detach_posture: JointTrajectory = field(default_factory=JointTrajectory)
+    weight: float = 0.0
+
+
+@dataclass
+class PlanningSceneWorld:
+    collision_objects: list = field(default_factory=list)
+    octomap: object = None
+
+
+@dataclass
+class PlanningScene:
+    name: str = ''
+    robot_state: RobotState = field(default_factory=RobotState)
+    robot_model_name: str = ''
+    fixed_frame_transforms: list = field(default_factory=list)
+    allowed_collision_matrix: object = None
+    link_padding: list = field(default_factory=list)
+    link_scale: list = field(default_factory=list)
+    object_colors: list = field(default_factory=list)
+    world: PlanningSceneWorld = field(default_factory=PlanningSceneWorld)
+    is_diff: bool = False

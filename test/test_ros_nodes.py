@@ -197,6 +197,21 @@ def test_a_lens_bends_the_picture_and_its_labels_and_stays_in_the_camera_info(sy
     assert len(column) > 5 and np.mean(to_array(mask)[row, column] > 0) > 0.9
 
 
+def test_set_scene_takes_shapes_that_come_in_the_message(synthesizer, lab):
+    item = SceneObject(
+        id='tetra',
+        vertices=np.vstack([np.zeros(3), 0.1 * np.eye(3)]).ravel(),
+        triangles=[0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3],
+    )
+    answer = set_scene(lab, objects=[item], keep_appearance_seed=True)
+    assert answer.success, answer.message
+    item.mesh = 'mug'
+    assert 'mesh and triangles: only one' in set_scene(lab, objects=[item]).message
+    item.mesh, item.triangles = '', [0, 1, 9]
+    assert 'tetra: a triangle has a corner' in set_scene(lab, objects=[item]).message
+    assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
+
+
 def nan_theta(hands, objects):
     hands.hands[0].theta[3] = float('nan')
 
