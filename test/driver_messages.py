@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vector3
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 
@@ -157,3 +159,144 @@ class CollisionObject:
     subframe_names: list = field(default_factory=list)
     subframe_poses: list = field(default_factory=list)
     operation: bytes = b'\x00'
+
+
+# trajectory_msgs.
+@dataclass
+class JointTrajectoryPoint:
+    positions: list = field(default_factory=list)
+    velocities: list = field(default_factory=list)
+    accelerations: list = field(default_factory=list)
+    effort: list = field(default_factory=list)
+    time_from_start: Duration = field(default_factory=Duration)
+
+
+@dataclass
+class JointTrajectory:
+    header: Header = field(default_factory=Header)
+    joint_names: list = field(default_factory=list)
+    points: list = field(default_factory=list)
+
+
+@dataclass
+class MultiDOFJointTrajectoryPoint:
+    transforms: list = field(default_factory=list)
+    velocities: list = field(default_factory=list)
+    accelerations: list = field(default_factory=list)
+    time_from_start: Duration = field(default_factory=Duration)
+
+
+@dataclass
+class MultiDOFJointTrajectory:
+    header: Header = field(default_factory=Header)
+    joint_names: list = field(default_factory=list)
+    points: list = field(default_factory=list)
+
+
+# sensor_msgs/MultiDOFJointState is installed with ROS, but not looked at by its type.
+@dataclass
+class MultiDOFJointState:
+    header: Header = field(default_factory=Header)
+    joint_names: list = field(default_factory=list)
+    transforms: list = field(default_factory=list)
+    twist: list = field(default_factory=list)
+    wrench: list = field(default_factory=list)
+
+
+# moveit_msgs.
+@dataclass
+class RobotState:
+    joint_state: JointState = field(default_factory=JointState)
+    multi_dof_joint_state: MultiDOFJointState = field(default_factory=MultiDOFJointState)
+    attached_collision_objects: list = field(default_factory=list)
+    is_diff: bool = False
+
+
+@dataclass
+class RobotTrajectory:
+    joint_trajectory: JointTrajectory = field(default_factory=JointTrajectory)
+    multi_dof_joint_trajectory: MultiDOFJointTrajectory = field(
+        default_factory=MultiDOFJointTrajectory
+    )
+
+
+@dataclass
+class DisplayTrajectory:
+    model_id: str = ''
+    trajectory: list = field(default_factory=list)
+    trajectory_start: RobotState = field(default_factory=RobotState)
+
+
+@dataclass
+class AttachedCollisionObject:
+    link_name: str = ''
+    object: CollisionObject = field(default_factory=CollisionObject)
+    touch_links: list = field(default_factory=list)
+    detach_posture: JointTrajectory = field(default_factory=JointTrajectory)
+    weight: float = 0.0
+
+
+@dataclass
+class PlanningSceneWorld:
+    collision_objects: list = field(default_factory=list)
+    octomap: object = None
+
+
+@dataclass
+class PlanningScene:
+    name: str = ''
+    robot_state: RobotState = field(default_factory=RobotState)
+    robot_model_name: str = ''
+    fixed_frame_transforms: list = field(default_factory=list)
+    allowed_collision_matrix: object = None
+    link_padding: list = field(default_factory=list)
+    link_scale: list = field(default_factory=list)
+    object_colors: list = field(default_factory=list)
+    world: PlanningSceneWorld = field(default_factory=PlanningSceneWorld)
+    is_diff: bool = False
+
+
+# leap_motion_interface of LeapMotionROS2Bridge: LeapFrame, LeapHand, LeapDigit, LeapBone,
+# LeapVector, as LeapC has them, in millimetres.
+@dataclass
+class LeapVector:
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+
+@dataclass
+class LeapCBone:
+    prev_joint: LeapVector = field(default_factory=LeapVector)
+    next_joint: LeapVector = field(default_factory=LeapVector)
+    width: float = 0.0
+    rotation: object = None
+
+
+@dataclass
+class LeapDigit:
+    finger_id: int = 0
+    bones: list = field(default_factory=lambda: [LeapCBone() for _ in range(4)])
+    is_extended: int = 0
+
+
+@dataclass
+class LeapCHand:
+    id: int = 0
+    type: str = ''
+    visible_time: int = 0
+    pinch_distance: float = 0.0
+    grab_angle: float = 0.0
+    pinch_strength: float = 0.0
+    grab_strength: float = 0.0
+    palm: object = None
+    digits: list = field(default_factory=lambda: [LeapDigit() for _ in range(5)])
+    arm: LeapCBone = field(default_factory=LeapCBone)
+
+
+@dataclass
+class LeapFrame:
+    header: Header = field(default_factory=Header)
+    n_hands: int = 0
+    hands: list = field(default_factory=list)
+    framerate: float = 0.0

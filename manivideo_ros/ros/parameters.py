@@ -132,7 +132,9 @@ class HandSourceParameters:
     source: str = parameter(
         'openxr',
         'what publishes: openxr (PoseArray of 25 or 26 joints), mediapipe (PoseArray of 21 '
-        'points), isaac (NamedPoseArray), manus (ManusGlove), ultraleap (Hands) or tf',
+        'points), isaac (NamedPoseArray), manus (ManusGlove), manus_skeleton (PoseArray of 21 '
+        "nodes in the SDK's order), ultraleap (Hands), leap_frame (LeapFrame), tf, or of a robot "
+        'hand joint_states, joint_trajectory or display_trajectory (MoveIt)',
     )
     topics: tuple[str, ...] = parameter(('left_hand', 'right_hand'), "the source's topics; not tf")
     sides: tuple[str, ...] = parameter(
@@ -146,16 +148,25 @@ class HandSourceParameters:
         0.0, "metres per unit, 0.001 for millimetres; 0 for the source's", 0.0, 100.0
     )
     frame: str = parameter(
-        '', "frame of what is published: TF's base, or of messages that name none; '' world"
+        '',
+        "frame of what is published: TF's base, where a robot of joints stands, or of messages "
+        "that name none; '' world, of joints the root of the robot",
     )
     left_wrist: str = parameter(
         '', "where a left glove's wrist is: a frame on TF, or topic:NAME of a PoseStamped"
     )
     right_wrist: str = parameter('', 'the same of a right glove')
     left_frames: tuple[str, ...] = parameter(
-        ('',), 'with tf: 21 frames of the left hand, wrist, then thumb to little finger; - for none'
+        ('',),
+        'with tf and joints: 21 frames or links of the left hand, wrist, then thumb to little '
+        'finger, - for none, name@x,y,z for a point in its axes, m; or shadow, allegro or leap, '
+        'with another prefix than theirs after a colon',
     )
     right_frames: tuple[str, ...] = parameter(('',), 'the same of the right hand')
+    urdf: str = parameter(
+        '', "with joints: file of the robot's URDF; '' for what robot_description tells"
+    )
+    rate_hz: float = parameter(30.0, 'with a trajectory: how often it is told', 1.0, 240.0)
     smooth: bool = parameter(True, 'take jitter away, at the price of one frame of delay')
     hand_folder: str = parameter('', "folder of a converted MANO model; '' for the default hand")
 
@@ -178,11 +189,15 @@ class ObjectSourceParameters:
     source: str = parameter(
         'pose',
         'what publishes: pose (a PoseStamped each), pose_array, detections (Detection3DArray), '
-        'mocap (RigidBodies), moveit (CollisionObject), tf, or grasp (a hand holds it)',
+        'mocap (RigidBodies), moveit (CollisionObject; topics with attached in their names '
+        'AttachedCollisionObject, with planning_scene PlanningScene), tf, or grasp (a hand holds '
+        'it)',
     )
     topics: tuple[str, ...] = parameter(('object_pose',), "the source's topics; not tf, grasp")
     ids: tuple[str, ...] = parameter(
-        ('mug',), "objects of the scene; '' for all that the source names, under its own names"
+        ('mug',),
+        "objects of the scene; '' for all that the source names, under its own names: moveit then "
+        'gives their shapes to the scene',
     )
     names: tuple[str, ...] = parameter(
         ('',), "what the source calls each id: class, rigid body, frame; '' the same"
