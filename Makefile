@@ -34,8 +34,6 @@ REQUIREMENTS := requirements/runtime.txt $(ROS_REQUIREMENTS) requirements/dev.tx
 INSTALLED := $(VENV)/.requirements
 CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 
-FUZZ := motion bag bag_metadata mano mano_npz mesh_obj mesh_ply mesh_stl mesh_glb checkpoint \
-  plan_manifest engine_spec training background hand_parts
 EXAMPLES ?= 5000
 
 .PHONY: all venv build test fuzz demo bench evaluate ablation lint format clean
@@ -64,7 +62,7 @@ test: build
 	@$(RUN) python -m pytest -q
 
 fuzz: build
-	@set -e; for parser in $(FUZZ); do echo $$parser; $(RUN) python -m fuzz.run $$parser $(EXAMPLES); done
+	@$(RUN) python -m fuzz.campaign --examples $(EXAMPLES) --out benchmarks/results/fuzz.json
 
 demo: build
 	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) \
