@@ -121,7 +121,8 @@ def machine(*arguments, before=()):
 
 
 def environment():
-    return {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+    path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    return {**os.environ, 'PYTHONPATH': path, 'RAY_worker_niceness': '0'}  # 15, where not told
 
 
 @pytest.fixture(scope='module')
