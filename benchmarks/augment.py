@@ -46,6 +46,7 @@ from manivideo_ros.synthesizer import Synthesizer
 RESULTS = Path(__file__).parent / 'results' / 'augment.json'
 BASELINE = '1 process'
 READY_S = 120
+STAGE_FRAMES = 45  # of the episode whose stages are told
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--episodes', type=int, default=8, help='more than there are workers')
-    parser.add_argument('--frames', type=int, default=45, help='of an episode')
+    parser.add_argument('--frames', type=int, default=30, help='of an episode')
     parser.add_argument('--stages', help=argparse.SUPPRESS)
     parser.add_argument('--bag', type=Path, help=argparse.SUPPRESS)
     parser.add_argument('--out', type=Path, help=argparse.SUPPRESS)
@@ -264,8 +265,9 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix='augment_') as name:
         folder = Path(name)
         bag = recording(folder / 'recording', args.frames)
-        table = [stages_of(bag, folder, engine) for engine in engines]
-        table.append(exports(folder / 'stages_tiny_cpu' / 'recording_seed1', folder))
+        longer = recording(folder / 'longer', STAGE_FRAMES)
+        table = [stages_of(longer, folder, engine) for engine in engines]
+        table.append(exports(folder / 'stages_tiny_cpu' / 'longer_seed1', folder))
         table = measured(rows, bag, folder, args.episodes, args.rounds) + table
     for row in table:
         print(shown(row))
