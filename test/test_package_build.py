@@ -50,7 +50,8 @@ OPTIONAL = {
     'yourdfpy',
 }  # fmt: skip
 OURS = {
-    'fuzz', 'manivideo_ros', 'benchmarks', 'soak', 'tools', *(f.stem for f in ROOT.glob('test/*.py'))
+    'benchmarks', 'fuzz', 'manivideo_ros', 'soak', 'tools',
+    *(f.stem for f in ROOT.glob('test/*.py'))
 }  # fmt: skip
 
 
