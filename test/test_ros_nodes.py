@@ -44,8 +44,8 @@ READY_S = 90
 
 
 @contextmanager
-def running(module, parameters, env):
-    process = NodeProcess(module, parameters, env)
+def running(module, parameters, env, remapped=None):
+    process = NodeProcess(module, parameters, env, remapped)
     try:
         yield process
     finally:

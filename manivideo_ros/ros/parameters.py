@@ -230,7 +230,11 @@ class CameraParameters:
     period_s: float = parameter(20.0, 'with orbit: how long a turn takes, s', 0.1, 86400.0)
     side: str = parameter('right', 'with wrist: left or right')
     frame: str = parameter('world', 'frame that it stands in; a wrist has its own')
-    camera_frame: str = parameter('camera_optical_frame', "name of the camera's optical frame")
+    camera_frame: str = parameter(
+        '',
+        "name of the camera's optical frame; '' for camera_optical_frame, after the node's "
+        'namespace where it has one: TF knows each name once',
+    )
     rate_hz: float = parameter(30.0, 'how often it is told; a wrist as often as hands', 0.1, 240)
 
 
