@@ -190,8 +190,8 @@ class ObjectSourceParameters:
         'pose',
         'what publishes: pose (a PoseStamped each), pose_array, detections (Detection3DArray), '
         'mocap (RigidBodies), moveit (CollisionObject; topics with attached in their names '
-        'AttachedCollisionObject, with planning_scene PlanningScene), tf, or grasp (a hand holds '
-        'it)',
+        'AttachedCollisionObject, with planning_scene PlanningScene, with display '
+        'DisplayTrajectory, whose plan then carries what is held), tf, or grasp (a hand holds it)',
     )
     topics: tuple[str, ...] = parameter(('object_pose',), "the source's topics; not tf, grasp")
     ids: tuple[str, ...] = parameter(
@@ -209,6 +209,9 @@ class ObjectSourceParameters:
         'with grasp: pose of the object in the wrist frame, x y z in m, quaternion x y z w',
     )
     grasp_side: str = parameter('right', 'with grasp: the hand that holds it')
+    urdf: str = parameter(
+        '', "with plans: file of the robot's URDF; '' for what robot_description tells"
+    )
 
 
 @dataclass(frozen=True)
