@@ -71,8 +71,10 @@ def environment(domain: int) -> dict[str, str]:
 class NodeProcess:
     """One node, started as `python -m manivideo_ros.nodes.<module>`; its output is kept.
 
+    remapped: names, `__ns` for the namespace, by what the node calls them.
+
     The process is apart from the terminal's Ctrl-C, so that nodes are stopped in order, and ends
-    with this one in any case. more: of its ROS arguments, as '-r', '__ns:=/left'.
+    with this one in any case.
     """
 
     def __init__(
@@ -80,10 +82,12 @@ class NodeProcess:
         module: str,
         parameters: Mapping[str, Any],
         env: Mapping[str, str],
-        more: Sequence[str] = (),
+        remapped: Mapping[str, str] | None = None,
     ) -> None:
         self.module = module
-        arguments = list(more)
+        arguments: list[str] = []
+        for name, other in (remapped or {}).items():
+            arguments += ['-r', f'{name}:={other}']
         for name, value in parameters.items():
             text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
             arguments += ['-p', f'{name}:={text.removesuffix(chr(10)).removesuffix("...").strip()}']

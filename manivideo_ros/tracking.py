@@ -161,6 +161,11 @@ class PoseTracker:
             self._people.setdefault(SKELETON, _Track(_nearer)).add(stamp_ns, skeleton)
         return jumped
 
+    def hands_after(self, stamp_ns: int) -> int | None:
+        """How many stamps of hands came after that one; None where it is none of theirs."""
+        stamps = {s for track in self._hands.values() for s, _ in track.samples}
+        return sum(s > stamp_ns for s in stamps) if stamp_ns in stamps else None
+
     def silent(self, received_ns: int, after: float) -> bool:
         """Whether hands and skeletons lie more than `after` seconds behind the sources' clock."""
         newest = max(self.newest_ns or 0, self.newest_skeleton_ns or 0)

@@ -116,6 +116,40 @@ def test_a_camera_over_dds(kind, node_environment, motion):
         assert transform.child_frame_id == 'camera_optical_frame'
 
 
+def test_several_cameras_at_once_have_frames_and_topics_of_their_own(node_environment, motion):
+    """One stands and one rides on a wrist, of one stream of hands; each in its namespace."""
+    hands = {'hand_poses': '/hand_poses'}
+    with (
+        running('virtual_camera', {}, node_environment, {'__ns': '/still'}) as first,
+        running(
+            'virtual_camera',
+            {'kind': 'wrist', 'eye': [0.12, 0.1, 0.0], 'target': [-0.1, 0.0, 0.0]},
+            node_environment,
+            {'__ns': '/wrist', **hands},
+        ) as second,
+        lab_in(int(os.environ['ROS_DOMAIN_ID']), motion) as lab,
+    ):
+        first.wait_for('look_at: 640x480, still/camera_optical_frame', 90)
+        second.wait_for('wrist: 640x480, wrist/camera_optical_frame', 90)
+        lab.listen(TFMessage, '/tf')
+        for space in ('still', 'wrist'):
+            lab.listen(CameraInfo, f'/{space}/camera/camera_info')
+
+        def frames():
+            return {t.child_frame_id for m in lab.got['/tf'] for t in m.transforms}
+
+        def infos(space):
+            return {m.header.frame_id for m in lab.got[f'/{space}/camera/camera_info']}
+
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not (len(frames()) == 2 and infos('still')):
+            lab.send()
+            lab.spin(0.05)
+        assert frames() == {'still/camera_optical_frame', 'wrist/camera_optical_frame'}
+        assert infos('still') == {'still/camera_optical_frame'}
+        assert infos('wrist') == {'wrist/camera_optical_frame'}
+
+
 def test_a_camera_that_cannot_be_is_refused_in_one_line(node_environment):
     parameters = {'kind': 'drone'}
     with running('virtual_camera', parameters, node_environment) as process:

@@ -287,6 +287,24 @@ def test_a_camera_that_moves_is_where_it_was_at_the_frames_time(intake):
     assert 'camera was not told of late' in intake.view(450 * MS)[1][0]
 
 
+def test_a_frame_waits_for_a_camera_that_rides_on_the_hands_but_not_for_long(intake):
+    intake.take_camera(info())
+    intake.take_hands(hands(0), 0)
+    intake.take_transforms(moved(0, 0.0))
+    assert intake.view(MS)[0] is not None
+    intake.take_hands(hands(30), 30 * MS)
+    assert intake.view(31 * MS) == (None, []) and intake.waits and intake.due(32 * MS)
+    intake.take_transforms(moved(30, 1.0))
+    view, _ = intake.view(33 * MS)
+    assert view.camera.camera_from_world[0, 3] == pytest.approx(-1.0) and not intake.waits
+    # It is told no more: hands go on coming, and so do frames.
+    given = []
+    for ms in range(60, 200, 30):
+        intake.take_hands(hands(ms), ms * MS)
+        given.append(intake.view(ms * MS)[0] is not None)
+    assert given == [False, False, True, True, True]
+
+
 def test_objects_seen_by_a_camera_that_moves_are_placed_at_their_own_time(intake):
     intake.take_hands(hands(0), 0)
     for ms, x in ((0, 0.0), (100, 1.0)):
@@ -328,8 +346,7 @@ def test_a_frame_is_where_its_samples_say_whatever_their_order(stamps, asked):
     expected = min(max(asked, min(stamps)), max(stamps)) / 1000
     got = tree.lookup('world', 'camera', START + asked * MS)[0, 3]
     assert got == pytest.approx(expected, abs=1e-9)
-    age = tree.age_ns('world', 'camera', START + asked * MS)
-    assert age == max(0, asked - max(stamps)) * MS
+    assert tree.newest_ns('world', 'camera') == START + max(stamps) * MS
 
 
 def test_static_frames_hold_at_all_times_and_moving_ones_are_forgotten_when_time_is_set_back():
@@ -337,7 +354,8 @@ def test_static_frames_hold_at_all_times_and_moving_ones_are_forgotten_when_time
     tree.take(moved(100, 1.0, 'camera', 'arm'), static=True)
     tree.take(moved(100, 2.0, 'arm'))
     assert tree.lookup('world', 'camera', START)[0, 3] == 3
-    assert tree.age_ns('world', 'camera', START + 300 * MS) == 200 * MS
+    assert tree.newest_ns('world', 'camera') == START + 100 * MS
+    assert tree.newest_ns('arm', 'camera') is None
     # A loop of a bag: stamps begin anew, without anybody saying so.
     tree.take(moved(-5000, 7.0, 'arm'))
     assert tree.lookup('world', 'camera', START + 100 * MS)[0, 3] == 8

@@ -69,8 +69,8 @@ def sides(untrained, pictures):
     env = environment(domain)
     parameters = {'checkpoint': str(untrained), 'threads': 1, **pictures}
     with (
-        running('synthesizer_node', parameters, env, ['-r', '__ns:=/one']) as one,
-        running('synthesizer_node', parameters, env, ['-r', '__ns:=/two']) as two,
+        running('synthesizer_node', parameters, env, {'__ns': '/one'}) as one,
+        running('synthesizer_node', parameters, env, {'__ns': '/two'}) as two,
     ):
         for process in (one, two):
             process.wait_for('active', 2 * READY_S)
@@ -137,7 +137,7 @@ def test_a_recorder_too_warns_of_who_it_cannot_hear(labs, sides, tmp_path):
     lab, _ = labs
     strong = lab.create_publisher(HandPoses, 'late_poses', qos.POSES_OUT)
     parameters = {'bag': str(tmp_path / 'bag'), 'topics': ['late_poses']}
-    with running('recorder', parameters, environment(sides.domain), ['-r', '__ns:=/one']) as node:
+    with running('recorder', parameters, environment(sides.domain), {'__ns': '/one'}) as node:
         node.wait_for('recording', 30)
         lab.spin(20, lambda: strong.get_subscription_count())
         weak = QoSProfile(depth=1, reliability=BEST_EFFORT)

@@ -21,8 +21,10 @@ from geometry_msgs.msg import Point, PoseStamped
 from manivideo_ros.msg import ObjectPoses
 from manivideo_ros.srv import SetScene
 from rclpy.executors import SingleThreadedExecutor
+from test_inputs_tables import bent_hand
 from test_ros_nodes import lab_in
 from test_ros_object_source import ONE, OTHER, POSE, STAMP, assert_poses, poses, stamped
+from test_ros_robot_hand import display, urdf
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import axis_angle_to_matrix, invert_rigid, rigid
@@ -206,11 +208,31 @@ def test_a_whole_planning_scene_replaces_and_a_difference_adds(intake):
     assert gone == {'cup', 'table', 'tool'}
 
 
+def test_what_is_held_goes_along_with_a_plan_that_is_shown(intake):
+    begun = 10**9
+    take(intake, boxed('table'))
+    message = display()
+    held = attach(item=boxed('tool', OTHER, frame='palm'), link='palm')
+    message.trajectory_start.attached_collision_objects = [held]
+    problem = 'the robot is not known yet: robot_description must be published'
+    assert intake.take(message, 0, begun) == ([], [problem])
+    assert intake.plan.take_urdf(urdf()) == []
+    assert intake.take(message, 0, begun) == ([], [])
+    for seconds, x, lift in ((0, 0.0, 0.0), (2, 0.5, 0.1), (9, 1.5, 0.3)):
+        found = {m.header.frame_id: m for m in intake.scene(begun + seconds * 10**9)}
+        palm = rigid(np.eye(3), bent_hand('right')[0] + [x, 0, lift])
+        np.testing.assert_allclose(poses(found['odom'])['tool'], palm @ OTHER, atol=1e-6)
+        assert set(poses(found['map'])) == {'table'}
+    intake.start_anew()
+    assert {m.header.frame_id for m in intake.scene(begun)} == {'map', 'palm'}
+
+
 def test_the_name_of_a_topic_tells_its_type(intake):
     for topic, kind in (
         ('collision_object', 'CollisionObject'),
         ('/attached_collision_object', 'AttachedCollisionObject'),
         ('monitored_planning_scene', 'PlanningScene'),
+        ('display_planned_path', 'DisplayTrajectory'),
     ):
         assert intake.type_of(topic) == f'moveit_msgs/msg/{kind}'
 

@@ -53,8 +53,8 @@ READY_S = 90
 
 
 @contextmanager
-def running(module, parameters, env, arguments=()):
-    process = NodeProcess(module, parameters, env, arguments)
+def running(module, parameters, env, remapped=None):
+    process = NodeProcess(module, parameters, env, remapped)
     try:
         yield process
     finally:

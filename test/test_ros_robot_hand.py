@@ -136,6 +136,35 @@ def test_what_is_no_urdf_is_named(text, named):
         Robot(text)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    at=st.floats(0, 1),
+    length=st.integers(0, 60),
+    put=st.sampled_from(['', '<', '"', 'nan', '1e999', '<link/>', 'palm', '&lt;', '\x00', 'type']),
+)
+def test_a_broken_urdf_is_refused_in_one_line_or_read(at, length, put):
+    text = urdf()
+    start = int(at * len(text))
+    broken = text[:start] + put + text[start + length :]
+    problem = ''
+    try:
+        robot = Robot(broken)
+        robot.poses(dict.fromkeys(robot.joints(LINKS), 0.1), LINKS)
+    except ValueError as error:
+        problem = str(error)
+    assert '\n' not in problem
+
+
+def test_links_in_a_ring_do_not_hang():
+    ring = ''.join(
+        f'<joint name="{a}{b}" type="fixed"><parent link="{a}"/><child link="{b}"/></joint>'
+        for a, b in ('bc', 'cb')
+    )
+    text = f'<robot name="r"><link name="a"/><link name="b"/><link name="c"/>{ring}</robot>'
+    with pytest.raises(ValueError, match=r"no URDF that can be read|'b' hangs from itself"):
+        Robot(text).joints(['b'])
+
+
 def test_joint_states_become_the_hand_of_the_links():
     intake = HandIntake(SHADOW)
     problem = 'the robot is not known yet: robot_description must be published'

@@ -39,12 +39,15 @@ class Robot:
                 build_collision_scene_graph=False,
                 load_collision_meshes=False,
             )
+            self.links = {link.name for link in self._robot.robot.links}
+            stray = [n for n, pose in self.poses({}, self.links).items() if np.isnan(pose).any()]
+            if stray:
+                raise ValueError(f'{stray[0]} has no place')
         except Exception as error:  # yourdfpy raises what the fields happen to raise
             text = ' '.join(str(error).split()) or type(error).__name__
             raise ValueError(f'no URDF that can be read: {text}') from None
         self.root: str = self._robot.base_link
         self._above = {joint.child: joint for joint in self._robot.robot.joints}
-        self.links = {link.name for link in self._robot.robot.links}
 
     def joints(self, links: Collection[str]) -> set[str]:
         """The joints whose positions decide where these links are.
@@ -55,8 +58,11 @@ class Robot:
         for link in links:
             if link not in self.links:
                 raise ValueError(f'{link!r} is no link of the robot {self._robot.robot.name!r}')
-            at = link
+            at, passed = link, set()
             while at in self._above:
+                if at in passed:
+                    raise ValueError(f'{link!r} hangs from itself')
+                passed.add(at)
                 joint = self._above[at]
                 if joint.type in ('revolute', 'continuous', 'prismatic'):
                     out.add(joint.name if joint.mimic is None else joint.mimic.joint)

@@ -5,20 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.hand.model import Side
 from manivideo_ros.msg import HandPoses
-from manivideo_ros.ros import clocks, qos
+from manivideo_ros.ros import clocks, qos, robot_description
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.hand_intake import TF, TOPIC, HandIntake
-from manivideo_ros.ros.joint_intake import JointIntake
 from manivideo_ros.ros.joint_messages import STATES
 from manivideo_ros.ros.message_types import message_class
 from manivideo_ros.ros.parameters import HandSourceParameters, declare
@@ -67,28 +64,11 @@ class HandSource(Node):
                     kind, topic, partial(self._hand, topic, owner), qos.PACE_IN
                 )
         if joints is not None:
-            self._listen_to_robot(joints)
+            robot_description.listen(self, self.parameters.urdf, joints.take_urdf)
+            if joints.source != STATES:
+                self.create_timer(1.0 / self.parameters.rate_hz, self._play)
         shown = ', '.join(self._topics)
         self.get_logger().info(f'{self.parameters.source}: waiting for {shown}')
-
-    def _listen_to_robot(self, joints: JointIntake) -> None:
-        """The robot's description, from a file or as robot_state_publisher tells it; plans."""
-        if self.parameters.urdf:
-            try:
-                told = joints.take_urdf(Path(self.parameters.urdf).expanduser().read_text())
-            except OSError as error:
-                told = [str(error)]
-            if told:
-                raise ValueError(f'urdf: {told[0]}')
-        else:
-            topic = 'robot_description'
-
-            def take(message: String) -> None:
-                self._publish(topic, [], joints.take_urdf(message.data))
-
-            self.create_subscription(String, topic, take, qos.LATCHED)
-        if joints.source != STATES:
-            self.create_timer(1.0 / self.parameters.rate_hz, self._play)
 
     def _play(self) -> None:
         heard = self._heard

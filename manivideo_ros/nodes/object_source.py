@@ -14,7 +14,7 @@ from rclpy.task import Future
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.msg import HandPoses, ObjectPoses
-from manivideo_ros.ros import clocks, qos
+from manivideo_ros.ros import clocks, qos, robot_description
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.message_types import message_class
 from manivideo_ros.ros.object_intake import GRASP, MOVEIT, TF, Answer, ObjectIntake
@@ -49,9 +49,11 @@ class ObjectSource(Node):
             for n, topic in enumerate(intake.topics):
                 kind = message_class(self.parameters.type or intake.type_of(topic))
                 profile = qos.CHANGES_IN if source == MOVEIT else qos.POSES_IN
-                self._listen(kind, topic, profile, partial(_indexed, intake, n))
+                self._listen(kind, topic, profile, partial(self._indexed, n))
         if source == MOVEIT:
             self._listen_to_frames()
+            if any('display' in topic for topic in self._topics):
+                robot_description.listen(self, self.parameters.urdf, intake.plan.take_urdf)
             self._given: int | None = None  # the changes that the synthesizer's scene knows of
             self._scene = self.create_client(SetScene, 'set_scene')
             self.create_timer(SCENE_PERIOD_S, self._tell_scene)
@@ -104,14 +106,13 @@ class ObjectSource(Node):
         if answer is not None and not answer.success:
             self.get_logger().warning(f'set_scene: {answer.message}')
 
+    def _indexed(self, index: int, message: Any) -> Answer:
+        return self._intake.take(message, index, self.get_clock().now().nanoseconds)
+
     def _tell_silence(self) -> None:
         heard, self._heard = self._heard, 0
         if not heard and self.parameters.source != MOVEIT:
             self.get_logger().warning(f'nothing came on {", ".join(self._topics)}')
-
-
-def _indexed(intake: ObjectIntake, index: int, message: Any) -> Answer:
-    return intake.take(message, index)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -34,6 +34,8 @@ class VirtualCameraNode(Node):
             raise ValueError(f'kind: {p.kind!r} is not one of {", ".join(KINDS)}')
         if p.side not in ('left', 'right'):
             raise ValueError(f'side: {p.side!r} is neither left nor right')
+        space = self.get_namespace().strip('/')
+        self._frame = p.camera_frame or '/'.join(filter(None, (space, 'camera_optical_frame')))
         self._view = VirtualCamera(p.eye, p.target, p.width, p.height, p.fov_y)
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', qos.POSES_OUT)
         self._transforms = self.create_publisher(TFMessage, '/tf', qos.POSES_OUT)
@@ -41,7 +43,7 @@ class VirtualCameraNode(Node):
             self.create_subscription(HandPoses, 'hand_poses', self._ride, qos.PACE_IN)
         else:
             self.create_timer(1.0 / p.rate_hz, self._tell)
-        self.get_logger().info(f'{p.kind}: {p.width}x{p.height}, {p.camera_frame}')
+        self.get_logger().info(f'{p.kind}: {p.width}x{p.height}, {self._frame}')
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -63,7 +65,7 @@ class VirtualCameraNode(Node):
 
     def _publish(self, stamp: int, frame: str, world_from_camera: NDArray[np.floating]) -> None:
         """The place first: who takes the CameraInfo then knows where it stands."""
-        name = self.parameters.camera_frame
+        name = self._frame
         placed = transform_message(header(stamp, frame), name, world_from_camera)
         self._transforms.publish(TFMessage(transforms=[placed]))
         self._infos.publish(camera_message(header(stamp, name), self._view.camera()))

@@ -26,6 +26,9 @@ SECOND = 1_000_000_000
 DEFAULT_FRAME = 'default_camera_optical_frame'
 # Poses alone for this long: no camera will come, the default one is taken.
 CAMERA_WAIT_NS = SECOND
+# A frame waits this long at most, and over so many poses of the hands, for a camera that is told
+# to move after the hands.
+RIDE_NS, RIDE_FRAMES = 50_000_000, 3
 # Poses may run this far ahead of a simulated clock: it and they come by different ways.
 AHEAD_NS = SECOND // 2
 # Hands, and skeletons, that are silent for this long no longer set the pace of the frames.
@@ -78,6 +81,7 @@ class PoseIntake:
         self._first_pose_ns: int | None = None
         self._stale: tuple[int, int] | None = None
         self._unseen_since_ns: int | None = None
+        self._waiting_since_ns: int | None = None
         self._missing: set[str] = set()
 
     def take_hands(self, message: HandPoses, received_ns: int) -> list[str]:
@@ -141,7 +145,7 @@ class PoseIntake:
         self._stale = (ahead, before_ns + SECOND)
         self.tracker.start_anew()
         self.transforms.forget_moving()
-        self._first_pose_ns = self._unseen_since_ns = None
+        self._first_pose_ns = self._unseen_since_ns = self._waiting_since_ns = None
         return ['/clock was set back: started anew']
 
     def _refusal(self, stamp_ns: int, received_ns: int) -> str:
@@ -193,9 +197,14 @@ class PoseIntake:
         self.object_ids = set(object_ids)
         self.tracker.forget_objects()
 
+    @property
+    def waits(self) -> bool:
+        """Whether a frame was asked for that waits for where the camera is."""
+        return self._waiting_since_ns is not None
+
     def due(self, received_ns: int) -> bool:
         """Whether a frame is due although nothing sets the pace: others move, or all fades."""
-        return self.tracker.silent(received_ns, SILENCE_S)
+        return self.waits or self.tracker.silent(received_ns, SILENCE_S)
 
     def view(self, received_ns: int) -> tuple[View | None, list[str]]:
         """The newest view, None as long as there is nothing to show or no camera yet."""
@@ -206,6 +215,7 @@ class PoseIntake:
         camera, frame, problems = self._camera(snapshot, received_ns)
         if camera is None:
             return None, problems
+        self._waiting_since_ns = None
         lens = self._lens(camera, self._distortion) if frame != DEFAULT_FRAME else None
         if lens is not None:
             camera = lens.drawn
@@ -224,8 +234,12 @@ class PoseIntake:
                 # Without any poses there is no world: the camera stands at its own origin.
                 world, stamp = self.world or frame, snapshot.stamp_ns
                 to_camera = self.transforms.lookup(frame, world, stamp)
-                if self.transforms.age_ns(frame, world, stamp) > self.tracker.timing.hold * SECOND:
-                    problems = [f'/tf: {frame} was not told of late: it is held where it was']
+                known = self.transforms.newest_ns(frame, world)
+                if known is not None and known < stamp:
+                    if self._rides(known, received_ns):
+                        return None, '', []
+                    if stamp - known > self.tracker.timing.hold * SECOND:
+                        problems = [f'/tf: {frame} was not told of late: it is held where it was']
                 placed = replace(camera, camera_from_world=to_camera)
                 return fitted(placed, self.width, self.height), frame, problems
             except LookupError as error:
@@ -244,6 +258,17 @@ class PoseIntake:
             camera = Camera(anywhere, np.eye(4), self.width, self.height)
             return camera, self._skeleton_frame or DEFAULT_FRAME, problems
         return self._default, DEFAULT_FRAME, problems
+
+    def _rides(self, known_ns: int, received_ns: int) -> bool:
+        """Whether to wait for the camera: it moves with the hands, under their stamps, and is told
+        a little later, as one on a wrist is.
+        """
+        behind = self.tracker.hands_after(known_ns)
+        if behind is None or behind > RIDE_FRAMES:
+            return False
+        if self._waiting_since_ns is None:
+            self._waiting_since_ns = received_ns
+        return 0 <= received_ns - self._waiting_since_ns <= RIDE_NS
 
     def _watch(self, snapshot: Snapshot, camera: Camera) -> list[str]:
         lost = set(snapshot.missing) - self._missing

@@ -17,11 +17,16 @@ from manivideo_ros.ros.images import header, stamp_ns
 from manivideo_ros.ros.moveit_scene import MoveitScene
 from manivideo_ros.ros.object_messages import SOURCES, Objects, read_held
 from manivideo_ros.ros.parameters import ObjectSourceParameters
+from manivideo_ros.ros.plan_intake import PlanIntake
 from manivideo_ros.ros.transforms import TransformTree
 
 TF, GRASP, MOVEIT = 'tf', 'grasp', 'moveit'
 # What MoveIt's topics hold whose names have this in them.
-MOVEIT_KINDS = {'attached': 'AttachedCollisionObject', 'planning_scene': 'PlanningScene'}
+MOVEIT_KINDS = {
+    'attached': 'AttachedCollisionObject',
+    'planning_scene': 'PlanningScene',
+    'display': 'DisplayTrajectory',
+}
 Answer = tuple[list[ObjectPoses], list[str]]
 
 
@@ -38,6 +43,7 @@ class ObjectIntake:
         self.names = [name for name in p.names if name] or self.ids
         self._last_ns: dict[str, int] = {}
         self.moveit = MoveitScene(self.transforms)
+        self.plan = PlanIntake()
         if p.source not in (*SOURCES, MOVEIT, TF, GRASP):
             known = ', '.join((*SOURCES, MOVEIT, TF, GRASP))
             raise ValueError(f'source: {p.source!r} is not one of {known}')
@@ -57,8 +63,12 @@ class ObjectIntake:
         """What is subscribed to besides TF."""
         return tuple(topic for topic in self.parameters.topics if topic)
 
-    def take(self, message: Any, index: int) -> Answer:
+    def take(self, message: Any, index: int, received_ns: int = 0) -> Answer:
         """A message of the topic with that index."""
+        if hasattr(message, 'trajectory_start'):
+            held = message.trajectory_start.attached_collision_objects
+            problems = [problem for item in held for problem in self.moveit.take(item)]
+            return [], problems + self.plan.take(message, received_ns)
         if self.parameters.source == MOVEIT:
             return [], self.moveit.take(message)
         _, read = SOURCES[self.parameters.source]
@@ -75,14 +85,17 @@ class ObjectIntake:
     def scene(self, now_ns: int) -> list[ObjectPoses]:
         """Where all objects of MoveIt's scene are now; those that are gone for the last time.
 
-        What the robot holds is in the frame of the link that holds it, and follows it by TF.
+        What the robot holds is in the frame of the link that holds it, and follows it by TF, or
+        as long as a plan is shown by that.
         """
         found: dict[str, Objects] = {}
         gone, self.moveit.removed = self.moveit.removed, []
         for name, thing in (*gone, *self.moveit.things.items()):
             if name in self.names or not self.names:
-                out = found.setdefault(thing.frame, Objects(now_ns, thing.frame))
-                out.poses[name] = thing.pose
+                link = self.plan.link(thing.frame, now_ns) if thing.held else None
+                frame, pose = link or (thing.frame, np.eye(4))
+                out = found.setdefault(frame, Objects(now_ns, frame))
+                out.poses[name] = pose @ thing.pose
                 out.confidence[name] = float(self.moveit.things.get(name) is thing)
         return [message for out in found.values() for message in self._publish(out)[0]]
 
@@ -106,6 +119,7 @@ class ObjectIntake:
         """Time was set back: forget what moves."""
         self.transforms.forget_moving()
         self._last_ns.clear()
+        self.plan.start_anew()
 
     def take_transforms(self, message: TFMessage, static: bool = False) -> Answer:
         """Where frames are; objects of their frames as often as these move."""

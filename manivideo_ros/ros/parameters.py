@@ -192,8 +192,8 @@ class ObjectSourceParameters:
         'pose',
         'what publishes: pose (a PoseStamped each), pose_array, detections (Detection3DArray), '
         'mocap (RigidBodies), moveit (CollisionObject; topics with attached in their names '
-        'AttachedCollisionObject, with planning_scene PlanningScene), tf, or grasp (a hand holds '
-        'it)',
+        'AttachedCollisionObject, with planning_scene PlanningScene, with display '
+        'DisplayTrajectory, whose plan then carries what is held), tf, or grasp (a hand holds it)',
     )
     topics: tuple[str, ...] = parameter(('object_pose',), "the source's topics; not tf, grasp")
     ids: tuple[str, ...] = parameter(
@@ -211,6 +211,9 @@ class ObjectSourceParameters:
         'with grasp: pose of the object in the wrist frame, x y z in m, quaternion x y z w',
     )
     grasp_side: str = parameter('right', 'with grasp: the hand that holds it')
+    urdf: str = parameter(
+        '', "with plans: file of the robot's URDF; '' for what robot_description tells"
+    )
 
 
 @dataclass(frozen=True)
@@ -232,7 +235,11 @@ class CameraParameters:
     period_s: float = parameter(20.0, 'with orbit: how long a turn takes, s', 0.1, 86400.0)
     side: str = parameter('right', 'with wrist: left or right')
     frame: str = parameter('world', 'frame that it stands in; a wrist has its own')
-    camera_frame: str = parameter('camera_optical_frame', "name of the camera's optical frame")
+    camera_frame: str = parameter(
+        '',
+        "name of the camera's optical frame; '' for camera_optical_frame, after the node's "
+        'namespace where it has one: TF knows each name once',
+    )
     rate_hz: float = parameter(30.0, 'how often it is told; a wrist as often as hands', 0.1, 240)
 
 

@@ -72,7 +72,7 @@ class Stream:
             self._listen(
                 TFMessage, '/tf_static', qos.LATCHED, partial(take.take_transforms, static=True)
             ),
-            self._listen(TFMessage, '/tf', qos.POSES_IN, take.take_transforms),
+            self._listen(TFMessage, '/tf', qos.POSES_IN, self._take_transforms),
             self._listen(CameraInfo, 'camera/camera_info', qos.POSES_IN, take.take_camera),
             self._listen(ObjectPoses, 'object_poses', qos.POSES_IN, self._take_objects),
             self._listen(SkeletonPoses, 'skeleton_poses', qos.PACE_IN, self._take_skeletons),
@@ -134,6 +134,12 @@ class Stream:
 
     def _take_objects(self, message: ObjectPoses) -> list[str]:
         return self._intake.take_objects(message, self._received_ns())
+
+    def _take_transforms(self, message: TFMessage) -> list[str]:
+        problems = self._intake.take_transforms(message)
+        if self._intake.waits:
+            self._worker.request()
+        return problems
 
     def _take_skeletons(self, message: SkeletonPoses) -> list[str]:
         now = self._received_ns()

@@ -75,14 +75,14 @@ class TransformTree:
         up, down = self._meet(target, source)
         return invert_rigid(self._chain(down, at_ns)) @ self._chain(up, at_ns)
 
-    def age_ns(self, target: str, source: str, at_ns: int) -> int:
-        """How long before a stamp the frames between the two were last told to move; 0 if after.
+    def newest_ns(self, target: str, source: str) -> int | None:
+        """Until which stamp it is known how the two move; None where they do not.
 
         Raises LookupError where nothing connects the two.
         """
         up, down = self._meet(target.lstrip('/'), source.lstrip('/'))
         moving = [self._links[child] for child in (*up, *down) if not self._links[child].static]
-        return max([0, *(at_ns - link.newest_ns for link in moving)])
+        return min((link.newest_ns for link in moving), default=None)
 
     def ancestors(self, frame: str) -> set[str]:
         """The frame and all that it hangs from, as far as is known."""
