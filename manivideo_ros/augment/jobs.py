@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import multiprocessing
+import os
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
@@ -130,4 +131,7 @@ def _check_same(folder: Path, digest: str, made_by: dict[str, str]) -> None:
 def end_with_parent() -> None:
     """A worker must not go on writing when its run was killed and begun anew."""
     signal_with_parent(signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(1)  # it ended while this process was still being loaded
     signal.signal(signal.SIGINT, signal.SIG_IGN)
