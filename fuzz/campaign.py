@@ -49,7 +49,7 @@ def guided(name: str, seconds: int) -> tuple[int, str]:
     """The same led by coverage; in a new process, whose imports are instrumented."""
     command = [sys.executable, '-m', 'fuzz.guided', name, '--seconds', str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, errors='replace')
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, done.stderr + done.stdout  # Atheris tells what was raised on stdout
 
 
 def counts(output: str) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Small files that would unpack to all of memory, or take minutes, are refused at once."""
 
 import json
+import os
 import struct
 import tracemalloc
 import zipfile
@@ -223,3 +224,45 @@ def test_archives_are_no_meshes(name, tmp_path):
         archive.writestr('box.obj', 'v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n')
     with pytest.raises(MeshError, match='export it'):
         load_object(tmp_path / name, 1.0)
+
+
+LAUGHS = '<!DOCTYPE a [<!ENTITY a0 "lol">' + ''.join(
+    f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 12)
+)
+FILE = '<!DOCTYPE a [<!ENTITY a11 SYSTEM "file:///etc/passwd">'
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16'])
+@pytest.mark.parametrize('entities', [LAUGHS, FILE])
+def test_collada_has_no_entities(entities, encoding, tmp_path, little_memory):
+    trimesh = pytest.importorskip('trimesh')
+    path = tmp_path / 'box.dae'
+    trimesh.creation.box((0.1, 0.1, 0.1)).export(str(path))
+    assert load_object(path, 1.0).extents.max() > 0.05
+    text = path.read_text()
+    start = text.index('?>') + 2 if text.startswith('<?xml') else 0
+    body = text[start:].replace('</asset>', '<title>&a11;</title></asset>')
+    head = f'<?xml version="1.0" encoding="{encoding}"?>'
+    path.write_bytes(f'{head}{entities}]>{body}'.encode(encoding))
+    with pytest.raises(MeshError, match=r'box\.dae: .*document type'):
+        load_object(path, 1.0)
+
+
+@pytest.mark.parametrize('named', ['../secret.png', '/SECRET', 'link.png', 'pipe.png', '..', '.'])
+def test_a_mesh_reads_plain_files_of_its_own_folder_alone(named, tmp_path):
+    secret = tmp_path / 'secret.png'
+    Image.new('RGB', (4, 4), (255, 0, 0)).save(secret)
+    folder = tmp_path / 'meshes'
+    folder.mkdir()
+    (folder / 'link.png').symlink_to(secret)
+    os.mkfifo(folder / 'pipe.png')
+    lines = ['mtllib thing.mtl', *(f'v {i % 2} {i // 2 % 2} {i // 4}' for i in range(8))]
+    lines += ['vt 0 0', 'vt 1 0', 'vt 0 1', 'usemtl m', 'f 1/1 2/2 3/3', 'f 5/1 6/2 7/3']
+    (folder / 'thing.obj').write_text('\n'.join(lines) + '\n')
+    name = named.replace('/SECRET', str(secret))
+    (folder / 'thing.mtl').write_text(f'newmtl m\nKd 0 1 0\nmap_Kd {name}\n')
+    texture = load_object(folder / 'thing.obj', 0.1).texture.reshape(-1, 3)
+    assert not np.any((texture[:, 0] > 200) & (texture[:, 1] < 50))
+    (folder / 'thing.mtl').unlink()
+    os.mkfifo(folder / 'thing.mtl')
+    assert load_object(folder / 'thing.obj', 0.1).extents.max() > 0.05

@@ -215,6 +215,20 @@ def test_a_recorded_picture_that_is_cut_short_is_named(tmp_path):
         list(Episode(tmp_path / 'cut').pictures())
 
 
+def test_keypoints_of_other_fields_are_named(tmp_path):
+    from manivideo_ros.recording.episode import Episode, EpisodeError
+
+    source = BagReader(episode(tmp_path / 'sound').parent)
+    with BagWriter(tmp_path / 'other') as out:
+        for topic, connection in source.connections.items():
+            out.copy_topic(topic, connection)
+        for message in source.messages():
+            data = bytes(message.data).replace(b'visible', b'hidden\0')
+            out.write(message.topic, data, message.stamp_ns)
+    with pytest.raises(EpisodeError, match='other: /hand_keypoints: its fields'):
+        Episode(tmp_path / 'other').keypoints()
+
+
 def test_hand_parts_that_are_no_picture_are_named(tmp_path):
     Image.new('RGB', (8, 8)).save(tmp_path / 'hand.png')
     (tmp_path / 'hand.parts.png').write_bytes(b'no picture')

@@ -53,6 +53,10 @@ def read_pieces(path: Path) -> list[Piece]:
     if path.stat().st_size > LARGEST_FILE:
         raise MeshError(f'{path}: has more than {LARGEST_FILE >> 20} MiB; decimate the mesh')
     try:
+        plain = path.read_bytes().replace(b'\0', b'') if path.suffix.lower() == '.dae' else b''
+        if b'<!DOCTYPE' in plain:
+            # Of COLLADA no part: entities that grow, or that name files where lxml is installed.
+            raise ValueError('it has a document type')
         scene = trimesh.load_scene(
             str(path), process=False, allow_remote=False, resolver=_beside(path)
         )

@@ -337,9 +337,10 @@ class BagReader:
                 mode = str(info.get('compression_mode') or '')
                 self.custom_data = dict(info.get('custom_data') or {})
                 files = [self.path / name for name in list(names)]
-            except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
+            except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
                 raise BagError(
-                    f'{metadata}: not the metadata of a bag: run `ros2 bag reindex` on its folder'
+                    f'{metadata}: not the metadata of a bag ({_line(error)}): '
+                    'run `ros2 bag reindex` on its folder'
                 ) from None
             if storage != 'mcap' or mode.lower() not in ('', 'none'):
                 kind = f'{storage} {mode}'.strip().lower()

@@ -6,11 +6,11 @@ received nearest to its frame; nothing is resampled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from manivideo_ros.recording.messages import decoded
 from manivideo_ros.recording.pictures import COMPRESSED, IMAGE, keypoints_of, picture_of
 from manivideo_ros.recording.provenance import provenance_of
 
+Read = TypeVar('Read')
 PICTURES = '/image_raw'
 KEYPOINTS, MASK, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/background'
 HOLD_NS = 50_000_000  # a value serves frames up to this far from it
@@ -99,26 +100,25 @@ class Episode:
     def pictures(self) -> Iterator[NDArray[np.uint8]]:
         """The frames [H, W, 3] in order. Raises EpisodeError for one that is no colour picture."""
         for message, _ in self._decoded(self.asked.pictures):
-            try:
-                picture = picture_of(message)
-            except ValueError as error:
-                raise EpisodeError(f'{self.path}: {self.asked.pictures}: {error}') from None
+            picture = self._read(self.asked.pictures, message, picture_of)
             yield np.stack([picture] * 3, -1) if picture.ndim == 2 else picture
 
     def keypoints(self) -> list[NDArray[np.void]]:
         """The hands' keypoints of each frame (mlo/labels.py)."""
-        found = {_stamp(m): keypoints_of(m) for m, _ in self._labels(KEYPOINTS)}
+        found = {
+            _stamp(m): self._read(KEYPOINTS, m, keypoints_of) for m, _ in self._labels(KEYPOINTS)
+        }
         return self._of_each_frame(KEYPOINTS, found)
 
     def masks(self) -> list[NDArray[np.uint8]]:
         """The mask [H, W] of each frame (mlo/labels.py)."""
-        found = {_stamp(m): picture_of(m) for m, _ in self._labels(MASK)}
+        found = {_stamp(m): self._read(MASK, m, picture_of) for m, _ in self._labels(MASK)}
         return self._of_each_frame(MASK, found)
 
     def background(self) -> NDArray[np.uint8]:
         """The picture [H, W, 3] of the scene without hands and objects."""
         message, _ = next(iter(self._labels(BACKGROUND)))
-        return picture_of(message)
+        return self._read(BACKGROUND, message, picture_of)
 
     @cached_property
     def state(self) -> Table:
@@ -205,6 +205,13 @@ class Episode:
             for s in samples
         ]
         return Table(np.array(rows, np.float32), tuple(names))
+
+    def _read(self, topic: str, message: Any, reader: Callable[[Any], Read]) -> Read:
+        """What a reader makes of a message. Raises EpisodeError where it is none for it."""
+        try:
+            return reader(message)
+        except ValueError as error:
+            raise EpisodeError(f'{self.path}: {topic}: {error}') from None
 
     def _decoded(self, topic: str) -> Iterator[tuple[Any, int]]:
         """The messages of a topic and when each was received."""
