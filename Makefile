@@ -67,9 +67,9 @@ test: build
 fuzz: build
 	@set -e; for parser in $(FUZZ); do echo $$parser; $(RUN) python -m fuzz.run $$parser $(EXAMPLES); done
 
-# An hour at full rate: on a machine that does nothing else.
+# An hour at full rate, then the faults: on a machine that does nothing else.
 soak: build
-	@$(RUN) python -m soak.run --minutes $(MINUTES)
+	@$(RUN) python -m soak.run --minutes $(MINUTES); soaked=$$?; $(RUN) python -m soak.faults && exit $$soaked
 
 demo: build
 	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) \

@@ -30,9 +30,13 @@ def parameter(
     low: float | None = None,
     high: float | None = None,
     live: bool = False,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    """A field with what its descriptor says; live: it may be changed while the node runs."""
-    metadata = {'about': description, 'range': (low, high), 'live': live}
+    """A field with what its descriptor says; live: it may be changed while the node runs.
+
+    choices: the only values that a text may have; none for any.
+    """
+    metadata = {'about': description, 'range': (low, high), 'live': live, 'choices': choices}
     if isinstance(default, tuple):
         return field(default_factory=lambda: default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -133,6 +137,7 @@ class HandSourceParameters:
         'openxr',
         'what publishes: openxr (PoseArray of 25 or 26 joints), mediapipe (PoseArray of 21 '
         'points), isaac (NamedPoseArray), manus (ManusGlove), ultraleap (Hands) or tf',
+        choices=('openxr', 'mediapipe', 'isaac', 'manus', 'ultraleap', 'tf'),
     )
     topics: tuple[str, ...] = parameter(('left_hand', 'right_hand'), "the source's topics; not tf")
     sides: tuple[str, ...] = parameter(
@@ -140,7 +145,9 @@ class HandSourceParameters:
     )
     type: str = parameter('', "message type of the same fields from another package; '' its own")
     axes: str = parameter(
-        '', "ros (z up), y_up (OpenXR's own, Ultraleap) or unity (left-handed); '' the source's"
+        '',
+        "ros (z up), y_up (OpenXR's own, Ultraleap) or unity (left-handed); '' the source's",
+        choices=('ros', 'y_up', 'unity', ''),
     )
     unit: float = parameter(
         0.0, "metres per unit, 0.001 for millimetres; 0 for the source's", 0.0, 100.0
@@ -179,6 +186,7 @@ class ObjectSourceParameters:
         'pose',
         'what publishes: pose (a PoseStamped each), pose_array, detections (Detection3DArray), '
         'mocap (RigidBodies), moveit (CollisionObject), tf, or grasp (a hand holds it)',
+        choices=('pose', 'pose_array', 'detections', 'mocap', 'moveit', 'tf', 'grasp'),
     )
     topics: tuple[str, ...] = parameter(('object_pose',), "the source's topics; not tf, grasp")
     ids: tuple[str, ...] = parameter(
@@ -193,7 +201,9 @@ class ObjectSourceParameters:
         (-0.1, -0.06, 0.0, 0.0, 0.0, 0.0, 1.0),
         'with grasp: pose of the object in the wrist frame, x y z in m, quaternion x y z w',
     )
-    grasp_side: str = parameter('right', 'with grasp: the hand that holds it')
+    grasp_side: str = parameter(
+        'right', 'with grasp: the hand that holds it, left or right', choices=('left', 'right')
+    )
 
 
 @dataclass(frozen=True)
@@ -201,19 +211,26 @@ class CameraParameters:
     """The virtual camera's parameters; several cameras are several nodes."""
 
     kind: str = parameter(
-        'look_at', 'look_at (stands still), orbit (circles the target) or wrist (rides on a hand)'
+        'look_at',
+        'look_at (stands still), orbit (circles the target) or wrist (rides on a hand)',
+        choices=('look_at', 'orbit', 'wrist'),
     )
     eye: tuple[float, ...] = parameter(
         (0.0, -0.75, 0.66),
         "where it is (an orbit's start), x y z in m: in `frame`, or in the right wrist's frame "
         '(fingers along -x, back of the hand +y), mirrored for the left',
+        live=True,
     )
-    target: tuple[float, ...] = parameter((0.0, 0.0, 0.1), 'what it looks at, the same frame')
+    target: tuple[float, ...] = parameter(
+        (0.0, 0.0, 0.1), 'what it looks at, the same frame', live=True
+    )
     width: int = parameter(640, 'pixels', 16, 8192)
     height: int = parameter(480, 'pixels', 16, 8192)
-    fov_y: float = parameter(0.79, 'vertical field of view, rad', 0.05, 3.0)
-    period_s: float = parameter(20.0, 'with orbit: how long a turn takes, s', 0.1, 86400.0)
-    side: str = parameter('right', 'with wrist: left or right')
+    fov_y: float = parameter(0.79, 'vertical field of view, rad', 0.05, 3.0, live=True)
+    period_s: float = parameter(
+        20.0, 'with orbit: how long a turn takes, s', 0.1, 86400.0, live=True
+    )
+    side: str = parameter('right', 'with wrist: left or right', choices=('left', 'right'))
     frame: str = parameter('world', 'frame that it stands in; a wrist has its own')
     camera_frame: str = parameter('camera_optical_frame', "name of the camera's optical frame")
     rate_hz: float = parameter(30.0, 'how often it is told; a wrist as often as hands', 0.1, 240)
@@ -340,6 +357,7 @@ def _descriptor(entry: Any, kind: Any) -> ParameterDescriptor:
         description=entry.metadata['about'],
         read_only=not entry.metadata['live'],
         dynamic_typing=kind in (float, tuple[float, ...]),
+        additional_constraints=_one_of(entry.metadata['choices']),
     )
     if low is not None and kind is int:
         descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]
@@ -348,6 +366,10 @@ def _descriptor(entry: Any, kind: Any) -> ParameterDescriptor:
             FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)
         ]
     return descriptor
+
+
+def _one_of(choices: Sequence[str]) -> str:
+    return f'one of {", ".join(c or "empty" for c in choices)}' if choices else ''
 
 
 def _checked(entry: Any, kind: Any, value: Any) -> Any:
@@ -360,6 +382,9 @@ def _checked(entry: Any, kind: Any, value: Any) -> Any:
         return tuple(_typed(name, inner, v) for v in value if v != '')
     value = _typed(name, kind, value)
     low, high = entry.metadata['range']
+    choices = entry.metadata['choices']
+    if choices and value not in choices:
+        raise ValueError(f'{name}: {value!r} is not {_one_of(choices)}')
     if low is not None and not low <= value <= high:
         raise ValueError(f'{name}: {value} is not in {low:.10g} to {high:.10g}')
     return value
