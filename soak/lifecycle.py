@@ -18,9 +18,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from manivideo_ros.nodes.synthesizer_node import SUCCESS, SynthesizerNode
+from manivideo_ros.ros.spin import few_arenas
 from soak import proc
 
-CYCLES = 10
+CYCLES, FRAMES, PATIENCE_S = 10, 10, 60.0
 
 
 def held() -> dict[str, float]:
@@ -40,11 +41,13 @@ def held() -> dict[str, float]:
 
 
 def cycle(
-    domain: int, parameters: Mapping[str, Any], source: Any, cycles: int = CYCLES
+    domain: int, parameters: Mapping[str, Any], frames: int, cycles: int = CYCLES
 ) -> list[dict[str, float]]:
-    """What is held after each cycle, while unconfigured; source: called with the spun executor
-    while active, until it has seen frames. Raises RuntimeError where a transition fails.
+    """What is held after each cycle, while unconfigured; while active it makes some frames.
+
+    Raises RuntimeError where a transition fails or the frames do not come: a source must play.
     """
+    few_arenas()
     out = []
     rclpy.init(args=arguments(parameters), domain_id=domain)
     try:
@@ -55,7 +58,7 @@ def cycle(
             for transition in (node.trigger_configure, node.trigger_activate):
                 if transition() != SUCCESS:
                     raise RuntimeError(node.error or f'{transition.__name__} failed')
-            source(executor)
+            stream(node, executor, frames)
             for transition in (node.trigger_deactivate, node.trigger_cleanup):
                 if transition() != SUCCESS:
                     raise RuntimeError(node.error or f'{transition.__name__} failed')
@@ -67,6 +70,15 @@ def cycle(
     finally:
         rclpy.try_shutdown()
     return out
+
+
+def stream(node: SynthesizerNode, executor: SingleThreadedExecutor, frames: int) -> None:
+    """Let it make so many frames. Raises RuntimeError where they do not come."""
+    deadline = time.monotonic() + PATIENCE_S
+    while node.frames_out < frames:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f'{node.frames_out} frames of {frames} were made')
+        spin(executor, 0.05)
 
 
 def arguments(parameters: Mapping[str, Any]) -> list[str]:
@@ -100,18 +112,11 @@ def main() -> int:
 
     network.isolate()
     with tempfile.TemporaryDirectory() as folder, Chain(Demo(Path(folder))) as chain:
-        source = Source(chain.domain, chain.motion)
-        listener = chain.listen()
-
-        def streams(executor: SingleThreadedExecutor) -> None:
-            listener.take()
-            deadline = time.monotonic() + 60
-            while len(listener.frames()[0]) < 10 and time.monotonic() < deadline:
-                spin(executor, 0.1)
-
-        own = {'threads': 2, **{k: v for k, v in chain.parameters().items() if v != ''}}
-        for number, row in enumerate(cycle(chain.domain, own, streams), 1):
+        source, listener = Source(chain.domain, chain.motion), chain.listen()
+        own = {name: value for name, value in chain.parameters().items() if value != ''}
+        for number, row in enumerate(cycle(chain.domain, own, FRAMES), 1):
             print(number, ', '.join(f'{name} {value}' for name, value in row.items()), flush=True)
+            listener.take()
         source.close()
     return 0
 

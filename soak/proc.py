@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 KIB_PER_MIB = 1024
@@ -68,6 +69,15 @@ def segment_paths(pid: int) -> set[Path]:
         path = Path(line.split(None, 5)[-1])
         if path.parent == SHARED and path.name.startswith(FAST_DDS):
             found.add(path)
+    return found
+
+
+def segments_in_use() -> set[Path]:
+    """Those that any process has mapped, as far as this one may see."""
+    found: set[Path] = set()
+    for folder in Path('/proc').glob('[0-9]*'):
+        with suppress(OSError):  # it has just ended
+            found |= segment_paths(int(folder.name))
     return found
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -117,7 +117,12 @@ def network_lost(robot: Robot, times: int = 5) -> Outcome:
     return recovered('network interface down for 2 s', took)
 
 
-def corrupted(robot: Robot, seconds: float = 120.0, one_in: int = 100) -> Outcome:
+def corrupted(
+    robot: Robot,
+    seconds: float = 120.0,
+    one_in: int = 100,
+    kinds: Sequence[str] = tuple(CORRUPTIONS),
+) -> Outcome:
     """One message of a hundred is wrong, in every way in turn; then each way at once, in a row."""
     spoil = OneIn(one_in)
     before = robot.held()
@@ -127,14 +132,14 @@ def corrupted(robot: Robot, seconds: float = 120.0, one_in: int = 100) -> Outcom
     until = time.time_ns()
     pause = longest_pause_s(robot.listener, since, until)
     took = []
-    for name in CORRUPTIONS:
+    for name in kinds:
         source.spoil = OneIn(2, [name])
         time.sleep(0.3)
         source.spoil = None
         took.append(recovery_s(robot.listener, time.time_ns()))
         robot.listener.take()
     source.close()
-    worst = list(CORRUPTIONS)[int(np.argmax(took))]
+    worst = kinds[int(np.argmax(took))]
     figures = {
         'of a hundred, kinds seen': len(spoil.done),
         'longest pause meanwhile s': pause,

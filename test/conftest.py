@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -118,3 +119,20 @@ def checkpoint(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('XDG_CACHE_HOME', str(path.parent))
         yield path
+
+
+@pytest.fixture(scope='session')
+def human(tmp_path_factory):
+    """A checkpoint of a small random network that knows people, and its engine specification."""
+    import yaml
+    from test_model import SMALL, awake
+
+    from manivideo_ros.engine.spec import EngineSpec
+    from manivideo_ros.model.checkpoint import save_checkpoint
+
+    folder, config = tmp_path_factory.mktemp('human'), replace(SMALL, human=True)
+    save_checkpoint(awake(config).state_dict(), config, folder / 'human.safetensors')
+    spec = EngineSpec(config.preset, '', config.image_size, config.layers, 1, 'fp32', 'onnxruntime')
+    (folder / 'small.yaml').write_text(yaml.safe_dump(spec.told()))
+    files = {'checkpoint': folder / 'human.safetensors', 'engine': folder / 'small.yaml'}
+    return {name: str(file) for name, file in files.items()}

@@ -1,27 +1,38 @@
 """A good citizen of the graph: mismatches are named, namespaces hold, parameters are described."""
 
 import os
+import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseArray
 from manivideo_ros.msg import HandPoses
 from rclpy.duration import Duration
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from test_ros_nodes import READY_S, lab_in, running
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import invert_rigid, look_at
+from manivideo_ros.nodes.synthesizer_node import SUCCESS, SynthesizerNode
+from manivideo_ros.nodes.virtual_camera import VirtualCameraNode
 from manivideo_ros.processes import environment, free_domain
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.images import header, stamp_ns, to_array
 from manivideo_ros.ros.mismatches import incompatible, type_name
 from manivideo_ros.ros.transforms import transform_message
+from soak.lifecycle import arguments, cycle
+from soak.source import Source
+
+FAILURE = TransitionCallbackReturn.FAILURE
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 LATCHED, VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
@@ -144,3 +155,69 @@ def test_a_recorder_too_warns_of_who_it_cannot_hear(labs, sides, tmp_path):
         lab.create_publisher(HandPoses, 'late_poses', weak)
         node.wait_for('/one/late_poses: node /one/lab offers reliability best_effort', 10)
         assert node.stop() == 0
+
+
+@contextmanager
+def here(make, **parameters):
+    """A node in this process, and what it says at warning or above."""
+    rclpy.init(args=arguments(parameters), domain_id=free_domain(90))
+    node = make()
+    try:
+        yield node
+    finally:
+        node.close()
+        node.destroy_node()
+        rclpy.shutdown()
+
+
+def test_a_virtual_camera_is_moved_while_it_runs():
+    with here(VirtualCameraNode) as node:
+
+        def change(**values):
+            return node.set_parameters([Parameter(n, value=v) for n, v in values.items()])[0]
+
+        before = node._view.still()
+        assert change(eye=[0.5, -0.5, 0.5]).successful
+        assert np.any(node._view.still() != before)
+        answer = change(eye=[1.0, 2.0])
+        assert not answer.successful and 'eye: must be 3 finite numbers' in answer.reason
+        assert not change(width=64).successful and not change(fov_y=9.0).successful
+        assert change(fov_y=1.2).successful and node._view.fov_y == 1.2
+
+
+def test_what_cannot_be_configured_may_be_mended_and_configured_again(human, pictures, tmp_path):
+    weights = tmp_path / 'weights.safetensors'
+    weights.write_bytes(b'nothing')
+    parameters = {**human, **pictures, 'checkpoint': str(weights), 'autostart': False}
+    with here(SynthesizerNode, **parameters) as node:
+        for _ in range(2):
+            assert node.trigger_configure() == FAILURE
+            assert 'weights.safetensors' in node.error and '\n' not in node.error
+        shutil.copy(human['checkpoint'], weights)
+        assert node.trigger_configure() == SUCCESS
+        weights.unlink()
+        assert node.trigger_activate() == FAILURE and 'weights.safetensors' in node.error
+        shutil.copy(human['checkpoint'], weights)
+        assert node.trigger_activate() == SUCCESS
+        assert node.trigger_deactivate() == SUCCESS and node.trigger_cleanup() == SUCCESS
+
+
+def test_ten_lives_of_a_synthesizer_leave_nothing_behind(human, pictures, motion):
+    domain = free_domain(92)
+    source = Source(domain, motion)
+    try:
+        held = cycle(domain, {**human, **pictures}, 5)
+    finally:
+        source.close()
+    for name in ('handles', 'threads', 'segments', 'entities'):
+        assert len({row[name] for row in held[2:]}) == 1, (name, held)
+    first, last = held[3]['anon MiB'], held[-1]['anon MiB']
+    assert last / first < 1.02, held
+
+
+def test_a_synthesizer_that_is_ended_while_it_loads_ends_at_once(untrained, pictures):
+    env = environment(free_domain(94))
+    with running('synthesizer_node', {'checkpoint': str(untrained), **pictures}, env) as process:
+        process.wait_for('loading torch', READY_S)
+        assert process.stop(READY_S) == 0
+        assert not [line for line in process.lines if 'active' in line or 'Traceback' in line]

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
-import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -29,14 +28,11 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from test_model import SMALL, awake
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.demo import Demo, synthesizer_parameters
-from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.geometry import invert_rigid
-from manivideo_ros.model.checkpoint import save_checkpoint
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.processes import NodeError, NodeProcess, environment, free_domain
 from manivideo_ros.recording.bag import BagReader
@@ -416,17 +412,6 @@ def test_a_motion_of_hands_alone_is_answered(untrained, pictures, motion, tmp_pa
         lab.listen(Image, 'image_raw')
         lab.play(20, lambda: len(lab.got['image_raw']) >= 3)
         assert len(lab.got['image_raw']) >= 3
-
-
-@pytest.fixture(scope='module')
-def human(tmp_path_factory):
-    """A checkpoint of a small random network that knows people, and its engine specification."""
-    folder, config = tmp_path_factory.mktemp('human'), replace(SMALL, human=True)
-    save_checkpoint(awake(config).state_dict(), config, folder / 'human.safetensors')
-    spec = EngineSpec(config.preset, '', config.image_size, config.layers, 1, 'fp32', 'onnxruntime')
-    (folder / 'small.yaml').write_text(yaml.safe_dump(spec.told()))
-    files = {'checkpoint': folder / 'human.safetensors', 'engine': folder / 'small.yaml'}
-    return {name: str(file) for name, file in files.items()}
 
 
 def person(stamp, x):

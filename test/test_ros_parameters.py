@@ -1,5 +1,6 @@
 """One dataclass per node holds its parameters; files, tables and runtime changes follow it."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from rclpy.parameter import Parameter
 
 from manivideo_ros.ros.parameters import (
     ALL,
+    CameraParameters,
+    HandSourceParameters,
     NodeParameters,
     PlayerParameters,
     check_change,
@@ -48,6 +51,36 @@ def test_defaults_are_the_dataclass(kind, context):
 
 def test_lists_of_nothing_are_empty(context):
     assert declare(node(context), NodeParameters).scene_folders == ()
+
+
+@pytest.mark.parametrize('kind', ALL.values(), ids=ALL)
+def test_every_parameter_says_what_it_is_and_what_it_may_be(kind, context):
+    some = node(context)
+    declare(some, kind)
+    for entry in fields(kind):
+        told = some.describe_parameter(entry.name)
+        assert len(told.description) > 5, entry.name
+        assert told.read_only != entry.metadata['live'], entry.name
+        if entry.type == 'int':
+            assert told.integer_range, entry.name
+        if entry.type == 'float':
+            assert told.floating_point_range, entry.name
+        assert told.additional_constraints.startswith('one of ') == bool(entry.metadata['choices'])
+
+
+def test_a_text_that_is_none_of_the_choices_is_named_with_them(context):
+    with pytest.raises(ValueError, match="kind: 'drone' is not one of look_at, orbit, wrist"):
+        declare(node(context, kind='drone'), CameraParameters)
+    assert declare(node(context, axes=''), HandSourceParameters).axes == ''
+
+
+@pytest.mark.parametrize('kind', ALL.values(), ids=ALL)
+def test_what_is_read_at_the_start_is_refused_later_with_the_reason(kind, context):
+    some = node(context)
+    declare(some, kind)
+    fixed = [entry.name for entry in fields(kind) if not entry.metadata['live']]
+    result = some.set_parameters([some.get_parameter(fixed[0])])[0]
+    assert not result.successful and fixed[0] in result.reason
 
 
 def test_every_parameter_is_described(context):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.service import Service
 
 from manivideo_ros.ros.logs import core_logs, heartbeat
 from manivideo_ros.ros.parameters import NodeParameters, check_change, declare, read
@@ -23,6 +24,7 @@ from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
 
 if TYPE_CHECKING:  # they bring torch and Warp along: seconds, in which the node is to say so
+    from manivideo_ros.ros.frames import FramePublishers
     from manivideo_ros.ros.scene import LiveScene
     from manivideo_ros.ros.stream import Stream
 
@@ -44,6 +46,13 @@ class SynthesizerNode(LifecycleNode):
         self.error = ''
         self._scene: LiveScene | None = None
         self._stream: Stream | None = None
+        self._frames: FramePublishers | None = None
+        self._service: Service | None = None
+
+    @property
+    def frames_out(self) -> int:
+        """Frames made since it was activated."""
+        return self._stream.frames_out if self._stream is not None else 0
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the engine and the scene, offer the topics."""
@@ -54,9 +63,7 @@ class SynthesizerNode(LifecycleNode):
             with heartbeat(self, 'loading the model'):
                 self._scene = scene_from_parameters(self.parameters)
         except (ValueError, RuntimeError, OSError) as error:  # rclpy would keep it to itself
-            self.error = ' '.join(str(error).split())
-            self.get_logger().error(self.error)
-            return TransitionCallbackReturn.FAILURE
+            return self._failed(error)
         self._frames = FramePublishers(self)
         self._service = self.create_service(SetScene, 'set_scene', self._set_scene)
         return super().on_configure(state)
@@ -65,23 +72,28 @@ class SynthesizerNode(LifecycleNode):
         """Take poses and make frames."""
         from manivideo_ros.ros.stream import Stream
 
-        assert self._scene is not None
-        self._stream = Stream(self, self._scene, self._frames, self.parameters)
+        assert self._scene is not None and self._frames is not None
+        try:
+            self._stream = Stream(self, self._scene, self._frames, self.parameters)
+        except (ValueError, OSError) as error:  # the checkpoint is gone meanwhile
+            return self._failed(error)
         self.get_logger().info('active: waiting for poses')
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the stream; the engine stays loaded."""
-        self.close()
+        self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of the engine and the topics."""
-        self._frames.destroy()
-        self.destroy_service(self._service)
-        assert self._scene is not None
-        self._scene.engine.close()
-        self._scene = None
+        self.close()
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything after a transition that broke: the node may be configured again."""
+        self.get_logger().error(f'broke in {state.label}: back to unconfigured')
+        self.close()
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -91,10 +103,25 @@ class SynthesizerNode(LifecycleNode):
         return SUCCESS
 
     def close(self) -> None:
-        """Stop the stream after the frame in work."""
+        """Stop the stream after the frame in work, let go of all that was configured."""
+        self._stop()
+        if self._frames is not None:
+            self._frames.destroy()
+        if self._service is not None:
+            self.destroy_service(self._service)
+        if self._scene is not None:
+            self._scene.engine.close()
+        self._frames = self._service = self._scene = None
+
+    def _stop(self) -> None:
         if self._stream is not None:
             self._stream.stop()
             self._stream = None
+
+    def _failed(self, error: Exception) -> TransitionCallbackReturn:
+        self.error = ' '.join(str(error).split())
+        self.get_logger().error(self.error)
+        return TransitionCallbackReturn.FAILURE
 
     def destroy_node(self) -> None:
         """Let go of the core's logs too."""
@@ -144,7 +171,7 @@ def started() -> SynthesizerNode:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop."""
-    return run(started, args)
+    return run(started, args, patient=False)
 
 
 if __name__ == '__main__':

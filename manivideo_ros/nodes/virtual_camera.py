@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
@@ -15,11 +19,9 @@ from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import camera_message, read_hands
 from manivideo_ros.ros.images import header
-from manivideo_ros.ros.parameters import CameraParameters, declare
+from manivideo_ros.ros.parameters import CameraParameters, check_change, declare, read
 from manivideo_ros.ros.spin import run
 from manivideo_ros.ros.transforms import transform_message
-
-KINDS = ('look_at', 'orbit', 'wrist')
 
 
 class VirtualCameraNode(Node):
@@ -30,13 +32,11 @@ class VirtualCameraNode(Node):
     def __init__(self) -> None:
         super().__init__('virtual_camera')
         self.parameters = p = declare(self, CameraParameters)
-        if p.kind not in KINDS:
-            raise ValueError(f'kind: {p.kind!r} is not one of {", ".join(KINDS)}')
-        if p.side not in ('left', 'right'):
-            raise ValueError(f'side: {p.side!r} is neither left nor right')
         space = self.get_namespace().strip('/')
         self._frame = p.camera_frame or '/'.join(filter(None, (space, 'camera_optical_frame')))
-        self._view = VirtualCamera(p.eye, p.target, p.width, p.height, p.fov_y)
+        self._view = view_of(p)
+        self.add_on_set_parameters_callback(self._check_change)
+        self.add_post_set_parameters_callback(self._parameters_changed)
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', qos.POSES_OUT)
         self._transforms = self.create_publisher(TFMessage, '/tf', qos.POSES_OUT)
         if p.kind == 'wrist':
@@ -47,6 +47,20 @@ class VirtualCameraNode(Node):
 
     def close(self) -> None:
         """Nothing is left to do."""
+
+    def _check_change(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        result = check_change(CameraParameters, changes)
+        if result.successful:
+            values = {c.name: c.value for c in changes if hasattr(self.parameters, c.name)}
+            try:
+                view_of(replace(self.parameters, **values))
+            except ValueError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        return result
+
+    def _parameters_changed(self, _: object) -> None:
+        self.parameters = read(self, CameraParameters)
+        self._view = view_of(self.parameters)
 
     def _tell(self) -> None:
         now = self.get_clock().now().nanoseconds
@@ -69,6 +83,12 @@ class VirtualCameraNode(Node):
         placed = transform_message(header(stamp, frame), name, world_from_camera)
         self._transforms.publish(TFMessage(transforms=[placed]))
         self._infos.publish(camera_message(header(stamp, name), self._view.camera()))
+
+
+def view_of(parameters: CameraParameters) -> VirtualCamera:
+    """The camera that parameters ask for. Raises ValueError where there is none such."""
+    p = parameters
+    return VirtualCamera(p.eye, p.target, p.width, p.height, p.fov_y)
 
 
 def main(args: list[str] | None = None) -> int:

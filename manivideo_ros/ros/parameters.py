@@ -30,9 +30,13 @@ def parameter(
     low: float | None = None,
     high: float | None = None,
     live: bool = False,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    """A field with what its descriptor says; live: it may be changed while the node runs."""
-    metadata = {'about': description, 'range': (low, high), 'live': live}
+    """A field with what its descriptor says; live: it may be changed while the node runs.
+
+    choices: the only values that a text may have; none for any.
+    """
+    metadata = {'about': description, 'range': (low, high), 'live': live, 'choices': choices}
     if isinstance(default, tuple):
         return field(default_factory=lambda: default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -137,6 +141,19 @@ class HandSourceParameters:
         'points), isaac (NamedPoseArray), manus (ManusGlove), manus_skeleton (PoseArray of 21 '
         "nodes in the SDK's order), ultraleap (Hands), leap_frame (LeapFrame), tf, or of a robot "
         'hand joint_states, joint_trajectory or display_trajectory (MoveIt)',
+        choices=(
+            'openxr',
+            'mediapipe',
+            'isaac',
+            'manus',
+            'manus_skeleton',
+            'ultraleap',
+            'leap_frame',
+            'tf',
+            'joint_states',
+            'joint_trajectory',
+            'display_trajectory',
+        ),
     )
     topics: tuple[str, ...] = parameter(('left_hand', 'right_hand'), "the source's topics; not tf")
     sides: tuple[str, ...] = parameter(
@@ -144,7 +161,9 @@ class HandSourceParameters:
     )
     type: str = parameter('', "message type of the same fields from another package; '' its own")
     axes: str = parameter(
-        '', "ros (z up), y_up (OpenXR's own, Ultraleap) or unity (left-handed); '' the source's"
+        '',
+        "ros (z up), y_up (OpenXR's own, Ultraleap) or unity (left-handed); '' the source's",
+        choices=('ros', 'y_up', 'unity', ''),
     )
     unit: float = parameter(
         0.0, "metres per unit, 0.001 for millimetres; 0 for the source's", 0.0, 100.0
@@ -194,6 +213,7 @@ class ObjectSourceParameters:
         'mocap (RigidBodies), moveit (CollisionObject; topics with attached in their names '
         'AttachedCollisionObject, with planning_scene PlanningScene, with display '
         'DisplayTrajectory, whose plan then carries what is held), tf, or grasp (a hand holds it)',
+        choices=('pose', 'pose_array', 'detections', 'mocap', 'moveit', 'tf', 'grasp'),
     )
     topics: tuple[str, ...] = parameter(('object_pose',), "the source's topics; not tf, grasp")
     ids: tuple[str, ...] = parameter(
@@ -210,7 +230,9 @@ class ObjectSourceParameters:
         (-0.1, -0.06, 0.0, 0.0, 0.0, 0.0, 1.0),
         'with grasp: pose of the object in the wrist frame, x y z in m, quaternion x y z w',
     )
-    grasp_side: str = parameter('right', 'with grasp: the hand that holds it')
+    grasp_side: str = parameter(
+        'right', 'with grasp: the hand that holds it, left or right', choices=('left', 'right')
+    )
     urdf: str = parameter(
         '', "with plans: file of the robot's URDF; '' for what robot_description tells"
     )
@@ -221,19 +243,26 @@ class CameraParameters:
     """The virtual camera's parameters; several cameras are several nodes."""
 
     kind: str = parameter(
-        'look_at', 'look_at (stands still), orbit (circles the target) or wrist (rides on a hand)'
+        'look_at',
+        'look_at (stands still), orbit (circles the target) or wrist (rides on a hand)',
+        choices=('look_at', 'orbit', 'wrist'),
     )
     eye: tuple[float, ...] = parameter(
         (0.0, -0.75, 0.66),
         "where it is (an orbit's start), x y z in m: in `frame`, or in the right wrist's frame "
         '(fingers along -x, back of the hand +y), mirrored for the left',
+        live=True,
     )
-    target: tuple[float, ...] = parameter((0.0, 0.0, 0.1), 'what it looks at, the same frame')
+    target: tuple[float, ...] = parameter(
+        (0.0, 0.0, 0.1), 'what it looks at, the same frame', live=True
+    )
     width: int = parameter(640, 'pixels', 16, 8192)
     height: int = parameter(480, 'pixels', 16, 8192)
-    fov_y: float = parameter(0.79, 'vertical field of view, rad', 0.05, 3.0)
-    period_s: float = parameter(20.0, 'with orbit: how long a turn takes, s', 0.1, 86400.0)
-    side: str = parameter('right', 'with wrist: left or right')
+    fov_y: float = parameter(0.79, 'vertical field of view, rad', 0.05, 3.0, live=True)
+    period_s: float = parameter(
+        20.0, 'with orbit: how long a turn takes, s', 0.1, 86400.0, live=True
+    )
+    side: str = parameter('right', 'with wrist: left or right', choices=('left', 'right'))
     frame: str = parameter('world', 'frame that it stands in; a wrist has its own')
     camera_frame: str = parameter(
         '',
@@ -368,6 +397,7 @@ def _descriptor(entry: Any, kind: Any) -> ParameterDescriptor:
         description=entry.metadata['about'],
         read_only=not entry.metadata['live'],
         dynamic_typing=kind in (float, tuple[float, ...]),
+        additional_constraints=_one_of(entry.metadata['choices']),
     )
     if low is not None and kind is int:
         descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=0)]
@@ -376,6 +406,10 @@ def _descriptor(entry: Any, kind: Any) -> ParameterDescriptor:
             FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)
         ]
     return descriptor
+
+
+def _one_of(choices: Sequence[str]) -> str:
+    return f'one of {", ".join(c or "empty" for c in choices)}' if choices else ''
 
 
 def _checked(entry: Any, kind: Any, value: Any) -> Any:
@@ -388,6 +422,9 @@ def _checked(entry: Any, kind: Any, value: Any) -> Any:
         return tuple(_typed(name, inner, v) for v in value if v != '')
     value = _typed(name, kind, value)
     low, high = entry.metadata['range']
+    choices = entry.metadata['choices']
+    if choices and value not in choices:
+        raise ValueError(f'{name}: {value!r} is not {_one_of(choices)}')
     if low is not None and not low <= value <= high:
         raise ValueError(f'{name}: {value} is not in {low:.10g} to {high:.10g}')
     return value

@@ -89,6 +89,11 @@ class Stream:
             node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)),
         ]
 
+    @property
+    def frames_out(self) -> int:
+        """How many frames were made so far."""
+        return self._statistics.frames_out
+
     def stop(self) -> None:
         """Finish the frame in work, give the topics back."""
         self._worker.stop()
