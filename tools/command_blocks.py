@@ -22,7 +22,7 @@ from manivideo_ros.ros.parameters import ALL, check_change, check_file
 from tools.command_lines import module_parser, parser_of
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r'^(?:<!-- needs: (.+) -->\n)?```sh\n(.*?)^```', re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r'^(?:<!-- needs: ([^\n]+) -->\n)?```sh\n(.*?)^```', re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r'`((?:manivideo|make|ros2 (?:run|launch) manivideo_ros) [^`]+)`')
 # What a shell or a distribution has: not looked into.
 OTHERS = {
