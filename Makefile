@@ -37,8 +37,9 @@ CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 FUZZ := motion bag bag_metadata mano mano_npz mesh_obj mesh_ply mesh_stl mesh_glb checkpoint \
   plan_manifest engine_spec training background hand_parts
 EXAMPLES ?= 5000
+MINUTES ?= 60
 
-.PHONY: all venv build test fuzz try-docs demo bench evaluate ablation lint format clean
+.PHONY: all venv build test fuzz soak try-docs demo bench evaluate ablation lint format clean
 
 all: build
 
@@ -62,10 +63,14 @@ build: $(INSTALLED)
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
 
 test: build
-	@$(RUN) python -m pytest -q
+	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadgroup
 
 fuzz: build
 	@set -e; for parser in $(FUZZ); do echo $$parser; $(RUN) python -m fuzz.run $$parser $(EXAMPLES); done
+
+# An hour at full rate: on a machine that does nothing else.
+soak: build
+	@$(RUN) python -m soak.run --minutes $(MINUTES)
 
 # Every command block of the documentation, in a fresh clone.
 try-docs: build

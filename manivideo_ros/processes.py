@@ -98,6 +98,11 @@ class NodeProcess:
         self._reader.start()
 
     @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
     def status(self) -> int | None:
         """The exit status, None while it runs."""
         return self._process.poll()

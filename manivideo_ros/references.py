@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from manivideo_ros.mlo.surfaces import HandReference
+from manivideo_ros.picture_file import FORMATS, check_size
 
 SHIPPED = Path(__file__).parent / 'assets' / 'scene'
 BACKGROUND = SHIPPED / 'background.png'
 HAND = SHIPPED / 'hand_view.png'
 HAND_SIZE = 128
-MAX_PIXELS = 64_000_000
 
 
 def load_picture(path: Path) -> NDArray[np.uint8]:
@@ -23,14 +23,18 @@ def load_picture(path: Path) -> NDArray[np.uint8]:
     Raises ValueError naming a file that is absent or no picture.
     """
     try:
-        with Image.open(path) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise ValueError(f'{path}: {picture.width}x{picture.height} is too large a picture')
+        with Image.open(path, formats=FORMATS) as picture:
+            check_size(picture)
             return np.asarray(picture.convert('RGBA' if picture.has_transparency_data else 'RGB'))
     except FileNotFoundError:
         raise ValueError(f'{path}: no such picture') from None
-    except (Image.DecompressionBombError, UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f'{path}: cannot be read as a picture ({error})') from None
+    except UnidentifiedImageError:
+        raise ValueError(
+            f'{path}: cannot be read as a picture: give one of {", ".join(FORMATS)}'
+        ) from None
+    except Exception as error:  # each format's parser raises what it likes
+        reason = ' '.join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f'{path}: cannot be read as a picture ({reason})') from None
 
 
 def load_background(path: Path) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.recording.bag import BagReader
 from manivideo_ros.recording.maker import DIAGNOSTICS, STATUS
-from manivideo_ros.recording.messages import typestore
+from manivideo_ros.recording.messages import decoded
 
 HANDS, IMAGE = 'manivideo_ros/msg/HandPoses', 'sensor_msgs/msg/Image'
 
@@ -58,11 +58,11 @@ def read_stream(bag: str | Path) -> Stream:
     diagnostics: list[dict[str, str]] = []
     for record in reader.messages(list(wanted)):
         if record.type_name == DIAGNOSTICS:
-            message: Any = typestore().deserialize_cdr(record.data, record.type_name)
+            message = decoded(record.data, record.type_name)
             diagnostics += [_values(s) for s in message.status if s.name == STATUS]
             continue
         # Both types begin with their header: no need to unpack the picture.
-        stamp = _stamp(record.data)
+        stamp = stamp_of(record.data)
         if record.type_name == HANDS:
             poses.append(stamp)
         else:
@@ -114,7 +114,7 @@ def _values(status: Any) -> dict[str, str]:
     return {item.key: item.value for item in status.values}
 
 
-def _stamp(data: bytes | memoryview) -> int:
+def stamp_of(data: bytes | memoryview) -> int:
     """The header stamp (ns) of a little-endian CDR message that begins with one."""
     seconds, nanoseconds = np.frombuffer(data, '<i4,<u4', count=1, offset=4)[0]
     return int(seconds) * 1_000_000_000 + int(nanoseconds)

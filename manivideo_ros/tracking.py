@@ -120,6 +120,16 @@ class PoseTracker:
         for tracks in (self._hands, self._objects, self._people):
             tracks.clear()
 
+    def start_anew(self) -> None:
+        """Forget every source: time jumped back."""
+        self.reset()
+        self.jumps += 1
+
+    def clock_began(self, received_ns: int) -> None:
+        """The clock of receipt only now begins: what was received so far counts as of now."""
+        if self.clock is not None:
+            self.clock = (self.clock[0], received_ns)
+
     def forget_objects(self) -> None:
         """Forget the objects: the scene has others now."""
         self._objects.clear()
@@ -207,8 +217,7 @@ class PoseTracker:
     def _advance(self, stamp_ns: int, received_ns: int) -> bool:
         jumped = self.clock is not None and stamp_ns < self.clock[0] - JUMP_NS
         if jumped:
-            self.reset()
-            self.jumps += 1
+            self.start_anew()
         if self.clock is None or stamp_ns > self.clock[0]:
             self.clock = (stamp_ns, received_ns)
         return jumped

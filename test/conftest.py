@@ -1,7 +1,9 @@
 """What tests share: an environment for ROS, and small inputs made once a session."""
 
 import os
+import re
 import sys
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
@@ -14,7 +16,25 @@ from PIL import Image
 from manivideo_ros.processes import environment, free_domain
 
 ROOT = Path(__file__).resolve().parents[1]
-os.environ['ROS_DOMAIN_ID'] = str(free_domain(20))
+# Workers look for a free domain at the same moment: each from another one on.
+WORKER = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
+os.environ['ROS_DOMAIN_ID'] = str(free_domain(20 + 30 * WORKER % 80))
+
+
+@cache
+def group_of(file: Path) -> str:
+    """Tests of one group run one after the other: a file's, and all that start nodes.
+
+    Two of those at once would wait for each other's nodes, on two cores.
+    """
+    nodes = re.search(r'node_environment|import rclpy|manivideo_ros\.processes', file.read_text())
+    return 'nodes' if nodes else file.stem
+
+
+def pytest_collection_modifyitems(items):
+    """Groups for `--dist loadgroup`; nothing without it."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
 
 
 @pytest.fixture(scope='session')

@@ -22,11 +22,14 @@ from evaluation_samples import short_motion
 from manivideo_ros.augment.apart import FrameDone, Order, made_apart
 from manivideo_ros.augment.choices import choose
 from manivideo_ros.augment.cli import main
+from manivideo_ros.augment.engine import engine_named
+from manivideo_ros.augment.jobs import plan
 from manivideo_ros.augment.source import GapError, Source
-from manivideo_ros.hand.model import load_hand
+from manivideo_ros.augment.variation import make_episode
+from manivideo_ros.hand.model import SIDES, load_hand
 from manivideo_ros.mlo.labels import world_keypoints
 from manivideo_ros.motion.build_messages import hands_message, objects_message
-from manivideo_ros.motion.files import load_motion
+from manivideo_ros.motion.files import load_motion, save_motion
 from manivideo_ros.objects.shapes import generate
 from manivideo_ros.recording.bag import BagReader, BagWriter
 from manivideo_ros.recording.messages import typestore
@@ -204,12 +207,12 @@ def test_killed_anywhere_it_goes_on_and_gives_the_same(recording, untrained, epi
         process = subprocess.Popen([str(c) for c in command], cwd=ROOT, env=env,
                                    stdout=subprocess.DEVNULL)  # fmt: skip
         deadline = time.monotonic() + 400
-        while not list(partial.glob(f'{look_for}/*.mcap')) and time.monotonic() < deadline:
+        while not list(partial.glob(f'*/{look_for}/*.mcap')) and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert (partial / look_for).exists()
+        assert list(partial.glob(f'*/{look_for}'))
         assert not (tmp_path / 'out' / look_for).exists()
     kept = {f: f.stat().st_mtime_ns for f in (tmp_path / 'out' / 'grasp_seed0').iterdir()}
     assert len(kept) == 2
@@ -319,7 +322,7 @@ def test_a_full_disk_leaves_nothing_half_made(recording, untrained, tmp_path, ca
 def test_a_process_of_its_own_that_dies_is_told_and_leaves_nothing_half_made(
     recording, untrained, tmp_path
 ):
-    order = Order(recording, tmp_path / 'out', range(1), untrained)
+    order = Order(recording, tmp_path / 'out', range(1), engine_named('tiny_cpu', untrained))
     with made_apart(order) as news:
         while not isinstance(next(news), FrameDone):
             pass
@@ -330,14 +333,96 @@ def test_a_process_of_its_own_that_dies_is_told_and_leaves_nothing_half_made(
     assert [f.name for f in (tmp_path / 'out').iterdir()] == ['.lock']
 
 
-def test_betas_of_another_hand_model_are_not_taken_for_ours(tmp_path, untrained):
-    from manivideo_ros.augment.variation import _for_our_hands
+def shaped(folder: Path, model: str) -> Path:
+    """A recording of hands of a model, of another shape than the mean."""
+    motion = replace(short_motion(2), hand_model=model)
+    betas = np.linspace(-2, 2, 10, dtype=np.float32)
+    tracks = {side: replace(track, betas=betas) for side, track in motion.hands.items()}
+    save_motion(replace(motion, hands=tracks), folder)
+    return folder
 
-    motion = replace(short_motion(2), hand_model='mano')
-    track = replace(motion.hands['left'], betas=np.ones(10, np.float32))
-    motion = replace(motion, hands={'left': track})
-    hands = {side: load_hand(side) for side in ('left', 'right')}
-    assert not _for_our_hands(motion, hands).hands['left'].betas.any()
+
+def seen_of(folder: Path):
+    """Keypoints and what is told of the hands in an episode."""
+    reader = BagReader(folder)
+    keypoints = keypoints_of(decoded(by_topic(reader)['/hand_keypoints'][0]))
+    return keypoints, provenance_of(reader)['hands']
+
+
+def test_the_recorded_hands_shape_is_shown(untrained, tmp_path, capsys):
+    from hand_files import mano_like, save_npz
+
+    (tmp_path / 'mano').mkdir()
+    for side in SIDES:
+        save_npz(tmp_path / 'mano' / f'{side}.npz', mano_like(side))
+    hands = ('--hand-folder', tmp_path / 'mano')
+    for model, more in (('default', ()), ('mano', hands)):
+        recorded = shaped(tmp_path / model / 'grasp', model)
+        assert augment(recorded, tmp_path / f'{model}_out', untrained, 1, *more) == 0
+        assert 'warning' not in capsys.readouterr().err
+        keypoints, told = seen_of(tmp_path / f'{model}_out' / 'grasp_seed0')
+        motion = load_motion(tmp_path / f'{model}_out' / 'grasp_seed0')
+        path = tmp_path / 'mano' / 'right.npz' if more else None
+        pixels, _ = motion.camera.project(
+            world_keypoints(load_hand('right', path), motion.frame(0).hands['right'])
+        )
+        right = keypoints[keypoints['side'] == 1]
+        np.testing.assert_allclose(np.stack([right['u'], right['v']], 1), pixels, atol=0.01)
+        assert (told['recorded_model'], told['model']) == (model, model)
+        np.testing.assert_allclose(told['betas']['left'], np.linspace(-2, 2, 10), atol=1e-5)
+    assert augment(tmp_path / 'mano' / 'grasp', tmp_path / 'mano_out', untrained, 1) == 2
+    assert 'made with another hands' in capsys.readouterr().err
+
+
+def test_a_shape_that_the_hands_in_use_do_not_have_is_told(untrained, tmp_path, capsys):
+    recorded = shaped(tmp_path / 'grasp', 'mano')
+    assert augment(recorded, tmp_path / 'out', untrained, 1) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("warning: grasp: its betas are of the hand model 'mano'")
+    assert '--hand-folder' in said and said.count('\n') == 1
+    _, told = seen_of(tmp_path / 'out' / 'grasp_seed0')
+    assert told == {
+        'recorded_model': 'mano', 'model': 'default', 'betas': {s: [0.0] * 10 for s in SIDES}
+    }  # fmt: skip
+
+
+def test_an_engine_that_leaves_its_backend_open_is_refused(recording, untrained, tmp_path, capsys):
+    assert augment(recording, tmp_path / 'out', untrained, 1, '--engine', 'tiny') == 2
+    said = capsys.readouterr().err
+    assert 'engine tiny: leaves the backend open' in said and 'tiny_openvino' in said
+
+
+def test_another_engine_is_told_and_does_not_join_the_first(
+    recording, untrained, episodes, tmp_path, capsys
+):
+    pytest.importorskip('openvino')
+    more = ('--engine', 'tiny_openvino')
+    assert augment(recording, tmp_path / 'out', untrained, 1, *more) == 0
+    told = provenance_of(BagReader(tmp_path / 'out' / 'grasp_seed0'))
+    assert (told['backend'], told['precision'], told['steps']) == ('openvino', 'bf16', '1')
+    assert augment(recording, episodes, untrained, 2, *more) == 2
+    assert 'made with another backend' in capsys.readouterr().err
+
+
+def test_a_recording_that_changes_under_the_work_is_not_taken_for_it(
+    recording, untrained, tmp_path
+):
+    (tmp_path / 'out').mkdir()
+    engine = engine_named('tiny_cpu', untrained)
+    (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
+    with pytest.raises(ValueError, match='not what it was when the work was planned'):
+        make_episode(replace(job, sha256='0' * 64))
+
+
+def test_an_episode_that_somebody_else_made_meanwhile_is_kept(recording, untrained, tmp_path):
+    (tmp_path / 'out').mkdir()
+    engine = engine_named('tiny_cpu', untrained)
+    (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
+    first = make_episode(job)
+    before = {f: f.stat().st_mtime_ns for f in Path(first.folder).iterdir()}
+    assert make_episode(job) == first
+    assert before == {f: f.stat().st_mtime_ns for f in Path(first.folder).iterdir()}
+    assert not list((tmp_path / 'out' / '.partial').iterdir())
 
 
 def test_the_provenance_is_json(episodes):

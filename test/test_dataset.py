@@ -134,7 +134,7 @@ def test_lerobots_own_reader_reads_it(episodes, tmp_path):
     assert done.stdout.split() == ['read', str(short_motion(4).stamps_ns[1])]
 
 
-def test_robomimic_demos_hold_what_was_recorded(episodes, tmp_path):
+def test_robomimic_demos_hold_what_was_recorded(episodes, tmp_path, caplog):
     h5py = pytest.importorskip('h5py')
     assert export('robomimic', episodes, tmp_path / 'set', *ARM) == 0
     with h5py.File(tmp_path / 'set' / 'demos.hdf5') as file:
@@ -150,6 +150,43 @@ def test_robomimic_demos_hold_what_was_recorded(episodes, tmp_path):
         assert demo['dones'][:].tolist() == [0, 0, 0, 1]
         assert demo['stamps_ns'][:].tolist() == short_motion(4).stamps_ns.tolist()
         assert json.loads(data['demo_0'].attrs['provenance'])['seed'] == 7
+        following = [shown(i, 90) for i in (1, 2, 3, 3)]
+        assert np.array_equal(demo['next_obs/camera_image'], following)
+        assert np.array_equal(demo['next_obs/state'][:-1], demo['obs/state'][1:])
+        assert file['mask/synthetic'][:].tolist() == [b'demo_0']
+        assert file['mask/recorded'][:].tolist() == [b'demo_1']
+        assert 'actions reach' in caplog.text and np.abs(actions).max() > 1
+
+
+ROBOMIMIC = """
+import sys
+from robomimic.utils import obs_utils
+obs_utils.initialize_obs_utils_with_obs_specs(
+    {'obs': {'low_dim': ['state'], 'rgb': ['camera_image']}})
+from robomimic.utils.dataset import SequenceDataset
+path = sys.argv[1]
+for cache, key in ((None, None), ('all', None), ('low_dim', 'synthetic')):
+    data = SequenceDataset(
+        path, ['state', 'camera_image'], ['actions', 'rewards', 'dones'], seq_length=3,
+        hdf5_cache_mode=cache, filter_by_attribute=key)
+    assert len(data) == (9 if key is None else 5)
+    item = data[1]
+    assert item['actions'].shape == (3, 4) and item['obs']['state'].shape == (3, 4)
+    assert (item['obs']['camera_image'][1] == item['next_obs']['camera_image'][0]).all()
+    assert data[4]['dones'].sum() >= 1
+print('read')
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec('robomimic') is None, reason='needs robomimic')
+def test_robomimics_own_reader_reads_them(episodes, tmp_path):
+    assert export('robomimic', episodes, tmp_path / 'set', *ARM) == 0
+    done = subprocess.run(
+        [sys.executable, '-c', ROBOMIMIC, str(tmp_path / 'set' / 'demos.hdf5')],
+        capture_output=True, text=True, check=False, timeout=500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split()[-1] == 'read'
 
 
 def test_robomimic_without_actions_is_refused_with_the_mend(episodes, tmp_path, capsys):

@@ -102,3 +102,23 @@ def test_the_report_shows_what_was_dropped_and_why(tmp_path, monkeypatch):
     assert {v['episode']: v['kept'] for v in told['episodes']} == {'good': True, 'bad': False}
     assert told['thresholds']['hand_error'] == 0.15
     assert [f.name for f in (tmp_path / 'gate' / 'dropped').iterdir()] == ['bad.png']
+    page = (tmp_path / 'gate' / 'report.html').read_text()
+    assert '1 of 2 episodes pass' in page and 'hand_error 0.400 is above 0.15' in page
+    assert page.count('<img') == 1 and 'dropped/bad.png' in page
+
+
+def test_a_dropped_frame_shows_what_was_asked_for_and_what_is_seen():
+    hand, (picture, _, mask) = a_hand(), scene()
+    frame = np.zeros((256, 256, 3), np.uint8)
+    frame[:96, :96] = picture
+    grey = np.zeros((256, 256), np.uint8)
+    grey[:96, :96] = mask
+    points = np.stack([hand['u'], hand['v']], 1)
+    both = gate.marked(frame, hand, grey, Sees(points + 6))
+    assert np.array_equal(both[:, :256], frame)
+    green, red, yellow = ((both[:, 256:] == colour).all(-1) for colour in
+                          ((0, 220, 0), (255, 40, 40), (255, 220, 0)))  # fmt: skip
+    assert green.sum() > 20 and red.sum() > 20
+    assert yellow[30, 30:50].all() and not yellow[96:].any()
+    unseen = gate.marked(frame, hand, grey, Sees(points, found=False))
+    assert not (unseen[:, 256:] == (255, 40, 40)).all(-1).any()

@@ -48,7 +48,7 @@ ROS = {
 OPTIONAL = {
     'ai_edge_litert', 'h5py', 'lpips', 'openvino', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
 }  # fmt: skip
-OURS = {'manivideo_ros', 'benchmarks', 'tools', *(f.stem for f in ROOT.glob('test/*.py'))}
+OURS = {'manivideo_ros', 'benchmarks', 'soak', 'tools', *(f.stem for f in ROOT.glob('test/*.py'))}
 
 
 @pytest.mark.parametrize(

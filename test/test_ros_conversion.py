@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from manivideo_ros.msg import HandPose
+from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, pinhole, rigid
@@ -186,7 +187,13 @@ def test_cameras_survive():
 
 @pytest.mark.parametrize(
     ('change', 'named'),
-    [({'width': 0}, 'width'), ({'height': 0}, 'width'), ({'k': np.zeros(9)}, 'k')],
+    [
+        ({'width': 0}, 'width'),
+        ({'height': 0}, 'width'),
+        ({'k': np.zeros(9)}, 'k'),
+        ({'roi': RegionOfInterest(x_offset=60, width=5, height=48)}, 'roi: 5x48 at 60, 0'),
+        ({'binning_x': 65}, 'binning_x, binning_y: leave 0x48'),
+    ],
 )
 def test_a_camera_of_nothing_is_named(change, named):
     message = camera_message(Header(), Camera(pinhole(64, 48, 0.9), np.eye(4), 64, 48))
@@ -194,6 +201,24 @@ def test_a_camera_of_nothing_is_named(change, named):
         setattr(message, name, value)
     with pytest.raises(ValueError, match=f'^{named}'):
         read_camera(message)
+
+
+@given(
+    x=st.integers(0, 300),
+    y=st.integers(0, 200),
+    bins=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    point=st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(0.5, 2)),
+)
+def test_a_region_of_interest_and_binning_are_what_the_camera_shows(x, y, bins, point):
+    whole = Camera(pinhole(640, 480, 0.9), np.eye(4), 640, 480)
+    message = camera_message(Header(), whole)
+    message.roi = RegionOfInterest(x_offset=x, y_offset=y, width=320, height=240)
+    message.binning_x, message.binning_y = bins
+    camera = read_camera(message)
+    divided = np.maximum(bins, 1)
+    assert (camera.width, camera.height) == tuple(np.array([320, 240]) // divided)
+    (there,), (here,) = (c.project([point])[0] for c in (whole, camera))
+    np.testing.assert_allclose(here, (there - [x, y]) / divided, atol=1e-9)
 
 
 def test_warnings_are_rare():

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from manivideo_ros.msg import SkeletonPose, SkeletonPoses
 from tf2_msgs.msg import TFMessage
 
@@ -141,10 +143,50 @@ def test_a_camera_of_zero_size_leaves_the_old_one(ready):
     assert ready.view(MS)[0].camera_frame == 'camera'
 
 
-def test_distortion_is_told(ready):
-    bent = info()
-    bent.d = [0.1, 0.0, 0.0, 0.0, 0.0]
-    assert ready.take_camera(bent)[0].startswith('d:')
+def bent_info(model='plumb_bob', d=(-0.2, 0.05, 0.001, -0.001, 0.0)):
+    message = info()
+    message.distortion_model, message.d = model, list(d)
+    return message
+
+
+def test_a_lens_is_honoured_where_the_camera_stands(ready):
+    assert ready.take_camera(bent_info()) == []
+    ready.take_hands(hands(0), 0)
+    view, problems = ready.view(MS)
+    assert problems == [] and view.lens is not None
+    np.testing.assert_allclose(view.camera.camera_from_world, VIEW, atol=1e-9)
+    np.testing.assert_allclose(view.lens.shown.intrinsics[:2, 2], [128, 128])
+    assert view.camera.intrinsics[0, 0] < view.lens.shown.intrinsics[0, 0], 'it sees more'
+    # A lens of zeros bends nothing.
+    ready.take_camera(bent_info(d=(0.0,) * 5))
+    assert ready.view(MS)[0].lens is None
+
+
+@pytest.mark.parametrize(
+    ('model', 'd', 'named'),
+    [
+        ('thin_prism', (0.1,) * 5, "distortion_model: 'thin_prism' is not one of plumb_bob,"),
+        ('', (0.1,) * 5, "distortion_model: ''"),
+        ('plumb_bob', (0.1,) * 3, 'd: 3 values, plumb_bob has 4 or 5'),
+        ('plumb_bob', (float('nan'),) * 5, 'd: not finite'),
+        ('plumb_bob', (-1.9, 0.0, 0.0, 0.0, 0.0), 'd: the lens shows pixels to which no'),
+    ],
+)
+def test_a_lens_that_is_not_known_is_refused_and_the_camera_of_before_stays(ready, model, d, named):
+    assert ready.take_camera(bent_info(model, d))[0].startswith(named)
+    ready.take_hands(hands(0), 0)
+    view, _ = ready.view(MS)
+    assert view.lens is None and view.camera_frame == 'camera'
+
+
+def test_keypoints_of_people_lie_where_the_bent_picture_shows_them(people):
+    people.take_camera(bent_info())
+    people.take_skeletons(skeletons(0, (100, 60)), 0)
+    view, _ = people.view(MS)
+    rays = np.linalg.inv(view.camera.intrinsics) @ [*view.snapshot.skeleton[:2, :2].T, np.ones(2)]
+    scale = 256 / 480
+    expected = (np.array([[80, 40], [120, 80]]) - [320, 240]) * scale + 128
+    np.testing.assert_allclose(view.lens.pixels(rays.T), expected, atol=1e-3)
 
 
 def test_stamps_of_zero_are_told(ready):
@@ -181,11 +223,78 @@ def test_time_that_jumps_back_is_told_and_counted(ready):
     assert ready.view(34 * MS)[0].jumps == 1
 
 
-def test_a_clock_of_receipt_that_is_set_back_does_not_stop_the_default_camera(intake):
+def test_a_clock_that_is_set_back_does_not_stop_the_default_camera(intake):
+    before = None
     for ms in (5000, 6100, 1000, 2100):
-        intake.take_hands(hands(ms), ms * MS)
-        view, _ = intake.view(ms * MS)
+        if before is not None and ms < before:
+            intake.clock_jumped(START + before * MS, START + ms * MS)
+        intake.take_hands(hands(ms), START + ms * MS)
+        view, _ = intake.view(START + ms * MS)
         assert (view is not None) == (ms in (6100, 2100))
+        before = ms
+
+
+@pytest.mark.parametrize('back_ms', [4000, 200])
+def test_after_a_clock_was_set_back_no_frame_until_a_new_pose_and_none_of_before(ready, back_ms):
+    def at(ms):
+        return START + ms * MS
+
+    ready.take_hands(hands(5000), at(5000))
+    assert ready.view(at(5001))[0] is not None
+    now = 5000 - back_ms
+    told = ready.clock_jumped(at(5000), at(now))
+    assert told == ['/clock was set back: started anew']
+    for ms in (0, 100, 900):
+        assert ready.view(at(now + ms))[0] is None and not ready.due(at(now + ms))
+    # Poses of before that were still under way.
+    for take, message in (
+        (ready.take_hands, hands(5030)),
+        (ready.take_objects, objects(5030, np.eye(4))),
+    ):
+        assert 'before /clock was set back' in take(message, at(now + 10))[0]
+    assert ready.view(at(now + 20))[0] is None
+    ready.take_transforms(placed())
+    assert ready.take_hands(hands(now + 30), at(now + 30)) == []
+    view, problems = ready.view(at(now + 31))
+    assert view.snapshot.stamp_ns == at(now + 30) and view.jumps == 1 and problems == []
+    # Its time comes again.
+    assert ready.take_hands(hands(5030), at(5030)) == []
+
+
+def test_poses_received_before_a_simulated_clock_began_are_not_late(intake):
+    intake.take_hands(hands(0), 0)
+    assert intake.clock_jumped(0, START) == []
+    assert not intake.due(START + 50 * MS)
+    assert intake.view(START + 50 * MS) == (None, []), 'a camera may still come'
+
+
+def moved(ms, x, child='camera', parent='world'):
+    transform = rigid(np.eye(3), [x, 0, 0])
+    return TFMessage(
+        transforms=[transform_message(header(START + ms * MS, parent), child, transform)]
+    )
+
+
+def test_a_camera_that_moves_is_where_it_was_at_the_frames_time(intake):
+    intake.take_camera(info())
+    for ms, x in ((0, 0.0), (100, 1.0), (200, 3.0)):
+        assert intake.take_transforms(moved(ms, x)) == []
+    for ms, x in ((20, 0.2), (100, 1.0), (150, 2.0), (240, 3.0)):
+        intake.take_hands(hands(ms), ms * MS)
+        view, problems = intake.view(ms * MS)
+        assert view.camera.camera_from_world[0, 3] == pytest.approx(-x) and not problems
+    intake.take_hands(hands(450), 450 * MS)
+    assert 'camera was not told of late' in intake.view(450 * MS)[1][0]
+
+
+def test_objects_seen_by_a_camera_that_moves_are_placed_at_their_own_time(intake):
+    intake.take_hands(hands(0), 0)
+    for ms, x in ((0, 0.0), (100, 1.0)):
+        intake.take_transforms(moved(ms, x))
+    intake.take_objects(objects(50, np.eye(4), 'camera'), 100 * MS)
+    intake.take_hands(hands(50), 100 * MS)
+    shown = intake.tracker.sample(START + 50 * MS).objects['mug']
+    np.testing.assert_allclose(shown[:3, 3], [0.5, 0, 0], atol=1e-9)
 
 
 def test_other_objects_after_set_scene(ready):
@@ -208,6 +317,34 @@ def test_transforms_chain_over_a_tree():
     np.testing.assert_allclose(tree.lookup('/world', 'arm'), chained, atol=1e-12)
     with pytest.raises(LookupError, match='moon'):
         tree.lookup('moon', 'arm')
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=30), st.integers(-50, 400))
+def test_a_frame_is_where_its_samples_say_whatever_their_order(stamps, asked):
+    """Along x it is at its stamp's milliseconds: interpolated, and held beyond the ends."""
+    tree = TransformTree()
+    for ms in stamps:
+        tree.take(moved(ms, ms / 1000))
+    expected = min(max(asked, min(stamps)), max(stamps)) / 1000
+    got = tree.lookup('world', 'camera', START + asked * MS)[0, 3]
+    assert got == pytest.approx(expected, abs=1e-9)
+    age = tree.age_ns('world', 'camera', START + asked * MS)
+    assert age == max(0, asked - max(stamps)) * MS
+
+
+def test_static_frames_hold_at_all_times_and_moving_ones_are_forgotten_when_time_is_set_back():
+    tree = TransformTree()
+    tree.take(moved(100, 1.0, 'camera', 'arm'), static=True)
+    tree.take(moved(100, 2.0, 'arm'))
+    assert tree.lookup('world', 'camera', START)[0, 3] == 3
+    assert tree.age_ns('world', 'camera', START + 300 * MS) == 200 * MS
+    # A loop of a bag: stamps begin anew, without anybody saying so.
+    tree.take(moved(-5000, 7.0, 'arm'))
+    assert tree.lookup('world', 'camera', START + 100 * MS)[0, 3] == 8
+    tree.forget_moving()
+    assert tree.lookup('arm', 'camera')[0, 3] == 1
+    with pytest.raises(LookupError, match='world'):
+        tree.lookup('world', 'camera')
 
 
 def test_a_loop_of_transforms_ends():

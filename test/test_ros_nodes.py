@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import rclpy
@@ -27,7 +28,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from test_model import SMALL, awake
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -76,6 +77,7 @@ class Lab(Node):
     def __init__(self, context, motion):
         super().__init__('lab', context=context)
         self.motion, self.index, self.sent = motion, 0, []
+        self.lens = 'plumb_bob', [0.0] * 5
         self.executor_ = SingleThreadedExecutor(context=context)
         self.executor_.add_node(self)
         self.hands = self.create_publisher(HandPoses, 'hand_poses', qos.POSES_OUT)
@@ -107,7 +109,7 @@ class Lab(Node):
         hands = hands_message(header(now, 'world'), sample.hands, 'default')
         objects = objects_message(header(now, 'world'), sample.objects)
         spoil(hands, objects)
-        self.info.publish(camera_message(header(now, 'cam'), self.motion.camera))
+        self.info.publish(camera_message(header(now, 'cam'), self.motion.camera, *self.lens))
         self.objects.publish(objects)
         self.hands.publish(hands)
         self.sent.append(now)
@@ -172,6 +174,36 @@ def test_layers_are_published_while_somebody_listens(synthesizer, lab):
         picture = to_array(answers(topic)[-1])
         assert picture.shape == shape
         assert picture.any(), f'{topic} shows the hands'
+
+
+def test_a_lens_bends_the_picture_and_its_labels_and_stays_in_the_camera_info(synthesizer, lab):
+    """Where the camera_info's own K and D put a joint, by OpenCV, the mask shows a hand."""
+    d = [-0.3, 0.1, 0.002, -0.001, 0.0]
+    for kind, topic in ((Image, 'mlo/mask'), (CameraInfo, 'camera_info'), (Image, 'image_raw')):
+        lab.listen(kind, topic)
+    lab.listen(PointCloud2, 'hand_keypoints')
+    lab.lens = 'plumb_bob', d
+
+    def answers():
+        """Keypoints, camera and mask of each frame by a bent camera whose mask came too."""
+        infos = {stamp_ns(m.header): m for m in lab.got['camera_info'] if list(m.d) == d}
+        masks = {stamp_ns(m.header): m for m in lab.got['mlo/mask']}
+        clouds = {stamp_ns(m.header): m for m in lab.got['hand_keypoints']}
+        return [(clouds[s], infos[s], masks[s]) for s in clouds if s in infos and s in masks]
+
+    lab.play(20, lambda: len(answers()) >= 2)
+    cloud, info, mask = answers()[-1]
+    assert info.distortion_model == 'plumb_bob'
+    joints = keypoints_of(cloud)
+    points = np.stack([joints[axis] for axis in 'xyz'], -1).astype(float)
+    k, nothing = np.reshape(info.k, (3, 3)), np.zeros(3)
+    expected = cv2.projectPoints(points, nothing, nothing, k, np.array(d))[0].reshape(-1, 2)
+    found = np.stack([joints['u'], joints['v']], -1)
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+    straight = points[:, :2] / points[:, 2:] @ k[:2, :2] + k[:2, 2]
+    assert np.abs(found - straight).max() > 2, 'the lens bends what is tested'
+    column, row = found[joints['visible'] == 1].astype(int).T
+    assert len(column) > 5 and np.mean(to_array(mask)[row, column] > 0) > 0.9
 
 
 def test_markers_and_latency_are_told_while_somebody_listens(synthesizer, lab):

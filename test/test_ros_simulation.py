@@ -11,12 +11,14 @@ from manivideo_ros.processes import environment, free_domain
 from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
 from manivideo_ros.ros.images import header, stamp_ns
 
+BEGIN, AGAIN = 100_000_000_000, 10_000_000_000
+
 
 class Simulator:
     """Publishes /clock and the poses of a motion under its own time."""
 
     def __init__(self, lab):
-        self.lab, self.now_ns, self.index, self.sent = lab, 1_000_000_000, 0, []
+        self.lab, self.now_ns, self.index, self.sent = lab, BEGIN, 0, []
         self.clock = lab.create_publisher(Clock, '/clock', 10)
 
     def step(self, step_ns):
@@ -39,6 +41,10 @@ class Simulator:
         assert done()
 
 
+def said(process, text):
+    return any(text in line for line in process.lines)
+
+
 def test_simulated_time_may_pause_go_back_and_hurry(untrained, pictures, motion):
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
     parameters = {'checkpoint': str(untrained), 'use_sim_time': True, **pictures}
@@ -57,15 +63,21 @@ def test_simulated_time_may_pause_go_back_and_hurry(untrained, pictures, motion)
         lab.spin(2.0)
         assert not [line for line in process.lines[told:] if 'faded out' in line]
         assert len(images) <= shown + 2
-        # Set back: it starts anew at once.
+        # Set back: no frame shows what was before, also where a pose of it comes late.
         images.clear()
-        simulator.now_ns = 1_000_000_000
+        simulator.now_ns = AGAIN
         simulator.sent.clear()
+        simulator.until(60, 33_000_000, lambda: said(process, '/clock was set back: started anew'))
+        late = hands_message(header(BEGIN + 10**9, 'world'), motion.frame(0).hands, 'default')
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not said(process, 'of before /clock was set back'):
+            lab.hands.publish(late)
+            lab.spin(0.1)
         simulator.until(60, 33_000_000, lambda: len(images) >= 8)
-        stamps = {stamp_ns(m.header) for m in images[2:]}
-        # Where a pose comes late on a busy machine, the frame of its time is made without it.
-        assert stamps & set(simulator.sent)
-        assert max(stamps) <= simulator.now_ns
+        stamps = [stamp_ns(m.header) for m in images]
+        assert stamps == sorted(set(stamps)), 'no frame twice'
+        assert stamps[0] in simulator.sent and AGAIN < stamps[-1] <= simulator.now_ns
+        assert said(process, 'header.stamp: of before /clock was set back: left out')
         # Eight times as fast as real time: every frame is of poses that were sent.
         images.clear()
         told = len(process.lines)

@@ -10,9 +10,10 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from manivideo_ros.augment.engine import prepare_engine
 from manivideo_ros.augment.jobs import end_with_parent, plan, sole_writer
 from manivideo_ros.augment.variation import PARTIAL, episode_name, make_episode
+from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.engine.spec import EngineSpec
 
 LOOK_S = 0.05
 """How often whoever waits for news may look elsewhere."""
@@ -25,14 +26,19 @@ class Order:
     bag: Path
     out: Path
     seeds: range
-    checkpoint: Path
+    engine: EngineSpec
+    hand_folder: str = ''
 
 
 @dataclass(frozen=True)
 class Begun:
-    """The order can be met; folders: of all its episodes, in the order of the seeds."""
+    """The order can be met; folders: of all its episodes, in the order of the seeds.
+
+    warnings: what else there is to know beforehand, one line each.
+    """
 
     folders: tuple[Path, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,14 +108,14 @@ def _work(order: Order, pipe: Connection) -> None:
     end_with_parent()
     try:
         with sole_writer(order.out):
-            engine = prepare_engine(order.checkpoint)
-            jobs, _ = plan([str(order.bag)], order.out, order.seeds, order.checkpoint, engine)
+            work = plan([str(order.bag)], order.out, order.seeds, order.engine, order.hand_folder)
             name = order.bag.stem if order.bag.is_file() else order.bag.name
-            pipe.send(Begun(tuple(order.out / episode_name(name, s) for s in order.seeds)))
-            for job in jobs:
+            folders = tuple(order.out / episode_name(name, s) for s in order.seeds)
+            pipe.send(Begun(folders, work.warnings))
+            for job in work.jobs:
                 make_episode(job, partial(_tell, pipe, job.seed))
         pipe.send(_Ended(''))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EngineError) as error:
         pipe.send(_Ended(str(error)))
 
 

@@ -72,9 +72,10 @@ class ObjectLook:
 class Choices:
     """All that one variation draws, from its seed and the recording alone.
 
-    noise: seed of the generative noise; side, betas [10]: whose hand the hand view shows; camera:
-    SIZE square, in the world of the poses; table_from_world [4, 4]: the table top is z = 0 there;
-    moved: how the recorded camera was moved (radians, and the factor of its distance).
+    noise: seed of the generative noise; side, betas [10]: whose hand the hand view shows, betas of
+    the default hand; camera: of the frames, square, in the world of the poses; table_from_world
+    [4, 4]: the table top is z = 0 there; moved: how the recorded camera was moved (radians, and the
+    factor of its distance).
     """
 
     seed: int
@@ -121,8 +122,8 @@ class Choices:
         }
 
 
-def choose(motion: Motion, seed: int, source: int) -> Choices:
-    """The choices of a seed for a recording; source: a number that names it."""
+def choose(motion: Motion, seed: int, source: int, size: int = SIZE) -> Choices:
+    """The choices of a seed for a recording; source: a number that names it; size: of frames."""
     rng = generator('train', 40, seed, source)
     sides = [side for side in SIDES if side in motion.hands] or ['right']
     side = sides[int(rng.integers(len(sides)))]
@@ -132,7 +133,10 @@ def choose(motion: Motion, seed: int, source: int) -> Choices:
         first = motion.frame(0)
         recorded = default_camera(first.hands, first.objects.values(), SIZE, SIZE)
     table = table_under(motion, recorded)
-    camera, moved = move_camera(rng, fitted(recorded, SIZE, SIZE), table, middle(motion))
+    camera, moved = move_camera(rng, fitted(recorded, size, size), table, middle(motion))
+    betas = np.zeros(10, np.float32)
+    if track is not None and motion.hand_model == 'default':
+        betas = np.asarray(track.betas, np.float32)
     return Choices(
         seed=seed,
         noise=int(rng.integers(2**32)),
@@ -141,7 +145,7 @@ def choose(motion: Motion, seed: int, source: int) -> Choices:
         response=random_response(rng),
         objects=random_looks(rng, motion.objects),
         side=side,
-        betas=np.zeros(10, np.float32) if track is None else np.asarray(track.betas, np.float32),
+        betas=betas,
         camera=camera,
         table_from_world=table,
         moved=moved,

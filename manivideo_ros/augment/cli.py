@@ -8,9 +8,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from manivideo_ros.augment.engine import prepare_engine
-from manivideo_ros.augment.jobs import plan, run_here, run_on_ray, sole_writer
-from manivideo_ros.model.checkpoint import SHIPPED
+from manivideo_ros.augment.cluster import run_on_ray
+from manivideo_ros.augment.engine import ENGINE, engine_named
+from manivideo_ros.augment.jobs import plan, run_here, sole_writer
+from manivideo_ros.engine.runner import EngineError
 
 ABOUT = """Recorded episodes in, synthetic episodes out: the poses, states, actions and stamps of
 each bag as they are, its pictures made anew with other skin, light, room, colours of the objects
@@ -25,13 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--variations', type=int, required=True, help='of each bag')
     parser.add_argument('--out', type=Path, required=True, help='folder of the episodes')
     parser.add_argument('--seed', type=int, default=0, help='of the first variation')
-    parser.add_argument('--checkpoint', type=Path, default=SHIPPED, help='weights (safetensors)')
-    parser.add_argument('--workers', type=int, default=1, help='processes on this machine')
-    parser.add_argument('--ray', metavar='ADDRESS', help='a Ray cluster instead, or auto')
+    parser.add_argument('--engine', default=ENGINE,
+                        help='specification: a name, or a file; of one backend')  # fmt: skip
+    parser.add_argument('--checkpoint', default='', help='weights (safetensors)')
+    parser.add_argument('--hand-folder', default='', metavar='DIR',
+                        help='hands of `manivideo convert-mano` (the default hands)')  # fmt: skip
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument('--workers', type=int, default=1, help='processes on this machine')
+    who.add_argument('--ray', metavar='ADDRESS', help='a Ray cluster instead, or auto')
     args = parser.parse_args(arguments)
     try:
         return augment(args)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EngineError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -45,12 +51,16 @@ def augment(args: argparse.Namespace) -> int:
         if getattr(args, name) < lowest:
             raise ValueError(f'--{name}: must be {lowest} or more, is {getattr(args, name)}')
     out = args.out.resolve()
+    engine = engine_named(args.engine, args.checkpoint)
+    hand_folder = str(Path(args.hand_folder).expanduser().resolve()) if args.hand_folder else ''
     with sole_writer(out):
-        engine = prepare_engine(args.checkpoint)
         seeds = range(args.seed, args.seed + args.variations)
-        jobs, there = plan(args.bags, out, seeds, args.checkpoint.resolve(), engine)
+        work = plan(args.bags, out, seeds, engine, hand_folder)
+        for line in work.warnings:
+            print(f'warning: {line}', file=sys.stderr)
+        jobs, there = work.jobs, len(work.there)
         if there:
-            print(f'{len(there)} of {len(there) + len(jobs)} episodes are there already')
+            print(f'{there} of {there + len(jobs)} episodes are there already')
         started, frames = time.monotonic(), 0
         made = run_on_ray(jobs, args.ray) if args.ray else run_here(jobs, args.workers)
         for number, episode in enumerate(made, 1):

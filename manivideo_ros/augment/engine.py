@@ -3,43 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from manivideo_ros.engine.cache import graph_of, graph_sha256
-from manivideo_ros.engine.onnx_runner import OnnxRunner
+from manivideo_ros.engine.backends import Engine
+from manivideo_ros.engine.cache import engine_sha256
 from manivideo_ros.engine.session import StreamingSession
+from manivideo_ros.engine.spec import EngineSpec, SpecError, find_spec
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
-STEPS = 1
+ENGINE = 'tiny_cpu'
+"""The specification that serves where none is named: it runs on any CPU."""
 
 
-def prepare_engine(checkpoint: Path) -> dict[str, str]:
+def engine_named(name: str, checkpoint: str | Path = '') -> EngineSpec:
+    """The specification of that name or file, with other weights if some are given.
+
+    Raises SpecError for one that leaves the backend open, CheckpointError; both ValueErrors.
+    """
+    spec = find_spec(name)
+    if checkpoint:
+        spec = replace(spec, checkpoint=str(Path(checkpoint).expanduser().resolve()))
+    if spec.backend == 'auto':
+        raise SpecError(
+            f'engine {name}: leaves the backend open, and other backends make other pictures of '
+            'the same seed: name one that does not, as tiny_cpu or tiny_openvino'
+        )
+    spec.check(read_config(spec.weights))
+    return spec
+
+
+def prepare_engine(spec: EngineSpec) -> dict[str, str]:
     """Make the engine's files, so that workers find them; what goes into the provenance.
 
-    Raises CheckpointError (a ValueError).
+    Raises CheckpointError (a ValueError), EngineError.
     """
-    graph = graph_of(checkpoint, STEPS)
     return {
-        'checkpoint_sha256': checkpoint_sha256(checkpoint),
-        'preset': read_config(checkpoint).preset,
-        'engine_sha256': graph_sha256(graph),
-        'backend': 'onnxruntime',
-        'steps': str(STEPS),
+        'checkpoint_sha256': checkpoint_sha256(spec.weights),
+        'preset': spec.preset,
+        'engine_sha256': engine_sha256(spec, spec.backend),
+        'backend': spec.backend,
+        'precision': spec.precision_on(spec.backend),
+        'steps': str(spec.steps),
     }
 
 
 def make_synthesizer(
-    checkpoint: Path, hands: Mapping[str, HandModel], scene: Scene, noise_seed: int
+    spec: EngineSpec, hands: Mapping[str, HandModel], scene: Scene, noise_seed: int
 ) -> Synthesizer:
-    """A synthesizer on one thread with nothing left of earlier episodes."""
-    session = _session(checkpoint)
+    """A synthesizer on one thread with nothing left of earlier episodes.
+
+    Raises EngineError where the engine does not run here.
+    """
+    session = _session(spec)
     session.set_seed(noise_seed)
     return Synthesizer(session, hands, scene, threads=1)
 
 
 @lru_cache(maxsize=1)
-def _session(checkpoint: Path) -> StreamingSession:
-    return StreamingSession(OnnxRunner(graph_of(checkpoint, STEPS), threads=1))
+def _session(spec: EngineSpec) -> StreamingSession:
+    return StreamingSession(Engine(spec, threads=1, required=True))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from manivideo_ros.estimation.crops import crop_of_keypoints
 from manivideo_ros.evaluation.hand_error import Estimator, aligned_error, hand_size
 from manivideo_ros.mlo.labels import layer_mask
+from manivideo_ros.recording.coco import SKELETON
 from manivideo_ros.recording.episode import Episode
 
 FRAMES = 12  # of an episode that are looked at
@@ -48,7 +49,8 @@ class Thresholds:
 class Verdict:
     """An episode's figures (None: nothing to judge by), why it is dropped, its worst frame.
 
-    reasons: empty for one that passes; picture [H, W, 3]: the frame that is farthest off.
+    reasons: empty for one that passes; picture [H, 2 W, 3]: the frame that is farthest off, and the
+    same with what was asked for (`marked`).
     """
 
     episode: str
@@ -84,7 +86,8 @@ def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds(
         overlaps += [] if overlap is None else [overlap]
         off = max([1.0 if np.isnan(e) else e for e in hands] + [1 - o for o in overlaps[-1:]] + [0])
         if off > worst:
-            worst, shown = off, picture
+            worst = off
+            shown = marked(picture, keypoints[index], masks[index], estimator)
     found = [error for error in errors if not np.isnan(error)]
     figures = {
         'hand_error': float(np.mean(found)) if found else None,
@@ -101,15 +104,54 @@ def hand_errors(
 ) -> list[float]:
     """The error of each hand that can be judged, as a share of its size; NaN for a miss."""
     out = []
+    for points in _judged(keypoints):
+        seen = estimator.on_crop(picture, crop_of_keypoints(points))
+        error = aligned_error(seen.keypoints, points) / hand_size(points)
+        out.append(error if seen.found else np.nan)
+    return out
+
+
+def marked(
+    picture: NDArray[np.uint8],  # [H, W, 3]
+    keypoints: NDArray[np.void],
+    mask: NDArray[np.uint8],  # [H, W], of the layers seen
+    estimator: Estimator,
+) -> NDArray[np.uint8]:
+    """A frame and beside it the same with what was asked for, [H, 2 W, 3].
+
+    The commanded hands are green, those that the estimator sees red, the object's outline yellow.
+    """
+    drawn = picture.copy()
+    outlines, _ = cv2.findContours(
+        np.isin(mask, OBJECT).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
+    cv2.drawContours(drawn, outlines, -1, (255, 220, 0), 1)
+    for points in _judged(keypoints):
+        _draw_hand(drawn, points, (0, 220, 0))
+        seen = estimator.on_crop(picture, crop_of_keypoints(points))
+        if seen.found:
+            _draw_hand(drawn, seen.keypoints, (255, 40, 40))
+    return np.concatenate([picture, drawn], 1)
+
+
+def _judged(keypoints: NDArray[np.void]) -> list[NDArray[np.float64]]:
+    """Pixels [21, 2] of each hand that is seen well enough."""
+    out = []
     for side in np.unique(keypoints['side']):
         own = keypoints[keypoints['side'] == side]
         points = np.stack([own['u'], own['v']], 1).astype(np.float64)
-        size = hand_size(points)
-        if own['visible'].sum() < SEEN or size < SMALLEST:
-            continue
-        seen = estimator.on_crop(picture, crop_of_keypoints(points))
-        out.append(aligned_error(seen.keypoints, points) / size if seen.found else np.nan)
+        if own['visible'].sum() >= SEEN and hand_size(points) >= SMALLEST:
+            out.append(points)
     return out
+
+
+def _draw_hand(
+    picture: NDArray[np.uint8], points: NDArray[np.floating], colour: tuple[int, int, int]
+) -> None:
+    pixels = np.round(points).astype(int)
+    for first, last in SKELETON:
+        a, b = pixels[first - 1].tolist(), pixels[last - 1].tolist()
+        cv2.line(picture, a, b, colour, 1, cv2.LINE_AA)
 
 
 def silhouette(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
@@ -16,10 +18,17 @@ from manivideo_ros.augment.gate import Thresholds, judge
 from manivideo_ros.estimation.hands import HandEstimator
 from manivideo_ros.recording.dataset import find_bags
 
-REPORT = 'report.json'
+REPORT, PAGE = 'report.json', 'report.html'
+HEAD = """<!doctype html>
+<meta charset="utf-8">
+<title>Quality gate</title>
+<style>body { font: 15px sans-serif; margin: 2em } img { width: 40em; max-width: 100% }</style>
+<h1>Quality gate</h1>
+"""
 ABOUT = """Judge synthetic episodes: the hand that an estimator sees against the commanded one, the
 object's silhouette against its mask. DIR/report.json says what passes and why the rest does not,
-DIR/dropped/ shows the worst frame of each; `manivideo dataset --gate DIR` leaves them out."""
+DIR/report.html shows the worst frame of each that is dropped; `manivideo dataset --gate DIR` leaves
+them out."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    print(f'{args.out / REPORT}: {count - dropped} of {count} episodes pass')
+    print(f'{args.out / PAGE}: {count - dropped} of {count} episodes pass')
     return 0
 
 
@@ -60,4 +69,25 @@ def write_report(bags: Sequence[Path], out: Path, thresholds: Thresholds) -> tup
             Image.fromarray(verdict.picture).save(out / 'dropped' / f'{verdict.episode}.png')
     content = {'thresholds': asdict(thresholds), 'episodes': verdicts}
     (out / REPORT).write_text(json.dumps(content, indent=1) + '\n')
+    (out / PAGE).write_text(page(verdicts))
     return sum(not verdict['kept'] for verdict in verdicts), len(verdicts)
+
+
+def page(verdicts: Sequence[dict[str, Any]]) -> str:
+    """The report as HTML: what was dropped, why, and how it looks."""
+    dropped = [verdict for verdict in verdicts if not verdict['kept']]
+    lines = [f'<p>{len(verdicts) - len(dropped)} of {len(verdicts)} episodes pass.</p>']
+    if dropped:
+        lines.append(
+            '<p>The worst frame of each that does not; on the right the hands that were asked for '
+            'in green, those that the estimator sees in red, the outline of the object in '
+            'yellow.</p>'
+        )
+    for verdict in dropped:
+        name = html.escape(verdict['episode'])
+        lines += [
+            f'<h2>{name}</h2>',
+            *(f'<p>{html.escape(reason)}</p>' for reason in verdict['reasons']),
+            f'<img src="dropped/{name}.png" alt="worst frame of {name}">',
+        ]
+    return HEAD + '\n'.join(lines) + '\n'

@@ -1,4 +1,4 @@
-"""Which episodes are to be made, which are there already, and who makes the rest."""
+"""Which episodes are to be made, which are there already, and the processes that make the rest."""
 
 from __future__ import annotations
 
@@ -8,26 +8,48 @@ import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from manivideo_ros.augment.engine import prepare_engine
+from manivideo_ros.augment.hands import files_sha256, hands_of, warning
 from manivideo_ros.augment.source import Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
+from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.processes import signal_with_parent
 from manivideo_ros.recording.bag import BagReader
 from manivideo_ros.recording.provenance import provenance_of
 
 LOCK = '.lock'
+SAME = ('checkpoint_sha256', 'backend', 'precision', 'steps', 'hands_sha256')
+"""What the episodes of a folder have in common."""
+OTHERWISE = 'choose another folder to write to, or remove it'
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work: what is to be made, and the folders of the episodes that are there already.
+
+    warnings: what else there is to know beforehand, one line each.
+    """
+
+    jobs: list[Job]
+    there: list[Path]
+    warnings: tuple[str, ...]
 
 
 def plan(
-    bags: Sequence[str], out: Path, seeds: Sequence[int], checkpoint: Path, engine: dict[str, str]
-) -> tuple[list[Job], list[Path]]:
-    """What is to be made, and the episodes that are there already.
+    bags: Sequence[str], out: Path, seeds: Sequence[int], engine: EngineSpec, hand_folder: str = ''
+) -> Plan:
+    """What there is to do for a variation of each bag and seed. The engine's files are made here.
 
     Raises ValueError for a bag that cannot be used, two bags of one name, and an episode in `out`
-    that was made otherwise.
+    that was made otherwise; EngineError, OSError.
     """
+    made_by = {**prepare_engine(engine), 'hands_sha256': files_sha256(hand_folder)}
+    model = hands_of(hand_folder)['right'].name
     sources = [Source(bag) for bag in bags]
     by_name: dict[str, Source] = {}
     for source in sources:
@@ -40,12 +62,14 @@ def plan(
         for seed in seeds:
             folder = out / episode_name(source.name, seed)
             if folder.exists():
-                _check_same(folder, digest, engine)
+                _check_same(folder, digest, made_by)
                 there.append(folder)
             else:
                 path = str(source.path.resolve())
-                todo.append(Job(path, str(out), seed, str(checkpoint), tuple(engine.items())))
-    return todo, there
+                told = tuple(made_by.items())
+                todo.append(Job(path, digest, str(out), seed, engine, hand_folder, told))
+    warnings = [warning(source.name, source.motion, model) for source in sources]
+    return Plan(todo, there, tuple(line for line in warnings if line))
 
 
 def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:
@@ -55,42 +79,22 @@ def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:
         return
     # Spawned: a fork would inherit the threads of torch and onnxruntime half dead.
     context = multiprocessing.get_context('spawn')
-    count = min(workers, len(jobs))
+    count, others = min(workers, len(jobs)), multiprocessing.active_children()
     with ProcessPoolExecutor(count, context, initializer=end_with_parent) as pool:
         try:
             for future in as_completed([pool.submit(make_episode, job) for job in jobs]):
                 yield future.result()
+        except BrokenProcessPool:
+            raise ValueError(
+                'a process that made episodes was killed, as where memory runs out: take fewer '
+                '--workers, then run it again to go on'
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                if process not in others:
+                    process.kill()  # so that nobody writes while what is half done is cleared away
             raise
-
-
-def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
-    """Make episodes on a Ray cluster whose machines share the folders.
-
-    Raises ValueError where ray is not installed or nothing answers at the address.
-    """
-    try:
-        import ray
-    except ImportError:
-        raise ValueError(
-            "--ray: ray is not installed here: pip install 'manivideo_ros[ray]', on the workers too"
-        ) from None
-    try:
-        ray.init(address=address, log_to_driver=False)
-    except (ConnectionError, ValueError) as error:
-        raise ValueError(f'--ray: no cluster answers at {address} ({error})') from None
-    try:
-        make = ray.remote(num_cpus=1, max_retries=3)(make_episode)
-        waiting = [make.remote(job) for job in jobs]
-        while waiting:
-            (done,), waiting = ray.wait(waiting, num_returns=1)
-            try:
-                yield ray.get(done)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from None
-    finally:
-        ray.shutdown()
 
 
 @contextmanager
@@ -113,18 +117,14 @@ def sole_writer(out: Path) -> Iterator[None]:
             shutil.rmtree(out / PARTIAL, ignore_errors=True)
 
 
-def _check_same(folder: Path, digest: str, engine: dict[str, str]) -> None:
+def _check_same(folder: Path, digest: str, made_by: dict[str, str]) -> None:
     told = provenance_of(BagReader(folder))
-    made_from = {'source': told.get('source', {}).get('sha256')}
-    wanted = {'source': digest}
-    key = 'checkpoint_sha256'
-    made_from[key], wanted[key] = told.get(key), engine[key]
-    for name, value in wanted.items():
-        if made_from[name] != value:
-            raise ValueError(
-                f'{folder}: was made of another {name.removesuffix("_sha256")}: choose another '
-                'folder to write to, or remove it'
-            )
+    if told.get('source', {}).get('sha256') != digest:
+        raise ValueError(f'{folder}: was made of another source: {OTHERWISE}')
+    for name in SAME:
+        if told.get(name) != made_by[name]:
+            what = name.removesuffix('_sha256')
+            raise ValueError(f'{folder}: was made with another {what}: {OTHERWISE}')
 
 
 def end_with_parent() -> None:

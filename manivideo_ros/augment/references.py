@@ -15,14 +15,14 @@ from manivideo_ros.data.truth import worker_renderer
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.hand.model import SIDES, load_hand
 from manivideo_ros.mlo.surfaces import HandReference
+from manivideo_ros.viewing import fitted
 
 
 def render_references(choices: Choices) -> tuple[NDArray[np.uint8], HandReference]:
     """Background [SIZE, SIZE, 3] and hand view of a variation. The process keeps to one thread."""
     world_from_table = invert_rigid(choices.table_from_world)
-    view = replace(
-        choices.camera, camera_from_world=choices.camera.camera_from_world @ world_from_table
-    )
+    camera = fitted(choices.camera, SIZE, SIZE)
+    view = replace(camera, camera_from_world=camera.camera_from_world @ world_from_table)
     rng = generator('train', 41, choices.seed)
     hand_view = random_hand_view(rng, [choices.side], choices.betas, view)
     stage = Scene(

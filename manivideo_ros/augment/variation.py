@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from manivideo_ros.augment.choices import Choices, choose
 from manivideo_ros.augment.engine import make_synthesizer
+from manivideo_ros.augment.hands import hands_of, shaped_for, told
 from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Source
+from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.evaluation.held_out import load_mesh
-from manivideo_ros.hand.model import SIDES, HandModel, load_hand
+from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.labels import label
 from manivideo_ros.motion.build_messages import CAMERA, TF, camera_message, camera_transform
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.recording.bag import BagWriter
+from manivideo_ros.recording.bag import BagFullError, BagWriter
 from manivideo_ros.recording.messages import typestore
 from manivideo_ros.recording.pictures import IMAGE, POINTS, image_message, keypoints_message
 from manivideo_ros.recording.provenance import KEY, text_of
@@ -29,7 +32,7 @@ from manivideo_ros.tracking import Snapshot
 CAMERA_FRAME = 'synthetic_camera_optical'
 """Not a frame that a recording has: its own transforms stay as they are."""
 PARTIAL = '.partial'
-"""Folder beside the episodes in which one is written until it is whole."""
+"""Folder beside the episodes in which each is written, in one of its own, until it is whole."""
 BACKGROUND = '/background'
 FRAME_TOPICS = {
     '/camera_info': CAMERA,
@@ -44,14 +47,17 @@ FRAME_TOPICS = {
 class Job:
     """One episode to make; it says all that decides the result.
 
-    engine: what prepare_engine told; seed: of the variation.
+    source: path of the recording, and sha256 of its files; seed: of the variation; hand_folder: of
+    `hands_of`; made_by: what the provenance tells of engine and hands.
     """
 
     source: str
+    sha256: str
     out: str
     seed: int
-    checkpoint: str
-    engine: tuple[tuple[str, str], ...]
+    engine: EngineSpec
+    hand_folder: str
+    made_by: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -67,30 +73,40 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
 
     done: told after each frame how many are done, and of how many.
 
-    Raises ValueError (one line) for poses or objects that cannot be drawn, OSError as for a full
-    disk; nothing is left of it then.
+    Where somebody else has made it meanwhile, theirs is kept. Raises ValueError (one line) for
+    poses or objects that cannot be drawn, a recording that is no longer what it was and an engine
+    that does not run; OSError as for a full disk. Nothing is left of it then.
     """
     source = Source(job.source)
-    digest = source.sha256
-    motion = source.motion
-    choices = choose(motion, job.seed, int(digest[:15], 16))
+    if source.sha256 != job.sha256:
+        raise ValueError(f'{source.path}: is not what it was when the work was planned: start anew')
+    hands = hands_of(job.hand_folder)
+    motion = shaped_for(source.motion, hands['right'].name)
+    choices = choose(motion, job.seed, int(job.sha256[:15], 16), job.engine.resolution)
     provenance = {
         'synthetic': True,
-        'source': {'bag': source.name, 'sha256': digest, 'replaced': source.replaced},
-        **dict(job.engine),
+        'source': {'bag': source.name, 'sha256': job.sha256, 'replaced': source.replaced},
+        **dict(job.made_by),
+        'hands': told(source.motion, motion),
         'seed': job.seed,
         'choices': choices.told(),
     }
     final = Path(job.out) / episode_name(source.name, job.seed)
-    partial = Path(job.out) / PARTIAL / final.name
-    shutil.rmtree(partial, ignore_errors=True)
+    home = Path(job.out) / PARTIAL
+    home.mkdir(exist_ok=True)
+    # A folder that nobody else has: a machine that was given up for lost may still be writing.
+    work = Path(tempfile.mkdtemp(dir=home))
     try:
-        with BagWriter(partial, {**source.reader.custom_data, KEY: text_of(provenance)}) as bag:
-            _write(bag, source, choices, Path(job.checkpoint), done)
-        partial.replace(final)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        bag = BagWriter(work / final.name, {**source.reader.custom_data, KEY: text_of(provenance)})
+        with bag:
+            _write(bag, source, motion, hands, choices, job.engine, done)
+        _keep(bag.folder, final)
+    except BagFullError:
+        raise ValueError(f'{final}: the disk is full: free some space, then go on') from None
+    except EngineError as error:
+        raise ValueError(str(error)) from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     return Made(str(final), len(motion))
 
 
@@ -99,15 +115,26 @@ def episode_name(source: str, seed: int) -> str:
     return f'{source}_seed{seed}'
 
 
+def _keep(folder: Path, final: Path) -> None:
+    """Give an episode its name, unless it is there already."""
+    try:
+        folder.replace(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
 def _write(
     bag: BagWriter,
     source: Source,
+    motion: Motion,
+    hands: Mapping[str, HandModel],
     choices: Choices,
-    checkpoint: Path,
+    engine: EngineSpec,
     done: Callable[[int, int], None],
 ) -> None:
     """Everything that was recorded, and after each pose its frame."""
-    reader, motion = source.reader, source.motion
+    reader = source.reader
     for topic, connection in reader.connections.items():
         if topic not in source.replaced:
             bag.copy_topic(topic, connection)
@@ -116,9 +143,7 @@ def _write(
     for topic, kind in FRAME_TOPICS.items():
         bag.add_topic(topic, kind)
     bag.add_topic(BACKGROUND, IMAGE, latched=True)
-    hands: dict[str, HandModel] = {side: load_hand(side) for side in SIDES}
-    motion = _for_our_hands(motion, hands)
-    synthesizer = _synthesizer(motion, hands, choices, checkpoint)
+    synthesizer = _synthesizer(motion, hands, choices, engine)
     frames = _frames(synthesizer, motion, choices)
     empty = image_message(synthesizer.scene.background, int(motion.stamps_ns[0]), CAMERA_FRAME)
     placed, count = False, 0
@@ -138,7 +163,7 @@ def _write(
 
 
 def _synthesizer(
-    motion: Motion, hands: dict[str, HandModel], choices: Choices, checkpoint: Path
+    motion: Motion, hands: Mapping[str, HandModel], choices: Choices, engine: EngineSpec
 ) -> Synthesizer:
     background, reference = render_references(choices)
     objects = {
@@ -146,7 +171,7 @@ def _synthesizer(
         for name, track in motion.objects.items()
     }
     scene = Scene(objects, background, reference)
-    return make_synthesizer(checkpoint, hands, scene, choices.noise)
+    return make_synthesizer(engine, hands, scene, choices.noise)
 
 
 def _frames(synthesizer: Synthesizer, motion: Motion, choices: Choices) -> Iterator[dict[str, Any]]:
@@ -163,16 +188,6 @@ def _frames(synthesizer: Synthesizer, motion: Motion, choices: Choices) -> Itera
             '/mlo/depth': image_message(labels.depth, stamp, CAMERA_FRAME),
             '/hand_keypoints': keypoints_message(labels.keypoints, stamp, CAMERA_FRAME),
         }
-
-
-def _for_our_hands(motion: Motion, hands: dict[str, HandModel]) -> Motion:
-    """The motion with zeros for betas that belong to another hand model."""
-    if motion.hand_model == hands['right'].name:
-        return motion
-    tracks = {
-        side: replace(track, betas=np.zeros(10, np.float32)) for side, track in motion.hands.items()
-    }
-    return replace(motion, hands=tracks)
 
 
 def _put(bag: BagWriter, topic: str, message: Any, stamp_ns: int) -> None:

@@ -66,7 +66,7 @@ class ShardDataset:
         for number, shard in enumerate(self.shards):
             try:
                 scenes = json.loads((shard / 'scenes.json').read_text())
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 raise ShardError(
                     f'{shard}/scenes.json cannot be read ({error}): delete the shard'
                 ) from None

@@ -119,7 +119,7 @@ def survey_human(root: Path) -> Survey:
 def _scenes(shard: Path) -> list[dict]:
     try:
         scenes = json.loads((shard / 'scenes.json').read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f'{shard}/scenes.json: cannot be read ({error}): delete it') from None
     if not isinstance(scenes, list) or not all(isinstance(scene, dict) for scene in scenes):
         raise ValueError(f'{shard}/scenes.json: must be a list of scenes: delete the shard')

@@ -14,6 +14,7 @@ import torch
 
 from manivideo_ros import model
 from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import checkpoint_sha256, load_checkpoint
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,17 @@ def _source_hash() -> str:
 def graph_sha256(graph: Path) -> str:
     """The hash that names a graph in manifests, reports and bags."""
     return hashlib.sha256(graph.read_bytes()).hexdigest()
+
+
+def engine_sha256(spec: EngineSpec, backend: str) -> str:
+    """The hash of the graph that a backend runs of a specification; '' for torch, which runs none.
+
+    Raises CheckpointError, EngineError as `graph_of`.
+    """
+    if backend.startswith('torch'):
+        return ''
+    precision = 'fp32' if backend == 'openvino' else spec.precision_on(backend)
+    return graph_sha256(graph_of(spec.weights, spec.steps, precision))
 
 
 def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:

@@ -93,6 +93,11 @@ class PlanBuild:
         self._reader.start()
 
     @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether it is still at work."""
         return self._reader.is_alive()

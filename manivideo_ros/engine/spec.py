@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from manivideo_ros.bounded_yaml import load_yaml
 from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.config import ModelConfig
 
@@ -122,10 +123,10 @@ def find_spec(name: str) -> EngineSpec:
 def load_spec(path: Path) -> EngineSpec:
     """Read a specification. Raises SpecError for what is absent, misspelt or not supported."""
     try:
-        values = yaml.safe_load(path.read_text())
+        values = load_yaml(path.read_text())
     except OSError as error:
         raise SpecError(f'engine specification {path}: {error.strerror}') from None
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: dates and text that are none
+    except (yaml.YAMLError, ValueError):  # ValueError: dates and text that are none
         raise SpecError(f'engine specification {path}: is not YAML') from None
     known = {entry.name: entry for entry in fields(EngineSpec)}
     names = [name for name, entry in known.items() if entry.default is MISSING]

@@ -109,7 +109,7 @@ class HeldOutScene:
                 np.array(fields['betas'], np.float32).reshape(10),
                 np.array(fields['table_from_world']).reshape(4, 4),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise HeldOutError(f'held-out scene: not of this version ({error})') from None
 
     @cached_property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo.surfaces import HandState
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.recording.bag import BagReader
-from manivideo_ros.recording.messages import typestore
+from manivideo_ros.recording.messages import decoded
 from manivideo_ros.stream_report import IMAGE, read_stream
 from manivideo_ros.viewing import default_camera, fitted
 
@@ -58,7 +57,7 @@ class RecordedStream:
         numbers = np.cumsum(self.told.answers) - 1
         for place, message in enumerate(self._reader.messages(topics)):
             if self.told.answers[place] and (wanted is None or numbers[place] in wanted):
-                image: Any = typestore().deserialize_cdr(message.data, message.type_name)
+                image = decoded(message.data, message.type_name)
                 yield image.data.reshape(image.height, image.step // 3, 3)[:, : image.width]
 
     def poses(self, index: int) -> tuple[dict[str, HandState], dict[str, NDArray[np.floating]]]:

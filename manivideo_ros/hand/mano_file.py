@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from manivideo_ros.hand.model import HandFileError, read_hand
+from manivideo_ros.npz import read_npz
 
 _LARGEST_FILE = 256 * 2**20  # bytes
 FIELDS = (
@@ -252,9 +253,8 @@ def _read_pickle(file: Path) -> dict[str, Any]:
 
 def _read_npz(file: Path) -> dict[str, Any]:
     try:
-        with np.load(file, allow_pickle=False) as data:
-            return {key: data[key] for key in data.files if key in FIELDS}
-    except Exception as error:
+        return dict(read_npz(file, FIELDS))
+    except (OSError, ValueError) as error:
         raise HandFileError(f'{file}: not a readable npz ({error})') from error
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.hand.forearm import attach_forearm
 from manivideo_ros.hand.partition import SLEEVE, TIP_FINGERS, face_layers, fingertips
+from manivideo_ros.npz import read_npz
 
 Side = Literal['left', 'right']
 SIDES: tuple[Side, Side] = ('left', 'right')
@@ -105,14 +106,12 @@ def read_hand(side: Side, path: str | Path | None = None) -> HandModel:
 def _read_arrays(file: Path) -> dict[str, NDArray]:
     """The arrays of an npz, checked and in our types; smplx's names are understood."""
     try:
-        with np.load(file, allow_pickle=False) as data:
-            arrays = {key: data[key] for key in data.files if data[key].dtype != object}
+        arrays = read_npz(file)
     except FileNotFoundError:
         raise HandFileError(f'{file}: no such hand model file') from None
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except ValueError as error:
         raise HandFileError(
-            f'{file}: not a readable npz ({reason}); convert pickles with `manivideo convert-mano`'
+            f'{file}: not a readable npz ({error}); convert pickles with `manivideo convert-mano`'
         ) from error
     if 'faces' not in arrays and 'f' in arrays:
         arrays['faces'] = arrays['f']

@@ -90,8 +90,7 @@ class HandSolver:
             tracked = replace(tracked, rotations=None)
         last = self._window[-1][0] if self._window else stamp_ns
         if stamp_ns - last > PAUSE_NS or last - stamp_ns > JUMP_NS:
-            self._window.clear()
-            self._last = None
+            self.start_anew()
         elif self._window and stamp_ns <= last:
             return None
         self._window.append((stamp_ns, tracked))
@@ -103,6 +102,11 @@ class HandSolver:
             return None
         stamp, before = self._window[-2]
         return self._solve(stamp, replace(before, points=smoothed(self._window)))
+
+    def start_anew(self) -> None:
+        """Forget the last poses, not the hand's shape: time was set back."""
+        self._window.clear()
+        self._last = None
 
     def _shape(self, points: Array) -> None:
         if self._count >= _SHAPED_AT[-1]:

@@ -32,7 +32,7 @@ from manivideo_ros.motion.read_messages import (
     stamp_ns,
 )
 from manivideo_ros.recording.bag import BagError, BagReader, BagWriter
-from manivideo_ros.recording.messages import typestore
+from manivideo_ros.recording.messages import decoded, typestore
 
 LOGGER = logging.getLogger(__name__)
 
@@ -80,12 +80,11 @@ def load_motion(path: str | Path) -> Motion:
         topics = topics_by_type(reader)
         messages: dict[str, list[Any]] = {name: [] for name in topics.values()}
         for record in reader.messages(list(messages)):
-            kind = record.type_name
-            messages[record.topic].append(typestore().deserialize_cdr(record.data, kind))
+            messages[record.topic].append(decoded(record.data, record.type_name))
     except BagError as error:
         raise MotionError(str(error)) from None
-    except (AssertionError, IndexError, LookupError, ValueError, UnicodeDecodeError) as error:
-        raise MotionError(f'{path}: a message does not decode ({error}): record it again') from None
+    except ValueError as error:
+        raise MotionError(f'{path}: {error}: record it again') from None
     if HANDS not in topics and OBJECTS not in topics:
         raise MotionError(
             f'{path}: holds no HandPoses or ObjectPoses: give a motion file or `manivideo convert`'

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.inputs.webxr import keypoints_from_joints
+from manivideo_ros.npz import read_npz
 
 HEADSET, VIDEO = ('left', 'right'), 'keypoints'
 
@@ -38,14 +39,12 @@ def read_recording(path: str | Path, side: str = 'right') -> Recording:
     """
     file = Path(path)
     try:
-        with np.load(file, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
+        arrays = read_npz(file)
     except FileNotFoundError:
         raise RecordingError(f'{file}: no such recording') from None
-    except Exception as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0]
+    except ValueError as error:
         raise RecordingError(
-            f'{file}: not a readable npz ({line}): save it with numpy.savez'
+            f'{file}: not a readable npz ({error}): save it with numpy.savez'
         ) from None
     keypoints = {}
     for name in HEADSET:

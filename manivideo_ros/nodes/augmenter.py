@@ -15,7 +15,7 @@ from rclpy.node import Node
 
 from manivideo_ros.action import Synthesize
 from manivideo_ros.augment.apart import Begun, FrameDone, Order, made_apart
-from manivideo_ros.model.checkpoint import SHIPPED
+from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.ros.parameters import AugmenterParameters, declare
 from manivideo_ros.ros.scene_files import under
 from manivideo_ros.ros.spin import run
@@ -86,6 +86,8 @@ class Augmenter(Node):
                         break
                     if isinstance(event, Begun):
                         folders = event.folders
+                        for line in event.warnings:
+                            self.get_logger().warning(line)
                     elif isinstance(event, FrameDone):
                         first = time.monotonic() if event.frame == 1 else first
                         result.frames += 1
@@ -111,8 +113,9 @@ def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order
         raise ValueError(f'output {request.output}: not under the parameter out_folder, {home}')
     if not 1 <= request.variations <= MOST:
         raise ValueError(f'variations: must be 1 to {MOST}, is {request.variations}')
-    checkpoint = Path(parameters.checkpoint).expanduser() if parameters.checkpoint else SHIPPED
-    return Order(bag, out, range(request.seed, request.seed + request.variations), checkpoint)
+    engine = engine_named(parameters.engine, parameters.checkpoint)
+    hands = str(Path(parameters.hand_folder).expanduser()) if parameters.hand_folder else ''
+    return Order(bag, out, range(request.seed, request.seed + request.variations), engine, hands)
 
 
 def feedback(event: FrameDone, order: Order, seconds: float) -> Synthesize.Feedback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.hand.model import Side
 from manivideo_ros.msg import HandPoses
-from manivideo_ros.ros import qos
+from manivideo_ros.ros import clocks, qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.hand_intake import TF, TOPIC, HandIntake
 from manivideo_ros.ros.message_types import message_class
@@ -34,6 +35,7 @@ class HandSource(Node):
         self._out = self.create_publisher(HandPoses, 'hand_poses', qos.POSES_OUT)
         self._warned, self._heard = RateLimit(), 0
         self._listen()
+        self._jumps = clocks.watch(self, lambda *_: self._intake.start_anew())
         self.create_timer(SILENCE_S, self._tell_silence)
 
     def close(self) -> None:
@@ -66,7 +68,8 @@ class HandSource(Node):
         self._publish(topic, *self._intake.take(message, side, self._now()))
 
     def _frames(self, topic: str, message: TFMessage) -> None:
-        self._publish(topic, *self._intake.take_transforms(message))
+        static = topic == '/tf_static'
+        self._publish(topic, *self._intake.take_transforms(message, static))
 
     def _wrist(self, topic: str, side: str, message: PoseStamped) -> None:
         self._publish(topic, [], self._intake.take_wrist(message, side, self._now()))
@@ -80,7 +83,7 @@ class HandSource(Node):
         for message in poses:
             self._out.publish(message)
         texts = [f'{topic}: {problem}' for problem in problems]
-        for text in self._warned.due(texts, self._now() / 1e9):
+        for text in self._warned.due(texts, time.monotonic()):
             self.get_logger().warning(text)
 
     def _tell_silence(self) -> None:

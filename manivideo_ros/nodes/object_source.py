@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.msg import HandPoses, ObjectPoses
-from manivideo_ros.ros import qos
+from manivideo_ros.ros import clocks, qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.message_types import message_class
 from manivideo_ros.ros.object_intake import GRASP, MOVEIT, TF, Answer, ObjectIntake
@@ -38,7 +39,8 @@ class ObjectSource(Node):
         source = self.parameters.source
         if source == TF:
             self._topics = ['/tf']
-            self._listen(TFMessage, '/tf_static', qos.LATCHED, intake.take_transforms)
+            take_static = partial(intake.take_transforms, static=True)
+            self._listen(TFMessage, '/tf_static', qos.LATCHED, take_static)
             self._listen(TFMessage, '/tf', qos.POSES_IN, intake.take_transforms)
         elif source == GRASP:
             self._topics = ['hand_poses']
@@ -50,6 +52,7 @@ class ObjectSource(Node):
                 self._listen(kind, topic, qos.POSES_IN, partial(_indexed, intake, n))
         if source == MOVEIT:
             self.create_timer(SCENE_PERIOD_S, self._tell_scene)
+        self._jumps = clocks.watch(self, lambda *_: intake.start_anew())
         self.create_timer(SILENCE_S, self._tell_silence)
         self.get_logger().info(f'{source}: waiting for {", ".join(self._topics)}')
 
@@ -64,8 +67,8 @@ class ObjectSource(Node):
             messages, problems = take(message)
             for out in messages:
                 self._out.publish(out)
-            now = self.get_clock().now().nanoseconds / 1e9
-            for text in self._warned.due([f'{topic}: {problem}' for problem in problems], now):
+            texts = [f'{topic}: {problem}' for problem in problems]
+            for text in self._warned.due(texts, time.monotonic()):
                 self.get_logger().warning(text)
 
         self.create_subscription(kind, topic, callback, profile)

@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.picture_file import FORMATS, check_size
+
+SUFFIXES = ('.obj', '.glb', '.gltf', '.ply', '.stl', '.off', '.dae')
+"""What is read. trimesh knows more: archives, which may unpack to anything."""
+LARGEST_FILE = 2**28  # bytes
 GREY = np.array([160, 160, 160], np.uint8)
 LARGEST_PICTURE = 1024
 
@@ -40,20 +45,24 @@ def read_pieces(path: Path) -> list[Piece]:
 
     if not path.is_file():
         raise MeshError(f'{path}: no such mesh file; give the path of an OBJ, GLB, PLY, STL or DAE')
+    if path.suffix.lower() not in SUFFIXES:
+        raise MeshError(f'{path}: is no OBJ, GLB, PLY, STL, OFF or DAE: export it as one of these')
+    if path.stat().st_size > LARGEST_FILE:
+        raise MeshError(f'{path}: has more than {LARGEST_FILE >> 20} MiB; decimate the mesh')
     try:
         scene = trimesh.load_scene(str(path), process=False, allow_remote=False)
         if path.suffix.lower() == '.dae':
             _restore_collada_colours(path, scene)
         meshes = [g for g in scene.dump() if isinstance(g, trimesh.Trimesh)]
+        if any(np.shape(mesh.vertices)[1:] != (3,) for mesh in meshes):
+            raise ValueError('a vertex has not three coordinates')
+        pieces = [_piece(mesh, path.suffix.lower()) for mesh in meshes if len(mesh.faces)]
     except Exception as error:  # Each format's parser raises what it likes.
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
         raise MeshError(
             f'{path}: cannot be read as a mesh ({reason}); '
             'export it anew as OBJ, GLB, PLY, STL or DAE'
         ) from error
-    if any(np.shape(mesh.vertices)[1:] != (3,) for mesh in meshes):
-        raise MeshError(f'{path}: a vertex has not three coordinates; export the mesh anew')
-    pieces = [_piece(mesh, path.suffix.lower()) for mesh in meshes if len(mesh.faces)]
     if not pieces:
         raise MeshError(
             f'{path}: mesh is empty; export it with triangle faces, not points or lines'
@@ -114,8 +123,9 @@ def _picture(material: Any) -> NDArray[np.uint8] | None:
     """The material's colour picture u8 [h, w, 3], at most LARGEST_PICTURE a side, or None."""
     picture = getattr(material, 'baseColorTexture', None)
     picture = getattr(material, 'image', None) if picture is None else picture
-    if picture is None:
+    if picture is None or picture.format not in (None, *FORMATS):
         return None
+    check_size(picture)
     try:
         picture = picture.convert('RGB')
         picture.thumbnail((LARGEST_PICTURE, LARGEST_PICTURE))

@@ -23,11 +23,14 @@ from mcap.records import Channel, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
+from manivideo_ros.bounded_yaml import load_yaml
 from manivideo_ros.recording.messages import definition
 from manivideo_ros.recording.reserve import ReservedFile
+from manivideo_ros.recording.unpacking import bound_chunks
 
 CHUNK_BYTES = 256 * 1024
 MAGIC = b'\x89MCAP0\r\n'
+bound_chunks()
 # What mcap raises on bytes that end early or make no sense.
 BROKEN = (
     McapError,
@@ -329,12 +332,12 @@ class BagReader:
         metadata = self.path / 'metadata.yaml'
         if metadata.is_file():
             try:
-                info = yaml.safe_load(metadata.read_text())['rosbag2_bagfile_information']
+                info = load_yaml(metadata.read_text())['rosbag2_bagfile_information']
                 storage, names = info['storage_identifier'], info['relative_file_paths']
                 mode = str(info.get('compression_mode') or '')
                 self.custom_data = dict(info.get('custom_data') or {})
                 files = [self.path / name for name in list(names)]
-            except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
+            except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
                 raise BagError(
                     f'{metadata}: not the metadata of a bag: run `ros2 bag reindex` on its folder'
                 ) from None

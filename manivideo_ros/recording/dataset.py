@@ -101,7 +101,7 @@ def passing(bags: Sequence[Path], gate: Path) -> list[Path]:
     try:
         told = json.loads((gate / 'report.json').read_text())['episodes']
         kept = {verdict['episode']: bool(verdict['kept']) for verdict in told}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f'{gate}: holds no report of `manivideo gate`: run it again') from None
     for bag in bags:
         if bag.resolve().name not in kept:

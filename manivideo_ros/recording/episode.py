@@ -21,6 +21,7 @@ from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import SIDES
 from manivideo_ros.recording.bag import BagReader
 from manivideo_ros.recording.fields import typestore_of, vector
+from manivideo_ros.recording.messages import decoded
 from manivideo_ros.recording.pictures import COMPRESSED, IMAGE, keypoints_of, picture_of
 from manivideo_ros.recording.provenance import provenance_of
 
@@ -209,11 +210,9 @@ class Episode:
         """The messages of a topic and when each was received."""
         for record in self.reader.messages([topic]):
             try:
-                message = self._types.deserialize_cdr(record.data, record.type_name)
-            except (AssertionError, IndexError, LookupError, ValueError) as error:
-                raise EpisodeError(
-                    f'{self.path}: topic {topic}: a {record.type_name} does not decode ({error})'
-                ) from None
+                message = decoded(record.data, record.type_name, self._types)
+            except ValueError as error:
+                raise EpisodeError(f'{self.path}: topic {topic}: {error}') from None
             yield message, record.stamp_ns
 
     @cached_property

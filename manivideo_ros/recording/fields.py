@@ -8,20 +8,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.base import TypesysError
 from rosbags.typesys.store import Typestore
 
-from manivideo_ros.recording.bag import BagReader
+from manivideo_ros.recording.bag import BagError, BagReader
+from manivideo_ros.recording.messages import UNSOUND
 
 HEADER = 'std_msgs/msg/Header'
 
 
 def typestore_of(reader: BagReader) -> Typestore:
-    """The types of ROS 2 Jazzy and those that a bag brings along."""
+    """The types of ROS 2 Jazzy and those that a bag brings along.
+
+    Raises BagError naming a type whose definition makes no sense.
+    """
     store = get_typestore(Stores.ROS2_JAZZY)
     for found in reader.connections.values():
         if found.type_name not in store.fielddefs and found.encoding == 'ros2msg':
-            kinds = get_types_from_msg(found.definition.decode(), found.type_name)
-            store.register({k: v for k, v in kinds.items() if k not in store.fielddefs})
+            # rosbags writes Python from it and runs that; of what is not a plain definition in
+            # ROS's grammar nothing is written, and some of it is not Python (`1e999`).
+            try:
+                kinds = get_types_from_msg(found.definition.decode(), found.type_name)
+                store.register({k: v for k, v in kinds.items() if k not in store.fielddefs})
+            except (TypesysError, NameError, *UNSOUND):
+                raise BagError(
+                    f'{reader.path}: the definition of {found.type_name[:80]!r} is not one of '
+                    'ROS 2: record it again'
+                ) from None
     return store
 
 

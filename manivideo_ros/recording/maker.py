@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from manivideo_ros.recording.messages import typestore
+from manivideo_ros.recording.messages import decoded
 from manivideo_ros.recording.provenance import text_of
 
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
@@ -22,8 +20,8 @@ class Maker:
         if type_name != DIAGNOSTICS:
             return
         try:
-            message: Any = typestore().deserialize_cdr(data, type_name)
-        except (AssertionError, IndexError, LookupError, ValueError):
+            message = decoded(data, type_name)
+        except ValueError:
             return  # it is recorded as it came; it tells nothing
         for status in message.status:
             if status.name == STATUS:

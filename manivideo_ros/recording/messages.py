@@ -1,20 +1,37 @@
 """Message types without rclpy: the standard ones of ROS 2 Jazzy and this package's own .msg files.
 
 `typestore()` builds and (de)serializes messages, byte for byte as `rclpy.serialization` does;
-`definition()` gives what a bag stores about a type: the text of its definition and its hash.
+`decoded()` unpacks what may be damaged; `definition()` gives what a bag stores about a type: the
+text of its definition and its hash.
 """
 
 from __future__ import annotations
 
 import os
+import struct
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from rosbags.serde.errors import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 PACKAGE = 'manivideo_ros'
+# What rosbags raises on bytes, or on a type's definition, that make no sense.
+UNSOUND = (
+    SerdeError,
+    AssertionError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 SEPARATOR = '=' * 80 + '\n'
 
 
@@ -49,6 +66,18 @@ def typestore() -> Typestore:
         ours.update(get_types_from_msg(text, name))
     store.register(ours)
     return store
+
+
+def decoded(data: bytes | memoryview, type_name: str, types: Typestore | None = None) -> Any:
+    """A message's fields; types: where its type is looked up, those known here if None.
+
+    Raises ValueError, one line, for bytes that are no such message.
+    """
+    try:
+        return (types or typestore()).deserialize_cdr(data, type_name)
+    except UNSOUND as error:
+        reason = ' '.join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f'a {type_name} does not decode ({reason})') from None
 
 
 @cache

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.mlo.keypoint import KEYPOINT
 from manivideo_ros.motion.build_messages import header
+from manivideo_ros.picture_file import check_bytes
 from manivideo_ros.recording.messages import typestore
 
 IMAGE, POINTS = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/PointCloud2'
@@ -91,7 +92,12 @@ def keypoints_of(message: Any) -> NDArray[np.void]:
 def _decompressed(message: Any) -> NDArray[np.uint8]:
     import cv2
 
-    picture = cv2.imdecode(np.asarray(message.data, np.uint8), cv2.IMREAD_COLOR)
+    data = np.asarray(message.data, np.uint8)
+    try:
+        check_bytes(data.tobytes())
+    except ValueError as error:
+        raise ValueError(f'field data {error}') from None
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError(f'field data is no {message.format!r} picture')
     return np.asarray(picture[..., ::-1], np.uint8)

@@ -21,7 +21,7 @@ def provenance_of(reader: BagReader) -> dict[str, Any]:
         return {'synthetic': False}
     try:
         return dict(json.loads(text))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise ValueError(f'{reader.path}: its {KEY} is no JSON: make the episode again') from None
 
 

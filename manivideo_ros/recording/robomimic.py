@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from manivideo_ros.recording.episode import Episode, EpisodeError
 
+LOGGER = logging.getLogger(__name__)
 FILE = 'demos.hdf5'
 # robomimic wants an environment's name even of recordings; EnvType.GYM_TYPE is its plainest kind.
 ENVIRONMENT = {'env_name': 'recorded', 'type': 2, 'env_kwargs': {}}
@@ -18,8 +21,10 @@ class RobomimicWriter:
     """Writes episodes into an empty folder; `close` completes it.
 
     Pictures are obs/camera_image u8 [F, H, W, 3], states obs/state and actions [F, N] of the type
-    that was recorded; stamps_ns int64 [F] keeps each frame's stamp. Raises ValueError where h5py is
-    missing, EpisodeError for an episode without actions.
+    that was recorded; stamps_ns int64 [F] keeps each frame's stamp. next_obs are the obs of the
+    next frame, without a copy; the last frame's are its own. The filter keys mask/synthetic and
+    mask/recorded tell one kind of episodes from the other. Raises ValueError where h5py is missing,
+    EpisodeError for an episode without actions.
     """
 
     def __init__(self, folder: Path, task: str) -> None:
@@ -34,6 +39,8 @@ class RobomimicWriter:
         self._data.attrs['env_args'] = json.dumps(ENVIRONMENT)
         self._data.attrs['task'] = task
         self._total = 0
+        self._kinds: dict[str, list[str]] = {'synthetic': [], 'recorded': []}
+        self._largest = 0.0
 
     def add(self, episode: Episode) -> None:
         """Append an episode."""
@@ -62,9 +69,37 @@ class RobomimicWriter:
                     chunks=(1, *shape), compression='gzip', compression_opts=1,
                 )  # fmt: skip
             pictures[index] = picture
+        for name in demo['obs']:
+            _add_next(demo, name)
         self._total += frames
+        self._kinds['synthetic' if episode.provenance['synthetic'] else 'recorded'].append(
+            demo.name.rpartition('/')[2]
+        )
+        self._largest = max(self._largest, float(np.abs(episode.action.values).max()))
 
     def close(self) -> None:
         """Finish the file."""
         self._data.attrs['total'] = self._total
+        for kind, demos in self._kinds.items():
+            if demos:
+                self._file[f'mask/{kind}'] = np.array(demos, 'S')
         self._file.close()
+        if self._largest > 1:
+            LOGGER.warning(
+                'actions reach %.4g, and are kept as recorded: robomimic wants them in -1..1, so '
+                'scale them before training',
+                self._largest,
+            )
+
+
+def _add_next(demo: Any, name: str) -> None:
+    """next_obs/name: a view of obs/name, one frame ahead."""
+    import h5py
+
+    now = demo[f'obs/{name}']
+    source = h5py.VirtualSource('.', now.name, now.shape, now.dtype)  # '.': the same file
+    layout = h5py.VirtualLayout(now.shape, now.dtype)
+    if len(now) > 1:
+        layout[:-1] = source[1:]
+    layout[-1:] = source[-1:]
+    demo.create_virtual_dataset(f'next_obs/{name}', layout)

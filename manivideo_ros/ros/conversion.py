@@ -6,7 +6,7 @@ field it is about. The node puts the topic before it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -95,16 +95,29 @@ def read_pose(pose: Pose, name: str) -> NDArray[np.floating]:
 
 
 def read_camera(message: CameraInfo) -> Camera:
-    """The pinhole of a CameraInfo, standing at its own frame's origin.
+    """The pinhole of a CameraInfo's picture, standing at its own frame's origin.
 
-    Raises ValueError naming the field: size zero, K not a pinhole's.
+    Its picture is the region of interest, binned, where there is one. What bends it (`d`) is
+    lens.py's. Raises ValueError naming the field: size zero, K not a pinhole's, a region that is
+    not in the picture.
     """
     if message.width == 0 or message.height == 0:
         raise ValueError(f'width, height: {message.width}x{message.height} is no camera')
+    roi, whole = message.roi, (message.width, message.height)
+    size = (roi.width or message.width, roi.height or message.height)
+    offset = np.array([roi.x_offset, roi.y_offset])
+    if np.any(offset + size > whole):
+        told = f'{size[0]}x{size[1]} at {roi.x_offset}, {roi.y_offset}'
+        raise ValueError(f'roi: {told} is not in the picture of {whole[0]}x{whole[1]}')
+    bins = np.array([message.binning_x or 1, message.binning_y or 1])
+    k = np.array(message.k, np.float64).reshape(3, 3)
+    k[:2, 2] -= offset
+    k[:2] /= bins[:, None]
+    width, height = (int(v) for v in size // bins)
+    if width == 0 or height == 0:
+        raise ValueError(f'binning_x, binning_y: leave {width}x{height} pixels')
     try:
-        return Camera(
-            np.array(message.k).reshape(3, 3), np.eye(4), int(message.width), int(message.height)
-        )
+        return Camera(k, np.eye(4), width, height)
     except ValueError as error:
         raise ValueError(f'k: {error}') from None
 
@@ -152,15 +165,17 @@ def objects_message(
     )
 
 
-def camera_message(header: Header, camera: Camera) -> CameraInfo:
-    """The intrinsics of a camera without distortion."""
+def camera_message(
+    header: Header, camera: Camera, model: str = 'plumb_bob', d: Sequence[float] = (0.0,) * 5
+) -> CameraInfo:
+    """The intrinsics of a camera, with its lens's distortion model and coefficients."""
     k = np.asarray(camera.intrinsics, np.float64)
     return CameraInfo(
         header=header,
         width=camera.width,
         height=camera.height,
-        distortion_model='plumb_bob',
-        d=[0.0] * 5,
+        distortion_model=model,
+        d=list(d),
         k=k.ravel(),
         r=np.eye(3).ravel(),
         p=np.hstack([k, np.zeros((3, 1))]).ravel(),

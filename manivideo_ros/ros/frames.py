@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.hand.model import HandModel
+from manivideo_ros.lens import Lens
 from manivideo_ros.mlo.colours import normal_colours
 from manivideo_ros.mlo.labels import (
     hand_keypoints,
@@ -53,27 +55,40 @@ class FramePublishers:
     ) -> None:
         """One frame on every topic that somebody listens to; hands by side, objects by id."""
         stamped = header(view.snapshot.stamp_ns, view.camera_frame)
-        self.camera.publish(camera_message(stamped, view.camera))
-        if self.image.get_subscription_count():
-            self.image.publish(to_image(frame.image, stamped))
-        if self.jpeg.get_subscription_count():
-            self.jpeg.publish(to_jpeg(frame.image, stamped, jpeg_quality))
+        lens = view.lens
+        if lens is None:
+            self.camera.publish(camera_message(stamped, view.camera))
+        else:
+            info = camera_message(stamped, lens.shown, lens.model, lens.coefficients)
+            self.camera.publish(info)
+        if self.image.get_subscription_count() or self.jpeg.get_subscription_count():
+            image = _bent(lens, frame.image)
+            if self.image.get_subscription_count():
+                self.image.publish(to_image(image, stamped))
+            if self.jpeg.get_subscription_count():
+                self.jpeg.publish(to_jpeg(image, stamped, jpeg_quality))
         if self.normals.get_subscription_count():
-            normals = frame.layers.normal_map.cpu().numpy()
-            self.normals.publish(to_image(mosaic(normal_colours(normals)), stamped))
+            normals = normal_colours(frame.layers.normal_map.cpu().numpy())
+            self.normals.publish(to_image(mosaic(_bent_layers(lens, normals)), stamped))
         if self.confidence.get_subscription_count():
             confidence = frame.layers.occlusion_confidence.cpu().numpy()
             grey = (confidence * 255 + 0.5).astype(np.uint8)
-            self.confidence.publish(to_image(mosaic(grey), stamped))
+            self.confidence.publish(to_image(mosaic(_bent_layers(lens, grey)), stamped))
         if self.mask.get_subscription_count():
             layers = frame.layers
             mask = layer_mask(layers.nearest_layer.cpu().numpy(), len(layers.normal_map))
-            self.mask.publish(to_image(mask, stamped))
+            self.mask.publish(to_image(_bent(lens, mask, smooth=False), stamped))
         if self.depth.get_subscription_count():
-            self.depth.publish(to_image(visible_depth(frame.layers), stamped))
+            depth = visible_depth(frame.layers)
+            self.depth.publish(to_image(_bent(lens, depth, smooth=False), stamped))
         if self.keypoints.get_subscription_count():
             depth = visible_depth(frame.layers)
             found = hand_keypoints(hands, view.snapshot.hands, view.camera, depth)
+            if lens is not None:
+                points = np.stack([found['x'], found['y'], found['z']], -1)
+                pixels = lens.pixels(points)
+                found['u'], found['v'] = pixels.T
+                found['visible'] &= lens.shows(pixels)
             self.keypoints.publish(to_points(found, stamped))
         if self.markers.get_subscription_count():
             self.markers.publish(self._markers(view, hands, objects))
@@ -106,3 +121,12 @@ class FramePublishers:
         passed = 1e-6 * (self._node.get_clock().now().nanoseconds - shown.stamp_ns)
         stamped = header(shown.stamp_ns, view.world)
         return scene_markers(stamped, joints, boxes, shown.presence, f'{passed:.0f} ms')
+
+
+def _bent(lens: Lens | None, picture: NDArray, smooth: bool = True) -> NDArray:
+    return picture if lens is None else lens.bend(picture, smooth)
+
+
+def _bent_layers(lens: Lens | None, pictures: NDArray) -> NDArray:
+    """Of layers [L, H, W, ...] the nearest pixels: borders between layers are no places between."""
+    return pictures if lens is None else np.stack([lens.bend(p, smooth=False) for p in pictures])

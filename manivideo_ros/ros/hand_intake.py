@@ -112,9 +112,19 @@ class HandIntake:
         reading.stamp_ns = reading.stamp_ns or received_ns
         return self._follow(reading, received_ns)
 
-    def take_transforms(self, message: TFMessage) -> tuple[list[HandPoses], list[str]]:
+    def start_anew(self) -> None:
+        """Time was set back: forget what moves."""
+        self.transforms.forget_moving()
+        self._placed.clear()
+        self._last_ns.clear()
+        for solver in self._solvers.values():
+            solver.start_anew()
+
+    def take_transforms(
+        self, message: TFMessage, static: bool = False
+    ) -> tuple[list[HandPoses], list[str]]:
         """Where frames are; with source tf, hands of their frames as often as these move."""
-        problems = self.transforms.take(message)
+        problems = self.transforms.take(message, static)
         if self.parameters.source != TF:
             return [], problems
         base = self.parameters.frame or 'world'
@@ -128,7 +138,7 @@ class HandIntake:
             if stamp == 0 or stamp == self._last_ns.get(side):
                 continue
             try:
-                places = {name: self.transforms.lookup(base, name)[:3, 3] for name in wanted}
+                places = {n: self.transforms.lookup(base, n, stamp)[:3, 3] for n in wanted}
                 reading.hands.append(tables.frames(side, names, places))
             except (LookupError, ValueError) as error:
                 problems.append(f'{side}_frames: {error}')
@@ -156,7 +166,7 @@ class HandIntake:
         found: dict[tuple[int, str], list[LiveHand]] = {}
         for hand in reading.hands:
             try:
-                wrist, where = self._wrist_of(hand.side, frame, received_ns)
+                wrist, where = self._wrist_of(hand.side, frame, reading.stamp_ns, received_ns)
                 live = self._solvers[hand.side].add(reading.stamp_ns, hand, wrist)
             except (ValueError, LookupError) as error:
                 problems.append(str(error))
@@ -165,7 +175,9 @@ class HandIntake:
                 found.setdefault((live.stamp_ns, where), []).append(live)
         return [self._message(*key, hands) for key, hands in sorted(found.items())], problems
 
-    def _wrist_of(self, side: Side, frame: str, received_ns: int) -> tuple[Array | None, str]:
+    def _wrist_of(
+        self, side: Side, frame: str, stamp_ns: int, received_ns: int
+    ) -> tuple[Array | None, str]:
         """Where the wrist is, None where the points tell it, and in which frame.
 
         Raises ValueError or LookupError where it is not known.
@@ -175,7 +187,7 @@ class HandIntake:
             return None, frame
         if not name.startswith(TOPIC):
             base = self.parameters.frame or 'world'
-            return self.transforms.lookup(base, name), base
+            return self.transforms.lookup(base, name, stamp_ns), base
         wrist = self._placed.get(side)
         if wrist is None or received_ns - wrist.received_ns > WRIST_HOLD_NS:
             raise ValueError(f'{name.removeprefix(TOPIC)}: no pose of the {side} wrist')

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import Camera, pinhole
+from manivideo_ros.lens import Lens, lens_of
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.ros.conversion import read_camera, read_hands, read_objects
 from manivideo_ros.ros.skeletons import read_skeleton
@@ -25,6 +26,8 @@ SECOND = 1_000_000_000
 DEFAULT_FRAME = 'default_camera_optical_frame'
 # Poses alone for this long: no camera will come, the default one is taken.
 CAMERA_WAIT_NS = SECOND
+# Poses may run this far ahead of a simulated clock: it and they come by different ways.
+AHEAD_NS = SECOND // 2
 # Hands, and skeletons, that are silent for this long no longer set the pace of the frames.
 SILENCE_S = 0.1
 
@@ -33,13 +36,16 @@ SILENCE_S = 0.1
 class View:
     """What one frame shows: the snapshot, the fitted camera and the name of its frame.
 
-    jumps: how often time has jumped back so far; world: the frame that the poses are in.
+    The camera is the pinhole that draws; lens: what bends its picture to the one that is shown,
+    where anything does. jumps: how often time has jumped back so far; world: the frame that the
+    poses are in.
     """
 
     snapshot: Snapshot
     camera: Camera
     camera_frame: str
     jumps: int = 0
+    lens: Lens | None = None
     world: str = ''
 
 
@@ -66,8 +72,11 @@ class PoseIntake:
         self.world = ''
         self._skeleton_frame = ''
         self._pinhole: tuple[Camera, str] | None = None
+        self._distortion: tuple[str, tuple[float, ...]] = ('', ())
+        self._lens_made: tuple[str, Lens | None] = ('', None)
         self._default: Camera | None = None
         self._first_pose_ns: int | None = None
+        self._stale: tuple[int, int] | None = None
         self._unseen_since_ns: int | None = None
         self._missing: set[str] = set()
 
@@ -75,9 +84,8 @@ class PoseIntake:
         """Hand poses; their frame is the world that frames are made in."""
         hands = read_hands(message, self.hand_model)
         self.world = hands.frame_id
-        self._note_first(received_ns)
-        if hands.stamp_ns == 0:
-            return [*hands.problems, 'header.stamp: zero: the driver must stamp its poses']
+        if refusal := self._refusal(hands.stamp_ns, received_ns):
+            return [*hands.problems, refusal]
         if self.tracker.add_hands(hands.stamp_ns, hands.states, received_ns):
             hands.problems.append('header.stamp: time jumped back, started anew')
             self._unseen_since_ns = None
@@ -87,13 +95,12 @@ class PoseIntake:
         """Object poses, in the hands' frame or any that a transform connects with it."""
         objects = read_objects(message, self.object_ids)
         self.world = self.world or objects.frame_id
-        self._note_first(received_ns)
         poses: dict[str, NDArray[np.floating]] = objects.states
-        if objects.stamp_ns == 0:
-            return [*objects.problems, 'header.stamp: zero: the driver must stamp its poses']
+        if refusal := self._refusal(objects.stamp_ns, received_ns):
+            return [*objects.problems, refusal]
         if objects.frame_id != self.world:
             try:
-                to_world = self.transforms.lookup(self.world, objects.frame_id)
+                to_world = self.transforms.lookup(self.world, objects.frame_id, objects.stamp_ns)
             except LookupError as error:
                 return [*objects.problems, f'header.frame_id: {error}']
             poses = {name: to_world @ pose for name, pose in poses.items()}
@@ -108,9 +115,8 @@ class PoseIntake:
             return [] if told else ['not used: the checkpoint was trained without `human`']
         person = read_skeleton(message, self.width, self.height)
         self._skeleton_frame = person.frame_id
-        self._note_first(received_ns)
-        if person.stamp_ns == 0:
-            return [*person.problems, 'header.stamp: zero: the driver must stamp its poses']
+        if refusal := self._refusal(person.stamp_ns, received_ns):
+            return [*person.problems, refusal]
         if self._pinhole is not None and person.frame_id not in ('', self._pinhole[1]):
             person.problems.append(
                 f'header.frame_id: {person.frame_id!r} is not the camera of the view, '
@@ -121,26 +127,66 @@ class PoseIntake:
             person.problems.append('header.stamp: time jumped back, started anew')
         return person.problems
 
-    def _note_first(self, received_ns: int) -> None:
-        """When the first pose came; a simulated clock that was set back takes it along."""
-        first = received_ns if self._first_pose_ns is None else self._first_pose_ns
-        self._first_pose_ns = min(first, received_ns)
+    def clock_jumped(self, before_ns: int, now_ns: int) -> list[str]:
+        """The clock of receipt, a simulated one, was set back from `before_ns`, or began (0).
+
+        Set back, it takes all that was seen with it: no frame until new poses come.
+        """
+        if before_ns == 0:
+            self.tracker.clock_began(now_ns)
+            self._first_pose_ns = None if self._first_pose_ns is None else now_ns
+            return []
+        # A small step back leaves less room between the poses of before and those of after.
+        ahead = min(AHEAD_NS, (before_ns - now_ns) // 2)
+        self._stale = (ahead, before_ns + SECOND)
+        self.tracker.start_anew()
+        self.transforms.forget_moving()
+        self._first_pose_ns = self._unseen_since_ns = None
+        return ['/clock was set back: started anew']
+
+    def _refusal(self, stamp_ns: int, received_ns: int) -> str:
+        """Why a pose of that stamp must not be used; '' if nothing speaks against it."""
+        if self._first_pose_ns is None:
+            self._first_pose_ns = received_ns
+        if stamp_ns == 0:
+            return 'header.stamp: zero: the driver must stamp its poses'
+        if self._stale is not None:
+            ahead, last = self._stale
+            if received_ns + ahead >= last:
+                self._stale = None
+            elif received_ns + ahead < stamp_ns <= last:
+                return 'header.stamp: of before /clock was set back: left out'
+        return ''
 
     def skeletons_set_the_pace(self, received_ns: int) -> bool:
         """Whether a skeleton is to be answered by a frame: no hands come."""
         return self.human and self.tracker.hands_silent(received_ns, SILENCE_S)
 
     def take_camera(self, message: CameraInfo) -> list[str]:
-        """The camera whose view is wanted."""
+        """The camera whose view is wanted; one that cannot be shown leaves the one before."""
+        distortion = (message.distortion_model, tuple(message.d))
         try:
-            self._pinhole = (read_camera(message), message.header.frame_id)
+            camera = read_camera(message)
+            self._lens(fitted(camera, self.width, self.height), distortion)
         except ValueError as error:
             return [str(error)]
-        return ['d: distortion is not modelled: send a rectified camera'] if any(message.d) else []
+        self._pinhole, self._distortion = (camera, message.header.frame_id), distortion
+        return []
 
-    def take_transforms(self, message: TFMessage) -> list[str]:
-        """Where frames are."""
-        return self.transforms.take(message)
+    def _lens(self, camera: Camera, distortion: tuple[str, tuple[float, ...]]) -> Lens | None:
+        """The lens of a fitted camera, where it stands. Raises ValueError.
+
+        Made anew only where it changes, not where the camera moves.
+        """
+        key = repr((camera.intrinsics.tolist(), camera.width, camera.height, distortion))
+        if key != self._lens_made[0]:
+            self._lens_made = (key, lens_of(camera, *distortion))
+        lens = self._lens_made[1]
+        return None if lens is None else lens.placed(camera.camera_from_world)
+
+    def take_transforms(self, message: TFMessage, static: bool = False) -> list[str]:
+        """Where frames are; static: they stay there."""
+        return self.transforms.take(message, static)
 
     def set_objects(self, object_ids: Collection[str]) -> None:
         """The scene has these objects now."""
@@ -160,8 +206,15 @@ class PoseIntake:
         camera, frame, problems = self._camera(snapshot, received_ns)
         if camera is None:
             return None, problems
+        lens = self._lens(camera, self._distortion) if frame != DEFAULT_FRAME else None
+        if lens is not None:
+            camera = lens.drawn
+            if snapshot.skeleton is not None:
+                straight = np.array(snapshot.skeleton)
+                straight[:, :2] = lens.unbent(straight[:, :2])
+                snapshot = replace(snapshot, skeleton=straight)
         problems += self._watch(snapshot, camera)
-        return View(snapshot, camera, frame, self.tracker.jumps, self.world), problems
+        return View(snapshot, camera, frame, self.tracker.jumps, lens, self.world), problems
 
     def _camera(self, snapshot: Snapshot, received_ns: int) -> tuple[Camera | None, str, list[str]]:
         problems: list[str] = []
@@ -169,9 +222,12 @@ class PoseIntake:
             camera, frame = self._pinhole
             try:
                 # Without any poses there is no world: the camera stands at its own origin.
-                to_camera = self.transforms.lookup(frame, self.world or frame)
+                world, stamp = self.world or frame, snapshot.stamp_ns
+                to_camera = self.transforms.lookup(frame, world, stamp)
+                if self.transforms.age_ns(frame, world, stamp) > self.tracker.timing.hold * SECOND:
+                    problems = [f'/tf: {frame} was not told of late: it is held where it was']
                 placed = replace(camera, camera_from_world=to_camera)
-                return fitted(placed, self.width, self.height), frame, []
+                return fitted(placed, self.width, self.height), frame, problems
             except LookupError as error:
                 problems = [
                     f'camera/camera_info: header.frame_id: {error}: the default camera serves'

@@ -79,9 +79,14 @@ class ObjectIntake:
         side, model = self.parameters.grasp_side, next((h.hand_model for h in message.hands), '')
         return self._publish(read_held(message, self.names[0], side, self._held, model))
 
-    def take_transforms(self, message: TFMessage) -> Answer:
+    def start_anew(self) -> None:
+        """Time was set back: forget what moves."""
+        self.transforms.forget_moving()
+        self._last_ns.clear()
+
+    def take_transforms(self, message: TFMessage, static: bool = False) -> Answer:
         """Where frames are; objects of their frames as often as these move."""
-        problems = self.transforms.take(message)
+        problems = self.transforms.take(message, static)
         base = self.parameters.frame or 'world'
         moved = {t.child_frame_id.lstrip('/'): stamp_ns(t.header) for t in message.transforms}
         found: dict[int, Objects] = {}
@@ -92,7 +97,7 @@ class ObjectIntake:
                 continue
             self._last_ns[name] = stamp
             try:
-                pose = self.transforms.lookup(base, name)
+                pose = self.transforms.lookup(base, name, stamp)
             except LookupError as error:
                 problems.append(str(error))
                 continue

@@ -237,7 +237,11 @@ class AugmenterParameters:
         ('',), 'folders that goals may name recorded bags in; at least one'
     )
     out_folder: str = parameter('', 'folder that the outputs of goals lie under; must be given')
-    checkpoint: str = parameter('', "weights (safetensors); '' for the ones that ship")
+    engine: str = parameter(
+        'tiny_cpu', 'engine specification of one backend: a name or a YAML file'
+    )
+    checkpoint: str = parameter('', "weights (safetensors); '' for the engine's own")
+    hand_folder: str = parameter('', "folder of a converted MANO model; '' for the default hand")
 
 
 ALL = {

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from manivideo_ros.engine.backends import Engine
-from manivideo_ros.engine.cache import graph_of, graph_sha256
+from manivideo_ros.engine.cache import engine_sha256
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
@@ -21,6 +21,8 @@ from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.scene_files import resolve
 from manivideo_ros.srv import SetScene
 from manivideo_ros.synthesizer import Scene, Synthesizer
+
+_engine_sha256 = lru_cache(maxsize=4)(engine_sha256)
 
 
 class LiveScene:
@@ -46,7 +48,7 @@ class LiveScene:
             'steps': str(spec.steps),
             'precision': spec.precision_on(self.engine.backend),
             'checkpoint_sha256': self._sha256,
-            'engine_sha256': _graph_sha256(spec, self.engine.backend),
+            'engine_sha256': _engine_sha256(spec, self.engine.backend),
             'appearance_seed': str(self._seed),
         }
 
@@ -147,15 +149,6 @@ def engine_of(spec: EngineSpec, parameters: NodeParameters) -> Engine:
         return Engine(spec, parameters.threads, parameters.require_backend)
     except EngineError as error:
         raise ValueError(str(error)) from None
-
-
-@lru_cache(maxsize=4)
-def _graph_sha256(spec: EngineSpec, backend: str) -> str:
-    """The hash of the graph that a backend runs; '' for those of torch, which run none."""
-    if backend.startswith('torch'):
-        return ''
-    precision = 'fp32' if backend == 'openvino' else spec.precision_on(backend)
-    return graph_sha256(graph_of(spec.weights, spec.steps, precision))
 
 
 def load_mesh(name: str, scale: float, folders: Iterable[str] | None) -> ObjectMesh:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -17,7 +18,7 @@ from tf2_msgs.msg import TFMessage
 from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.pacing import Pace
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
-from manivideo_ros.ros import diagnostics, qos
+from manivideo_ros.ros import clocks, diagnostics, qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.engines import EngineLoader
 from manivideo_ros.ros.frame_times import FrameTimer
@@ -66,7 +67,9 @@ class Stream:
         take = self._intake
         # Hands last: where several messages wait, the frame that hands set off finds the rest.
         self._inputs = [
-            self._listen(TFMessage, '/tf_static', qos.LATCHED, take.take_transforms),
+            self._listen(
+                TFMessage, '/tf_static', qos.LATCHED, partial(take.take_transforms, static=True)
+            ),
             self._listen(TFMessage, '/tf', qos.POSES_IN, take.take_transforms),
             self._listen(CameraInfo, 'camera/camera_info', qos.POSES_IN, take.take_camera),
             self._listen(ObjectPoses, 'object_poses', qos.POSES_IN, self._take_objects),
@@ -77,6 +80,7 @@ class Stream:
         self._engine = node.create_publisher(DiagnosticStatus, 'engine_status', qos.STATE)
         self._engine_shown: DiagnosticStatus | None = None
         self._show_engine()
+        self._jumps_watched = clocks.watch(node, self._clock_jumped)
         self._timers = [
             node.create_timer(CHECK_PERIOD_S, self._check),
             node.create_timer(1.0, self._report),
@@ -87,6 +91,7 @@ class Stream:
         self._worker.stop()
         for subscription in self._inputs:
             self._node.destroy_subscription(subscription)
+        self._jumps_watched.unregister()
         for timer in self._timers:
             self._node.destroy_timer(timer)
         for publisher in (self._reports, self._engine):
@@ -148,6 +153,12 @@ class Stream:
         now: int = clock.now().nanoseconds if clock.ros_time_is_active else time.monotonic_ns()
         return now
 
+    def _clock_jumped(self, before_ns: int, now_ns: int) -> None:
+        with self._lock:
+            problems = self._intake.clock_jumped(before_ns, now_ns)
+            self._snapshot = None
+        self._warn('', problems)
+
     def _check(self) -> None:
         with self._lock:
             due = self._intake.due(self._received_ns())
@@ -171,6 +182,9 @@ class Stream:
         sampled_ns = self._timer.now_ns()
         frame = self._scene.synthesizer.step(view.camera, view.snapshot)
         made_ns = self._timer.now_ns()
+        with self._lock:
+            if view.jumps != self._intake.tracker.jumps:
+                return  # time was set back meanwhile: the frame is of a time that is not yet
         hands, objects = self._scene.synthesizer.hands, self._scene.synthesizer.scene.objects
         self._frames.publish(frame, view, self._parameters.jpeg_quality, hands, objects)
         stages = self._timer.tell(frame, view, received_ns, sampled_ns, made_ns)

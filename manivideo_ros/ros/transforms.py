@@ -1,6 +1,8 @@
-"""The newest transforms between frames, as /tf and /tf_static bring them."""
+"""Transforms between frames at any recent time, as /tf and /tf_static bring them."""
 
 from __future__ import annotations
+
+from bisect import bisect_left
 
 import numpy as np
 from geometry_msgs.msg import Transform, TransformStamped, Vector3
@@ -8,21 +10,27 @@ from numpy.typing import NDArray
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.geometry import (
-    invert_rigid,
-    quaternion_to_matrix,
-    rigid,
-)
+from manivideo_ros.blending import blend_poses
+from manivideo_ros.geometry import invert_rigid, quaternion_to_matrix, rigid
 from manivideo_ros.ros.conversion import pose_message
+from manivideo_ros.ros.images import stamp_ns
+from manivideo_ros.tracking import JUMP_NS
+
+# Samples of each frame: half a second and more at the rates of robots.
+KEPT = 128
 
 
 class TransformTree:
-    """Frames by name, each with its parent; of every transform the newest is kept."""
+    """Frames by name, each with its parent and where it was of late.
+
+    As in tf2, frames of /tf_static are where they are at all times, and so are those without a
+    stamp. A frame that moves is interpolated to the time that is asked for, or held.
+    """
 
     def __init__(self) -> None:
-        self._parents: dict[str, tuple[str, NDArray[np.floating]]] = {}
+        self._links: dict[str, _Link] = {}
 
-    def add(self, message: TransformStamped) -> None:
+    def add(self, message: TransformStamped, static: bool = False) -> None:
         """Take parent_from_child. Raises ValueError naming the field that makes no sense."""
         child, transform = message.child_frame_id.lstrip('/'), message.transform
         translation = np.array(
@@ -35,42 +43,106 @@ class TransformTree:
             matrix = rigid(quaternion_to_matrix([q.x, q.y, q.z, q.w]), translation)
         except ValueError as error:
             raise ValueError(f'transform of {child!r}.rotation: {error}') from None
-        self._parents[child] = (message.header.frame_id.lstrip('/'), matrix)
+        parent, stamp = message.header.frame_id.lstrip('/'), stamp_ns(message.header)
+        static = static or stamp == 0
+        link = self._links.get(child)
+        if link is None or link.parent != parent or link.static or static:
+            link = self._links[child] = _Link(parent, static)
+        link.add(stamp, matrix)
 
-    def take(self, message: TFMessage) -> list[str]:
+    def take(self, message: TFMessage, static: bool = False) -> list[str]:
         """Take all transforms of a message; the problems of those that make no sense."""
         problems = []
         for transform in message.transforms:
             try:
-                self.add(transform)
+                self.add(transform, static)
             except ValueError as error:
                 problems.append(str(error))
         return problems
 
-    def lookup(self, target: str, source: str) -> NDArray[np.floating]:
-        """target_from_source [4, 4]. Raises LookupError where nothing connects the two."""
+    def forget_moving(self) -> None:
+        """Forget all that moves: time was set back."""
+        self._links = {child: link for child, link in self._links.items() if link.static}
+
+    def lookup(self, target: str, source: str, at_ns: int | None = None) -> NDArray[np.floating]:
+        """target_from_source [4, 4] at a stamp, the newest where there is none.
+
+        Raises LookupError where nothing connects the two.
+        """
         target, source = target.lstrip('/'), source.lstrip('/')
         if target == source:
             return np.eye(4)
-        up_source, up_target = self._to_root(source), self._to_root(target)
-        shared = next((name for name in up_source if name in up_target), None)
-        if shared is None:
-            raise LookupError(f'no transform connects {source!r} with {target!r}')
-        return invert_rigid(up_target[shared]) @ up_source[shared]
+        up, down = self._meet(target, source)
+        return invert_rigid(self._chain(down, at_ns)) @ self._chain(up, at_ns)
+
+    def age_ns(self, target: str, source: str, at_ns: int) -> int:
+        """How long before a stamp the frames between the two were last told to move; 0 if after.
+
+        Raises LookupError where nothing connects the two.
+        """
+        up, down = self._meet(target.lstrip('/'), source.lstrip('/'))
+        moving = [self._links[child] for child in (*up, *down) if not self._links[child].static]
+        return max([0, *(at_ns - link.newest_ns for link in moving)])
 
     def ancestors(self, frame: str) -> set[str]:
         """The frame and all that it hangs from, as far as is known."""
         return set(self._to_root(frame.lstrip('/')))
 
-    def _to_root(self, frame: str) -> dict[str, NDArray[np.floating]]:
-        """ancestor_from_frame of every ancestor, the nearest first."""
-        out: dict[str, NDArray[np.floating]] = {frame: np.eye(4)}
-        at = frame
-        while at in self._parents and self._parents[at][0] not in out:
-            parent, matrix = self._parents[at]
-            out[parent] = matrix @ out[at]
-            at = parent
+    def _meet(self, target: str, source: str) -> tuple[list[str], list[str]]:
+        """The frames from source, and those from target, up to the first that both hang from."""
+        up_source, up_target = self._to_root(source), self._to_root(target)
+        shared = next((name for name in up_source if name in up_target), None)
+        if shared is None:
+            raise LookupError(f'no transform connects {source!r} with {target!r}')
+        return up_source[: up_source.index(shared)], up_target[: up_target.index(shared)]
+
+    def _chain(self, frames: list[str], at_ns: int | None) -> NDArray[np.floating]:
+        out = np.eye(4)
+        for child in frames:
+            out = self._links[child].at(at_ns) @ out
         return out
+
+    def _to_root(self, frame: str) -> list[str]:
+        """The frame and its ancestors, the nearest first."""
+        out = [frame]
+        while out[-1] in self._links and self._links[out[-1]].parent not in out:
+            out.append(self._links[out[-1]].parent)
+        return out
+
+
+class _Link:
+    """parent_from_child [4, 4] of one frame: the last samples in the order of their stamps."""
+
+    def __init__(self, parent: str, static: bool) -> None:
+        self.parent, self.static = parent, static
+        self._stamps: list[int] = []
+        self._samples: list[NDArray[np.floating]] = []
+
+    @property
+    def newest_ns(self) -> int:
+        return self._stamps[-1]
+
+    def add(self, stamp_ns: int, matrix: NDArray[np.floating]) -> None:
+        if self._stamps and stamp_ns < self._stamps[-1] - JUMP_NS:
+            self._stamps, self._samples = [], []
+        at = bisect_left(self._stamps, stamp_ns)
+        if at < len(self._stamps) and self._stamps[at] == stamp_ns:
+            self._samples[at] = matrix
+            return
+        self._stamps.insert(at, stamp_ns)
+        self._samples.insert(at, matrix)
+        del self._stamps[:-KEPT], self._samples[:-KEPT]
+
+    def at(self, stamp_ns: int | None) -> NDArray[np.floating]:
+        """Between two samples, else the nearest."""
+        if stamp_ns is None or self.static or stamp_ns >= self._stamps[-1]:
+            return self._samples[-1]
+        after = bisect_left(self._stamps, stamp_ns)
+        if after == 0 or self._stamps[after] == stamp_ns:
+            return self._samples[after]
+        before, next_ns = self._stamps[after - 1], self._stamps[after]
+        fraction = (stamp_ns - before) / (next_ns - before)
+        return blend_poses(self._samples[after - 1], self._samples[after], fraction)
 
 
 def transform_message(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
+from manivideo_ros.bounded_yaml import load_yaml
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
 
 
@@ -106,8 +107,8 @@ class TrainConfig:
     def read(cls, path: Path) -> TrainConfig:
         """The run that a file describes. Raises TrainConfigError naming the wrong field."""
         try:
-            content: Any = yaml.safe_load(path.read_text()) or {}
-        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+            content: Any = load_yaml(path.read_text()) or {}
+        except (OSError, yaml.YAMLError, ValueError) as error:
             reason = ' '.join(str(error).split())
             raise TrainConfigError(f'training file {path} cannot be read: {reason}') from None
         if not isinstance(content, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping
@@ -24,6 +25,7 @@ class Feed:
 
     def __init__(self, shapes: Collection[str]) -> None:
         self.shapes = sorted(shapes)
+        self.started = secrets.token_hex(8)  # tells this start from the next
         self._news = threading.Condition()
         self._pictures: dict[str, tuple[int, bytes]] = {}
         self._watched: Counter[str] = Counter()
@@ -94,6 +96,7 @@ class Feed:
                 'stream': self._told.get('stream'),
                 'latencies': [[n, ms] for n, ms in self._latencies if n > after],
                 'last': self._frames,
+                'started': self.started,
                 'objects': sorted(self._objects),
                 'shapes': self.shapes,
             }

@@ -57,10 +57,10 @@ function plot(frames) {
   for (const stage in STAGES) {
     const line = { points: points(frames, stage, top), fill: 'none', stroke: STAGES[stage] };
     parts.push(svg('polyline', line));
-    const name = svg('text', { x, y: TOP + 12 }, stage);
+    const name = svg('text', { x, y: TOP + 16 }, stage);
     name.style.fill = STAGES[stage];
     parts.push(name);
-    x += 75;
+    x += 110;
   }
   document.getElementById('plot').replaceChildren(...parts);
 }
@@ -106,14 +106,23 @@ function offer(place, state) {
   }));
 }
 
+// A stream that broke off is asked for again.
+function keep(image) {
+  image.addEventListener('error', () => setTimeout(() => {
+    if (image.getAttribute('src')) image.src = image.getAttribute('src');
+  }, PERIOD_MS));
+}
+
 function start() {
-  let frames = [];
+  let frames = [], started = '';
   const layer = document.getElementById('layer'), layers = document.getElementById('layers');
   layer.addEventListener('change', () => {
     layers.hidden = !layer.value;
     // Without a source the connection ends, and with it the layers' rendering.
     if (layer.value) layers.src = `stream/${layer.value}`; else layers.removeAttribute('src');
   });
+  keep(document.getElementById('video'));
+  keep(layers);
   const form = document.getElementById('scene'), answer = document.getElementById('answer');
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
@@ -129,6 +138,9 @@ function start() {
     try {
       const last = frames.length ? frames[frames.length - 1][0] : 0;
       const state = await (await fetch(`state?after=${last}`)).json();
+      // Of another start, and so of another token: all of the page is out of date.
+      if (started && state.started !== started) location.reload();
+      started = state.started;
       frames = joined(frames, state);
       show(state, frames);
     } catch (error) {

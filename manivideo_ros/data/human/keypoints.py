@@ -12,13 +12,13 @@ Coordinates are pixels, or shares of the picture's width and height.
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from manivideo_ros import npz as arrays
 from manivideo_ros.mlo.skeleton import (
     BODY,
     FACE,
@@ -60,22 +60,20 @@ def in_pixels(people: NDArray, width: int, height: int) -> NDArray[np.float32]:
 def read_npz(path: Path, clip: bool = False) -> NDArray[np.float32]:
     """The array [P, 134, 3] of an npz; of a whole clip [F, P, 134, 3]. Raises KeypointError."""
     try:
-        with np.load(path, allow_pickle=False) as data:
-            if 'keypoints' in data:
-                array = data['keypoints']
-            elif 'candidate' in data and 'subset' in data:
-                array = _joined(path, data['candidate'], data['subset'])
-            else:
-                raise KeypointError(
-                    f'{path}: holds {", ".join(data) or "nothing"}; needs keypoints [P, 134, 3], '
-                    'or candidate [P, 134, 2] and subset [P, 134]'
-                )
+        data = arrays.read_npz(path)
     except FileNotFoundError:
         raise _absent(path) from None
-    except KeypointError:
-        raise
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except ValueError as error:
         raise _unreadable(path, error) from None
+    if 'keypoints' in data:
+        array = data['keypoints']
+    elif 'candidate' in data and 'subset' in data:
+        array = _joined(path, data['candidate'], data['subset'])
+    else:
+        raise KeypointError(
+            f'{path}: holds {", ".join(data) or "nothing"}; needs keypoints [P, 134, 3], '
+            'or candidate [P, 134, 2] and subset [P, 134]'
+        )
     return _people(path, 'keypoints', array, 4 if clip else 3)
 
 
@@ -93,7 +91,7 @@ def _read_json(path: Path) -> NDArray[np.float32]:
         content = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise _absent(path) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from None
     if isinstance(content, dict) and 'keypoints' in content:
         return _people(path, 'keypoints', content['keypoints'], 3)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ def _read(file: Path) -> dict[str, Any]:
             f'{file}: not there; fetch it with the objaverse package (load_objects, '
             'load_annotations)'
         ) from None
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise ObjaverseError(f'{file}: cannot be read ({error}); fetch it anew') from None
     if not isinstance(content, dict):
         raise ObjaverseError(f'{file}: must hold one JSON object; fetch it anew')

@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from PIL import Image
+
+from manivideo_ros import npz
+from manivideo_ros.bounded_yaml import BoundedLoader, load_yaml
+from manivideo_ros.references import load_picture
 
 Shape = Sequence[int | None]
 """Of an array; None stands for any length."""
@@ -25,8 +28,8 @@ class RecordedError(ValueError):
     """A recording that cannot be used; one line: the file, the field, the mend."""
 
 
-class _Loader(yaml.SafeLoader):
-    """yaml.SafeLoader that takes DexYCB's `!!python/tuple` for the list that it is."""
+class _Loader(BoundedLoader):
+    """A loader that takes DexYCB's `!!python/tuple` for the list that it is."""
 
 
 def _tuple(loader: yaml.SafeLoader, node: yaml.Node) -> list[Any]:
@@ -43,7 +46,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     content: Any
     try:
         text = file.read_text(encoding='utf-8')
-        content = json.loads(text) if file.suffix == '.json' else yaml.load(text, _Loader)
+        content = json.loads(text) if file.suffix == '.json' else load_yaml(text, _Loader)
     except FileNotFoundError:
         raise missing(file) from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -89,17 +92,13 @@ def read_npz(file: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray]:
 
     Raises RecordedError where the file or an array is missing, cut short or holds a pickle.
     """
-    arrays: dict[str, NDArray] = {}
     try:
-        with np.load(file, allow_pickle=False) as data:
-            for name in shapes:
-                if name not in data.files:
-                    raise RecordedError(f'{file}: the array {name!r} is missing: get it again')
-                arrays[name] = data[name]
-    except RecordedError:
-        raise
-    except Exception as error:  # a damaged archive can fail in any way
+        arrays = npz.read_npz(file, shapes)
+    except (OSError, ValueError) as error:
         raise _unreadable(file, 'npz', error) from None
+    for name in shapes:
+        if name not in arrays:
+            raise RecordedError(f'{file}: the array {name!r} is missing: get it again')
     for name, shape in shapes.items():
         _check_array(arrays[name], shape, file, name)
     return arrays
@@ -120,11 +119,10 @@ def read_npy(file: Path, shape: Shape) -> NDArray:
 def read_picture(file: Path) -> NDArray[np.uint8]:
     """An RGB picture [H, W, 3]. Raises RecordedError where it is missing or cut short."""
     try:
-        with Image.open(file) as picture:
-            return np.asarray(picture.convert('RGB'), np.uint8)
-    except FileNotFoundError:
-        raise missing(file) from None
-    except Exception as error:
+        return load_picture(file)[..., :3]
+    except ValueError as error:
+        if not file.is_file():
+            raise missing(file) from None
         raise RecordedError(
             f'{file}: not a readable picture ({one_line(error)}): get it again'
         ) from None

@@ -1,0 +1,292 @@
+"""How fast episodes are made: by processes here, by Ray workers, and where the time goes.
+
+`python -m benchmarks.augment` prints the table and writes benchmarks/results/augment.json. Each row
+is `manivideo augment` as a user starts it, on the same recording and seeds; rows run in turn,
+several rounds, and a row's figure is the median over the rounds of its ratio to the one process of
+the same round. "whole" counts from the command's start to its end, "steady" from when every worker
+has made its first episode. Ray rows run where ray is installed, on a cluster of one machine that
+declares as many cores as there are workers: more than the machine has cannot be faster. Stages are
+those of one episode in one process. Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.mlo import machine
+from manivideo_ros.augment import variation
+from manivideo_ros.augment.engine import engine_named
+from manivideo_ros.augment.jobs import plan
+from manivideo_ros.motion.files import load_motion, save_motion
+from manivideo_ros.recording.bag import BagWriter
+from manivideo_ros.recording.episode import Episode
+from manivideo_ros.recording.video import VideoWriter
+from manivideo_ros.shipped import motion_path
+from manivideo_ros.synthesizer import Synthesizer
+
+RESULTS = Path(__file__).parent / 'results' / 'augment.json'
+BASELINE = '1 process'
+READY_S = 120
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to make the episodes; ray: cores that the cluster declares, 0 for processes here."""
+
+    name: str
+    workers: int
+    engine: str = 'tiny_cpu'
+    ray: int = 0
+
+
+ROWS = (
+    Row(BASELINE, 1),
+    Row('2 processes', 2),
+    Row('1 process, OpenVINO in bf16', 1, 'tiny_openvino'),
+    Row('2 processes, OpenVINO in bf16', 2, 'tiny_openvino'),
+    Row('Ray, 1 worker', 1, ray=1),
+    Row('Ray, 2 workers', 2, ray=2),
+    Row('Ray, 4 workers', 4, ray=4),
+)
+
+
+@contextmanager
+def cluster(cores: int) -> Iterator[str]:
+    """The address of a Ray cluster of this machine alone."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        address = f'127.0.0.1:{probe.getsockname()[1]}'
+    folder = tempfile.mkdtemp(prefix='ray_', dir='/tmp')  # its sockets' names must be short
+    command = [sys.executable, '-m', 'ray.scripts.scripts', 'start', '--head', '--block']
+    command += ['--node-ip-address', '127.0.0.1', '--port', address.partition(':')[2]]
+    command += ['--num-cpus', str(cores), '--temp-dir', folder, '--include-dashboard', 'false']
+    command += ['--object-store-memory', '100000000', '--disable-usage-stats']
+    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    try:
+        if not any('Ray runtime started' in line for line in process.stdout):
+            raise RuntimeError('the Ray cluster did not start')
+        yield address
+    finally:
+        process.terminate()
+        process.wait(READY_S)
+        process.stdout.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def frames_per_second(row: Row, bag: Path, out: Path, episodes: int, address: str) -> dict:
+    """One run of a row: frames a second, of the whole command and once all workers are at work."""
+    command = [sys.executable, '-m', 'manivideo_ros.cli', 'augment', str(bag), '--out', str(out)]
+    command += ['--variations', str(episodes), '--engine', row.engine]
+    command += ['--ray', address] if row.ray else ['--workers', str(row.workers)]
+    shutil.rmtree(out, ignore_errors=True)
+    started, ends, frames = time.monotonic(), [], 0
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            ends.append(time.monotonic())
+            frames = int(line.rpartition(': ')[2].split()[0])
+    whole = time.monotonic() - started
+    if process.returncode or len(ends) != episodes:
+        raise RuntimeError(f'{row.name}: made {len(ends)} of {episodes} episodes')
+    later = episodes - row.workers
+    steady = later * frames / (ends[-1] - ends[row.workers - 1])
+    return {'whole': episodes * frames / whole, 'steady': steady, 'seconds': whole}
+
+
+def measured(rows: list[Row], bag: Path, folder: Path, episodes: int, rounds: int) -> list[dict]:
+    """All rows, in turn."""
+    taken: dict[str, list[dict]] = {row.name: [] for row in rows}
+    for number in range(rounds):
+        for row in rows:
+            print(f'round {number + 1} of {rounds}: {row.name}', file=sys.stderr, flush=True)
+            if row.ray:
+                with cluster(row.ray) as address:
+                    run = frames_per_second(row, bag, folder / 'out', episodes, address)
+            else:
+                run = frames_per_second(row, bag, folder / 'out', episodes, '')
+            taken[row.name].append(run)
+    out = []
+    for name, runs in taken.items():
+        ratios = {
+            f'{kind}_times_one_process': round(
+                statistics.median(
+                    run[kind] / base[kind] for run, base in zip(runs, taken[BASELINE], strict=True)
+                ),
+                3,
+            )
+            for kind in ('whole', 'steady')
+        }
+        rates = {
+            f'{kind}_frames_per_second': [round(run[kind], 2) for run in runs]
+            for kind in ('whole', 'steady')
+        }
+        out.append({'name': name, 'metrics': {**ratios, **rates}})
+    return out
+
+
+class Stages:
+    """Seconds spent in functions, by stage; an inner one's are not counted in the outer's."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._inner = [0.0]
+
+    def wrap(self, place: Any, name: str, stage: str) -> None:
+        """Count a function of a module or class under a stage, from now on."""
+        function: Callable[..., Any] = getattr(place, name)
+
+        def counted(*arguments: Any, **more: Any) -> Any:
+            self._inner.append(0.0)
+            started = time.perf_counter()
+            try:
+                return function(*arguments, **more)
+            finally:
+                taken = time.perf_counter() - started
+                self.seconds[stage] += taken - self._inner.pop()
+                self._inner[-1] += taken
+
+        setattr(place, name, counted)
+
+
+def stages(bag: Path, out: Path, engine: str) -> None:
+    """The process of one episode's stages: milliseconds a frame as JSON; a first one warms up."""
+    spec = engine_named(engine)
+    first, second = plan([str(bag)], out, range(2), spec).jobs
+    variation.make_episode(first)
+    times, drawn = Stages(), []
+    step = Synthesizer.step
+
+    def counted(self: Synthesizer, *arguments: Any) -> Any:
+        frame = step(self, *arguments)
+        drawn.append(frame.stages_ms)
+        return frame
+
+    Synthesizer.step = counted  # type: ignore[method-assign]
+    times.wrap(variation, 'Source', 'read the recording')
+    times.wrap(variation, '_synthesizer', 'draw the references')
+    times.wrap(Synthesizer, 'step', 'step')
+    times.wrap(variation, 'label', 'label')
+    times.wrap(variation, '_put', 'serialize')
+    times.wrap(BagWriter, 'write', 'compress and write')
+    started = time.perf_counter()
+    made = variation.make_episode(second)
+    whole = time.perf_counter() - started
+    table = {name: 1e3 * seconds / made.frames for name, seconds in times.seconds.items()}
+    del table['step']
+    draw = sum(d['rasterize'] + d['paint'] for d in drawn) / made.frames
+    denoise = sum(d['denoise'] for d in drawn) / made.frames
+    table = {**table, 'draw': draw, 'denoise': denoise}
+    table['rest'] = 1e3 * whole / made.frames - sum(table.values())
+    told = {name: round(value, 3) for name, value in table.items()}
+    told['all'] = round(1e3 * whole / made.frames, 3)
+    stored = sum(file.stat().st_size for file in Path(made.folder).iterdir())
+    print(json.dumps({'ms_per_frame': told, 'bytes_per_frame': round(stored / made.frames)}))
+
+
+def stages_of(bag: Path, folder: Path, engine: str) -> dict:
+    """A row of stages, from a process of its own."""
+    command = [sys.executable, '-m', 'benchmarks.augment', '--stages', engine]
+    command += ['--bag', str(bag), '--out', str(folder / 'stages')]
+    (folder / 'stages').mkdir(exist_ok=True)
+    run = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    shutil.move(folder / 'stages', folder / f'stages_{engine}')
+    return {'name': f'stages, {engine}', 'metrics': json.loads(run.stdout.splitlines()[-1])}
+
+
+def exports(episode: Path, folder: Path) -> dict:
+    """What encoding a frame costs a learner's data set, on one core."""
+    pictures = [picture.copy() for picture in Episode(episode).pictures()]
+    size = (pictures[0].shape[1], pictures[0].shape[0])
+    times = {}
+    started = time.perf_counter()
+    with VideoWriter(folder / 'video.mp4', 30, size) as video:
+        for picture in pictures:
+            video.add(picture)
+    times['h264'] = time.perf_counter() - started, (folder / 'video.mp4').stat().st_size
+    started = time.perf_counter()
+    for index, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f'{index}.png')
+    stored = sum((folder / f'{i}.png').stat().st_size for i in range(len(pictures)))
+    times['png'] = time.perf_counter() - started, stored
+    count = len(pictures)
+    metrics = {}
+    for name, (seconds, stored) in times.items():
+        metrics[f'{name}_ms_per_frame'] = round(1e3 * seconds / count, 3)
+        metrics[f'{name}_bytes_per_frame'] = round(stored / count)
+    return {'name': 'export', 'metrics': metrics}
+
+
+def recording(folder: Path, frames: int) -> Path:
+    """The beginning of the demo's motion as a bag."""
+    motion = load_motion(motion_path(''))
+    chosen = np.arange(min(frames, len(motion)))
+    save_motion(motion.resampled(motion.stamps_ns[chosen]), folder)
+    return folder
+
+
+def shown(row: dict) -> str:
+    """A row in one line."""
+    metrics = row['metrics']
+    if 'whole_times_one_process' not in metrics:
+        return f'{row["name"]}: {metrics}'
+    rate = statistics.median(metrics['steady_frames_per_second'])
+    return (
+        f'{row["name"]:32} steady {metrics["steady_times_one_process"]:5.2f} times one process '
+        f'({rate:.1f} frames/s), whole {metrics["whole_times_one_process"]:5.2f} times'
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--episodes', type=int, default=8, help='more than there are workers')
+    parser.add_argument('--frames', type=int, default=45, help='of an episode')
+    parser.add_argument('--stages', help=argparse.SUPPRESS)
+    parser.add_argument('--bag', type=Path, help=argparse.SUPPRESS)
+    parser.add_argument('--out', type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args(arguments)
+    if args.stages:
+        stages(args.bag, args.out, args.stages)
+        return 0
+    here = {name: importlib.util.find_spec(name) is not None for name in ('ray', 'openvino')}
+    rows = [row for row in ROWS if here['ray'] or not row.ray]
+    rows = [row for row in rows if here['openvino'] or row.engine != 'tiny_openvino']
+    engines = dict.fromkeys(row.engine for row in rows)
+    with tempfile.TemporaryDirectory(prefix='augment_') as name:
+        folder = Path(name)
+        bag = recording(folder / 'recording', args.frames)
+        table = [stages_of(bag, folder, engine) for engine in engines]
+        table.append(exports(folder / 'stages_tiny_cpu' / 'recording_seed1', folder))
+        table = measured(rows, bag, folder, args.episodes, args.rounds) + table
+    for row in table:
+        print(shown(row))
+    for missing in (name for name, found in here.items() if not found):
+        print(f'{missing} is not installed: its rows are left out')
+    told = {'machine': machine(), 'episodes': args.episodes, 'frames': args.frames, 'rows': table}
+    RESULTS.write_text(json.dumps(told, indent=2) + '\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The parts of the proof: clips, crops of hands, the estimator, its runs, gains, pictures."""

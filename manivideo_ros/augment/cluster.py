@@ -1,0 +1,156 @@
+"""Episodes made on a Ray cluster whose machines share the folders; that they do is tried first."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manivideo_ros.augment.engine import prepare_engine
+from manivideo_ros.augment.hands import files_sha256
+from manivideo_ros.augment.variation import PARTIAL, Job, Made, make_episode
+from manivideo_ros.engine.runner import EngineError
+
+TOKEN = 'token'
+AGAIN = 3  # times that an episode is begun anew whose process or machine died
+ON_GPU = ('tensorrt', 'tensorrt_rtx', 'torch_cuda', 'onnxruntime_cuda')
+PER_GPU = 4  # episodes at a time on one GPU, which waits for their drawing and writing
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a machine must have to do these jobs; token: what it must find in `out`."""
+
+    token: str
+    out: str
+    bags: tuple[str, ...]
+    job: Job
+
+
+def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
+    """Make episodes on a Ray cluster.
+
+    Raises ValueError (one line) where ray is not installed, nothing answers at the address, a
+    machine does not share the folders or would make other pictures, and where an episode cannot be
+    made; it names the machine.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ValueError(
+            "--ray: ray is not installed here: pip install 'manivideo_ros[ray]', on the workers too"
+        ) from None
+    if not jobs:
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level='warning')
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or ['nothing answers'])[0]
+        raise ValueError(f'--ray: no cluster answers at {address} ({reason})') from None
+    try:
+        needs = needs_of(jobs[0])
+        _try_machines(ray, jobs, needs)
+        make = ray.remote(**needs, max_retries=AGAIN)(_make)
+        waiting = [make.remote(job) for job in jobs]
+        while waiting:
+            (done,), waiting = ray.wait(waiting, num_returns=1)
+            made = _result(ray, done)
+            if isinstance(made, str):
+                raise ValueError(made)
+            if not Path(made.folder).is_dir():
+                raise ValueError(f'{made.folder}: was made, but on a disk that is not shared')
+            yield made
+    finally:
+        ray.shutdown()
+
+
+def needs_of(job: Job) -> dict[str, float]:
+    """What of a machine one episode takes."""
+    return {'num_cpus': 1, 'num_gpus': 1 / PER_GPU if job.engine.backend in ON_GPU else 0}
+
+
+def missing(trial: Trial) -> str:
+    """Why this machine cannot do the jobs, in one line that names it; '' where it can."""
+    out, job = Path(trial.out), trial.job
+    try:
+        shared = (out / PARTIAL / TOKEN).read_text() == trial.token
+    except OSError:
+        shared = False
+    if not shared:
+        return _here(f'{out}: is not the folder that the command writes to: share it at this path')
+    try:
+        with tempfile.TemporaryFile(dir=out / PARTIAL):
+            pass
+    except OSError as error:
+        return _here(f'{out}: cannot be written to ({error.strerror})')
+    for bag in trial.bags:
+        if not Path(bag).exists():
+            return _here(f'{bag}: is not there: share the recordings at this path')
+    try:
+        own = {**prepare_engine(job.engine), 'hands_sha256': files_sha256(job.hand_folder)}
+    except (ValueError, OSError, EngineError) as error:
+        return _here(str(error))
+    for name, value in job.made_by:
+        if own[name] != value:
+            return _here(
+                f'{name} is {own[name]:.12}, where the command has {value:.12}: install the same '
+                'versions of manivideo_ros, torch and onnxruntime'
+            )
+    return ''
+
+
+def _try_machines(ray: Any, jobs: Sequence[Job], needs: dict[str, float]) -> None:
+    """Have every machine that may get work look for what it needs. Raises ValueError."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    names = {'num_cpus': 'CPU', 'num_gpus': 'GPU'}
+    nodes = [
+        node
+        for node in ray.nodes()
+        if node['Alive'] and all(node['Resources'].get(names[k], 0) >= v for k, v in needs.items())
+    ]
+    if not nodes:
+        raise ValueError(f'--ray: no machine of the cluster offers {needs}: add one that does')
+    out = Path(jobs[0].out)
+    token = secrets.token_hex(16)
+    (out / PARTIAL).mkdir(exist_ok=True)
+    (out / PARTIAL / TOKEN).write_text(token)
+    trial = Trial(token, str(out), tuple(sorted({job.source for job in jobs})), jobs[0])
+    look = ray.remote(num_cpus=0)(missing)
+    looks = {}
+    for node in nodes:
+        there = NodeAffinitySchedulingStrategy(node['NodeID'], soft=False)
+        name = f'{node["NodeManagerHostname"]} ({node["NodeManagerAddress"]})'
+        looks[name] = look.options(scheduling_strategy=there).remote(trial)
+    for name, found in looks.items():
+        try:
+            line = _result(ray, found)
+        except ValueError as error:
+            raise ValueError(f'--ray: {name}: does not run manivideo_ros: {error}') from None
+        if line:
+            raise ValueError(f'--ray: {name}: {line}')
+
+
+def _make(job: Job) -> Made | str:
+    """The episode, or why it cannot be made."""
+    try:
+        return make_episode(job)
+    except (ValueError, OSError) as error:
+        return _here(str(error))
+
+
+def _result(ray: Any, task: Any) -> Any:
+    """What a task returned. Raises ValueError, one line, for one that Ray gave up."""
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayError as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise ValueError(f'{type(error).__name__}: {lines[-1].strip() if lines else ""}') from None
+
+
+def _here(line: str) -> str:
+    return f'{socket.gethostname()}: {line}'

@@ -1,0 +1,63 @@
+"""Whose hands a variation shows: the model in use, and what shape it takes of the recording."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manivideo_ros.hand.model import SIDES, HandModel, load_hand
+from manivideo_ros.motion.motion import Motion
+
+
+def hands_of(folder: str) -> dict[str, HandModel]:
+    """The hands by side, of a folder that `manivideo convert-mano` wrote; '' for the default hand.
+
+    Raises HandFileError (a ValueError).
+    """
+    return {side: load_hand(side, _file(folder, side) if folder else None) for side in SIDES}
+
+
+def files_sha256(folder: str) -> str:
+    """The hash of a folder's hands, '' for the default hand. Raises OSError."""
+    if not folder:
+        return ''
+    files = [_file(folder, side).read_bytes() for side in SIDES]
+    return hashlib.sha256(b''.join(hashlib.sha256(file).digest() for file in files)).hexdigest()
+
+
+def shaped_for(motion: Motion, model: str) -> Motion:
+    """The motion as a hand model shows it: betas of another model mean other shapes, and are 0."""
+    if motion.hand_model == model:
+        return motion
+    tracks = {
+        side: replace(track, betas=np.zeros(10, np.float32)) for side, track in motion.hands.items()
+    }
+    return replace(motion, hands=tracks, hand_model=model)
+
+
+def told(recorded: Motion, shown: Motion) -> dict[str, Any]:
+    """Whose hands were recorded, whose are shown, and in what shape; all of JSON."""
+    betas = {
+        side: np.round(track.betas.astype(float), 6).tolist() for side, track in shown.hands.items()
+    }
+    return {'recorded_model': recorded.hand_model, 'model': shown.hand_model, 'betas': betas}
+
+
+def warning(name: str, recorded: Motion, model: str) -> str:
+    """What is not shown of the recorded hands' shape, in one line; '' where it all is."""
+    lost = recorded.hand_model != model and any(t.betas.any() for t in recorded.hands.values())
+    if not lost:
+        return ''
+    mend = 'name the hands as --hand-folder' if model == 'default' else 'leave --hand-folder out'
+    return (
+        f'{name}: its betas are of the hand model {recorded.hand_model!r}; shown is {model!r}, '
+        f'with zeros: {mend} to have the recorded shape'
+    )
+
+
+def _file(folder: str, side: str) -> Path:
+    return Path(folder) / f'{side}.npz'

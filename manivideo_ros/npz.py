@@ -1,0 +1,30 @@
+"""Archives of arrays from elsewhere, bounded: no pickles, and no more memory than one expects."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST = 2**30  # bytes of all arrays; a few kB of zeros unpack to as much
+
+
+def read_npz(file: Path, names: Collection[str] | None = None) -> dict[str, NDArray]:
+    """The arrays of these names that an npz has; None: all.
+
+    Raises FileNotFoundError, or ValueError, one line, for what is no archive of plain arrays.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+                raise ValueError(f'unpacks to more than {LARGEST >> 20} MiB')
+        with np.load(file, allow_pickle=False) as data:
+            return {n: np.asarray(data[n]) for n in data.files if names is None or n in names}
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged archive can fail in any way
+        lines = str(error).splitlines()
+        raise ValueError(lines[0][:200] if lines else type(error).__name__) from None

@@ -1,0 +1,155 @@
+"""A source of poses that can be told to misbehave: a participant of its own, in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rclpy
+from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPose, SkeletonPoses
+from rclpy.executors import SingleThreadedExecutor
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo
+from tf2_msgs.msg import TFMessage
+
+from manivideo_ros.geometry import invert_rigid
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.ros import qos
+from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
+from manivideo_ros.ros.images import header
+from manivideo_ros.ros.transforms import transform_message
+
+CAMERA, WORLD = 'camera_optical_frame', 'world'
+TOPICS: dict[str, type] = {
+    'camera/camera_info': CameraInfo,
+    'object_poses': ObjectPoses,
+    'skeleton_poses': SkeletonPoses,
+    '/tf': TFMessage,
+    'hand_poses': HandPoses,
+}
+
+
+@dataclass
+class Messages:
+    """What is sent at one instant, by topic: a message, or the bytes that pass for one."""
+
+    by_topic: dict[str, Any]
+
+    @property
+    def hands(self) -> Any:
+        """The message of the hands."""
+        return self.by_topic['hand_poses']
+
+    @property
+    def objects(self) -> Any:
+        """The message of the objects."""
+        return self.by_topic['object_poses']
+
+    @property
+    def camera(self) -> Any:
+        """The camera's."""
+        return self.by_topic['camera/camera_info']
+
+
+class Source:
+    """Publishes a motion at a rate until closed; spoil: called with each instant's messages.
+
+    rate_hz and spoil may be changed at any time. clock: where given, it is the time of the stamps
+    and is published on /clock; it may be set to anything.
+    """
+
+    def __init__(
+        self,
+        domain: int,
+        motion: Motion,
+        rate_hz: float = 30.0,
+        simulated_ns: int | None = None,
+        spoil: Callable[[Messages], None] | None = None,
+    ) -> None:
+        self.rate_hz, self.spoil, self.now_ns = rate_hz, spoil, simulated_ns
+        self.sent_ns: list[int] = []
+        self.paused = threading.Event()
+        self._motion = motion
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=domain)
+        self._node = rclpy.create_node('source', context=self._context)
+        make = self._node.create_publisher
+        self.publishers = {
+            topic: make(kind, topic, qos.POSES_OUT) for topic, kind in TOPICS.items()
+        }
+        self._clock = None if simulated_ns is None else make(Clock, '/clock', qos.POSES_OUT)
+        static = make(TFMessage, '/tf_static', qos.LATCHED)
+        if motion.camera is not None:
+            placed = invert_rigid(motion.camera.camera_from_world)
+            transform = transform_message(header(0, WORLD), CAMERA, placed)
+            static.publish(TFMessage(transforms=[transform]))
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='source', daemon=True)
+        self._thread.start()
+
+    @property
+    def time_s(self) -> float:
+        """The simulated time."""
+        assert self.now_ns is not None
+        return self.now_ns * 1e-9
+
+    def jump(self, seconds: float) -> None:
+        """Set the simulated clock forward or back."""
+        assert self.now_ns is not None
+        self.now_ns += round(seconds * 1e9)
+
+    def close(self) -> None:
+        """Stop and leave the domain."""
+        self._over.set()
+        self._thread.join()
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def _run(self) -> None:
+        index, due = 0, time.monotonic()
+        while not self._over.is_set():
+            if self.paused.is_set():
+                time.sleep(0.01)
+                continue
+            stamp = time.time_ns() if self.now_ns is None else self.now_ns
+            sample = self._motion.frame(index % len(self._motion))
+            camera = camera_message(header(stamp, CAMERA), self._motion.camera)
+            out = Messages(
+                {
+                    'camera/camera_info': camera,
+                    'object_poses': objects_message(header(stamp, WORLD), sample.objects),
+                    'hand_poses': hands_message(header(stamp, WORLD), sample.hands, 'default'),
+                }
+            )
+            if self.spoil is not None:
+                self.spoil(out)
+            if self._clock is not None:
+                self._clock.publish(Clock(clock=header(stamp, '').stamp))
+            self.sent_ns.append(stamp)
+            for topic, message in out.by_topic.items():  # hands last: they set off the frame
+                self.publishers[topic].publish(message)
+            index += 1
+            due = max(due + 1 / self.rate_hz, time.monotonic() - 0.1)
+            self._over.wait(max(0.0, due - time.monotonic()))
+            if self.now_ns is not None:
+                self.now_ns += round(1e9 / self.rate_hz)
+
+
+def every_topic(messages: Messages) -> None:
+    """Add to the messages of an instant those on the topics that are silent otherwise."""
+    stamp = messages.hands.header.stamp
+    person = SkeletonPoses(image_width=640, image_height=480, people=[SkeletonPose()])
+    person.header.stamp = stamp
+    moved = transform_message(header(0, WORLD), 'some_link', np.eye(4))
+    messages.by_topic = {
+        'skeleton_poses': person,
+        '/tf': TFMessage(transforms=[moved] * 20),
+        **messages.by_topic,
+    }

@@ -1,0 +1,108 @@
+"""Whether a series of samples stands still: robust to spikes, and to what others take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import theilslopes
+
+TENTHS = 10
+BINS = 60  # samples close to each other are alike: they are told apart by bins
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a quantity went: medians of its first and last tenth, and over the whole its growth.
+
+    growth, low, high: Theil-Sen slope times the time passed, and its 95% interval.
+    """
+
+    first: float
+    last: float
+    growth: float
+    low: float
+    high: float
+
+    @property
+    def ratio(self) -> float:
+        """The last tenth's median over the first's."""
+        return self.last / self.first if self.first else float('nan')
+
+    @property
+    def share(self) -> float:
+        """The growth as a share of the first tenth's median."""
+        return self.growth / self.first if self.first else float('nan')
+
+    def within(self, tolerance: float) -> bool:
+        """Whether neither the ends nor a slope that is surely not 0 differ by more than that."""
+        sure = self.low > 0 or self.high < 0
+        return abs(self.ratio - 1) <= tolerance and not (sure and abs(self.share) > tolerance)
+
+    def not_above(self, tolerance: float) -> bool:
+        """The same of growth alone."""
+        return self.ratio <= 1 + tolerance and not (self.low > 0 and self.share > tolerance)
+
+    def told(self, unit: str) -> str:
+        """One line for people."""
+        low, high = (100 * v / self.first if self.first else 0.0 for v in (self.low, self.high))
+        return (
+            f'{self.first:.1f} to {self.last:.1f} {unit} ({100 * (self.ratio - 1):+.2f}%); '
+            f'slope {100 * self.share:+.2f}% over the run (95%: {low:+.2f} to {high:+.2f})'
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of the table: what was judged, the figures, whether it holds."""
+
+    name: str
+    figures: str
+    holds: bool
+
+
+def trend(at_s: Sequence[float], values: Sequence[float]) -> Trend:
+    """The trend of samples; those that are None or NaN (nothing came) are left out.
+
+    Raises ValueError for fewer than two.
+    """
+    at, of = np.array(at_s, float), np.array(values, float)
+    at, of = at[np.isfinite(of)], of[np.isfinite(of)]
+    if len(of) < 2:
+        raise ValueError(f'{len(of)} samples are too few to tell a trend')
+    tenth = max(1, len(of) // TENTHS)
+    first, last = float(np.median(of[:tenth])), float(np.median(of[-tenth:]))
+    parts = np.array_split(np.arange(len(of)), min(BINS, len(of)))
+    times = np.array([np.median(at[part]) for part in parts])
+    levels = np.array([np.median(of[part]) for part in parts])
+    slope, _, low, high = theilslopes(levels, times, CONFIDENCE)
+    passed = float(at[-1] - at[0])
+    return Trend(first, last, *(float(v) * passed for v in (slope, low, high)))
+
+
+def beside(values: Sequence[float], cause: Sequence[float]) -> list[float]:
+    """The values, less what a cause (in the same samples) explains of them by Theil-Sen."""
+    of, by = np.array(values, float), np.array(cause, float)
+    if np.ptp(by) == 0:
+        return of.tolist()
+    known = np.isfinite(of)
+    slope = float(theilslopes(of[known], by[known])[0])
+    return (of - slope * (by - np.median(by))).tolist()
+
+
+def constant(name: str, values: Sequence[float]) -> Verdict:
+    """Whether a count is the same at the beginning and at the end, and never far from it."""
+    tenth = max(1, len(values) // TENTHS)
+    first, last = float(np.median(values[:tenth])), float(np.median(values[-tenth:]))
+    told = f'{first:g} to {last:g} (between {min(values):g} and {max(values):g})'
+    return Verdict(name, told, first == last)
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts for people."""
+    width = max(len(v.name) for v in verdicts)
+    return '\n'.join(
+        f'{"ok  " if v.holds else "MISS"} {v.name:<{width}}  {v.figures}' for v in verdicts
+    )
