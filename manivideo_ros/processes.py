@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,18 @@ class NodeProcess:
     """One node, started as `python -m manivideo_ros.nodes.<module>`; its output is kept.
 
     The process is apart from the terminal's Ctrl-C, so that nodes are stopped in order, and ends
-    with this one in any case.
+    with this one in any case. more: of its ROS arguments, as '-r', '__ns:=/left'.
     """
 
-    def __init__(self, module: str, parameters: Mapping[str, Any], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        module: str,
+        parameters: Mapping[str, Any],
+        env: Mapping[str, str],
+        more: Sequence[str] = (),
+    ) -> None:
         self.module = module
-        arguments: list[str] = []
+        arguments = list(more)
         for name, value in parameters.items():
             text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
             arguments += ['-p', f'{name}:={text.removesuffix(chr(10)).removesuffix("...").strip()}']

@@ -59,7 +59,7 @@ def read_stream(bag: str | Path) -> Stream:
     for record in reader.messages(list(wanted)):
         if record.type_name == DIAGNOSTICS:
             message = decoded(record.data, record.type_name)
-            diagnostics += [_values(s) for s in message.status if s.name == STATUS]
+            diagnostics += [_values(s) for s in message.status if s.name.startswith(STATUS)]
             continue
         # Both types begin with their header: no need to unpack the picture.
         stamp = stamp_of(record.data)

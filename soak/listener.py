@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
+from manivideo_ros.recording.maker import STATUS
 from manivideo_ros.ros import qos
 from manivideo_ros.stream_report import stamp_of
 
 HEADER_BYTES = 12  # of a message's encoding and stamp
-STATUS = 'manivideo: synthesizer'
 
 
 @dataclass
@@ -93,5 +93,5 @@ class Listener:
 
     def _diagnosed(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == STATUS:
+            if status.name.startswith(STATUS):
                 self.diagnostics = {item.key: item.value for item in status.values}

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 WIDTH, PANEL, LEFT, GAP = 900, 130, 70, 34
 INKS = ((31, 95, 180), (220, 90, 30), (60, 150, 80))
 PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ('synthesizer memory (MiB)', ('rss_mb', 'pss_mb', 'uss_mb')),
+    ('synthesizer memory (MiB)', ('rss_mb', 'pss_mb', 'anon_mb')),
     ('recorder and player memory (MiB)', ('recorder_rss_mb', 'player_rss_mb')),
     ('file handles, threads, segments', ('handles', 'threads', 'segments')),
     ('latency (ms)', ('p50_ms', 'p95_ms')),

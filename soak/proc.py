@@ -14,16 +14,17 @@ TICKS = os.sysconf('SC_CLK_TCK')
 
 
 def memory_mb(pid: int) -> dict[str, float]:
-    """Resident (rss), proportional (pss) and unshared (uss) memory of a process, MiB.
+    """Resident (rss), proportional (pss), unshared (uss) and anonymous (anon) memory, MiB.
 
-    Raises OSError where it has ended.
+    pss and uss follow the other processes that map the same libraries; rss and anon do not.
+    Raises OSError where the process has ended.
     """
     kib: dict[str, int] = {}
     for line in Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()[1:]:
         name, _, rest = line.partition(':')
         kib[name] = int(rest.split()[0])
     uss = kib['Private_Clean'] + kib['Private_Dirty']
-    amounts = {'rss': kib['Rss'], 'pss': kib['Pss'], 'uss': uss}
+    amounts = {'rss': kib['Rss'], 'pss': kib['Pss'], 'uss': uss, 'anon': kib['Anonymous']}
     return {name: round(amount / KIB_PER_MIB, 2) for name, amount in amounts.items()}
 
 

@@ -28,8 +28,8 @@ from soak.verdict import Verdict, beside, constant, table, trend
 
 RESULTS = Path(__file__).resolve().parent.parent / 'benchmarks' / 'results' / 'soak.json'
 MEMORY, LATENCY = 0.02, 0.10  # what may not be exceeded, as a share of the beginning
-# Not pss: it changes with those that share libraries.
-JUDGED_MEMORY = ('rss_mb', 'uss_mb', 'gpu_mb', 'recorder_rss_mb', 'player_rss_mb')
+# Not pss and uss: they change with others that share libraries.
+JUDGED_MEMORY = ('rss_mb', 'anon_mb', 'gpu_mb', 'recorder_rss_mb', 'player_rss_mb')
 COUNTS = {'handles': 'file handles', 'threads': 'threads', 'segments': 'shared-memory segments'}
 
 Sample = dict[str, Any]

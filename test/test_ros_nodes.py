@@ -53,8 +53,8 @@ READY_S = 90
 
 
 @contextmanager
-def running(module, parameters, env):
-    process = NodeProcess(module, parameters, env)
+def running(module, parameters, env, arguments=()):
+    process = NodeProcess(module, parameters, env, arguments)
     try:
         yield process
     finally:
@@ -74,8 +74,10 @@ def synthesizer(untrained, pictures, node_environment, tmp_path_factory):
 class Lab(Node):
     """A node of a lab: publishes poses of a motion, keeps what the synthesizer answers."""
 
-    def __init__(self, context, motion):
-        super().__init__('lab', context=context)
+    camera_frame = 'cam'
+
+    def __init__(self, context, motion, namespace=''):
+        super().__init__('lab', context=context, namespace=namespace)
         self.motion, self.index, self.sent = motion, 0, []
         self.lens = 'plumb_bob', [0.0] * 5
         self.executor_ = SingleThreadedExecutor(context=context)
@@ -109,7 +111,8 @@ class Lab(Node):
         hands = hands_message(header(now, 'world'), sample.hands, 'default')
         objects = objects_message(header(now, 'world'), sample.objects)
         spoil(hands, objects)
-        self.info.publish(camera_message(header(now, 'cam'), self.motion.camera, *self.lens))
+        info = header(now, self.camera_frame)
+        self.info.publish(camera_message(info, self.motion.camera, *self.lens))
         self.objects.publish(objects)
         self.hands.publish(hands)
         self.sent.append(now)
@@ -127,10 +130,10 @@ class Lab(Node):
 
 
 @contextmanager
-def lab_in(domain, motion):
+def lab_in(domain, motion, namespace=''):
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=domain)
-    node = Lab(context, motion)
+    node = Lab(context, motion, namespace)
     yield node
     node.executor_.shutdown()
     node.destroy_node()

@@ -45,7 +45,7 @@ class Recorder(Node):
         self.bag = BagWriter(folder, attachments(self.parameters.attachments))
         self.counts: dict[str, int] = {}
         self._waiting = {self.resolve_topic_name(t): None for t in topics}
-        self._maker = Maker()
+        self._maker = Maker(self.get_namespace())
         self.create_timer(LOOK_PERIOD_S, self._look)
         self.create_timer(1.0, self._tell)
         self.get_logger().info(f'recording into {self.bag.folder}')

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from manivideo_ros.msg import FrameTimes, ObjectPoses, SceneObject
 from manivideo_ros.objects.shapes import SHAPES
+from manivideo_ros.recording.maker import status_name
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.images import to_array, to_jpeg
@@ -29,7 +30,6 @@ from manivideo_ros.web.server import PageServer
 LOOK_PERIOD_S = 0.2  # how soon a stream that a page asks for is subscribed to
 ANSWER_S = 30.0  # within which set_scene answers: meshes are loaded and their views drawn
 JPEG_QUALITY = 85  # of the layers
-REPORT = 'manivideo: synthesizer'  # of all that is told on /diagnostics
 STAGES = ('received', 'sampled', 'rendered', 'denoised', 'published')
 
 
@@ -83,7 +83,7 @@ class Viewer(Node):
 
     def _take_reports(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == REPORT:
+            if status.name == status_name(self.get_namespace()):
                 self._feed.tell('stream', *told(status))
 
     def _take_times(self, message: FrameTimes) -> None:

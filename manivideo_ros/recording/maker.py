@@ -10,10 +10,26 @@ STATUS = 'manivideo: synthesizer'
 TOLD = ('appearance_seed', 'backend', 'checkpoint_sha256', 'engine_sha256', 'preset', 'steps')
 
 
-class Maker:
-    """Looks through a recording's messages; `provenance`: the JSON to keep, '' without a report."""
+def status_name(namespace: str = '') -> str:
+    """What the synthesizer of a namespace calls itself on /diagnostics, which all share."""
+    return STATUS if namespace.strip('/') == '' else f'{STATUS} ({namespace})'
 
-    provenance = ''
+
+class Maker:
+    """Looks through a recording's messages; `provenance`: the JSON to keep, '' without a report.
+
+    namespace: whose synthesizer's reports count, where there are several.
+    """
+
+    def __init__(self, namespace: str = '') -> None:
+        self._own = status_name(namespace)
+        self._found: dict[str, str] = {}
+
+    @property
+    def provenance(self) -> str:
+        """Of the namespace's own synthesizer, or of another that is the only one."""
+        only = next(iter(self._found.values())) if len(self._found) == 1 else ''
+        return self._found.get(self._own, only)
 
     def take(self, type_name: str, data: bytes) -> None:
         """Look at one message, which may be of any type."""
@@ -24,7 +40,7 @@ class Maker:
         except ValueError:
             return  # it is recorded as it came; it tells nothing
         for status in message.status:
-            if status.name == STATUS:
+            if status.name.startswith(STATUS):
                 values = {pair.key: pair.value for pair in status.values}
                 told = {key: values[key] for key in TOLD if key in values}
-                self.provenance = text_of({'synthetic': True, **told})
+                self._found[status.name] = text_of({'synthetic': True, **told})

@@ -23,6 +23,7 @@ from manivideo_ros.ros.images import stamp_ns
 
 SIDES = {HandPose.LEFT: 'left', HandPose.RIGHT: 'right'}
 State = TypeVar('State')
+LONGEST = 300  # characters of a warning
 
 
 @dataclass
@@ -216,15 +217,22 @@ def _present(confidence: float) -> bool:
 
 
 class RateLimit:
-    """Lets each text through once a period (seconds), so that warnings do not drown the log."""
+    """Lets each text through once a period (seconds), so that warnings do not drown the log.
 
-    def __init__(self, period: float = 5.0, capacity: int = 200) -> None:
-        self.period, self.capacity = period, capacity
+    Of those that come at once, the first `most`; long ones are cut: a message may hold anything.
+    """
+
+    def __init__(self, period: float = 5.0, capacity: int = 200, most: int = 10) -> None:
+        self.period, self.capacity, self.most = period, capacity, most
         self._last: dict[str, float] = {}
 
     def due(self, texts: Iterable[str], now: float) -> list[str]:
         """Those of the texts that were not let through in the last period; now in seconds."""
-        out = [t for t in texts if now - self._last.get(t, -np.inf) >= self.period]
+        every = list(texts)
+        short = [t if len(t) <= LONGEST else f'{t[:LONGEST]}...' for t in every[: self.most]]
+        if len(every) > self.most:
+            short.append(f'more than {self.most} problems in one message: the others are not told')
+        out = [t for t in short if now - self._last.get(t, -np.inf) >= self.period]
         if len(self._last) + len(out) > self.capacity:
             self._last = {t: s for t, s in self._last.items() if now - s < self.period}
         self._last.update(dict.fromkeys(out, now))

@@ -9,6 +9,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from manivideo_ros.recording.maker import status_name
 from manivideo_ros.tracking import Snapshot
 
 # A frame's latency, ms: since the poses' stamp up to the arrival of their message, and up to their
@@ -17,13 +18,19 @@ RECEIVED, SAMPLED, PUBLISHED, TOTAL = 'received', 'sampled', 'published', 'total
 
 
 class FrameStatistics:
-    """Counts and latencies since the last report. Written by the frame thread, read by another."""
+    """Counts and latencies since the last report. Written by the frame thread, read by another.
+
+    inputs: messages by topic; refused: those of them that had something wrong.
+    """
 
     def __init__(self) -> None:
         self.frames_in = 0
         self.frames_out = 0
         self.drops = 0
         self.failures = 0
+        self.inputs: dict[str, int] = {}
+        self.refused: dict[str, int] = {}
+        self._reported_inputs: dict[str, int] = {}
         self._stages: deque[dict[str, float]] = deque(maxlen=1000)
         self._last_report_s: float | None = None
         self._reported_in = self._reported_out = 0
@@ -32,6 +39,11 @@ class FrameStatistics:
         """Take one frame's latencies (ms) by stage."""
         self.frames_out += 1
         self._stages.append(dict(stages_ms))
+
+    def received(self, topic: str, sound: bool) -> None:
+        """A message came on an input."""
+        self.inputs[topic] = self.inputs.get(topic, 0) + 1
+        self.refused[topic] = self.refused.get(topic, 0) + (not sound)
 
     def report(self, now_s: float) -> dict[str, str]:
         """Rates and latencies since the last report, now in seconds on any monotonic clock."""
@@ -50,6 +62,11 @@ class FrameStatistics:
             'rate_in (Hz)': f'{rate_in:.2f}',
             'rate_out (Hz)': f'{rate_out:.2f}',
         }
+        for topic, count in self.inputs.items():
+            came = count - self._reported_inputs.get(topic, 0)
+            values[f'{topic} (Hz)'] = f'{came / passed if passed > 0 else 0.0:.2f}'
+            values[f'{topic} with problems'] = str(self.refused[topic])
+        self._reported_inputs = dict(self.inputs)
         for stage in taken[0] if taken else ():
             samples = [s[stage] for s in taken if stage in s]
             values[f'{stage} p50 (ms)'] = f'{np.percentile(samples, 50):.2f}'
@@ -74,8 +91,12 @@ def status(
     snapshot: Snapshot | None,
     late: float,
     problem: str = '',
+    node: str = '/synthesizer',
 ) -> DiagnosticArray:
-    """The message: WARN where an input is missing, late (seconds) or a problem is given."""
+    """The message: WARN where an input is missing, late (seconds) or a problem is given.
+
+    node: its whole name, by which those of several namespaces are told apart.
+    """
     ages = {} if snapshot is None else snapshot.age
     level, text = DiagnosticStatus.OK, 'streaming'
     if snapshot is None:
@@ -93,8 +114,9 @@ def status(
         status=[
             DiagnosticStatus(
                 level=level,
-                name='manivideo: synthesizer',
+                name=status_name(node.rpartition('/')[0]),
                 message=text,
+                hardware_id=node,
                 values=[KeyValue(key=k, value=v) for k, v in shown.items()],
             )
         ],

@@ -13,6 +13,8 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from manivideo_ros.ros.mismatches import MismatchWatch
+
 
 class Runnable(Protocol):
     """What a node has besides: whether its work is done, and how it puts things in order."""
@@ -30,7 +32,8 @@ def run(
 ) -> int:
     """The exit status of a node: 0, or 2 and one line on stderr where it could not be made.
 
-    SIGINT and SIGTERM only set a flag: a message that is being written is written whole.
+    SIGINT and SIGTERM only set a flag: a message that is being written is written whole. Warns of
+    who cannot meet the node's topics.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -44,6 +47,7 @@ def run(
         return 2
     executor = executor_of()
     executor.add_node(node)
+    MismatchWatch(node)
     try:
         while rclpy.ok() and not stop.is_set() and not node.finished:
             executor.spin_once(timeout_sec=0.1)

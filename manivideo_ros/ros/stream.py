@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
@@ -83,7 +85,8 @@ class Stream:
         self._jumps_watched = clocks.watch(node, self._clock_jumped)
         self._timers = [
             node.create_timer(CHECK_PERIOD_S, self._check),
-            node.create_timer(1.0, self._report),
+            # By the steady clock: a simulation that stands still is reported too.
+            node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)),
         ]
 
     def stop(self) -> None:
@@ -119,6 +122,7 @@ class Stream:
         def callback(message: Any) -> None:
             with self._lock:
                 problems = take(message)
+                self._statistics.received(topic, not problems)
             self._warn(topic, problems)
 
         return self._node.create_subscription(kind, topic, callback, profile)
@@ -221,12 +225,25 @@ class Stream:
 
     def _report(self) -> None:
         self._statistics.drops = self._worker.replaced
-        values = {**self._scene.description, **self._statistics.report(time.monotonic())}
+        with self._lock:
+            told = self._statistics.report(time.monotonic())
+        values = {**self._scene.description, **told}
         values['rate limit (Hz)'] = f'{self._pace.rate:.1f}'
         stamped = header(self._timer.now_ns(), '')
-        late, degraded = self._parameters.late_s, self._scene.engine.degraded
-        self._reports.publish(diagnostics.status(stamped, values, self._snapshot, late, degraded))
+        late, problem = self._parameters.late_s, self._scene.engine.degraded or self._no_time()
+        name = self._node.get_fully_qualified_name()
+        report = diagnostics.status(stamped, values, self._snapshot, late, problem, name)
+        self._reports.publish(report)
         self._show_engine()
+
+    def _no_time(self) -> str:
+        """That simulated time was asked for and does not come; '' where all is well."""
+        clock = self._node.get_clock()
+        if not clock.ros_time_is_active or clock.now().nanoseconds > 0:
+            return ''
+        problem = 'use_sim_time is set and nobody publishes /clock'
+        self._warn('', [problem])
+        return problem
 
     def _show_engine(self) -> None:
         """Tell on its latched topic what runs the frames, whenever that changes."""
