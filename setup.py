@@ -21,6 +21,7 @@ setup(
         'ray': ['ray'],
         'lerobot': ['pandas', 'pyarrow'],
         'robomimic': ['h5py'],
+        'urdf': ['yourdfpy'],
     },
     entry_points={
         'console_scripts': [

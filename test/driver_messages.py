@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vector3
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 
@@ -157,3 +159,69 @@ class CollisionObject:
     subframe_names: list = field(default_factory=list)
     subframe_poses: list = field(default_factory=list)
     operation: bytes = b'\x00'
+
+
+# trajectory_msgs.
+@dataclass
+class JointTrajectoryPoint:
+    positions: list = field(default_factory=list)
+    velocities: list = field(default_factory=list)
+    accelerations: list = field(default_factory=list)
+    effort: list = field(default_factory=list)
+    time_from_start: Duration = field(default_factory=Duration)
+
+
+@dataclass
+class JointTrajectory:
+    header: Header = field(default_factory=Header)
+    joint_names: list = field(default_factory=list)
+    points: list = field(default_factory=list)
+
+
+@dataclass
+class MultiDOFJointTrajectoryPoint:
+    transforms: list = field(default_factory=list)
+    velocities: list = field(default_factory=list)
+    accelerations: list = field(default_factory=list)
+    time_from_start: Duration = field(default_factory=Duration)
+
+
+@dataclass
+class MultiDOFJointTrajectory:
+    header: Header = field(default_factory=Header)
+    joint_names: list = field(default_factory=list)
+    points: list = field(default_factory=list)
+
+
+# sensor_msgs/MultiDOFJointState is installed with ROS, but not looked at by its type.
+@dataclass
+class MultiDOFJointState:
+    header: Header = field(default_factory=Header)
+    joint_names: list = field(default_factory=list)
+    transforms: list = field(default_factory=list)
+    twist: list = field(default_factory=list)
+    wrench: list = field(default_factory=list)
+
+
+# moveit_msgs.
+@dataclass
+class RobotState:
+    joint_state: JointState = field(default_factory=JointState)
+    multi_dof_joint_state: MultiDOFJointState = field(default_factory=MultiDOFJointState)
+    attached_collision_objects: list = field(default_factory=list)
+    is_diff: bool = False
+
+
+@dataclass
+class RobotTrajectory:
+    joint_trajectory: JointTrajectory = field(default_factory=JointTrajectory)
+    multi_dof_joint_trajectory: MultiDOFJointTrajectory = field(
+        default_factory=MultiDOFJointTrajectory
+    )
+
+
+@dataclass
+class DisplayTrajectory:
+    model_id: str = ''
+    trajectory: list = field(default_factory=list)
+    trajectory_start: RobotState = field(default_factory=RobotState)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_keypoint_solver import gestures, keypoints_of
 
-from manivideo_ros.geometry import axis_angle_to_matrix
-from manivideo_ros.inputs import tables
+from manivideo_ros.geometry import axis_angle_to_matrix, rigid
+from manivideo_ros.inputs import robot_hands, tables
 from manivideo_ros.inputs.checks import SideCheck, curl, forward, length_of, unit_problem
 from manivideo_ros.inputs.tables import JOINTS, POINTS, TrackedHand
 from manivideo_ros.inputs.world import to_ros
@@ -180,20 +180,43 @@ def test_mediapipes_points():
 
 def test_frames_by_name_and_a_hand_of_four_fingers():
     points = bent_hand('right')
-    names = [f'rh_{name}' for name in POINTS]
-    places = dict(zip(names, points, strict=True))
-    np.testing.assert_array_equal(tables.frames('right', names, places).points, points)
+    poses = {f'rh_{name}': rigid(np.eye(3), p) for name, p in zip(POINTS, points, strict=True)}
+    names = list(poses)
+
+    def hand_of(names):
+        return robot_hands.points('right', robot_hands.places('right', names), poses)
+
+    np.testing.assert_array_equal(hand_of(names).points, points)
     four = [*names[:17], *['-'] * 4]
-    hand = tables.frames('right', four, places)
+    hand = hand_of(four)
     np.testing.assert_array_equal(hand.points[:17], points[:17])
     # The little finger goes beside the ring finger, and bends as it does.
     knuckle = hand.points[17] - points[13]
     np.testing.assert_allclose(knuckle, points[13] - points[9])
     np.testing.assert_allclose(hand.points[20] - hand.points[17], 0.8 * (points[16] - points[13]))
     with pytest.raises(ValueError, match='no frame for index_tip'):
-        tables.frames('right', [*names[:8], '-', *names[9:]], places)
+        hand_of([*names[:8], '-', *names[9:]])
     with pytest.raises(ValueError, match='3 frames, must be 21: wrist'):
-        tables.frames('right', names[:3], places)
+        hand_of(names[:3])
+    # A point in the axes of a frame.
+    poses['palm'] = rigid(axis_angle_to_matrix([0, 0, np.pi / 2]), [1, 2, 3])
+    wrist = hand_of(['palm@0.1,0,-0.5', *names[1:]]).points[0]
+    np.testing.assert_allclose(wrist, [1, 2.1, 2.5], atol=1e-12)
+    for wrong in ('palm@1,2', 'palm@a,b,c', 'palm@1,2,nan'):
+        with pytest.raises(ValueError, match='after @ must stand x,y,z in metres'):
+            hand_of([wrong, *names[1:]])
+    with pytest.raises(ValueError, match="'inmoov' is neither 21 frames nor one of shadow"):
+        hand_of(['inmoov'])
+
+
+def test_robot_hands_have_21_places_under_the_prefixes_of_their_makers_or_ones_own():
+    for robot in robot_hands.ROBOTS:
+        for side in SIDES:
+            assert len(robot_hands.places(side, [robot])) == 21
+    assert robot_hands.places('left', ['shadow'])[5].frame == 'lh_ffproximal'
+    assert robot_hands.places('left', ['shadow:'])[5].frame == 'ffproximal'
+    assert robot_hands.places('right', ['allegro:hand_'])[5].frame == 'hand_link_1.0'
+    assert robot_hands.places('right', ['allegro'])[17].frame == '-'
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ ROS = {
 # Imported where they are needed alone, with a message where they are absent.
 OPTIONAL = {
     'ai_edge_litert', 'h5py', 'lpips', 'openvino', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
+    'yourdfpy',
 }  # fmt: skip
 OURS = {'manivideo_ros', 'benchmarks', 'soak', 'tools', *(f.stem for f in ROOT.glob('test/*.py'))}
 

@@ -185,19 +185,15 @@ def mediapipe(side: Side, positions: ArrayLike) -> TrackedHand | None:
     return TrackedHand(side, points)
 
 
-def frames(
-    side: Side,
-    names: Sequence[str],  # [21], NO_FRAME for a point that the hand does not have
-    positions: Mapping[str, ArrayLike],
-) -> TrackedHand:
-    """The hand of 21 frames by name, in the order of the points; a missing little finger is
-    drawn beside the ring finger, as hands with four fingers have none.
+def frames(side: Side, positions: ArrayLike) -> TrackedHand:
+    """The hand of 21 frames [21, 3], not a number for a point that it does not have; a missing
+    little finger is drawn beside the ring finger, as hands with four fingers have none.
 
     Raises ValueError where another point has no frame.
     """
-    if len(names) != 21:
-        raise ValueError(f'{len(names)} frames, must be 21: {", ".join(POINTS)} ("-" for none)')
-    points = np.array([positions.get(name, [np.nan] * 3) for name in names], np.float64)
+    points = np.array(positions, np.float64)
+    if len(points) != 21:
+        raise ValueError(f'{len(points)} frames, must be 21: {", ".join(POINTS)} ("-" for none)')
     little = np.isnan(points[_CHAINS['little']]).any()
     if little:
         ring, middle = points[_CHAINS['ring']], points[_CHAINS['middle']]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
+from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.hand.model import Side
@@ -16,6 +18,8 @@ from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import clocks, qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.hand_intake import TF, TOPIC, HandIntake
+from manivideo_ros.ros.joint_intake import JointIntake
+from manivideo_ros.ros.joint_messages import STATES
 from manivideo_ros.ros.message_types import message_class
 from manivideo_ros.ros.parameters import HandSourceParameters, declare
 from manivideo_ros.ros.spin import run
@@ -44,7 +48,8 @@ class HandSource(Node):
     def _listen(self) -> None:
         wrists = self._intake.wrists
         on_tf = any(name and not name.startswith(TOPIC) for name in wrists.values())
-        if self.parameters.source == TF or on_tf:
+        joints = self._intake.joints
+        if self.parameters.source == TF or on_tf or (joints and self.parameters.frame):
             for topic, profile in (('/tf_static', qos.LATCHED), ('/tf', qos.POSES_IN)):
                 self.create_subscription(TFMessage, topic, partial(self._frames, topic), profile)
         for side, name in wrists.items():
@@ -61,8 +66,34 @@ class HandSource(Node):
                 self.create_subscription(
                     kind, topic, partial(self._hand, topic, owner), qos.PACE_IN
                 )
+        if joints is not None:
+            self._listen_to_robot(joints)
         shown = ', '.join(self._topics)
         self.get_logger().info(f'{self.parameters.source}: waiting for {shown}')
+
+    def _listen_to_robot(self, joints: JointIntake) -> None:
+        """The robot's description, from a file or as robot_state_publisher tells it; plans."""
+        if self.parameters.urdf:
+            try:
+                told = joints.take_urdf(Path(self.parameters.urdf).expanduser().read_text())
+            except OSError as error:
+                told = [str(error)]
+            if told:
+                raise ValueError(f'urdf: {told[0]}')
+        else:
+            topic = 'robot_description'
+
+            def take(message: String) -> None:
+                self._publish(topic, [], joints.take_urdf(message.data))
+
+            self.create_subscription(String, topic, take, qos.LATCHED)
+        if joints.source != STATES:
+            self.create_timer(1.0 / self.parameters.rate_hz, self._play)
+
+    def _play(self) -> None:
+        heard = self._heard
+        self._publish(self._topics[0], *self._intake.play(self._now()))
+        self._heard = heard
 
     def _hand(self, topic: str, side: Side | None, message: Any) -> None:
         self._publish(topic, *self._intake.take(message, side, self._now()))
@@ -88,7 +119,8 @@ class HandSource(Node):
 
     def _tell_silence(self) -> None:
         heard, self._heard = self._heard, 0
-        if not heard:
+        joints = self._intake.joints
+        if not heard and (joints is None or joints.source == STATES):
             self.get_logger().warning(f'nothing came on {", ".join(self._topics)}')
 
 

@@ -5,7 +5,7 @@ Every method that takes a message returns its problems, each one line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tf2_msgs.msg import TFMessage
 
+from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.model import SIDES, Side, load_hand
-from manivideo_ros.inputs import tables
+from manivideo_ros.inputs import robot_hands
 from manivideo_ros.inputs.live import HandSolver, LiveHand
+from manivideo_ros.inputs.robot_hands import Place
 from manivideo_ros.inputs.tables import NO_FRAME
 from manivideo_ros.inputs.world import AXES
 from manivideo_ros.mlo.surfaces import HandState
@@ -23,6 +25,8 @@ from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros.conversion import hands_message, read_pose
 from manivideo_ros.ros.hand_messages import SOURCES, Reading, Source
 from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.ros.joint_intake import JointIntake
+from manivideo_ros.ros.joint_messages import KINDS as JOINT_KINDS
 from manivideo_ros.ros.parameters import HandSourceParameters
 from manivideo_ros.ros.transforms import TransformTree
 
@@ -53,23 +57,21 @@ class HandIntake:
         self.parameters = p = parameters
         self.transforms = TransformTree()
         self.wrists = {'left': p.left_wrist, 'right': p.right_wrist}
-        self.frames = {
-            cast(Side, side): names
-            for side, names in (('left', p.left_frames), ('right', p.right_frames))
-            if any(names)
-        }
         self._placed: dict[str, _Wrist] = {}
         self._last_ns: dict[str, int] = {}
-        if p.source == TF:
-            if not self.frames:
-                raise ValueError('left_frames, right_frames: source tf needs those of a hand')
-            for side, names in self.frames.items():
-                tables.frames(side, names, {n: np.zeros(3) for n in names if n != NO_FRAME})
-            self.source = Source('', lambda *_: Reading())
-        elif p.source in SOURCES:
+        self.places = _places(p)
+        self.joints: JointIntake | None = None
+        if p.source in SOURCES:
             self.source = SOURCES[p.source]
+        elif p.source in (TF, *JOINT_KINDS):
+            if not self.places:
+                raise ValueError(f'left_frames, right_frames: source {p.source} needs a hand')
+            self.source = Source(JOINT_KINDS.get(p.source, ''), lambda *_: Reading())
+            if p.source != TF:
+                self.joints = JointIntake(p.source, self.places)
         else:
-            raise ValueError(f'source: {p.source!r} is not one of {", ".join((*SOURCES, TF))}')
+            known = ', '.join((*SOURCES, TF, *JOINT_KINDS))
+            raise ValueError(f'source: {p.source!r} is not one of {known}')
         self.axes = p.axes or self.source.axes
         if self.axes not in AXES:
             raise ValueError(f'axes: {self.axes!r} is not one of {", ".join(AXES)}')
@@ -106,14 +108,25 @@ class HandIntake:
 
         received_ns: the ROS clock; the stamp of messages that have none.
         """
+        if self.joints is not None:
+            reading = self._in_frame(self.joints.take(message, received_ns))
+            return self._follow(reading, received_ns)
         reading = self.source.read(message, side)
         if hasattr(message, 'header') and reading.stamp_ns == 0:
             return [], [*reading.problems, 'header.stamp: zero: the driver must stamp its poses']
         reading.stamp_ns = reading.stamp_ns or received_ns
         return self._follow(reading, received_ns)
 
+    def play(self, now_ns: int) -> tuple[list[HandPoses], list[str]]:
+        """What a planned motion has become of by now; nothing where there is none."""
+        if self.joints is None:
+            return [], []
+        return self._follow(self._in_frame(self.joints.at(now_ns)), now_ns)
+
     def start_anew(self) -> None:
         """Time was set back: forget what moves."""
+        if self.joints is not None:
+            self.joints.start_anew()
         self.transforms.forget_moving()
         self._placed.clear()
         self._last_ns.clear()
@@ -130,16 +143,16 @@ class HandIntake:
         base = self.parameters.frame or 'world'
         moved = {t.child_frame_id.lstrip('/'): stamp_ns(t.header) for t in message.transforms}
         reading = Reading(0, base)
-        for side, names in self.frames.items():
-            wanted = [name for name in names if name != NO_FRAME]
+        for side, places in self.places.items():
+            wanted = dict.fromkeys(place.frame for place in places if place.frame != NO_FRAME)
             hung = set().union(*(self.transforms.ancestors(name) for name in wanted))
             stamp = max((moved[name] for name in hung & moved.keys()), default=0)
             # Static transforms may carry no stamp, and some broadcasters send one at a time.
             if stamp == 0 or stamp == self._last_ns.get(side):
                 continue
             try:
-                places = {n: self.transforms.lookup(base, n, stamp)[:3, 3] for n in wanted}
-                reading.hands.append(tables.frames(side, names, places))
+                at = {name: self.transforms.lookup(base, name, stamp) for name in wanted}
+                reading.hands.append(robot_hands.points(side, places, at))
             except (LookupError, ValueError) as error:
                 problems.append(f'{side}_frames: {error}')
                 continue
@@ -175,6 +188,18 @@ class HandIntake:
                 found.setdefault((live.stamp_ns, where), []).append(live)
         return [self._message(*key, hands) for key, hands in sorted(found.items())], problems
 
+    def _in_frame(self, reading: Reading) -> Reading:
+        """A robot's hands in the frame that is asked for, by TF from that of its root."""
+        frame = self.parameters.frame
+        if not reading.hands or frame in ('', reading.frame_id):
+            return reading
+        try:
+            moved = self.transforms.lookup(frame, reading.frame_id, reading.stamp_ns)
+        except LookupError as error:
+            return Reading(problems=[*reading.problems, f'frame: {error}'])
+        hands = [replace(h, points=transform_points(moved, h.points)) for h in reading.hands]
+        return replace(reading, hands=hands)
+
     def _wrist_of(
         self, side: Side, frame: str, stamp_ns: int, received_ns: int
     ) -> tuple[Array | None, str]:
@@ -197,3 +222,15 @@ class HandIntake:
         states: dict[str, HandState] = {hand.side: hand.state for hand in hands}
         trust: dict[str, float] = {hand.side: hand.confidence for hand in hands}
         return hands_message(header(stamp, frame), states, self.hand_model, trust)
+
+
+def _places(p: HandSourceParameters) -> dict[Side, list[Place]]:
+    """The places of the hands that have any. Raises ValueError naming the parameter."""
+    out = {}
+    for side, names in (('left', p.left_frames), ('right', p.right_frames)):
+        if any(names):
+            try:
+                out[cast(Side, side)] = robot_hands.places(cast(Side, side), names)
+            except ValueError as error:
+                raise ValueError(f'{side}_frames: {error}') from None
+    return out

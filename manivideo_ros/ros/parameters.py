@@ -132,7 +132,9 @@ class HandSourceParameters:
     source: str = parameter(
         'openxr',
         'what publishes: openxr (PoseArray of 25 or 26 joints), mediapipe (PoseArray of 21 '
-        'points), isaac (NamedPoseArray), manus (ManusGlove), ultraleap (Hands) or tf',
+        'points), isaac (NamedPoseArray), manus (ManusGlove), manus_skeleton (PoseArray of 21 '
+        "nodes in the SDK's order), ultraleap (Hands), leap_frame (LeapFrame), tf, or of a robot "
+        'hand joint_states, joint_trajectory or display_trajectory (MoveIt)',
     )
     topics: tuple[str, ...] = parameter(('left_hand', 'right_hand'), "the source's topics; not tf")
     sides: tuple[str, ...] = parameter(
@@ -146,16 +148,25 @@ class HandSourceParameters:
         0.0, "metres per unit, 0.001 for millimetres; 0 for the source's", 0.0, 100.0
     )
     frame: str = parameter(
-        '', "frame of what is published: TF's base, or of messages that name none; '' world"
+        '',
+        "frame of what is published: TF's base, where a robot of joints stands, or of messages "
+        "that name none; '' world, of joints the root of the robot",
     )
     left_wrist: str = parameter(
         '', "where a left glove's wrist is: a frame on TF, or topic:NAME of a PoseStamped"
     )
     right_wrist: str = parameter('', 'the same of a right glove')
     left_frames: tuple[str, ...] = parameter(
-        ('',), 'with tf: 21 frames of the left hand, wrist, then thumb to little finger; - for none'
+        ('',),
+        'with tf and joints: 21 frames or links of the left hand, wrist, then thumb to little '
+        'finger, - for none, name@x,y,z for a point in its axes, m; or shadow, allegro or leap, '
+        'with another prefix than theirs after a colon',
     )
     right_frames: tuple[str, ...] = parameter(('',), 'the same of the right hand')
+    urdf: str = parameter(
+        '', "with joints: file of the robot's URDF; '' for what robot_description tells"
+    )
+    rate_hz: float = parameter(30.0, 'with a trajectory: how often it is told', 1.0, 240.0)
     smooth: bool = parameter(True, 'take jitter away, at the price of one frame of delay')
     hand_folder: str = parameter('', "folder of a converted MANO model; '' for the default hand")
 

@@ -1,0 +1,141 @@
+"""Planned motions of joints over time, read at any instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from manivideo_ros.blending import blend_poses
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One planned motion of J joints: positions [P, J] (rad, m) at times [P] (s from its start).
+
+    velocities [P, J] where they are told, else motion between two points is straight. bases
+    [B, 4, 4] at base_times [B]: where the robot's root stands meanwhile.
+    """
+
+    joints: tuple[str, ...]
+    times: Array
+    positions: Array
+    velocities: Array | None = None
+    base_times: Array = field(default_factory=lambda: np.zeros(0))
+    bases: Array = field(default_factory=lambda: np.zeros((0, 4, 4)))
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        return float(max([0.0, *self.times, *self.base_times]))
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Pieces, one after the other, from a first state; base_frame: the frame that bases are in."""
+
+    pieces: tuple[Piece, ...]
+    start: Mapping[str, float] = field(default_factory=dict)
+    start_base: Array | None = None
+    base_frame: str = ''
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes."""
+        return sum(piece.seconds for piece in self.pieces)
+
+    @property
+    def joints(self) -> set[str]:
+        """The joints of which it tells anything."""
+        return set(self.start).union(*(piece.joints for piece in self.pieces))
+
+    def at(self, seconds: float) -> tuple[dict[str, float], Array | None]:
+        """Positions by joint, and world_from_root [4, 4] where it is told.
+
+        Before the start and after the end as there.
+        """
+        positions, base = dict(self.start), self.start_base
+        left = max(0.0, seconds)
+        for piece in self.pieces:
+            here = min(left, piece.seconds)
+            if len(piece.times):
+                positions.update(zip(piece.joints, _positions(piece, here).tolist(), strict=True))
+            if len(piece.bases):
+                base = _base(piece, here)
+            if left <= piece.seconds:
+                break
+            left -= piece.seconds
+        return positions, base
+
+
+def piece(
+    joints: Sequence[str],
+    times: ArrayLike,
+    positions: Sequence[ArrayLike],
+    velocities: Sequence[ArrayLike] | None = None,
+    base_times: ArrayLike = (),
+    bases: Sequence[ArrayLike] = (),
+) -> Piece:
+    """A piece, checked. Raises ValueError naming the field that makes no sense."""
+    all_times, all_base_times = (np.asarray(t, np.float64).reshape(-1) for t in (times, base_times))
+    for values, rows in ((all_times, positions), (all_base_times, bases)):
+        if len(values) != len(rows):
+            raise ValueError('points: not as many as times')
+        if not np.isfinite(values).all() or np.any(np.diff(values) < 0) or np.any(values < 0):
+            raise ValueError('points: time_from_start does not go on')
+    if len(set(joints)) != len(joints):
+        raise ValueError('joint_names: a name twice')
+    arrays = []
+    for name, rows in (('positions', positions), ('velocities', velocities or ())):
+        wrong = [n for n, row in enumerate(rows) if np.shape(row) != (len(joints),)]
+        if wrong:
+            got = np.size(rows[wrong[0]])
+            raise ValueError(f'points[{wrong[0]}].{name}: {got} values for {len(joints)} joints')
+        arrays.append(np.array(rows, np.float64).reshape(len(rows), len(joints)))
+        bad = np.flatnonzero(~np.isfinite(arrays[-1]).all(1))
+        if len(bad):
+            raise ValueError(f'points[{bad[0]}].{name}: not finite')
+    return Piece(
+        tuple(joints),
+        all_times,
+        arrays[0],
+        arrays[1] if velocities else None,
+        all_base_times,
+        np.array(bases, np.float64).reshape(-1, 4, 4),
+    )
+
+
+def _span(times: Array, seconds: float) -> tuple[int, float, float]:
+    """The point before, how far to the next 0..1, and how long the way is."""
+    if len(times) == 1 or seconds <= times[0]:
+        return 0, 0.0, 0.0
+    after = min(int(np.searchsorted(times, seconds, side='right')), len(times) - 1)
+    step = float(times[after] - times[after - 1])
+    fraction = min(1.0, (seconds - float(times[after - 1])) / step) if step > 0 else 1.0
+    return after - 1, fraction, step
+
+
+def _positions(piece: Piece, seconds: float) -> Array:
+    n, s, step = _span(piece.times, seconds)
+    if s == 0:
+        return piece.positions[n]
+    a, b = piece.positions[n], piece.positions[n + 1]
+    if piece.velocities is None:
+        return (1 - s) * a + s * b
+    # The cubic through both points with their velocities (Hermite).
+    va, vb = step * piece.velocities[n], step * piece.velocities[n + 1]
+    return (
+        (1 + 2 * s) * (1 - s) ** 2 * a
+        + s * (1 - s) ** 2 * va
+        + s**2 * (3 - 2 * s) * b
+        + s**2 * (s - 1) * vb
+    )
+
+
+def _base(piece: Piece, seconds: float) -> Array:
+    n, s, _ = _span(piece.base_times, seconds)
+    return piece.bases[n] if s == 0 else blend_poses(piece.bases[n], piece.bases[n + 1], s)
