@@ -34,8 +34,6 @@ REQUIREMENTS := requirements/runtime.txt $(ROS_REQUIREMENTS) requirements/dev.tx
 INSTALLED := $(VENV)/.requirements
 CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 
-FUZZ := motion bag bag_metadata mano mano_npz mesh_obj mesh_ply mesh_stl mesh_glb checkpoint \
-  plan_manifest engine_spec training background hand_parts
 EXAMPLES ?= 5000
 MINUTES ?= 60
 
@@ -66,7 +64,7 @@ test: build
 	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadgroup
 
 fuzz: build
-	@set -e; for parser in $(FUZZ); do echo $$parser; $(RUN) python -m fuzz.run $$parser $(EXAMPLES); done
+	@$(RUN) python -m fuzz.campaign --examples $(EXAMPLES) --out benchmarks/results/fuzz.json
 
 # An hour at full rate: on a machine that does nothing else.
 soak: build

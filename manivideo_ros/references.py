@@ -51,6 +51,8 @@ def load_hand_reference(path: Path) -> HandReference:
     picture = square(load_picture(path))
     parts_file = path.with_suffix('.parts.png')
     if parts_file.is_file():
+        if parts_file.resolve().parent != path.resolve().parent:
+            raise ValueError(f'{parts_file}: is a link to elsewhere: copy the file')
         parts = square(np.asarray(Image.fromarray(load_picture(parts_file)[..., :3]).convert('L')))
         if parts.shape != picture.shape[:2] or parts.max() > 3:
             raise ValueError(f'{parts_file}: must have the size of {path.name} and values 0 to 3')

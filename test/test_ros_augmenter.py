@@ -34,13 +34,18 @@ def bags(tmp_path_factory):
     record_episode(folder / 'grasp', FRAMES)
     record_episode(folder / 'long', LONG)
     record_episode(folder / 'gap', 8, without=('/hand_poses', 3))
+    (folder / 'circle').symlink_to(folder / 'circle')
+    (folder / 'linked').mkdir()
+    (folder / 'linked' / 'linked_0.mcap').symlink_to('/etc/hostname')
     (folder / 'link').symlink_to(record_episode(tmp_path_factory.mktemp('private') / 'grasp'))
     return folder
 
 
 @pytest.fixture(scope='module')
 def out(tmp_path_factory):
-    return tmp_path_factory.mktemp('synthetic')
+    folder = tmp_path_factory.mktemp('synthetic')
+    (folder / 'escape').symlink_to(tmp_path_factory.mktemp('elsewhere'))
+    return folder
 
 
 @pytest.fixture(scope='module')
@@ -176,6 +181,10 @@ def test_a_second_goal_is_refused_while_the_first_goes_on(client, bags):
         ('/etc', 'refused', 1, 'bag_folders'),
         ('', 'refused', 1, 'holds no .mcap file'),
         ('link', 'refused', 1, 'bag_folders'),
+        ('linked', 'refused', 1, 'bag_folders'),
+        ('circle', 'refused', 1, 'cannot be the name'),
+        ('x' * 5000, 'refused', 1, 'xxx'),
+        ('grasp', 'escape/refused', 1, 'out_folder'),
         ('../grasp', 'refused', 1, 'bag_folders'),
         ('grasp', '../refused', 1, 'out_folder'),
         ('grasp', '/refused', 1, 'out_folder'),

@@ -27,8 +27,14 @@ def domain():
 
 
 @pytest.fixture(scope='module')
-def synthesizer(untrained, pictures, domain):
-    parameters = {'checkpoint': str(untrained), **pictures}
+def engines(tmp_path_factory):
+    """A folder that changes of the engine may name files in."""
+    return tmp_path_factory.mktemp('engines')
+
+
+@pytest.fixture(scope='module')
+def synthesizer(untrained, pictures, domain, engines):
+    parameters = {'checkpoint': str(untrained), 'scene_folders': [str(engines)], **pictures}
     with running('synthesizer_node', parameters, environment(domain)) as process:
         process.wait_for('active', READY_S)
         yield process
@@ -81,8 +87,8 @@ def test_each_frame_tells_when_its_stages_were_done_in_their_order(synthesizer, 
     assert {stamp_ns(times.header) for times in told} & pictures
 
 
-def test_the_steps_change_while_it_streams(synthesizer, lab, tmp_path):
-    two = tmp_path / 'two_steps.yaml'
+def test_the_steps_change_while_it_streams(synthesizer, lab, engines):
+    two = engines / 'two_steps.yaml'
     two.write_text(
         yaml.safe_dump({**yaml.safe_load((ENGINES / 'tiny_torch.yaml').read_text()), 'steps': 2})
     )
@@ -107,11 +113,17 @@ def test_the_steps_change_while_it_streams(synthesizer, lab, tmp_path):
     assert steps() == '1'
 
 
-def test_an_engine_that_cannot_be_had_is_refused_and_the_stream_goes_on(synthesizer, lab):
+def test_an_engine_that_cannot_be_had_is_refused_and_the_stream_goes_on(
+    synthesizer, lab, untrained, tmp_path
+):
     answer = change(lab, engine='no_such_engine')
     assert not answer.successful and "'no_such_engine': is none of base_cuda, " in answer.reason
-    answer = change(lab, checkpoint='/no/such.safetensors')
-    assert not answer.successful and '/no/such.safetensors does not exist' in answer.reason
+    beside = untrained.with_name('such.safetensors')
+    answer = change(lab, checkpoint=str(beside))
+    assert not answer.successful and f'{beside} does not exist' in answer.reason
+    for elsewhere in ({'checkpoint': '/etc/passwd'}, {'engine': str(tmp_path / 'tiny.yaml')}):
+        answer = change(lab, **elsewhere)
+        assert not answer.successful and 'scene_folders' in answer.reason
     lab.play(20, lambda: len(lab.got['image_raw']) >= 3)
     assert len(lab.got['image_raw']) >= 3
 

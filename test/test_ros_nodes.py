@@ -315,12 +315,32 @@ def test_scenes_are_read_from_allowed_folders_only(synthesizer, lab, tmp_path):
         'package://no_such_package/mug.obj': 'no_such_package',
         str(synthesizer.allowed / 'none.obj'): 'none.obj',
         str(synthesizer.allowed / 'empty.obj'): 'empty.obj',
+        f'file://{synthesizer.allowed}/thing.obj': 'scene_folders',
+        'thing.obj': 'scene_folders',
+        '~/thing.obj': 'scene_folders',
+        '~nobody_of_this_name/thing.obj': 'cannot be the name',
+        '/dev/zero': 'scene_folders',
+        f'{synthesizer.allowed}/{"x" * 5000}.obj': 'xxx',
+        f'{synthesizer.allowed}/{"x/" * 4000}.obj': 'x/x',
+        f'package://{"x" * 5000}/a.obj': 'package',
+        'package://manivideo_ros//etc/passwd': 'package',
+        f'{synthesizer.allowed}/circle.obj': 'cannot be the name',
+        f'{synthesizer.allowed}/pipe.obj': 'no such file',
+        f'{synthesizer.allowed}/zero.obj': 'scene_folders',
+        f'{synthesizer.allowed}/thing.zip': 'export it as OBJ',
     }
+    (synthesizer.allowed / 'circle.obj').symlink_to(synthesizer.allowed / 'circle.obj')
+    (synthesizer.allowed / 'zero.obj').symlink_to('/dev/zero')
+    (synthesizer.allowed / 'thing.zip').write_bytes(b'PK')
+    os.mkfifo(synthesizer.allowed / 'pipe.obj')
     for path, why in refused.items():
         answer = set_scene(lab, objects=[SceneObject(id='mug', mesh=path)])
         assert not answer.success and why in answer.message and '\n' not in answer.message
-    answer = set_scene(lab, background='/etc/passwd')
-    assert not answer.success and 'scene_folders' in answer.message
+    for name in ('background', 'hand_appearance'):
+        answer = set_scene(lab, **{name: '/etc/passwd'})
+        assert not answer.success and 'scene_folders' in answer.message
+    crowd = [SceneObject(id=str(i), mesh='box') for i in range(65)]
+    assert 'may be 64' in set_scene(lab, objects=crowd).message
     objects = [SceneObject(id='mug', mesh=str(synthesizer.allowed / 'thing.obj'), scale=1.0)]
     answer = set_scene(lab, objects=objects)
     assert answer.success, answer.message

@@ -66,6 +66,8 @@ class ShardDataset:
         for number, shard in enumerate(self.shards):
             try:
                 scenes = json.loads((shard / 'scenes.json').read_text())
+                if not (isinstance(scenes, list) and all(map(_is_scene, scenes))):
+                    raise ValueError('is no list of scenes')
             except (OSError, ValueError, RecursionError) as error:
                 raise ShardError(
                     f'{shard}/scenes.json cannot be read ({error}): delete the shard'
@@ -224,6 +226,16 @@ def no_layers(layers: int, width: int, height: int) -> dict[str, torch.Tensor]:
         'visible_normal': torch.zeros(3, height, width),
         'horizon': torch.zeros(HORIZON_DIRECTIONS, height // 2, width // 2),
     }
+
+
+def _is_scene(told: Any) -> bool:
+    """Whether one entry of scenes.json has what is read of it, of the right types."""
+    return (
+        isinstance(told, dict)
+        and isinstance(told.get('consecutive'), bool)
+        and isinstance(told.get('hand_model', ''), str)
+        and isinstance(told.get('kind', ''), str)
+    )
 
 
 @lru_cache(maxsize=768)  # each holds a file open

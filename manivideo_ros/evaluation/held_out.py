@@ -109,8 +109,16 @@ class HeldOutScene:
                 np.array(fields['betas'], np.float32).reshape(10),
                 np.array(fields['table_from_world']).reshape(4, 4),
             )
-        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-            raise HeldOutError(f'held-out scene: not of this version ({error})') from None
+        except (
+            AttributeError,
+            LookupError,
+            OverflowError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as e:
+            reason = ' '.join(str(e).split())[:200]
+            raise HeldOutError(f'held-out scene: not of this version ({reason})') from None
 
     @cached_property
     def meshes(self) -> dict[str, ObjectMesh]:

@@ -107,10 +107,10 @@ class Augmenter(Node):
 def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order:
     """What a goal asks for. Raises ValueError for what it may not name."""
     bag = under(request.bag, parameters.bag_folders, 'bag_folders')
+    for file in [*bag.glob('*.mcap'), bag / 'metadata.yaml']:  # which may be links
+        under(str(file), parameters.bag_folders, 'bag_folders')
     home = Path(parameters.out_folder).expanduser().resolve()
-    out = (home / request.output).resolve()
-    if not out.is_relative_to(home):
-        raise ValueError(f'output {request.output}: not under the parameter out_folder, {home}')
+    out = under(str(home / request.output), [str(home)], 'out_folder')
     if not 1 <= request.variations <= MOST:
         raise ValueError(f'variations: must be 1 to {MOST}, is {request.variations}')
     engine = engine_named(parameters.engine, parameters.checkpoint)

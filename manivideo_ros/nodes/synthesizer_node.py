@@ -18,6 +18,7 @@ from rclpy.parameter import Parameter
 
 from manivideo_ros.ros.logs import core_logs, heartbeat
 from manivideo_ros.ros.parameters import NodeParameters, check_change, declare, read
+from manivideo_ros.ros.scene_files import check_change_of_files
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
 
@@ -119,6 +120,7 @@ class SynthesizerNode(LifecycleNode):
             from manivideo_ros.ros.scene import spec_of
 
             try:
+                check_change_of_files(engine, self.parameters)
                 spec_of(replace(self.parameters, **engine))
             except ValueError as error:
                 return SetParametersResult(successful=False, reason=str(error))

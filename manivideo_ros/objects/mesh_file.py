@@ -46,11 +46,16 @@ def read_pieces(path: Path) -> list[Piece]:
     if not path.is_file():
         raise MeshError(f'{path}: no such mesh file; give the path of an OBJ, GLB, PLY, STL or DAE')
     if path.suffix.lower() not in SUFFIXES:
-        raise MeshError(f'{path}: is no OBJ, GLB, PLY, STL, OFF or DAE: export it as one of these')
+        raise MeshError(
+            f'{path}: cannot be read as a mesh by this name; '
+            'export it as OBJ, GLB, PLY, STL, OFF or DAE'
+        )
     if path.stat().st_size > LARGEST_FILE:
         raise MeshError(f'{path}: has more than {LARGEST_FILE >> 20} MiB; decimate the mesh')
     try:
-        scene = trimesh.load_scene(str(path), process=False, allow_remote=False)
+        scene = trimesh.load_scene(
+            str(path), process=False, allow_remote=False, resolver=_beside(path)
+        )
         if path.suffix.lower() == '.dae':
             _restore_collada_colours(path, scene)
         meshes = [g for g in scene.dump() if isinstance(g, trimesh.Trimesh)]
@@ -68,6 +73,21 @@ def read_pieces(path: Path) -> list[Piece]:
             f'{path}: mesh is empty; export it with triangle faces, not points or lines'
         )
     return pieces
+
+
+def _beside(path: Path) -> Any:
+    """What a mesh file may read besides itself: plain files in its folder, wherever links lead."""
+    from trimesh.resolvers import FilePathResolver
+
+    class Beside(FilePathResolver):
+        def absolute(self, name: str) -> Path:
+            file = Path(super().absolute(name))
+            # What is no plain file may keep a reader for ever, or never end.
+            if file.exists() and not (file.is_file() and file.stat().st_size <= LARGEST_FILE):
+                raise ValueError(f'{name} is no file that is read')
+            return file
+
+    return Beside(str(path))
 
 
 def _restore_collada_colours(path: Path, scene: Any) -> None:

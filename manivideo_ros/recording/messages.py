@@ -77,7 +77,8 @@ def decoded(data: bytes | memoryview, type_name: str, types: Typestore | None = 
         return (types or typestore()).deserialize_cdr(data, type_name)
     except UNSOUND as error:
         reason = ' '.join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f'a {type_name} does not decode ({reason})') from None
+        name = ' '.join(type_name.split())[:120]
+        raise ValueError(f'a {name} does not decode ({reason})') from None
 
 
 @cache

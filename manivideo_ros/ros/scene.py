@@ -23,6 +23,7 @@ from manivideo_ros.srv import SetScene
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
 _engine_sha256 = lru_cache(maxsize=4)(engine_sha256)
+MOST_OBJECTS = 64  # of a scene
 
 
 class LiveScene:
@@ -78,6 +79,8 @@ class LiveScene:
         ids = [item.id for item in request.objects]
         if '' in ids or len(set(ids)) != len(ids):
             raise ValueError('objects: every object needs an id of its own')
+        if len(ids) > MOST_OBJECTS:
+            raise ValueError(f'objects: are {len(ids)}, may be {MOST_OBJECTS}')
         objects = {
             item.id: load_mesh(item.mesh, item.scale or 1.0, folders) for item in request.objects
         }

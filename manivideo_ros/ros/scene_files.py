@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
+from manivideo_ros.ros.parameters import NodeParameters
+
 SCHEME = 'package://'
+LONGEST = 200  # characters of a name that are repeated
+# What Python raises on names with NUL, too long, or of links that go round in circles.
+UNUSABLE = (OSError, RuntimeError, ValueError)
 
 
 def resolve(name: str, shapes: Collection[str], folders: Iterable[str] | None) -> str | Path:
@@ -23,17 +28,20 @@ def resolve(name: str, shapes: Collection[str], folders: Iterable[str] | None) -
         try:
             allowed = [Path(get_package_share_directory(package)).resolve()]
         except (PackageNotFoundError, ValueError):
-            raise ValueError(f'{name}: package {package!r} is not installed here') from None
+            raise ValueError(f'{_short(name)}: its package is not installed here') from None
         path = _inside_package(allowed[0], inside)
-        folders = None
-    else:
-        path, allowed = Path(name).expanduser(), []
-    if folders is not None:
+    elif folders is not None:
         path = under(name, folders, 'scene_folders')
-    if not path.is_file():
-        known = f' (nor one of the shapes {", ".join(sorted(shapes))})' if shapes else ''
-        raise ValueError(f'{name}: no such file{known}')
-    return path.resolve()
+    else:
+        path = Path(name)
+    try:
+        path = path.expanduser().resolve()
+        if path.is_file():
+            return path
+    except UNUSABLE:
+        pass
+    known = f' (nor one of the shapes {", ".join(sorted(shapes))})' if shapes else ''
+    raise ValueError(f'{_short(name)}: no such file{known}')
 
 
 def under(name: str, folders: Iterable[str], parameter: str) -> Path:
@@ -42,13 +50,33 @@ def under(name: str, folders: Iterable[str], parameter: str) -> Path:
     Raises ValueError, one line, for what does not lie under one of them.
     """
     allowed = [Path(folder).expanduser().resolve() for folder in folders if folder]
-    path = Path(name).expanduser()
-    real = path.resolve()
+    try:
+        path = Path(name).expanduser()
+        real = path.resolve()
+    except UNUSABLE:
+        raise ValueError(f'{_short(name)}: cannot be the name of a file') from None
     if not path.is_absolute() or not any(real.is_relative_to(folder) for folder in allowed):
         raise ValueError(
-            f'{name}: not under an allowed folder: add it to the parameter {parameter}'
+            f'{_short(name)}: not under an allowed folder: add it to the parameter {parameter}'
         )
     return real
+
+
+def check_change_of_files(changed: Mapping[str, str], now: NodeParameters) -> None:
+    """Raise ValueError where `engine` or `checkpoint`, changed while the node runs, names a file
+    that lies neither under `scene_folders` nor beside the present one: anybody may ask for it.
+    """
+    for name, value in changed.items():
+        present = getattr(now, name)
+        beside = [str(Path(present).parent)] if '/' in present else []
+        if '/' in value or value.endswith(('.yaml', '.yml')) or (name == 'checkpoint' and value):
+            under(value, [*now.scene_folders, *beside], 'scene_folders')
+
+
+def _short(name: str) -> str:
+    """A name that others chose, on one line."""
+    shown = name if len(name) <= LONGEST else f'{name[:LONGEST]}...'
+    return shown if shown.isprintable() else repr(shown)
 
 
 def _inside_package(share: Path, inside: str) -> Path:

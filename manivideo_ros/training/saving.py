@@ -80,7 +80,7 @@ def load_state(folder: Path) -> dict | None:
         return None
     try:
         state: dict = torch.load(file, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        reason = ' '.join(str(error).split())[:200]
+    except Exception as error:  # torch raises what it likes on bytes that make no sense
+        reason = ' '.join(str(error).split())[:200] or type(error).__name__
         raise TrainingError(f'{file} cannot be read ({reason}); delete it to begin anew') from None
     return state

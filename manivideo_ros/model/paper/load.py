@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -53,13 +52,14 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         if path.suffix == '.safetensors':
             return load_file(path)
         state = torch.load(path, map_location='cpu', weights_only=True)
-    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError) as error:
-        raise WeightsError(f'weights {path} cannot be read ({error}); copy them anew') from None
     except pickle.UnpicklingError:
         raise WeightsError(
             f'weights {path} hold more than tensors, which could run code; convert them to '
             'safetensors where you trust them'
         ) from None
+    except Exception as error:  # torch raises what it likes on bytes that make no sense
+        reason = ' '.join(str(error).split())[:200] or type(error).__name__
+        raise WeightsError(f'weights {path} cannot be read ({reason}); copy them anew') from None
     if isinstance(state, dict) and isinstance(state.get('state_dict'), dict):
         state = state['state_dict']  # a training checkpoint: steps and epochs lie beside it
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):

@@ -1,0 +1,225 @@
+"""Small files that would unpack to all of memory, or take minutes, are refused at once."""
+
+import json
+import struct
+import tracemalloc
+import zipfile
+from functools import cache
+from io import BytesIO
+
+import lz4.frame
+import numpy as np
+import pytest
+import yaml
+import zstandard
+from mcap.exceptions import McapError
+from mcap.records import Chunk
+from mcap.writer import CompressionType, Writer
+from PIL import Image
+
+from manivideo_ros.bounded_yaml import LARGEST, load_yaml
+from manivideo_ros.engine.spec import SpecError, load_spec
+from manivideo_ros.npz import read_npz
+from manivideo_ros.objects.mesh import MeshError, load_object
+from manivideo_ros.recording import unpacking
+from manivideo_ros.recording.bag import BagError, BagReader
+from manivideo_ros.recording.messages import typestore
+from manivideo_ros.recording.pictures import COMPRESSED, picture_of
+from manivideo_ros.references import load_background, load_hand_reference
+
+MIB = 2**20
+
+
+def laughs(line: str, times: int = 9) -> str:
+    """A list, and lists of the list before."""
+    text = 'a0: &a0 [x]\n'
+    for i in range(1, times):
+        text += f'a{i}: &a{i} ' + line.format(', '.join([f'*a{i - 1}'] * 10)) + '\n'
+    return text
+
+
+@pytest.fixture
+def little_memory():
+    """What a test takes of Python's memory stays below 100 MiB."""
+    tracemalloc.start()
+    yield
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 * MIB
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        laughs('[{}]'),
+        laughs('{{k: 1, <<: [{}]}}').replace('[x]', '{x: 1}'),
+        '[' * 5000,
+        '{"a":' * 5000,
+        '- ' * 5000,
+        '? ' * 5000,
+        'a: &a [*a]',
+        'a: ' + '1:' * 5000 + '1',
+        'a: ' + '9' * 5000,
+        '- a\n' * (LARGEST + 1),
+        '# ' + 'x' * 2**20,
+    ],
+    ids=lambda text: text[:12].replace('\n', ' '),
+)
+def test_yaml_that_grows_out_of_proportion_is_refused(text, tmp_path):
+    file = tmp_path / 'some.yaml'
+    file.write_text(text)
+    with pytest.raises(SpecError, match=r'some\.yaml: is not YAML'):
+        load_spec(file)
+
+
+def test_yaml_as_people_write_it_is_read():
+    text = 'a: &a {b: 1.5}\nc: {<<: *a, d: [1, 0x10, 10:20]}\ne: [*a, *a]\nf: 2020-01-02\n'
+    assert load_yaml(text) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize('field', ['compression_mode', 'storage_identifier', 'custom_data'])
+def test_a_bags_metadata_may_hold_anything_anywhere(field, tmp_path):
+    (tmp_path / 'x.mcap').write_bytes(b'')
+    for value in ('[1, 2]', '{a: {b: c}}', '3', '*a8', '"\\0"'):
+        info = {'storage_identifier': 'mcap', 'relative_file_paths': '[x.mcap]', field: value}
+        lines = ''.join(f'  {name}: {said}\n' for name, said in info.items())
+        text = f'{laughs("[{}]") if "*" in value else ""}rosbag2_bagfile_information:\n{lines}'
+        (tmp_path / 'metadata.yaml').write_text(text)
+        with pytest.raises(BagError) as caught:
+            BagReader(tmp_path)
+        assert len(str(caught.value)) < 1000 and '\n' not in str(caught.value)
+
+
+def write_mcap(path, compression, data):
+    with path.open('wb') as stream:
+        writer = Writer(stream, compression=compression, chunk_size=10**9)
+        writer.start('ros2')
+        channel = writer.register_channel('/a', 'cdr', writer.register_schema('a', 'ros2msg', b''))
+        writer.add_message(channel, 1, data, 1)
+        writer.finish()
+
+
+@pytest.mark.parametrize('cut', [0, 40], ids=['whole', 'cut off'])
+@pytest.mark.parametrize('compression', [CompressionType.ZSTD, CompressionType.LZ4])
+def test_a_chunk_that_unpacks_to_too_much_is_refused(compression, cut, tmp_path, monkeypatch):
+    path = tmp_path / 'x.mcap'
+    write_mcap(path, compression, bytes(2 * MIB))
+    path.write_bytes(path.read_bytes()[: -cut or None])
+    assert path.stat().st_size < 20_000
+    assert [len(m.data) for m in BagReader(path).messages()] == [2 * MIB]
+    monkeypatch.setattr(unpacking, 'LARGEST_CHUNK', MIB)
+    if cut:  # what cannot be read counts as the end
+        assert not list(BagReader(path).messages())
+    else:
+        with pytest.raises(
+            BagError, match=r'x\.mcap: damaged \(a chunk unpacks to more than 1 MiB'
+        ):
+            list(BagReader(path).messages())
+
+
+@pytest.mark.parametrize(
+    ('compression', 'packed'),
+    [('zstd', zstandard.compress(b'')), ('lz4', lz4.frame.compress(bytes(MIB))), ('lz4', b'no')],
+)
+def test_what_a_chunk_says_of_its_size_is_not_believed(compression, packed, monkeypatch):
+    monkeypatch.setattr(unpacking, 'LARGEST_CHUNK', MIB - 1)
+    if compression == 'zstd':
+        stream = zstandard.ZstdCompressor(write_content_size=False)
+        packed, told = stream.compress(bytes(2 * MIB)), 10**15
+    else:
+        told = 1
+    chunk = Chunk(compression, packed, 1, 1, 0, told)
+    with pytest.raises(McapError):
+        unpacking._bounded(chunk)
+
+
+def test_an_archive_of_zeros_is_refused(tmp_path, little_memory, monkeypatch):
+    path = tmp_path / 'zeros.npz'
+    np.savez_compressed(path, a=np.zeros(MIB))
+    assert path.stat().st_size < 20_000
+    assert read_npz(path)['a'].shape == (MIB,)
+    monkeypatch.setattr('manivideo_ros.npz.LARGEST', MIB)
+    with pytest.raises(ValueError, match='unpacks to more than 1 MiB'):
+        read_npz(path)
+
+
+def test_an_array_that_claims_more_than_its_archive_holds_is_refused(tmp_path):
+    path = tmp_path / 'claims.npz'
+    head = BytesIO()
+    shape = {'descr': '<f8', 'fortran_order': False, 'shape': (10**14,)}
+    np.lib.format.write_array_header_1_0(head, shape)
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('a.npy', head.getvalue())
+    with pytest.raises(ValueError):  # noqa: PT011  (numpy's words)
+        read_npz(path)
+
+
+@cache
+def bomb() -> bytes:
+    """A picture of 81 million pixels in a few kB."""
+    out = BytesIO()
+    Image.new('1', (9000, 9000)).save(out, 'PNG')
+    return out.getvalue()
+
+
+def test_a_picture_that_is_small_only_as_a_file_is_refused(tmp_path, little_memory):
+    path = tmp_path / 'black.png'
+    path.write_bytes(bomb())
+    for load in (load_background, load_hand_reference):
+        with pytest.raises(ValueError, match=r'black\.png: .*9000x9000 is too large a picture'):
+            load(path)
+    message = typestore().types[COMPRESSED](
+        header=None, format='png', data=np.frombuffer(bomb(), np.uint8)
+    )
+    with pytest.raises(ValueError, match='field data 9000x9000 is too large'):
+        picture_of(message)
+
+
+@pytest.mark.parametrize('suffix', ['glb', 'obj'])
+def test_so_is_one_on_a_mesh(suffix, tmp_path, little_memory):
+    trimesh = pytest.importorskip('trimesh')
+    box = trimesh.creation.box((0.1, 0.1, 0.1))
+    uv = np.zeros((len(box.vertices), 2))
+    small = Image.new('RGB', (2, 2))
+    box.visual = trimesh.visual.TextureVisuals(uv, image=small)
+    path = tmp_path / f'box.{suffix}'
+    box.export(str(path))
+    if suffix == 'obj':
+        next(tmp_path.glob('*.png')).write_bytes(bomb())
+    else:
+        out = BytesIO()
+        small.save(out, 'PNG')
+        path.write_bytes(replaced_picture(path.read_bytes(), bomb()))
+    with pytest.raises(MeshError, match='9000x9000 is too large'):
+        load_object(path, 1.0)
+
+
+def replaced_picture(glb: bytes, picture: bytes) -> bytes:
+    """A GLB with another picture in place of its own."""
+    length = struct.unpack('<I', glb[12:16])[0]
+    told, binary = json.loads(glb[20 : 20 + length]), glb[28 + length :]
+    view = told['bufferViews'][told['images'][0]['bufferView']]
+    binary += bytes(-len(binary) % 4)
+    view['byteOffset'], view['byteLength'] = len(binary), len(picture)
+    binary += picture + bytes(-len(picture) % 4)
+    told['buffers'][0]['byteLength'] = len(binary)
+    text = json.dumps(told).encode()
+    text += b' ' * (-len(text) % 4)
+    chunks = struct.pack('<I4s', len(text), b'JSON') + text
+    chunks += struct.pack('<I4s', len(binary), b'BIN\0') + binary
+    return struct.pack('<4sII', b'glTF', 2, 12 + len(chunks)) + chunks
+
+
+def test_pictures_for_which_pillow_would_start_a_program_are_refused(tmp_path):
+    path = tmp_path / 'picture.png'
+    path.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n')
+    with pytest.raises(ValueError, match=r'picture\.png: cannot be read .*give one of PNG'):
+        load_background(path)
+
+
+@pytest.mark.parametrize('name', ['thing.zip', 'thing.tar.gz', 'thing.zae', 'thing.3mf', 'thing'])
+def test_archives_are_no_meshes(name, tmp_path):
+    with zipfile.ZipFile(tmp_path / name, 'w') as archive:
+        archive.writestr('box.obj', 'v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n')
+    with pytest.raises(MeshError, match='export it'):
+        load_object(tmp_path / name, 1.0)
