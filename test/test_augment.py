@@ -23,6 +23,7 @@ from manivideo_ros.augment.apart import FrameDone, Order, made_apart
 from manivideo_ros.augment.choices import choose
 from manivideo_ros.augment.cli import main
 from manivideo_ros.augment.engine import engine_named
+from manivideo_ros.augment.hands import warnings_of
 from manivideo_ros.augment.jobs import plan
 from manivideo_ros.augment.source import GapError, Source
 from manivideo_ros.augment.variation import make_episode
@@ -159,7 +160,7 @@ def test_a_gate_finds_the_objects_in_what_was_made(episodes):
 
     verdict = judge(episodes / 'grasp_seed0', HandEstimator())
     assert verdict.silhouette > 0.5
-    assert verdict.picture.shape == (256, 256, 3)
+    assert verdict.picture.shape == (256, 512, 3)
 
 
 def test_an_object_changes_colours_but_not_its_shape():
@@ -384,6 +385,21 @@ def test_a_shape_that_the_hands_in_use_do_not_have_is_told(untrained, tmp_path, 
     assert told == {
         'recorded_model': 'mano', 'model': 'default', 'betas': {s: [0.0] * 10 for s in SIDES}
     }  # fmt: skip
+
+
+def test_betas_that_change_are_told(tmp_path):
+    with BagWriter(tmp_path / 'grasp') as bag:
+        bag.add_topic('/hand_poses', 'manivideo_ros/msg/HandPoses')
+        for index, beta in enumerate((0, 0, 1)):
+            motion = short_motion(3)
+            betas = np.full(10, beta, np.float32)
+            track = replace(motion.hands['left'], betas=betas)
+            message = hands_message(replace(motion, hands={**motion.hands, 'left': track}), index)
+            data = typestore().serialize_cdr(message, message.__msgtype__)
+            bag.write('/hand_poses', data, int(motion.stamps_ns[index]))
+    source = Source(tmp_path / 'grasp')
+    (line,) = warnings_of('grasp', source.motion, source.reader, 'default')
+    assert line.startswith('grasp: the betas of the left hand change')
 
 
 def test_an_engine_that_leaves_its_backend_open_is_refused(recording, untrained, tmp_path, capsys):

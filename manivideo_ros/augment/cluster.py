@@ -54,7 +54,8 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
     try:
         needs = needs_of(jobs[0])
         _try_machines(ray, jobs, needs)
-        make = ray.remote(**needs, max_retries=AGAIN)(_make)
+        # max_calls: Ray would end a process after each episode on a GPU, and load the engine anew.
+        make = ray.remote(**needs, max_retries=AGAIN, max_calls=0)(_make)
         waiting = [make.remote(job) for job in jobs]
         while waiting:
             (done,), waiting = ray.wait(waiting, num_returns=1)

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
+from manivideo_ros.motion.build_messages import HANDS
+from manivideo_ros.motion.files import topics_by_type
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.recording.bag import BagReader
+from manivideo_ros.recording.messages import typestore
 
 
 def hands_of(folder: str) -> dict[str, HandModel]:
@@ -47,16 +51,31 @@ def told(recorded: Motion, shown: Motion) -> dict[str, Any]:
     return {'recorded_model': recorded.hand_model, 'model': shown.hand_model, 'betas': betas}
 
 
-def warning(name: str, recorded: Motion, model: str) -> str:
-    """What is not shown of the recorded hands' shape, in one line; '' where it all is."""
-    lost = recorded.hand_model != model and any(t.betas.any() for t in recorded.hands.values())
-    if not lost:
-        return ''
+def warnings_of(name: str, recorded: Motion, reader: BagReader, model: str) -> list[str]:
+    """What is not shown of a recording's hands as it was, in a line each; reader: of its bag."""
+    if recorded.hand_model == model:
+        return [
+            f'{name}: the betas of the {side} hand change: the last ones are shown throughout'
+            for side in sorted(_changing(reader))
+        ]
+    if not any(track.betas.any() for track in recorded.hands.values()):
+        return []
     mend = 'name the hands as --hand-folder' if model == 'default' else 'leave --hand-folder out'
-    return (
+    return [
         f'{name}: its betas are of the hand model {recorded.hand_model!r}; shown is {model!r}, '
         f'with zeros: {mend} to have the recorded shape'
-    )
+    ]
+
+
+def _changing(reader: BagReader) -> set[str]:
+    """The sides of the hands whose betas are not the same in all messages."""
+    found: dict[str, set[bytes]] = {side: set() for side in SIDES}
+    topic = topics_by_type(reader).get(HANDS)
+    for record in reader.messages([topic] if topic else []):
+        for hand in typestore().deserialize_cdr(record.data, HANDS).hands:  # type: ignore[attr-defined]
+            if hand.confidence > 0 and len(hand.betas):
+                found[SIDES[hand.side]].add(hand.betas.tobytes())
+    return {side for side, shapes in found.items() if len(shapes) > 1}
 
 
 def _file(folder: str, side: str) -> Path:

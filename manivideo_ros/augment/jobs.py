@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manivideo_ros.augment.engine import prepare_engine
-from manivideo_ros.augment.hands import files_sha256, hands_of, warning
+from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
 from manivideo_ros.augment.source import Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
 from manivideo_ros.engine.spec import EngineSpec
@@ -68,8 +68,8 @@ def plan(
                 path = str(source.path.resolve())
                 told = tuple(made_by.items())
                 todo.append(Job(path, digest, str(out), seed, engine, hand_folder, told))
-    warnings = [warning(source.name, source.motion, model) for source in sources]
-    return Plan(todo, there, tuple(line for line in warnings if line))
+    warnings = [warnings_of(s.name, s.motion, s.reader, model) for s in sources]
+    return Plan(todo, there, tuple(line for lines in warnings for line in lines))
 
 
 def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:

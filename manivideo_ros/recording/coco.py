@@ -22,6 +22,7 @@ SKELETON = [
     for bone in ([1, first], *([joint, joint + 1] for joint in range(first, first + 3)))
 ]
 SIDES = ('left_hand', 'right_hand')
+PACKING = 1  # of 9: a fifth of the default's time, a seventh more bytes
 
 
 class VideosWriter:
@@ -62,7 +63,7 @@ class FramesWriter:
         (self.folder / episode.name).mkdir()
         for index, picture in enumerate(episode.pictures()):
             name = f'{episode.name}/{index:06d}.png'
-            Image.fromarray(picture).save(self.folder / name)
+            Image.fromarray(picture).save(self.folder / name, compress_level=PACKING)
             number = len(self._images)
             height, width = picture.shape[:2]
             self._images.append(
