@@ -225,3 +225,78 @@ class DisplayTrajectory:
     model_id: str = ''
     trajectory: list = field(default_factory=list)
     trajectory_start: RobotState = field(default_factory=RobotState)
+
+
+@dataclass
+class AttachedCollisionObject:
+    link_name: str = ''
+    object: CollisionObject = field(default_factory=CollisionObject)
+    touch_links: list = field(default_factory=list)
+    detach_posture: JointTrajectory = field(default_factory=JointTrajectory)
+    weight: float = 0.0
+
+
+@dataclass
+class PlanningSceneWorld:
+    collision_objects: list = field(default_factory=list)
+    octomap: object = None
+
+
+@dataclass
+class PlanningScene:
+    name: str = ''
+    robot_state: RobotState = field(default_factory=RobotState)
+    robot_model_name: str = ''
+    fixed_frame_transforms: list = field(default_factory=list)
+    allowed_collision_matrix: object = None
+    link_padding: list = field(default_factory=list)
+    link_scale: list = field(default_factory=list)
+    object_colors: list = field(default_factory=list)
+    world: PlanningSceneWorld = field(default_factory=PlanningSceneWorld)
+    is_diff: bool = False
+
+
+# leap_motion_interface of LeapMotionROS2Bridge: LeapFrame, LeapHand, LeapDigit, LeapBone,
+# LeapVector, as LeapC has them, in millimetres.
+@dataclass
+class LeapVector:
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+
+@dataclass
+class LeapCBone:
+    prev_joint: LeapVector = field(default_factory=LeapVector)
+    next_joint: LeapVector = field(default_factory=LeapVector)
+    width: float = 0.0
+    rotation: object = None
+
+
+@dataclass
+class LeapDigit:
+    finger_id: int = 0
+    bones: list = field(default_factory=lambda: [LeapCBone() for _ in range(4)])
+    is_extended: int = 0
+
+
+@dataclass
+class LeapCHand:
+    id: int = 0
+    type: str = ''
+    visible_time: int = 0
+    pinch_distance: float = 0.0
+    grab_angle: float = 0.0
+    pinch_strength: float = 0.0
+    grab_strength: float = 0.0
+    palm: object = None
+    digits: list = field(default_factory=lambda: [LeapDigit() for _ in range(5)])
+    arm: LeapCBone = field(default_factory=LeapCBone)
+
+
+@dataclass
+class LeapFrame:
+    header: Header = field(default_factory=Header)
+    n_hands: int = 0
+    hands: list = field(default_factory=list)
+    framerate: float = 0.0

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from driver_messages import (
     LeapBone,
+    LeapCBone,
+    LeapCHand,
+    LeapDigit,
     LeapFinger,
+    LeapFrame,
     LeapHand,
     LeapHands,
+    LeapVector,
     ManusGlove,
     ManusRawNode,
     NamedPoseArray,
@@ -28,13 +33,13 @@ from test_inputs_tables import (
 from test_ros_nodes import lab_in, running
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.geometry import axis_angle_to_matrix, rigid, transform_points
+from manivideo_ros.geometry import axis_angle_to_matrix, invert_rigid, rigid, transform_points
 from manivideo_ros.inputs.tables import KEYPOINTS_OF_JOINTS, POINTS
 from manivideo_ros.processes import NodeError
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import SIDES, pose_message, read_hands
 from manivideo_ros.ros.hand_intake import HandIntake
-from manivideo_ros.ros.hand_messages import read_isaac, read_openxr
+from manivideo_ros.ros.hand_messages import read_isaac, read_manus_skeleton, read_openxr
 from manivideo_ros.ros.images import header, stamp_ns
 from manivideo_ros.ros.message_types import message_class
 from manivideo_ros.ros.parameters import HandSourceParameters
@@ -218,6 +223,62 @@ def test_a_leap_in_millimetres_is_turned_z_up_and_says_so():
     assert 'metres, set `unit` to 1' in problems[0]
     _, problems = HandIntake(replace(RAW, source='ultraleap')).take(leap(y_up, '?'), None, 0)
     assert problems == ["hands[0].type: '?' is neither 'Left' nor 'Right'"]
+
+
+def leap_frame(points, side='left'):
+    def vector(place):
+        return LeapVector(*(float(v) for v in place))
+
+    digits = [
+        LeapDigit(n, [LeapCBone(vector(a), vector(b)) for a, b in bones.values()])
+        for n, bones in leap_fingers(points).items()
+    ]
+    arm = LeapCBone(next_joint=vector(1000 * points[0]))
+    hand = LeapCHand(type=side, digits=digits, arm=arm)
+    return LeapFrame(header(STEP, 'leap_motion_frame'), 1, [hand])
+
+
+@pytest.mark.parametrize('side', ['left', 'right'])
+def test_a_leap_frame_in_millimetres(side):
+    points = bent_hand(side)
+    y_up = points @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]).T
+    intake = HandIntake(replace(RAW, source='leap_frame', topics=('leap_motion_data',)))
+    message = only(intake.take(leap_frame(y_up, side), None, 0))
+    assert list(wrists(message)) == [side]
+    assert np.linalg.norm(wrists(message)[side] - points[0]) < 0.015
+    assert message.header.frame_id == 'leap_motion_frame_z_up'
+    _, problems = intake.take(leap_frame(y_up, 'both'), None, 0)
+    assert problems == ["hands[0].type: 'both' is neither 'Left' nor 'Right'"]
+
+
+def skeleton(points, seed=0, nodes=21):
+    """manus_ros2's PoseArray: every node in the frame of the one before it, turned any way."""
+    rng = np.random.default_rng(seed)
+    root = rigid(axis_angle_to_matrix(rng.normal(size=3)), rng.normal(size=3))
+    poses = [root]
+    for first in range(1, 21, 4):
+        parent = rigid(np.eye(3), points[0])
+        for k in range(first, first + 4):
+            here = rigid(axis_angle_to_matrix(rng.normal(size=3)), points[k])
+            poses.append(invert_rigid(parent) @ here)
+            parent = here
+    return PoseArray(
+        header=header(STEP, 'manus_right'), poses=[pose_message(p) for p in poses[:nodes]]
+    )
+
+
+def test_a_manus_skeleton_is_a_chain_of_nodes_each_in_its_parents_frame():
+    points = bent_hand('right')
+    parameters = replace(RAW, source='manus_skeleton', topics=('manus_left', 'manus_right'))
+    intake = HandIntake(parameters)
+    assert intake.sides() == ['left', 'right']
+    for seed in range(5):
+        (hand,) = read_manus_skeleton(skeleton(points, seed), 'right').hands
+        np.testing.assert_allclose(hand.points, points - points[0], atol=1e-9)
+    message = only(intake.take(skeleton(points), 'right', 0))
+    assert np.linalg.norm(wrists(message)['right']) < 0.015, 'it is at the glove, without a wrist'
+    _, problems = intake.take(skeleton(points, nodes=20), 'right', 0)
+    assert problems[0].startswith("poses: 20 nodes, must be the 21 of manus_ros2's skeleton")
 
 
 FRAMES, LEFT = (tuple(f'{hand}_{name}' for name in POINTS) for hand in ('rh', 'lh'))

@@ -223,6 +223,21 @@ def test_markers_and_latency_are_told_while_somebody_listens(synthesizer, lab):
     assert told.latency == pytest.approx(1e-9 * (ended - stamp_ns(told.header)), abs=1e-6)
 
 
+def test_set_scene_takes_shapes_that_come_in_the_message(synthesizer, lab):
+    item = SceneObject(
+        id='tetra',
+        vertices=np.vstack([np.zeros(3), 0.1 * np.eye(3)]).ravel(),
+        triangles=[0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3],
+    )
+    answer = set_scene(lab, objects=[item], keep_appearance_seed=True)
+    assert answer.success, answer.message
+    item.mesh = 'mug'
+    assert 'mesh and triangles: only one' in set_scene(lab, objects=[item]).message
+    item.mesh, item.triangles = '', [0, 1, 9]
+    assert 'tetra: a triangle has a corner' in set_scene(lab, objects=[item]).message
+    assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
+
+
 def nan_theta(hands, objects):
     hands.hands[0].theta[3] = float('nan')
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from driver_messages import (
-    CollisionObject,
     Detection3D,
     Detection3DArray,
     ObjectHypothesis,
@@ -117,26 +116,6 @@ def test_rigid_bodies_under_their_own_names_and_lost_ones_absent():
         ],
     )
     assert_poses(only(intake.take(message, 0)), {'mug': POSE})
-
-
-def test_moveits_objects_stay_until_they_are_moved_or_removed():
-    intake = ObjectIntake(replace(ONE, source='moveit', ids=('mug',), names=('cup',)))
-
-    def send(pose, operation):
-        message = CollisionObject(stamped('map', 0), pose_message(pose), 'cup')
-        message.operation = operation
-        assert intake.take(message, 0) == ([], [])
-
-    assert intake.scene(1) == []
-    send(POSE, b'\x00')
-    for now in (STAMP, STAMP + 9):
-        (out,) = intake.scene(now)
-        assert_poses(out, {'mug': POSE}, 'map', now)
-    send(OTHER, b'\x03')
-    assert_poses(intake.scene(STAMP)[0], {'mug': OTHER}, 'map')
-    send(OTHER, b'\x01')
-    assert intake.scene(STAMP)[0].objects[0].confidence == 0
-    assert intake.scene(STAMP) == []
 
 
 def test_frames_on_tf():

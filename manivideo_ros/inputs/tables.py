@@ -146,6 +146,32 @@ def manus(
     return wearer, points
 
 
+def manus_skeleton(
+    positions: ArrayLike,  # [21, 3], each in the axes of the node before it
+    rotations: ArrayLike | None = None,  # [21, 3, 3] likewise; None where no node is turned
+) -> Array:
+    """Points [21, 3] in the frame of the hand's node of a skeleton of the Manus SDK.
+
+    Nodes as SDKMinimalClient of manus_ros2 sets them up: the hand, then thumb, index, middle, ring
+    and little finger, four each outwards; every pose is told in its parent's frame. Raises
+    ValueError for another number of nodes.
+    """
+    places = np.asarray(positions, np.float64)
+    if places.shape != (21, 3):
+        raise ValueError(
+            f"{len(places)} nodes, must be the 21 of manus_ros2's skeleton: the hand, then four of "
+            'each finger'
+        )
+    turns = np.tile(np.eye(3), (21, 1, 1)) if rotations is None else np.asarray(rotations)
+    points = np.zeros((21, 3))
+    for chain in _CHAINS.values():
+        at, turn = np.zeros(3), np.eye(3)
+        for node in range(chain.start, chain.stop):
+            at, turn = at + turn @ places[node], turn @ turns[node]
+            points[node] = at
+    return points
+
+
 def ultraleap(
     fingers: Mapping[int, Mapping[int, tuple[ArrayLike, ArrayLike]]],
     wrist: ArrayLike | None = None,

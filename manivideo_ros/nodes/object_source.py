@@ -10,6 +10,7 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.msg import HandPoses, ObjectPoses
@@ -17,9 +18,9 @@ from manivideo_ros.ros import clocks, qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.message_types import message_class
 from manivideo_ros.ros.object_intake import GRASP, MOVEIT, TF, Answer, ObjectIntake
-from manivideo_ros.ros.object_messages import SOURCES
 from manivideo_ros.ros.parameters import ObjectSourceParameters, declare
 from manivideo_ros.ros.spin import run
+from manivideo_ros.srv import SetScene
 
 SILENCE_S = 5.0
 SCENE_PERIOD_S = 0.05  # how often what stays is told again
@@ -39,18 +40,20 @@ class ObjectSource(Node):
         source = self.parameters.source
         if source == TF:
             self._topics = ['/tf']
-            take_static = partial(intake.take_transforms, static=True)
-            self._listen(TFMessage, '/tf_static', qos.LATCHED, take_static)
-            self._listen(TFMessage, '/tf', qos.POSES_IN, intake.take_transforms)
+            self._listen_to_frames()
         elif source == GRASP:
             self._topics = ['hand_poses']
             self._listen(HandPoses, 'hand_poses', qos.PACE_IN, intake.take_hands)
         else:
             self._topics = list(intake.topics)
-            kind = message_class(self.parameters.type or SOURCES[source][0])
             for n, topic in enumerate(intake.topics):
-                self._listen(kind, topic, qos.POSES_IN, partial(_indexed, intake, n))
+                kind = message_class(self.parameters.type or intake.type_of(topic))
+                profile = qos.CHANGES_IN if source == MOVEIT else qos.POSES_IN
+                self._listen(kind, topic, profile, partial(_indexed, intake, n))
         if source == MOVEIT:
+            self._listen_to_frames()
+            self._given: int | None = None  # the changes that the synthesizer's scene knows of
+            self._scene = self.create_client(SetScene, 'set_scene')
             self.create_timer(SCENE_PERIOD_S, self._tell_scene)
         self._jumps = clocks.watch(self, lambda *_: intake.start_anew())
         self.create_timer(SILENCE_S, self._tell_silence)
@@ -73,9 +76,33 @@ class ObjectSource(Node):
 
         self.create_subscription(kind, topic, callback, profile)
 
+    def _listen_to_frames(self) -> None:
+        take = self._intake.take_transforms
+        self._listen(TFMessage, '/tf_static', qos.LATCHED, partial(take, static=True))
+        self._listen(TFMessage, '/tf', qos.POSES_IN, take)
+
     def _tell_scene(self) -> None:
         for out in self._intake.scene(self.get_clock().now().nanoseconds):
             self._out.publish(out)
+        if not self._intake.ids:
+            self._give_scene()
+
+    def _give_scene(self) -> None:
+        """MoveIt's own shapes to the synthesizer, whenever they change or it starts anew."""
+        changes = self._intake.moveit.changes
+        if not self._scene.service_is_ready():
+            self._given = None
+        elif changes and self._given != changes:
+            self._given = changes
+            request = SetScene.Request(
+                objects=self._intake.scene_objects(), keep_appearance_seed=True
+            )
+            self._scene.call_async(request).add_done_callback(self._answered)
+
+    def _answered(self, future: Future) -> None:
+        answer = future.result()
+        if answer is not None and not answer.success:
+            self.get_logger().warning(f'set_scene: {answer.message}')
 
     def _tell_silence(self) -> None:
         heard, self._heard = self._heard, 0

@@ -10,16 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.objects.appearance import bake
-from manivideo_ros.objects.mesh_file import MeshError, read_pieces
+from manivideo_ros.objects.mesh_file import GREY, MeshError, Piece, read_pieces
 from manivideo_ros.objects.simplify import cluster, creased, sound_faces
 
 MAX_TRIANGLES = 100_000
 """Above this a loaded mesh is simplified: the rasteriser and the views gain nothing from more."""
 
+MOST_TRIANGLES = 2_000_000
+"""Of a mesh that comes in a message."""
+
 PLAUSIBLE = (0.002, 10.0)
 """Metres across of things that hands handle; outside, the scale is likely wrong."""
 
-__all__ = ['MAX_TRIANGLES', 'MeshError', 'ObjectMesh', 'load_object', 'surface_points']
+__all__ = [
+    'MAX_TRIANGLES',
+    'MeshError',
+    'ObjectMesh',
+    'load_object',
+    'object_of',
+    'surface_points',
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +83,26 @@ def load_object(path: str | Path, scale: float) -> ObjectMesh:
     path = Path(path)
     if not (np.isfinite(scale) and scale > 0):
         raise MeshError(f'{path}: scale must be a positive number of metres per unit, got {scale}')
-    pieces = read_pieces(path)
+    return _object(path.stem, str(path), read_pieces(path), scale)
+
+
+def object_of(name: str, vertices: NDArray, faces: NDArray) -> ObjectMesh:
+    """The mesh of vertices [V, 3], metres, and faces [F, 3], as load_object makes it; plain grey.
+
+    Raises MeshError where the arrays are no mesh or have more than MOST_TRIANGLES.
+    """
+    vertices, faces = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
+        raise MeshError(f'{name}: corners and triangles must have three numbers each')
+    if len(faces) > MOST_TRIANGLES or len(vertices) > MOST_TRIANGLES:
+        raise MeshError(f'{name}: {len(faces)} triangles, at most {MOST_TRIANGLES} are taken')
+    if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
+        raise MeshError(f'{name}: a triangle has a corner that is not among the {len(vertices)}')
+    colours = np.broadcast_to(GREY, (len(faces), 3, 3))
+    return _object(name, name, [Piece(vertices, faces, None, None, colours, 0.3)], 1.0)
+
+
+def _object(name: str, path: str, pieces: list[Piece], scale: float) -> ObjectMesh:
     vertices = np.concatenate([piece.vertices for piece in pieces]) * float(scale)
     starts = np.cumsum([0, *(len(piece.vertices) for piece in pieces)])
     faces = np.concatenate([p.faces + start for p, start in zip(pieces, starts, strict=False)])
@@ -97,7 +126,7 @@ def load_object(path: str | Path, scale: float) -> ObjectMesh:
     texture, corner_uv, gloss = bake(pieces, origin)
     vertices, faces = creased(vertices, kept)
     return ObjectMesh(
-        name=path.stem,
+        name=name,
         vertices=vertices.astype(np.float32),
         faces=faces.astype(np.int32),
         corner_uv=corner_uv,

@@ -4,7 +4,8 @@ Message packages of drivers are optional: nothing here imports them. Layouts, as
 IsaacTeleop's NamedPoseArray {header, name[], pose[], is_valid[]}; manus_ros2_msgs/ManusGlove
 {glove_id, side, raw_nodes[] {node_id, parent_node_id, joint_type, chain_type, pose}, ...} without
 a header; leap_msgs/Hands {header, hands[] {type, fingers[] {type, bones[] {type, prev_joint,
-next_joint}}, arm}}.
+next_joint}}, arm}}; leap_motion_interface/LeapFrame {header, hands[] {type, digits[5] {bones[4]
+{prev_joint, next_joint}}, arm}}, as LeapC has them.
 """
 
 from __future__ import annotations
@@ -96,27 +97,49 @@ def read_manus(message: Any, _: Side | None) -> Reading:
     return out
 
 
+def read_manus_skeleton(message: Any, side: Side | None) -> Reading:
+    """A PoseArray of manus_ros2 (iotdesignshop): a skeleton's nodes, each in its parent's frame."""
+    assert side is not None
+    return _one_hand(
+        message, lambda: TrackedHand(side, tables.manus_skeleton(*_poses(message.poses)))
+    )
+
+
+def read_leap_frame(message: Any, _: Side | None) -> Reading:
+    """A LeapFrame: digits and bones in LeapC's order; the wrist where the arm ends."""
+    out = _empty(message)
+    for n, hand in enumerate(message.hands):
+        fingers = {
+            finger: {k: (_xyz(b.prev_joint), _xyz(b.next_joint)) for k, b in enumerate(digit.bones)}
+            for finger, digit in enumerate(hand.digits)
+        }
+        _add_leap(out, n, hand, fingers)
+    return out
+
+
 def read_ultraleap(message: Any, _: Side | None) -> Reading:
     """leap_msgs/Hands: bones by finger and kind; the wrist where the arm ends, if it is told."""
     out = _empty(message)
     for n, hand in enumerate(message.hands):
-        try:
-            side: Side | None = {'left': 'left', 'right': 'right'}.get(hand.type.lower())  # type: ignore[assignment]
-            if side is None:
-                raise ValueError(f"type: {hand.type!r} is neither 'Left' nor 'Right'")
-            fingers = {
-                finger.type: {
-                    bone.type: (_xyz(bone.prev_joint), _xyz(bone.next_joint))
-                    for bone in finger.bones
-                }
-                for finger in hand.fingers
-            }
-            end = getattr(getattr(hand, 'arm', None), 'next_joint', None)
-            wrist = None if end is None or not any(_xyz(end)) else _xyz(end)
-            out.hands.append(TrackedHand(side, tables.ultraleap(fingers, wrist)))
-        except ValueError as error:
-            out.problems.append(f'hands[{n}].{error}')
+        fingers = {
+            finger.type: {b.type: (_xyz(b.prev_joint), _xyz(b.next_joint)) for b in finger.bones}
+            for finger in hand.fingers
+        }
+        _add_leap(out, n, hand, fingers)
     return out
+
+
+def _add_leap(out: Reading, n: int, hand: Any, fingers: dict[int, Any]) -> None:
+    """The hand of bones by finger and kind; the wrist is where the arm ends, if that is told."""
+    try:
+        side: Side | None = {'left': 'left', 'right': 'right'}.get(hand.type.lower())  # type: ignore[assignment]
+        if side is None:
+            raise ValueError(f"type: {hand.type!r} is neither 'Left' nor 'Right'")
+        end = getattr(getattr(hand, 'arm', None), 'next_joint', None)
+        wrist = None if end is None or not any(_xyz(end)) else _xyz(end)
+        out.hands.append(TrackedHand(side, tables.ultraleap(fingers, wrist)))
+    except ValueError as error:
+        out.problems.append(f'hands[{n}].{error}')
 
 
 SOURCES = {
@@ -124,7 +147,9 @@ SOURCES = {
     'mediapipe': Source('geometry_msgs/msg/PoseArray', read_mediapipe, one_side=True),
     'isaac': Source('teleop_ros2_interfaces/msg/NamedPoseArray', read_isaac),
     'manus': Source('manus_ros2_msgs/msg/ManusGlove', read_manus),
+    'manus_skeleton': Source('geometry_msgs/msg/PoseArray', read_manus_skeleton, one_side=True),
     'ultraleap': Source('leap_msgs/msg/Hands', read_ultraleap, 'y_up', 0.001),
+    'leap_frame': Source('leap_motion_interface/msg/LeapFrame', read_leap_frame, 'y_up', 0.001),
 }
 
 

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import quaternion_to_matrix, rigid
-from manivideo_ros.msg import HandPoses, ObjectPoses
+from manivideo_ros.msg import HandPoses, ObjectPoses, SceneObject
 from manivideo_ros.ros.conversion import objects_message
 from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.ros.moveit_scene import MoveitScene
 from manivideo_ros.ros.object_messages import SOURCES, Objects, read_held
 from manivideo_ros.ros.parameters import ObjectSourceParameters
 from manivideo_ros.ros.transforms import TransformTree
 
 TF, GRASP, MOVEIT = 'tf', 'grasp', 'moveit'
+# What MoveIt's topics hold whose names have this in them.
+MOVEIT_KINDS = {'attached': 'AttachedCollisionObject', 'planning_scene': 'PlanningScene'}
 Answer = tuple[list[ObjectPoses], list[str]]
 
 
@@ -33,9 +37,9 @@ class ObjectIntake:
         self.ids = [name for name in p.ids if name]
         self.names = [name for name in p.names if name] or self.ids
         self._last_ns: dict[str, int] = {}
-        self._scene: dict[str, Objects] = {}
-        if p.source not in (*SOURCES, TF, GRASP):
-            known = ', '.join((*SOURCES, TF, GRASP))
+        self.moveit = MoveitScene(self.transforms)
+        if p.source not in (*SOURCES, MOVEIT, TF, GRASP):
+            known = ', '.join((*SOURCES, MOVEIT, TF, GRASP))
             raise ValueError(f'source: {p.source!r} is not one of {known}')
         if len(self.names) != len(self.ids):
             raise ValueError(f'names: {len(self.names)} for {len(self.ids)} ids, must be as many')
@@ -55,24 +59,43 @@ class ObjectIntake:
 
     def take(self, message: Any, index: int) -> Answer:
         """A message of the topic with that index."""
+        if self.parameters.source == MOVEIT:
+            return [], self.moveit.take(message)
         _, read = SOURCES[self.parameters.source]
         one = self.parameters.source == 'pose'
-        found = read(message, self.names[index : index + 1] if one else self.names)
-        if self.parameters.source != MOVEIT:
-            return self._publish(found)
-        for name in found.poses:
-            self._scene[name] = found
-        return [], found.problems
+        return self._publish(read(message, self.names[index : index + 1] if one else self.names))
+
+    def type_of(self, topic: str) -> str:
+        """What is published on a topic: of MoveIt's, its name tells."""
+        if self.parameters.source == MOVEIT:
+            kinds = [kind for part, kind in MOVEIT_KINDS.items() if part in topic]
+            return f'moveit_msgs/msg/{[*kinds, "CollisionObject"][0]}'
+        return SOURCES[self.parameters.source][0]
 
     def scene(self, now_ns: int) -> list[ObjectPoses]:
-        """What MoveIt's scene holds: it tells each object once, and it stays."""
-        messages = []
-        for name, found in list(self._scene.items()):
-            found.stamp_ns = now_ns
-            messages += self._publish(found)[0]
-            if found.confidence[name] == 0:
-                del self._scene[name]
-        return messages
+        """Where all objects of MoveIt's scene are now; those that are gone for the last time.
+
+        What the robot holds is in the frame of the link that holds it, and follows it by TF.
+        """
+        found: dict[str, Objects] = {}
+        gone, self.moveit.removed = self.moveit.removed, []
+        for name, thing in (*gone, *self.moveit.things.items()):
+            if name in self.names or not self.names:
+                out = found.setdefault(thing.frame, Objects(now_ns, thing.frame))
+                out.poses[name] = thing.pose
+                out.confidence[name] = float(self.moveit.things.get(name) is thing)
+        return [message for out in found.values() for message in self._publish(out)[0]]
+
+    def scene_objects(self) -> list[SceneObject]:
+        """MoveIt's objects with their shapes, for the scene of the synthesizer."""
+        return [
+            SceneObject(
+                id=name,
+                vertices=shape.vertices.astype(np.float32).ravel(),
+                triangles=shape.faces.astype(np.uint32).ravel(),
+            )
+            for name, shape in self.moveit.shapes.items()
+        ]
 
     def take_hands(self, message: HandPoses) -> Answer:
         """Hands, of which one holds the object."""

@@ -3,8 +3,7 @@
 Message packages of drivers are optional: nothing here imports them. Layouts, as published:
 vision_msgs 4 Detection3DArray {header, detections[] {header, results[] {hypothesis {class_id,
 score}, pose {pose}}, id}}; mocap4r2_msgs (formerly mocap_msgs) RigidBodies {header,
-rigidbodies[] {rigid_body_name, pose}}; moveit_msgs/CollisionObject {header, pose, id,
-operation}.
+rigidbodies[] {rigid_body_name, pose}}.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ from manivideo_ros.ros.conversion import read_hands, read_pose
 from manivideo_ros.ros.images import stamp_ns
 
 Array = NDArray[np.floating]
-# moveit_msgs/CollisionObject.operation.
-_REMOVE = 1
 
 
 @dataclass
@@ -91,18 +88,6 @@ def read_rigid_bodies(message: Any, _: Sequence[str]) -> Objects:
     return out
 
 
-def read_collision_object(message: Any, _: Sequence[str]) -> Objects:
-    """A CollisionObject of MoveIt, by its id; one that is removed has no confidence left."""
-    out = _empty(message)
-    operation = message.operation
-    operation = operation[0] if isinstance(operation, bytes) else int(operation)
-    if operation == _REMOVE:
-        out.poses[message.id], out.confidence[message.id] = np.eye(4), 0.0
-    else:
-        out.add(message.id, message.pose, 'pose')
-    return out
-
-
 def read_held(message: Any, name: str, side: str, wrist_from_object: Array, model: str) -> Objects:
     """The object that a hand of HandPoses holds by a fixed transform [4, 4] from its wrist."""
     out = _empty(message)
@@ -117,13 +102,12 @@ def read_held(message: Any, name: str, side: str, wrist_from_object: Array, mode
 
 Read = Callable[[Any, Sequence[str]], Objects]
 
-# Type and reader of each source; tf and grasp are the intake's own.
+# Type and reader of each source; tf, grasp and moveit are the intake's own.
 SOURCES: dict[str, tuple[str, Read]] = {
     'pose': ('geometry_msgs/msg/PoseStamped', read_pose_stamped),
     'pose_array': ('geometry_msgs/msg/PoseArray', read_pose_array),
     'detections': ('vision_msgs/msg/Detection3DArray', read_detections),
     'mocap': ('mocap4r2_msgs/msg/RigidBodies', read_rigid_bodies),
-    'moveit': ('moveit_msgs/msg/CollisionObject', read_collision_object),
 }
 
 

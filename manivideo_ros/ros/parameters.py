@@ -191,11 +191,15 @@ class ObjectSourceParameters:
     source: str = parameter(
         'pose',
         'what publishes: pose (a PoseStamped each), pose_array, detections (Detection3DArray), '
-        'mocap (RigidBodies), moveit (CollisionObject), tf, or grasp (a hand holds it)',
+        'mocap (RigidBodies), moveit (CollisionObject; topics with attached in their names '
+        'AttachedCollisionObject, with planning_scene PlanningScene), tf, or grasp (a hand holds '
+        'it)',
     )
     topics: tuple[str, ...] = parameter(('object_pose',), "the source's topics; not tf, grasp")
     ids: tuple[str, ...] = parameter(
-        ('mug',), "objects of the scene; '' for all that the source names, under its own names"
+        ('mug',),
+        "objects of the scene; '' for all that the source names, under its own names: moveit then "
+        'gives their shapes to the scene',
     )
     names: tuple[str, ...] = parameter(
         ('',), "what the source calls each id: class, rigid body, frame; '' the same"

@@ -8,6 +8,8 @@ POSES_OUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 # Best-effort subscriptions match every publisher and never make one wait.
 PACE_IN = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 POSES_IN = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+# What is told once must not be lost, where the publisher offers that much.
+CHANGES_IN = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 STATE = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DIAGNOSTICS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)

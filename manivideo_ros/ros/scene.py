@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.cache import engine_sha256
 from manivideo_ros.engine.runner import EngineError
@@ -14,7 +16,8 @@ from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
-from manivideo_ros.objects.mesh import ObjectMesh, load_object
+from manivideo_ros.msg import SceneObject
+from manivideo_ros.objects.mesh import ObjectMesh, load_object, object_of
 from manivideo_ros.objects.shapes import SHAPES, generate
 from manivideo_ros.references import BACKGROUND, HAND, load_background, load_hand_reference
 from manivideo_ros.ros.parameters import NodeParameters
@@ -81,9 +84,7 @@ class LiveScene:
             raise ValueError('objects: every object needs an id of its own')
         if len(ids) > MOST_OBJECTS:
             raise ValueError(f'objects: are {len(ids)}, may be {MOST_OBJECTS}')
-        objects = {
-            item.id: load_mesh(item.mesh, item.scale or 1.0, folders) for item in request.objects
-        }
+        objects = {item.id: _mesh(item, folders) for item in request.objects}
         background, hand = old.background, old.hand_reference
         if request.background:
             background = load_background(_file(request.background, folders))
@@ -94,8 +95,9 @@ class LiveScene:
         except ValueError:
             self.synthesizer.set_scene(old)
             raise
-        self._seed = request.appearance_seed
-        self.synthesizer.session.set_seed(self._seed)
+        if not request.keep_appearance_seed:
+            self._seed = request.appearance_seed
+            self.synthesizer.session.set_seed(self._seed)
         return f'the scene has {", ".join(ids) or "no object"}'
 
     def exchange(self, engine: Engine) -> str:
@@ -158,6 +160,17 @@ def load_mesh(name: str, scale: float, folders: Iterable[str] | None) -> ObjectM
     """A generated shape or a mesh file in metres; folders as for `resolve`."""
     found = resolve(name, SHAPES, folders)
     return generate(found) if isinstance(found, str) else load_object(found, scale)
+
+
+def _mesh(item: SceneObject, folders: Iterable[str]) -> ObjectMesh:
+    if not len(item.triangles):
+        return load_mesh(item.mesh, item.scale or 1.0, folders)
+    if item.mesh:
+        raise ValueError(f'objects: {item.id}: mesh and triangles: only one of them')
+    if len(item.triangles) % 3 or len(item.vertices) % 3:
+        raise ValueError(f'objects: {item.id}: vertices, triangles: three numbers each')
+    arrays = (np.reshape(np.asarray(a), (-1, 3)) for a in (item.vertices, item.triangles))
+    return object_of(item.id, *arrays)
 
 
 def _file(name: str, folders: Iterable[str] | None, default: Path | None = None) -> Path:

@@ -88,6 +88,10 @@ class TransformTree:
         """The frame and all that it hangs from, as far as is known."""
         return set(self._to_root(frame.lstrip('/')))
 
+    def root(self, frame: str) -> str:
+        """What the frame hangs from at the end, as far as is known; itself where from nothing."""
+        return self._to_root(frame.lstrip('/'))[-1]
+
     def _meet(self, target: str, source: str) -> tuple[list[str], list[str]]:
         """The frames from source, and those from target, up to the first that both hang from."""
         up_source, up_target = self._to_root(source), self._to_root(target)
