@@ -84,6 +84,13 @@ def test_an_episode_takes_a_core_and_where_it_runs_on_a_gpu_a_share_of_it(trial)
     assert 0 < needs_of(replace(trial.job, engine=engine))['num_gpus'] < 1
 
 
+def test_where_nobody_listens_is_told_at_once(recording, untrained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ray', object())
+    address = f'127.0.0.1:{free_port()}'
+    assert augment(recording, tmp_path / 'out', untrained, 1, '--ray', address) == 2
+    assert f'error: --ray: no cluster answers at {address}' in capsys.readouterr().err
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -90,7 +91,7 @@ class Choices:
     table_from_world: Array
     moved: dict[str, float]
 
-    @property
+    @cached_property
     def skin(self) -> Skin:
         """The hands' skin and sleeve."""
         return skin('train', self.skin_index)

@@ -16,6 +16,7 @@ from manivideo_ros.augment.variation import PARTIAL, Job, Made, make_episode
 from manivideo_ros.engine.runner import EngineError
 
 TOKEN = 'token'
+KNOCK_S = 5.0
 AGAIN = 3  # times that an episode is begun anew whose process or machine died
 ON_GPU = ('tensorrt', 'tensorrt_rtx', 'torch_cuda', 'onnxruntime_cuda')
 PER_GPU = 4  # episodes at a time on one GPU, which waits for their drawing and writing
@@ -46,6 +47,7 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
         ) from None
     if not jobs:
         return
+    _knock(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level='warning')
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -67,6 +69,17 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
             yield made
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise ValueError where nobody listens at host:port: Ray would take minutes to say so."""
+    host, _, port = address.rpartition(':')
+    if '/' in address or not port.isdecimal():
+        return  # 'auto', or a protocol of Ray's
+    try:
+        socket.create_connection((host, int(port)), KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(f'--ray: no cluster answers at {address} ({error})') from None
 
 
 def needs_of(job: Job) -> dict[str, float]:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.labels import label
 from manivideo_ros.motion.build_messages import CAMERA, TF, camera_message, camera_transform
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.recording.bag import BagFullError, BagWriter
 from manivideo_ros.recording.messages import typestore
 from manivideo_ros.recording.pictures import IMAGE, POINTS, image_message, keypoints_message
@@ -167,11 +169,17 @@ def _synthesizer(
 ) -> Synthesizer:
     background, reference = render_references(choices)
     objects = {
-        name: choices.objects[name].on(load_mesh(track.mesh, track.scale))
+        name: choices.objects[name].on(_mesh(track.mesh, track.scale))
         for name, track in motion.objects.items()
     }
     scene = Scene(objects, background, reference)
     return make_synthesizer(engine, hands, scene, choices.noise)
+
+
+@lru_cache(maxsize=16)
+def _mesh(name: str, scale: float) -> ObjectMesh:
+    """The object of a recording; its variations follow one another."""
+    return load_mesh(name, scale)
 
 
 def _frames(synthesizer: Synthesizer, motion: Motion, choices: Choices) -> Iterator[dict[str, Any]]:
