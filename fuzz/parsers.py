@@ -49,6 +49,7 @@ def _files() -> dict[str, Parser]:
     from manivideo_ros.recording.bag import BagError, BagReader
     from manivideo_ros.recording.repair import repair
     from manivideo_ros.references import load_background, load_hand_reference
+    from manivideo_ros.stream_report import read_stream
     from manivideo_ros.training.config import TrainConfig, TrainConfigError
 
     def mano(path: Path) -> None:
@@ -64,13 +65,14 @@ def _files() -> dict[str, Parser]:
         convert(read_recording(path), path.name)
 
     return {
-        'motion': Parser(samples.bag, load_motion, (MotionError,)),
+        'motion': Parser(samples.open_bag, load_motion, (MotionError,)),
         'bag': Parser(samples.bag, lambda p: list(BagReader(p).messages()), (BagError,)),
         'bag_metadata': Parser(
             samples.bag_metadata, lambda p: list(BagReader(p.parent).messages()), (BagError,)
         ),
         'repair': Parser(samples.episode, mended, (BagError,)),
-        'episode': Parser(samples.episode, _episode),
+        'episode': Parser(samples.open_episode, _episode),
+        'stream': Parser(samples.open_bag, read_stream),
         'mano': Parser(samples.mano, mano, (HandFileError,)),
         'mano_npz': Parser(samples.mano_npz, mano, (HandFileError,)),
         'hand_npz': Parser(samples.hand_npz, lambda p: load_hand('right', p), (HandFileError,)),

@@ -26,6 +26,39 @@ def bag(folder: Path) -> Path:
     return next(folder.glob('*.mcap'))
 
 
+def open_bag(folder: Path) -> Path:
+    """Five frames of it, not compressed and without checksums: corruptions reach the messages."""
+    from manivideo_ros.recording.bag import BagReader
+
+    source = min((ASSETS / 'motion').glob('*/*.mcap'), key=lambda p: p.stat().st_size)
+    return _opened(BagReader(source), folder / 'open.mcap', 12)
+
+
+def open_episode(folder: Path) -> Path:
+    """An episode, the same way."""
+    from manivideo_ros.recording.bag import BagReader
+
+    return _opened(BagReader(episode(folder / 'packed')), folder / 'open.mcap', 100)
+
+
+def _opened(source: Any, path: Path, count: int) -> Path:
+    from mcap.writer import CompressionType, Writer
+
+    with path.open('wb') as stream:
+        writer = Writer(stream, compression=CompressionType.NONE, enable_crcs=False)
+        writer.start('ros2')
+        channels = {}
+        for topic, known in source.connections.items():
+            schema = writer.register_schema(known.type_name, known.encoding, known.definition)
+            channels[topic] = writer.register_channel(topic, 'cdr', schema)
+        for _, message in zip(range(count), source.messages(), strict=False):
+            writer.add_message(
+                channels[message.topic], message.stamp_ns, message.data, message.published_ns
+            )
+        writer.finish()
+    return path
+
+
 def bag_metadata(folder: Path) -> Path:
     """The same; its metadata."""
     return bag(folder).with_name('metadata.yaml')

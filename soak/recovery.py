@@ -38,8 +38,8 @@ def recovery_s(
 ) -> float:
     """From the end of a fault to the first picture that answers poses of after it, s.
 
-    answers: which stamps [F] do; by default those after the end. Infinite where none comes; where
-    the stream then stops for longer than a second, with that pause.
+    answers: which stamps [F] do; by default those of after the end. Infinite where none comes; with
+    the pause, where the stream then stops for longer than a second.
     """
     wanted = answers or (lambda stamps: stamps >= ended_ns)
     deadline, first = time.monotonic() + PATIENCE_S, None

@@ -1,4 +1,4 @@
-"""The viewer's page in a real browser: Chromium or $CHROME, where there is one with its driver."""
+"""The viewer's page in a real browser: Chromium, or what $CHROME names, with its driver."""
 
 import os
 import shutil

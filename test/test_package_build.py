@@ -49,7 +49,10 @@ OPTIONAL = {
     'ai_edge_litert', 'h5py', 'lpips', 'openvino', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
     'yourdfpy',
 }  # fmt: skip
-OURS = {'manivideo_ros', 'benchmarks', 'soak', 'tools', *(f.stem for f in ROOT.glob('test/*.py'))}
+OURS = {
+    'benchmarks', 'fuzz', 'manivideo_ros', 'soak', 'tools',
+    *(f.stem for f in ROOT.glob('test/*.py'))
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

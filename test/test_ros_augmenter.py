@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from dataclasses import replace
 
 import pytest
 import rclpy
 from action_msgs.msg import GoalStatus
 from episode_samples import record_episode
+from evaluation_samples import short_motion
 from manivideo_ros.action import Synthesize
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 
 from manivideo_ros.augment.cli import main
+from manivideo_ros.motion.files import save_motion
 from manivideo_ros.processes import NodeProcess
 from manivideo_ros.recording.bag import BagReader
 
@@ -34,6 +37,9 @@ def bags(tmp_path_factory):
     record_episode(folder / 'grasp', FRAMES)
     record_episode(folder / 'long', LONG)
     record_episode(folder / 'gap', 8, without=('/hand_poses', 3))
+    motion = short_motion(FRAMES)
+    told = {'thing': replace(motion.objects['thing'], mesh='/etc/hostname')}
+    save_motion(replace(motion, objects=told), folder / 'names_a_file')
     (folder / 'circle').symlink_to(folder / 'circle')
     (folder / 'linked').mkdir()
     (folder / 'linked' / 'linked_0.mcap').symlink_to('/etc/hostname')
@@ -182,6 +188,7 @@ def test_a_second_goal_is_refused_while_the_first_goes_on(client, bags):
         ('', 'refused', 1, 'holds no .mcap file'),
         ('link', 'refused', 1, 'bag_folders'),
         ('linked', 'refused', 1, 'bag_folders'),
+        ('names_a_file', 'refused', 1, r'hostname: not under an allowed folder'),
         ('circle', 'refused', 1, 'cannot be the name'),
         ('x' * 5000, 'refused', 1, 'xxx'),
         ('grasp', 'escape/refused', 1, 'out_folder'),

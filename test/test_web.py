@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -157,6 +158,56 @@ def test_other_pages_get_no_picture_and_no_state_but_may_link_here(page):
     link = {'Sec_Fetch_Site': 'cross-site', 'Sec_Fetch_Mode': 'navigate'}
     assert page.request('GET', '/', **link, Sec_Fetch_Dest='document')[0] == 200
     assert page.request('GET', '/', **link, Sec_Fetch_Dest='iframe')[0] == 403
+
+
+def test_no_answer_lets_other_origins_read_it(page):
+    asked = {'Origin': 'http://evil.example', 'Access_Control_Request_Method': 'POST'}
+    for method, path in (('OPTIONS', '/scene'), ('HEAD', '/'), ('TRACE', '/'), ('GET', '/state')):
+        status, _, headers = page.request(method, path, **asked)
+        assert status >= 400
+        assert not [name for name in headers if name.lower().startswith('access-control')]
+        assert "frame-ancestors 'none'" in headers['Content-Security-Policy']
+
+
+@pytest.mark.parametrize(
+    'head',
+    [
+        'GET /state HTTP/1.1',  # no Host
+        'GET /state HTTP/1.0',
+        'GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example',
+        'GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example',
+        'GET http://127.0.0.1/state HTTP/1.1\r\nHost: evil.example',
+        'GET /state HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade',
+        'GET /state HTTP/1.1\r\nHost: 127.0.0.1#@evil.example',
+        'GET /state HTTP/1.1\r\nHost: [::1',
+        'GET //evil.example/state HTTP/1.1\r\nHost: evil.example',
+        'GET /..%2f..%2fetc/passwd HTTP/1.1\r\nHost: 127.0.0.1',
+        'GET /stream/../../../etc/passwd HTTP/1.1\r\nHost: 127.0.0.1',
+        'GET /page.js/../page.html HTTP/1.1\r\nHost: 127.0.0.1',
+        'GET /page.js%00.html HTTP/1.1\r\nHost: 127.0.0.1',
+        'GET ' + '/' * 70_000 + ' HTTP/1.1\r\nHost: 127.0.0.1',
+        'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n' + 'X: y\r\n' * 200,
+        'nonsense',
+        '\0' * 100,
+    ],
+    ids=range(17),
+)
+def test_requests_that_are_made_up_are_refused(page, head):
+    with socket.create_connection(('127.0.0.1', page.port), timeout=5) as raw:
+        raw.sendall(f'{head}\r\n\r\n'.encode())
+        answer = b''
+        while more := raw.recv(65536):
+            answer += more
+    assert b'"shapes"' not in answer and page.server.token.encode() not in answer
+    assert re.search(rb'HTTP/1.0 4\d\d |Error code: 4\d\d', answer), answer[:200]
+    assert json.loads(page.request('GET', '/state')[1])['shapes'] == ['box', 'mug']
+
+
+def test_it_is_served_to_this_machine_alone_unless_told_otherwise(page):
+    from manivideo_ros.ros.parameters import ViewerParameters
+
+    assert ViewerParameters().host == '127.0.0.1'
+    assert page.server.server_address[0] == '127.0.0.1'
 
 
 def test_the_pages_own_requests_pass(page):

@@ -30,7 +30,7 @@ from manivideo_ros.hand.model import SIDES, HandModel, Side, load_hand
 from manivideo_ros.mlo.surfaces import HandReference, HandState, SurfacePose
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh, load_object
-from manivideo_ros.objects.shapes import SHAPES, generate
+from manivideo_ros.objects.shapes import generate, variant
 from manivideo_ros.viewing import action_points, default_camera, fitted
 
 LOOKING_DOWN = np.radians(30)  # of a camera whose world has no known up
@@ -136,10 +136,8 @@ def load_mesh(name: str, scale: float) -> ObjectMesh:
 
     Raises MeshError.
     """
-    shape, _, number = name.partition('-')
-    if shape in SHAPES and (name == shape or number.isdecimal()):
-        return generate(shape, int(number or 0))
-    return load_object(name, scale)
+    shape = variant(name)
+    return load_object(name, scale) if shape is None else generate(*shape)
 
 
 class HeldOutTruth:

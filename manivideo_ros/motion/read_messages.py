@@ -90,7 +90,7 @@ def read_scene(messages: list[Any]) -> dict[str, tuple[str, float]]:
     try:
         listed = json.loads(messages[-1].data)['objects']
         return {o['id']: (str(o['mesh']), float(o.get('scale', 1.0))) for o in listed}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(
             '/scene: it must read {"objects": [{"id", "mesh", "scale"}]}: mend or remove it'
         ) from None

@@ -16,6 +16,8 @@ from rclpy.node import Node
 from manivideo_ros.action import Synthesize
 from manivideo_ros.augment.apart import Begun, FrameDone, Order, made_apart
 from manivideo_ros.augment.engine import engine_named
+from manivideo_ros.motion.files import load_motion
+from manivideo_ros.objects.shapes import variant
 from manivideo_ros.ros.parameters import AugmenterParameters, declare
 from manivideo_ros.ros.scene_files import under
 from manivideo_ros.ros.spin import run
@@ -109,6 +111,8 @@ def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order
     bag = under(request.bag, parameters.bag_folders, 'bag_folders')
     for file in [*bag.glob('*.mcap'), bag / 'metadata.yaml']:  # which may be links
         under(str(file), parameters.bag_folders, 'bag_folders')
+    for mesh in meshes_of(bag):  # that anybody may have told on the topic that was recorded
+        under(mesh, parameters.bag_folders, 'bag_folders')
     home = Path(parameters.out_folder).expanduser().resolve()
     out = under(str(home / request.output), [str(home)], 'out_folder')
     if not 1 <= request.variations <= MOST:
@@ -116,6 +120,16 @@ def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order
     engine = engine_named(parameters.engine, parameters.checkpoint)
     hands = str(Path(parameters.hand_folder).expanduser()) if parameters.hand_folder else ''
     return Order(bag, out, range(request.seed, request.seed + request.variations), engine, hands)
+
+
+def meshes_of(bag: Path) -> list[str]:
+    """The files that a recording names as meshes; none where it is no motion: that is told later,
+    by whoever works on it."""
+    try:
+        tracks = load_motion(bag).objects.values()
+    except ValueError:
+        return []
+    return [track.mesh for track in tracks if variant(track.mesh) is None]
 
 
 def feedback(event: FrameDone, order: Order, seconds: float) -> Synthesize.Feedback:

@@ -46,6 +46,14 @@ HELD_OUT_SHAPES: tuple[str, ...] = ('mug', 'spray_bottle', 'jar', 'dice')
 """Never trained on: tests and the demo use them."""
 
 
+def variant(name: str) -> tuple[str, int] | None:
+    """Shape and seed of 'jar', or of a variant, 'jar-3'; None for what is the name of a file."""
+    shape, _, number = name.partition('-')
+    if shape in _BUILDERS and (name == shape or (number.isdecimal() and len(number) < 10)):
+        return shape, int(number or 0)
+    return None
+
+
 def generate(name: str, seed: int = 0) -> ObjectMesh:
     """A textured object, metres, z up as it stands on a table, the box's centre at the origin.
 
