@@ -14,7 +14,11 @@ from manivideo_ros.ros.launching import (
 )
 
 HANDS = {
-    'source': ('openxr', 'What publishes: openxr, isaac, manus, mediapipe, ultraleap or tf.'),
+    'source': (
+        'openxr',
+        'What publishes: openxr, isaac, manus, manus_skeleton, mediapipe, ultraleap, leap_frame, '
+        'tf, joint_states, joint_trajectory or display_trajectory.',
+    ),
     'topics': (
         '[left_hand, right_hand]',
         "The source's topics: openxr, mediapipe one of each hand; isaac [xr_teleop/hand]; "
@@ -27,8 +31,13 @@ HANDS = {
     'frame': ('', "Frame of what is published where messages name none; '' for world."),
     'left_wrist': ('', "Where a left glove's wrist is: a frame on TF, or topic:NAME."),
     'right_wrist': ('', 'The same of a right glove: a frame on TF, or topic:NAME.'),
-    'left_frames': ("['']", 'With tf: 21 frames of the left hand, wrist first; - for none.'),
-    'right_frames': ("['']", 'With tf: 21 frames of the right hand, wrist first; - for none.'),
+    'left_frames': (
+        "['']",
+        'With tf and joints: 21 frames of the left hand, wrist first, - for none; or [shadow], '
+        '[allegro], [leap].',
+    ),
+    'right_frames': ("['']", 'The same of the right hand: 21 frames, or the name of a robot hand.'),
+    'urdf': ('', "With joints: the robot's URDF file; '' for what robot_description tells."),
 }
 OBJECTS = {
     'objects': ('false', 'Whether an object_source tells where the objects are.'),

@@ -105,8 +105,11 @@ def test_commands_in_the_text_can_be_given(file):
 
 def test_all_shell_blocks_are_marked_as_such():
     for file in DOCUMENTS:
-        for language in re.findall(r'^```(\w*)\n.*?^```$', TEXT[file], re.DOTALL | re.MULTILINE):
-            assert language in ('sh', 'python', 'yaml'), f'{file.name}: {language!r}'
+        languages = re.findall(r'^```(\w*)\n.*?^```$', TEXT[file], re.DOTALL | re.MULTILINE)
+        assert set(languages) <= {'sh', 'python', 'yaml'}, file.name
+        found = blocks(file)
+        assert len(found) == languages.count('sh'), file.name
+        assert sum(bool(b.needs) for b in found) == TEXT[file].count('<!-- needs: '), file.name
 
 
 @pytest.mark.parametrize(

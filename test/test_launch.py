@@ -20,34 +20,48 @@ from test_ros_nodes import lab_in
 from manivideo_ros.processes import environment, free_domain
 from manivideo_ros.recording.bag import BagReader
 from manivideo_ros.ros.parameters import ALL, check_file
-from manivideo_ros.stream_report import read_stream, summary
 
 ROOT = Path(__file__).resolve().parents[1]
+CAMERAS = ('front', 'side')
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 
 
-@pytest.fixture(scope='module')
-def workspace(tmp_path_factory):
-    """Environment of a shell that has sourced a workspace with this package, built by colcon."""
+@pytest.fixture(scope='module', autouse=True)
+def building(tmp_path_factory):
+    """A workspace with this package that colcon builds, while the tests before go on."""
     base = tmp_path_factory.mktemp('workspace')
     (base / 'src').mkdir()
     package = base / 'src' / 'manivideo_ros'
     kept_out = ('build', 'install', 'log', 'out', '.*', 'results', '__pycache__')
     shutil.copytree(ROOT, package, ignore=shutil.ignore_patterns(*kept_out))
-    prefix = os.environ['AMENT_PREFIX_PATH']
     env = {
         **os.environ,
         'PATH': f'{sys.prefix}/bin{os.pathsep}{os.environ["PATH"]}',
-        'CMAKE_PREFIX_PATH': prefix,
+        'CMAKE_PREFIX_PATH': os.environ['AMENT_PREFIX_PATH'],
         'COLCON_HOME': str(base / 'colcon'),
     }
     options = ['-G', 'Ninja', '-DBUILD_TESTING=OFF', f'-DPython3_EXECUTABLE={sys.executable}']
     if 'ROS_DISTRO' not in os.environ:
         options.append(f'-DCMAKE_PROJECT_INCLUDE={package}/cmake/wheels.cmake')
         options.append('-DMANIVIDEO_PYTHON_ONLY=ON')
-    command = ['colcon', 'build', '--cmake-args', *options]
-    done = subprocess.run(command, cwd=base, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with (base / 'build.log').open('w') as log:
+        colcon = subprocess.Popen(
+            ['colcon', 'build', '--cmake-args', *options],
+            cwd=base,
+            env=env,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    yield base, env, colcon
+    colcon.kill()
+    colcon.wait()
+
+
+@pytest.fixture(scope='module')
+def workspace(building):
+    """Environment of a shell that has sourced the workspace."""
+    base, env, colcon = building
+    assert colcon.wait(600) == 0, (base / 'build.log').read_text()
     sourced = subprocess.run(
         ['bash', '-c', '. install/setup.bash && env -0'],
         cwd=base,
@@ -57,16 +71,6 @@ def workspace(tmp_path_factory):
         check=True,
     )
     return dict(line.split('=', 1) for line in sourced.stdout.split('\0') if '=' in line)
-
-
-def test_the_built_package_is_what_the_workspace_offers(workspace, tmp_path):
-    def output(*command):
-        options = {'cwd': tmp_path, 'env': workspace, 'capture_output': True, 'text': True}
-        return subprocess.run(command, check=True, **options).stdout
-
-    code = 'import manivideo_ros, manivideo_ros.msg; print(manivideo_ros.__file__)'
-    assert '/install/manivideo_ros/' in output(sys.executable, '-c', code)
-    assert 'doctor' in output('manivideo', '--help')
 
 
 @contextmanager
@@ -85,44 +89,6 @@ def until(launch, done, seconds=120):
         ended = [name for name, p in launch.processes.items() if p.poll() is not None]
         assert not ended, f'{ended}: {launch.log(ended[0])}'
         time.sleep(0.1)
-
-
-def test_the_demo_streams_video(workspace, untrained, pictures, motion_file, tmp_path):
-    settings = environment(free_domain(40))
-    names = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'PYTHONUNBUFFERED')
-    env = {**workspace, **{name: settings[name] for name in names}}
-    share = Path(env['AMENT_PREFIX_PATH'].split(os.pathsep)[0]) / 'share' / 'manivideo_ros'
-    arguments = {
-        'motion': str(motion_file),
-        'record': 'true',
-        'bag': str(tmp_path / 'bag'),
-        'checkpoint': str(untrained),
-        'namespace': 'lab',
-        **pictures,
-    }
-    with launched(share / 'launch' / 'demo.launch.py', env, arguments) as launch:
-        until(launch, lambda: 'image_raw' in launch.log('recorder'))
-        time.sleep(2)
-    assert launch.processes['recorder'].returncode == 0
-    assert '/lab/image_raw' in BagReader(tmp_path / 'bag').topics
-    report = summary(read_stream(tmp_path / 'bag'))
-    assert report['frames_out'] >= 3, launch.log('synthesizer')
-    assert report['backend'] == 'onnxruntime'
-
-
-def test_two_cameras_see_one_motion_at_once(
-    node_environment, untrained, pictures, motion_file, motion
-):
-    domain = free_domain(41)
-    env = {**node_environment, 'ROS_DOMAIN_ID': str(domain)}
-    arguments = {'checkpoint': str(untrained), 'motion': str(motion_file), 'namespace': 'lab'}
-    file = ROOT / 'launch' / 'cameras.launch.py'
-    with launched(file, env, {**arguments, **pictures}) as launch, lab_in(domain, motion) as lab:
-        for camera in ('front', 'side'):
-            lab.listen(Image, f'/lab/{camera}/image_raw')
-        until(launch, lambda: lab.spin(0.1) or all(len(got) > 2 for got in lab.got.values()))
-        frames = {got[-1].header.frame_id for got in lab.got.values()}
-        assert frames == {'front_optical_frame', 'side_optical_frame'}
 
 
 def test_a_headset_becomes_video(node_environment, untrained, pictures, motion):
@@ -213,3 +179,50 @@ def test_launch_files_with_the_real_launch(file):
     description = runpy.run_path(str(file))['generate_launch_description']()
     assert description.get_launch_arguments()
     assert service is not None
+
+
+def test_every_parameter_file_belongs_to_a_launch_file():
+    files = {file.name for file in (ROOT / 'config').glob('*.yaml')}
+    declared = (e for file in LAUNCH_FILES for e in load(file))
+    assert files == {
+        e.default for e in declared if isinstance(e, DeclareLaunchArgument) and e.name == 'config'
+    }
+
+
+def test_the_built_package_is_what_the_workspace_offers(workspace, tmp_path):
+    def output(*command):
+        options = {'cwd': tmp_path, 'env': workspace, 'capture_output': True, 'text': True}
+        return subprocess.run(command, check=True, **options).stdout
+
+    code = 'import manivideo_ros, manivideo_ros.msg; print(manivideo_ros.__file__)'
+    assert '/install/manivideo_ros/' in output(sys.executable, '-c', code)
+    assert 'doctor' in output('manivideo', '--help')
+
+
+def test_two_cameras_see_one_motion_at_once(
+    workspace, untrained, pictures, motion_file, motion, tmp_path
+):
+    domain = free_domain(41)
+    settings = environment(domain)
+    names = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'PYTHONUNBUFFERED')
+    env = {**workspace, **{name: settings[name] for name in names}}
+    share = Path(env['AMENT_PREFIX_PATH'].split(os.pathsep)[0]) / 'share' / 'manivideo_ros'
+    arguments = {
+        'motion': str(motion_file),
+        'record': 'true',
+        'bag': str(tmp_path / 'bag'),
+        'checkpoint': str(untrained),
+        'namespace': 'lab',
+        **pictures,
+    }
+    file = share / 'launch' / 'cameras.launch.py'
+    with launched(file, env, arguments) as launch, lab_in(domain, motion) as lab:
+        for camera in CAMERAS:
+            lab.listen(Image, f'/lab/{camera}/image_raw')
+        until(launch, lambda: lab.spin(0.1) or all(len(got) > 2 for got in lab.got.values()))
+        until(launch, lambda: all(f'/{c}/image_raw' in launch.log('recorder') for c in CAMERAS))
+        frames = {got[-1].header.frame_id for got in lab.got.values()}
+        assert frames == {'front_optical_frame', 'side_optical_frame'}
+    assert launch.processes['recorder'].returncode == 0
+    recorded = set(BagReader(tmp_path / 'bag').topics)
+    assert recorded >= {f'/lab/{camera}/image_raw' for camera in CAMERAS} | {'/lab/hand_poses'}

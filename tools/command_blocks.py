@@ -22,11 +22,11 @@ from manivideo_ros.ros.parameters import ALL, check_change, check_file
 from tools.command_lines import module_parser, parser_of
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r'^(?:<!-- needs: (.+) -->\n)?```sh\n(.*?)^```', re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r'^(?:<!-- needs: ([^\n]+) -->\n)?```sh\n(.*?)^```', re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r'`((?:manivideo|make|ros2 (?:run|launch) manivideo_ros) [^`]+)`')
 # What a shell or a distribution has: not looked into.
 OTHERS = {
-    '.', 'cat', 'cd', 'colcon', 'export', 'git', 'mkdir', 'pip', 'python3', 'source', 'true',
+    '.', 'cat', 'cd', 'colcon', 'export', 'git', 'mkdir', 'pip', 'python3', 'ray', 'source', 'true',
 }  # fmt: skip
 NODES = 'manivideo_ros.nodes.'
 # Works until it is stopped.
@@ -94,11 +94,12 @@ def lines(text: str) -> list[str]:
 def commands(text: str) -> Iterator[list[str]]:
     """The words of every single command."""
     for line in lines(text):
-        words = shlex.split(line.partition('<<')[0].replace('\\\n', ' '), comments=True)
+        plain = re.sub(r'\$\([^)]*\)', 'OUTPUT', line.partition('<<')[0].replace('\\\n', ' '))
+        words = shlex.split(plain, comments=True)
         command: list[str] = []
         for word in [*words, ';']:
             if word in ('&&', '||', ';', '&', '|'):
-                while command and re.match(r'^[A-Z_]+=', command[0]):
+                while command and re.match(r'^\w+=', command[0]):
                     command = command[1:]
                 if command:
                     yield command
@@ -217,7 +218,7 @@ def _ros2(words: list[str]) -> None:
                 ).is_file()
             ):
                 raise ValueError(f'{word}: no such interface')
-    elif verb not in ('run', 'bag'):
+    elif verb not in ('run', 'bag', 'security'):
         raise ValueError(f'ros2 {verb}: not looked into')
 
 

@@ -96,6 +96,9 @@ def all_entities(checkpoint: str = '') -> list[Entity]:
     )
 
     frames = {'source': 'tf', 'left_frames': [f'f{n}' for n in range(21)]}
+    joints = {**frames, 'source': 'joint_states', 'topics': ['joint_states'], 'frame': 'world'}
+    # MoveIt's messages need not be installed: what it is besides them is looked at.
+    moveit = {'source': 'moveit', 'type': 'geometry_msgs/msg/PoseStamped', 'ids': ['']}
     out: dict[Entity, None] = {}
     with tempfile.TemporaryDirectory() as folder:
         video = _video(Path(folder))
@@ -105,7 +108,9 @@ def all_entities(checkpoint: str = '') -> list[Entity]:
             ('recorder', recorder.Recorder, {'bag': f'{folder}/bag'}),
             ('hand_source', hand_source.HandSource, {}),
             ('hand_source', hand_source.HandSource, frames),
+            ('hand_source', hand_source.HandSource, joints),
             ('object_source', object_source.ObjectSource, {}),
+            ('object_source', object_source.ObjectSource, moveit),
             ('object_source', object_source.ObjectSource, {'source': 'tf'}),
             ('object_source', object_source.ObjectSource, {'source': 'grasp'}),
             ('webcam', webcam.Webcam, {'file': video}),
@@ -168,14 +173,18 @@ def services(found: list[Entity]) -> str:
 
 def sources() -> str:
     """What hand_source and object_source read."""
-    from manivideo_ros.ros import hand_messages, object_messages
+    from manivideo_ros.ros import hand_messages, joint_messages, object_intake, object_messages
 
     rows = ['| Node | `source` | Type |', '|---|---|---|']
     for name, hands in hand_messages.SOURCES.items():
         rows.append(f'| hand_source | `{name}` | `{_short(hands.kind)}` |')
     rows.append('| hand_source | `tf` | `tf2_msgs/TFMessage` |')
+    for name, kind in joint_messages.KINDS.items():
+        rows.append(f'| hand_source | `{name}` | `{_short(kind)}` |')
     for name, (kind, _) in object_messages.SOURCES.items():
         rows.append(f'| object_source | `{name}` | `{_short(kind)}` |')
+    for kind in ('CollisionObject', *object_intake.MOVEIT_KINDS.values()):
+        rows.append(f'| object_source | `{object_intake.MOVEIT}` | `moveit_msgs/{kind}` |')
     rows.append('| object_source | `tf` | `tf2_msgs/TFMessage` |')
     rows.append('| object_source | `grasp` | `manivideo_ros/HandPoses` |')
     return '\n'.join(rows)
