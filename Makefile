@@ -38,7 +38,7 @@ FUZZ := motion bag bag_metadata mano mano_npz mesh_obj mesh_ply mesh_stl mesh_gl
   plan_manifest engine_spec training background hand_parts
 EXAMPLES ?= 5000
 
-.PHONY: all venv build test fuzz demo bench evaluate ablation lint format clean
+.PHONY: all venv build test fuzz demo bench evaluate ablation helps lint format clean
 
 all: build
 
@@ -79,6 +79,10 @@ evaluate: build
 # Hours on two cores; goes on where it was stopped.
 ablation: build
 	@$(RUN) python -m benchmarks.ablation
+
+# Does synthetic data help? Half an hour on two cores; goes on where it was stopped.
+helps: build
+	@$(RUN) python -m benchmarks.synthetic_helps
 
 lint: build
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy

@@ -33,7 +33,7 @@ from tqdm import tqdm
 from benchmarks.helps_parts.clips import FRAMES, Part, shapes_of
 from benchmarks.helps_parts.data import Data
 from benchmarks.helps_parts.gains import gain
-from benchmarks.helps_parts.runs import ARMS, Clips, Run, measured, trained
+from benchmarks.helps_parts.runs import ARMS, Clips, Run, mean_pose, measured, trained
 from benchmarks.helps_parts.sheets import write_sheet
 from benchmarks.helps_parts.training import Recipe
 from benchmarks.mlo import machine
@@ -49,7 +49,8 @@ class Plan:
 
     seeds: of training, each with `fold` training clips of its own, of which k are used; variations:
     synthetic clips of each; validation, test: how many clips; choose_by: seeds that settings are
-    chosen with, at chosen_at clips.
+    chosen with, at chosen_at clips. longer: how many times the steps that are best for real clips
+    alone are taken in a second comparison of the arms `longer_arms`, at the last k.
     """
 
     seeds: int = 5
@@ -60,6 +61,8 @@ class Plan:
     test: int = 48
     choose_by: int = 2
     chosen_at: int = 16
+    longer: int = 4
+    longer_arms: tuple[str, ...] = ('real', 'both', 'new')
     recipes: tuple[Recipe, ...] = (
         Recipe(steps=200, batch=32),
         Recipe(steps=200),
@@ -120,16 +123,22 @@ def experiment(plan: Plan, data: Data, results: Path, only: str | None = None) -
         'chosen': {'recipe': mixed.recipe.told(), 'gated': mixed.gated},
         'test': [table(plan, clips, folder, base, mixed, k) for k in plan.ks],
     }
+    more = plan.longer * base.steps
+    longer = Mixed(replace(mixed.recipe, steps=more), mixed.gated)
+    told['test_of_more_steps'] = table(
+        plan, clips, folder, replace(base, steps=more), longer, plan.ks[-1], plan.longer_arms
+    )
     results.mkdir(parents=True, exist_ok=True)
     (results / 'synthetic_helps.json').write_text(json.dumps(told, indent=1) + '\n')
-    k = plan.ks[-1]
     nets = {
-        arm: trained(run_of(plan, arm, k, 0, base, mixed), clips, folder)
+        arm: trained(
+            run_of(plan, arm, plan.ks[-1], 0, replace(base, steps=more), longer), clips, folder
+        )
         for arm in ('real', 'both')
     }
     sheet = write_sheet(clips, nets, plan.fold)
     Image.fromarray(sheet).save(results / 'synthetic_helps.jpg', quality=90)
-    for row in told['test']:
+    for row in (*told['test'], told['test_of_more_steps']):
         print('\n'.join(lines_of(row)))
 
 
@@ -164,17 +173,16 @@ def choose(plan: Plan, clips: Clips, folder: Path) -> tuple[list[dict[str, Any]]
             run = Run(arm, plan.chosen_at, seed, recipe, gated, plan.fold, plan.variations)
             values.append(float(np.nanmean(measured(run, clips, 'validation', folder)[0])))
         told = {'arm': arm, **recipe.told(), 'gated': gated}
-        tried.append({**told, FIGURES[0]: round(float(np.mean(values)), 3)})
+        told[FIGURES[0]] = round(float(np.mean(values)), 3)
+        if told not in tried:
+            tried.append(told)
         return float(np.mean(values))
 
     base = min(plan.recipes, key=lambda recipe: validated('real', recipe))
-    ways = (
-        Mixed(base),
-        Mixed(replace(base, share=0.75)),
-        Mixed(replace(base, share=0.75, fine_tune=0.25)),
-        Mixed(base, gated=True),
-    )
-    return tried, base, min(ways, key=lambda way: validated('both', way.recipe, way.gated))
+    ways = (base, replace(base, share=0.75), replace(base, share=0.75, fine_tune=0.25))
+    best = min(ways, key=lambda recipe: validated('both', recipe))
+    gates = (False, True)
+    return tried, base, Mixed(best, min(gates, key=lambda gated: validated('both', best, gated)))
 
 
 def run_of(plan: Plan, arm: str, k: int, seed: int, base: Recipe, mixed: Mixed) -> Run:
@@ -186,21 +194,32 @@ def run_of(plan: Plan, arm: str, k: int, seed: int, base: Recipe, mixed: Mixed) 
 
 
 def table(
-    plan: Plan, clips: Clips, folder: Path, base: Recipe, mixed: Mixed, k: int
+    plan: Plan,
+    clips: Clips,
+    folder: Path,
+    base: Recipe,
+    mixed: Mixed,
+    k: int,
+    arms: Sequence[str] = tuple(ARMS),
 ) -> dict[str, Any]:
     """The figures of all arms on the test clips, and what each gains over real clips alone."""
     values: dict[str, list[Any]] = {}
-    for arm in tqdm(ARMS, desc=f'k = {k}'):
+    for arm in tqdm(arms, desc=f'k = {k}, {base.steps} steps'):
         runs = [run_of(plan, arm, k, seed, base, mixed) for seed in range(plan.seeds)]
         rows = [measured(run, clips, 'test', folder) for run in runs]
         values[arm] = [np.stack(figure) for figure in zip(*rows, strict=True)]
-    out: dict[str, Any] = {'k': k, 'arms': {}, 'gain_over_real': {}}
-    for arm, about in ARMS.items():
+    out: dict[str, Any] = {'k': k, 'steps': base.steps, 'arms': {}, 'gain_over_real': {}}
+    blind = [
+        mean_pose(run_of(plan, 'real', k, seed, base, mixed), clips, 'test')
+        for seed in range(plan.seeds)
+    ]
+    out['mean_pose'] = dict(zip(FIGURES, np.nanmean(blind, (0, 2)).round(3).tolist(), strict=True))
+    for arm in arms:
         means = {
             name: round(float(np.nanmean(figure)), 3)
             for name, figure in zip(FIGURES, values[arm], strict=True)
         }
-        out['arms'][arm] = {'trained_on': about, **means}
+        out['arms'][arm] = {'trained_on': ARMS[arm], **means}
         if arm != 'real':
             out['gain_over_real'][arm] = {
                 name: _told(gain(first, second))
@@ -211,7 +230,7 @@ def table(
 
 def lines_of(row: dict[str, Any]) -> list[str]:
     """A k's figures as lines of text."""
-    lines = [f'k = {row["k"]} clips']
+    lines = [f'k = {row["k"]} clips, {row["steps"]} steps']
     for arm, figures in row['arms'].items():
         line = f'  {arm:<10}' + ''.join(f'{figures[name]:8.2f}' for name in FIGURES)
         if arm in row['gain_over_real']:

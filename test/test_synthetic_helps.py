@@ -287,7 +287,7 @@ def test_the_whole_experiment_at_its_smallest(untrained, tmp_path, monkeypatch):
     """With a network that knows nothing; killed after the data it goes on without making them."""
     plan = synthetic_helps.Plan(
         seeds=2, fold=1, ks=(1,), variations=1, validation=1, test=2, choose_by=1, chosen_at=1,
-        recipes=(SHORT,),
+        longer=2, recipes=(SHORT,),
     )  # fmt: skip
     monkeypatch.setattr('benchmarks.helps_parts.data.Data.passing', passes)
     work = tmp_path / 'work'
@@ -308,6 +308,7 @@ def test_the_whole_experiment_at_its_smallest(untrained, tmp_path, monkeypatch):
         figures = row['gain_over_real'][arm]['error_percent_of_hand']
         assert figures['low'] <= figures['mean'] <= figures['high']
         assert len(figures['per_seed']) == 2
+    assert told['test_of_more_steps']['steps'] == 2 * SHORT.steps
     assert len(told['tried_on_validation']) == 1 + 4
     assert (tmp_path / 'synthetic_helps.jpg').stat().st_size > 1000
 
