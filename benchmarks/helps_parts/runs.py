@@ -102,7 +102,7 @@ def mean_pose(run: Run, clips: Clips, part: Part) -> tuple[NDArray, NDArray]:
     """Error [C] and share found [C] of the mean of a run's real hands, whatever the picture: what
     an estimator knows that has not looked. Crops are not moved here."""
     real = Hands.joined([clips.train[n] for n in run.clips()])
-    mean = np.nanmean(np.where(real.visible[..., None], real.points, np.nan), 0)
+    mean = real.points.mean(0)
     joints = []
     for hands in clips.held[part]:
         off = np.linalg.norm(hands.points - mean, axis=-1) / hands.size[:, None]
