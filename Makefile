@@ -37,7 +37,7 @@ CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 EXAMPLES ?= 5000
 MINUTES ?= 60
 
-.PHONY: all venv build test fuzz soak try-docs demo bench evaluate ablation lint format clean
+.PHONY: all venv build test fuzz soak try-docs demo bench evaluate ablation helps lint format clean
 
 all: build
 
@@ -87,6 +87,10 @@ evaluate: build
 # Hours on two cores; goes on where it was stopped.
 ablation: build
 	@$(RUN) python -m benchmarks.ablation
+
+# Does synthetic data help? Half an hour on two cores; goes on where it was stopped.
+helps: build
+	@$(RUN) python -m benchmarks.synthetic_helps
 
 lint: build
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy

@@ -21,57 +21,31 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from tqdm import tqdm
 
-from benchmarks.helps_parts.clips import FRAMES, Part, shapes_of
+from benchmarks.helps_parts.clips import FRAMES, PARTS, Part, shapes_of
+from benchmarks.helps_parts.comparing import (
+    Plan,
+    choose,
+    gain_text,
+    gains_of,
+    lines_of,
+    table,
+    values_of,
+)
 from benchmarks.helps_parts.data import Data
-from benchmarks.helps_parts.gains import gain
-from benchmarks.helps_parts.runs import ARMS, Clips, Run, measured, trained
+from benchmarks.helps_parts.runs import Clips, trained
 from benchmarks.helps_parts.sheets import write_sheet
-from benchmarks.helps_parts.training import Recipe
 from benchmarks.mlo import machine
 from manivideo_ros.model.checkpoint import SHIPPED, checkpoint_sha256
 
 RESULTS = Path(__file__).parent / 'results'
-FIGURES = ('error_percent_of_hand', 'joints_found_percent')
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How large the experiment is.
-
-    seeds: of training, each with `fold` training clips of its own, of which k are used; variations:
-    synthetic clips of each; validation, test: how many clips; choose_by: seeds that settings are
-    chosen with, at chosen_at clips.
-    """
-
-    seeds: int = 5
-    fold: int = 16
-    ks: tuple[int, ...] = (4, 16)
-    variations: int = 4
-    validation: int = 24
-    test: int = 48
-    choose_by: int = 2
-    chosen_at: int = 16
-    recipes: tuple[Recipe, ...] = (
-        Recipe(steps=200, batch=32),
-        Recipe(steps=200),
-        Recipe(steps=400),
-        Recipe(steps=800),
-        Recipe(steps=400, colour=0.2),
-    )
-
-    @property
-    def clips(self) -> int:
-        """Training clips of all seeds together."""
-        return self.seeds * self.fold
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,38 +73,43 @@ def experiment(plan: Plan, data: Data, results: Path, only: str | None = None) -
     if only == 'data':
         return
     folder = data.folder / 'runs'
-    tried, base, mixed = choose(plan, clips, folder)
-    for line in tried:
-        print(line)
+    tried, best = choose(plan, clips, folder)
+    print(*map(json.dumps, tried), sep='\n')
     if only == 'choose':
         return
+    k, longer = plan.ks[-1], best.of_steps(plan.longer * best.recipe.steps)
+    tables = [table(plan, clips, folder, best, k) for k in plan.ks]
+    tables.append(table(plan, clips, folder, longer, k, plan.longer_arms))
+    own = gains_of(
+        values_of(plan, clips, folder, best, k, ['real'])['real'],
+        values_of(plan, clips, folder, longer, k, ['both'])['both'],
+    )
     told = {
         'machine': machine(),
-        'plan': {k: v for k, v in asdict(plan).items() if k != 'recipes'},
+        'plan': {name: v for name, v in asdict(plan).items() if name != 'recipes'},
         'frames_per_clip': FRAMES,
         'checkpoint_sha256': checkpoint_sha256(data.checkpoint),
-        'shapes': {part: list(shapes_of(part)) for part in clips.held},
+        'shapes': {part: list(shapes_of(part)) for part in PARTS},
         'hands': {
             'train': sum(map(len, clips.train)),
             'synthetic': sum(len(hands) for row in clips.synthetic for hands in row),
             **{part: sum(map(len, held)) for part, held in clips.held.items()},
         },
-        'gate_passes': float(np.mean([*map(np.mean, clips.passing)])),
+        'gate_passes': round(float(np.mean(clips.passing)), 4),
         'tried_on_validation': tried,
-        'chosen': {'recipe': mixed.recipe.told(), 'gated': mixed.gated},
-        'test': [table(plan, clips, folder, base, mixed, k) for k in plan.ks],
+        'chosen': asdict(best),
+        'test': tables,
+        'both_of_more_steps_over_real_of_fewer': own,
     }
     results.mkdir(parents=True, exist_ok=True)
     (results / 'synthetic_helps.json').write_text(json.dumps(told, indent=1) + '\n')
-    k = plan.ks[-1]
-    nets = {
-        arm: trained(run_of(plan, arm, k, 0, base, mixed), clips, folder)
-        for arm in ('real', 'both')
-    }
+    runs = {arm: longer.run(plan, arm, k, 0) for arm in ('real', 'both')}
+    nets = {arm: trained(run, clips, folder) for arm, run in runs.items()}
     sheet = write_sheet(clips, nets, plan.fold)
     Image.fromarray(sheet).save(results / 'synthetic_helps.jpg', quality=90)
-    for row in told['test']:
+    for row in tables:
         print('\n'.join(lines_of(row)))
+    print('both, more steps, over real, fewer:' + gain_text(own))
 
 
 def make_clips(plan: Plan, data: Data) -> Clips:
@@ -143,88 +122,6 @@ def make_clips(plan: Plan, data: Data) -> Clips:
     real = data.real('train', numbers)
     synthetic = data.synthetic(numbers, seeds)
     return Clips(real, synthetic, data.passing(numbers, seeds), held)
-
-
-@dataclass(frozen=True)
-class Mixed:
-    """How synthetic clips are used: share and fine_tune of the recipe, gated or not."""
-
-    recipe: Recipe
-    gated: bool = False
-
-
-def choose(plan: Plan, clips: Clips, folder: Path) -> tuple[list[dict[str, Any]], Recipe, Mixed]:
-    """What was tried on the validation clips; the best recipe of real clips alone, which all arms
-    take; how synthetic ones are best added to it."""
-    tried: list[dict[str, Any]] = []
-
-    def validated(arm: str, recipe: Recipe, gated: bool = False) -> float:
-        values = []
-        for seed in range(plan.choose_by):
-            run = Run(arm, plan.chosen_at, seed, recipe, gated, plan.fold, plan.variations)
-            values.append(float(np.nanmean(measured(run, clips, 'validation', folder)[0])))
-        told = {'arm': arm, **recipe.told(), 'gated': gated}
-        tried.append({**told, FIGURES[0]: round(float(np.mean(values)), 3)})
-        return float(np.mean(values))
-
-    base = min(plan.recipes, key=lambda recipe: validated('real', recipe))
-    ways = (
-        Mixed(base),
-        Mixed(replace(base, share=0.75)),
-        Mixed(replace(base, share=0.75, fine_tune=0.25)),
-        Mixed(base, gated=True),
-    )
-    return tried, base, min(ways, key=lambda way: validated('both', way.recipe, way.gated))
-
-
-def run_of(plan: Plan, arm: str, k: int, seed: int, base: Recipe, mixed: Mixed) -> Run:
-    """The run of an arm with the chosen settings."""
-    if arm in ('both', 'synthetic'):
-        recipe = mixed.recipe if arm == 'both' else base
-        return Run(arm, k, seed, recipe, mixed.gated, plan.fold, plan.variations)
-    return Run(arm, k, seed, base, False, plan.fold, plan.variations)
-
-
-def table(
-    plan: Plan, clips: Clips, folder: Path, base: Recipe, mixed: Mixed, k: int
-) -> dict[str, Any]:
-    """The figures of all arms on the test clips, and what each gains over real clips alone."""
-    values: dict[str, list[Any]] = {}
-    for arm in tqdm(ARMS, desc=f'k = {k}'):
-        runs = [run_of(plan, arm, k, seed, base, mixed) for seed in range(plan.seeds)]
-        rows = [measured(run, clips, 'test', folder) for run in runs]
-        values[arm] = [np.stack(figure) for figure in zip(*rows, strict=True)]
-    out: dict[str, Any] = {'k': k, 'arms': {}, 'gain_over_real': {}}
-    for arm, about in ARMS.items():
-        means = {
-            name: round(float(np.nanmean(figure)), 3)
-            for name, figure in zip(FIGURES, values[arm], strict=True)
-        }
-        out['arms'][arm] = {'trained_on': about, **means}
-        if arm != 'real':
-            out['gain_over_real'][arm] = {
-                name: _told(gain(first, second))
-                for name, first, second in zip(FIGURES, values['real'], values[arm], strict=True)
-            }
-    return out
-
-
-def lines_of(row: dict[str, Any]) -> list[str]:
-    """A k's figures as lines of text."""
-    lines = [f'k = {row["k"]} clips']
-    for arm, figures in row['arms'].items():
-        line = f'  {arm:<10}' + ''.join(f'{figures[name]:8.2f}' for name in FIGURES)
-        if arm in row['gain_over_real']:
-            for name in FIGURES:
-                told = row['gain_over_real'][arm][name]
-                line += f'   {told["mean"]:+.2f} [{told["low"]:+.2f}, {told["high"]:+.2f}]'
-        lines.append(line)
-    return lines
-
-
-def _told(found: Any) -> dict[str, Any]:
-    told = {name: round(getattr(found, name), 3) for name in ('mean', 'low', 'high')}
-    return {**told, 'per_seed': [round(value, 3) for value in found.per_seed]}
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from benchmarks.helps_parts.clips import (
     shapes_of,
     split_of,
 )
+from benchmarks.helps_parts.comparing import Plan
 from benchmarks.helps_parts.crops import CROP, Hands, crop_around, cut, hands_of, in_crop
 from benchmarks.helps_parts.data import Data, frames_of
 from benchmarks.helps_parts.estimator import (
@@ -285,9 +286,9 @@ def test_a_run_is_measured_once_and_told_again_from_its_files(tmp_path, monkeypa
 
 def test_the_whole_experiment_at_its_smallest(untrained, tmp_path, monkeypatch):
     """With a network that knows nothing; killed after the data it goes on without making them."""
-    plan = synthetic_helps.Plan(
+    plan = Plan(
         seeds=2, fold=1, ks=(1,), variations=1, validation=1, test=2, choose_by=1, chosen_at=1,
-        recipes=(SHORT,),
+        longer=2, recipes=(SHORT,),
     )  # fmt: skip
     monkeypatch.setattr('benchmarks.helps_parts.data.Data.passing', passes)
     work = tmp_path / 'work'
@@ -302,13 +303,14 @@ def test_the_whole_experiment_at_its_smallest(untrained, tmp_path, monkeypatch):
     synthetic_helps.experiment(plan, Data(work, untrained), tmp_path)
     assert made == {file: file.stat().st_mtime_ns for file in made}
     told = json.loads((tmp_path / 'synthetic_helps.json').read_text())
-    (row,) = told['test']
+    row, longer = told['test']
     assert {*row['arms']} == {*runs.ARMS}
     for arm in ('both', 'synthetic', 'new'):
         figures = row['gain_over_real'][arm]['error_percent_of_hand']
         assert figures['low'] <= figures['mean'] <= figures['high']
         assert len(figures['per_seed']) == 2
-    assert len(told['tried_on_validation']) == 1 + 4
+    assert longer['steps'] == 2 * SHORT.steps and {*longer['arms']} == {'real', 'both', 'new'}
+    assert len(told['tried_on_validation']) == 1 + 5
     assert (tmp_path / 'synthetic_helps.jpg').stat().st_size > 1000
 
 

@@ -98,6 +98,18 @@ def training_hands(run: Run, clips: Clips) -> tuple[Hands | None, Hands | None]:
     return (None if run.arm == 'synthetic' else real), made
 
 
+def mean_pose(run: Run, clips: Clips, part: Part) -> tuple[NDArray, NDArray]:
+    """Error [C] and share found [C] of the mean of a run's real hands, whatever the picture: what
+    an estimator knows that has not looked. Crops are not moved here."""
+    real = Hands.joined([clips.train[n] for n in run.clips()])
+    mean = real.points.mean(0)
+    joints = []
+    for hands in clips.held[part]:
+        off = np.linalg.norm(hands.points - mean, axis=-1) / hands.size[:, None]
+        joints.append(np.where(hands.visible, off, np.nan))
+    return np.array([*map(error, joints)]), np.array([*map(found, joints)])
+
+
 def measured(
     run: Run, clips: Clips, part: Part, folder: Path
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
