@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from episode_samples import record_episode
+from episode_samples import record_episode, synthetic_episode
 from evaluation_samples import short_motion
 
 from manivideo_ros.augment.apart import FrameDone, Order, made_apart
@@ -107,6 +107,14 @@ def test_pictures_of_the_recorded_scene_are_replaced_and_named(episodes):
     told = provenance_of(reader)
     assert told['source']['replaced'] == ['/camera_info', '/front/image_raw']
     assert picture_of(decoded(by_topic(reader)['/image_raw'][0])).shape == (256, 256, 3)
+
+
+def test_labels_of_the_recorded_picture_are_made_anew(untrained, tmp_path):
+    recording = synthetic_episode(tmp_path / 'labelled', frames=2)
+    assert augment(recording, tmp_path / 'out', untrained, 1) == 0
+    reader = BagReader(tmp_path / 'out' / 'labelled_seed0')
+    assert '/hand_keypoints' in provenance_of(reader)['source']['replaced']
+    assert len(by_topic(reader)['/hand_keypoints']) == 2
 
 
 def test_every_choice_is_recorded(recording, untrained, episodes):

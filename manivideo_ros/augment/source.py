@@ -17,6 +17,7 @@ from manivideo_ros.recording.bag import BagReader
 
 # What shows the scene that was recorded, and would contradict the new one.
 PICTURES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', CAMERA)
+KEYPOINTS = 'hand_keypoints'  # their pixels, too
 LONGEST = 1.5  # periods between two poses; more, and one is missing
 SECOND = 1_000_000_000
 
@@ -29,9 +30,9 @@ class Source:
     """One recorded episode, every pose of which is there.
 
     motion: hands and objects at the stamps of `pace`, the topic whose message i becomes frame i.
-    replaced: topics of pictures, which are left out of what is made of it; sha256: of its file or
-    files together, the recording's name wherever it lies. Raises BagError or MotionError for a bag
-    that cannot be used, GapError where poses are missing.
+    replaced: topics of pictures and their labels, which are left out of what is made of it;
+    sha256: of its file or files together, the recording's name wherever it lies. Raises BagError or
+    MotionError for a bag that cannot be used, GapError where poses are missing.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,7 +51,11 @@ class Source:
         self._check_pace()
         if OBJECTS in topics and topics[OBJECTS] != self.pace:
             self._check_company(topics[OBJECTS])
-        self.replaced = sorted(t for t, k in self.reader.topics.items() if k in PICTURES)
+        self.replaced = sorted(
+            topic
+            for topic, kind in self.reader.topics.items()
+            if kind in PICTURES or topic.rpartition('/')[2] == KEYPOINTS
+        )
 
     @property
     def name(self) -> str:
