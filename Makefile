@@ -88,7 +88,7 @@ evaluate: build
 ablation: build
 	@$(RUN) python -m benchmarks.ablation
 
-# Does synthetic data help? Half an hour on two cores; goes on where it was stopped.
+# Does synthetic data help? Some 25 minutes of one core; goes on where it was stopped.
 helps: build
 	@$(RUN) python -m benchmarks.synthetic_helps
 

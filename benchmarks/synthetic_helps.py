@@ -5,11 +5,11 @@
 Real-style clips are photographs of the procedural renderer (manivideo_ros.data). From the poses of
 k of them `manivideo augment` makes synthetic ones with the shipped network. A small estimator of a
 hand's 21 joints (helps_parts/estimator.py) is trained on the k clips alone, with the synthetic ones
-added, on the synthetic ones alone, and, as an upper mark, with as many truly new clips added; in as
-many steps each. Settings are chosen on clips of other objects than any of these; test clips are of
-the renderer's held-out split: other random streams, other skins, objects that nothing was trained
-on. Five training seeds, each with clips of its own; gains are paired, their intervals draw seeds
-and test clips.
+added, on the synthetic ones alone, and, as an upper mark, with as many truly new clips added; all
+in the number of steps that is best for real clips alone, the first two also in four times as many.
+Settings are chosen on clips of other objects than any of these; test clips are of the renderer's
+held-out split: other random streams, other skins, objects that nothing was trained on. Five
+training seeds, each with clips of its own; gains are paired, their intervals draw seeds and clips.
 
 Kill it and run it again: it goes on from what is in the work folder. Writes synthetic_helps.json
 and synthetic_helps.jpg.
