@@ -109,6 +109,7 @@ class PoseTracker:
         self.newest_ns: int | None = None  # newest hand stamp
         self.newest_skeleton_ns: int | None = None
         self.clock: tuple[int, int] | None = None  # newest stamp of all, its time of receipt
+        self._first_ns = 0  # stamp of the first message, whoever sent it
         self.jumps = 0
         self._hands: dict[str, _Track[HandState]] = {}
         self._objects: dict[str, _Track[NDArray[np.floating]]] = {}
@@ -167,16 +168,19 @@ class PoseTracker:
         return sum(s > stamp_ns for s in stamps) if stamp_ns in stamps else None
 
     def silent(self, received_ns: int, after: float) -> bool:
-        """Whether hands and skeletons lie more than `after` seconds behind the sources' clock."""
+        """Whether hands and skeletons lie more than `after` seconds behind the sources' clock.
+
+        Where none came yet, behind the first message: objects may come a moment before their hands.
+        """
         newest = max(self.newest_ns or 0, self.newest_skeleton_ns or 0)
-        return self._behind(newest, received_ns, after)
+        return self._behind(newest or self._first_ns, received_ns, after)
 
     def hands_silent(self, received_ns: int, after: float) -> bool:
         """Whether the last hand stamp lies more than `after` seconds behind the sources' clock."""
         return self._behind(self.newest_ns or 0, received_ns, after)
 
     def frame_stamp(self, received_ns: int, after: float) -> int | None:
-        """The stamp of a frame to be made now; None before the first message.
+        """The stamp of a frame to be made now; None before the first hands, for `after` seconds.
 
         The newest hands', or while these are silent the newest skeleton's, or the sources' clock.
         """
@@ -223,6 +227,8 @@ class PoseTracker:
         jumped = self.clock is not None and stamp_ns < self.clock[0] - JUMP_NS
         if jumped:
             self.start_anew()
+        if self.clock is None:
+            self._first_ns = stamp_ns
         if self.clock is None or stamp_ns > self.clock[0]:
             self.clock = (stamp_ns, received_ns)
         return jumped

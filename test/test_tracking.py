@@ -116,6 +116,15 @@ def test_objects_that_move_on_alone_make_hands_silent():
     assert tracker.silent(200 * MS, 0.1)
 
 
+def test_objects_that_come_first_wait_a_moment_for_their_hands():
+    tracker = tracker_with(hands_ms=(), objects_ms=(0,))
+    assert not tracker.silent(90 * MS, 0.1) and tracker.frame_stamp(90 * MS, 0.1) is None
+    assert tracker.frame_stamp(110 * MS, 0.1) == START + 110 * MS
+    tracker.start_anew()
+    tracker.add_objects(START + 20 * MS, {}, 150 * MS)
+    assert tracker.frame_stamp(150 * MS, 0.1) is None
+
+
 def skeleton(x):
     return np.full((134, 3), x, np.float32)
 

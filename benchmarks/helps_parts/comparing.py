@@ -37,7 +37,7 @@ class Plan:
     choose_by: int = 2
     chosen_at: int = 16
     longer: int = 4
-    longer_arms: tuple[str, ...] = ('real', 'both')
+    longer_arms: tuple[str, ...] = ('real', 'both', 'new')
     recipes: tuple[Recipe, ...] = (
         Recipe(steps=200, batch=32),
         Recipe(steps=200),

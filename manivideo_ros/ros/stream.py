@@ -133,8 +133,10 @@ class Stream:
         return self._node.create_subscription(kind, topic, callback, profile)
 
     def _take_hands(self, message: HandPoses) -> list[str]:
+        before = self._intake.tracker.newest_ns
         problems = self._intake.take_hands(message, self._received_ns())
-        self._ask()
+        if self._intake.tracker.newest_ns != before:  # else its frame is made, or it was left out
+            self._ask()
         return problems
 
     def _take_objects(self, message: ObjectPoses) -> list[str]:
