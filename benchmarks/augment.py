@@ -3,10 +3,10 @@
 `python -m benchmarks.augment` prints the table and writes benchmarks/results/augment.json. Each row
 is `manivideo augment` as a user starts it, on the same recording and seeds; rows run in turn,
 several rounds, and a row's figure is the median over the rounds of its ratio to the one process of
-the same round. "whole" counts from the command's start to its end, "steady" from when every worker
-has made its first episode. Ray rows run where ray is installed, on a cluster of one machine that
-declares as many cores as there are workers: more than the machine has cannot be faster. Stages are
-CPU time of one episode in one process. Run it on a machine that does nothing else.
+the same round. "whole" counts from the command's start to its end, "steady" from the workers' first
+episodes to their last, in the mean over workers. Ray rows run where ray is installed, on a cluster
+of one machine that declares as many cores as there are workers: more than the machine has cannot be
+faster. Stages are CPU time of one episode in one process. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -111,8 +111,9 @@ def frames_per_second(row: Row, bag: Path, out: Path, episodes: int, address: st
     whole = time.monotonic() - started
     if process.returncode or len(ends) != episodes:
         raise RuntimeError(f'{row.name}: made {len(ends)} of {episodes} episodes')
-    later = episodes - row.workers
-    steady = later * frames / (ends[-1] - ends[row.workers - 1])
+    # Of every worker from its first end to its last: those between them began after the first.
+    first, last = (statistics.mean(part) for part in (ends[: row.workers], ends[-row.workers :]))
+    steady = (episodes - row.workers) * frames / (last - first)
     return {'whole': episodes * frames / whole, 'steady': steady, 'seconds': whole}
 
 
