@@ -6,7 +6,7 @@ several rounds, and a row's figure is the median over the rounds of its ratio to
 the same round. "whole" counts from the command's start to its end, "steady" from the workers' first
 episodes to their last, in the mean over workers. Ray rows run where ray is installed, on a cluster
 of one machine that declares as many cores as there are workers: more than the machine has cannot be
-faster. Stages are CPU time of one episode in one process. Run it on a machine that does nothing else.
+faster. Stages are CPU time of one episode in one process. Run it where nothing else is at work.
 """
 
 from __future__ import annotations
