@@ -40,6 +40,6 @@ def generate_launch_description():
             *declared(PLAY, SCENE, LOOKS, config_of('cameras.yaml'), EVERY),
             own('motion_player', ['motion'], only_if='play'),
             *nodes,
-            *looks('cameras.rviz'),
+            *looks('cameras.rviz', videos=[below(camera) for camera in CAMERAS]),
         ]
     )

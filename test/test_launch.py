@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from geometry_msgs.msg import PoseArray
-from launch_stand_in import DeclareLaunchArgument, Launch, load
+from launch_stand_in import DeclareLaunchArgument, Launch, load, text_of
 from manivideo_ros.msg import ObjectPoses
 from sensor_msgs.msg import Image
 from test_ros_hand_source import joint_array
@@ -160,6 +160,16 @@ def test_each_way_to_look_on_is_a_node(node_environment):
         assert not plain & {'rviz2', 'foxglove_bridge', 'republish', 'viewer', 'recorder'}
         _, display = nodes['rviz2'].arguments
         assert Path(display.perform(Launch(file, node_environment, looks))).is_file()
+
+
+def test_videos_of_several_cameras_are_looked_at_where_they_are(node_environment):
+    looks = {'h264': 'true', 'view': 'true', 'namespace': 'lab'}
+    launch = Launch(ROOT / 'launch' / 'cameras.launch.py', node_environment, looks)
+    places = {}
+    for node in launch.nodes:
+        places.setdefault(node.executable, set()).add(text_of(node.namespace, launch))
+    assert len(places['synthesizer']) == 2 and places['republish'] == places['synthesizer']
+    assert places['viewer'] < places['synthesizer']
 
 
 def test_conditions_choose_the_nodes(node_environment):

@@ -6,7 +6,7 @@ serves where these cannot be installed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from launch.actions import DeclareLaunchArgument
@@ -107,12 +107,18 @@ def synthesizer(**others: Any) -> Any:
     return own('synthesizer', SCENE, kind=LifecycleNode, **others)
 
 
-def looks(rviz: str = 'manivideo.rviz', config: bool = True) -> list[Any]:
-    """The nodes of LOOKS; rviz: a file in rviz/; config: whether `config` tells of the recorder."""
+def looks(
+    rviz: str = 'manivideo.rviz', config: bool = True, videos: Sequence[Any] = ()
+) -> list[Any]:
+    """The nodes of LOOKS; rviz: a file in rviz/; config: whether `config` tells of the recorder.
+
+    videos: the namespaces that videos are in, by default the one of all; the page shows the first.
+    """
     namespace = LaunchConfiguration('namespace')
+    videos = videos or (namespace,)
     clock = {'use_sim_time': LaunchConfiguration('use_sim_time')}
     return [
-        own('viewer', only_if='view', config=False),
+        own('viewer', only_if='view', namespace=videos[0], config=False),
         own('recorder', ['bag'], only_if='record', config=config),
         Node(
             package='rviz2',
@@ -131,14 +137,17 @@ def looks(rviz: str = 'manivideo.rviz', config: bool = True) -> list[Any]:
             parameters=[clock],
             **_condition('foxglove'),
         ),
-        Node(
-            package='image_transport',
-            executable='republish',
-            name='republish',
-            namespace=namespace,
-            parameters=[{'in_transport': 'raw', 'out_transport': 'ffmpeg', **clock}],
-            remappings=[('in', 'image_raw'), ('out/ffmpeg', 'image_raw/ffmpeg')],
-            **_condition('h264'),
+        *(
+            Node(
+                package='image_transport',
+                executable='republish',
+                name='republish',
+                namespace=place,
+                parameters=[{'in_transport': 'raw', 'out_transport': 'ffmpeg', **clock}],
+                remappings=[('in', 'image_raw'), ('out/ffmpeg', 'image_raw/ffmpeg')],
+                **_condition('h264'),
+            )
+            for place in videos
         ),
     ]
 
