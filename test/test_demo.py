@@ -37,15 +37,20 @@ def test_ctrl_c_leaves_a_readable_bag(untrained, motion_file, tmp_path):
     env = {**environment(free_domain()), 'ROS_DOMAIN_ID': ''}
     command = [sys.executable, '-m', 'manivideo_ros.cli', 'demo', '--seconds', '60']
     command += ['--motion', motion_file, '--checkpoint', untrained, '--out', tmp_path / 'out']
-    process = subprocess.Popen(
-        [str(c) for c in command],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    # Tests that run in the background ignore SIGINT, and a child would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [str(c) for c in command],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     said = ''
     for line in process.stdout:
         said += line

@@ -202,7 +202,7 @@ def test_a_lens_bends_the_picture_and_its_labels_and_stays_in_the_camera_info(sy
     straight = points[:, :2] / points[:, 2:] @ k[:2, :2] + k[:2, 2]
     assert np.abs(found - straight).max() > 2, 'the lens bends what is tested'
     column, row = found[joints['visible'] == 1].astype(int).T
-    assert len(column) > 5 and np.mean(to_array(mask)[row, column] > 0) > 0.9
+    assert len(column) > 5 and np.mean(to_array(mask)[row, column] > 0) > 0.8
 
 
 def test_markers_and_latency_are_told_while_somebody_listens(synthesizer, lab):

@@ -68,9 +68,11 @@ def test_a_run_of_seconds_is_sampled_judged_and_drawn(tmp_path):
     assert len(samples['t_s']) >= 4 and min(samples['rss_mb']) > 100
     assert sum(samples['rate_hz']) > 0 and max(v or 0 for v in samples['p95_ms']) > 0
     verdicts = {v['name']: v['holds'] for v in told['verdicts']}
-    for name in ('file handles constant', 'no frame failed', 'the bag is whole'):
+    # Not what settles only after a while, as handles and threads do.
+    assert 'file handles constant' in verdicts
+    for name in ('memory flat within 2%, rss', 'no frame failed', 'the bag is whole'):
         assert verdicts[name], told['verdicts']
-    assert verdicts['every node ends with 0'] and 'memory flat within 2%, rss' in verdicts
+    assert verdicts['every node ends with 0']
     assert Image.open(results.with_suffix('.png')).size[0] == 900
 
 
