@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,11 +123,8 @@ def measured(rows: list[Row], bag: Path, folder: Path, episodes: int, rounds: in
     for number in range(rounds):
         for row in rows:
             print(f'round {number + 1} of {rounds}: {row.name}', file=sys.stderr, flush=True)
-            if row.ray:
-                with cluster(row.ray) as address:
-                    run = frames_per_second(row, bag, folder / 'out', episodes, address)
-            else:
-                run = frames_per_second(row, bag, folder / 'out', episodes, '')
+            with cluster(row.ray) if row.ray else nullcontext('') as address:
+                run = frames_per_second(row, bag, folder / 'out', episodes, address)
             taken[row.name].append(run)
     out = []
     for name, runs in taken.items():

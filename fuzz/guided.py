@@ -7,10 +7,8 @@ Needs `pip install atheris`. Starts from sound files and simple corruptions of t
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 import atheris
@@ -36,18 +34,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument('--corpus', type=Path, default=None)
     args = parser.parse_args(arguments)
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
-        from fuzz.parsers import parsers
-        from fuzz.run import BITS, Subject, corrupted
+        from fuzz.run import BITS, corrupted, subject
 
-        found = parsers()[args.parser]
-        logging.disable()
-        warnings.simplefilter('ignore')
-        with tempfile.TemporaryDirectory() as made:
-            folder = Path(made).resolve()
-            (folder / 'file').mkdir()
-            corpus = args.corpus or folder / 'corpus'
+        with subject(args.parser) as watched, tempfile.TemporaryDirectory() as made:
+            corpus = args.corpus or Path(made).resolve() / 'corpus'
             corpus.mkdir(parents=True, exist_ok=True)
-            watched = Subject(args.parser, found, folder / 'file')
             (corpus / 'sound').write_bytes(watched.sound)
             for number, bits in enumerate(BITS):
                 place = number / len(BITS)

@@ -95,7 +95,7 @@ def _files() -> dict[str, Parser]:
         'hand_parts': Parser(
             samples.hand_parts, lambda p: load_hand_reference(p.with_name('hand.png'))
         ),
-        'joints': Parser(samples.joints, lambda p: read_recording(p), (RecordingError,)),
+        'joints': Parser(samples.joints, read_recording, (RecordingError,)),
         'convert': Parser(samples.joints, played),
     }
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from manivideo_ros.errors import reason_of
 from manivideo_ros.mlo.surfaces import HandReference
 from manivideo_ros.picture_file import FORMATS, check_size
 
@@ -33,8 +34,7 @@ def load_picture(path: Path) -> NDArray[np.uint8]:
             f'{path}: cannot be read as a picture: give one of {", ".join(FORMATS)}'
         ) from None
     except Exception as error:  # each format's parser raises what it likes
-        reason = ' '.join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f'{path}: cannot be read as a picture ({reason})') from None
+        raise ValueError(f'{path}: cannot be read as a picture ({reason_of(error)})') from None
 
 
 def load_background(path: Path) -> NDArray[np.uint8]:

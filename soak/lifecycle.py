@@ -10,13 +10,13 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.parameter import Parameter
 
+from manivideo_ros.cli import _ros as node_arguments
 from manivideo_ros.nodes.synthesizer_node import SUCCESS, SynthesizerNode
 from manivideo_ros.ros.spin import few_arenas
 from soak import proc
@@ -55,13 +55,9 @@ def cycle(
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         for _ in range(cycles):
-            for transition in (node.trigger_configure, node.trigger_activate):
-                if transition() != SUCCESS:
-                    raise RuntimeError(node.error or f'{transition.__name__} failed')
+            change(node, node.trigger_configure, node.trigger_activate)
             stream(node, executor, frames)
-            for transition in (node.trigger_deactivate, node.trigger_cleanup):
-                if transition() != SUCCESS:
-                    raise RuntimeError(node.error or f'{transition.__name__} failed')
+            change(node, node.trigger_deactivate, node.trigger_cleanup)
             spin(executor, 0.2)
             entities = len([*node.subscriptions, *node.publishers, *node.timers, *node.services])
             out.append({**held(), 'entities': entities})
@@ -70,6 +66,13 @@ def cycle(
     finally:
         rclpy.try_shutdown()
     return out
+
+
+def change(node: SynthesizerNode, *transitions: Callable[[], Any]) -> None:
+    """One transition after the other. Raises RuntimeError where one fails."""
+    for transition in transitions:
+        if transition() != SUCCESS:
+            raise RuntimeError(node.error or f'{transition.__name__} failed')
 
 
 def stream(node: SynthesizerNode, executor: SingleThreadedExecutor, frames: int) -> None:
@@ -83,14 +86,7 @@ def stream(node: SynthesizerNode, executor: SingleThreadedExecutor, frames: int)
 
 def arguments(parameters: Mapping[str, Any]) -> list[str]:
     """ROS arguments that set parameters."""
-    given = {'autostart': False, **parameters}
-    texts = [Parameter(name, value=value) for name, value in given.items()]
-    out = ['--ros-args']
-    for parameter in texts:
-        value = parameter.value
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        out += ['-p', f'{parameter.name}:={text}']
-    return out
+    return node_arguments(**{'autostart': False, **parameters})
 
 
 def spin(executor: SingleThreadedExecutor, seconds: float) -> None:

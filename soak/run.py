@@ -91,6 +91,11 @@ def judge(samples: list[Sample], warm_up_s: float) -> list[Verdict]:
     at = [s['t_s'] for s in settled]
     column = {name: [s[name] for s in settled] for name in settled[0]}
     verdicts = []
+
+    def no_drift(name: str, values: list[float]) -> None:
+        found = trend(at, values)
+        verdicts.append(Verdict(name, found.told('ms'), found.not_above(LATENCY)))
+
     for kind in JUDGED_MEMORY:
         if column[kind][0] is not None:
             found = trend(at, column[kind])
@@ -101,18 +106,12 @@ def judge(samples: list[Sample], warm_up_s: float) -> list[Verdict]:
     for name in ('recorder', 'player'):
         verdicts.append(constant(f'file handles constant, {name}', column[f'{name}_handles']))
     for quantile in ('p50', 'p95'):
-        found = trend(at, column[f'{quantile}_ms'])
-        told, held = found.told('ms'), found.not_above(LATENCY)
-        verdicts.append(Verdict(f'latency {quantile} does not drift', told, held))
+        latency = column[f'{quantile}_ms']
+        no_drift(f'latency {quantile} does not drift', latency)
         # On a machine that does other things besides, latency follows these.
-        alone = beside(column[f'{quantile}_ms'], column['waiting_cores'])
-        found = trend(at, alone)
-        told, held = found.told('ms'), found.not_above(LATENCY)
-        name = f'latency {quantile} less what waiting for a processor explains'
-        verdicts.append(Verdict(name, told, held))
-    found = trend(at, column['cpu_ms_per_frame'])
-    told, held = found.told('ms'), found.not_above(LATENCY)
-    verdicts.append(Verdict('processor time of a frame does not drift', told, held))
+        alone = beside(latency, column['waiting_cores'])
+        no_drift(f'latency {quantile} less what waiting for a processor explains', alone)
+    no_drift('processor time of a frame does not drift', column['cpu_ms_per_frame'])
     failures = column['failures'][-1]
     verdicts.append(Verdict('no frame failed', f'{failures} failed', failures == 0))
     return verdicts
@@ -152,9 +151,7 @@ def run(minutes: float, every_s: float, demo: Demo, results: Path, warm_up_s: fl
             write([])
         record['backend'] = listener.diagnostics.get('backend')
         warned = sum('[WARN]' in told or '[ERROR]' in told for told in synthesizer.lines)
-        for node in (player, recorder, synthesizer):
-            node.stop()
-        ended = {node.module: node.status for node in (player, recorder, synthesizer)}
+        ended = {node.module: node.stop() for node in (player, recorder, synthesizer)}
     verdicts = judge(samples, warm_up_s)
     counts = bag_counts(bag)
     kept = counts['/image_raw/compressed']

@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -125,12 +124,13 @@ def checkpoint(tmp_path_factory):
 def human(tmp_path_factory):
     """A checkpoint of a small random network that knows people, and its engine specification."""
     import yaml
-    from test_model import SMALL, awake
+    from test_engine import HUMAN
+    from test_model import awake
 
     from manivideo_ros.engine.spec import EngineSpec
     from manivideo_ros.model.checkpoint import save_checkpoint
 
-    folder, config = tmp_path_factory.mktemp('human'), replace(SMALL, human=True)
+    folder, config = tmp_path_factory.mktemp('human'), HUMAN
     save_checkpoint(awake(config).state_dict(), config, folder / 'human.safetensors')
     spec = EngineSpec(config.preset, '', config.image_size, config.layers, 1, 'fp32', 'onnxruntime')
     (folder / 'small.yaml').write_text(yaml.safe_dump(spec.told()))

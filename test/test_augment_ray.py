@@ -4,6 +4,7 @@ not. Needs ray; the second machine's own disks need the right to make namespaces
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -26,10 +27,7 @@ from manivideo_ros.augment.variation import PARTIAL
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES, STARTED_S, MADE_S = 24, 120, 300
-needs_ray = pytest.mark.skipif(
-    subprocess.run([sys.executable, '-c', 'import ray'], capture_output=True).returncode != 0,
-    reason='needs ray',
-)
+needs_ray = pytest.mark.skipif(importlib.util.find_spec('ray') is None, reason='needs ray')
 
 
 @pytest.fixture(scope='module')

@@ -178,7 +178,8 @@ def test_a_picture_that_is_small_only_as_a_file_is_refused(tmp_path, little_memo
 
 @pytest.mark.parametrize('suffix', ['glb', 'obj'])
 def test_so_is_one_on_a_mesh(suffix, tmp_path, little_memory):
-    trimesh = pytest.importorskip('trimesh')
+    import trimesh
+
     box = trimesh.creation.box((0.1, 0.1, 0.1))
     uv = np.zeros((len(box.vertices), 2))
     small = Image.new('RGB', (2, 2))
@@ -235,7 +236,8 @@ FILE = '<!DOCTYPE a [<!ENTITY a11 SYSTEM "file:///etc/passwd">'
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-16'])
 @pytest.mark.parametrize('entities', [LAUGHS, FILE])
 def test_collada_has_no_entities(entities, encoding, tmp_path, little_memory):
-    trimesh = pytest.importorskip('trimesh')
+    import trimesh
+
     path = tmp_path / 'box.dae'
     trimesh.creation.box((0.1, 0.1, 0.1)).export(str(path))
     assert load_object(path, 1.0).extents.max() > 0.05

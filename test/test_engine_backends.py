@@ -215,7 +215,7 @@ def test_a_checkpoint_that_cannot_be_read_is_no_reason_for_another_backend(tmp_p
 def test_a_graph_that_onnxruntime_cannot_load_is_named(tmp_path, checkpoint, monkeypatch):
     broken = tmp_path / 'broken.onnx'
     broken.write_bytes(b'\x08\x01')
-    monkeypatch.setattr('manivideo_ros.engine.backends.graph_of', lambda *_: broken)
+    monkeypatch.setattr('manivideo_ros.engine.backends.graph_for', lambda *_: broken)
     with pytest.raises(EngineError, match=r'onnxruntime cannot load broken.onnx: .*export it anew'):
         open_backend('onnxruntime', spec_of(checkpoint))
 

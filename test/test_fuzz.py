@@ -119,14 +119,22 @@ def test_bytes_that_are_no_message_are_named_by_its_type(data):
         decoded(data, 'manivideo_ros/msg/HandPoses')
 
 
-def test_a_motion_with_a_spoilt_message_is_refused(tmp_path):
-    source = BagReader(bag(tmp_path / 'sound').parent)
-    with BagWriter(tmp_path / 'spoilt') as out:
-        for topic, connection in source.connections.items():
+def copied(source, folder, changed):
+    """A bag anew, with what `changed` makes of each message's topic and bytes."""
+    reader = BagReader(source.parent)
+    with BagWriter(folder) as out:
+        for topic, connection in reader.connections.items():
             out.copy_topic(topic, connection)
-        for message in source.messages():
-            spoilt = message.topic == '/hand_poses'
-            out.write(message.topic, b'\xff' * 9 if spoilt else message.data, message.stamp_ns)
+        for message in reader.messages():
+            data = changed(message.topic, bytes(message.data))
+            out.write(message.topic, data, message.stamp_ns)
+
+
+def test_a_motion_with_a_spoilt_message_is_refused(tmp_path):
+    def spoilt(topic, data):
+        return b'\xff' * 9 if topic == '/hand_poses' else data
+
+    copied(bag(tmp_path / 'sound'), tmp_path / 'spoilt', spoilt)
     with pytest.raises(MotionError, match=r'spoilt: a .*HandPoses does not decode'):
         load_motion(tmp_path / 'spoilt')
 
@@ -202,15 +210,12 @@ def test_a_plan_is_loaded_under_its_own_signature_alone(signature, tmp_path):
 def test_a_recorded_picture_that_is_cut_short_is_named(tmp_path):
     from manivideo_ros.recording.episode import Episode, EpisodeError
 
-    source = BagReader(episode(tmp_path / 'sound').parent)
-    with BagWriter(tmp_path / 'cut') as out:
-        for topic, connection in source.connections.items():
-            out.copy_topic(topic, connection)
-        for message in source.messages():
-            data = bytes(message.data)
-            if message.topic == '/image_raw':  # 4 rows become 400
-                data = data.replace(struct.pack('<II', 4, 6), struct.pack('<II', 400, 6))
-            out.write(message.topic, data, message.stamp_ns)
+    def cut(topic, data):
+        if topic == '/image_raw':  # 4 rows become 400
+            data = data.replace(struct.pack('<II', 4, 6), struct.pack('<II', 400, 6))
+        return data
+
+    copied(episode(tmp_path / 'sound'), tmp_path / 'cut', cut)
     with pytest.raises(EpisodeError, match='cut: /image_raw: '):
         list(Episode(tmp_path / 'cut').pictures())
 
@@ -218,13 +223,10 @@ def test_a_recorded_picture_that_is_cut_short_is_named(tmp_path):
 def test_keypoints_of_other_fields_are_named(tmp_path):
     from manivideo_ros.recording.episode import Episode, EpisodeError
 
-    source = BagReader(episode(tmp_path / 'sound').parent)
-    with BagWriter(tmp_path / 'other') as out:
-        for topic, connection in source.connections.items():
-            out.copy_topic(topic, connection)
-        for message in source.messages():
-            data = bytes(message.data).replace(b'visible', b'hidden\0')
-            out.write(message.topic, data, message.stamp_ns)
+    def other(topic, data):
+        return data.replace(b'visible', b'hidden\0')
+
+    copied(episode(tmp_path / 'sound'), tmp_path / 'other', other)
     with pytest.raises(EpisodeError, match='other: /hand_keypoints: its fields'):
         Episode(tmp_path / 'other').keypoints()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -15,6 +15,8 @@ from evaluation_samples import short_motion
 from manivideo_ros.action import Synthesize
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
+from test_augment import hashes
+from test_ros_nodes import running
 
 from manivideo_ros.augment.cli import main
 from manivideo_ros.motion.files import save_motion
@@ -23,11 +25,6 @@ from manivideo_ros.recording.bag import BagReader
 
 FRAMES, LONG = 4, 40
 READY_S, MADE_S = 60, 120
-
-
-def hashes(out):
-    files = [f for f in sorted(out.glob('*/*')) if not f.parent.name.startswith('.')]
-    return {str(f.relative_to(out)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
 @pytest.fixture(scope='module')
@@ -61,12 +58,9 @@ def parameters(bags, out, untrained):
 
 @pytest.fixture(scope='module')
 def augmenter(parameters, node_environment):
-    process = NodeProcess('augmenter', parameters, node_environment)
-    try:
+    with running('augmenter', parameters, node_environment) as process:
         process.wait_for('ready', READY_S)
         yield process
-    finally:
-        process.stop()
 
 
 class Client:
@@ -100,16 +94,24 @@ class Client:
         return future.result().status, future.result().result
 
 
-@pytest.fixture
-def client(augmenter):
+@contextmanager
+def client_here():
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=int(os.environ['ROS_DOMAIN_ID']))
     client = Client(context)
-    yield client
-    client.client.destroy()
-    client.executor.shutdown()
-    client.node.destroy_node()
-    rclpy.shutdown(context=context)
+    try:
+        yield client
+    finally:
+        client.client.destroy()
+        client.executor.shutdown()
+        client.node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def client(augmenter):
+    with client_here() as client:
+        yield client
 
 
 def test_a_goal_makes_the_episodes_that_the_command_makes(client, bags, out, untrained, tmp_path):
@@ -212,21 +214,14 @@ def test_what_cannot_be_met_is_answered_with_one_line(
 def test_a_node_that_is_stopped_leaves_nothing_half_done(
     parameters, node_environment, bags, tmp_path
 ):
-    process = NodeProcess(
-        'augmenter', {**parameters, 'out_folder': str(tmp_path)}, node_environment
-    )
-    context = rclpy.Context()
-    try:
+    elsewhere = {**parameters, 'out_folder': str(tmp_path)}
+    with running('augmenter', elsewhere, node_environment) as process:
         process.wait_for('ready', READY_S)
-        rclpy.init(context=context, domain_id=int(os.environ['ROS_DOMAIN_ID']))
-        client = Client(context)
-        client.send(bags / 'long', 'stopped')
-        client.until(lambda: len(client.told) >= 2)
-        assert process.stop() == 0
-        assert [f.name for f in (tmp_path / 'stopped').iterdir()] == ['.lock']
-    finally:
-        process.stop()
-        rclpy.try_shutdown(context=context)
+        with client_here() as client:
+            client.send(bags / 'long', 'stopped')
+            client.until(lambda: len(client.told) >= 2)
+            assert process.stop() == 0
+            assert [f.name for f in (tmp_path / 'stopped').iterdir()] == ['.lock']
 
 
 @pytest.mark.parametrize('missing', ['bag_folders', 'out_folder'])

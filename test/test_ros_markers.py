@@ -9,8 +9,9 @@ import pytest
 from visualization_msgs.msg import Marker
 
 from manivideo_ros.geometry import axis_angle_to_matrix, rigid
+from manivideo_ros.mlo.skeleton import HAND_LIMBS
 from manivideo_ros.ros.images import header
-from manivideo_ros.ros.markers import BONES, Box, scene_markers
+from manivideo_ros.ros.markers import Box, scene_markers
 
 
 def xyz(point):
@@ -18,9 +19,9 @@ def xyz(point):
 
 
 def test_bones_join_the_wrist_to_every_tip():
-    assert len(BONES) == 20
-    assert {child for _, child in BONES} == set(range(1, 21))
-    assert [child for parent, child in BONES if parent == 0] == [1, 5, 9, 13, 17]
+    assert len(HAND_LIMBS) == 20
+    assert {child for _, child in HAND_LIMBS} == set(range(1, 21))
+    assert [child for parent, child in HAND_LIMBS if parent == 0] == [1, 5, 9, 13, 17]
 
 
 def test_hands_are_where_their_joints_are():
@@ -30,7 +31,9 @@ def test_hands_are_where_their_joints_are():
     bones, spheres, text = found
     assert (bones.type, spheres.type) == (Marker.LINE_LIST, Marker.SPHERE_LIST)
     np.testing.assert_allclose([xyz(p) for p in spheres.points], joints)
-    np.testing.assert_allclose([xyz(p) for p in bones.points], joints[np.array(BONES).reshape(-1)])
+    np.testing.assert_allclose(
+        [xyz(p) for p in bones.points], joints[np.array(HAND_LIMBS).reshape(-1)]
+    )
     assert bones.header == spheres.header == stamped and bones.color.a == 0.25
     assert (text.type, text.text) == (Marker.TEXT_VIEW_FACING, '31 ms')
     assert len({m.ns for m in found}) == 3

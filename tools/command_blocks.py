@@ -7,7 +7,6 @@ import io
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,9 +18,9 @@ from typing import Any
 import yaml
 
 from manivideo_ros.ros.parameters import ALL, check_change, check_file
-from tools.command_lines import module_parser, parser_of
+from tools.command_lines import ROOT, launch_arguments, module_parser, parser_of
+from tools.reference import meanings
 
-ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r'^(?:<!-- needs: ([^\n]+) -->\n)?```sh\n(.*?)^```', re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r'`((?:manivideo|make|ros2 (?:run|launch) manivideo_ros) [^`]+)`')
 # What a shell or a distribution has: not looked into.
@@ -207,7 +206,7 @@ def _ros2(words: list[str]) -> None:
         _parameter(node.lstrip('/'), name, value)
         _changed(node.lstrip('/'), name, value)
     elif verb in ('topic', 'service', 'action'):
-        names = {f'/{n.lstrip("/")}' for told in _told().values() for n in told} | {'/clock'}
+        names = {f'/{n.lstrip("/")}' for told in meanings().values() for n in told} | {'/clock'}
         for word in rest:
             if word.startswith('/') and word not in names:
                 raise ValueError(f'{word}: no node has it')
@@ -263,13 +262,4 @@ def launch_names(file: str) -> frozenset[str]:
     path = ROOT / 'launch' / file
     if not path.is_file():
         raise ValueError(f'{file}: no such launch file')
-    sys.path.insert(0, str(ROOT / 'test'))
-    from launch_stand_in import DeclareLaunchArgument, load
-
-    return frozenset(e.name for e in load(path) if isinstance(e, DeclareLaunchArgument))
-
-
-@cache
-def _told() -> dict[str, dict[str, str]]:
-    told: dict[str, dict[str, str]] = yaml.safe_load((ROOT / 'tools/topics.yaml').read_text())
-    return told
+    return frozenset(argument.name for argument in launch_arguments(path))

@@ -1,12 +1,16 @@
-"""The argument parsers of all commands, without running any of them."""
+"""The arguments of all commands and launch files, without running any of them."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 from unittest import mock
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class _FoundError(Exception):
@@ -47,6 +51,14 @@ def manivideo_parsers() -> dict[str, argparse.ArgumentParser]:
         if name == 'evaluate':
             out['evaluate BAG'] = module_parser('manivideo_ros.evaluation.report')
     return out
+
+
+def launch_arguments(file: Path) -> list[Any]:
+    """What a launch file declares: name, default and description of each."""
+    sys.path.insert(0, str(ROOT / 'test'))
+    from launch_stand_in import DeclareLaunchArgument, load
+
+    return [entity for entity in load(file) if isinstance(entity, DeclareLaunchArgument)]
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

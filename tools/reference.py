@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 from manivideo_ros.cli import _ros as node_arguments
 from manivideo_ros.ros.parameters import table
-from tools.command_lines import arguments, manivideo_parsers, shown
+from tools.command_lines import ROOT, arguments, manivideo_parsers, shown
+from tools.command_lines import launch_arguments as declared_by
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / 'docs' / 'reference.md'
 NAMESPACE = 'namespace'
 # Of every node, told once in the text.
@@ -134,6 +135,7 @@ def all_entities(checkpoint: str = '') -> list[Entity]:
     return sorted(out, key=lambda e: (nodes.index(e.node), kinds.index(e.kind), e.name))
 
 
+@cache
 def meanings() -> dict[str, dict[str, str]]:
     """What is told of each entity, by node and name."""
     told: dict[str, dict[str, str]] = yaml.safe_load((ROOT / 'tools/topics.yaml').read_text())
@@ -201,15 +203,8 @@ def interfaces() -> str:
 
 def launch_arguments() -> str:
     """The arguments of all launch files; those that many share once."""
-    sys.path.insert(0, str(ROOT / 'test'))
-    from launch_stand_in import DeclareLaunchArgument, load
-
     by_file = {
-        file.name: {
-            e.name: (e.default, e.description)
-            for e in load(file)
-            if isinstance(e, DeclareLaunchArgument)
-        }
+        file.name: {e.name: (e.default, e.description) for e in declared_by(file)}
         for file in sorted((ROOT / 'launch').glob('*.launch.py'))
     }
     shared = {

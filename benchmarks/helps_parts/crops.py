@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.helps_parts.clips import Labelled
+from benchmarks.helps_parts.files import whole
 from manivideo_ros.estimation.crops import HandCrop, crop_of_keypoints, turned_axes
 from manivideo_ros.evaluation.hand_error import hand_size
 from manivideo_ros.geometry import Array
@@ -44,10 +45,8 @@ class Hands:
 
     def write(self, file: Path) -> None:
         """Write them to a file, whole or not at all."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix('.partial.npz')
-        np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
-        partial.replace(file)
+        with whole(file) as partial:
+            np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def read(cls, file: Path) -> Hands:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from benchmarks.helps_parts.clips import Labelled, Part, photographs, sample_clip, write_recording
 from benchmarks.helps_parts.crops import Hands, hands_of
+from benchmarks.helps_parts.files import whole
 from manivideo_ros.augment import cli, gate_report
 from manivideo_ros.augment.variation import episode_name
 from manivideo_ros.model.checkpoint import SHIPPED
@@ -97,14 +98,12 @@ def frames_of(bag: Path) -> list[Labelled]:
 def write_frames(frames: Iterable[Labelled], file: Path) -> None:
     """Keep frames in a file, whole or not at all."""
     listed = list(frames)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix('.partial.npz')
-    np.savez_compressed(
-        partial,
-        pictures=np.stack([frame.picture for frame in listed]),
-        keypoints=np.stack([frame.keypoints for frame in listed]),
-    )
-    partial.replace(file)
+    with whole(file) as partial:
+        np.savez_compressed(
+            partial,
+            pictures=np.stack([frame.picture for frame in listed]),
+            keypoints=np.stack([frame.keypoints for frame in listed]),
+        )
 
 
 def read_frames(file: Path) -> list[Labelled]:

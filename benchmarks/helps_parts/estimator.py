@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.helps_parts.crops import CROP, Hands
+from benchmarks.helps_parts.crops import Hands
 
 INPUT, CELLS, JOINTS = 64, 16, 21
 VIEW = 0.7
@@ -148,6 +148,3 @@ def predictions(net: HandNet, hands: Hands) -> tuple[NDArray[np.uint8], NDArray,
         found = expected(net.eval()(seen))
     pictures = (seen * 255).round().byte().permute(0, 2, 3, 1).numpy()
     return pictures, found.numpy(), points.numpy()
-
-
-__all__ = ['CROP', 'HandNet', 'Variety', 'errors', 'predictions', 'shown', 'varied']

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.helps_parts.clips import Part
 from benchmarks.helps_parts.crops import Hands
 from benchmarks.helps_parts.estimator import HandNet, errors
+from benchmarks.helps_parts.files import whole
 from benchmarks.helps_parts.gains import error, found
 from benchmarks.helps_parts.training import Recipe, train
 
@@ -122,9 +123,8 @@ def measured(
         net = trained(run, clips, folder)
         joints = [errors(net, hands) for hands in clips.held[part]]
         rows = [[round(of(clip), 4) for clip in joints] for of in (error, found)]
-        partial = file.with_suffix('.partial')
-        partial.write_text(json.dumps(rows))
-        partial.replace(file)
+        with whole(file) as partial:
+            partial.write_text(json.dumps(rows))
     first, second = json.loads(file.read_text())
     return np.array(first, np.float64), np.array(second, np.float64)
 
@@ -137,8 +137,6 @@ def trained(run: Run, clips: Clips, folder: Path) -> HandNet:
         net.load_state_dict(torch.load(file, weights_only=True))
         return net
     net = train(*training_hands(run, clips), run.recipe, run.seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix('.partial')
-    torch.save(net.state_dict(), partial)
-    partial.replace(file)
+    with whole(file) as partial:
+        torch.save(net.state_dict(), partial)
     return net

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from manivideo_ros.augment.jobs import end_with_parent, plan, sole_writer
-from manivideo_ros.augment.variation import PARTIAL, episode_name, make_episode
+from manivideo_ros.augment.variation import PARTIAL, make_episode
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
 
@@ -109,9 +109,7 @@ def _work(order: Order, pipe: Connection) -> None:
     try:
         with sole_writer(order.out):
             work = plan([str(order.bag)], order.out, order.seeds, order.engine, order.hand_folder)
-            name = order.bag.stem if order.bag.is_file() else order.bag.name
-            folders = tuple(order.out / episode_name(name, s) for s in order.seeds)
-            pipe.send(Begun(folders, work.warnings))
+            pipe.send(Begun(tuple(work.folders), work.warnings))
             for job in work.jobs:
                 make_episode(job, partial(_tell, pipe, job.seed))
         pipe.send(_Ended(''))

@@ -58,9 +58,9 @@ def augment(args: argparse.Namespace) -> int:
         work = plan(args.bags, out, seeds, engine, hand_folder)
         for line in work.warnings:
             print(f'warning: {line}', file=sys.stderr)
-        jobs, there = work.jobs, len(work.there)
+        jobs, there = work.jobs, len(work.folders) - len(work.jobs)
         if there:
-            print(f'{there} of {there + len(jobs)} episodes are there already')
+            print(f'{there} of {len(work.folders)} episodes are there already')
         started, frames = time.monotonic(), 0
         made = run_on_ray(jobs, args.ray) if args.ray else run_here(jobs, args.workers)
         for number, episode in enumerate(made, 1):

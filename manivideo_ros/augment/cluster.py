@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manivideo_ros.augment.engine import prepare_engine
-from manivideo_ros.augment.hands import files_sha256
+from manivideo_ros.augment.jobs import prepare
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, make_episode
 from manivideo_ros.engine.runner import EngineError
 
@@ -105,7 +104,7 @@ def missing(trial: Trial) -> str:
         if not Path(bag).exists():
             return _here(f'{bag}: is not there: share the recordings at this path')
     try:
-        own = {**prepare_engine(job.engine), 'hands_sha256': files_sha256(job.hand_folder)}
+        own = prepare(job.engine, job.hand_folder)
     except (ValueError, OSError, EngineError) as error:
         return _here(str(error))
     for name, value in job.made_by:

@@ -76,7 +76,7 @@ def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds(
     chosen = {*np.linspace(0, len(episode) - 1, min(FRAMES, len(episode))).round().astype(int)}
     errors: list[float] = []
     overlaps: list[float] = []
-    worst, shown = -1.0, None
+    worst, farthest = -1.0, None
     for index, picture in enumerate(episode.pictures()):
         if index not in chosen:
             continue
@@ -86,17 +86,16 @@ def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds(
         overlaps += [] if overlap is None else [overlap]
         off = max([1.0 if np.isnan(e) else e for e in hands] + [1 - o for o in overlaps[-1:]] + [0])
         if off > worst:
-            worst = off
-            shown = marked(picture, keypoints[index], masks[index], estimator)
+            worst, farthest = off, (picture, keypoints[index], masks[index])
     found = [error for error in errors if not np.isnan(error)]
     figures = {
         'hand_error': float(np.mean(found)) if found else None,
         'hand_misses': 1 - len(found) / len(errors) if errors else None,
         'silhouette': float(np.mean(overlaps)) if overlaps else None,
     }
-    assert shown is not None
+    assert farthest is not None
     reasons = tuple(_reasons(figures, thresholds))
-    return Verdict(episode.name, **figures, reasons=reasons, picture=shown)
+    return Verdict(episode.name, **figures, reasons=reasons, picture=marked(*farthest, estimator))
 
 
 def hand_errors(

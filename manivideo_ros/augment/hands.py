@@ -14,7 +14,7 @@ from manivideo_ros.motion.build_messages import HANDS
 from manivideo_ros.motion.files import topics_by_type
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.recording.bag import BagReader
-from manivideo_ros.recording.messages import typestore
+from manivideo_ros.recording.messages import decoded
 
 
 def hands_of(folder: str) -> dict[str, HandModel]:
@@ -72,7 +72,7 @@ def _changing(reader: BagReader) -> set[str]:
     found: dict[str, set[bytes]] = {side: set() for side in SIDES}
     topic = topics_by_type(reader).get(HANDS)
     for record in reader.messages([topic] if topic else []):
-        for hand in typestore().deserialize_cdr(record.data, HANDS).hands:  # type: ignore[attr-defined]
+        for hand in decoded(record.data, HANDS).hands:
             if hand.confidence > 0 and len(hand.betas):
                 found[SIDES[hand.side]].add(hand.betas.tobytes())
     return {side for side, shapes in found.items() if len(shapes) > 1}

@@ -31,13 +31,13 @@ OTHERWISE = 'choose another folder to write to, or remove it'
 
 @dataclass(frozen=True)
 class Plan:
-    """The work: what is to be made, and the folders of the episodes that are there already.
+    """The work: what is to be made, and the folders of all episodes, those already there too.
 
     warnings: what else there is to know beforehand, one line each.
     """
 
     jobs: list[Job]
-    there: list[Path]
+    folders: list[Path]
     warnings: tuple[str, ...]
 
 
@@ -49,7 +49,7 @@ def plan(
     Raises ValueError for a bag that cannot be used, two bags of one name, and an episode in `out`
     that was made otherwise; EngineError, OSError.
     """
-    made_by = {**prepare_engine(engine), 'hands_sha256': files_sha256(hand_folder)}
+    made_by = prepare(engine, hand_folder)
     model = hands_of(hand_folder)['right'].name
     sources = [Source(bag) for bag in bags]
     by_name: dict[str, Source] = {}
@@ -57,20 +57,26 @@ def plan(
         other = by_name.setdefault(source.name, source)
         if other is not source:
             raise ValueError(f'{other.path} and {source.path} have one name: rename one of them')
-    todo, there = [], []
+    todo: list[Job] = []
+    folders: list[Path] = []
     for source in sources:
         digest = source.sha256
         for seed in seeds:
             folder = out / episode_name(source.name, seed)
+            folders.append(folder)
             if folder.exists():
                 _check_same(folder, digest, made_by)
-                there.append(folder)
             else:
                 path = str(source.path.resolve())
                 told = tuple(made_by.items())
                 todo.append(Job(path, digest, str(out), seed, engine, hand_folder, told))
     warnings = [warnings_of(s.name, s.motion, s.reader, model) for s in sources]
-    return Plan(todo, there, tuple(line for lines in warnings for line in lines))
+    return Plan(todo, folders, tuple(line for lines in warnings for line in lines))
+
+
+def prepare(engine: EngineSpec, hand_folder: str) -> dict[str, str]:
+    """Make the engine's files; what the provenance tells of engine and hands. As `plan` raises."""
+    return {**prepare_engine(engine), 'hands_sha256': files_sha256(hand_folder)}
 
 
 def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manivideo_ros.engine.cache import graph_of
+from manivideo_ros.engine.cache import graph_for
 from manivideo_ros.engine.onnx_runner import OnnxRunner, require_provider
 from manivideo_ros.engine.openvino_runner import OpenVINORunner
 from manivideo_ros.engine.plans import PlanBuild, PlanJob
@@ -57,10 +57,10 @@ def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
 
         return TorchRunner(load_checkpoint(spec.weights), spec.steps, precision, device)
     if backend == 'openvino':
-        return OpenVINORunner(graph_of(spec.weights, spec.steps), threads, precision)
+        return OpenVINORunner(graph_for(spec, backend), threads, precision)
     device = 'cpu' if backend == 'onnxruntime' else 'cuda'
     require_provider(device)  # before the seconds of an export that nobody could run
-    return OnnxRunner(graph_of(spec.weights, spec.steps, precision), threads, device)
+    return OnnxRunner(graph_for(spec, backend), threads, device)
 
 
 def _open_latent(backend: str, spec: EngineSpec, precision: str) -> Runner:

@@ -56,8 +56,16 @@ def engine_sha256(spec: EngineSpec, backend: str) -> str:
     """
     if backend.startswith('torch'):
         return ''
+    return graph_sha256(graph_for(spec, backend))
+
+
+def graph_for(spec: EngineSpec, backend: str) -> Path:
+    """The graph that a backend runs of a specification; OpenVINO lowers the precision itself.
+
+    Raises CheckpointError, EngineError as `graph_of`.
+    """
     precision = 'fp32' if backend == 'openvino' else spec.precision_on(backend)
-    return graph_sha256(graph_of(spec.weights, spec.steps, precision))
+    return graph_of(spec.weights, spec.steps, precision)
 
 
 def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:

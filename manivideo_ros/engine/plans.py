@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from manivideo_ros.engine.cache import cache_folder, graph_of
+from manivideo_ros.engine.cache import cache_folder, graph_for
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.engine.tensorrt_builder import BuildCancelledError, build_plan, library
@@ -50,9 +50,7 @@ class PlanJob:
     def _parts(self) -> tuple[bytes, dict[str, str], Sequence[str]]:
         trt = library([self.backend])
         capabilities = self.capabilities or (present_capability(),)
-        graph = graph_of(
-            self.spec.weights, self.spec.steps, self.spec.precision_on(self.backend)
-        ).read_bytes()
+        graph = graph_for(self.spec, self.backend).read_bytes()
         told = {**self.spec.told(), 'checkpoint': self.spec.weights.name}
         sha = checkpoint_sha256(self.spec.weights)
         return graph, fields_of(graph, sha, told, target_of(trt, capabilities)), capabilities

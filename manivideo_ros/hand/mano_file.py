@@ -253,7 +253,7 @@ def _read_pickle(file: Path) -> dict[str, Any]:
 
 def _read_npz(file: Path) -> dict[str, Any]:
     try:
-        return dict(read_npz(file, FIELDS))
+        return read_npz(file, FIELDS)
     except (OSError, ValueError) as error:
         raise HandFileError(f'{file}: not a readable npz ({error})') from error
 

@@ -31,7 +31,7 @@ class Piece:
     @property
     def seconds(self) -> float:
         """How long it takes."""
-        return float(max([0.0, *self.times, *self.base_times]))
+        return float(max([0.0, *self.times[-1:], *self.base_times[-1:]]))  # they only go up
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +61,15 @@ class Trajectory:
         positions, base = dict(self.start), self.start_base
         left = max(0.0, seconds)
         for piece in self.pieces:
-            here = min(left, piece.seconds)
+            length = piece.seconds
+            here = min(left, length)
             if len(piece.times):
                 positions.update(zip(piece.joints, _positions(piece, here).tolist(), strict=True))
             if len(piece.bases):
                 base = _base(piece, here)
-            if left <= piece.seconds:
+            if left <= length:
                 break
-            left -= piece.seconds
+            left -= length
         return positions, base
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.errors import reason_of
 from manivideo_ros.picture_file import FORMATS, check_size
 
 SUFFIXES = ('.obj', '.glb', '.gltf', '.ply', '.stl', '.off', '.dae')
@@ -67,9 +68,8 @@ def read_pieces(path: Path) -> list[Piece]:
             raise ValueError('a vertex has not three coordinates')
         pieces = [_piece(mesh, path.suffix.lower()) for mesh in meshes if len(mesh.faces)]
     except Exception as error:  # Each format's parser raises what it likes.
-        reason = ' '.join(str(error).split())[:200] or type(error).__name__
         raise MeshError(
-            f'{path}: cannot be read as a mesh ({reason}); '
+            f'{path}: cannot be read as a mesh ({reason_of(error)}); '
             'export it anew as OBJ, GLB, PLY, STL or DAE'
         ) from error
     if not pieces:

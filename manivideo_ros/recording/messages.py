@@ -18,6 +18,8 @@ from rosbags.serde.errors import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from manivideo_ros.errors import reason_of
+
 PACKAGE = 'manivideo_ros'
 # What rosbags raises on bytes, or on a type's definition, that make no sense.
 UNSOUND = (
@@ -76,9 +78,8 @@ def decoded(data: bytes | memoryview, type_name: str, types: Typestore | None = 
     try:
         return (types or typestore()).deserialize_cdr(data, type_name)
     except UNSOUND as error:
-        reason = ' '.join(str(error).split())[:200] or type(error).__name__
         name = ' '.join(type_name.split())[:120]
-        raise ValueError(f'a {name} does not decode ({reason})') from None
+        raise ValueError(f'a {name} does not decode ({reason_of(error)})') from None
 
 
 @cache

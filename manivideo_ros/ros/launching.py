@@ -107,10 +107,8 @@ def synthesizer(**others: Any) -> Any:
     return own('synthesizer', SCENE, kind=LifecycleNode, **others)
 
 
-def looks(
-    rviz: str = 'manivideo.rviz', config: bool = True, videos: Sequence[Any] = ()
-) -> list[Any]:
-    """The nodes of LOOKS; rviz: a file in rviz/; config: whether `config` tells of the recorder.
+def looks(rviz: str = 'manivideo.rviz', videos: Sequence[Any] = ()) -> list[Any]:
+    """The nodes of LOOKS; rviz: a file in rviz/.
 
     videos: the namespaces that videos are in, by default the one of all; the page shows the first.
     """
@@ -119,7 +117,7 @@ def looks(
     clock = {'use_sim_time': LaunchConfiguration('use_sim_time')}
     return [
         own('viewer', only_if='view', namespace=videos[0], config=False),
-        own('recorder', ['bag'], only_if='record', config=config),
+        own('recorder', ['bag'], only_if='record'),
         Node(
             package='rviz2',
             executable='rviz2',

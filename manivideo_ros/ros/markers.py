@@ -13,10 +13,9 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from manivideo_ros.geometry import rigid
+from manivideo_ros.mlo.skeleton import HAND_LIMBS
 from manivideo_ros.ros.conversion import pose_message
 
-# MediaPipe's order: the wrist, then four points of each finger outwards.
-BONES = [(0 if i % 4 == 1 else i - 1, i) for i in range(1, 21)]
 JOINT_M, BONE_M, TEXT_M = 0.012, 0.008, 0.03
 COLOURS = {'left': (0.25, 0.55, 1.0), 'right': (1.0, 0.55, 0.25)}
 GREY = (0.7, 0.7, 0.7)
@@ -46,7 +45,7 @@ def scene_markers(
     markers, places = [], []
     for side, points in joints.items():
         colour, there = COLOURS[side], presence.get(side, 1.0)
-        ends = [points[i] for bone in BONES for i in bone]
+        ends = [points[i] for bone in HAND_LIMBS for i in bone]
         for kind, name, wide, among in (
             (Marker.LINE_LIST, 'bones', BONE_M, ends),
             (Marker.SPHERE_LIST, 'joints', JOINT_M, points),

@@ -5,7 +5,7 @@ DDS matches only what is compatible and is silent about the rest, the loudest co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -42,7 +42,7 @@ def mismatches(node: Node) -> Iterator[str]:
     """One line for each endpoint of another node that cannot meet one of this node's."""
     for mine in node.subscriptions:
         topic, kind = mine.topic_name, type_name(mine.msg_type)
-        for other in _others(node.get_publishers_info_by_topic(topic), topic):
+        for other in _others(topic, node.get_publishers_info_by_topic):
             if other.topic_type != kind:
                 yield (
                     f'{topic}: {_name(other)} publishes {other.topic_type}, {kind} is expected: '
@@ -56,7 +56,7 @@ def mismatches(node: Node) -> Iterator[str]:
                 )
     for ours in node.publishers:
         topic, kind = ours.topic_name, type_name(ours.msg_type)
-        for other in _others(node.get_subscriptions_info_by_topic(topic), topic):
+        for other in _others(topic, node.get_subscriptions_info_by_topic):
             if other.topic_type != kind:
                 yield (
                     f'{topic}: {_name(other)} expects {other.topic_type}, {kind} is published: '
@@ -122,6 +122,6 @@ def _name(info: TopicEndpointInfo) -> str:
     return f'node {info.node_namespace.rstrip("/")}/{info.node_name}'
 
 
-def _others(infos: list[TopicEndpointInfo], topic: str) -> Iterator[TopicEndpointInfo]:
+def _others(topic: str, ask: Callable[[str], list[TopicEndpointInfo]]) -> list[TopicEndpointInfo]:
     """Those worth telling of: with a name, and not of topics that are rclpy's own."""
-    return iter(i for i in infos if topic not in BUILT_IN and i.node_name != UNKNOWN)
+    return [] if topic in BUILT_IN else [i for i in ask(topic) if i.node_name != UNKNOWN]

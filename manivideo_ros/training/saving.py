@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
+from manivideo_ros.errors import reason_of
 from manivideo_ros.model.checkpoint import save_checkpoint
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.trainer import Trainer, TrainingError
@@ -81,6 +82,6 @@ def load_state(folder: Path) -> dict | None:
     try:
         state: dict = torch.load(file, map_location='cpu', weights_only=True)
     except Exception as error:  # torch raises what it likes on bytes that make no sense
-        reason = ' '.join(str(error).split())[:200] or type(error).__name__
+        reason = reason_of(error)
         raise TrainingError(f'{file} cannot be read ({reason}); delete it to begin anew') from None
     return state

@@ -18,6 +18,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from safetensors.torch import load_file
 from torch import Tensor
 
+from manivideo_ros.errors import reason_of
 from manivideo_ros.model.paper.network import LatentManiVideoNet
 
 State = Mapping[str, Tensor]
@@ -58,7 +59,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             'safetensors where you trust them'
         ) from None
     except Exception as error:  # torch raises what it likes on bytes that make no sense
-        reason = ' '.join(str(error).split())[:200] or type(error).__name__
+        reason = reason_of(error)
         raise WeightsError(f'weights {path} cannot be read ({reason}); copy them anew') from None
     if isinstance(state, dict) and isinstance(state.get('state_dict'), dict):
         state = state['state_dict']  # a training checkpoint: steps and epochs lie beside it
