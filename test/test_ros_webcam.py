@@ -47,7 +47,7 @@ def test_a_video_of_a_hand_becomes_its_poses(side, node_environment, tmp_path):
     picture, wrist = painted(side)
     file = tmp_path / 'hand.avi'
     video = cv2.VideoWriter(str(file), cv2.VideoWriter_fourcc(*'MJPG'), 10, (SIZE, SIZE))
-    for _ in range(30):
+    for _ in range(60):  # six seconds: the two must find each other first
         video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     video.release()
     context = rclpy.Context()
