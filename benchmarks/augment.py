@@ -15,7 +15,6 @@ import argparse
 import importlib.util
 import json
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from manivideo_ros.augment import variation
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.jobs import plan
 from manivideo_ros.motion.files import load_motion, save_motion
+from manivideo_ros.processes import free_port
 from manivideo_ros.recording.bag import BagWriter
 from manivideo_ros.recording.coco import PACKING
 from manivideo_ros.recording.episode import Episode
@@ -73,9 +73,7 @@ ROWS = (
 @contextmanager
 def cluster(cores: int) -> Iterator[str]:
     """The address of a Ray cluster of this machine alone."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        address = f'127.0.0.1:{probe.getsockname()[1]}'
+    address = f'127.0.0.1:{free_port()}'
     folder = tempfile.mkdtemp(prefix='ray_', dir='/tmp')  # its sockets' names must be short
     command = [sys.executable, '-m', 'ray.scripts.scripts', 'start', '--head', '--block']
     command += ['--node-ip-address', '127.0.0.1', '--port', address.partition(':')[2]]

@@ -42,6 +42,14 @@ def free_domain(first: int = 1) -> int:
     raise RuntimeError(f'every ROS_DOMAIN_ID from {first} to {LAST_DOMAIN} is in use')
 
 
+def free_port() -> int:
+    """A TCP port of this machine on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 def environment(domain: int) -> dict[str, str]:
     """The environment of nodes that see each other and nobody else, pictures in shared memory."""
     root = Path(__file__).resolve().parent.parent

@@ -24,6 +24,7 @@ from manivideo_ros.augment.cluster import Trial, missing, needs_of
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.jobs import plan
 from manivideo_ros.augment.variation import PARTIAL
+from manivideo_ros.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES, STARTED_S, MADE_S = 24, 120, 300
@@ -87,12 +88,6 @@ def test_where_nobody_listens_is_told_at_once(recording, untrained, tmp_path, ca
     address = f'127.0.0.1:{free_port()}'
     assert augment(recording, tmp_path / 'out', untrained, 1, '--ray', address) == 2
     assert f'error: --ray: no cluster answers at {address}' in capsys.readouterr().err
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

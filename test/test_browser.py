@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import socket
 import threading
 import time
-from contextlib import closing
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -18,7 +16,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from test_ros_nodes import READY_S, lab_in, running
 
-from manivideo_ros.processes import environment, free_domain
+from manivideo_ros.processes import environment, free_domain, free_port
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.images import header, to_image, to_jpeg
 
@@ -98,9 +96,7 @@ class Stand:
 
     def __init__(self, node, env):
         self.node, self.env, self.asked, self.frames = node, env, [], 0
-        with closing(socket.socket()) as probe:
-            probe.bind(('127.0.0.1', 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f'http://127.0.0.1:{self.port}/'
         make = node.create_publisher
         self.video = make(CompressedImage, 'image_raw/compressed', qos.IMAGES)

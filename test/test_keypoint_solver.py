@@ -209,7 +209,9 @@ def test_webxr_joints_lose_four_metacarpals_and_turn_z_up():
 def recording(name):
     path = RECORDINGS / name
     if not path.exists():
-        pytest.skip(f'the recorded motion {name} is not in shared/data/motion beside the checkout')
+        pytest.skip(
+            f'shared/data/motion/{name}, a recording of real hands, is not beside the checkout'
+        )
     return np.load(path)
 
 

@@ -20,7 +20,8 @@ from manivideo_ros.motion.recordings import Recording, RecordingError, read_reco
 DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data' / 'motion'
 HEADSET, VIDEO = DATA / 'quest_bimanual_webxr.npz', DATA / 'video_right_keypoints21.npz'
 needs_data = pytest.mark.skipif(
-    not HEADSET.is_file(), reason=f'the recordings of real hands are not at {DATA}'
+    not HEADSET.is_file(),
+    reason='shared/data/motion with recordings of real hands is not beside the checkout',
 )
 
 

@@ -1,12 +1,14 @@
 """Pictures in messages: all pixels, padding, encodings, JPEG; and fast."""
 
 import time
+from io import BytesIO
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sensor_msgs.msg import Image
+from PIL import Image as PILImage
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from manivideo_ros.mlo.colours import normal_colours
@@ -73,6 +75,15 @@ def test_jpeg_as_image_transport_has_it():
     assert bytes(message.data[:2]) == b'\xff\xd8'
     assert np.abs(from_jpeg(message).astype(int) - smooth).max() < 24
     assert np.abs(from_jpeg(message).astype(int) - smooth).mean() < 3
+
+
+def test_a_picture_that_would_fill_memory_is_not_unpacked():
+    black = BytesIO()
+    PILImage.new('L', (9000, 9000)).save(black, 'png')
+    with pytest.raises(ValueError, match=r'^data: 9000x9000 is too large a picture'):
+        from_jpeg(CompressedImage(data=black.getvalue()))
+    with pytest.raises(ValueError, match=r'^data: is no PNG'):
+        from_jpeg(CompressedImage(data=b'neither'))
 
 
 def test_filling_a_message_takes_no_time():

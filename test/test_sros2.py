@@ -1,6 +1,5 @@
 """The SROS2 policies: written as its schema asks, and each node may do what it does and no more."""
 
-import socket
 import time
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
@@ -29,7 +28,7 @@ from manivideo_ros.nodes.synthesizer_node import started
 from manivideo_ros.nodes.viewer import Viewer
 from manivideo_ros.nodes.virtual_camera import VirtualCameraNode
 from manivideo_ros.nodes.webcam import Webcam
-from manivideo_ros.processes import free_domain
+from manivideo_ros.processes import free_domain, free_port
 from manivideo_ros.ros.parameters import ALL, RecorderParameters
 from manivideo_ros.web.feed import STREAMS
 
@@ -240,9 +239,3 @@ def test_viewer(tmp_path):
         topics = allowed()['viewer']['topics', 'subscribe'] - {'/clock'}
         spin(executor, lambda: topics <= used(node)['topics', 'subscribe'])
         agrees('viewer', on_simulated_time(node))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]

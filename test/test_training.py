@@ -1,7 +1,6 @@
 """Training: it lowers the loss, resumes bit for bit, refuses what it cannot go on from."""
 
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +15,7 @@ from test_model import SMALL, conditions_of, references
 from manivideo_ros.model.checkpoint import load_checkpoint, save_checkpoint
 from manivideo_ros.model.light import LightNet
 from manivideo_ros.model.network import NO_BASE
+from manivideo_ros.processes import free_port
 from manivideo_ros.training import saving
 from manivideo_ros.training.batches import Iterations, iterate
 from manivideo_ros.training.cli import main
@@ -287,13 +287,10 @@ leave(place)
 
 def test_two_processes_train_as_one(tmp_path):
     (tmp_path / 'both.py').write_text(TWO_PROCESSES)
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = str(probe.getsockname()[1])
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     env = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths), 'OMP_NUM_THREADS': '1'}
     running = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
-    running += ['--master-port', port, str(tmp_path / 'both.py'), str(tmp_path / 'two')]
+    running += ['--master-port', str(free_port()), str(tmp_path / 'both.py'), str(tmp_path / 'two')]
     done = subprocess.run(running, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     config = replace(IMAGES, precision='fp32', iterations=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -75,7 +76,7 @@ class Viewer(Node):
         try:
             self._feed.put_picture(stream, jpeg_of(message))
         except ValueError as error:
-            for problem in self._warned.due([f'{STREAMS[stream]}: {error}'], self._now_s()):
+            for problem in self._warned.due([f'{STREAMS[stream]}: {error}'], time.monotonic()):
                 self.get_logger().warning(problem)
 
     def _take_engine(self, message: DiagnosticStatus) -> None:
@@ -91,10 +92,6 @@ class Viewer(Node):
 
     def _take_objects(self, message: ObjectPoses) -> None:
         self._feed.put_objects({item.object_id for item in message.objects if item.object_id})
-
-    def _now_s(self) -> float:
-        now: int = self.get_clock().now().nanoseconds
-        return 1e-9 * now
 
     def _choose(self, objects: Mapping[str, str], seed: int) -> tuple[bool, str]:
         """Runs in the thread of a page's request, while the executor goes on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -60,7 +61,7 @@ class Webcam(Node):
             try:
                 live = self._solvers[tracked.side].add(now, tracked)
             except ValueError as error:
-                for text in self._warned.due([str(error)], now / 1e9):
+                for text in self._warned.due([str(error)], time.monotonic()):
                     self.get_logger().warning(text)
                 continue
             if live is not None:
