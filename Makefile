@@ -66,9 +66,10 @@ test: build
 fuzz: build
 	@$(RUN) python -m fuzz.campaign --examples $(EXAMPLES) --out benchmarks/results/fuzz.json
 
-# An hour at full rate, then the faults: on a machine that does nothing else.
+# An hour at full rate, ten lives of the node, the faults: on a machine that does nothing else.
 soak: build
-	@$(RUN) python -m soak.run --minutes $(MINUTES); soaked=$$?; $(RUN) python -m soak.faults && exit $$soaked
+	@$(RUN) python -m soak.run --minutes $(MINUTES); soaked=$$?; $(RUN) python -m soak.lifecycle; \
+	  lived=$$?; $(RUN) python -m soak.faults && exit $$((soaked + lived))
 
 # Every command block of the documentation, in a fresh clone.
 try-docs: build

@@ -1,16 +1,19 @@
 """Ten times configured, activated, streaming, deactivated and cleaned up: what stays behind.
 
-`python -m soak.lifecycle` prints the figures of every cycle. The node runs in this process.
+`python -m soak.lifecycle` prints the figures of every cycle and the verdicts, and writes
+benchmarks/results/lifecycle.json; 1 where a bar is missed. The node runs in this process.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -20,8 +23,11 @@ from manivideo_ros.cli import _ros as node_arguments
 from manivideo_ros.nodes.synthesizer_node import SUCCESS, SynthesizerNode
 from manivideo_ros.ros.spin import few_arenas
 from soak import proc
+from soak.verdict import Verdict, table
 
 CYCLES, FRAMES, PATIENCE_S = 10, 10, 60.0
+RESULTS = Path(__file__).resolve().parent.parent / 'benchmarks' / 'results' / 'lifecycle.json'
+MEMORY = 0.02  # what memory may grow by, as a share of what is held after the fourth life
 
 
 def held() -> dict[str, float]:
@@ -68,6 +74,21 @@ def cycle(
     return out
 
 
+def judge(rows: Sequence[Mapping[str, float]]) -> list[Verdict]:
+    """The verdicts on what each cycle left; the first ones fill caches of the libraries."""
+    verdicts = []
+    for name in ('handles', 'threads', 'segments', 'entities'):
+        counts = [row[name] for row in rows[2:]]
+        told = f'between {min(counts):g} and {max(counts):g}'
+        verdicts.append(Verdict(f'{name} constant', told, min(counts) == max(counts)))
+    for name in ('anon MiB', 'gpu MiB'):
+        if name in rows[0]:
+            first, last = rows[3][name], rows[-1][name]
+            told = f'{first:.1f} to {last:.1f} ({100 * (last / first - 1):+.2f}%)'
+            verdicts.append(Verdict(f'{name} within 2%', told, last < first * (1 + MEMORY)))
+    return verdicts
+
+
 def change(node: SynthesizerNode, *transitions: Callable[[], Any]) -> None:
     """One transition after the other. Raises RuntimeError where one fails."""
     for transition in transitions:
@@ -97,10 +118,10 @@ def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
 
 
 def main() -> int:
-    """Print what is held after each cycle of the default engine."""
+    """Print and write what is held after each cycle of the default engine; 0 where all is freed."""
     import tempfile
-    from pathlib import Path
 
+    from benchmarks.mlo import machine
     from manivideo_ros.demo import Demo
     from soak import network
     from soak.chain import Chain
@@ -110,11 +131,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Chain(Demo(Path(folder))) as chain:
         source, listener = Source(chain.domain, chain.motion), chain.listen()
         own = {name: value for name, value in chain.parameters().items() if value != ''}
-        for number, row in enumerate(cycle(chain.domain, own, FRAMES), 1):
+        rows = cycle(chain.domain, own, FRAMES)
+        for number, row in enumerate(rows, 1):
             print(number, ', '.join(f'{name} {value}' for name, value in row.items()), flush=True)
-            listener.take()
+        listener.take()
         source.close()
-    return 0
+    verdicts = judge(rows)
+    told = {'machine': machine(), 'verdicts': [vars(v) for v in verdicts], 'cycles': rows}
+    RESULTS.write_text(json.dumps(told, indent=2) + '\n')
+    print(table(verdicts))
+    return 0 if all(v.holds for v in verdicts) else 1
 
 
 if __name__ == '__main__':

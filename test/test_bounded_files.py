@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import struct
 import tracemalloc
 import zipfile
@@ -19,7 +20,12 @@ from mcap.writer import CompressionType, Writer
 from PIL import Image
 
 from manivideo_ros.bounded_yaml import LARGEST, load_yaml
+from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.data.recorded.pickled import read_pickled
+from manivideo_ros.data.shards import ShardDataset, ShardError
 from manivideo_ros.engine.spec import SpecError, load_spec
+from manivideo_ros.hand.mano_file import convert_mano
+from manivideo_ros.hand.model import HandFileError
 from manivideo_ros.npz import read_npz
 from manivideo_ros.objects.mesh import MeshError, load_object
 from manivideo_ros.recording import unpacking
@@ -268,3 +274,63 @@ def test_a_mesh_reads_plain_files_of_its_own_folder_alone(named, tmp_path):
     (folder / 'thing.mtl').unlink()
     os.mkfifo(folder / 'thing.mtl')
     assert load_object(folder / 'thing.obj', 0.1).extents.max() > 0.05
+
+
+def nested(times):
+    """A list that is small in a pickle, and 2^times items when written out."""
+    out = [1.0]
+    for _ in range(times):
+        out = [out, out]
+    return out
+
+
+def in_itself():
+    out = [1.0]
+    out.append(out)
+    return out
+
+
+DEEP = b'\x80\x02}X\x0a\x00\x00\x00v_template' + b']' * 5000 + b'a' * 4999 + b's.'
+
+
+@pytest.mark.parametrize('content', [nested(40), in_itself()], ids=['often', 'in itself'])
+def test_lists_in_pickles_that_grow_out_of_proportion_are_refused(content, tmp_path):
+    path = tmp_path / 'seq.mano.npy'
+    whole = np.empty((), object)
+    whole[()] = {'right': content}
+    np.save(path, whole, allow_pickle=True)
+    with pytest.raises(RecordedError, match=r'seq\.mano\.npy: .*holds itself'):
+        read_pickled(path)
+    refused_as_mano(tmp_path, pickle.dumps({'v_template': content}))
+
+
+def test_lists_in_pickles_of_any_depth_are_refused(tmp_path):
+    refused_as_mano(tmp_path, DEEP)
+
+
+def refused_as_mano(folder, content):
+    path = folder / 'MANO_RIGHT.pkl'
+    path.write_bytes(content)
+    with pytest.raises(HandFileError, match=r'MANO_RIGHT\.pkl: .*holds itself'):
+        convert_mano(path, folder / 'out.npz')
+
+
+def test_an_array_whose_state_is_cut_short_is_named(tmp_path):
+    """Found by the guided fuzzer."""
+    path = tmp_path / 'seq.mano.npy'
+    whole = np.empty((), object)
+    whole[()] = {'rot': np.zeros(3)}
+    np.save(path, whole, allow_pickle=True)
+    sound = path.read_bytes()
+    at = sound.rindex(b't')  # makes a tuple of all that a mark began
+    path.write_bytes(sound[:at] + b'0' + sound[at:])
+    with pytest.raises(RecordedError, match=r'seq\.mano\.npy: not a readable npy'):
+        read_pickled(path)
+
+
+def test_a_shard_of_no_scenes_is_named(tmp_path):
+    """Found by the guided fuzzer."""
+    (tmp_path / 'shard_00000').mkdir()
+    (tmp_path / 'shard_00000' / 'scenes.json').write_text('[]')
+    with pytest.raises(ShardError, match=r'shard_00000/scenes\.json .*is no list of scenes'):
+        ShardDataset(tmp_path)

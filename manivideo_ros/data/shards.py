@@ -66,7 +66,7 @@ class ShardDataset:
         for number, shard in enumerate(self.shards):
             try:
                 scenes = json.loads((shard / 'scenes.json').read_text())
-                if not (isinstance(scenes, list) and all(map(_is_scene, scenes))):
+                if not (isinstance(scenes, list) and scenes and all(map(_is_scene, scenes))):
                     raise ValueError('is no list of scenes')
             except (OSError, ValueError, RecursionError) as error:
                 raise ShardError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from manivideo_ros.hand.model import HandFileError, read_hand
 from manivideo_ros.npz import read_npz
 
 _LARGEST_FILE = 256 * 2**20  # bytes
+_MOST_ITEMS = 10**6  # of lists and the like: numbers come as arrays
+_MOST_ENTRIES = 10**7  # of a sparse matrix that is written out
 FIELDS = (
     'v_template',
     'f',
@@ -230,12 +233,44 @@ class AllowListUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError('persistent references are not allowed')
 
 
+def check_extent(content: Any) -> None:
+    """Raise ValueError for what would be endless, or too much, once it is written out.
+
+    In a pickle one list may stand in many places, in itself too.
+    """
+    try:
+        items = _items(content, {})
+    except RecursionError:
+        items = _MOST_ITEMS + 1
+    if items > _MOST_ITEMS:
+        raise ValueError(f'holds itself, or more than {_MOST_ITEMS} items in lists')
+
+
+def _items(value: Any, known: dict[int, int]) -> int:
+    held: Collection[Any] = ()
+    if isinstance(value, InertArray):
+        held = value.state if isinstance(value.state, tuple) else ()
+    elif isinstance(value, _Inert):
+        held = vars(value).values()
+    elif isinstance(value, dict):
+        held = value.values()
+    elif isinstance(value, list | tuple):
+        held = value
+    if not held:
+        return 1
+    if id(value) not in known:
+        known[id(value)] = _MOST_ITEMS  # should it hold itself
+        known[id(value)] = 1 + sum(_items(item, known) for item in held)
+    return known[id(value)]
+
+
 def _read_pickle(file: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > _LARGEST_FILE:
             raise HandFileError(f'{file}: too large for a hand model')
         with file.open('rb') as stream:
             content = AllowListUnpickler(stream, encoding='latin1').load()
+        check_extent(content)
     except FileNotFoundError:
         raise HandFileError(f'{file}: no such file') from None
     except pickle.UnpicklingError as error:
@@ -276,10 +311,12 @@ def _dense(value: Any) -> Any:
         return value.numpy()
     if isinstance(value, _SparseColumns):
         state = vars(value)
-        rows, columns = state['_shape']
+        rows, columns = (int(n) for n in state['_shape'])
+        if rows * columns > _MOST_ENTRIES:
+            raise ValueError(f'{rows}x{columns} entries are too many')
         data, indices, pointers = (_dense(state[name]) for name in ('data', 'indices', 'indptr'))
-        dense = np.zeros((int(rows), int(columns)))
-        np.add.at(dense, (indices, np.repeat(np.arange(int(columns)), np.diff(pointers))), data)
+        dense = np.zeros((rows, columns))
+        np.add.at(dense, (indices, np.repeat(np.arange(columns), np.diff(pointers))), data)
         return dense
     if isinstance(value, _Chumpy):
         state = vars(value)

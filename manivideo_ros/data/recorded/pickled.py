@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.data.recorded.files import RecordedError, missing, one_line
-from manivideo_ros.hand.mano_file import AllowListUnpickler, InertArray, InertScalar
+from manivideo_ros.hand.mano_file import AllowListUnpickler, InertArray, InertScalar, check_extent
 
 _LARGEST_FILE = 256 * 2**20  # bytes
 
@@ -35,6 +35,8 @@ def read_pickled(file: Path) -> dict[str, Any]:
             if not dtype.hasobject:
                 raise RecordedError(f'{file}: holds an array where a dictionary belongs')
             content = AllowListUnpickler(stream, encoding='latin1').load()
+        check_extent(content)
+        plain = _plain(content)
     except FileNotFoundError:
         raise missing(file) from None
     except pickle.UnpicklingError as error:
@@ -47,7 +49,6 @@ def read_pickled(file: Path) -> dict[str, Any]:
         raise RecordedError(
             f'{file}: not a readable npy ({one_line(error)}): get it again'
         ) from None
-    plain = _plain(content)
     if isinstance(plain, list) and len(plain) == 1:  # np.save wraps what it is given
         plain = plain[0]
     if not isinstance(plain, dict):
