@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from manivideo_ros.cli import main
 from manivideo_ros.hand.mano_file import convert_mano, flat_theta
-from manivideo_ros.hand.model import load_hand, read_hand
+from manivideo_ros.hand.model import HandFileError, load_hand, read_hand
 
 
 @pytest.mark.parametrize('side', ['left', 'right'])
@@ -129,6 +129,16 @@ def test_object_arrays_and_absurd_shapes_are_refused(tmp_path):
     with pytest.raises(ValueError, match='no such file'):
         convert_mano(tmp_path / 'none.pkl', out)
     assert not out.exists()
+
+
+def test_a_sparse_matrix_that_would_fill_memory_is_refused(tmp_path):
+    source = save_official_like(tmp_path / 'MANO_RIGHT.pkl', mano_like())
+    sound = source.read_bytes()
+    rows = b'K' + bytes([16]) + b'M'  # of `_shape`, as pickle writes 16 and a larger number
+    assert sound.count(rows) == 1
+    source.write_bytes(sound.replace(rows, b'J' + (2**31 - 1).to_bytes(4, 'little') + b'M'))
+    with pytest.raises(HandFileError, match=r'MANO_RIGHT\.pkl: J_regressor .*2147483647x'):
+        convert_mano(source, tmp_path / 'out.npz')
 
 
 @settings(max_examples=60, deadline=None)
