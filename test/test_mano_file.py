@@ -117,6 +117,10 @@ def test_object_arrays_and_absurd_shapes_are_refused(tmp_path):
         source.write_bytes(pickle.dumps(mano_like() | {key: value}, 2))
         with pytest.raises(ValueError, match=f'{key} cannot be read'):
             convert_mano(source, out)
+    source.write_bytes(b'Fno number\rat all\n.')
+    with pytest.raises(ValueError, match=r'MANO pickle \(.*no number at all') as caught:
+        convert_mano(source, out)
+    assert '\n' not in str(caught.value)
     missing = mano_like()
     del missing['weights']
     (tmp_path / 'odd.pkl').write_bytes(pickle.dumps(missing, 2))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from manivideo_ros.errors import reason_of
 from manivideo_ros.hand.model import HandFileError, read_hand
 from manivideo_ros.npz import read_npz
 
@@ -275,12 +276,12 @@ def _read_pickle(file: Path) -> dict[str, Any]:
         raise HandFileError(f'{file}: no such file') from None
     except pickle.UnpicklingError as error:
         raise HandFileError(
-            f'{file}: refused, {error}; use the pickles of the MANO site as they are'
+            f'{file}: refused, {reason_of(error)}; use the pickles of the MANO site as they are'
         ) from error
     except HandFileError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
-        raise HandFileError(f'{file}: not a readable MANO pickle ({error})') from error
+        raise HandFileError(f'{file}: not a readable MANO pickle ({reason_of(error)})') from error
     if not isinstance(content, dict):
         raise HandFileError(f'{file}: holds no dictionary; this is no MANO hand model')
     return {str(key): value for key, value in content.items()}
@@ -290,7 +291,7 @@ def _read_npz(file: Path) -> dict[str, Any]:
     try:
         return read_npz(file, FIELDS)
     except (OSError, ValueError) as error:
-        raise HandFileError(f'{file}: not a readable npz ({error})') from error
+        raise HandFileError(f'{file}: not a readable npz ({reason_of(error)})') from error
 
 
 def _plain(value: Any, file: Path, key: str) -> NDArray[np.float64]:
@@ -301,9 +302,9 @@ def _plain(value: Any, file: Path, key: str) -> NDArray[np.float64]:
             raise TypeError(f'its values are of type {array.dtype}')
         return array.astype(np.float64)
     except (ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
-        raise HandFileError(f'{file}: {key} cannot be read ({error})') from error
+        raise HandFileError(f'{file}: {key} cannot be read ({reason_of(error)})') from error
     except (MemoryError, RecursionError) as error:
-        raise HandFileError(f'{file}: {key} cannot be read ({error})') from error
+        raise HandFileError(f'{file}: {key} cannot be read ({reason_of(error)})') from error
 
 
 def _dense(value: Any) -> Any:
