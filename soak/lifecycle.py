@@ -1,11 +1,13 @@
 """Ten times configured, activated, streaming, deactivated and cleaned up: what stays behind.
 
-`python -m soak.lifecycle` prints the figures of every cycle and the verdicts, and writes
-benchmarks/results/lifecycle.json; 1 where a bar is missed. The node runs in this process.
+`python -m soak.lifecycle` (`--cycles N` for another number) prints the figures of every cycle and
+the verdicts, and writes benchmarks/results/lifecycle.json; 1 where a bar is missed. The node runs
+in this process.
 """
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import gc
 import json
@@ -117,7 +119,7 @@ def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
         executor.spin_once(timeout_sec=0.05)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print and write what is held after each cycle of the default engine; 0 where all is freed."""
     import tempfile
 
@@ -127,11 +129,16 @@ def main() -> int:
     from soak.chain import Chain
     from soak.source import Source
 
+    parser = argparse.ArgumentParser(prog='python -m soak.lifecycle', description=__doc__)
+    parser.add_argument('--cycles', type=int, default=CYCLES, help='lives, at least 4')
+    cycles = parser.parse_args(arguments).cycles
+    if cycles < 4:
+        parser.error(f'--cycles: {cycles} lives are too few to tell what stays behind')
     network.isolate()
     with tempfile.TemporaryDirectory() as folder, Chain(Demo(Path(folder))) as chain:
         source, listener = Source(chain.domain, chain.motion), chain.listen()
         own = {name: value for name, value in chain.parameters().items() if value != ''}
-        rows = cycle(chain.domain, own, FRAMES)
+        rows = cycle(chain.domain, own, FRAMES, cycles)
         for number, row in enumerate(rows, 1):
             print(number, ', '.join(f'{name} {value}' for name, value in row.items()), flush=True)
         listener.take()

@@ -290,6 +290,7 @@ def in_itself():
     return out
 
 
+PAIRS = b')' + b'q\0h\0\x86' * 60  # a tuple in a pickle, and pairs of the one before
 DEEP = b'\x80\x02}X\x0a\x00\x00\x00v_template' + b']' * 5000 + b'a' * 4999 + b's.'
 
 
@@ -308,10 +309,24 @@ def test_lists_in_pickles_of_any_depth_are_refused(tmp_path):
     refused_as_mano(tmp_path, DEEP)
 
 
-def refused_as_mano(folder, content):
+def test_keys_in_pickles_that_take_for_ever_to_hash_are_refused(tmp_path):
+    for dictionary in (b'}' + PAIRS + b'Ns.', b'}(' + PAIRS + b'Nu.', b'(' + PAIRS + b'Nd.'):
+        refused_as_mano(tmp_path, b'\x80\x02' + dictionary, 'a key of type tuple')
+    for members in (b'\x8f(' + PAIRS + b'\x90.', b'(' + PAIRS + b'\x91.'):
+        refused_as_mano(tmp_path, b'\x80\x04' + members, 'a key of type tuple')
+
+
+def test_a_type_in_a_pickle_is_text_and_no_list_to_write_out(tmp_path):
+    code = b'cnumpy\ndtype\n' + PAIRS + b'\x85R'
+    array = b'cnumpy.core.multiarray\n_reconstruct\n)R(K\1)' + code + b'\x89X\0\0\0\0tb'
+    named = r"v_template cannot be read \(values of type 'tuple' are not numbers"
+    refused_as_mano(tmp_path, b'\x80\x02}X\x0a\0\0\0v_template' + array + b's.', named)
+
+
+def refused_as_mano(folder, content, named='holds itself'):
     path = folder / 'MANO_RIGHT.pkl'
     path.write_bytes(content)
-    with pytest.raises(HandFileError, match=r'MANO_RIGHT\.pkl: .*holds itself'):
+    with pytest.raises(HandFileError, match=rf'MANO_RIGHT\.pkl: .*{named}'):
         convert_mano(path, folder / 'out.npz')
 
 

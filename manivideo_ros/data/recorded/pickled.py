@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.data.recorded.files import RecordedError, missing, one_line
-from manivideo_ros.hand.mano_file import AllowListUnpickler, InertArray, InertScalar, check_extent
+from manivideo_ros.hand.inert_pickle import (
+    AllowListUnpickler,
+    InertArray,
+    InertScalar,
+    check_extent,
+)
 
 _LARGEST_FILE = 256 * 2**20  # bytes
 
