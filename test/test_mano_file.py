@@ -121,6 +121,15 @@ def test_object_arrays_and_absurd_shapes_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r'MANO pickle \(.*no number') as caught:
         convert_mano(source, out)
     assert '\n' not in str(caught.value)
+    for wrong in (
+        {'v_template': np.zeros(3)},
+        {'J_regressor': np.zeros((16, 3))},
+        {'shapedirs': np.zeros((1, 3, 10))},
+        {'shapedirs': np.float64(1)},
+    ):
+        source.write_bytes(pickle.dumps(mano_like() | wrong, 2))
+        with pytest.raises(HandFileError, match=r'odd\.pkl: .* do not fit'):
+            convert_mano(source, out)
     missing = mano_like()
     del missing['weights']
     (tmp_path / 'odd.pkl').write_bytes(pickle.dumps(missing, 2))

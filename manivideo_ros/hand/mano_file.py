@@ -57,6 +57,7 @@ def convert_mano(
     for key in ('v_template', 'f', 'weights', 'J_regressor', 'shapedirs'):
         if key not in found:
             raise HandFileError(f'{source}: {key!r} is missing; this is no MANO hand model')
+    _check_shapes(found, source)
     found['shapedirs'] = found['shapedirs'][..., :10]
     joints = found['J_regressor'] @ found['v_template']
     side = 'right' if joints[4, 0] < joints[0, 0] else 'left'
@@ -86,6 +87,19 @@ def flat_theta(theta: ArrayLike, hands_mean: ArrayLike, *, flat_hand_mean: bool)
     return values if flat_hand_mean else values + np.asarray(hands_mean, np.float32)
 
 
+def _check_shapes(arrays: dict[str, NDArray], source: Path) -> None:
+    """What is multiplied here must fit; read_hand looks at all else."""
+    vertices, regressor, shapes = (
+        arrays[key].shape for key in ('v_template', 'J_regressor', 'shapedirs')
+    )
+    fit = len(vertices) == 2 and vertices[1] == 3 and regressor == (16, vertices[0])
+    if not (fit and len(shapes) == 3 and shapes[:2] == vertices and shapes[2]):
+        raise HandFileError(
+            f'{source}: v_template {vertices}, J_regressor {regressor} and shapedirs {shapes} do'
+            ' not fit; this is no MANO hand model'
+        )
+
+
 def _left_error(arrays: dict[str, NDArray], joints: NDArray) -> bool:
     away = arrays['v_template'] - joints[0]
     x, y, z = np.sum(away * arrays['shapedirs'][:, :, 0], 0)
@@ -111,7 +125,7 @@ def _read_pickle(file: Path) -> dict[str, Any]:
         raise HandFileError(f'{file}: not a readable MANO pickle ({reason_of(error)})') from error
     if not isinstance(content, dict):
         raise HandFileError(f'{file}: holds no dictionary; this is no MANO hand model')
-    return {str(key): value for key, value in content.items()}
+    return {key: value for key, value in content.items() if isinstance(key, str)}
 
 
 def _read_npz(file: Path) -> dict[str, Any]:
@@ -140,11 +154,14 @@ def _dense(value: Any) -> Any:
     if isinstance(value, SparseColumns):
         state = vars(value)
         rows, columns = (int(n) for n in state['_shape'])
-        if rows * columns > _MOST_ENTRIES:
+        if max(rows, 1) * max(columns, 1) > _MOST_ENTRIES:
             raise ValueError(f'{rows}x{columns} entries are too many')
         data, indices, pointers = (_dense(state[name]) for name in ('data', 'indices', 'indptr'))
+        counts = np.diff(pointers)
+        if np.any(counts < 0) or counts.sum() != len(data):
+            raise ValueError('indptr does not count its data')
         dense = np.zeros((rows, columns))
-        np.add.at(dense, (indices, np.repeat(np.arange(columns), np.diff(pointers))), data)
+        np.add.at(dense, (indices, np.repeat(np.arange(columns), counts)), data)
         return dense
     if isinstance(value, Chumpy):
         state = vars(value)
