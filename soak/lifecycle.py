@@ -25,11 +25,10 @@ from manivideo_ros.cli import _ros as node_arguments
 from manivideo_ros.nodes.synthesizer_node import SUCCESS, SynthesizerNode
 from manivideo_ros.ros.spin import few_arenas
 from soak import proc
-from soak.verdict import Verdict, table
+from soak.verdict import MEMORY, Verdict, table
 
 CYCLES, FRAMES, PATIENCE_S = 10, 10, 60.0
 RESULTS = Path(__file__).resolve().parent.parent / 'benchmarks' / 'results' / 'lifecycle.json'
-MEMORY = 0.02  # what memory may grow by, as a share of what is held after the fourth life
 
 
 def held() -> dict[str, float]:
@@ -136,12 +135,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f'--cycles: {cycles} lives are too few to tell what stays behind')
     network.isolate()
     with tempfile.TemporaryDirectory() as folder, Chain(Demo(Path(folder))) as chain:
-        source, listener = Source(chain.domain, chain.motion), chain.listen()
+        source = Source(chain.domain, chain.motion)
+        chain.listen()
         own = {name: value for name, value in chain.parameters().items() if value != ''}
         rows = cycle(chain.domain, own, FRAMES, cycles)
         for number, row in enumerate(rows, 1):
             print(number, ', '.join(f'{name} {value}' for name, value in row.items()), flush=True)
-        listener.take()
         source.close()
     verdicts = judge(rows)
     told = {'machine': machine(), 'verdicts': [vars(v) for v in verdicts], 'cycles': rows}

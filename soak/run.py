@@ -24,10 +24,10 @@ from soak import proc
 from soak.chain import Chain, bag_counts, streaming
 from soak.listener import Window
 from soak.plot import plot
-from soak.verdict import Verdict, beside, constant, table, trend
+from soak.verdict import MEMORY, Verdict, beside, constant, table, trend
 
 RESULTS = Path(__file__).resolve().parent.parent / 'benchmarks' / 'results' / 'soak.json'
-MEMORY, LATENCY = 0.02, 0.10  # what may not be exceeded, as a share of the beginning
+LATENCY = 0.10  # what it may grow by, as a share of the beginning
 # Not pss and uss: they change with others that share libraries.
 JUDGED_MEMORY = ('rss_mb', 'anon_mb', 'gpu_mb', 'recorder_rss_mb', 'player_rss_mb')
 COUNTS = {'handles': 'file handles', 'threads': 'threads', 'segments': 'shared-memory segments'}

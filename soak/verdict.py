@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import theilslopes
 
+MEMORY = 0.02  # what memory may grow by, as a share of the beginning
 TENTHS = 10
 BINS = 60  # samples close to each other are alike: they are told apart by bins
 CONFIDENCE = 0.95

@@ -297,9 +297,7 @@ DEEP = b'\x80\x02}X\x0a\x00\x00\x00v_template' + b']' * 5000 + b'a' * 4999 + b's
 @pytest.mark.parametrize('content', [nested(40), in_itself()], ids=['often', 'in itself'])
 def test_lists_in_pickles_that_grow_out_of_proportion_are_refused(content, tmp_path):
     path = tmp_path / 'seq.mano.npy'
-    whole = np.empty((), object)
-    whole[()] = {'right': content}
-    np.save(path, whole, allow_pickle=True)
+    np.save(path, {'right': content}, allow_pickle=True)
     with pytest.raises(RecordedError, match=r'seq\.mano\.npy: .*holds itself'):
         read_pickled(path)
     refused_as_mano(tmp_path, pickle.dumps({'v_template': content}))
@@ -333,9 +331,7 @@ def refused_as_mano(folder, content, named='holds itself'):
 def test_an_array_whose_state_is_cut_short_is_named(tmp_path):
     """Found by the guided fuzzer."""
     path = tmp_path / 'seq.mano.npy'
-    whole = np.empty((), object)
-    whole[()] = {'rot': np.zeros(3)}
-    np.save(path, whole, allow_pickle=True)
+    np.save(path, {'rot': np.zeros(3)}, allow_pickle=True)
     sound = path.read_bytes()
     at = sound.rindex(b't')  # makes a tuple of all that a mark began
     path.write_bytes(sound[:at] + b'0' + sound[at:])

@@ -14,13 +14,14 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from manivideo_ros.msg import FrameTimes
 from manivideo_ros.srv import SetScene
+from picture_samples import shown_by
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage
 from test_ros_nodes import READY_S, lab_in, running
 
 from manivideo_ros.processes import NodeError, environment, free_domain
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.images import from_jpeg, header, to_image, to_jpeg
+from manivideo_ros.ros.images import header, to_image, to_jpeg
 
 GREY = np.full((64, 96), 200, np.uint8)
 RED = np.full((64, 64, 3), (250, 10, 10), np.uint8)
@@ -80,7 +81,7 @@ def test_a_stream_is_subscribed_to_only_while_a_page_shows_it(viewer, lab, strea
     publisher.publish(message)
     head = b''.join(answer.fp.readline() for _ in range(4)).decode()
     jpeg = answer.fp.read(int(re.search(r'Length: (\d+)', head)[1]))
-    shown = from_jpeg(CompressedImage(data=jpeg))
+    shown = shown_by(jpeg)
     wanted = RED if isinstance(message, CompressedImage) or message.encoding == 'rgb8' else GREY
     assert shown.shape[:2] == wanted.shape[:2]
     assert (

@@ -180,6 +180,12 @@ class AllowListUnpickler(pickle._Unpickler):
         pickle.FROZENSET[0]: _keys_first(pickle.FROZENSET, slice(None)),
     }
 
+    def load(self) -> Any:
+        """What the file holds. Raises ValueError for what has no end, or too much, written out."""
+        content = super().load()
+        _check_extent(content)
+        return content
+
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in of a global that the file names. Raises UnpicklingError for others."""
         if module == 'chumpy' or module.startswith('chumpy.'):
@@ -195,7 +201,7 @@ class AllowListUnpickler(pickle._Unpickler):
         raise pickle.UnpicklingError('persistent references are not allowed')
 
 
-def check_extent(content: Any) -> None:
+def _check_extent(content: Any) -> None:
     """Raise ValueError for what would be endless, or too much, once it is written out.
 
     In a pickle one list may stand in many places, in itself too.

@@ -21,13 +21,22 @@ from manivideo_ros.hand.inert_pickle import (
     InertArray,
     InertScalar,
     SparseColumns,
-    check_extent,
 )
 from manivideo_ros.hand.model import HandFileError, read_hand
 from manivideo_ros.npz import read_npz
 
 _LARGEST_FILE = 256 * 2**20  # bytes
 _MOST_ENTRIES = 10**7  # of a sparse matrix that is written out
+# What numpy and a damaged pickle's stand-ins raise when they are asked for numbers.
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 FIELDS = (
     'v_template',
     'f',
@@ -112,7 +121,6 @@ def _read_pickle(file: Path) -> dict[str, Any]:
             raise HandFileError(f'{file}: too large for a hand model')
         with file.open('rb') as stream:
             content = AllowListUnpickler(stream, encoding='latin1').load()
-        check_extent(content)
     except FileNotFoundError:
         raise HandFileError(f'{file}: no such file') from None
     except pickle.UnpicklingError as error:
@@ -142,9 +150,7 @@ def _plain(value: Any, file: Path, key: str) -> NDArray[np.float64]:
         if array.dtype.kind not in 'fiub':
             raise TypeError(f'its values are of type {array.dtype}')
         return array.astype(np.float64)
-    except (ArithmeticError, TypeError, ValueError, LookupError, AttributeError) as error:
-        raise HandFileError(f'{file}: {key} cannot be read ({reason_of(error)})') from error
-    except (MemoryError, RecursionError) as error:
+    except UNREADABLE as error:
         raise HandFileError(f'{file}: {key} cannot be read ({reason_of(error)})') from error
 
 

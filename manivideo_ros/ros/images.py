@@ -17,7 +17,6 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from manivideo_ros.mlo.keypoint import KEYPOINT
-from manivideo_ros.picture_file import check_bytes
 
 ENCODINGS = {('uint8', (3,)): 'rgb8', ('uint8', ()): 'mono8', ('float32', ()): '32FC1'}
 CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
@@ -112,18 +111,3 @@ def to_jpeg(array: NDArray[np.uint8], message_header: Header, quality: int = 90)
     message = CompressedImage(header=message_header, format='rgb8; jpeg compressed bgr8')
     message.data.frombytes(data.data.cast('B'))
     return message
-
-
-def from_jpeg(message: CompressedImage) -> NDArray[np.uint8]:
-    """The pixels [H, W, 3] RGB of a compressed image.
-
-    Raises ValueError for data that cannot be read, or would unpack to too large a picture.
-    """
-    try:
-        check_bytes(bytes(message.data))
-    except ValueError as error:
-        raise ValueError(f'data: {error}') from None
-    pixels = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise ValueError(f'data: {len(message.data)} bytes are no image that can be decoded')
-    return np.ascontiguousarray(pixels[..., ::-1])

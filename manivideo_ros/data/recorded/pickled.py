@@ -13,12 +13,7 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.data.recorded.files import RecordedError, missing, one_line
-from manivideo_ros.hand.inert_pickle import (
-    AllowListUnpickler,
-    InertArray,
-    InertScalar,
-    check_extent,
-)
+from manivideo_ros.hand.inert_pickle import AllowListUnpickler, InertArray, InertScalar
 
 _LARGEST_FILE = 256 * 2**20  # bytes
 
@@ -40,7 +35,6 @@ def read_pickled(file: Path) -> dict[str, Any]:
             if not dtype.hasobject:
                 raise RecordedError(f'{file}: holds an array where a dictionary belongs')
             content = AllowListUnpickler(stream, encoding='latin1').load()
-        check_extent(content)
         plain = _plain(content)
     except FileNotFoundError:
         raise missing(file) from None
