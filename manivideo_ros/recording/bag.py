@@ -24,6 +24,7 @@ from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
 from manivideo_ros.bounded_yaml import load_yaml
+from manivideo_ros.recording.chunk_index import pack_chunk_index
 from manivideo_ros.recording.messages import definition
 from manivideo_ros.recording.reserve import ReservedFile
 from manivideo_ros.recording.unpacking import bound_chunks
@@ -139,6 +140,7 @@ class BagWriter:
         self._writer: Writer | None = Writer(
             cast(IO[bytes], self._stream), chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD
         )
+        pack_chunk_index(self._writer)
         self._writer.start(profile='ros2', library='manivideo_ros')
 
     def add_topic(
