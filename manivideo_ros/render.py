@@ -15,13 +15,13 @@ from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
-from manivideo_ros.evaluation.held_out import load_mesh
 from manivideo_ros.evaluation.pictures import steady, write_video
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.references import BACKGROUND, HAND, load_background, load_hand_reference
 from manivideo_ros.shipped import motion_path
 from manivideo_ros.synthesizer import Scene, Synthesizer

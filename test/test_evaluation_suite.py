@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from manivideo_ros.evaluation import suite
-from manivideo_ros.evaluation.held_out import load_mesh
 from manivideo_ros.evaluation.suite import FRAMES, NOISE, SUBSETS, build, dense, entries, strong
 from manivideo_ros.evaluation.suite_motions import crowding, recorded, varied
+from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.objects.shapes import HELD_OUT_SHAPES, generate
 
 LISTED = {entry.name: entry for entry in entries(None)}

@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import rclpy
@@ -20,6 +21,7 @@ from test_ros_nodes import running
 
 from manivideo_ros.augment.cli import main
 from manivideo_ros.motion.files import save_motion
+from manivideo_ros.nodes.augmenter import meshes_of
 from manivideo_ros.processes import NodeProcess
 from manivideo_ros.recording.bag import BagReader
 
@@ -42,6 +44,20 @@ def bags(tmp_path_factory):
     (folder / 'linked' / 'linked_0.mcap').symlink_to('/etc/hostname')
     (folder / 'link').symlink_to(record_episode(tmp_path_factory.mktemp('private') / 'grasp'))
     return folder
+
+
+def test_meshes_of_installed_packages_need_no_allowed_folder(tmp_path):
+    motion = short_motion(FRAMES)
+    for mesh, files in (
+        ('package://lab/thing.obj', []),
+        ('/etc/hostname', ['/etc/hostname']),
+        ('mug', []),
+        ('data:model/stl;base64,AAAA', []),
+    ):
+        told = {'thing': replace(motion.objects['thing'], mesh=mesh)}
+        bag = tmp_path / Path(mesh).stem.partition(':')[0]
+        save_motion(replace(motion, objects=told), bag)
+        assert meshes_of(bag) == files
 
 
 @pytest.fixture(scope='module')

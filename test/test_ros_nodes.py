@@ -1,6 +1,7 @@
 """The nodes as processes of their own, over DDS: what they answer, refuse and survive."""
 
 import hashlib
+import json
 import os
 import re
 import time
@@ -35,6 +36,7 @@ from visualization_msgs.msg import MarkerArray
 from manivideo_ros.demo import Demo, synthesizer_parameters
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.motion.files import load_motion
+from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.processes import NodeError, NodeProcess, environment, free_domain
 from manivideo_ros.recording.bag import BagReader
 from manivideo_ros.recording.messages import typestore
@@ -368,6 +370,33 @@ def test_scenes_are_read_from_allowed_folders_only(synthesizer, lab, tmp_path):
     answer = set_scene(lab, objects=objects)
     assert answer.success, answer.message
     assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
+
+
+def test_a_recording_of_live_poses_knows_the_meshes_that_were_shown(
+    synthesizer, lab, node_environment, tmp_path
+):
+    file = synthesizer.allowed / 'cup.obj'
+    file.write_text('v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n')
+    cup = SceneObject(id='cup', mesh=f'{synthesizer.allowed}/./cup.obj', scale=0.5)
+    wedge = SceneObject(id='wedge', vertices=[0, 0, 0, 1, 0, 0, 0, 1, 0], triangles=[0, 1, 2])
+    assert set_scene(lab, objects=[cup, wedge]).success
+
+    def of_the_cup(hands, objects):
+        objects.objects[0].object_id = 'cup'
+
+    with running('recorder', {'bag': str(tmp_path / 'bag')}, node_environment) as recorder:
+        recorder.wait_for('recording', 20)
+        lab.play(5, spoil=of_the_cup)
+        assert recorder.stop() == 0
+    assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
+    track = load_motion(tmp_path / 'bag').objects['cup']
+    assert (track.mesh, track.scale) == (str(file), 0.5)
+    told = [m for m in BagReader(tmp_path / 'bag').messages() if m.topic == '/scene']
+    assert len(told) == 1, 'the scene that was there when the recording began'
+    text = typestore().deserialize_cdr(told[0].data, told[0].type_name).data
+    meshes = {item['id']: item['mesh'] for item in json.loads(text)['objects']}
+    assert meshes.keys() == {'cup', 'wedge'}
+    assert load_mesh(meshes['wedge'], 1.0).extents.tolist() == [1.0, 1.0, 0.0]
 
 
 def test_parameters_change_live_within_their_range(synthesizer, lab):

@@ -111,7 +111,8 @@ def test_links_are_where_rotation_after_rotation_puts_them(lift, knuckle, middle
     for n, angle in enumerate((knuckle, middle, 0.5 * middle, 0.0)):
         place = place + turn @ (points[5 + n] - (points[0] if n == 0 else points[4 + n]))
         turn = turn @ axis_angle_to_matrix(angle * ACROSS)
-        np.testing.assert_allclose(poses[LINKS[5 + n]], rigid(turn, place), atol=1e-9)
+        # trimesh leaves out, of each of the five joints, what is within 1e-8 of the identity.
+        np.testing.assert_allclose(poses[LINKS[5 + n]], rigid(turn, place), atol=5e-8)
 
 
 def test_only_the_joints_on_the_way_to_a_link_are_needed():

@@ -18,12 +18,12 @@ from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Source
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.evaluation.held_out import load_mesh
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.labels import label
 from manivideo_ros.motion.build_messages import CAMERA, TF, camera_message, camera_transform
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh
+from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.recording.bag import BagFullError, BagWriter
 from manivideo_ros.recording.messages import typestore
 from manivideo_ros.recording.pictures import IMAGE, POINTS, image_message, keypoints_message

@@ -29,8 +29,8 @@ from manivideo_ros.geometry import Array, Camera, invert_rigid, rigid, transform
 from manivideo_ros.hand.model import SIDES, HandModel, Side, load_hand
 from manivideo_ros.mlo.surfaces import HandReference, HandState, SurfacePose
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.objects.mesh import ObjectMesh, load_object
-from manivideo_ros.objects.shapes import generate, variant
+from manivideo_ros.objects.mesh import ObjectMesh
+from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.viewing import action_points, default_camera, fitted
 
 LOOKING_DOWN = np.radians(30)  # of a camera whose world has no known up
@@ -129,15 +129,6 @@ class HeldOutScene:
     def hands(self) -> dict[Side, HandModel]:
         """The hands by side."""
         return {side: load_hand(side) for side in SIDES}
-
-
-def load_mesh(name: str, scale: float) -> ObjectMesh:
-    """The generated shape of that name ('jar', a variant: 'jar-3'), or a file's mesh.
-
-    Raises MeshError.
-    """
-    shape = variant(name)
-    return load_object(name, scale) if shape is None else generate(*shape)
 
 
 class HeldOutTruth:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from manivideo_ros.evaluation.held_out import HeldOutTruth, load_mesh
+from manivideo_ros.evaluation.held_out import HeldOutTruth
 from manivideo_ros.evaluation.pictures import (
     Picture,
     ShownFrame,
@@ -33,6 +33,7 @@ from manivideo_ros.evaluation.recorded import RecordedStream
 from manivideo_ros.hand.model import SIDES, load_hand
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.stream_report import summary
 
 SHEET_COLUMNS = 8

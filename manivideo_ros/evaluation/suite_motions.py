@@ -29,7 +29,6 @@ from manivideo_ros.data.motion_actions import motion_direction, sample_motion
 from manivideo_ros.data.placement import Action, drift, hand_points, place_action
 from manivideo_ros.data.scene import SIZE, framed_points, random_betas
 from manivideo_ros.data.viewpoint import framing_camera, random_camera
-from manivideo_ros.evaluation.held_out import load_mesh
 from manivideo_ros.geometry import Camera, invert_rigid, rigid, transform_points
 from manivideo_ros.hand.model import SIDES, HandModel, Side, load_hand
 from manivideo_ros.mlo.rasterizer import Rasterizer
@@ -39,6 +38,7 @@ from manivideo_ros.motion.convert import attach_object, convert
 from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
 from manivideo_ros.motion.recordings import Recording, read_recording
 from manivideo_ros.objects.mesh import ObjectMesh
+from manivideo_ros.objects.named import load_mesh
 
 FRAME_NS = round(1e9 / 30)
 STREAM = 30

@@ -51,8 +51,9 @@ class HandTrack:
 class ObjectTrack:
     """One rigid object over F frames.
 
-    mesh: a generated shape's name ('mug'), a file's path or a package:// URI; scale: metres per
-    unit of a mesh file; present bool[F]; poses f32[F,4,4], world_from_object.
+    mesh: a name that objects/named.py knows: a generated shape's ('mug'), a file's path, a
+    package:// URI, triangles; scale: metres per unit of a mesh file; present bool[F];
+    poses f32[F,4,4], world_from_object.
     """
 
     mesh: str

@@ -84,16 +84,17 @@ def read_objects(
 
 
 def read_scene(messages: list[Any]) -> dict[str, tuple[str, float]]:
-    """Mesh and scale by object id out of the newest /scene message."""
-    if not messages:
-        return {}
-    try:
-        listed = json.loads(messages[-1].data)['objects']
-        return {o['id']: (str(o['mesh']), float(o.get('scale', 1.0))) for o in listed}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ValueError(
-            '/scene: it must read {"objects": [{"id", "mesh", "scale"}]}: mend or remove it'
-        ) from None
+    """Mesh and scale by object id out of /scene messages, of each object the newest."""
+    scene: dict[str, tuple[str, float]] = {}
+    for message in messages:
+        try:
+            for item in json.loads(message.data)['objects']:
+                scene[item['id']] = (str(item['mesh']), float(item.get('scale', 1.0)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise ValueError(
+                '/scene: it must read {"objects": [{"id", "mesh", "scale"}]}: mend or remove it'
+            ) from None
+    return scene
 
 
 def read_camera(info: Any, frame_id: str, transforms: Iterable[Any]) -> Camera:

@@ -17,7 +17,7 @@ from manivideo_ros.action import Synthesize
 from manivideo_ros.augment.apart import Begun, FrameDone, Order, made_apart
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.motion.files import load_motion
-from manivideo_ros.objects.shapes import variant
+from manivideo_ros.objects.named import names_a_file
 from manivideo_ros.ros.parameters import AugmenterParameters, declare
 from manivideo_ros.ros.scene_files import under
 from manivideo_ros.ros.spin import run
@@ -123,13 +123,13 @@ def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order
 
 
 def meshes_of(bag: Path) -> list[str]:
-    """The files that a recording names as meshes; none where it is no motion: that is told later,
-    by whoever works on it."""
+    """The files that a recording names as meshes, but for those of installed packages; none where
+    it is no motion: that is told later, by whoever works on it."""
     try:
         tracks = load_motion(bag).objects.values()
     except ValueError:
         return []
-    return [track.mesh for track in tracks if variant(track.mesh) is None]
+    return [track.mesh for track in tracks if names_a_file(track.mesh)]
 
 
 def feedback(event: FrameDone, order: Order, seconds: float) -> Synthesize.Feedback:

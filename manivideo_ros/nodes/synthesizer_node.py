@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.service import Service
+from std_msgs.msg import String
 
 from manivideo_ros.ros.logs import core_logs, heartbeat
 from manivideo_ros.ros.parameters import NodeParameters, check_change, declare, read
+from manivideo_ros.ros.qos import STATE
 from manivideo_ros.ros.scene_files import check_change_of_files
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
@@ -48,6 +51,7 @@ class SynthesizerNode(LifecycleNode):
         self._stream: Stream | None = None
         self._frames: FramePublishers | None = None
         self._service: Service | None = None
+        self._objects: Publisher | None = None
 
     @property
     def frames_out(self) -> int:
@@ -66,6 +70,8 @@ class SynthesizerNode(LifecycleNode):
             return self._failed(error)
         self._frames = FramePublishers(self)
         self._service = self.create_service(SetScene, 'set_scene', self._set_scene)
+        self._objects = self.create_publisher(String, 'scene', STATE)
+        self._objects.publish(String(data=self._scene.objects_json))
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -109,9 +115,11 @@ class SynthesizerNode(LifecycleNode):
             self._frames.destroy()
         if self._service is not None:
             self.destroy_service(self._service)
+        if self._objects is not None:
+            self.destroy_publisher(self._objects)
         if self._scene is not None:
             self._scene.engine.close()
-        self._frames = self._service = self._scene = None
+        self._frames = self._service = self._objects = self._scene = None
 
     def _stop(self) -> None:
         if self._stream is not None:
@@ -131,11 +139,12 @@ class SynthesizerNode(LifecycleNode):
     def _set_scene(
         self, request: SetScene.Request, response: SetScene.Response
     ) -> SetScene.Response:
-        assert self._scene is not None
+        assert self._scene is not None and self._objects is not None
         change = partial(self._scene.change, request, self.parameters.scene_folders)
         try:
             response.message = self._stream.change_scene(change) if self._stream else change()
             response.success = True
+            self._objects.publish(String(data=self._scene.objects_json))
         except ValueError as error:
             response.message = str(error)
         return response

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.cache import engine_sha256
@@ -17,8 +19,10 @@ from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.msg import SceneObject
-from manivideo_ros.objects.mesh import ObjectMesh, load_object, object_of
-from manivideo_ros.objects.shapes import SHAPES, generate
+from manivideo_ros.objects import named
+from manivideo_ros.objects.mesh import ObjectMesh, object_of
+from manivideo_ros.objects.shapes import SHAPES
+from manivideo_ros.package_uri import SCHEME
 from manivideo_ros.references import BACKGROUND, HAND, load_background, load_hand_reference
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.scene_files import resolve
@@ -27,15 +31,22 @@ from manivideo_ros.synthesizer import Scene, Synthesizer
 
 _engine_sha256 = lru_cache(maxsize=4)(engine_sha256)
 MOST_OBJECTS = 64  # of a scene
+MOST_TOLD = 20_000  # triangles, a megabyte of text
 
 
 class LiveScene:
     """The synthesizer, what its objects are called, and what it runs on."""
 
     def __init__(
-        self, engine: Engine, hands: dict[str, HandModel], scene: Scene, threads: int, seed: int
+        self,
+        engine: Engine,
+        hands: dict[str, HandModel],
+        scene: Scene,
+        meshes: Mapping[str, tuple[str, float]],
+        threads: int,
+        seed: int,
     ) -> None:
-        self.engine = engine
+        self.engine, self._meshes = engine, meshes
         self._threads, self._seed = threads, seed
         session = StreamingSession(engine, seed)
         self.synthesizer = Synthesizer(session, hands, scene, threads)
@@ -55,6 +66,12 @@ class LiveScene:
             'engine_sha256': _engine_sha256(spec, self.engine.backend),
             'appearance_seed': str(self._seed),
         }
+
+    @property
+    def objects_json(self) -> str:
+        """Id, mesh and scale of each object: what a recording has to know of the scene."""
+        objects = [{'id': i, 'mesh': m, 'scale': s} for i, (m, s) in self._meshes.items()]
+        return json.dumps({'objects': objects})
 
     @property
     def hand_model(self) -> str:
@@ -85,6 +102,8 @@ class LiveScene:
         if len(ids) > MOST_OBJECTS:
             raise ValueError(f'objects: are {len(ids)}, may be {MOST_OBJECTS}')
         objects = {item.id: _mesh(item, folders) for item in request.objects}
+        names = {item.id: _name(item, folders) for item in request.objects}
+        meshes = {i.id: (names[i.id], i.scale or 1.0) for i in request.objects if names[i.id]}
         background, hand = old.background, old.hand_reference
         if request.background:
             background = load_background(_file(request.background, folders))
@@ -95,6 +114,7 @@ class LiveScene:
         except ValueError:
             self.synthesizer.set_scene(old)
             raise
+        self._meshes = meshes
         if not request.keep_appearance_seed:
             self._seed = request.appearance_seed
             self.synthesizer.session.set_seed(self._seed)
@@ -130,13 +150,15 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         )
         for side in SIDES
     }
+    given = [(i, mesh_name(m, None), s) for i, m, s in zip(ids, meshes, scales, strict=True)]
     scene = Scene(
-        {i: load_mesh(m, s, None) for i, m, s in zip(ids, meshes, scales, strict=True)},
+        {i: named.load_mesh(m, s) for i, m, s in given},
         load_background(_file(parameters.background, None, BACKGROUND)),
         load_hand_reference(_file(parameters.hand_appearance, None, HAND)),
     )
     engine = engine_of(spec, parameters)
-    return LiveScene(engine, hands, scene, parameters.threads, parameters.appearance_seed)
+    told = {i: (m, s) for i, m, s in given}
+    return LiveScene(engine, hands, scene, told, parameters.threads, parameters.appearance_seed)
 
 
 def spec_of(parameters: NodeParameters) -> EngineSpec:
@@ -157,9 +179,19 @@ def engine_of(spec: EngineSpec, parameters: NodeParameters) -> Engine:
 
 
 def load_mesh(name: str, scale: float, folders: Iterable[str] | None) -> ObjectMesh:
-    """A generated shape or a mesh file in metres; folders as for `resolve`."""
-    found = resolve(name, SHAPES, folders)
-    return generate(found) if isinstance(found, str) else load_object(found, scale)
+    """A generated shape, a mesh file in metres or triangles; folders as for `resolve`."""
+    return named.load_mesh(mesh_name(name, folders), scale)
+
+
+def mesh_name(name: str, folders: Iterable[str] | None) -> str:
+    """What a mesh is called wherever one stands: files by their real path.
+
+    folders: as for `resolve`. Raises ValueError, one line, for what is not there or refused.
+    """
+    if name.startswith(named.TRIANGLES):
+        return name
+    found = str(resolve(name, SHAPES, folders))
+    return name if name.startswith(SCHEME) else found
 
 
 def _mesh(item: SceneObject, folders: Iterable[str]) -> ObjectMesh:
@@ -167,10 +199,21 @@ def _mesh(item: SceneObject, folders: Iterable[str]) -> ObjectMesh:
         return load_mesh(item.mesh, item.scale or 1.0, folders)
     if item.mesh:
         raise ValueError(f'objects: {item.id}: mesh and triangles: only one of them')
+    return object_of(item.id, *_arrays(item))
+
+
+def _name(item: SceneObject, folders: Iterable[str]) -> str:
+    """What recordings call an object's mesh; '' for triangles too many to be told with a scene."""
+    if not len(item.triangles):
+        return mesh_name(item.mesh, folders)
+    return named.triangles_uri(*_arrays(item)) if len(item.triangles) <= 3 * MOST_TOLD else ''
+
+
+def _arrays(item: SceneObject) -> list[NDArray]:
+    """Vertices and triangles [N, 3]."""
     if len(item.triangles) % 3 or len(item.vertices) % 3:
         raise ValueError(f'objects: {item.id}: vertices, triangles: three numbers each')
-    arrays = (np.reshape(np.asarray(a), (-1, 3)) for a in (item.vertices, item.triangles))
-    return object_of(item.id, *arrays)
+    return [np.reshape(np.asarray(a), (-1, 3)) for a in (item.vertices, item.triangles)]
 
 
 def _file(name: str, folders: Iterable[str] | None, default: Path | None = None) -> Path:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
+from manivideo_ros.package_uri import SCHEME, package_file
 from manivideo_ros.ros.parameters import NodeParameters
 
-SCHEME = 'package://'
 LONGEST = 200  # characters of a name that are repeated
 # What Python raises on names with NUL, too long, or of links that go round in circles.
 UNUSABLE = (OSError, RuntimeError, ValueError)
@@ -24,12 +22,10 @@ def resolve(name: str, shapes: Collection[str], folders: Iterable[str] | None) -
     if name in shapes:
         return name
     if name.startswith(SCHEME):
-        package, _, inside = name.removeprefix(SCHEME).partition('/')
         try:
-            allowed = [Path(get_package_share_directory(package)).resolve()]
-        except (PackageNotFoundError, ValueError):
-            raise ValueError(f'{_short(name)}: its package is not installed here') from None
-        path = _inside_package(allowed[0], inside)
+            path = package_file(name)
+        except ValueError as error:
+            raise ValueError(f'{_short(name)}: {error}') from None
     elif folders is not None:
         path = under(name, folders, 'scene_folders')
     else:
@@ -77,10 +73,3 @@ def _short(name: str) -> str:
     """A name that others chose, on one line."""
     shown = name if len(name) <= LONGEST else f'{name[:LONGEST]}...'
     return shown if shown.isprintable() else repr(shown)
-
-
-def _inside_package(share: Path, inside: str) -> Path:
-    """A path below a share folder by its name there; links of a symlink install may lead out."""
-    if '..' in Path(inside).parts or Path(inside).is_absolute():
-        raise ValueError(f'{SCHEME}{share.name}/{inside}: leads out of the package')
-    return share / inside

@@ -1,0 +1,65 @@
+"""Objects by what recordings call them: a generated shape, a file, or the triangles themselves."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.errors import reason_of
+from manivideo_ros.objects.mesh import MeshError, ObjectMesh, load_object, object_of
+from manivideo_ros.objects.shapes import generate, variant
+from manivideo_ros.package_uri import SCHEME, package_file
+
+TRIANGLES = 'data:model/stl;base64,'
+"""What a name begins with that is a mesh itself, in metres: binary STL as a data URI (RFC 2397)."""
+
+
+def load_mesh(name: str, scale: float) -> ObjectMesh:
+    """The generated shape of that name ('jar', a variant: 'jar-3'), the mesh of a file or of a
+    package:// URI, scale metres per unit, or the triangles of a data: URI.
+
+    Raises MeshError.
+    """
+    shape = variant(name)
+    if shape is not None:
+        return generate(*shape)
+    if name.startswith(TRIANGLES):
+        return _triangles(name.removeprefix(TRIANGLES))
+    if not name.startswith(SCHEME):
+        return load_object(name, scale)
+    try:
+        file = package_file(name)
+    except ValueError as error:
+        raise MeshError(f'{name}: {error}') from None
+    return load_object(file, scale)
+
+
+def names_a_file(name: str) -> bool:
+    """Whether load_mesh reads a file for this name that is not an installed package's."""
+    return variant(name) is None and not name.startswith((SCHEME, TRIANGLES))
+
+
+def triangles_uri(
+    vertices: NDArray[np.floating],  # [V, 3], metres
+    faces: NDArray[np.integer],  # [F, 3]
+) -> str:
+    """The name of a mesh that has no file: load_mesh makes the mesh of it."""
+    from trimesh import Trimesh  # Here: programs that only use generated shapes do without it.
+    from trimesh.exchange.stl import export_stl
+
+    data = export_stl(Trimesh(vertices, faces, process=False))
+    return TRIANGLES + base64.b64encode(data).decode()
+
+
+def _triangles(text: str) -> ObjectMesh:
+    from trimesh.exchange.stl import load_stl_binary
+
+    try:
+        read = load_stl_binary(BytesIO(base64.b64decode(text, validate=True)))
+        vertices, faces = read['vertices'], read['faces']
+    except Exception as error:  # trimesh raises what it likes.
+        raise MeshError(f'{TRIANGLES}...: no binary STL ({reason_of(error)})') from None
+    return object_of('triangles', vertices, faces)
