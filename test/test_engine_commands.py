@@ -8,6 +8,7 @@ import yaml
 from test_engine_backends import spec_of
 
 from manivideo_ros.engine.commands import main
+from manivideo_ros.engine.parity import Parity
 from manivideo_ros.engine.plans import PlanBuild, PlanJob, plan_cache
 from manivideo_ros.engine.tensorrt_cache import NoPlanError
 
@@ -39,6 +40,14 @@ def test_check_holds_what_works_here_to_torch_and_says_why_not_the_others(capsys
     told = capsys.readouterr().out
     assert 'ok   onnxruntime fp32: at most' in told and 'over 8 frames' in told
     assert '--   tensorrt: ' in told and '--   torch_cuda: ' in told
+
+
+@pytest.mark.parametrize(
+    ('precision', 'most', 'psnr', 'held'),
+    [('fp32', 1, 60, True), ('fp32', 2, 60, False), ('fp16', 9, 41, True), ('fp16', 9, 39, False)],
+)
+def test_what_is_near_enough_to_torch(precision, most, psnr, held):
+    assert Parity(most, psnr).held(precision) == held
 
 
 def test_bench_sets_each_beside_torch(spec_file, capsys):

@@ -147,7 +147,8 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
         warnings.simplefilter('ignore')
         program = torch.onnx.export(
             module,
-            tuple(inputs.values()),
+            # A tensor that is given twice would become one input for both places.
+            tuple(value.clone() for value in inputs.values()),
             input_names=list(inputs),
             output_names=outputs,
             opset_version=OPSET,
