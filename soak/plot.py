@@ -18,6 +18,7 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('latency (ms)', ('p50_ms', 'p95_ms')),
     ('rate (Hz)', ('rate_hz', 'poses_hz')),
     ('processor time of a frame (ms)', ('cpu_ms_per_frame',)),
+    ('processor time of work that is always the same (ms)', ('pace_ms',)),
     ('processors: in use on the machine, waited for', ('machine_busy_cores', 'waiting_cores')),
 )
 

@@ -23,6 +23,7 @@ from manivideo_ros.processes import NodeError, NodeProcess
 from soak import proc
 from soak.chain import Chain, bag_counts, streaming
 from soak.listener import Window
+from soak.pace import pace_ms
 from soak.plot import plot
 from soak.verdict import MEMORY, Verdict, beside, constant, table, trend
 
@@ -77,6 +78,7 @@ class Watch:
             'p95_ms': p95,
             'cpu_ms_per_frame': round(1e3 * cpu / max(1, len(window.frames_ns)), 2),
             'waiting_cores': round(waited / passed, 3),
+            'pace_ms': round(pace_ms(), 3),
             'machine_busy_cores': round(busy / passed, 2),
             'drops': int(diagnostics.get('drops', 0)),
             'failures': int(diagnostics.get('failures', 0)),
@@ -109,9 +111,11 @@ def judge(samples: list[Sample], warm_up_s: float) -> list[Verdict]:
         latency = column[f'{quantile}_ms']
         no_drift(f'latency {quantile} does not drift', latency)
         # On a machine that does other things besides, latency follows these.
-        alone = beside(latency, column['waiting_cores'])
-        no_drift(f'latency {quantile} less what waiting for a processor explains', alone)
-    no_drift('processor time of a frame does not drift', column['cpu_ms_per_frame'])
+        alone = beside(beside(latency, column['waiting_cores']), column['pace_ms'])
+        no_drift(f'latency {quantile} less what waiting and the machine explain', alone)
+    spent = column['cpu_ms_per_frame']
+    no_drift('processor time of a frame does not drift', spent)
+    no_drift('the same less what the machine explains', beside(spent, column['pace_ms']))
     failures = column['failures'][-1]
     verdicts.append(Verdict('no frame failed', f'{failures} failed', failures == 0))
     return verdicts

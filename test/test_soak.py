@@ -66,6 +66,7 @@ def test_a_run_of_seconds_is_sampled_judged_and_drawn(tmp_path):
     told = json.loads(results.read_text())
     samples = told['samples']
     assert len(samples['t_s']) >= 4 and min(samples['rss_mb']) > 100
+    assert min(samples['pace_ms']) > 0.1
     assert sum(samples['rate_hz']) > 0 and max(v or 0 for v in samples['p95_ms']) > 0
     verdicts = {v['name']: v['holds'] for v in told['verdicts']}
     # Not what settles only after a while, as handles and threads do.
