@@ -30,6 +30,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from test_package_uri import WEDGE
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
@@ -327,9 +328,8 @@ def test_the_scene_changes_while_it_streams(synthesizer, lab):
 
 
 def test_scenes_are_read_from_allowed_folders_only(synthesizer, lab, tmp_path):
-    mesh = 'v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n'
     for folder in (tmp_path, synthesizer.allowed):
-        (folder / 'thing.obj').write_text(mesh)
+        (folder / 'thing.obj').write_text(WEDGE)
     (synthesizer.allowed / 'leak.obj').symlink_to(tmp_path / 'thing.obj')
     (synthesizer.allowed / 'empty.obj').write_text('')
     refused = {
@@ -376,7 +376,7 @@ def test_a_recording_of_live_poses_knows_the_meshes_that_were_shown(
     synthesizer, lab, node_environment, tmp_path
 ):
     file = synthesizer.allowed / 'cup.obj'
-    file.write_text('v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n')
+    file.write_text(WEDGE)
     cup = SceneObject(id='cup', mesh=f'{synthesizer.allowed}/./cup.obj', scale=0.5)
     wedge = SceneObject(id='wedge', vertices=[0, 0, 0, 1, 0, 0, 0, 1, 0], triangles=[0, 1, 2])
     assert set_scene(lab, objects=[cup, wedge]).success

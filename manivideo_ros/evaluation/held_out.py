@@ -70,7 +70,7 @@ class HeldOutScene:
         return cls(
             seed,
             fitted(camera, SIZE, SIZE),
-            {name: (track.mesh, track.scale) for name, track in motion.objects.items()},
+            motion.meshes,
             side,
             np.zeros(10, np.float32) if track is None else np.asarray(track.betas, np.float32),
             table_under(motion, camera),

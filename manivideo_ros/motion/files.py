@@ -5,7 +5,6 @@ recording of a live session loads as well as a file written here.
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from manivideo_ros.motion.build_messages import (
     hands_message,
     objects_message,
 )
-from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.motion import Motion, scene_json
 from manivideo_ros.motion.read_messages import (
     read_camera,
     read_hands,
@@ -46,7 +45,6 @@ def save_motion(motion: Motion, folder: str | Path) -> None:
 
     Raises BagError where the folder is in use.
     """
-    scene = [{'id': i, 'mesh': o.mesh, 'scale': o.scale} for i, o in motion.objects.items()]
     start = int(motion.stamps_ns[0])
     with BagWriter(folder) as bag:
 
@@ -54,7 +52,7 @@ def save_motion(motion: Motion, folder: str | Path) -> None:
             bag.write(topic, typestore().serialize_cdr(message, message.__msgtype__), stamp)
 
         bag.add_topic('/scene', STRING, latched=True)
-        text = json.dumps({'objects': scene})
+        text = scene_json(motion.meshes)
         write('/scene', typestore().types[STRING](data=text), start)
         bag.add_topic('/hand_poses', HANDS)
         bag.add_topic('/object_poses', OBJECTS)

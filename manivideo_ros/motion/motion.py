@@ -6,6 +6,7 @@ to the flat hand, MANO's joint order (index, middle, pinky, ring, thumb, three j
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -72,6 +73,12 @@ class MotionSample(NamedTuple):
     objects: dict[str, NDArray[np.float32]]
 
 
+def scene_json(meshes: Mapping[str, tuple[str, float]]) -> str:
+    """What /scene tells of objects: mesh and scale by id, as read_messages.read_scene reads it."""
+    objects = [{'id': i, 'mesh': mesh, 'scale': scale} for i, (mesh, scale) in meshes.items()]
+    return json.dumps({'objects': objects})
+
+
 @dataclass(frozen=True, eq=False)
 class Motion:
     """Hands and objects at strictly increasing times stamps_ns int64[F] (ns), F >= 1.
@@ -111,6 +118,11 @@ class Motion:
     def duration_s(self) -> float:
         """Seconds from the first frame to the last."""
         return float(self.stamps_ns[-1] - self.stamps_ns[0]) * 1e-9
+
+    @property
+    def meshes(self) -> dict[str, tuple[str, float]]:
+        """Mesh and scale by object id."""
+        return {name: (track.mesh, track.scale) for name, track in self.objects.items()}
 
     def frame(self, index: int) -> MotionSample:
         """The recorded frame of this index."""

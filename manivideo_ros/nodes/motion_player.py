@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import numpy as np
@@ -14,7 +13,7 @@ from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.motion.files import load_motion
-from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.motion import Motion, scene_json
 from manivideo_ros.msg import HandPoses, ObjectPoses
 from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
 from manivideo_ros.ros.images import header
@@ -63,11 +62,7 @@ class MotionPlayer(Node):
             placed = invert_rigid(motion.camera.camera_from_world)
             transform = transform_message(stamped, CAMERA_FRAME, placed)
             self._transforms.publish(TFMessage(transforms=[transform]))
-        objects = [
-            {'id': name, 'mesh': track.mesh, 'scale': track.scale}
-            for name, track in motion.objects.items()
-        ]
-        self._scene.publish(String(data=json.dumps({'objects': objects})))
+        self._scene.publish(String(data=scene_json(motion.meshes)))
 
     def _tick(self) -> None:
         now = self.get_clock().now().nanoseconds

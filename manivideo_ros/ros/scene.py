@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.cache import engine_sha256
@@ -18,6 +16,7 @@ from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
+from manivideo_ros.motion.motion import scene_json
 from manivideo_ros.msg import SceneObject
 from manivideo_ros.objects import named
 from manivideo_ros.objects.mesh import ObjectMesh, object_of
@@ -70,8 +69,7 @@ class LiveScene:
     @property
     def objects_json(self) -> str:
         """Id, mesh and scale of each object: what a recording has to know of the scene."""
-        objects = [{'id': i, 'mesh': m, 'scale': s} for i, (m, s) in self._meshes.items()]
-        return json.dumps({'objects': objects})
+        return scene_json(self._meshes)
 
     @property
     def hand_model(self) -> str:
@@ -101,9 +99,9 @@ class LiveScene:
             raise ValueError('objects: every object needs an id of its own')
         if len(ids) > MOST_OBJECTS:
             raise ValueError(f'objects: are {len(ids)}, may be {MOST_OBJECTS}')
-        objects = {item.id: _mesh(item, folders) for item in request.objects}
-        names = {item.id: _name(item, folders) for item in request.objects}
-        meshes = {i.id: (names[i.id], i.scale or 1.0) for i in request.objects if names[i.id]}
+        given = [(item, *_named(item, folders)) for item in request.objects]
+        objects = {item.id: mesh for item, _, mesh in given}
+        meshes = {item.id: (name, item.scale or 1.0) for item, name, _ in given if name}
         background, hand = old.background, old.hand_reference
         if request.background:
             background = load_background(_file(request.background, folders))
@@ -178,11 +176,6 @@ def engine_of(spec: EngineSpec, parameters: NodeParameters) -> Engine:
         raise ValueError(str(error)) from None
 
 
-def load_mesh(name: str, scale: float, folders: Iterable[str] | None) -> ObjectMesh:
-    """A generated shape, a mesh file in metres or triangles; folders as for `resolve`."""
-    return named.load_mesh(mesh_name(name, folders), scale)
-
-
 def mesh_name(name: str, folders: Iterable[str] | None) -> str:
     """What a mesh is called wherever one stands: files by their real path.
 
@@ -194,26 +187,19 @@ def mesh_name(name: str, folders: Iterable[str] | None) -> str:
     return name if name.startswith(SCHEME) else found
 
 
-def _mesh(item: SceneObject, folders: Iterable[str]) -> ObjectMesh:
+def _named(item: SceneObject, folders: Iterable[str]) -> tuple[str, ObjectMesh]:
+    """An object's mesh, and before it what recordings call it: '' for triangles too many to be told
+    with a scene."""
     if not len(item.triangles):
-        return load_mesh(item.mesh, item.scale or 1.0, folders)
+        name = mesh_name(item.mesh, folders)
+        return name, named.load_mesh(name, item.scale or 1.0)
     if item.mesh:
         raise ValueError(f'objects: {item.id}: mesh and triangles: only one of them')
-    return object_of(item.id, *_arrays(item))
-
-
-def _name(item: SceneObject, folders: Iterable[str]) -> str:
-    """What recordings call an object's mesh; '' for triangles too many to be told with a scene."""
-    if not len(item.triangles):
-        return mesh_name(item.mesh, folders)
-    return named.triangles_uri(*_arrays(item)) if len(item.triangles) <= 3 * MOST_TOLD else ''
-
-
-def _arrays(item: SceneObject) -> list[NDArray]:
-    """Vertices and triangles [N, 3]."""
     if len(item.triangles) % 3 or len(item.vertices) % 3:
         raise ValueError(f'objects: {item.id}: vertices, triangles: three numbers each')
-    return [np.reshape(np.asarray(a), (-1, 3)) for a in (item.vertices, item.triangles)]
+    vertices, faces = (np.reshape(np.asarray(a), (-1, 3)) for a in (item.vertices, item.triangles))
+    mesh = object_of(item.id, vertices, faces)
+    return named.triangles_uri(vertices, faces) if len(faces) <= MOST_TOLD else '', mesh
 
 
 def _file(name: str, folders: Iterable[str] | None, default: Path | None = None) -> Path:
