@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from manivideo_ros.engine.backends import Engine
+from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec

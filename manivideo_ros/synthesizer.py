@@ -10,7 +10,7 @@ graph (engine/), the layers and the base picture are rasterised (mlo/).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import cv2
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.engine.runner import ExchangedError
+from manivideo_ros.engine.runner import EngineError, ExchangedError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
@@ -58,15 +58,15 @@ class Scene:
 class Frame:
     """One synthesised frame; the arrays are valid until the next step.
 
-    image uint8 [H, W, 3] RGB; layers: the MLO it was made from; mask float32 [H, W] in 0..1:
-    coverage of hands and objects; stages_ms: how long each stage took.
+    image uint8 [H, W, 3] RGB; layers: the MLO it was made from, in which what fades is as present
+    as it is shown; mask float32 [H, W] in 0..1: coverage of hands and objects, None where the
+    network reads no base picture; stages_ms: how long each stage took.
     """
 
     stamp_ns: int
     image: NDArray[np.uint8]
     layers: LayerBuffers
-    base: torch.Tensor
-    mask: torch.Tensor
+    mask: torch.Tensor | None
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -111,14 +111,29 @@ class Synthesizer:
         )
 
     def _make_drawing(self) -> None:
-        """Draw on the engine's device: into its inputs, where they are on a GPU."""
+        """Draw on the engine's device: into its inputs, where they are on a GPU.
+
+        Where that device cannot draw, another engine serves from now on.
+        """
         size = self.session.image_size
         background = cv2.resize(self.scene.background, (size, size), interpolation=cv2.INTER_AREA)
-        self._inputs = self.session.inputs
-        self.drawing = Drawing(
-            *self._looks, background.astype(np.uint8), size, self.session.layers, self.threads,
-            self._inputs,
-        )  # fmt: skip
+        while True:
+            self._inputs = self.session.inputs
+            try:
+                self.drawing = Drawing(
+                    *self._looks, background.astype(np.uint8), size, self.session.layers,
+                    self.threads, self._inputs,
+                )  # fmt: skip
+            except RuntimeError as error:
+                self._give_up_device(error)
+            else:
+                return
+
+    def _give_up_device(self, error: RuntimeError) -> None:
+        """Go on with an engine that works, after an error of the device; else raise it."""
+        if self._inputs is None:
+            raise error
+        self.session.fall_back(error)
 
     def step(self, camera: Camera, snapshot: Snapshot) -> Frame:
         """The frame that shows a snapshot, seen by camera at the model's picture size."""
@@ -130,6 +145,10 @@ class Synthesizer:
                     return self._step(camera, snapshot)
             except ExchangedError:
                 continue
+            except EngineError:
+                raise
+            except RuntimeError as error:
+                self._give_up_device(error)
 
     def _step(self, camera: Camera, snapshot: Snapshot) -> Frame:
         started = perf_counter()
@@ -137,37 +156,39 @@ class Synthesizer:
         skeleton, fading = self._skeleton(snapshot), min(weights, default=1.0) < 1
         if self._inputs is not None and not fading:
             drawing.write_state(camera, poses)
-            rasterised = painted = perf_counter()  # in one graph with the network
+            rasterised = painted = perf_counter()  # drawn and denoised without a wait between
             image = self.session.step_drawn(drawing.draw, skeleton)
-            layers, (base, mask) = drawing.rasterizer.buffers, drawing.painter.pictures
+            layers, mask = drawing.rasterizer.buffers, drawing.mask
         else:
             layers = drawing.rasterizer.render(camera, poses)
             rasterised = perf_counter()
-            base, mask = drawing.painter.paint(camera, poses)
-            horizon = drawing.horizon.map()
-            maps = layers.normal_map, layers.occlusion_confidence, layers.visible_normal
+            maps = drawing.paint(camera, poses)
+            mask = drawing.mask
             if fading:
-                base, mask = self._faded_base(camera, poses, weights, base.clone(), mask.clone())
-                maps = self._faded_layers(layers, weights)
+                layers = self._faded_layers(layers, weights)
+                if mask is not None:
+                    maps['base'], mask = self._faded_base(
+                        camera, poses, weights, maps['base'].clone(), mask.clone()
+                    )
             painted = perf_counter()
-            image = self._denoise((*maps, horizon, base), skeleton)
+            image = self._denoise({**vars(layers), **maps}, skeleton)
         done = perf_counter()
         stages = {
             'rasterize': 1e3 * (rasterised - started),
             'paint': 1e3 * (painted - rasterised),
             'denoise': 1e3 * (done - painted),
         }
-        return Frame(snapshot.stamp_ns, image, layers, base, mask, stages)
+        return Frame(snapshot.stamp_ns, image, layers, mask, stages)
 
     def _denoise(
-        self, maps: tuple[torch.Tensor, ...], skeleton: NDArray[np.float32] | None
+        self, maps: Mapping[str, torch.Tensor], skeleton: NDArray[np.float32] | None
     ) -> NDArray[np.uint8]:
-        """The picture of maps in the order of the session's `step`, on any device."""
+        """The picture of a frame's maps, by the names of the engine's inputs, on any device."""
         if self._inputs is None:
-            normals, confidence, visible, horizon, base = (m.numpy() for m in maps)
-            return self.session.step(normals, confidence, visible, horizon, base, skeleton)
-        for name, drawn in zip((*LAYER_MAPS, 'base'), maps, strict=True):
-            self._inputs[name][0].copy_(drawn)
+            given = {name: maps[name].numpy() for name in (*LAYER_MAPS, 'base')}
+            return self.session.step(**given, skeleton=skeleton)
+        for name, target in self._inputs.items():
+            target[0].copy_(maps[name])
         return self.session.step_drawn(None, skeleton)
 
     def reset(self) -> None:
@@ -191,19 +212,18 @@ class Synthesizer:
         weight = np.float32(snapshot.presence.get(SKELETON, 1.0) / 255)
         return skeleton_map(snapshot.skeleton, size, size).astype(np.float32) * weight
 
-    def _faded_layers(
-        self, layers: LayerBuffers, weights: list[float]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """H, D and the visible normal, in which what fades is as present as its weight says."""
-        device = layers.face_index.device
-        owner = torch.from_numpy(self.drawing.rasterizer.face_surface).long().to(device)
-        weight = torch.tensor(weights, device=device)[owner[layers.face_index.long()]]
-        weight = torch.where(layers.face_index >= 0, weight, 1.0)
+    def _faded_layers(self, layers: LayerBuffers, weights: list[float]) -> LayerBuffers:
+        """The layers, in which what fades is as present as its weight says."""
+        weight = torch.tensor(weights).to(layers.normal_map)[
+            self.drawing.face_surface[layers.face_index.long()]
+        ]
+        weight = torch.where(layers.face_index >= 0, weight, 1.0)  # [L, H, W]
         seen = weight.gather(0, layers.nearest_layer.clamp_min(0).long()[None])
-        return (
-            layers.normal_map * weight[:, None],
-            layers.occlusion_confidence * weight,
-            layers.visible_normal * seen,
+        return replace(
+            layers,
+            normal_map=layers.normal_map * weight[:, None],
+            occlusion_confidence=layers.occlusion_confidence * weight,
+            visible_normal=layers.visible_normal * seen,
         )
 
     def _faded_base(
@@ -216,7 +236,8 @@ class Synthesizer:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The base picture and its mask, mixed with what lies behind the fading surfaces."""
         kept = [pose if weight == 1 else None for pose, weight in zip(poses, weights, strict=True)]
-        behind, uncovered = self.drawing.painter.paint(camera, kept)
+        behind, uncovered = self.drawing.paint(camera, kept)['base'], self.drawing.mask
+        assert uncovered is not None
         mix = float(np.mean([weight for weight in weights if weight < 1]))
         return torch.lerp(behind, whole, mix), torch.lerp(uncovered, covered, mix)
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.engine.backends import Engine, open_backend
+from manivideo_ros.engine.backends import open_backend
+from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.plans import PlanBuild, PlanJob
 from manivideo_ros.engine.runner import Runner
 from manivideo_ros.engine.session import StreamingSession

@@ -32,6 +32,8 @@ OWN_STATE = {
     'cached_reference',
     'cached_appearance',
     'cached_light',
+    'cached_facing',
+    'cached_around',
     'cached_point_tokens',
 }
 

@@ -1,7 +1,10 @@
 """Backends: each paints what torch paints; the first that works serves, and then the next."""
 
 import logging
+import threading
+import time
 from collections import deque
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -9,8 +12,10 @@ import torch
 from test_engine import rendered, run
 from test_model import SMALL, references, skeleton_of
 
-from manivideo_ros.engine.backends import Engine, open_backend
-from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.engine.acceptance import open_accepted
+from manivideo_ros.engine.backends import open_backend
+from manivideo_ros.engine.engine import Engine
+from manivideo_ros.engine.runner import EngineError, ExchangedError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import AUTO, PRECISIONS, EngineSpec
 from manivideo_ros.engine.tensorrt_cache import NoPlanError
@@ -76,14 +81,16 @@ def test_forgetting_and_exchanging_a_runner_leave_no_trace_of_the_past(checkpoin
 
 
 class Fake:
-    """A runner that paints its number, and fails where it is told to."""
+    """A runner that paints its name; it fails at given frames, and at given inputs."""
 
-    def __init__(self, backend, fails_at=()):
-        self.backend, self.fails_at = backend, deque(fails_at)
+    def __init__(self, backend, fails_at=(), refuses=()):
+        self.backend, self.fails_at, self.refuses = backend, deque(fails_at), set(refuses)
         self.shapes = {'base': (1, 3, 8, 8)}
         self.given, self.frames, self.forgotten = {}, 0, 0
 
     def put(self, values):
+        if self.refuses & values.keys():
+            raise EngineError('CUDA error: an illegal memory access: look at nvidia-smi')
         self.given.update(values)
 
     def run(self):
@@ -109,15 +116,17 @@ class FakeBuild:
         self.cancelled, self.running = True, False
 
 
-def engine_of(works, required=False, backend='auto', missing=()):
+def engine_of(works, required=False, backend='auto', missing=(), before_opening=lambda: None):
     """An engine whose backends are fakes: those in `works`, and plans in `missing` to be built."""
-    missing = set(missing)
+    missing, to_build = set(missing), set(missing)
 
     def open_one(name, spec, threads):
         if name in missing:
             raise NoPlanError('plan', f'{name}.plan: not built yet')
         if name not in works:
             raise EngineError(f'{name} is not installed: pip install it')
+        if name in to_build:
+            before_opening()
         return works[name]
 
     builds = []
@@ -129,6 +138,14 @@ def engine_of(works, required=False, backend='auto', missing=()):
 
     made = Engine(spec_of('', backend), 1, required, open_one, start)
     return made, builds
+
+
+def run_until_loaded(engine) -> str:
+    """Frames until what was built serves or is given up, and one more."""
+    deadline = time.monotonic() + 30
+    while engine.build is not None and time.monotonic() < deadline:
+        engine.run()
+    return engine.run()
 
 
 def test_auto_takes_the_first_that_works_and_tells_why_not_the_others():
@@ -148,6 +165,58 @@ def test_a_backend_that_fails_in_the_stream_is_followed_by_the_next_without_a_fr
     assert second.given == {'base': 'b', 'views': 'v'} and second.forgotten == 1
     assert 'torch_cuda failed in the stream' in caplog.text
     assert engine.degraded.startswith('onnxruntime serves since torch_cuda failed')
+
+
+def test_a_backend_that_fails_when_it_is_given_inputs_is_followed_by_the_next(caplog):
+    first, second = Fake('torch_cuda', refuses=['base']), Fake('onnxruntime')
+    engine, _ = engine_of({'torch_cuda': first, 'onnxruntime': second})
+    engine.put({'views': 'v'})
+    assert engine.run() == 'torch_cuda'
+    with caplog.at_level(logging.ERROR):
+        engine.put({'base': 'b'})
+        assert engine.run() == 'onnxruntime'
+    assert second.given == {'views': 'v', 'base': 'b'}
+    assert caplog.text.count('illegal memory access') == 1
+    assert engine.degraded.startswith('onnxruntime serves since torch_cuda failed: CUDA error')
+
+
+def test_a_backend_that_cannot_even_begin_is_passed_over_when_another_fails():
+    works = {
+        'torch_cuda': Fake('torch_cuda', fails_at=[0]),
+        'onnxruntime_cuda': Fake('onnxruntime_cuda', refuses=['base']),
+        'onnxruntime': Fake('onnxruntime'),
+    }
+    engine, _ = engine_of(works)
+    engine.put({'base': 'b'})
+    assert engine.run() == 'onnxruntime'
+    assert {'torch_cuda', 'onnxruntime_cuda'} <= set(engine.reasons)
+
+
+def test_maps_that_were_drawn_for_a_device_that_failed_are_not_shown_by_the_next():
+    class OnDevice(Fake):
+        inputs = MappingProxyType({})
+
+        def run_drawn(self, draw):
+            return self.run()
+
+    works = {'torch_cuda': OnDevice('torch_cuda', fails_at=[1]), 'onnxruntime': Fake('onnxruntime')}
+    engine, _ = engine_of(works)
+    assert engine.inputs is OnDevice.inputs
+    assert engine.run_drawn(None) == 'torch_cuda'
+    with pytest.raises(ExchangedError, match='onnxruntime serves now'):
+        engine.run_drawn(None)  # fading: the maps are in the inputs already
+    assert engine.inputs is None and works['onnxruntime'].frames == 0
+
+
+def test_the_stream_goes_on_while_what_was_built_is_loaded_and_checked():
+    loading = threading.Event()
+    works = {'tensorrt': Fake('tensorrt'), 'onnxruntime': Fake('onnxruntime')}
+    engine, builds = engine_of(works, missing=['tensorrt'], before_opening=loading.wait)
+    builds[0].running = False
+    assert [engine.run() for _ in range(3)] == ['onnxruntime'] * 3
+    assert engine.degraded == 'onnxruntime serves while tensorrt is loaded and checked'
+    loading.set()
+    assert run_until_loaded(engine) == 'tensorrt'
 
 
 def test_where_none_is_left_the_stream_is_told_so():
@@ -171,17 +240,17 @@ def test_a_plan_is_built_beside_the_stream_and_takes_over_between_two_frames():
     assert engine.run() == 'onnxruntime'
     assert engine.degraded == 'onnxruntime serves while tensorrt is built: 25%'
     builds[0].running = False
-    assert engine.run() == 'tensorrt'
+    assert run_until_loaded(engine) == 'tensorrt'
     assert works['tensorrt'].given == {'views': 'v'} and works['tensorrt'].forgotten == 1
     assert engine.degraded == '' and engine.why.startswith('tensorrt (')
-    works['tensorrt'].fails_at = deque([1])
+    works['tensorrt'].fails_at = deque([works['tensorrt'].frames])
     assert engine.run() == 'onnxruntime'  # what served before serves again
 
 
 def test_a_build_that_fails_is_told_and_the_stream_goes_on(caplog):
     engine, builds = engine_of({'onnxruntime': Fake('onnxruntime')}, missing=['tensorrt'])
     builds[0].running, builds[0].error = False, 'out of memory: free memory'
-    assert engine.run() == 'onnxruntime'
+    assert run_until_loaded(engine) == 'onnxruntime'
     assert engine.reasons['tensorrt'] == 'out of memory: free memory'
     assert 'onnxruntime goes on: out of memory' in caplog.text
 
@@ -205,6 +274,39 @@ def test_without_a_gpu_the_default_comes_to_onnxruntime_and_says_why(checkpoint)
     assert list(engine.reasons) == list(AUTO[:-1])
     assert 'no CUDA' in engine.reasons['torch_cuda'] or 'finds none' in engine.reasons['torch_cuda']
     assert engine.spec.precision_on(engine.backend) == 'fp32'
+
+
+class Inverted:
+    """A runner whose frames are another runner's, inverted: what a wrong kernel might paint."""
+
+    def __init__(self, runner, backend):
+        self.runner, self.backend = runner, backend
+
+    def __getattr__(self, name):
+        return getattr(self.runner, name)
+
+    def run(self):
+        return 255 - self.runner.run()
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+def test_a_backend_that_paints_another_image_does_not_serve(checkpoint, precision):
+    def open_one(backend, spec, threads):
+        if backend == 'tensorrt':
+            return Inverted(open_backend('onnxruntime', spec, threads), backend)
+        return open_backend(backend, spec, threads)
+
+    with pytest.raises(
+        EngineError, match=rf'tensorrt in {precision} paints other frames than onnx'
+    ):
+        open_accepted('tensorrt', spec_of(checkpoint, 'tensorrt', precision), 1, open_one)
+
+
+def test_a_backend_that_paints_the_reference_serves_and_has_forgotten_the_check(checkpoint):
+    pytest.importorskip('openvino', reason='needs it: pip install openvino')
+    spec = spec_of(checkpoint, 'openvino')
+    fresh = streamed(open_backend('openvino', spec), 8)
+    np.testing.assert_array_equal(streamed(open_accepted('openvino', spec), 8), fresh)
 
 
 def test_a_checkpoint_that_cannot_be_read_is_no_reason_for_another_backend(tmp_path):

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from test_model_paper import SMALL, awake, noise
 
 from manivideo_ros.engine import latent_runner
-from manivideo_ros.engine.backends import Engine, open_backend
+from manivideo_ros.engine.backends import open_backend
+from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.export import example_inputs
 from manivideo_ros.engine.latent_runner import LatentRunner, load_latent
 from manivideo_ros.engine.runner import EngineError, input_shapes

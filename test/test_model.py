@@ -355,6 +355,8 @@ def test_scene_features_repeat_for_the_frames_of_clips():
         torch.arange(2.0).view(1, 1, 2, 1, 1),
         torch.arange(2.0)[:, None],
         torch.zeros(2, 16, 3),
+        torch.zeros(2, 3, 1, 1),
+        torch.zeros(2, 3, 8),
         torch.zeros(2, 8, 1),
     )
     assert features.repeat(3).appearance.flatten().tolist() == [0, 0, 0, 1, 1, 1]

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from test_engine import model_of
 from test_model import SMALL, awake
 
-from manivideo_ros.engine.backends import Engine
+from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.export import build_graph, save_graph
 from manivideo_ros.engine.onnx_runner import OnnxRunner
 from manivideo_ros.engine.runner import EngineError
@@ -184,14 +185,14 @@ def test_maps_drawn_straight_into_the_engines_inputs_give_the_same_frames(graph)
 
 
 class Falling(TorchRunner):
-    """A device that falls off with the third frame."""
+    """A device that falls off with the fourth frame."""
 
     backend = property(lambda self: 'torch_cuda', lambda self, _: None)
     frames = 0
 
     def run_drawn(self, draw):
         self.frames += 1
-        if self.frames == 3:
+        if self.frames == 4:
             raise EngineError('the device fell off: look at nvidia-smi')
         return super().run_drawn(draw)
 
@@ -211,3 +212,43 @@ def test_a_frame_whose_device_falls_off_is_drawn_anew_for_the_next_backend(graph
     expected = frames_on(OnnxRunner(graph, threads=1))
     assert np.abs(frames[:3] - expected[:3]).max() <= 1  # the past is lost with the device
     assert np.abs(frames - expected).mean() < 2
+
+
+def test_a_device_that_fails_while_it_draws_is_given_up_for_the_next_backend(graph, monkeypatch):
+    opened = {'torch_cuda': Falling(awake(SMALL)), 'onnxruntime': OnnxRunner(graph, threads=1)}
+    Falling.frames = -100
+
+    def open_one(backend, spec, threads):
+        if backend not in opened:
+            raise EngineError('not here')
+        return opened[backend]
+
+    engine = Engine(EngineSpec('small', '', 64, 7, 1, 'fp32', 'auto'), 1, open_one=open_one)
+    scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
+    synthesizer = Synthesizer(StreamingSession(engine, seed=3), HANDS, scene, 1)
+    fading = replace(WHOLE, presence={**WHOLE.presence, 'mug': 0.5})
+    expected = frames_on(OnnxRunner(graph, threads=1))[0]
+    with monkeypatch.context() as patch:
+
+        def fail(*_):
+            raise RuntimeError('CUDA error: an illegal memory access was encountered')
+
+        patch.setattr(synthesizer.drawing.rasterizer, 'render', fail)
+        synthesizer.step(CAMERA, fading)
+    assert engine.backend == 'onnxruntime' and 'illegal memory access' in engine.degraded
+    synthesizer.reset()
+    assert np.abs(synthesizer.step(CAMERA, WHOLE).image.astype(int) - expected).max() <= 1
+
+
+def test_the_layers_of_a_frame_are_those_that_the_network_was_given_while_fading_too(graph):
+    fading = replace(WHOLE, presence={**WHOLE.presence, 'mug': 0.5, 'left': 0.25})
+    layers = []
+    for runner in (OnnxRunner(graph, threads=1), TorchRunner(awake(SMALL))):
+        scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
+        synthesizer = Synthesizer(StreamingSession(runner, seed=3), HANDS, scene, 1)
+        layers.append(synthesizer.step(CAMERA, fading).layers)
+    for name in ('normal_map', 'occlusion_confidence', 'visible_normal'):
+        on_cpu, on_device = (getattr(made, name) for made in layers)
+        torch.testing.assert_close(on_cpu, on_device)
+    mug = layers[0].face_index[0] >= 0
+    assert torch.allclose(layers[0].normal_map[0].norm(dim=0)[mug], torch.tensor(0.5), atol=1e-3)

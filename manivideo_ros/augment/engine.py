@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.cache import engine_sha256
+from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, SpecError, find_spec
 from manivideo_ros.hand.model import HandModel

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import fields
 from pathlib import Path
 
 import onnx
@@ -34,7 +35,7 @@ ONNX_TYPES = {
     torch.float16: TensorProto.FLOAT16,
     torch.bfloat16: TensorProto.BFLOAT16,
 }
-SCENE_FEATURES = ('reference', 'appearance', 'light', 'point_tokens')
+SCENE_FEATURES = tuple(entry.name for entry in fields(SceneFeatures))
 FRAME_INPUTS = ('latents', *LAYER_MAPS, 'base')
 
 
@@ -51,7 +52,7 @@ class SceneGraph(nn.Module):
         """SCENE_INPUTS to SCENE_FEATURES."""
         given = (views, background, hand_view, points)
         scene = self.network.encode_scene(*(x.to(self.network.dtype) for x in given))
-        return scene.reference, scene.appearance, scene.light, scene.point_tokens
+        return tuple(getattr(scene, name) for name in SCENE_FEATURES)
 
 
 class SkeletonGraph(nn.Module):
@@ -77,6 +78,10 @@ class FrameGraph(nn.Module):
     def __init__(self, network: ManiVideoNet, steps: int) -> None:
         super().__init__()
         self.network, self.steps = network, steps
+        self.times = [*sampling_times(steps), 0.0]
+        with torch.no_grad():
+            time = torch.tensor(self.times[:-1], device=network.head.weight.device)
+            self.register_buffer('levels', network.embed_time(time))
 
     def forward(
         self,
@@ -86,27 +91,21 @@ class FrameGraph(nn.Module):
         visible_normal: Tensor,
         horizon: Tensor,
         base: Tensor,
-        reference: Tensor,
-        appearance: Tensor,
-        light: Tensor,
-        point_tokens: Tensor,
-        valid: Tensor,
-        *rest: Tensor,
+        *rest: Tensor,  # SCENE_FEATURES, the validity, the guide of a network with `human`, caches
     ) -> tuple[Tensor, ...]:
         """The uint8 frame [H, W, 3], the next validity and the next caches."""
-        guide, caches = (rest[0], rest[1:]) if self.network.config.human else (None, rest)
-        dtype = self.network.dtype
+        features, (valid, *caches) = rest[: len(SCENE_FEATURES)], rest[len(SCENE_FEATURES) :]
+        guide = caches.pop(0) if self.network.config.human else None
+        dtype, times = self.network.dtype, self.times
         latents = latents.to(dtype)
         maps = (normal_map, occlusion_confidence, base, visible_normal, horizon)
         conditions = FrameConditions(*(x.to(dtype) for x in maps))
-        scene = SceneFeatures(reference, appearance, light, point_tokens)
-        times = [*sampling_times(self.steps), 0.0]
+        scene = SceneFeatures(*features)
         next_caches: list[Tensor] = []
         for step in range(self.steps):
-            own = list(caches[step * NUM_BLOCKS : (step + 1) * NUM_BLOCKS])
-            time = torch.full((1,), times[step], device=latents.device)
+            own = caches[step * NUM_BLOCKS : (step + 1) * NUM_BLOCKS]
             picture, own = self.network.denoise(
-                latents, time, conditions, scene, 1, own, valid, guide
+                latents, self.levels[step : step + 1], conditions, scene, 1, own, valid, guide
             )
             next_caches += own
             if step + 1 < self.steps:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from torch import Tensor
+from torch import Tensor, nn
 
 from manivideo_ros.engine.export import shown_pixels
 from manivideo_ros.engine.runner import SCENE_INPUTS
@@ -49,9 +49,10 @@ class LatentRunner(TorchStream):
     """See TorchStream: a network in latents with its autoencoder.
 
     R runs once a scene, beside the graph of the frame; the motion modules see past frames through
-    caches, of which every step has its own. Visible normal, horizons and base picture are not
-    read. No guidance: few steps need distilled weights.
+    caches, of which every step has its own. No guidance: few steps need distilled weights.
     """
+
+    READS = ('normal_map', 'occlusion_confidence')
 
     def __init__(
         self,
@@ -67,6 +68,11 @@ class LatentRunner(TorchStream):
     def _load(self) -> None:
         self._network.to(self._device, self._dtype).eval()
         place(self._vae, self._device, self._dtype)
+        for module in (self._network, self._vae):
+            nn.Module.to(module, memory_format=self._memory_format)
+        timesteps = [level.timestep for level in self._levels[:-1]]
+        time = torch.tensor(timesteps, device=self._device)
+        self._times = self._network.embed_time(time, self._dtype)
 
     def _encoded(self) -> tuple[Tensor, ...]:
         given = {name: self._given[name].to(self._dtype) for name in SCENE_INPUTS}
@@ -93,9 +99,8 @@ class LatentRunner(TorchStream):
             own = rings[step * each : (step + 1) * each]
             # G1(S) is seen at every level, as G(H) is: it is no part of the noise that goes on.
             noisy = sum(self._guide, latents.to(self._dtype))
-            timestep = torch.full((1,), level.timestep, device=self._device)
             v = self._network.stream_in_place(
-                noisy, timestep, conditions, scene, own, self._valid, place
+                noisy, self._times[step : step + 1], conditions, scene, own, self._valid, place
             )
             clean = clean_latents(latents, v.float(), level)
             latents = step_to(latents, clean, level, after)

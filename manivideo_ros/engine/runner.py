@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ class EngineError(RuntimeError):
 
 
 class ExchangedError(EngineError):
-    """Another backend serves from now on; the frame has to be drawn anew, for its device."""
+    """Another backend serves from now on; the frame has to be drawn again, for its device."""
 
 
 class Runner(Protocol):
@@ -41,17 +41,17 @@ class Runner(Protocol):
         """Of what `put` takes, by the graph's names."""
 
     def put(self, values: Mapping[str, NDArray[Any]]) -> None:
-        """Give inputs, contiguous, which hold until they are given anew.
+        """Give inputs, contiguous, which hold until they are given again.
 
         They may be read where they lie until `run` returns. After inputs of the scene its features
-        are computed anew with the next frame.
+        are computed again with the next frame. Raises EngineError.
         """
 
     def run(self) -> NDArray[np.uint8]:
         """The next frame [H, W, 3], RGB; valid until the next run. Raises EngineError."""
 
     def forget(self) -> None:
-        """Forget the past frames."""
+        """Forget the past frames. Raises EngineError."""
 
 
 class DeviceRunner(Runner, Protocol):
@@ -59,13 +59,27 @@ class DeviceRunner(Runner, Protocol):
 
     @property
     def inputs(self) -> Mapping[str, Tensor]:
-        """The inputs' tensors by name; they stay where they are."""
+        """The tensors [1, ...], float32, of the maps that the network reads, by name.
 
-    def run_drawn(self, draw: Callable[[], None]) -> NDArray[np.uint8]:
+        They stay where they are, and the mapping stays the same object.
+        """
+
+    def run_drawn(self, draw: Callable[[], None] | None) -> NDArray[np.uint8]:
         """`run`, after `draw` has enqueued what writes the frame's maps into the inputs.
 
-        Both are captured in one graph with the first frame of a `draw`, and replayed afterwards.
+        It is captured with its first frame, and replayed afterwards. None: the maps are there.
         Raises EngineError.
+        """
+
+
+@runtime_checkable
+class FallingBack(Protocol):
+    """A runner that has others to go on with."""
+
+    def fall_back(self, error: Exception) -> None:
+        """Go on with the next that works, after an error of what serves now.
+
+        Raises EngineError where none is left.
         """
 
 

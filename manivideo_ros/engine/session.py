@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.engine.runner import DeviceRunner, Runner
+from manivideo_ros.engine.runner import DeviceRunner, ExchangedError, FallingBack, Runner
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +19,8 @@ Floats = NDArray[np.float32]
 class StreamingSession:
     """One scene's stream on a runner, which keeps what lasts from frame to frame. Not thread-safe.
 
-    The runner may be exchanged between two frames: the stream goes on, without its past.
+    What does not change from frame to frame is given to the runner once. The runner may be
+    exchanged between two frames: the stream goes on, without its past.
     """
 
     def __init__(self, runner: Runner, seed: int = 0) -> None:
@@ -31,14 +32,21 @@ class StreamingSession:
         self.layers = shapes['normal_map'][1]
         self.num_points = shapes['points'][1]
         self.human = 'skeleton' in shapes
-        self._no_skeleton = np.zeros(shapes.get('skeleton', ()), np.float32)
-        self._scene: dict[str, Floats] = {}
+        self._lasting: dict[str, NDArray[Any]] = {}
         self.set_seed(seed)
+        if self.human:
+            self._put_lasting(
+                {
+                    'skeleton': np.zeros(shapes['skeleton'], np.float32),
+                    'has_skeleton': np.array(False),
+                }
+            )
 
     def set_seed(self, seed: int | tuple[int, int]) -> None:
-        """Choose the stream's noise: it is the same in every frame until it is chosen anew."""
+        """Choose the stream's noise: it is the same in every frame until it is chosen again."""
         shape = self.runner.shapes['latents']
         self.latents = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+        self._put_lasting({'latents': self.latents})
 
     def set_scene(
         self,
@@ -49,14 +57,12 @@ class StreamingSession:
     ) -> None:
         """Take a new scene's references; they are encoded with the next frame."""
         given = {'views': views, 'background': background, 'hand_view': hand_view, 'points': points}
-        self._scene = {n: np.array(v[None], np.float32, order='C') for n, v in given.items()}
-        self.runner.put(self._scene)
+        self._put_lasting({n: np.array(v[None], np.float32, order='C') for n, v in given.items()})
         self.reset()
 
     def exchange(self, runner: Runner) -> None:
         """Go on with another runner of the same network, from the next frame on."""
-        if self._scene:
-            runner.put(self._scene)
+        runner.put(self._lasting)
         runner.forget()
         self.runner = runner
 
@@ -85,8 +91,8 @@ class StreamingSession:
             'horizon': horizon,
             'base': base,
         }
+        self._put_skeleton(skeleton)
         self.runner.put({n: np.ascontiguousarray(v[None]) for n, v in maps.items()})
-        self._put_own(skeleton)
         return self.runner.run()
 
     @property
@@ -101,17 +107,29 @@ class StreamingSession:
 
         Raises as `step`, and ExchangedError where the maps must be drawn for another device.
         """
-        self._put_own(skeleton)
-        runner = cast(DeviceRunner, self.runner)
-        return runner.run() if draw is None else runner.run_drawn(draw)
+        drawn_into = self.inputs
+        self._put_skeleton(skeleton)
+        if self.inputs is not drawn_into:  # the device failed with the skeleton
+            raise ExchangedError(f'{self.runner.backend} serves now')
+        return cast(DeviceRunner, self.runner).run_drawn(draw)
 
-    def _put_own(self, skeleton: Floats | None) -> None:
-        """The noise, and the skeleton where the network takes one."""
-        if skeleton is not None and not self.human:
+    def fall_back(self, error: Exception) -> None:
+        """Go on without the device that failed under who draws; raises where there is no other."""
+        if not isinstance(self.runner, FallingBack):
+            raise error
+        self.runner.fall_back(error)
+
+    def _put_lasting(self, values: dict[str, NDArray[Any]]) -> None:
+        self._lasting.update(values)
+        self.runner.put(values)
+
+    def _put_skeleton(self, skeleton: Floats | None) -> None:
+        """Give a skeleton, or that there is none any more, where that is new."""
+        if skeleton is None:
+            if self.human and self._lasting['has_skeleton']:
+                self._put_lasting({'has_skeleton': np.array(False)})
+            return
+        if not self.human:
             raise ValueError('this network was made without human: it takes no skeleton')
-        inputs: dict[str, NDArray] = {'latents': self.latents}
-        if self.human:
-            given = self._no_skeleton if skeleton is None else skeleton[None]
-            inputs['skeleton'] = np.ascontiguousarray(given)
-            inputs['has_skeleton'] = np.array(skeleton is not None)
-        self.runner.put(inputs)
+        given = np.ascontiguousarray(skeleton[None])
+        self._put_lasting({'skeleton': given, 'has_skeleton': np.array(True)})

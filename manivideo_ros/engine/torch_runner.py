@@ -21,6 +21,7 @@ class TorchRunner(TorchStream):
 
     def _load(self) -> None:
         network = self._network.to(self._device, self._dtype).eval()
+        network = network.to(memory_format=self._memory_format)
         self._frame_graph = FrameGraph(network, self._steps)
         self._scene_graph, self._skeleton_graph = SceneGraph(network), SkeletonGraph(network)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manivideo_ros.engine.device import (
+    EXCLUSIVE,
+    CapturedDraw,
+    CudaGraphs,
+    Graphs,
+    Uploads,
+    chosen_kernels,
+)
 from manivideo_ros.engine.export import PRECISIONS
 from manivideo_ros.engine.runner import (
     OTHER_BACKEND,
@@ -19,22 +28,44 @@ from manivideo_ros.engine.runner import (
     input_shapes,
     require_device,
 )
+from manivideo_ros.mlo.layers import LAYER_MAPS
 from manivideo_ros.model.config import ModelConfig
+
+WARM_UP = 3
+"""Frames before a capture, in which libraries choose their kernels."""
 
 
 class TorchStream(ABC):
     """See Runner; on 'cuda' a DeviceRunner: every tensor keeps its address, frames are captured.
 
+    The network is one CUDA graph, captured once; a drawing is another, captured once a drawing. A
+    frame replays both. READS: the maps that the network reads, for whoever draws them.
+
     Raises EngineError for 'cuda' where torch finds none, or too little memory on it.
     """
+
+    READS: tuple[str, ...] = (*LAYER_MAPS, 'base')
 
     def __init__(self, config: ModelConfig, precision: str, device: str) -> None:
         self.backend = 'torch' if device == 'cpu' else 'torch_cuda'
         require_device(device)
         self._config = config
         self._device, self._dtype = torch.device(device), PRECISIONS[precision]
-        self._guarded(self._load)
-        self._guarded(self._prepare)
+        self._graphs = self._make_graphs()
+        self._alone: AbstractContextManager[Any] = EXCLUSIVE if self._graphs else nullcontext()
+        # Beside other streams: only captures are alone.
+        self._guarded(self._load, nullcontext())
+        self._guarded(self._prepare, nullcontext())
+
+    @property
+    def _memory_format(self) -> torch.memory_format:
+        """Of the weights of convolutions: on a GPU as its matrix units take them."""
+        on_gpu = self._graphs is not None
+        return torch.channels_last if on_gpu else torch.preserve_format
+
+    def _make_graphs(self) -> Graphs | None:
+        """What captures frames; None where each is run operation by operation."""
+        return CudaGraphs() if self._device.type == 'cuda' else None
 
     @abstractmethod
     def _load(self) -> None:
@@ -56,7 +87,8 @@ class TorchStream(ABC):
     def _compute(self) -> None:
         """One frame, from and into the tensors kept here."""
 
-    @torch.no_grad()  # inference mode would make tensors that nobody outside of it can write
+    @torch.inference_mode(False)  # its tensors can be written outside of that mode
+    @torch.no_grad()
     def _prepare(self) -> None:
         self.shapes: Mapping[str, tuple[int, ...]] = input_shapes(self._config)
         self._given = {
@@ -64,101 +96,90 @@ class TorchStream(ABC):
             for name, shape in self.shapes.items()
             if name != 'has_skeleton'
         }
+        self._inputs = {name: self._given[name] for name in self.READS}
+        self._uploads = Uploads(self._given)
         self._guide = [torch.zeros_like(self._guided())] if self._config.human else []
-        self._has_skeleton, self._refresh = False, True
+        self._has_skeleton = self._guiding = False
+        self._refresh = True
         self._features = [value.clone() for value in self._encoded()]
         self._caches, self._valid = self._empty_caches()
         size = self._config.image_size
         self._frame = torch.zeros(size, size, 3, dtype=torch.uint8, device=self._device)
         pinned = self._device.type == 'cuda'
         self._shown = torch.zeros(size, size, 3, dtype=torch.uint8, pin_memory=pinned)
-        self._captured = self._capture(self._compute) if pinned else None
-        self._drawn: tuple[Callable[[], None], torch.cuda.CUDAGraph | None] | None = None
+        self._denoise, self._draw = self._compute, _now
+        if self._graphs:
+            self._denoise, self._draw = self._captured(self._graphs), CapturedDraw(self._graphs)
+
+    def _captured(self, graphs: Graphs) -> Callable[[], None]:
+        """What replays the network, which has seen no frame."""
+        with chosen_kernels(self._dtype):
+            for _ in range(WARM_UP):
+                self._compute()
+            for cache in (self._valid, *self._caches):
+                cache.zero_()
+            return graphs.capture(self._compute)
 
     @property
     def inputs(self) -> Mapping[str, Tensor]:
         """See DeviceRunner."""
-        return self._given
+        return self._inputs
 
-    @torch.inference_mode()
     def put(self, values: Mapping[str, NDArray[Any]]) -> None:
         """See Runner."""
-        for name, value in values.items():
-            if name == 'has_skeleton':
-                self._has_skeleton = bool(value)
-            elif self._device.type == 'cpu':
-                self._given[name] = torch.from_numpy(value)
-            else:
-                self._given[name].copy_(torch.from_numpy(value).pin_memory(), non_blocking=True)
-        self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
+        self._guarded(lambda: self._put(values))
 
     def run(self) -> NDArray[np.uint8]:
         """See Runner."""
-        self._guarded(lambda: self._run(self._captured, self._compute))
-        frame: NDArray[np.uint8] = self._shown.numpy()
-        return frame
+        return self.run_drawn(None)
 
-    def run_drawn(self, draw: Callable[[], None]) -> NDArray[np.uint8]:
+    def run_drawn(self, draw: Callable[[], None] | None) -> NDArray[np.uint8]:
         """See DeviceRunner."""
-
-        def draw_and_compute() -> None:
-            draw()
-            self._compute()
-
-        def run() -> None:
-            if self._drawn is None or self._drawn[0] is not draw:
-                captured = self._capture(draw_and_compute) if self._captured else None
-                self._drawn = draw, captured
-            self._run(self._drawn[1], draw_and_compute)
-
-        self._guarded(run)
+        self._guarded(lambda: self._run(draw))
         frame: NDArray[np.uint8] = self._shown.numpy()
         return frame
 
-    @torch.inference_mode()
     def forget(self) -> None:
         """See Runner."""
-        self._valid.zero_()
+        self._guarded(lambda: self._valid.zero_())
 
-    @torch.inference_mode()
-    def _run(self, captured: torch.cuda.CUDAGraph | None, compute: Callable[[], None]) -> None:
+    def _put(self, values: Mapping[str, NDArray[Any]]) -> None:
+        for name, value in values.items():
+            if name == 'has_skeleton':
+                self._has_skeleton = bool(value)
+            elif self._graphs:
+                self._uploads.put(name, value)
+            else:
+                self._given[name].copy_(torch.from_numpy(value))
+        self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
+
+    def _run(self, draw: Callable[[], None] | None) -> None:
         if self._refresh:
             for kept, value in zip(self._features, self._encoded(), strict=True):
                 kept.copy_(value)
         for guide in self._guide:
             if self._has_skeleton:
                 guide.copy_(self._guided())
-            else:
+            elif self._guiding:
                 guide.zero_()
-        if captured is None:
-            compute()
-        else:
-            captured.replay()
+        self._guiding = self._has_skeleton
+        if draw is not None:
+            self._draw(draw)
+        self._denoise()
         self._shown.copy_(self._frame, non_blocking=True)
         if self._device.type == 'cuda':
             torch.cuda.current_stream().synchronize()  # the frame's one wait
         self._refresh = False
 
-    @torch.inference_mode()
-    def _capture(self, compute: Callable[[], None]) -> torch.cuda.CUDAGraph:
-        """A graph of one frame; the past frames stay as they are."""
-        kept = [value.clone() for value in (self._valid, *self._caches)]
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):  # libraries choose their kernels before the capture
-            for _ in range(3):
-                compute()
-        torch.cuda.current_stream().wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            compute()
-        for value, before in zip((self._valid, *self._caches), kept, strict=True):
-            value.copy_(before)
-        return graph
-
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(
+        self, work: Callable[[], object], alone: AbstractContextManager[Any] | None = None
+    ) -> None:
+        """Run work on the device, alone; what fails there is an EngineError."""
         try:
-            work()
+            with alone or self._alone, torch.inference_mode():
+                work()
+        except EngineError:
+            raise
         except torch.OutOfMemoryError:
             raise EngineError(
                 f'no memory left on the GPU: end what else runs there, {OTHER_BACKEND}'
@@ -168,3 +189,7 @@ class TorchStream(ABC):
             raise EngineError(
                 f'torch failed on {self._device} ({reason}): look at nvidia-smi, {OTHER_BACKEND}'
             ) from None
+
+
+def _now(draw: Callable[[], None]) -> None:
+    draw()

@@ -21,8 +21,10 @@ class Drawing:
     """The rasteriser, painter and horizon mapper of a scene's frames, size x size pixels.
 
     surfaces, appearances: one each. background: uint8 [size, size, 3]. out: tensors [1, ...] to
-    draw into, by the names that the engine's inputs have; they decide on the device. Without them
-    the tensors are the drawing's own, on the CPU. Raises ValueError as Rasterizer and Painter do.
+    draw into, by the names that the engine's inputs have; they decide on the device, and what is
+    not among them is not drawn. Without them the tensors are the drawing's own, on the CPU.
+    face_surface: int64 [F] on the device, as Rasterizer's. Raises ValueError as Rasterizer and
+    Painter do, RuntimeError where the device fails.
     """
 
     def __init__(
@@ -36,27 +38,53 @@ class Drawing:
         out: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         given = {name: tensor[0] for name, tensor in (out or {}).items()}
-        device = str(given['base'].device) if given else 'cpu'
+        device = str(given['normal_map'].device) if given else 'cpu'
         self.rasterizer = Rasterizer(
             surfaces, size, size, layers, device=device, threads=threads, out=given
         )
-        self.horizon = HorizonMapper(self.rasterizer, given.get('horizon'))
-        visible = Rasterizer(
-            surfaces, 2 * size, 2 * size, device=device, threads=threads, merge=True
-        )
-        self.painter = Painter(visible, appearances, background, out=given.get('base'))
+        self.face_surface = torch.from_numpy(self.rasterizer.face_surface).long().to(device)
+        self._horizon: HorizonMapper | None = None
+        self._painter: Painter | None = None
+        if not given or 'horizon' in given:
+            self._horizon = HorizonMapper(self.rasterizer, given.get('horizon'))
+        if not given or 'base' in given:
+            visible = Rasterizer(
+                surfaces, 2 * size, 2 * size, device=device, threads=threads, merge=True
+            )
+            self._painter = Painter(visible, appearances, background, out=given.get('base'))
 
     def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
         """Say what `draw` is to draw. Raises ValueError as Rasterizer.render does."""
         self.rasterizer.write_state(camera, poses)
-        self.painter.rasterizer.write_state(camera, poses)
+        if self._painter is not None:
+            self._painter.rasterizer.write_state(camera, poses)
 
     def draw(self) -> None:
         """Draw all maps, into the tensors that they were given; a CUDA graph may capture it."""
         with self.on_stream():
             self.rasterizer.draw()
-            self.painter.draw()
-            self.horizon.map()
+            if self._painter is not None:
+                self._painter.draw()
+            if self._horizon is not None:
+                self._horizon.map()
+
+    @property
+    def mask(self) -> torch.Tensor | None:
+        """The coverage [H, W] in 0..1 as it was painted last; None where nothing is painted."""
+        return None if self._painter is None else self._painter.pictures[1]
+
+    def paint(self, camera: Camera, poses: Sequence[SurfacePose]) -> dict[str, torch.Tensor]:
+        """The maps beside the layers that were rendered last, those of them that are drawn at all.
+
+        base [3, H, W] in 0..1, horizon [8, H/2, W/2] as HorizonMapper's; valid until the next call.
+        Raises ValueError as Rasterizer.render does.
+        """
+        maps = {}
+        if self._painter is not None:
+            maps['base'], _ = self._painter.paint(camera, poses)
+        if self._horizon is not None:
+            maps['horizon'] = self._horizon.map()
+        return maps
 
     @contextmanager
     def on_stream(self) -> Iterator[None]:

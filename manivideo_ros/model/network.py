@@ -15,7 +15,7 @@ from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.model.appearance import AppearanceNet
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.geometry_embedder import GeometryEmbedder
-from manivideo_ros.model.light import POWERS, LightNet, grey_at, log_grey
+from manivideo_ros.model.light import POWERS, LightNet, grey_at, log_bounded
 from manivideo_ros.model.mlo_embedder import MloEmbedder, visible_normals
 from manivideo_ros.model.mlo_maps import mean_normals, mlo_maps
 from manivideo_ros.model.pose_guider import PoseGuider
@@ -27,13 +27,15 @@ NUM_BLOCKS = 2  # transformers: in the middle, on the way up
 NO_BASE = -1.0  # no colour: a dark base picture must not be taken for a missing one
 
 
-def horizon_directions(like: Tensor) -> Tensor:
-    """Unit vectors [3, 8] of light from where the horizon maps look, halfway to the camera."""
-    angle = torch.arange(HORIZON_DIRECTIONS, dtype=like.dtype, device=like.device) * (
-        2 * math.pi / HORIZON_DIRECTIONS
-    )
+def light_directions() -> Tensor:
+    """Unit vectors [3, 1 + 8] at whose normals a scene's light is looked up, in the camera's frame.
+
+    Facing the camera; then from where the horizon maps look, halfway to the camera.
+    """
+    angle = torch.arange(HORIZON_DIRECTIONS) * (2 * math.pi / HORIZON_DIRECTIONS)
     half = math.sqrt(0.5)
-    return torch.stack([half * angle.cos(), half * angle.sin(), torch.full_like(angle, -half)])
+    around = torch.stack([half * angle.cos(), half * angle.sin(), torch.full_like(angle, -half)])
+    return torch.cat([torch.tensor([[0.0], [0.0], [-1.0]]), around], 1)
 
 
 @dataclass
@@ -43,15 +45,16 @@ class SceneFeatures:
     reference: Tensor  # [blocks, 2, B, R, C]
     appearance: Tensor  # [B, T]
     light: Tensor  # [B, 16, 3]
+    facing: Tensor  # [B, 3, 1, 1], log of what a grey surface shows that faces the camera
+    around: Tensor  # [B, 3, 8], how much light comes from each of the horizon maps' directions
     point_tokens: Tensor  # [B, 8, E]
 
     def repeat(self, frames: int) -> SceneFeatures:
         """The same features for every frame of clips: B becomes B * frames."""
+        rest = (self.appearance, self.light, self.facing, self.around, self.point_tokens)
         return SceneFeatures(
             self.reference.repeat_interleave(frames, 2),
-            self.appearance.repeat_interleave(frames, 0),
-            self.light.repeat_interleave(frames, 0),
-            self.point_tokens.repeat_interleave(frames, 0),
+            *(feature.repeat_interleave(frames, 0) for feature in rest),
         )
 
 
@@ -103,6 +106,7 @@ class ManiVideoNet(nn.Module):
         self.appearance = AppearanceNet(config)
         self.light = LightNet(config)
         self.light_embedding = zero_init(nn.Linear(3 * len(POWERS), time))
+        self.register_buffer('light_directions', light_directions(), persistent=False)
 
         self.latent_in = nn.Conv2d(config.latent_channels, low, 1)
         self.stem = nn.Conv2d(3 + 3 + 1 + 1, half, 4, stride=2, padding=1)
@@ -162,7 +166,20 @@ class ManiVideoNet(nn.Module):
         reference = torch.stack([block.reference_key_values(tokens) for block in self.blocks])
         light = self.light(hand_view)
         appearance = appearance + self.light_embedding(light.flatten(1))
-        return SceneFeatures(reference, appearance, light, self.geometry.embed_points(points))
+        looked_up = grey_at(self.light_directions.unsqueeze(0), light)  # [B, 3, 1 + 8]
+        facing, around = looked_up[:, :, :1].unsqueeze(3), looked_up[:, :, 1:]
+        return SceneFeatures(
+            reference,
+            appearance,
+            light,
+            log_bounded(facing),
+            around - around.amin(2, keepdim=True),
+            self.geometry.embed_points(points),
+        )
+
+    def embed_time(self, time: Tensor) -> Tensor:  # [B] in [0, 1] -> [B, T]
+        """The embedding of noise levels; a stream's are the same in every frame."""
+        return self.time_embedding(self.time_projection(time * 1000).to(self.dtype))
 
     def guide_skeleton(self, skeleton: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1]
         """G1(S) [B, 3 p^2, H/p, W/p], for a network that was made with `human`.
@@ -179,7 +196,7 @@ class ManiVideoNet(nn.Module):
     def denoise(
         self,
         latents: Tensor,  # [B, 3 p^2, H/p, W/p]: x_t
-        time: Tensor,  # [B] in [0, 1]
+        time: Tensor,  # [B] in [0, 1]; or [B, T] as `embed_time` gives it
         conditions: FrameConditions,
         scene: SceneFeatures,
         frames: int = 1,  # frames of a clip, next to each other in B
@@ -188,7 +205,7 @@ class ManiVideoNet(nn.Module):
         skeleton_guide: Tensor | None = None,  # [B, 3 p^2, H/p, W/p], where it is at hand already
     ) -> tuple[Tensor, list[Tensor]]:
         """The predicted clean picture [B, 3, H, W] (not clipped), and the next caches."""
-        embedding = self.time_embedding(self.time_projection(time * 1000).to(latents.dtype))
+        embedding = self.embed_time(time) if time.ndim == 1 else time
         embedding = self.activation(embedding + scene.appearance)
         normals, confidence = mlo_maps(
             self.config, conditions.normal_map, conditions.occlusion_confidence
@@ -214,7 +231,7 @@ class ManiVideoNet(nn.Module):
         base = base * painted
         mask = (visible.abs().amax(1, keepdim=True) > 0).to(base.dtype)
         pixels = torch.cat([base * 2 - 1, visible, mask, painted[:, :1]], 1)
-        light = self._light_maps(visible, mask, scene.light, conditions.horizon)
+        light = self._light_maps(visible, mask, scene, conditions.horizon)
         half = self.activation(self.stem(pixels) + self.light_in(light))
         quarter = self.activation(self.to_quarter(half))
         low = self.to_trunk(quarter) + self.latent_in(latents)
@@ -260,7 +277,7 @@ class ManiVideoNet(nn.Module):
         return visible_normals(conditions.normal_map, conditions.occlusion_confidence)[0]
 
     def _light_maps(
-        self, visible: Tensor, mask: Tensor, light: Tensor, horizon: Tensor | None
+        self, visible: Tensor, mask: Tensor, scene: SceneFeatures, horizon: Tensor | None
     ) -> Tensor:
         """What light does at half the picture's side [B, 17, H/2, W/2]; zero outside the mask.
 
@@ -277,12 +294,9 @@ class ManiVideoNet(nn.Module):
         if self.config.mlo == 'depth_only':  # no normals, no light on them
             return torch.cat([mask.expand(-1, 9, -1, -1) * 0, horizon], 1)
         normals = functional.normalize(functional.avg_pool2d(visible, 2), dim=1, eps=1e-3)
-        lit = log_grey(normals, light)
-        facing = log_grey(visible.new_tensor([0.0, 0.0, -1.0]).view(1, 3, 1, 1), light)
-        around = grey_at(horizon_directions(visible).unsqueeze(0), light)  # [B, 3, 8]
-        around = around - around.amin(2, keepdim=True)
-        blocked = (around @ horizon.flatten(2)).unflatten(2, horizon.shape[2:])
-        return torch.cat([torch.cat([lit, lit - facing], 1) * mask, blocked, horizon], 1)
+        lit = log_bounded(grey_at(normals, scene.light))
+        blocked = (scene.around @ horizon.flatten(2)).unflatten(2, horizon.shape[2:])
+        return torch.cat([torch.cat([lit, lit - scene.facing], 1) * mask, blocked, horizon], 1)
 
     def empty_caches(self, batch: int = 1) -> tuple[list[Tensor], Tensor]:
         """Caches of a stream that has seen no frame, and their validity [B, context]."""

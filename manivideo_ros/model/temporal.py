@@ -7,7 +7,11 @@ from torch import Tensor, nn
 
 from manivideo_ros.model.zero_init import zero_init
 
-MASKED = -1e9  # not -inf: a softmax over masked slots alone must stay finite in every engine
+MASKED = -3e4
+"""Added to scores of slots without a frame. Not -inf, since a softmax over masked slots alone must
+stay finite, and within float16 (65504 at most) even twice: what rounds to -inf there times a valid
+slot's 0 is NaN.
+"""
 
 
 class CausalTemporalAttention(nn.Module):

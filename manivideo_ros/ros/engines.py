@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
 
-from manivideo_ros.engine.backends import Engine
+from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.scene import engine_of, spec_of

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from manivideo_ros.engine.backends import Engine
 from manivideo_ros.engine.cache import engine_sha256
+from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec

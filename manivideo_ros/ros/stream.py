@@ -17,7 +17,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.engine.backends import Engine
+from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.pacing import Pace
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.ros import clocks, diagnostics, qos

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+import torch
 from torch import Tensor, nn
 
 from manivideo_ros.model.config import ModelConfig
@@ -104,6 +105,10 @@ class LatentManiVideoNet(nn.Module):
         guide: Tensor = self.skeleton_guider(skeleton)
         return guide * skeleton.amax((1, 2, 3), keepdim=True)
 
+    def embed_time(self, timesteps: Tensor, dtype: torch.dtype) -> Tensor:  # [B] -> [B, T]
+        """The embedding of timesteps 0..999; a stream's are the same in every frame."""
+        return embed_time(self.unet, timesteps, dtype)
+
     def denoise(
         self,
         latents: Tensor,  # [B * F, 4, h, w]: z_t
@@ -154,7 +159,7 @@ class LatentManiVideoNet(nn.Module):
     def stream_in_place(
         self,
         latents: Tensor,  # [B, 4, h, w]
-        timesteps: Tensor,  # [B]
+        timesteps: Tensor,  # [B], or [B, T] as `embed_time` gives it
         conditions: LatentConditions,  # of one frame
         scene: LatentSceneFeatures,
         rings: list[Tensor],  # written
@@ -162,10 +167,10 @@ class LatentManiVideoNet(nn.Module):
         place: Tensor,  # [1], int64: this frame's in the rings
     ) -> Tensor:
         """What `stream` gives, without moving the past: one frame's velocity [B, 4, h, w]."""
-        own = iter(rings)
+        own, slots = iter(rings), temporal.ring_slots(valid, place)
 
         def move(module: temporal.AnimateDiffTransformer3D, hidden: Tensor) -> Tensor:
-            return temporal.in_place(module, hidden, next(own), valid, place)
+            return temporal.in_place(module, hidden, next(own), place, *slots)
 
         return self._run(latents, timesteps, conditions, scene, move)
 
@@ -225,6 +230,6 @@ class LatentManiVideoNet(nn.Module):
             kept = (hidden, scene.appearance, reference, mlo, geometry)
             return call(self._recompute, attend, transformer, *kept)
 
-        time = embed_time(self.unet, timesteps, latents.dtype)
+        time = self.embed_time(timesteps, latents.dtype) if timesteps.ndim == 1 else timesteps
         hidden = walk(self.unet, latents, time, conditioned, move, self._recompute)
         return project_out(self.unet, hidden)

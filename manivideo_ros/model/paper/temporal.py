@@ -18,7 +18,7 @@ from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import Tensor
 from torch.nn import functional
 
-MASKED = -1e9  # not -inf: a softmax over masked slots alone must stay finite in every engine
+from manivideo_ros.model.temporal import MASKED
 
 
 def window(module: AnimateDiffTransformer3D, hidden: Tensor, frames: int) -> Tensor:
@@ -60,19 +60,15 @@ def in_place(
     module: AnimateDiffTransformer3D,
     hidden: Tensor,  # [B, C, h, w], one frame of a stream
     ring: Tensor,  # [2 * A, B, S, heads, context + 1, C / heads]: keys, values; written
-    valid: Tensor,  # [B, context + 1], 1 where the ring holds a frame, this one included
     place: Tensor,  # [1], int64: this frame's in the ring
+    slots: Tensor,  # [1, K, context + 1], as `ring_slots` gives it
+    mask: Tensor,  # [B, 1, 1, 1, K]
 ) -> Tensor:
     """What `causal` gives of a stream's frame; of the past nothing is moved, as much as it is.
 
-    The newest frame takes the place of the oldest, and every key is told apart by its age.
+    The newest frame takes the place of the oldest, and keys differ by their age.
     """
-    count = ring.shape[-2]
-    places = torch.arange(count, device=hidden.device)
-    slot = count - 1 - (place - places) % count
-    slots = (slot.unsqueeze(-1) == places).to(hidden.dtype).unsqueeze(0)  # [1, K, context + 1]
-    mask = ((1 - valid) * MASKED)[:, None, None, None]  # [B, 1, 1, 1, K]
-    kept = iter(ring)
+    count, kept = ring.shape[-2], iter(ring)
 
     def attend(attention: Attention, normed: Tensor, position: Tensor) -> Tensor:
         keys, values = next(kept), next(kept)
@@ -81,6 +77,21 @@ def in_place(
         return _weigh(attention, normed, position, keys, values, slots, mask)
 
     return _through(module, hidden, 1, count - 1, attend)
+
+
+def ring_slots(
+    valid: Tensor,  # [B, context + 1], 1 where the rings hold a frame, this one included
+    place: Tensor,  # [1], int64: this frame's in the rings
+) -> tuple[Tensor, Tensor]:
+    """Which age each key of a frame's rings has [1, K, context + 1], and what masks the empty ones.
+
+    The mask is [B, 1, 1, 1, K]. They are the same for every module of a frame.
+    """
+    count = valid.shape[-1]
+    places = torch.arange(count, device=valid.device)
+    slot = count - 1 - (place - places) % count
+    slots = (slot.unsqueeze(-1) == places).to(valid.dtype).unsqueeze(0)
+    return slots, ((1 - valid) * MASKED)[:, None, None, None]
 
 
 def empty_cache(

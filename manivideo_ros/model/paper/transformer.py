@@ -85,11 +85,12 @@ def attend(
 ) -> Tensor:
     """A whole transformer of the UNet; what belongs to a scene is repeated for its frames."""
     frames = len(hidden) // len(appearance)
-    if reference is not None:
-        reference = reference.repeat_interleave(frames, 1)
+    if frames > 1:
+        appearance = appearance.repeat_interleave(frames, 0)
+        reference = None if reference is None else reference.repeat_interleave(frames, 1)
     return transformer(
         hidden,
-        encoder_hidden_states=appearance.repeat_interleave(frames, 0),
+        encoder_hidden_states=appearance,
         cross_attention_kwargs={'injected': Injected(reference, mlo, geometry)},
         return_dict=False,
     )[0]

@@ -1,0 +1,68 @@
+"""Whether a backend may serve: its first frames are held to those of a reference on the CPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.engine.backends import open_backend
+from manivideo_ros.engine.parity import compare, stream
+from manivideo_ros.engine.runner import OTHER_BACKEND, EngineError, Runner
+from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
+from manivideo_ros.model.config import LatentTrunk
+
+log = logging.getLogger(__name__)
+
+FRAMES = 2  # the second one sees the first
+REFERENCES = ('onnxruntime', 'torch')
+"""In float32 on the CPU; the first needs no import of seconds, the second no export."""
+
+Open = Callable[[str, EngineSpec, int], Runner]
+
+
+def open_accepted(
+    backend: str, spec: EngineSpec, threads: int = 2, open_one: Open = open_backend
+) -> Runner:
+    """A runner of just that backend, whose first frames are the reference's.
+
+    Networks in latents are taken as they are: on a CPU their reference would take hours. Raises as
+    `open_backend`, and EngineError where the frames differ by more than the precision allows.
+    """
+    runner = open_one(backend, spec, threads)
+    precision = spec.precision_on(backend)
+    if backend in REFERENCES and precision == 'fp32':
+        return runner
+    if isinstance(read_config(spec.weights).trunk, LatentTrunk):
+        return runner
+    reference = 'torch' if backend.startswith('torch') else 'onnxruntime'
+    sha256 = checkpoint_sha256(spec.weights)
+    expected = _reference_frames(replace(spec, precision='fp32'), sha256, reference, open_one)
+    parity = compare(stream(runner, FRAMES)[0], expected)
+    log.debug('%s in %s: %s', backend, precision, parity)
+    if not parity.held(precision):
+        raise EngineError(
+            f'{backend} in {precision} paints other frames than {reference} in fp32 (up to '
+            f'{parity.most:g} grey levels, {parity.psnr:.1f} dB): set precision to fp32, '
+            f'{OTHER_BACKEND}'
+        )
+    runner.forget()
+    return runner
+
+
+@lru_cache(maxsize=2)
+def _reference_frames(
+    spec: EngineSpec, sha256: str, reference: str, open_one: Open
+) -> NDArray[np.uint8]:
+    """Frames [2, H, W, 3] of the weights with that hash."""
+    try:
+        runner = open_one(reference, spec, 1)
+    except EngineError:
+        other = next(name for name in REFERENCES if name != reference)
+        runner = open_one(other, spec, 1)
+    return stream(runner, FRAMES)[0]
