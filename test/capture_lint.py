@@ -48,7 +48,7 @@ class _Functions(TorchFunctionMode):
 
 
 class CaptureLint(TorchDispatchMode):
-    """`with CaptureLint() as lint: frame()` raises NotCapturableError; lint.launches counts by name."""
+    """`with CaptureLint() as lint: frame()` raises NotCapturableError; lint.launches counts."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from test_model_paper import awake as awake_latent
 from test_synthesizer import BACKGROUND, CAMERA, HANDS, REFERENCE, SNAPSHOTS, WHOLE, frames_on
 
 from manivideo_ros.engine import device, torch_stream
-from manivideo_ros.engine.device import CapturedDraw, Uploads, chosen_kernels
+from manivideo_ros.engine.device import CapturedDraw, Uploads, chosen_kernels, in_channels_last
 from manivideo_ros.engine.latent_runner import LatentRunner
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
@@ -248,8 +248,8 @@ def test_float32_is_computed_as_float32_and_what_others_chose_stays():
 
 
 def test_convolutions_in_channels_last_compute_the_same():
-    class ChannelsLast(TorchRunner):
-        _memory_format = torch.channels_last
-
-    made = [frames_on(kind(awake(SMALL))) for kind in (TorchRunner, ChannelsLast)]
+    network = awake(SMALL)
+    in_channels_last(network)
+    assert network.head.weight.is_contiguous(memory_format=torch.channels_last)
+    made = [frames_on(TorchRunner(n)) for n in (awake(SMALL), network)]
     assert np.abs(made[0] - made[1]).max() <= 1

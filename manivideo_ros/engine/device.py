@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 EXCLUSIVE = threading.RLock()
 """Held while a graph is captured, and by every runner on a GPU while it is given inputs or runs."""
@@ -75,6 +75,11 @@ class Uploads:
             self._staged[name] = torch.empty(target.shape, dtype=target.dtype, pin_memory=pinned)
         self._staged[name].copy_(torch.from_numpy(value))
         target.copy_(self._staged[name], non_blocking=True)
+
+
+def in_channels_last(module: nn.Module) -> None:
+    """Bring the weights of convolutions into the order that a GPU's matrix units take them in."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @contextmanager

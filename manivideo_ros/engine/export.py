@@ -75,6 +75,8 @@ class FrameGraph(nn.Module):
     type.
     """
 
+    levels: Tensor  # [steps, T], what each step's noise level is embedded as
+
     def __init__(self, network: ManiVideoNet, steps: int) -> None:
         super().__init__()
         self.network, self.steps = network, steps

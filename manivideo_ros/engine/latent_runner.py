@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from torch import Tensor, nn
+from torch import Tensor
 
+from manivideo_ros.engine.device import in_channels_last
 from manivideo_ros.engine.export import shown_pixels
 from manivideo_ros.engine.runner import SCENE_INPUTS
 from manivideo_ros.engine.torch_stream import TorchStream
@@ -68,8 +69,9 @@ class LatentRunner(TorchStream):
     def _load(self) -> None:
         self._network.to(self._device, self._dtype).eval()
         place(self._vae, self._device, self._dtype)
-        for module in (self._network, self._vae):
-            nn.Module.to(module, memory_format=self._memory_format)
+        if self._graphs:
+            in_channels_last(self._network)
+            in_channels_last(self._vae)
         timesteps = [level.timestep for level in self._levels[:-1]]
         time = torch.tensor(timesteps, device=self._device)
         self._times = self._network.embed_time(time, self._dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from manivideo_ros.engine.device import in_channels_last
 from manivideo_ros.engine.export import FRAME_INPUTS, FrameGraph, SceneGraph, SkeletonGraph
 from manivideo_ros.engine.runner import SCENE_INPUTS
 from manivideo_ros.engine.torch_stream import TorchStream
@@ -21,7 +22,8 @@ class TorchRunner(TorchStream):
 
     def _load(self) -> None:
         network = self._network.to(self._device, self._dtype).eval()
-        network = network.to(memory_format=self._memory_format)
+        if self._graphs:
+            in_channels_last(network)
         self._frame_graph = FrameGraph(network, self._steps)
         self._scene_graph, self._skeleton_graph = SceneGraph(network), SkeletonGraph(network)
 

@@ -57,12 +57,6 @@ class TorchStream(ABC):
         self._guarded(self._load, nullcontext())
         self._guarded(self._prepare, nullcontext())
 
-    @property
-    def _memory_format(self) -> torch.memory_format:
-        """Of the weights of convolutions: on a GPU as its matrix units take them."""
-        on_gpu = self._graphs is not None
-        return torch.channels_last if on_gpu else torch.preserve_format
-
     def _make_graphs(self) -> Graphs | None:
         """What captures frames; None where each is run operation by operation."""
         return CudaGraphs() if self._device.type == 'cuda' else None

@@ -90,6 +90,8 @@ class ManiVideoNet(nn.Module):
     at the base itself; with `base: none` the residual is the picture.
     """
 
+    light_directions: Tensor
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
