@@ -189,7 +189,7 @@ def raster_share(
     box: wp.array(dtype=wp.vec4i),
     keys: wp.array2d(dtype=wp.uint64),
 ):
-    """Every lanes-th pixel of a face's box, from pixel `lane` on: one thread's share of the face."""
+    """One thread's share of a face: every lanes-th pixel of its box, from pixel `lane` on."""
     b = box[f]
     columns = b[2] - b[0] + 1
     pixels = columns * (b[3] - b[1] + 1)

@@ -58,9 +58,10 @@ class Rasterizer:
 
     surfaces: hands and objects; their faces are numbered one surface after the other. width, height
     in pixels. num_layers 7 or 13 (hand surfaces made for the same number). device: 'cpu', 'cuda' or
-    'cuda:1', as torch counts; threads: CPU threads. merge: one layer of all faces, the visible surface. confidence: mode of
-    the occlusion confidence. out: tensors to write instead of own ones, by their name in
-    LayerBuffers, contiguous. Pictures depend neither on threads nor on earlier frames.
+    'cuda:1', in torch's numbering; threads: CPU threads. merge: one layer of all faces, the visible
+    surface. confidence: mode of the occlusion confidence. out: tensors to write instead of own ones,
+    by their name in LayerBuffers, contiguous. Images depend neither on threads nor on earlier
+    frames, and on CUDA neither on the order in which threads run.
 
     faces [F, 3], face_surface [F], face_layer [F]: int32 numpy, global. camera_vertices [V, 3] and
     vertex_normals [V, 3] (unit, outward): torch views of the last poses in the camera's frame;
@@ -147,8 +148,8 @@ class Rasterizer:
                 command.set_param_at_index_from_ctype(0, first)
                 command.set_param_at_index_from_ctype(1, last)
                 command.launch()
-                for large in self._commands['raster_large_faces']:
-                    large.launch()
+                if self._large_faces:
+                    self._large_faces.launch()
             shade(band, first, last)
 
         if rows:
@@ -259,15 +260,15 @@ class Rasterizer:
             'raster_faces': self.record(
                 raster.raster_faces, len(self.faces) * lanes, {**numbers, 'lanes': lanes}
             ),
-            'raster_large_faces': []
-            if self.on_cpu
-            else self.record(
-                raster.raster_large_faces, raster.TEAMS * raster.TEAM_LANES, numbers
-            ),
             'resolve_layers': self.record(
                 raster.resolve_layers, self.height * self.chunks, numbers
             ),
         }
+        self._large_faces = None
+        if not self.on_cpu:
+            self._large_faces = self._launch(
+                raster.raster_large_faces, raster.TEAMS * raster.TEAM_LANES, numbers
+            )
         vertex = np.cumsum([0, *(len(s.vertices) for s in self.surfaces)])
         face = np.cumsum([0, *(len(s.faces) for s in self.surfaces)])
         # Surfaces share nothing until faces compete for pixels; one thread takes them all at once.

@@ -17,10 +17,10 @@ class Staging:
     """Small arrays on the host, and their copies on the device.
 
     layout: shape and Warp type of each array by its name; all are 0 at first. arrays: what kernels
-    read. On the CPU both are the same memory. On CUDA `upload` enqueues one copy from pinned memory,
-    which the device reads later, and again whenever a CUDA graph with the copy in it is replayed:
-    `writable` waits until no enqueued copy is left unread, so that no draw sees the next one's
-    numbers. A frame that ends with a synchronisation leaves nothing to wait for.
+    read. On the CPU both are the same memory. On CUDA `upload` enqueues one copy from pinned
+    memory, which is read later, and again at every replay of a CUDA graph with the copy in it:
+    `writable` waits until no enqueued copy is left unread, so that no draw sees the numbers of the
+    next. A frame that ends with a synchronisation leaves nothing to wait for.
     """
 
     def __init__(self, layout: Mapping[str, tuple[Any, Any]], device: str) -> None:

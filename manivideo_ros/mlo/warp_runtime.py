@@ -1,4 +1,4 @@
-"""NVIDIA Warp made ready: quiet, a kernel cache that can be written, torch's devices and streams."""
+"""NVIDIA Warp made ready: quiet, with a kernel cache, on torch's devices and streams."""
 
 from __future__ import annotations
 
@@ -86,9 +86,8 @@ def require_warp(device: str) -> None:
         driver = wp.get_cuda_driver_version()
         found = f'supports CUDA {driver[0]}.{driver[1]}' if driver else 'cannot be loaded by Warp'
         raise WarpDeviceError(
-            f'{device}: the NVIDIA driver {found}; Warp {wp.__version__} needs CUDA {built[0]}.0 or '
-            f'newer. Update the driver (nvidia-smi shows the CUDA version that it supports), '
-            f'{instead}'
+            f'{device}: the NVIDIA driver {found}; Warp {wp.__version__} needs one for CUDA '
+            f'{built[0]}.0 or newer. Update the driver (nvidia-smi shows what it supports), {instead}'
         )
     number = int(torch_name(device).partition(':')[2])
     if number >= count:
@@ -118,12 +117,12 @@ def load_kernels(device: str, *modules: ModuleType) -> None:
         return
     names = ', '.join(module.__name__.rpartition('.')[2] for module in missing)
     log.info(
-        'compiling %s for %s: up to %d s, once; kept in %s',
-        names, device, SECONDS_A_MODULE * len(missing), wp.config.kernel_cache_dir,
+        'compiling kernels for %s (%s): about %d s on one idle core, once; kept in %s',
+        device, names, SECONDS_A_MODULE * len(missing), wp.config.kernel_cache_dir,
     )  # fmt: skip
     started = perf_counter()
     wp.force_load(device, [wp.get_module(module.__name__) for module in missing])
-    log.info('compiled %s in %.1f s', names, perf_counter() - started)
+    log.info('compiled kernels for %s in %.1f s', device, perf_counter() - started)
     _compiled.cache_clear()
 
 
