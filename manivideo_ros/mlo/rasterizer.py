@@ -59,9 +59,9 @@ class Rasterizer:
     surfaces: hands and objects; their faces are numbered one surface after the other. width, height
     in pixels. num_layers 7 or 13 (hand surfaces made for the same number). device: 'cpu', 'cuda' or
     'cuda:1', in torch's numbering; threads: CPU threads. merge: one layer of all faces, the visible
-    surface. confidence: mode of the occlusion confidence. out: tensors to write instead of own ones,
-    by their name in LayerBuffers, contiguous. Images depend neither on threads nor on earlier
-    frames, and on CUDA neither on the order in which threads run.
+    surface. confidence: mode of the occlusion confidence. out: tensors to write instead of own
+    ones, by their name in LayerBuffers, contiguous. Images depend neither on threads and the order
+    in which they run nor on earlier frames.
 
     faces [F, 3], face_surface [F], face_layer [F]: int32 numpy, global. camera_vertices [V, 3] and
     vertex_normals [V, 3] (unit, outward): torch views of the last poses in the camera's frame;

@@ -87,7 +87,7 @@ def require_warp(device: str) -> None:
         found = f'supports CUDA {driver[0]}.{driver[1]}' if driver else 'cannot be loaded by Warp'
         raise WarpDeviceError(
             f'{device}: the NVIDIA driver {found}; Warp {wp.__version__} needs one for CUDA '
-            f'{built[0]}.0 or newer. Update the driver (nvidia-smi shows what it supports), {instead}'
+            f'{built[0]}.0 or newer. Update it (nvidia-smi shows what it supports), {instead}'
         )
     number = int(torch_name(device).partition(':')[2])
     if number >= count:
