@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from mlo_cuda import as_on_cuda
 
 from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.lbs import lbs
@@ -43,11 +44,14 @@ def degrees_apart(a, b):
     return np.degrees(2 * np.arcsin(np.clip(np.linalg.norm(a - b, axis=-1) / 2, 0, 1)))
 
 
-@pytest.mark.parametrize('num_layers', [7, 13])
-def test_every_output_agrees_with_the_slow_reference(num_layers):
+@pytest.mark.parametrize(('num_layers', 'device'), [(7, 'cpu'), (13, 'cpu'), (7, 'as on cuda')])
+def test_every_output_agrees_with_the_slow_reference(num_layers, device, monkeypatch):
+    stream = as_on_cuda(monkeypatch) if device == 'as on cuda' else None
     surfaces, camera, poses = scenes.surfaces(num_layers), scenes.camera(128), scenes.poses(3)
     rasterizer = Rasterizer(surfaces, 128, 128, num_layers)
     buffers = rasterizer.render(camera, poses)
+    if stream:
+        stream.finish()
     vertices = posed(surfaces, camera, poses)
     assert np.abs(rasterizer.camera_vertices.numpy() - vertices).max() < 1e-6
     depth, face, normal = reference_layers(rasterizer, camera, vertices)

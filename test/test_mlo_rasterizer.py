@@ -4,19 +4,15 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
-from types import SimpleNamespace
 
 import mlo_reference as reference
 import mlo_scenes as scenes
 import numpy as np
 import pytest
-import warp as wp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manivideo_ros.geometry import Camera, look_at, pinhole, rigid
-from manivideo_ros.mlo import paint_kernels, posing_kernels, raster_kernels
-from manivideo_ros.mlo import rasterizer as rasterizer_module
 from manivideo_ros.mlo.bands import cuts_by_cost, run_bands
 from manivideo_ros.mlo.layers import LAYERS, hand_layers, layer_names
 from manivideo_ros.mlo.rasterizer import Rasterizer
@@ -253,36 +249,11 @@ def test_bands_cover_the_rows_once_and_part_at_even_ones(rows, count, seed):
     assert all(a % 2 == 0 for a, b in shares[1:] if b >= a)
 
 
-def test_cuda_kernels_compile_ahead_of_time_without_a_gpu(tmp_path):
-    for module in (posing_kernels, raster_kernels, paint_kernels):
-        wp.compile_aot_module(module, arch=80, module_dir=tmp_path, use_ptx=True)
-    sources = [path.read_text() for path in tmp_path.rglob('*.ptx')]
-    assert len(sources) == 3
-    for kernel in ('pose_vertices', 'record_faces', 'raster_faces', 'resolve_layers', 'paint_rows'):
-        assert any(kernel in source for source in sources), kernel
-    assert any('atom.global.max.u64' in source or 'atom.max.u64' in source for source in sources)
-
-
-def test_one_thread_a_pixel_gives_what_one_thread_a_row_gives(monkeypatch):
-    """CUDA's way through the kernels, staging included, taken on the CPU."""
-    camera, surfaces = scenes.camera(64), scenes.surfaces()
-    by_rows = Rasterizer(surfaces, 64, 64)
-    as_if_cuda = SimpleNamespace(**vars(wp))
-    as_if_cuda.zeros = lambda *a, pinned=False, **k: wp.zeros(*a, **k)
-    as_if_cuda.get_device = lambda name: SimpleNamespace(is_cpu=False)
-    monkeypatch.setattr(rasterizer_module, 'wp', as_if_cuda)
-    by_pixels = Rasterizer(surfaces, 64, 64)
-    assert by_pixels.chunks == 64
-    for poses in (scenes.poses(1), [None, *scenes.poses(2)[1:]]):
-        one, two = (snapshot(r.render(camera, poses)) for r in (by_rows, by_pixels))
-        assert same(one, two)
-
-
 def test_a_cache_folder_that_cannot_be_written_costs_one_warning(tmp_path):
     (tmp_path / 'file').write_text('no folder can be made here')
     program = (
         'import warnings\n'
-        'from manivideo_ros.mlo.rasterizer import prepare_warp\n'
+        'from manivideo_ros.mlo.warp_runtime import prepare_warp\n'
         'import warp as wp\n'
         'with warnings.catch_warnings(record=True) as caught:\n'
         "    warnings.simplefilter('always')\n"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
-import warp as wp
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera
+from manivideo_ros.mlo import horizon_kernels, paint_kernels, posing_kernels, raster_kernels
 from manivideo_ros.mlo.horizon import HorizonMapper
 from manivideo_ros.mlo.painted import Appearance, Painter
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
+from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream, require_warp
 
 
 class Drawing:
@@ -39,19 +40,24 @@ class Drawing:
     ) -> None:
         given = {name: tensor[0] for name, tensor in (out or {}).items()}
         device = str(given['normal_map'].device) if given else 'cpu'
-        self.rasterizer = Rasterizer(
-            surfaces, size, size, layers, device=device, threads=threads, out=given
-        )
-        self.face_surface = torch.from_numpy(self.rasterizer.face_surface).long().to(device)
+        require_warp(device)
+        load_kernels(device, posing_kernels, raster_kernels, paint_kernels, horizon_kernels)
         self._horizon: HorizonMapper | None = None
         self._painter: Painter | None = None
-        if not given or 'horizon' in given:
-            self._horizon = HorizonMapper(self.rasterizer, given.get('horizon'))
-        if not given or 'base' in given:
-            visible = Rasterizer(
-                surfaces, 2 * size, 2 * size, device=device, threads=threads, merge=True
+        with on_torch_stream(device):
+            self.rasterizer = Rasterizer(
+                surfaces, size, size, layers, device=device, threads=threads, out=given
             )
-            self._painter = Painter(visible, appearances, background, out=given.get('base'))
+            if not given or 'horizon' in given:
+                self._horizon = HorizonMapper(self.rasterizer, given.get('horizon'))
+            if not given or 'base' in given:
+                visible = Rasterizer(
+                    surfaces, 2 * size, 2 * size, device=device, threads=threads, merge=True
+                )
+                self._painter = Painter(visible, appearances, background, out=given.get('base'))
+        self.face_surface = torch.from_numpy(self.rasterizer.face_surface).long().to(device)
+        if not self.rasterizer.on_cpu:  # frames may be drawn on another stream than the one here
+            torch.cuda.current_stream(device).synchronize()
 
     def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
         """Say what `draw` is to draw. Raises ValueError as Rasterizer.render does."""
@@ -86,11 +92,9 @@ class Drawing:
             maps['horizon'] = self._horizon.map()
         return maps
 
-    @contextmanager
-    def on_stream(self) -> Iterator[None]:
-        """Have Warp enqueue on torch's stream, where there is one, so that their order is one."""
-        if self.rasterizer.on_cpu:
-            yield
-            return
-        with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream()), sync_enter=False):
-            yield
+    def on_stream(self) -> AbstractContextManager[None]:
+        """Have Warp enqueue on torch's current stream of the device, so that their order is one.
+
+        The stream is Warp's for the whole process: one thread at a time may draw on a device.
+        """
+        return on_torch_stream(self.rasterizer.device)

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 import warp as wp
 
+from manivideo_ros.mlo import horizon_kernels
 from manivideo_ros.mlo.bands import run_bands
-from manivideo_ros.mlo.horizon_kernels import horizon_rows
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream
 
 RADII = (0.006, 0.014, 0.028, 0.05, 0.085, 0.14)
 """Metres, in the picture's plane, at which the surroundings are looked at."""
@@ -36,6 +37,8 @@ class HorizonMapper:
                 f'horizon maps need an even width and height, got '
                 f'{rasterizer.width}x{rasterizer.height}'
             )
+        load_kernels(rasterizer.device, horizon_kernels)
+        self._device = rasterizer.device
         rows, columns = rasterizer.height // 2, rasterizer.width // 2
         own = torch.zeros(HORIZON_DIRECTIONS, rows, columns, device=rasterizer.device)
         self._map = own if out is None else out
@@ -46,7 +49,7 @@ class HorizonMapper:
             'radii': wp.array(np.array(RADII, 'f4'), dtype=wp.float32, device=rasterizer.device),
             'horizon': wp.from_torch(self._map),
         }
-        self._commands = rasterizer.record(horizon_rows, rows * columns, numbers)
+        self._commands = rasterizer.record(horizon_kernels.horizon_rows, rows * columns, numbers)
         edges = np.linspace(0, rows, len(self._commands) + 1).astype(int).tolist()
         self._shares = list(pairwise(edges))
 
@@ -54,7 +57,8 @@ class HorizonMapper:
         """[8, H/2, W/2] in 0..1: the sine of the highest elevation over the surface, fading out at
         0.22 m; 0 where nothing is seen. Valid until the next call.
         """
-        run_bands(self._look, len(self._shares), self._threads)
+        with on_torch_stream(self._device):
+            run_bands(self._look, len(self._shares), self._threads)
         return self._map
 
     def _look(self, band: int) -> None:

@@ -16,9 +16,11 @@ import warp as wp
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera
+from manivideo_ros.mlo import paint_kernels
 from manivideo_ros.mlo.paint_kernels import Light, paint_rows
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import HandReference, SurfacePose
+from manivideo_ros.mlo.warp_runtime import load_kernels
 
 if TYPE_CHECKING:
     from manivideo_ros.hand.model import HandModel
@@ -78,6 +80,7 @@ class Painter:
     ) -> None:
         if len(rasterizer.layer_names) != 1 or rasterizer.width % 2 or rasterizer.height % 2:
             raise ValueError('Painter needs a rasteriser with merge=True of even width and height')
+        load_kernels(rasterizer.device, paint_kernels)
         self.rasterizer = rasterizer
         self.width, self.height = rasterizer.width // 2, rasterizer.height // 2
         device = rasterizer.device

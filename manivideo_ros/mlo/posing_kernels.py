@@ -26,22 +26,50 @@ def axis_angle_rotation(v: wp.vec3) -> wp.mat33:
     return wp.identity(n=3, dtype=wp.float32) + a * k + b * (k * k)
 
 
+@wp.func
+def shaped_joint(
+    state: wp.array2d(dtype=wp.float32),
+    rest_joint: wp.array2d(dtype=wp.vec3),
+    joint_dirs: wp.array3d(dtype=wp.vec3),
+    s: int,
+    j: int,
+) -> wp.vec3:
+    """Rest position of a joint with the surface's betas."""
+    rest = rest_joint[s, j]
+    for b in range(10):
+        rest += state[s, 57 + b] * joint_dirs[s, j, b]
+    return rest
+
+
+@wp.func
+def joint_rotation(state: wp.array2d(dtype=wp.float32), s: int, j: int) -> wp.mat33:
+    """Rotation of joint j > 0 relative to its parent."""
+    return axis_angle_rotation(
+        wp.vec3(state[s, 9 + 3 * j], state[s, 10 + 3 * j], state[s, 11 + 3 * j])
+    )
+
+
 @wp.kernel
 def pose_bones(
     first: int,
+    lanes: int,
     state: wp.array2d(dtype=wp.float32),  # [S, STATE_SIZE]
     present: wp.array(dtype=wp.int32),  # [S]
     is_hand: wp.array(dtype=wp.int32),  # [S]
     parent: wp.array2d(dtype=wp.int32),  # [S, 16]
     rest_joint: wp.array2d(dtype=wp.vec3),  # [S, 16] at zero betas
     joint_dirs: wp.array3d(dtype=wp.vec3),  # [S, 16, 10]
-    joint_now: wp.array2d(dtype=wp.vec3),  # [S, 16] scratch: rest joints with betas
     bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, 16] out: camera from rest
     bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 16] out
     pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135] out: joint rotations minus identity
 ):
-    """Linear blend skinning's transforms, one thread a surface; a rigid object has one bone."""
-    s = first + wp.tid()
+    """Linear blend skinning's transforms; a rigid object has one bone.
+
+    One thread a surface (lanes = 1) goes from parents to children, each from its parent's bone. One
+    thread a joint (lanes = 16) follows its own chain from the root, by the same operations.
+    """
+    t = wp.tid()
+    s = first + t // lanes
     if present[s] == 0:
         return
     root = wp.mat33(
@@ -50,31 +78,47 @@ def pose_bones(
         state[s, 8], state[s, 9], state[s, 10],
     )  # fmt: skip
     origin = wp.vec3(state[s, 3], state[s, 7], state[s, 11])
+    start = t % lanes
+    stop = start + 1
     if is_hand[s] == 0:
-        bone_rotation[s, 0] = root
-        bone_origin[s, 0] = origin
+        if start == 0:
+            bone_rotation[s, 0] = root
+            bone_origin[s, 0] = origin
         return
-    for j in range(JOINTS):
-        rest = rest_joint[s, j]
-        for b in range(10):
-            rest += state[s, 57 + b] * joint_dirs[s, j, b]
-        joint_now[s, j] = rest
+    if lanes == 1:
+        stop = JOINTS
+    for j in range(start, stop):
+        steps = wp.int32(0)  # ancestors between the root and j, whose bones this thread needs
+        if lanes > 1:
+            up = wp.int32(j)
+            while up > 0:
+                up = parent[s, up]
+                steps += 1
         rotation = root
         position = origin
+        local = wp.identity(n=3, dtype=wp.float32)
+        bone = wp.vec3(0.0, 0.0, 0.0)
+        if lanes == 1 and j > 0:
+            rotation = bone_rotation[s, parent[s, j]]
+            bone = bone_origin[s, parent[s, j]]
+        for k in range(steps + 1):
+            joint = wp.int32(j)
+            for _ in range(steps - k):
+                joint = parent[s, joint]
+            rest = shaped_joint(state, rest_joint, joint_dirs, s, joint)
+            if joint > 0:
+                local = joint_rotation(state, s, joint)
+                position = rotation * rest + bone
+                rotation = rotation * local
+            bone = position - rotation * rest
         if j > 0:
-            local = axis_angle_rotation(
-                wp.vec3(state[s, 9 + 3 * j], state[s, 10 + 3 * j], state[s, 11 + 3 * j])
-            )
-            up = parent[s, j]
-            rotation = bone_rotation[s, up] * local
-            position = bone_rotation[s, up] * rest + bone_origin[s, up]
             for k in range(9):
                 one = 0.0
                 if k % 4 == 0:
                     one = 1.0
                 pose_feature[s, 9 * (j - 1) + k] = local[k // 3, k % 3] - one
         bone_rotation[s, j] = rotation
-        bone_origin[s, j] = position - rotation * rest
+        bone_origin[s, j] = bone
 
 
 @wp.kernel

@@ -22,6 +22,14 @@ NEAR = wp.constant(0.01)
 TAU = wp.constant(0.02)
 """Decay of the graded occlusion confidence, metres (method.md)."""
 
+LANES = wp.constant(32)
+"""Threads that share a face on CUDA: a warp."""
+LARGE = wp.constant(2048)
+"""Pixels of a face's box above which a whole team shares it, in a launch of its own."""
+TEAMS = wp.constant(64)
+TEAM_LANES = wp.constant(2048)
+"""Teams among which the large faces are dealt out on CUDA, and the threads of each."""
+
 EMPTY_FIRST = wp.constant(1 << 30)
 EMPTY_LAST = wp.constant(-1)
 """First and last column of a row in which nothing lies."""
@@ -107,6 +115,8 @@ def record_faces(
     planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES] out
     limits: wp.array(dtype=wp.vec2),  # [F] out: smallest and largest 1/z of the face
     box: wp.array(dtype=wp.vec4i),  # [F] out: first column, first row, last column, last row
+    large: wp.array(dtype=wp.int32),  # [F] out: faces above LARGE, in any order; [0]: not listed
+    large_count: wp.array(dtype=wp.int32),  # [1] in and out: how many; 0 at first
 ):
     """What rasterising and shading need of a face, one thread a face."""
     f = first + wp.tid()
@@ -162,13 +172,60 @@ def record_faces(
     planes[f, 5] = n0[1] * e0 + n1[1] * e1 + n2[1] * e2
     planes[f, 6] = n0[2] * e0 + n1[2] * e1 + n2[2] * e2
     box[f] = wp.vec4i(x0, y0, x1, y1)
+    if large.shape[0] > 0 and (x1 - x0 + 1) * (y1 - y0 + 1) > LARGE:
+        large[wp.atomic_add(large_count, 0, 1)] = f
+
+
+@wp.func
+def raster_share(
+    f: int,
+    lane: int,
+    lanes: int,
+    width: int,
+    height: int,
+    face_layer: wp.array(dtype=wp.int32),
+    planes: wp.array2d(dtype=wp.vec3),
+    limits: wp.array(dtype=wp.vec2),
+    box: wp.array(dtype=wp.vec4i),
+    keys: wp.array2d(dtype=wp.uint64),
+):
+    """One thread's share of a face: every lanes-th pixel of its box, from pixel `lane` on."""
+    b = box[f]
+    columns = b[2] - b[0] + 1
+    pixels = columns * (b[3] - b[1] + 1)
+    if lane >= pixels:
+        return
+    layer = face_layer[f]
+    e0 = planes[f, 0]
+    e1 = planes[f, 1]
+    e2 = planes[f, 2]
+    depth = planes[f, 3]
+    limit = limits[f]
+    low = wp.uint64(~wp.uint32(f))
+    half = 0.5 - 0.5 * float(width)
+    x = b[0] + lane % columns
+    y = b[1] + lane // columns
+    across = lanes % columns
+    down = lanes // columns
+    for _ in range(lane, pixels, lanes):
+        v = float(y) + 0.5 - 0.5 * float(height)
+        raster_row(
+            keys, (layer * height + y) * width, x, x, half,
+            e0[0], e0[1] * v + e0[2], e1[0], e1[1] * v + e1[2], e2[0], e2[1] * v + e2[2],
+            depth[0], depth[1] * v + depth[2], limit[0], limit[1], 1.0 / NEAR, low,
+        )  # fmt: skip
+        x += across
+        y += down
+        if x > b[2]:
+            x -= columns
+            y += 1
 
 
 @wp.kernel
 def raster_faces(
     first_row: int,
     last_row: int,
-    chunks: int,
+    lanes: int,
     width: int,
     height: int,
     face_layer: wp.array(dtype=wp.int32),  # [F]
@@ -178,9 +235,20 @@ def raster_faces(
     keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in and out; 0: nothing there
     span: wp.array3d(dtype=wp.int32),  # [L, H, 2] in and out: first and last column touched
 ):
-    """Every pixel of a face within a band of rows competes for its layer, one thread a face."""
-    f = wp.tid()
+    """Every pixel of a face competes for its layer.
+
+    One thread a face (lanes = 1) takes the rows of a band, run by run, and notes the columns that
+    it touches. LANES threads a face share the pixels of its whole box, and leave out a large one.
+    """
+    t = wp.tid()
+    f = t // lanes
     b = box[f]
+    if lanes > 1:
+        if b[3] >= b[1] and (b[2] - b[0] + 1) * (b[3] - b[1] + 1) <= LARGE:
+            raster_share(
+                f, t % lanes, lanes, width, height, face_layer, planes, limits, box, keys
+            )  # fmt: skip
+        return
     y0 = wp.max(b[1], first_row)
     y1 = wp.min(b[3], last_row)
     if y1 < y0:
@@ -199,14 +267,34 @@ def raster_faces(
         r1 = e1[1] * v + e1[2]
         r2 = e2[1] * v + e2[2]
         rd = depth[1] * v + depth[2]
-        if chunks == 1:
-            wp.atomic_min(span, layer, y, 0, b[0])
-            wp.atomic_max(span, layer, y, 1, b[2])
+        wp.atomic_min(span, layer, y, 0, b[0])
+        wp.atomic_max(span, layer, y, 1, b[2])
         row = (layer * height + y) * width
         raster_row(
             keys, row, b[0], b[2], half,
             e0[0], r0, e1[0], r1, e2[0], r2, depth[0], rd,
             limit[0], limit[1], 1.0 / NEAR, low,
+        )  # fmt: skip
+
+
+@wp.kernel
+def raster_large_faces(
+    width: int,
+    height: int,
+    face_layer: wp.array(dtype=wp.int32),  # [F]
+    planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES]
+    limits: wp.array(dtype=wp.vec2),  # [F]
+    box: wp.array(dtype=wp.vec4i),  # [F]
+    large: wp.array(dtype=wp.int32),  # [F] faces above LARGE
+    large_count: wp.array(dtype=wp.int32),  # [1] how many
+    keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in and out; 0: nothing there
+):
+    """The faces that `raster_faces` leaves out on CUDA, shared among TEAMS x TEAM_LANES threads."""
+    t = wp.tid()
+    for i in range(t // TEAM_LANES, large_count[0], TEAMS):
+        raster_share(
+            large[i], t % TEAM_LANES, TEAM_LANES, width, height, face_layer, planes, limits, box,
+            keys,
         )  # fmt: skip
 
 

@@ -16,9 +16,15 @@ from manivideo_ros.mlo import raster_kernels as raster
 from manivideo_ros.mlo.bands import cuts_by_cost, run_bands
 from manivideo_ros.mlo.layers import layer_names
 from manivideo_ros.mlo.pose_state import checked, pack_pose
+from manivideo_ros.mlo.staging import Staging
 from manivideo_ros.mlo.static_mesh import build_static_mesh
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
-from manivideo_ros.mlo.warp_runtime import prepare_warp
+from manivideo_ros.mlo.warp_runtime import (
+    load_kernels,
+    on_torch_stream,
+    require_warp,
+    torch_name,
+)
 
 DEPTH_RANGE = (0.1, 2.0)
 """z_near and z_far of the 'depth' confidence, metres."""
@@ -51,16 +57,18 @@ class Rasterizer:
     """Draws the layers of fixed surfaces at changing poses, without allocating.
 
     surfaces: hands and objects; their faces are numbered one surface after the other. width, height
-    in pixels. num_layers 7 or 13 (hand surfaces made for the same number). device 'cpu' or 'cuda';
-    threads: CPU threads. merge: one layer of all faces, the visible surface. confidence: mode of
-    the occlusion confidence. out: tensors to write instead of own ones, by their name in
-    LayerBuffers, contiguous. Pictures depend neither on threads nor on earlier frames.
+    in pixels. num_layers 7 or 13 (hand surfaces made for the same number). device: 'cpu', 'cuda' or
+    'cuda:1', in torch's numbering; threads: CPU threads. merge: one layer of all faces, the visible
+    surface. confidence: mode of the occlusion confidence. out: tensors to write instead of own
+    ones, by their name in LayerBuffers, contiguous. Images depend neither on threads and the order
+    in which they run nor on earlier frames.
 
     faces [F, 3], face_surface [F], face_layer [F]: int32 numpy, global. camera_vertices [V, 3] and
     vertex_normals [V, 3] (unit, outward): torch views of the last poses in the camera's frame;
     those of absent surfaces are stale. arrays: the Warp arrays by their kernel argument's name.
 
-    Raises ValueError for sizes, layers or modes that cannot be.
+    Raises ValueError for sizes, layers or modes that cannot be, WarpDeviceError where Warp cannot
+    draw on the device.
     """
 
     def __init__(
@@ -81,9 +89,11 @@ class Rasterizer:
             raise ValueError(f"confidence must be 'graded' or 'depth', got {confidence!r}")
         if threads < 1:
             raise ValueError(f'threads must be at least 1, got {threads}')
-        prepare_warp()
+        require_warp(device)
+        self.device = device = torch_name(device)
+        load_kernels(device, posing, raster)
         self.surfaces = tuple(surfaces)
-        self.width, self.height, self.device = width, height, device
+        self.width, self.height = width, height
         self.layer_names = ('visible',) if merge else layer_names(num_layers)
         self.on_cpu = wp.get_device(device).is_cpu
         self.threads = threads if self.on_cpu else 1
@@ -117,13 +127,14 @@ class Rasterizer:
     def draw(self, shade: Shade | None = None) -> None:
         """The launches of `rasterize`, of the state that was written last; shade: of `render`.
 
-        On CUDA they are enqueued on Warp's stream, and nothing is waited for or allocated: they can
-        be captured in a graph, which reads the state anew whenever it is replayed.
+        On CUDA they are enqueued on torch's current stream, and nothing is waited for or allocated:
+        they can be captured in a graph, which reads the state again whenever it is replayed.
         """
-        shade = shade or self._resolve
-        if not self.on_cpu:
-            for name, array in self._staged.items():
-                wp.copy(self.arrays[name], array)
+        with on_torch_stream(self.device):
+            self._draw(shade or self._resolve)
+
+    def _draw(self, shade: Shade) -> None:
+        self._staging.upload()
         if len(self.faces):
             run_bands(self._pose_surfaces, len(self._geometry), self.threads)
         rows = cuts_by_cost(self._row_cost, self._num_bands)
@@ -137,6 +148,8 @@ class Rasterizer:
                 command.set_param_at_index_from_ctype(0, first)
                 command.set_param_at_index_from_ctype(1, last)
                 command.launch()
+                if self._large_faces:
+                    self._large_faces.launch()
             shade(band, first, last)
 
         if rows:
@@ -154,7 +167,12 @@ class Rasterizer:
         command.launch()
 
     def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
-        """Check camera and poses and write them where `draw` finds them; raises as `render`."""
+        """Check camera and poses and write them where `draw` finds them; raises as `render`.
+
+        On CUDA each draw sees what was written before it was enqueued: the copies of the draws so
+        far, captured ones that were replayed too, are waited for. A draw of a frame that ended with
+        a synchronisation has none left.
+        """
         if len(poses) != len(self.surfaces):
             raise ValueError(f'{len(poses)} poses for {len(self.surfaces)} surfaces')
         camera = camera.resized(self.width, self.height)
@@ -163,13 +181,14 @@ class Rasterizer:
             None if pose is None else pack_pose(i, surface, pose, camera_from_world)
             for i, (surface, pose) in enumerate(zip(self.surfaces, poses, strict=True))
         ]
+        host = self._staging.writable()
         for i, state in enumerate(states):
-            self._host['present'][i] = state is not None
+            host['present'][i] = state is not None
             if state is not None:
-                self._host['state'][i] = state
+                host['state'][i] = state
         k = np.asarray(camera.intrinsics, np.float64)
         centre = k[0, 2] - 0.5 * self.width, k[1, 2] - 0.5 * self.height
-        self._host['view'][0] = ((k[0, 0], k[1, 1]), centre, k[0, 1], self.width, self.height)
+        host['view'][0] = ((k[0, 0], k[1, 1]), centre, k[0, 1], self.width, self.height)
 
     def nothing_drawn(self) -> wp.array:
         """First and last column [L, H, 2] of the rows of layers of empty pictures."""
@@ -184,17 +203,16 @@ class Rasterizer:
         height, width, device = self.height, self.width, self.device
         surfaces, faces, layers = len(self.surfaces), len(self.faces), len(self.layer_names)
         vertices, pixels = len(self.arrays['rest']), height * width
-        pinned = not self.on_cpu
         self.chunks = 1 if self.on_cpu else width
-        self._staged = {
-            'state': wp.zeros((surfaces, posing.STATE_SIZE), wp.float32, 'cpu', pinned=pinned),
-            'present': wp.zeros(surfaces, wp.int32, 'cpu', pinned=pinned),
-            'view': wp.zeros(1, raster.View, 'cpu', pinned=pinned),
+        layout: dict[str, tuple[tuple[int, ...], Any]] = {
+            'state': ((surfaces, posing.STATE_SIZE), wp.float32),
+            'present': ((surfaces,), wp.int32),
+            'view': ((1,), raster.View),
+            'large_count': ((1,), wp.int32),  # the host writes its 0 before every draw
         }
-        for name, array in self._staged.items():
-            self.arrays[name] = array if self.on_cpu else wp.empty_like(array, device=device)
+        self._staging = Staging(layout, device)
+        self.arrays.update(self._staging.arrays)
         shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-            'joint_now': ((surfaces, posing.JOINTS), wp.vec3),
             'bone_rotation': ((surfaces, posing.JOINTS), wp.mat33),
             'bone_origin': ((surfaces, posing.JOINTS), wp.vec3),
             'pose_feature': ((surfaces, 135), wp.float32),
@@ -203,6 +221,7 @@ class Rasterizer:
             'planes': ((faces, raster.NUM_PLANES), wp.vec3),
             'limits': ((faces,), wp.vec2),
             'box': ((faces,), wp.vec4i),
+            'large': ((0 if self.on_cpu else faces,), wp.int32),
             'keys': ((layers, pixels), wp.uint64),
             'nearest_inverse': ((pixels,), wp.float32),
             'row_cost': ((height if self.on_cpu else pixels,), wp.int32),
@@ -217,11 +236,12 @@ class Rasterizer:
             'nearest_layer': torch.full((height, width), -1, dtype=torch.int32, device=device),
             'visible_normal': torch.zeros(3, height, width, device=device),
         }
+        for name in out.keys() & own.keys():  # on the CPU only what changes is written
+            out[name].copy_(own[name])
         self.buffers = LayerBuffers(**{n: out.get(n, tensor) for n, tensor in own.items()})
         for name, tensor in vars(self.buffers).items():
             self.arrays[name] = wp.from_torch(tensor.flatten(-2))
         self.arrays['span'], self.arrays['drawn'] = self.nothing_drawn(), self.nothing_drawn()
-        self._host = {name: array.numpy() for name, array in self._staged.items()}
         cost = self.arrays['row_cost']
         self._row_cost = cost.numpy() if self.on_cpu else np.ones(height, np.int32)
 
@@ -237,27 +257,41 @@ class Rasterizer:
             'mode': mode,
             'depth_range': wp.vec2(*DEPTH_RANGE),
         }
+        lanes = 1 if self.on_cpu else raster.LANES
         self._commands = {
-            'raster_faces': self.record(raster.raster_faces, len(self.faces), numbers),
+            'raster_faces': self.record(
+                raster.raster_faces, len(self.faces) * lanes, {**numbers, 'lanes': lanes}
+            ),
             'resolve_layers': self.record(
                 raster.resolve_layers, self.height * self.chunks, numbers
             ),
         }
+        self._large_faces = None
+        if not self.on_cpu:
+            self._large_faces = self._launch(
+                raster.raster_large_faces, raster.TEAMS * raster.TEAM_LANES, numbers
+            )
         vertex = np.cumsum([0, *(len(s.vertices) for s in self.surfaces)])
         face = np.cumsum([0, *(len(s.faces) for s in self.surfaces)])
         # Surfaces share nothing until faces compete for pixels; one thread takes them all at once.
         count = len(self.surfaces)
         groups = [(i, i + 1) for i in range(count)] if self.threads > 1 else [(0, count)]
         groups.sort(key=lambda group: face[group[0]] - face[group[1]])  # the largest first
+        joints = 1 if self.on_cpu else posing.JOINTS
+        kernels = (
+            (posing.pose_bones, np.arange(count + 1), joints),
+            (posing.pose_vertices, vertex, 1),
+            (posing.vertex_normals, vertex, 1),
+            (raster.record_faces, face, 1),
+        )
         self._geometry = [
             [
-                self._launch(kernel, int(ends[stop] - ends[start]), {'first': int(ends[start])})
-                for kernel, ends in (
-                    (posing.pose_bones, np.arange(count + 1)),
-                    (posing.pose_vertices, vertex),
-                    (posing.vertex_normals, vertex),
-                    (raster.record_faces, face),
+                self._launch(
+                    kernel,
+                    int(ends[stop] - ends[start]) * lanes,
+                    {'first': int(ends[start]), 'lanes': lanes},
                 )
+                for kernel, ends, lanes in kernels
                 if ends[stop] > ends[start]
             ]
             for start, stop in groups

@@ -2,7 +2,7 @@
 
 On the CPU each loop becomes masked vector instructions, with no remainder loop: a pixel's result
 does not depend on where its run began, so rectangles and threads cannot change a bit. On CUDA a
-thread has one pixel (or, in raster_row, one face's run of them).
+run is one pixel.
 """
 
 # mypy: ignore-errors

@@ -1,7 +1,8 @@
-"""NVIDIA Warp made ready: quiet, forward passes only, and a kernel cache that can be written."""
+"""NVIDIA Warp made ready: quiet, with a kernel cache, on torch's devices and streams."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -10,10 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from time import perf_counter
+from types import ModuleType
 
+import torch
 import warp as wp
 
+log = logging.getLogger(__name__)
+
 wp.config.log_level = wp.LOG_WARNING
+
+SECONDS_A_MODULE = 4
+"""About how long the kernels of one module take to compile, on one core."""
+
+
+class WarpDeviceError(RuntimeError):
+    """Warp cannot draw on a device that torch has."""
 
 
 def _writable(folder: Path) -> bool:
@@ -51,6 +64,91 @@ def prepare_warp() -> None:
         wp.config.kernel_cache_dir = instead
     with _without_driver_notice():
         wp.init()
+
+
+def require_warp(device: str) -> None:
+    """Raise WarpDeviceError with the reason where Warp cannot draw on a device of torch's.
+
+    Warp's wheel is built for one CUDA release and torch's for another: a driver that is new enough
+    for torch may be too old for Warp.
+    """
+    prepare_warp()
+    if device == 'cpu':
+        return
+    instead = 'or choose a backend that computes on the CPU'
+    count, built = wp.get_cuda_device_count(), wp.get_cuda_toolkit_version()
+    if built is None:
+        raise WarpDeviceError(
+            f'{device}: this build of Warp {wp.__version__} has no CUDA. Install the wheel of '
+            f'warp-lang for this platform, {instead}'
+        )
+    if count == 0:
+        driver = wp.get_cuda_driver_version()
+        found = f'supports CUDA {driver[0]}.{driver[1]}' if driver else 'cannot be loaded by Warp'
+        raise WarpDeviceError(
+            f'{device}: the NVIDIA driver {found}; Warp {wp.__version__} needs one for CUDA '
+            f'{built[0]}.0 or newer. Update it (nvidia-smi shows what it supports), {instead}'
+        )
+    number = int(torch_name(device).partition(':')[2])
+    if number >= count:
+        raise WarpDeviceError(
+            f'{device}: the last GPU that Warp has is cuda:{count - 1}. Choose another, {instead}'
+        )
+
+
+def torch_name(device: str) -> str:
+    """The device with its number; 'cuda' is torch's current GPU.
+
+    torch and Warp number GPUs alike: both as the driver does, which reads CUDA_VISIBLE_DEVICES once
+    a process.
+    """
+    return f'cuda:{torch.cuda.current_device()}' if device == 'cuda' else device
+
+
+def load_kernels(device: str, *modules: ModuleType) -> None:
+    """Have the kernels of modules ready on a device before the first frame needs them.
+
+    What an earlier process compiled is found in the cache. Else they are compiled, side by side,
+    and the log says so before and after: it takes seconds, and CUDA graphs cannot capture it.
+    """
+    prepare_warp()
+    missing = [module for module in modules if not _compiled(device, module.__name__)]
+    if not missing:
+        return
+    names = ', '.join(module.__name__.rpartition('.')[2] for module in missing)
+    log.info(
+        'compiling kernels for %s (%s): about %d s on one idle core, once; kept in %s',
+        device, names, SECONDS_A_MODULE * len(missing), wp.config.kernel_cache_dir,
+    )  # fmt: skip
+    started = perf_counter()
+    wp.force_load(device, [wp.get_module(module.__name__) for module in missing])
+    log.info('compiled kernels for %s in %.1f s', device, perf_counter() - started)
+    _compiled.cache_clear()
+
+
+@cache
+def _compiled(device: str, module: str) -> bool:
+    """Whether the kernel cache holds a module's binary for a device."""
+    target, kernels = wp.get_device(device), wp.get_module(module)
+    variant = 1 if target.is_cpu else kernels.options['block_dim']
+    folder = Path(wp.config.kernel_cache_dir) / kernels.get_module_identifier(variant)
+    ending = '*.o' if target.is_cpu else f'*.sm{target.get_cuda_compile_arch()}*'
+    return any(folder.glob(ending))
+
+
+@contextmanager
+def on_torch_stream(device: str) -> Iterator[None]:
+    """Have Warp enqueue on torch's current stream of a device; nothing to do on the CPU."""
+    if device == 'cpu':
+        yield
+        return
+    stream = torch.cuda.current_stream(device)
+    # A second Warp stream on the same handle would unregister the handle when it goes.
+    if wp.get_stream(device).cuda_stream == stream.cuda_stream:
+        yield
+        return
+    with wp.ScopedStream(wp.stream_from_torch(stream), sync_enter=False):
+        yield
 
 
 @contextmanager
