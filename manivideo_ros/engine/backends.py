@@ -22,16 +22,14 @@ from manivideo_ros.engine.runner import (
     require_device,
 )
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.engine.tensorrt_builder import library
 from manivideo_ros.engine.tensorrt_cache import NoPlanError, PlanCacheError
-from manivideo_ros.engine.tensorrt_runner import TensorRTRunner
-from manivideo_ros.engine.tensorrt_runtime import require_cuda
+from manivideo_ros.engine.tensorrt_runner import open_plan
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk
 
 log = logging.getLogger(__name__)
 
-ON_DEVICE = ('torch_cuda',)  # the backends whose runners are DeviceRunners
+ON_DEVICE = ('tensorrt', 'tensorrt_rtx', 'torch_cuda')  # the backends whose runners are DeviceRunners
 
 
 def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
@@ -45,9 +43,7 @@ def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
     if isinstance(read_config(spec.weights).trunk, LatentTrunk):
         return _open_latent(backend, spec, precision)
     if backend in ('tensorrt', 'tensorrt_rtx'):
-        trt = library([backend])
-        require_cuda()
-        return TensorRTRunner(trt, PlanJob(spec, backend).load())
+        return open_plan(PlanJob(spec, backend))
     if backend in ('torch', 'torch_cuda'):
         device = 'cpu' if backend == 'torch' else 'cuda'
         require_device(device)

@@ -67,13 +67,7 @@ def build_plan(
     Raises TensorRTError for a graph or a compute capability that TensorRT does not support, or
     where it runs out of memory; BuildCancelledError when cancelled; what `progress` raises.
     """
-    ahead = hasattr(trt, 'ComputeCapability')
-    if ahead:
-        targets = [_target(trt, capability) for capability in capabilities]
-    else:
-        from manivideo_ros.engine.tensorrt_runtime import require_capability
-
-        require_capability(capabilities)  # without a GPU the builder may end the process
+    targets = require_buildable(trt, capabilities)
     logger = logger_of(trt)
     logger.last_error = ''
     builder = trt.Builder(logger)
@@ -84,7 +78,7 @@ def build_plan(
     config = builder.create_builder_config()
     # Its ten bits of mantissa would miss the parity that float32 graphs are held to.
     config.clear_flag(trt.BuilderFlag.TF32)
-    if ahead:
+    if targets:
         config.num_compute_capabilities = len(targets)
         for index, target in enumerate(targets):
             config.set_compute_capability(target, index)
@@ -103,16 +97,28 @@ def build_plan(
     return bytes(memoryview(plan))
 
 
+def require_buildable(trt: ModuleType, capabilities: Sequence[str]) -> list[Any]:
+    """What a library that builds ahead calls the capabilities; [] for one that does not.
+
+    Raises TensorRTError for a compute capability that cannot be built for here.
+    """
+    if hasattr(trt, 'ComputeCapability'):
+        return [_target(trt, capability) for capability in capabilities]
+    from manivideo_ros.engine.tensorrt_runtime import require_capability
+
+    require_capability(capabilities)  # without a GPU the builder may end the process
+    return []
+
+
 def _target(trt: ModuleType, capability: str) -> Any:
     name = 'SM' + capability.replace('.', '')
-    known = {
-        key: value for key, value in trt.ComputeCapability.__members__.items() if key != 'NONE'
-    }
+    known = {n: target for n, target in trt.ComputeCapability.__members__.items() if n[:2] == 'SM'}
     if name not in known:
-        listed = ', '.join(f'{key[2:-1]}.{key[-1]}' for key in known if key.startswith('SM'))
+        listed = ', '.join(f'{key[2:-1]}.{key[-1]}' for key in known)
         raise TensorRTError(
             f'{trt.__name__} {trt.__version__} does not support compute capability {capability} '
-            f'(it supports {listed}): {OTHER_BACKEND}'
+            f'(it supports {listed}): pip install tensorrt, which builds for the GPU that is '
+            f'there, or {OTHER_BACKEND}'
         )
     return known[name]
 
