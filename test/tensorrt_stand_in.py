@@ -51,7 +51,7 @@ class DeferredQueue:
         return lambda: self._run(until - self._done)
 
     def _run(self, count):
-        now, self.pending = self.pending[:max(0, count)], self.pending[max(0, count):]
+        now, self.pending = self.pending[: max(0, count)], self.pending[max(0, count) :]
         self._done += len(now)
         for work in now:
             work()

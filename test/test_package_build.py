@@ -22,7 +22,7 @@ def requirements(*names):
         for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
             line = line.split('#')[0].strip()
             if line:
-                package, _, version = line.partition('==')
+                package, _, version = line.partition(';')[0].strip().partition('==')
                 assert version, f'{name}.txt: {line} has no exact version'
                 out[package.lower().replace('_', '-')] = version
     return out
@@ -57,7 +57,7 @@ OURS = {
 
 @pytest.mark.parametrize(
     ('folder', 'files'),
-    [('manivideo_ros', ('runtime',)), ('test', ('runtime', 'dev'))],
+    [('manivideo_ros', ('runtime',)), ('test', ('runtime', 'build', 'dev'))],
 )
 def test_every_import_is_required(folder, files):
     known = requirements(*files)
@@ -70,7 +70,9 @@ def test_every_import_is_required(folder, files):
     assert not missing, f'pin what {folder} imports in requirements/{files[-1]}.txt'
 
 
-@pytest.mark.parametrize('name', ['runtime', 'dev', 'ros-jazzy', 'ros-kilted', 'constraints'])
+@pytest.mark.parametrize(
+    'name', ['runtime', 'build', 'dev', 'ros-jazzy', 'ros-kilted', 'constraints']
+)
 def test_requirements_have_exact_versions(name):
     requirements(name)
 

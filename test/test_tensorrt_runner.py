@@ -16,7 +16,7 @@ from test_engine import HUMAN, model_of
 from test_engine_backends import spec_of, streamed
 from test_model import SMALL, awake, references
 
-from manivideo_ros.engine import plans, tensorrt_builder, tensorrt_runner, tensorrt_runtime
+from manivideo_ros.engine import plans, tensorrt_runner, tensorrt_runtime
 from manivideo_ros.engine.backends import Engine, open_backend
 from manivideo_ros.engine.cuda_queue import Staging
 from manivideo_ros.engine.export import build_graph
@@ -61,7 +61,7 @@ class Drawing:
 
 
 def test_no_part_has_a_branch_which_no_cuda_graph_could_hold(parts):
-    assert list(parts)[0] == FRAME and {*parts} == {FRAME, SCENE, SKELETON}
+    assert next(iter(parts)) == FRAME and {*parts} == {FRAME, SCENE, SKELETON}
     for part in parts.values():
         graph = onnx.load_model_from_string(part)
         onnx.checker.check_model(graph)
@@ -156,7 +156,7 @@ def test_a_host_array_is_not_rewritten_before_its_copy_was_read():
 
 
 def test_what_is_given_may_be_rewritten_at_once(trt, content):
-    runner, queue = runner_of(trt, content)
+    runner, _ = runner_of(trt, content)
     base = np.full(runner.shapes['base'], 0.5, np.float32)
     runner.put({'base': base})
     base[:] = 7
@@ -202,7 +202,7 @@ def test_what_the_gpu_refuses_is_an_error_of_the_engine(trt, content, at, monkey
         'run_drawn': lambda: runner.run_drawn(Drawing(runner, queue).draw),
         'forget': runner.forget,
     }
-    with pytest.raises(EngineError, match='illegal memory access.*nvidia-smi') as caught:
+    with pytest.raises(EngineError, match=r'illegal memory access.*nvidia-smi') as caught:
         calls[at]()
     assert '\n' not in str(caught.value)
 

@@ -21,6 +21,7 @@ from manivideo_ros.engine.runner import EngineError
 log = logging.getLogger(__name__)
 
 LIBRARIES = ('tensorrt', 'tensorrt_rtx')
+RTX_CAPABILITIES = ('7.5', '8.0', '8.6', '8.9', '12.0', '12.1')  # of tensorrt_rtx 1.7.1
 OTHER_BACKEND = 'use the backend onnxruntime or torch'
 
 Progress = Callable[[str, int, int], None]
@@ -32,6 +33,11 @@ class TensorRTError(EngineError):
 
 class BuildCancelledError(TensorRTError):
     """A build that was cancelled; it has written nothing."""
+
+
+def package_for(capability: str) -> str:
+    """The package of TensorRT for GPUs of a compute capability, as pip names it."""
+    return 'tensorrt-rtx' if capability in RTX_CAPABILITIES else 'tensorrt'
 
 
 def library(names: Sequence[str] = LIBRARIES) -> ModuleType:
@@ -47,7 +53,8 @@ def library(names: Sequence[str] = LIBRARIES) -> ModuleType:
             reasons.append(f'{name}: {error}')
     raise TensorRTError(
         f'TensorRT cannot be imported ({"; ".join(reasons)}): '
-        f'pip install tensorrt-rtx, or {OTHER_BACKEND}'
+        f'pip install tensorrt-rtx, or tensorrt for the GPUs that it does not take, or '
+        f'{OTHER_BACKEND}'
     )
 
 

@@ -78,7 +78,9 @@ def unpack(content: bytes) -> dict[str, bytes]:
     try:
         return {name: plan.tobytes() for name, plan in load(content).items()}
     except (SafetensorError, ValueError, KeyError):
-        raise EngineError('the TensorRT engine is not in the form of this version: build it again') from None
+        raise EngineError(
+            'the TensorRT engine is not in the form of this version: build it again'
+        ) from None
 
 
 def _branch(node: onnx.NodeProto, name: str) -> onnx.GraphProto:
