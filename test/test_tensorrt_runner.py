@@ -12,14 +12,15 @@ import tensorrt_stand_in
 import torch
 from onnx import TensorProto
 from tensorrt_stand_in import DeferredQueue
-from test_engine import HUMAN, model_of
+from test_engine import HUMAN
 from test_engine_backends import spec_of, streamed
 from test_model import SMALL, awake, references
 
 from manivideo_ros.engine import plans, tensorrt_runner, tensorrt_runtime
 from manivideo_ros.engine.backends import Engine, open_backend
+from manivideo_ros.engine.cache import graph_for
 from manivideo_ros.engine.cuda_queue import Staging
-from manivideo_ros.engine.export import build_graph
+from manivideo_ros.engine.export import example_inputs
 from manivideo_ros.engine.plans import PlanJob, plan_cache
 from manivideo_ros.engine.runner import EngineError, input_shapes
 from manivideo_ros.engine.session import StreamingSession
@@ -31,8 +32,8 @@ from manivideo_ros.engine.torch_runner import TorchRunner
 
 
 @pytest.fixture(scope='module')
-def parts():
-    return split(model_of(1, human=True).SerializeToString())
+def parts(checkpoint):
+    return split(graph_for(spec_of(checkpoint, 'tensorrt'), 'tensorrt').read_bytes())
 
 
 @pytest.fixture(scope='module')
@@ -68,17 +69,14 @@ def test_no_part_has_a_branch_which_no_cuda_graph_could_hold(parts):
         assert 'If' not in {node.op_type for node in graph.graph.node}
 
 
-@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
-def test_what_is_drawn_into_is_float32_in_every_precision(precision, parts):
+def test_what_is_drawn_into_is_float32_in_every_precision(parts):
+    half = example_inputs(awake(HUMAN).to(torch.float16))  # decides on the types of the graph's
+    assert {tensor.dtype for tensor in half.values()} == {torch.float32}
     given = set(input_shapes(HUMAN)) - {'has_skeleton'}
-    if precision != 'fp32':
-        parts = split(build_graph(awake(HUMAN), 1, precision).SerializeToString())
-    for part in parts.values():
-        for value in onnx.load_model_from_string(part).graph.input:
-            if value.name in given:
-                assert value.type.tensor_type.elem_type == TensorProto.FLOAT, value.name
-                given.discard(value.name)
-    assert not given
+    values = [v for p in parts.values() for v in onnx.load_model_from_string(p).graph.input]
+    assert given <= {value.name for value in values}
+    types = {v.type.tensor_type.elem_type for v in values if v.name in given}
+    assert types == {TensorProto.FLOAT}
 
 
 def test_a_stream_with_scenes_and_skeletons_is_that_of_torch(trt, content):
@@ -281,6 +279,10 @@ def test_kernels_are_kept_beside_the_plan_and_signed_as_it_is(here):
     built(job)
     open_plan(job)
     assert trt.contexts[-1].cache.taken is None  # nor what was compiled for another plan
+    job.keep_kernels(b'of another driver')
+    open_plan(job)  # refused by the library: compiled and kept again
+    open_plan(job)
+    assert trt.contexts[-1].cache.taken == b'kernels'
 
 
 @pytest.mark.parametrize('capability', ['8.7', '9.0', '10.0'])

@@ -29,7 +29,7 @@ from manivideo_ros.model.config import LatentTrunk
 
 log = logging.getLogger(__name__)
 
-ON_DEVICE = ('tensorrt', 'tensorrt_rtx', 'torch_cuda')  # the backends whose runners are DeviceRunners
+ON_DEVICE = ('tensorrt', 'tensorrt_rtx', 'torch_cuda')  # whose runners are DeviceRunners
 
 
 def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:

@@ -86,9 +86,9 @@ class TensorRTRunner:
         self.forget()
 
     def kernels(self) -> bytes:
-        """The kernels that were compiled for this GPU, to be given to the next runner; or b''.
+        """Kernels that were compiled for this GPU, to be given to the next runner.
 
-        They are executable code, as plans are.
+        b'' where all were given, or the library compiles none. They are executable code, as plans.
         """
         return self._kernels.content()
 
@@ -190,10 +190,8 @@ def open_plan(job: PlanJob) -> TensorRTRunner:
     """
     trt = library([job.backend])
     require_cuda()
-    content, kernels = job.load(), job.load_kernels()
-    runner = TensorRTRunner(trt, content, kernels)
-    if not kernels:
-        job.keep_kernels(runner.kernels())
+    runner = TensorRTRunner(trt, job.load(), job.load_kernels())
+    job.keep_kernels(runner.kernels())
     return runner
 
 

@@ -79,7 +79,8 @@ class KernelCache:
     """
 
     def __init__(self, trt: ModuleType, content: bytes = b'') -> None:
-        self._trt, self._given, self._cache = trt, content, None
+        self._trt, self._given, self._taken = trt, content, False
+        self._cache: Any = None
 
     def context_of(self, engine: Any) -> Any:
         """An execution context that uses these kernels; None where there is no memory for one."""
@@ -89,7 +90,8 @@ class KernelCache:
         config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         if self._cache is None:
             self._cache = config.create_runtime_cache()
-            if self._given and not self._cache.deserialize(self._given):
+            self._taken = bool(self._given) and self._cache.deserialize(self._given)
+            if self._given and not self._taken:
                 log.info('the kernels that were kept are of another driver or GPU: compiling')
         config.set_runtime_cache(self._cache)
         return engine.create_execution_context(config)
@@ -100,8 +102,8 @@ class KernelCache:
         return hasattr(self._trt, 'CudaGraphStrategy')
 
     def content(self) -> bytes:
-        """All that was compiled so far."""
-        kept = None if self._cache is None else self._cache.serialize()
+        """What was compiled so far; b'' where it was given, or the library compiles nothing."""
+        kept = None if self._cache is None or self._taken else self._cache.serialize()
         return b'' if kept is None else bytes(memoryview(kept))
 
 
