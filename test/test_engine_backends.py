@@ -4,12 +4,14 @@ import logging
 from collections import deque
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 from test_engine import rendered, run
 from test_model import SMALL, references, skeleton_of
 
 from manivideo_ros.engine.backends import Engine, open_backend
+from manivideo_ros.engine.onnx_runner import require_provider
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import AUTO, PRECISIONS, EngineSpec
@@ -63,6 +65,14 @@ def test_in_fp32_a_stream_is_that_of_torch_to_a_grey_level(backend, checkpoint, 
 def test_in_half_precision_a_stream_is_within_40_db_of_torch(backend, checkpoint, reference):
     error = differences(backend, 'bf16', checkpoint, reference)
     assert psnr(error) > 40
+
+
+def test_an_onnxruntime_without_cuda_is_to_be_uninstalled_first():
+    """Both packages own one folder: installed over the other, either leaves a mixture."""
+    if 'CUDAExecutionProvider' in ort.get_available_providers():
+        pytest.skip('the installed onnxruntime has CUDA')
+    with pytest.raises(EngineError, match=r'pip uninstall onnxruntime.*; pip install onnxruntime-'):
+        require_provider('cuda')
 
 
 def test_forgetting_and_exchanging_a_runner_leave_no_trace_of_the_past(checkpoint):
