@@ -115,7 +115,7 @@ def test_rtx_captures_its_runs_itself_and_its_drawing_is_captured_alone(content)
     runner, queue = runner_of(trt, content)
     assert [config.cuda_graph_strategy for config in trt.contexts] == ['whole'] * 3
     assert len({id(config.cache) for config in trt.contexts}) == 1
-    frame = trt.engines[0].contexts[0]
+    frame = runner._frame._context
     before = frame.runs
     drawing = Drawing(runner, queue)
     for _ in range(3):
@@ -127,7 +127,7 @@ def test_a_plain_library_is_replayed_with_its_drawing(content):
     trt = tensorrt_stand_in.library(rtx=False)
     runner, queue = runner_of(trt, content)
     assert trt.contexts == [None] * 3  # no runtime configuration, which it does not have
-    frame = trt.engines[0].contexts[0]
+    frame = runner._frame._context
     before = frame.runs
     drawing = Drawing(runner, queue)
     for _ in range(3):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -157,27 +158,20 @@ class TensorRTRunner:
                 return enqueue
         if draw is not None:
             draw()  # before the capture: its kernels are compiled and loaded at the first launch
+        enqueue: Callable[[], None]
         if self._frame.captures_itself:
-            drawn = self._queue.capture(draw) if draw is not None else None
-
-            def enqueue() -> None:
-                if drawn is not None:
-                    drawn()
-                self._compute()
+            drawn = None if draw is None else self._queue.capture(draw)
+            enqueue = partial(self._draw_and_compute, drawn)
         else:
-
-            def work() -> None:
-                if draw is not None:
-                    draw()
-                self._compute()
-
-            enqueue = self._queue.capture(work)
+            enqueue = self._queue.capture(partial(self._draw_and_compute, draw))
         # One without drawing, for frames that fade, beside the one of the scene now drawn.
         kept = [(d, e) for d, e in self._drawn if (d is None) != (draw is None)]
         self._drawn = [*kept, (draw, enqueue)]
         return enqueue
 
-    def _compute(self) -> None:
+    def _draw_and_compute(self, draw: Callable[[], None] | None) -> None:
+        if draw is not None:
+            draw()
         self._frame.run()
         for cache, following in self._next:
             self._queue.copy(cache, following)
