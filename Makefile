@@ -30,14 +30,18 @@ else
   RUN := PATH="$(VENV)/bin:$$PATH" AMENT_PREFIX_PATH="$(PREFIX_PATH)"
 endif
 
-REQUIREMENTS := requirements/runtime.txt $(ROS_REQUIREMENTS) requirements/dev.txt
+# What users need, and what developers need besides: each installed where a command asks for it.
+REQUIREMENTS := requirements/runtime.txt $(ROS_REQUIREMENTS) requirements/build.txt
 INSTALLED := $(VENV)/.requirements
+DEVELOPMENT := $(VENV)/.development
+INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+  --constraint requirements/constraints.txt
 CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 
 EXAMPLES ?= 5000
 MINUTES ?= 60
 
-.PHONY: all venv build test fuzz soak try-docs demo bench evaluate ablation helps lint format clean
+.PHONY: all venv dev build test fuzz soak try-docs demo bench evaluate ablation helps lint format clean
 
 all: build
 
@@ -45,11 +49,17 @@ $(INSTALLED): $(REQUIREMENTS) requirements/constraints.txt
 	@./cmake/check_tools.sh $(PYTHON)
 	@echo "environment: $(VENV) (a few minutes the first time)"
 	@[ -x $(VENV)/bin/python ] || $(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint requirements/constraints.txt $(REQUIREMENTS:%=--requirement %)
+	@$(INSTALL) $(REQUIREMENTS:%=--requirement %)
+	@touch $@
+
+$(DEVELOPMENT): $(INSTALLED) requirements/dev.txt
+	@echo "what tests, benchmarks and lint need: $(VENV)"
+	@$(INSTALL) --requirement requirements/runtime.txt --requirement requirements/dev.txt
 	@touch $@
 
 venv: $(INSTALLED)
+
+dev: $(DEVELOPMENT)
 
 build: $(INSTALLED)
 	@# Links to files that are gone from the checkout.
@@ -60,43 +70,43 @@ build: $(INSTALLED)
 	@# The metadata by which a later `pip install -e` would uninstall what was built.
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
 
-test: build
+test: $(DEVELOPMENT) build
 	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadgroup
 
-fuzz: build
+fuzz: $(DEVELOPMENT) build
 	@$(RUN) python -m fuzz.campaign --examples $(EXAMPLES) --out benchmarks/results/fuzz.json
 
 # An hour at full rate, ten lives of the node, the faults: on a machine that does nothing else.
-soak: build
+soak: $(DEVELOPMENT) build
 	@$(RUN) python -m soak.run --minutes $(MINUTES); soaked=$$?; $(RUN) python -m soak.lifecycle; \
 	  lived=$$?; $(RUN) python -m soak.faults && exit $$((soaked + lived))
 
 # Every command block of the documentation, in a fresh clone.
-try-docs: build
+try-docs: $(DEVELOPMENT) build
 	@$(RUN) python -m tools.try_commands
 
 demo: build
 	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) \
 	  $(if $(MOTION),--motion '$(MOTION)') $(if $(OBJECT),--object '$(OBJECT)')
 
-bench: build
+bench: $(DEVELOPMENT) build
 	@$(RUN) python -m benchmarks.mlo && $(RUN) python -m benchmarks.engine && $(RUN) python -m benchmarks.stream
 
-evaluate: build
+evaluate: $(DEVELOPMENT) build
 	@$(RUN) python -m manivideo_ros.cli evaluate $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')
 
 # Hours on two cores; goes on where it was stopped.
-ablation: build
+ablation: $(DEVELOPMENT) build
 	@$(RUN) python -m benchmarks.ablation
 
 # Does synthetic data help? Some 25 minutes of one core; goes on where it was stopped.
-helps: build
+helps: $(DEVELOPMENT) build
 	@$(RUN) python -m benchmarks.synthetic_helps
 
-lint: build
+lint: $(DEVELOPMENT) build
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy
 
-format: $(INSTALLED)
+format: $(DEVELOPMENT)
 	@$(RUN) ruff check --fix . && $(RUN) ruff format .
 
 clean:

@@ -16,7 +16,8 @@ setup(
     package_data={'manivideo_ros': ['assets/**/*']},
     extras_require={
         'training': ['tensorboard'],
-        'tensorrt': ['tensorrt-rtx'],
+        'tensorrt': ['tensorrt'],  # gigabytes, from its maker's own index
+        'tensorrt-rtx': ['tensorrt-rtx'],
         'openvino': ['openvino'],
         'ray': ['ray'],
         'lerobot': ['pandas', 'pyarrow'],

@@ -116,22 +116,57 @@ def shared_memory() -> Finding:
 
 
 def gpu() -> Finding:
-    """GPU, driver, and whether this PyTorch can use them."""
+    """GPU, driver, and whether PyTorch, Warp and TensorRT can use them."""
     tool = shutil.which('nvidia-smi')
-    if tool is None:
+    torch = importlib.import_module('torch')
+    if tool is None and not torch.cuda.is_available():
         return Finding('GPU', OK, 'no NVIDIA driver; the default model runs on the CPU')
-    query = [tool, '--query-gpu=name,driver_version', '--format=csv,noheader']
+    found = '' if tool is None else _asked(tool)
+    if isinstance(found, Finding):
+        return found
+    if not torch.cuda.is_available():
+        version = torch.__version__.partition('+')[0]
+        why = 'has no CUDA' if torch.version.cuda is None else 'finds no CUDA device'
+        mend = (
+            f'to use the GPU: pip install --force-reinstall torch=={version}, the build for CUDA'
+            if torch.version.cuda is None
+            else f'to use the GPU: update the driver to one for CUDA {torch.version.cuda}'
+        )
+        return Finding('GPU', NOTE, f'{found}; torch {torch.__version__} {why}', mend)
+    capability = '{}.{}'.format(*torch.cuda.get_device_capability())
+    found = f'{found or torch.cuda.get_device_name()}, compute capability {capability}'
+    warp = importlib.import_module('warp')
+    importlib.import_module('manivideo_ros.mlo.warp_runtime').prepare_warp()
+    if not warp.is_cuda_available():
+        mend = 'update the driver: Warp draws for the engines that run on the GPU'
+        return Finding('GPU', NOTE, f'{found}; Warp {warp.__version__} finds no CUDA device', mend)
+    found += f'; Warp {warp.__version__} on {warp.get_cuda_device().name}'
+    return _with_tensorrt(found, capability)
+
+
+def _asked(nvidia_smi: str) -> str | Finding:
+    """The first GPU's name and driver, as the driver's own tool gives them, or what is wrong."""
+    query = [nvidia_smi, '--query-gpu=name,driver_version', '--format=csv,noheader']
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return Finding('GPU', NOTE, 'nvidia-smi does not answer', 'reinstall the driver, reboot')
-    if done.returncode:
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
         reason = (done.stdout + done.stderr).strip().splitlines() or ['no answer']
         return Finding('GPU', NOTE, reason[0], 'reinstall the driver or reboot')
-    found = done.stdout.strip().splitlines()[0]
-    if not importlib.import_module('torch').cuda.is_available():
-        return Finding('GPU', NOTE, f'{found}; this PyTorch runs on the CPU only', 'not needed')
-    return Finding('GPU', OK, found)
+    name, _, driver = lines[0].partition(', ')
+    return f'{name}, driver {driver}'
+
+
+def _with_tensorrt(found: str, capability: str) -> Finding:
+    """What is found, with the TensorRT that suits the GPU and how to have it."""
+    from manivideo_ros.engine.tensorrt_builder import package_for
+
+    package = package_for(capability)
+    if importlib.util.find_spec(package.replace('-', '_')) is not None:
+        return Finding('GPU', OK, f'{found}; {package}')
+    return Finding('GPU', OK, found, f'the fastest engine on this GPU: pip install {package}')
 
 
 def caches() -> Finding:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -176,6 +177,42 @@ def test_the_doctor_names_what_is_wrong(monkeypatch, tmp_path):
     assert doctor.shared_memory().state == doctor.BAD
     monkeypatch.setenv('ROS_DISTRO', 'foxy')
     assert doctor.distribution().state == doctor.NOTE
+
+
+@pytest.fixture
+def a_gpu(monkeypatch, tmp_path):
+    """A machine whose driver names an RTX 4090, and a PyTorch that can be chosen."""
+    tool = tmp_path / 'nvidia-smi'
+    tool.write_text('#!/bin/sh\necho "NVIDIA RTX 4090, 580.12"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=':')
+    import torch
+    import warp
+
+    def choose(cuda, available, warp_sees=True, capability=(8, 9)):
+        monkeypatch.setattr(torch.version, 'cuda', cuda)
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: available)
+        monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: capability)
+        monkeypatch.setattr(warp, 'is_cuda_available', lambda: warp_sees)
+        monkeypatch.setattr(warp, 'get_cuda_device', lambda: SimpleNamespace(name='RTX 4090'))
+        return doctor.gpu()
+
+    return choose
+
+
+def test_the_doctor_says_what_a_gpu_needs_to_be_used(a_gpu, monkeypatch):
+    without = a_gpu(None, False)
+    assert without.state == doctor.NOTE and 'driver 580.12' in without.found
+    assert 'has no CUDA' in without.found and 'to use the GPU: pip install' in without.mend
+    old = a_gpu('13.0', False)
+    assert 'update the driver to one for CUDA 13.0' in old.mend
+    blind = a_gpu('13.0', True, warp_sees=False)
+    assert blind.state == doctor.NOTE and 'Warp' in blind.found and 'driver' in blind.mend
+    whole = a_gpu('13.0', True)
+    assert whole.state == doctor.OK and 'compute capability 8.9' in whole.found
+    assert 'tensorrt-rtx' in whole.found + whole.mend
+    monkeypatch.setattr(doctor.importlib.util, 'find_spec', lambda name: None)
+    assert a_gpu('13.0', True, capability=(9, 0)).mend.endswith('pip install tensorrt')
 
 
 def test_commands_are_listed():

@@ -7,6 +7,7 @@ from collections import deque
 from types import MappingProxyType
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 from test_engine import rendered, run
@@ -15,6 +16,7 @@ from test_model import SMALL, references, skeleton_of
 from manivideo_ros.engine.acceptance import open_accepted
 from manivideo_ros.engine.backends import open_backend
 from manivideo_ros.engine.engine import Engine
+from manivideo_ros.engine.onnx_runner import require_provider
 from manivideo_ros.engine.runner import EngineError, ExchangedError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import AUTO, PRECISIONS, EngineSpec
@@ -68,6 +70,14 @@ def test_in_fp32_a_stream_is_that_of_torch_to_a_grey_level(backend, checkpoint, 
 def test_in_half_precision_a_stream_is_within_40_db_of_torch(backend, checkpoint, reference):
     error = differences(backend, 'bf16', checkpoint, reference)
     assert psnr(error) > 40
+
+
+def test_an_onnxruntime_without_cuda_is_to_be_uninstalled_first():
+    """Both packages own one folder: installed over the other, either leaves a mixture."""
+    if 'CUDAExecutionProvider' in ort.get_available_providers():
+        pytest.skip('the installed onnxruntime has CUDA')
+    with pytest.raises(EngineError, match=r'pip uninstall onnxruntime.*; pip install onnxruntime-'):
+        require_provider('cuda')
 
 
 def test_forgetting_and_exchanging_a_runner_leave_no_trace_of_the_past(checkpoint):
@@ -326,3 +336,17 @@ def test_every_backend_of_auto_is_known_and_computes_in_fp32():
     assert set(AUTO) <= set(PRECISIONS)
     assert all('fp32' in precisions for precisions in PRECISIONS.values())
     assert spec_of('', 'auto', 'bf16').precision_on('onnxruntime') == 'fp32'
+
+
+def test_a_gpu_that_torch_has_and_warp_has_not_is_passed_over_with_one_reason(
+    checkpoint, monkeypatch
+):
+    """The driver is new enough for torch, and too old for the wheel of Warp."""
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr('warp.get_cuda_device_count', lambda: 0)
+    monkeypatch.setattr('warp.get_cuda_driver_version', lambda: (12, 2))
+    monkeypatch.setattr('warp.get_cuda_toolkit_version', lambda: (13, 0))
+    engine = Engine(spec_of(checkpoint), threads=1)
+    assert engine.backend in AUTO[AUTO.index('onnxruntime_cuda') :]
+    assert 'the NVIDIA driver supports CUDA 12.2; Warp' in engine.reasons['torch_cuda']
+    assert '\n' not in engine.reasons['torch_cuda']

@@ -1,24 +1,27 @@
 """What a CUDA graph demands of a frame, checked without a GPU: captures, uploads, one at a time."""
 
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from capture_lint import CaptureLint, NotCapturableError
+from tensorrt_stand_in import DeferredQueue
 from test_engine import HUMAN, rendered
 from test_model import SMALL, awake, references
 from test_model_paper import SMALL as LATENT
 from test_model_paper import awake as awake_latent
 from test_synthesizer import BACKGROUND, CAMERA, HANDS, REFERENCE, SNAPSHOTS, WHOLE, frames_on
 
-from manivideo_ros.engine import device, torch_stream
-from manivideo_ros.engine.device import CapturedDraw, Uploads, chosen_kernels, in_channels_last
+from manivideo_ros.engine import torch_stream
+from manivideo_ros.engine.cuda_queue import EXCLUSIVE, CapturedDraw, Staging
 from manivideo_ros.engine.latent_runner import LatentRunner
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.torch_runner import TorchRunner
+from manivideo_ros.engine.torch_stream import chosen_kernels, in_channels_last
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.network import ManiVideoNet
 from manivideo_ros.model.paper.autoencoder import autoencoder
@@ -29,14 +32,17 @@ MOST_LAUNCHES = {'tiny': 300, 'tiny, four steps': 1180, 'human': 300, 'latent': 
 """Of the network for a frame, as counted when this was written, rounded up."""
 
 
-class Graphs:
-    """Stands for CUDA graphs: a capture runs nothing, a replay runs what was captured."""
+class Queue:
+    """Stands for a CUDA stream: a capture runs nothing, a replay runs what was captured."""
+
+    device = torch.device('cpu')
+    entered = staticmethod(nullcontext)
 
     def __init__(self) -> None:
         self.captured = 0
 
     def capture(self, work):
-        with device.EXCLUSIVE:
+        with EXCLUSIVE:
             self.captured += 1
             self.while_capturing()
         return work
@@ -44,14 +50,26 @@ class Graphs:
     def while_capturing(self) -> None:
         """What happens elsewhere meanwhile."""
 
+    def host_tensor(self, shape, dtype):
+        return torch.zeros(tuple(shape), dtype=dtype)
 
-def captured(network=None, graphs=None) -> TorchRunner:
+    def copy(self, target, source):
+        target.copy_(source)
+
+    def mark(self):
+        return lambda: None
+
+    def wait(self):
+        pass
+
+
+def captured(network=None, queue=None) -> TorchRunner:
     """A runner that captures its frames as one on a GPU does, on the CPU."""
 
     class Captured(TorchRunner):
-        def _make_graphs(self):
-            self.graphs = graphs or Graphs()
-            return self.graphs
+        def _make_queue(self):
+            self.queue = queue or Queue()
+            return self.queue
 
     return Captured(network or awake(SMALL))
 
@@ -103,14 +121,14 @@ def test_the_check_itself_refuses_what_a_capture_refuses(wrong):
 def test_frames_are_replayed_and_not_captured_again():
     runner = captured()
     synthesizer = synthesizer_on(runner)
-    assert runner.graphs.captured == 1  # the network, before the first frame
+    assert runner.queue.captured == 1  # the network, before the first frame
     for _ in range(6):
         synthesizer.step(CAMERA, WHOLE)
-    assert runner.graphs.captured == 2  # and the drawing, with the first
+    assert runner.queue.captured == 2  # and the drawing, with the first
     synthesizer.set_scene(replace(synthesizer.scene, objects={'box': generate('box')}))
     for _ in range(3):
         synthesizer.step(CAMERA, replace(WHOLE, objects={}))
-    assert runner.graphs.captured == 3  # the drawing of the other scene
+    assert runner.queue.captured == 3  # the drawing of the other scene
 
 
 def test_fading_captures_nothing():
@@ -118,7 +136,7 @@ def test_fading_captures_nothing():
     synthesizer = synthesizer_on(runner)
     for weight in (1.0, 0.7, 0.3, 1.0):
         synthesizer.step(CAMERA, replace(WHOLE, presence=dict.fromkeys(WHOLE.presence, weight)))
-    assert runner.graphs.captured == 2
+    assert runner.queue.captured == 2
 
 
 def test_captured_frames_are_those_that_are_run_operation_by_operation():
@@ -146,11 +164,11 @@ def test_a_drawing_is_the_same_one_however_it_is_looked_up():
         def draw(self):
             self.drawn += 1
 
-    graphs, first, second = Graphs(), Drawing(), Drawing()
-    draw = CapturedDraw(graphs)
+    queue, first, second = Queue(), Drawing(), Drawing()
+    draw = CapturedDraw(queue)
     for drawing in (first, first, first, second, second):
         draw(drawing.draw)  # a bound method is a new object each time
-    assert graphs.captured == 2
+    assert queue.captured == 2
     assert (first.drawn, second.drawn) == (3 + 1, 2 + 1)  # once more before each capture
 
 
@@ -164,35 +182,25 @@ def test_no_other_thread_reaches_the_device_while_a_graph_is_captured(what):
     }[what]
     done, waited = threading.Event(), []
 
-    class Watched(Graphs):
+    class Watched(Queue):
         def while_capturing(self):
             other = threading.Thread(target=lambda: (work(), done.set()), daemon=True)
             other.start()
             waited.append(not done.wait(0.3))
 
-    captured(graphs=Watched())  # an engine that is loaded beside the stream
+    captured(queue=Watched())  # an engine that is loaded beside the stream
     assert waited == [True]
     assert done.wait(30)  # and goes on afterwards
 
 
-def test_what_is_uploaded_is_still_staged_when_the_device_reads_it(monkeypatch):
-    queue, copy = [], torch.Tensor.copy_
-
-    def deferred(self, source, non_blocking=False):
-        if not non_blocking:
-            return copy(self, source)
-        queue.append((self, source))
-        return self
-
-    targets = {name: torch.zeros(4) for name in ('base', 'horizon')}
-    uploads = Uploads(targets)
-    with monkeypatch.context() as patch:
-        patch.setattr(torch.Tensor, 'copy_', deferred)
-        for number, name in enumerate(targets, 1):
-            uploads.put(name, np.full(4, number, np.float32))
-    for target, source in queue:
-        target.copy_(source)
-    assert [t[0].item() for t in targets.values()] == [1, 2]
+def test_what_is_uploaded_is_still_staged_when_the_device_reads_it():
+    queue, staging_targets = DeferredQueue(), {n: torch.zeros(4) for n in ('base', 'horizon')}
+    staging = Staging(queue)
+    for number, (name, target) in enumerate(staging_targets.items(), 1):
+        staging.upload(name, target, np.full(4, number, np.float32))
+    assert not any(target.any() for target in staging_targets.values())
+    queue.wait()
+    assert [target[0].item() for target in staging_targets.values()] == [1, 2]
 
 
 def test_what_does_not_change_is_given_once(monkeypatch):
@@ -220,12 +228,12 @@ def test_what_does_not_change_is_given_once(monkeypatch):
     ],
 )
 def test_a_capture_that_fails_is_an_error_of_the_engine_with_what_to_do(error, message):
-    class Failing(Graphs):
+    class Failing(Queue):
         def while_capturing(self):
             raise error
 
     with pytest.raises(EngineError, match=message):
-        captured(graphs=Failing())
+        captured(queue=Failing())
 
 
 def test_a_device_that_fails_when_it_is_given_inputs_is_an_error_of_the_engine(monkeypatch):
@@ -234,7 +242,7 @@ def test_a_device_that_fails_when_it_is_given_inputs_is_an_error_of_the_engine(m
     def fail(*_):
         raise RuntimeError('CUDA error: an illegal memory access was encountered')
 
-    monkeypatch.setattr(runner._uploads, 'put', fail)
+    monkeypatch.setattr(runner._staging, 'upload', fail)
     with pytest.raises(EngineError, match=r'illegal memory access.*nvidia-smi'):
         runner.put({'latents': np.zeros(runner.shapes['latents'], np.float32)})
 

@@ -9,7 +9,8 @@ from test_engine_backends import spec_of
 
 from manivideo_ros.engine.commands import main
 from manivideo_ros.engine.parity import Parity
-from manivideo_ros.engine.plans import PlanBuild, PlanJob, plan_cache
+from manivideo_ros.engine.plans import PlanBuild, PlanJob
+from manivideo_ros.engine.tensorrt_builder import TensorRTError
 from manivideo_ros.engine.tensorrt_cache import NoPlanError
 
 
@@ -60,9 +61,9 @@ def test_bench_sets_each_beside_torch(spec_file, capsys):
 @pytest.mark.parametrize('precision', ['fp32', 'fp16'])
 def test_plans_are_built_ahead_for_gpus_that_are_not_here(trt, precision, spec_file, capsys):
     spec = spec_file(backend='tensorrt_rtx', precision=precision)
-    assert main(['build', spec, '--capability', '8.6', '--capability', '12.0']) == 0
+    assert main(['build', spec, '--capability', '8.9', '--capability', '12.0']) == 0
     plan = capsys.readouterr().out.split('plan, tensorrt_rtx: ')[1].strip()
-    assert plan.endswith(f'small-64-1steps-{precision}-tensorrt_rtx-8.6-12.0.plan')
+    assert plan.endswith(f'small-64-1steps-{precision}-tensorrt_rtx-8.9-12.0.plan')
     assert main(['list']) == 0
     assert plan in capsys.readouterr().out
 
@@ -89,7 +90,8 @@ def test_a_cancelled_build_keeps_nothing(trt, checkpoint):
     build = PlanBuild(job)
     build.cancel()
     assert not build.running and build.error == 'the build was cancelled'
-    assert not plan_cache().plan_file(job.name).exists()
+    with pytest.raises(NoPlanError):  # nor is it taken for one that failed
+        job.load()
 
 
 def test_a_builder_that_dies_is_told_as_one_line(trt, checkpoint):
@@ -97,6 +99,8 @@ def test_a_builder_that_dies_is_told_as_one_line(trt, checkpoint):
     os.kill(build._process.pid, signal.SIGSEGV)
     assert build.wait(30)
     assert build.error == 'the builder ended with -11: use another backend, as auto does'
+    with pytest.raises(TensorRTError, match=r'last build failed \(the builder ended with -11'):
+        build.job.load()
 
 
 def test_what_cannot_be_read_is_an_error_of_one_line(spec_file, tmp_path, capsys):

@@ -194,6 +194,15 @@ def test_the_light_is_learned_from_pictures(tmp_path):
     assert not again.training
 
 
+def test_views_are_moved_where_they_lie():
+    views, at = moved(
+        torch.zeros(2, 3, 8, 8, device='meta'),
+        torch.zeros(3, 5, device='meta'),
+        np.random.default_rng(0),
+    )
+    assert views.device.type == at.device.type == 'meta'
+
+
 def test_a_moved_view_of_a_ball_shows_its_colours_at_the_turned_normals(monkeypatch):
     monkeypatch.setattr(light_stage, 'TURN', 0.7)
     monkeypatch.setattr(light_stage, 'SCALE', 0.0)

@@ -1,6 +1,7 @@
 """The package's own files agree with each other: versions, requirements, interfaces, manifests."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from tools import try_wheels
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ElementTree.parse(ROOT / 'package.xml')
@@ -22,7 +25,7 @@ def requirements(*names):
         for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
             line = line.split('#')[0].strip()
             if line:
-                package, _, version = line.partition('==')
+                package, _, version = line.partition(';')[0].strip().partition('==')
                 assert version, f'{name}.txt: {line} has no exact version'
                 out[package.lower().replace('_', '-')] = version
     return out
@@ -57,7 +60,7 @@ OURS = {
 
 @pytest.mark.parametrize(
     ('folder', 'files'),
-    [('manivideo_ros', ('runtime',)), ('test', ('runtime', 'dev'))],
+    [('manivideo_ros', ('runtime',)), ('test', ('runtime', 'build', 'dev'))],
 )
 def test_every_import_is_required(folder, files):
     known = requirements(*files)
@@ -70,9 +73,39 @@ def test_every_import_is_required(folder, files):
     assert not missing, f'pin what {folder} imports in requirements/{files[-1]}.txt'
 
 
-@pytest.mark.parametrize('name', ['runtime', 'dev', 'ros-jazzy', 'ros-kilted', 'constraints'])
+@pytest.mark.parametrize(
+    'name', ['runtime', 'build', 'dev', 'ros-jazzy', 'ros-kilted', 'constraints']
+)
 def test_requirements_have_exact_versions(name):
     requirements(name)
+
+
+def test_users_install_nothing_that_has_no_wheels_for_aarch64():
+    """What pip says is `python -m tools.try_wheels`'s to ask: it downloads every wheel."""
+    folder = ROOT / 'requirements'
+    runtime = try_wheels.wanted(folder / 'runtime.txt', 'aarch64', '3.12')
+    development = try_wheels.wanted(folder / 'dev.txt', 'aarch64', '3.12')
+    assert len(runtime) == len(requirements('runtime'))
+    assert not [line for line in development if line.startswith('embreex')]
+    assert [line for line in try_wheels.wanted(folder / 'dev.txt', 'x86_64', '3.12')
+            if line.startswith('embreex')]  # fmt: skip
+    assert 'manylinux_2_35_aarch64' in try_wheels.platforms('aarch64', 35)
+    assert 'manylinux_2_35_aarch64' not in try_wheels.platforms('aarch64', 28)
+
+
+def test_building_and_playing_the_demo_install_no_development_requirements():
+    def commands(target):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(('MAKE', 'MFLAGS'))}
+        return subprocess.run(
+            ['make', '--dry-run', '--always-make', target, 'VENV=/nowhere/venv'],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+
+    for target in ('build', 'demo'):
+        assert 'requirements/runtime.txt' in commands(target)
+        assert 'requirements/build.txt' in commands(target)
+        assert 'requirements/dev.txt' not in commands(target)
+    assert 'requirements/dev.txt' in commands('lint')
 
 
 def test_torch_and_opencv_are_the_ones_that_work():

@@ -10,16 +10,21 @@ from onnx import TensorProto, helper
 from test_engine import model_of
 
 from manivideo_ros.engine import tensorrt_builder
+from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.tensorrt_builder import (
+    RTX_CAPABILITIES,
     BuildCancelledError,
     TensorRTError,
     build_plan,
     library,
+    package_for,
+    require_buildable,
 )
 from manivideo_ros.engine.tensorrt_cache import PlanCache
-from manivideo_ros.engine.tensorrt_runtime import TensorRTGraph
+from manivideo_ros.engine.tensorrt_graphs import FRAME, SCENE, split
+from manivideo_ros.engine.tensorrt_runner import TensorRTRunner
 
-AHEAD = ['8.6', '12.0']
+AHEAD = ['8.9', '12.0']
 
 
 @pytest.fixture(scope='module')
@@ -39,15 +44,18 @@ def one_node(operator: str) -> bytes:
     return helper.make_model(model, opset_imports=[helper.make_opsetid('', 20)]).SerializeToString()
 
 
-def test_the_whole_graph_is_one_plan_for_each_gpu_and_its_progress_is_told(trt, graph):
-    assert 'If' in {node.op_type for node in graph.graph.node}
+def test_every_part_is_a_plan_for_each_gpu_and_its_progress_is_reported(trt, graph):
     told: dict[str, list[tuple[int, int]]] = {}
 
     def progress(phase, step, of):
         told.setdefault(phase, []).append((step, of))
 
-    plan = build_plan(trt, graph.SerializeToString(), AHEAD, progress)
-    assert len(plan) > graph.ByteSize()  # every weight, the scene encoder's under the `If` too
+    plans = {}
+    for name, part in split(graph.SerializeToString()).items():
+        told.clear()
+        plans[name] = build_plan(trt, part, AHEAD, progress)
+    assert {*plans} == {FRAME, SCENE}
+    assert sum(map(len, plans.values())) > graph.ByteSize()  # every weight is in one of them
     steps, totals = zip(*told['Building engine'], strict=True)
     assert len(set(steps)) > 2 and list(steps) == sorted(steps)
     assert steps[0] == 0 and steps[-1] == totals[0] and len(set(totals)) == 1
@@ -113,6 +121,14 @@ def test_a_gpu_that_tensorrt_lacks_is_named_with_those_it_has(trt):
         build_plan(trt, one_node('Relu'), ['9.0'])
 
 
+def test_the_gpus_that_rtx_takes_are_those_that_are_documented(trt):
+    for capability in RTX_CAPABILITIES:
+        assert require_buildable(trt, [capability])
+    known = [name for name in trt.ComputeCapability.__members__ if name.startswith('SM')]
+    assert len(known) == len(RTX_CAPABILITIES)
+    assert package_for('8.9') == 'tensorrt-rtx' and package_for('9.0') == 'tensorrt'
+
+
 def test_a_library_that_is_absent_is_named_with_how_to_install_it():
     with pytest.raises(TensorRTError, match=r'no_such_library.*pip install tensorrt-rtx'):
         library(['no_such_library'])
@@ -134,9 +150,9 @@ def test_a_library_that_cannot_build_ahead_is_not_touched_without_cuda():
 
 @NO_CUDA
 def test_without_cuda_nothing_is_deserialised():
-    class Untouchable:
+    class Untouchable(ModuleType):
         def __getattr__(self, name):
             raise AssertionError(f'TensorRT was asked for {name}')
 
-    with pytest.raises(TensorRTError, match=r'CUDA GPU.*use the backend'):
-        TensorRTGraph(Untouchable(), b'plan')
+    with pytest.raises(EngineError, match=r'CUDA.*another backend'):
+        TensorRTRunner(Untouchable('tensorrt'), b'plan')

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -16,7 +18,8 @@ from manivideo_ros.model.checkpoint import load_checkpoint, save_checkpoint
 from manivideo_ros.model.light import LightNet
 from manivideo_ros.model.network import NO_BASE
 from manivideo_ros.processes import free_port
-from manivideo_ros.training import saving
+from manivideo_ros.training import batches, loop, saving
+from manivideo_ros.training import cli as training_cli
 from manivideo_ros.training.batches import Iterations, iterate
 from manivideo_ros.training.cli import main
 from manivideo_ros.training.config import Source, TrainConfig, TrainConfigError
@@ -24,6 +27,7 @@ from manivideo_ros.training.loop import train
 from manivideo_ros.training.loss import picture_loss, structural_similarity
 from manivideo_ros.training.mirror import mirrored
 from manivideo_ros.training.networks import start
+from manivideo_ros.training.processes import Place
 from manivideo_ros.training.saving import describe_run
 from manivideo_ros.training.stages import is_temporal
 from manivideo_ros.training.trainer import TrainingError, split
@@ -468,3 +472,28 @@ def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
         assert near.float().mean() > 0.995, key
     assert seen['views'][0, :, 0, 0, 0].tolist() == [0, 1, 3, 2, 4, 5]
     assert seen['points'][0, 0].tolist() == [-1, 1, 1]
+
+
+def test_batches_for_a_gpu_come_in_pinned_memory(monkeypatch, tmp_path):
+    given = []
+    monkeypatch.setattr(
+        batches, 'DataLoader', lambda *_, **options: given.append(options['pin_memory']) or ()
+    )
+    for device in ('cpu', 'cuda'):
+        place = Place(1, 2, torch.device(device))
+        trainer = SimpleNamespace(config=CONFIG, place=place, iteration=0)
+        loop.train(trainer, SOURCES, tmp_path, {})
+    assert given == [False, True]
+
+
+def test_the_light_is_learned_on_the_device_of_the_rest(monkeypatch, tmp_path):
+    """While it is learned, the other processes wait."""
+    devices, place = [], Place(0, 2, torch.device('cuda'))
+    monkeypatch.setattr(training_cli, 'make_light_views', lambda *_: None)
+    views = MagicMock()
+    views.open.return_value.__len__.return_value = 9
+    monkeypatch.setattr(training_cli, 'LightViews', views)
+    monkeypatch.setattr(training_cli, 'train_light', lambda *a: devices.append(a[-1]) or 0.0)
+    monkeypatch.setattr(training_cli, 'load_light', lambda *_: 'light')
+    light = training_cli._light(CONFIG, tmp_path, tmp_path, 1, None, place)
+    assert light == 'light' and devices == [place.device]

@@ -8,11 +8,12 @@ from manivideo_ros.engine.openvino_runner import OpenVINORunner
 from manivideo_ros.engine.plans import PlanJob
 from manivideo_ros.engine.runner import EngineError, Runner, require_device
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.engine.tensorrt_builder import library
-from manivideo_ros.engine.tensorrt_runner import TensorRTRunner
-from manivideo_ros.engine.tensorrt_runtime import require_cuda
+from manivideo_ros.engine.tensorrt_runner import open_plan
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk
+
+ON_DEVICE = ('tensorrt', 'tensorrt_rtx', 'torch_cuda')
+"""The backends whose runners are DeviceRunners: Warp draws into their inputs."""
 
 
 def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
@@ -26,9 +27,7 @@ def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
     if isinstance(read_config(spec.weights).trunk, LatentTrunk):
         return _open_latent(backend, spec, precision)
     if backend in ('tensorrt', 'tensorrt_rtx'):
-        trt = library([backend])
-        require_cuda()
-        return TensorRTRunner(trt, PlanJob(spec, backend).load())
+        return open_plan(PlanJob(spec, backend))
     if backend in ('torch', 'torch_cuda'):
         device = 'cpu' if backend == 'torch' else 'cuda'
         require_device(device)

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manivideo_ros.engine.acceptance import open_accepted
+from manivideo_ros.engine.backends import ON_DEVICE
 from manivideo_ros.engine.plans import PlanBuild, PlanJob
 from manivideo_ros.engine.runner import DeviceRunner, EngineError, ExchangedError, Runner
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.engine.tensorrt_cache import NoPlanError, PlanCacheError
 
 log = logging.getLogger(__name__)
-
-ON_DEVICE = ('tensorrt', 'tensorrt_rtx', 'torch_cuda')  # whose runners are DeviceRunners
 
 
 class Engine:

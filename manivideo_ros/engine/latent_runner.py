@@ -10,10 +10,9 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
-from manivideo_ros.engine.device import in_channels_last
 from manivideo_ros.engine.export import shown_pixels
 from manivideo_ros.engine.runner import SCENE_INPUTS
-from manivideo_ros.engine.torch_stream import TorchStream
+from manivideo_ros.engine.torch_stream import TorchStream, in_channels_last
 from manivideo_ros.model.checkpoint import load_network
 from manivideo_ros.model.paper.autoencoder import autoencoder, decode, encode, place
 from manivideo_ros.model.paper.load import load_vae, read_weights
@@ -69,7 +68,7 @@ class LatentRunner(TorchStream):
     def _load(self) -> None:
         self._network.to(self._device, self._dtype).eval()
         place(self._vae, self._device, self._dtype)
-        if self._graphs:
+        if self._queue:
             in_channels_last(self._network)
             in_channels_last(self._vae)
         timesteps = [level.timestep for level in self._levels[:-1]]

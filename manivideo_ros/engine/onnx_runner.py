@@ -31,9 +31,11 @@ PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
 def require_provider(device: str) -> None:
     """Raise EngineError where this onnxruntime was not built for a device: 'cpu' or 'cuda'."""
     if PROVIDERS[device] not in ort.get_available_providers():
+        # Both wheels own one folder: the later one would lie over the other's files.
         raise EngineError(
-            f'this onnxruntime {ort.__version__} has no {PROVIDERS[device]}: '
-            f'pip install onnxruntime-gpu, {OTHER_BACKEND}'
+            f'the installed onnxruntime {ort.__version__} has no {PROVIDERS[device]}: '
+            f'pip uninstall onnxruntime onnxruntime-gpu; pip install onnxruntime-gpu, '
+            f'{OTHER_BACKEND}'
         )
 
 

@@ -15,18 +15,29 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from manivideo_ros.engine.cache import cache_folder, graph_for
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.engine.tensorrt_builder import BuildCancelledError, build_plan, library
-from manivideo_ros.engine.tensorrt_cache import PlanCache, fields_of
+from manivideo_ros.engine.tensorrt_builder import (
+    BuildCancelledError,
+    TensorRTError,
+    build_plan,
+    library,
+    require_buildable,
+)
+from manivideo_ros.engine.tensorrt_cache import NoPlanError, PlanCache, PlanCacheError, fields_of
+from manivideo_ros.engine.tensorrt_graphs import pack, split
 from manivideo_ros.engine.tensorrt_runtime import present_capability, target_of
 from manivideo_ros.model.checkpoint import checkpoint_sha256
 
 log = logging.getLogger(__name__)
+
+ENDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # by whoever does not want the build
 
 
 @dataclass(frozen=True)
@@ -47,27 +58,89 @@ class PlanJob:
         parts = [spec.preset, spec.resolution, f'{spec.steps}steps', spec.precision, self.backend]
         return '-'.join(map(str, [*parts, *self.capabilities]))
 
-    def _parts(self) -> tuple[bytes, dict[str, str], Sequence[str]]:
-        trt = library([self.backend])
+    def _targets(self, trt: ModuleType) -> Sequence[str]:
         capabilities = self.capabilities or (present_capability(),)
+        require_buildable(trt, capabilities)  # before the seconds of an export
+        return capabilities
+
+    def _made_from(self) -> tuple[bytes, dict[str, str], Sequence[str]]:
+        trt = library([self.backend])
+        capabilities = self._targets(trt)
         graph = graph_for(self.spec, self.backend).read_bytes()
         told = {**self.spec.told(), 'checkpoint': self.spec.weights.name}
         sha = checkpoint_sha256(self.spec.weights)
         return graph, fields_of(graph, sha, told, target_of(trt, capabilities)), capabilities
 
     def load(self) -> bytes:
-        """The plan from the cache. Raises NoPlanError, PlanCacheError, TensorRTError."""
-        return plan_cache().load(self.name, self._parts()[1])
+        """The plans of all parts from the cache, packed.
+
+        Raises TensorRTError where none can be built, or where the last build of just this failed;
+        NoPlanError, PlanCacheError.
+        """
+        made_from = self._made_from()[1]
+        try:
+            return plan_cache().load(self.name, made_from)
+        except NoPlanError:
+            failed = plan_cache().failure_of(self.name, made_from)
+            if failed:
+                raise TensorRTError(
+                    f'its last build failed ({failed}), and is not repeated while nothing that it '
+                    'depends on has changed: to try again, manivideo engine build'
+                ) from None
+            raise
 
     def build(
         self,
-        progress: Callable[[str, int, int], None],
+        progress: Callable[[str, float], None],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Path:
-        """Build the plan here and keep it. Raises TensorRTError, PlanCacheError."""
-        graph, made_from, capabilities = self._parts()
-        plan = build_plan(library([self.backend]), graph, capabilities, progress, cancelled)
-        return plan_cache().store(self.name, plan, made_from)
+        """Build the plans of all parts here and keep them; `progress` gets the phase and 0..1.
+
+        Raises TensorRTError, PlanCacheError.
+        """
+        graph, made_from, capabilities = self._made_from()
+        trt, parts = library([self.backend]), split(graph)
+        plans: dict[str, bytes] = {}
+        whole: list[str] = []
+
+        def step(phase: str, done: int, of: int) -> None:
+            if not whole:
+                whole.append(phase)  # a build's first phase holds its others: it is the measure
+            share = done / max(of, 1) if phase == whole[0] else 0.0
+            progress(phase, (len(plans) + share) / len(parts))
+
+        for name, part in parts.items():
+            plans[name] = build_plan(trt, part, capabilities, step, cancelled)
+        cache = plan_cache()
+        cache.remove(self._kernels_name)
+        return cache.store(self.name, pack(plans), made_from)
+
+    def note_failure(self, error: str) -> None:
+        """Keep a build's failure, so that `load` does not ask for the same build again."""
+        with suppress(EngineError, PlanCacheError, OSError):
+            plan_cache().keep_failure(self.name, self._made_from()[1], error)
+
+    @property
+    def _kernels_name(self) -> str:
+        return f'{self.name}-kernels'
+
+    def load_kernels(self) -> bytes:
+        """What was compiled for the plan at its first run on this GPU; b'' where nothing is kept.
+
+        Raises TensorRTError as `load`.
+        """
+        try:
+            return plan_cache().load(self._kernels_name, self._made_from()[1])
+        except PlanCacheError:
+            return b''
+
+    def keep_kernels(self, content: bytes) -> None:
+        """Keep what was compiled for the plan, if anything was; a full disk costs a warning."""
+        if content:
+            try:
+                plan_cache().store(self._kernels_name, content, self._made_from()[1])
+            except PlanCacheError as error:
+                log.warning('the compiled kernels are not kept: %s', error)
 
 
 def plan_cache() -> PlanCache:
@@ -113,6 +186,7 @@ class PlanBuild:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
+        lasts = False  # whether the same build would fail again
         with self._process.stdout as lines:
             for line in lines:
                 try:
@@ -120,13 +194,17 @@ class PlanBuild:
                 except ValueError:
                     continue  # a library that prints
                 self.error = told.get('error', '')
+                lasts = told.get('lasts', False)
                 self.phase = told.get('phase', self.phase)
                 self.progress = max(self.progress, told.get('done', 0.0))
         code = self._process.wait()
-        if code == -signal.SIGTERM or code == 128 + signal.SIGTERM:
+        if -code in ENDED or code - 128 in ENDED:
             self.error = 'the build was cancelled'
         elif code and not self.error:
             self.error = f'the builder ended with {code}: use another backend, as auto does'
+            lasts = True  # a library's bug, or more memory than there is
+        if lasts:
+            self.job.note_failure(self.error)
 
 
 def _as_json(job: PlanJob) -> dict[str, object]:
@@ -146,12 +224,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = json.loads(parser.parse_args(arguments).job)
     job = PlanJob(EngineSpec(**given['spec']), given['backend'], tuple(given['capabilities']))
     parent = os.getppid()
-    seen: dict[str, int] = {}
 
-    def progress(phase: str, step: int, of: int) -> None:
-        seen.setdefault(phase, len(seen))
-        # The first phase holds the others, so it is the measure of the whole.
-        done = step / max(of, 1) if seen[phase] == 0 else 0.0
+    def progress(phase: str, done: float) -> None:
         _tell(phase=phase, done=done)
 
     try:
@@ -161,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
         _tell(error=str(error))
         return 1
     except (EngineError, ValueError, RuntimeError, OSError) as error:
-        _tell(error=' '.join(str(error).split()))
+        _tell(error=' '.join(str(error).split()), lasts=isinstance(error, TensorRTError))
         return 1
     _tell(done=1.0, phase='done')
     return 0

@@ -122,14 +122,25 @@ def given_inputs(names: Iterable[str], caches: Iterable[str]) -> list[str]:
 
 
 def require_device(device: str) -> None:
-    """Raise EngineError where torch has no such device: 'cpu' or 'cuda'."""
+    """Raise EngineError where torch or Warp has no such device: 'cpu' or 'cuda'.
+
+    A network on a GPU has its maps drawn there, and the two libraries need drivers of their own.
+    """
+    if device == 'cpu':
+        return
     import torch
 
-    if device != 'cpu' and not torch.cuda.is_available():
+    from manivideo_ros.mlo.warp_runtime import WarpDeviceError, require_warp
+
+    if not torch.cuda.is_available():
         raise EngineError(
             f'torch {torch.__version__} finds no CUDA device: install a torch built for CUDA '
             f'and the driver, {OTHER_BACKEND}'
         )
+    try:
+        require_warp(device)
+    except WarpDeviceError as error:
+        raise EngineError(str(error)) from None
 
 
 def one_line(error: Exception) -> str:

@@ -21,6 +21,7 @@ from manivideo_ros.engine.runner import EngineError
 log = logging.getLogger(__name__)
 
 LIBRARIES = ('tensorrt', 'tensorrt_rtx')
+RTX_CAPABILITIES = ('7.5', '8.0', '8.6', '8.9', '12.0', '12.1')  # of tensorrt_rtx 1.7.1
 OTHER_BACKEND = 'use the backend onnxruntime or torch'
 
 Progress = Callable[[str, int, int], None]
@@ -32,6 +33,11 @@ class TensorRTError(EngineError):
 
 class BuildCancelledError(TensorRTError):
     """A build that was cancelled; it has written nothing."""
+
+
+def package_for(capability: str) -> str:
+    """The package of TensorRT for GPUs of a compute capability, as pip names it."""
+    return 'tensorrt-rtx' if capability in RTX_CAPABILITIES else 'tensorrt'
 
 
 def library(names: Sequence[str] = LIBRARIES) -> ModuleType:
@@ -47,7 +53,8 @@ def library(names: Sequence[str] = LIBRARIES) -> ModuleType:
             reasons.append(f'{name}: {error}')
     raise TensorRTError(
         f'TensorRT cannot be imported ({"; ".join(reasons)}): '
-        f'pip install tensorrt-rtx, or {OTHER_BACKEND}'
+        f'pip install tensorrt-rtx, or tensorrt for the GPUs that it does not take, or '
+        f'{OTHER_BACKEND}'
     )
 
 
@@ -67,13 +74,7 @@ def build_plan(
     Raises TensorRTError for a graph or a compute capability that TensorRT does not support, or
     where it runs out of memory; BuildCancelledError when cancelled; what `progress` raises.
     """
-    ahead = hasattr(trt, 'ComputeCapability')
-    if ahead:
-        targets = [_target(trt, capability) for capability in capabilities]
-    else:
-        from manivideo_ros.engine.tensorrt_runtime import require_capability
-
-        require_capability(capabilities)  # without a GPU the builder may end the process
+    targets = require_buildable(trt, capabilities)
     logger = logger_of(trt)
     logger.last_error = ''
     builder = trt.Builder(logger)
@@ -84,7 +85,7 @@ def build_plan(
     config = builder.create_builder_config()
     # Its ten bits of mantissa would miss the parity that float32 graphs are held to.
     config.clear_flag(trt.BuilderFlag.TF32)
-    if ahead:
+    if targets:
         config.num_compute_capabilities = len(targets)
         for index, target in enumerate(targets):
             config.set_compute_capability(target, index)
@@ -103,16 +104,28 @@ def build_plan(
     return bytes(memoryview(plan))
 
 
+def require_buildable(trt: ModuleType, capabilities: Sequence[str]) -> list[Any]:
+    """What a library that builds ahead calls the capabilities; [] for one that does not.
+
+    Raises TensorRTError for a compute capability that cannot be built for here.
+    """
+    if hasattr(trt, 'ComputeCapability'):
+        return [_target(trt, capability) for capability in capabilities]
+    from manivideo_ros.engine.tensorrt_runtime import require_capability
+
+    require_capability(capabilities)  # without a GPU the builder may end the process
+    return []
+
+
 def _target(trt: ModuleType, capability: str) -> Any:
     name = 'SM' + capability.replace('.', '')
-    known = {
-        key: value for key, value in trt.ComputeCapability.__members__.items() if key != 'NONE'
-    }
+    known = {n: target for n, target in trt.ComputeCapability.__members__.items() if n[:2] == 'SM'}
     if name not in known:
-        listed = ', '.join(f'{key[2:-1]}.{key[-1]}' for key in known if key.startswith('SM'))
+        listed = ', '.join(f'{key[2:-1]}.{key[-1]}' for key in known)
         raise TensorRTError(
             f'{trt.__name__} {trt.__version__} does not support compute capability {capability} '
-            f'(it supports {listed}): {OTHER_BACKEND}'
+            f'(it supports {listed}): pip install tensorrt, which builds for the GPU that is '
+            f'there, or {OTHER_BACKEND}'
         )
     return known[name]
 

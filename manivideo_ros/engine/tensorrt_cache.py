@@ -53,11 +53,12 @@ def fields_of(
 
     The graph's bytes cover shapes, types and weights; `spec` and `target` are flat.
     """
-    builder = Path(__file__).with_name('tensorrt_builder.py').read_bytes()
+    sources = (Path(__file__).with_name(f'tensorrt_{name}.py') for name in ('builder', 'graphs'))
+    builder = b''.join(source.read_bytes() for source in sources)
     made_from = {
         'checkpoint_sha256': checkpoint_sha256,
         'graph_sha256': hashlib.sha256(graph).hexdigest(),
-        'builder_sha256': hashlib.sha256(builder).hexdigest(),  # its flags are in it
+        'builder_sha256': hashlib.sha256(builder).hexdigest(),  # flags and parts are in it
         **spec,
         **target,
     }
@@ -151,9 +152,41 @@ class PlanCache:
             # A reader between the two finds a plan that its manifest has not signed.
             _write(path, plan)
             _write(path.with_suffix('.json'), json.dumps(manifest, indent=1).encode())
+            self._failure_file(name).unlink(missing_ok=True)
         except OSError as error:
             raise _unusable(path, error) from None
         return path
+
+    def remove(self, name: str) -> None:
+        """Remove the plan of that name, if there is one."""
+        for path in (self.plan_file(name), self.plan_file(name).with_suffix('.json')):
+            with suppress(OSError):
+                path.unlink()
+
+    def keep_failure(self, name: str, made_from: Mapping[str, str], error: str) -> None:
+        """Keep why a plan could not be built; `store` and another `made_from` end it.
+
+        Raises PlanCacheError where the folder cannot be written or is full.
+        """
+        path = self._failure_file(name)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            kept = {'made_from': dict(made_from), 'error': error}
+            _write(path, json.dumps(kept, indent=1).encode())
+        except OSError as failed:
+            raise _unusable(path, failed) from None
+
+    def failure_of(self, name: str, made_from: Mapping[str, str]) -> str:
+        """Why the last build from just that failed; '' where none did."""
+        try:
+            kept = json.loads(self._failure_file(name).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return ''
+        alike = isinstance(kept, dict) and kept.get('made_from') == dict(made_from)
+        return ' '.join(str(kept.get('error')).split())[:300] if alike else ''
+
+    def _failure_file(self, name: str) -> Path:
+        return self.folder / f'{name}.failed'
 
     def _signature(self, plan: bytes, made_from: Mapping[str, str]) -> str:
         told = json.dumps([machine_id(), dict(made_from)], sort_keys=True).encode()

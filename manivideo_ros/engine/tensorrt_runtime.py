@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manivideo_ros.engine.cuda_queue import Queue
 from manivideo_ros.engine.tensorrt_builder import OTHER_BACKEND, TensorRTError, logger_of
+
+log = logging.getLogger(__name__)
 
 DRIVER_VERSION = Path('/sys/module/nvidia/version')
 TYPES = {
@@ -67,29 +71,69 @@ def target_of(trt: ModuleType, capabilities: Sequence[str]) -> dict[str, str]:
     }
 
 
-class TensorRTGraph:
-    """A plan that is ready to run, bound to tensors by the graph's names.
+class KernelCache:
+    """Kernels that tensorrt_rtx compiles for a GPU at their first run; none for tensorrt.
 
-    `tensors` are zeros at first; `inputs` and `outputs` are their names. Give it plans that
-    PlanCache gave back or that were just built: they hold executable code. Not thread-safe.
-
-    Raises TensorRTError without CUDA, or for a plan that this GPU cannot run.
+    content: what `content` gave before, b'' for nothing. It is executable code: give only what
+    PlanCache gave back.
     """
 
-    def __init__(self, trt: ModuleType, plan: bytes) -> None:
-        require_cuda()
+    def __init__(self, trt: ModuleType, content: bytes = b'') -> None:
+        self._trt, self._given, self._taken = trt, content, False
+        self._cache: Any = None
+
+    def context_of(self, engine: Any) -> Any:
+        """An execution context that uses these kernels; None where there is no memory for one."""
+        if not self.captures:
+            return engine.create_execution_context()
+        config = engine.create_runtime_config()
+        config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        if self._cache is None:
+            self._cache = config.create_runtime_cache()
+            self._taken = bool(self._given) and self._cache.deserialize(self._given)
+            if self._given and not self._taken:
+                log.info('the kernels that were kept are of another driver or GPU: compiling')
+        config.set_runtime_cache(self._cache)
+        return engine.create_execution_context(config)
+
+    @property
+    def captures(self) -> bool:
+        """Whether the library puts its runs into CUDA graphs itself."""
+        return hasattr(self._trt, 'CudaGraphStrategy')
+
+    def content(self) -> bytes:
+        """What was compiled so far; b'' where it was given, or the library compiles nothing."""
+        kept = None if self._cache is None or self._taken else self._cache.serialize()
+        return b'' if kept is None else bytes(memoryview(kept))
+
+
+class TensorRTGraph:
+    """A plan that is ready to run on a queue, bound to tensors by the graph's names.
+
+    `tensors` are zeros at first; `inputs` and `outputs` are their names. captures_itself: whether
+    the library puts the runs into CUDA graphs. Give it plans that PlanCache gave back or that were
+    just built: they hold executable code. Not thread-safe.
+
+    Raises TensorRTError for a plan that this GPU cannot run. Ask require_device first.
+    """
+
+    def __init__(
+        self, trt: ModuleType, plan: bytes, queue: Queue, kernels: KernelCache | None = None
+    ) -> None:
+        kernels = kernels or KernelCache(trt)
         logger = logger_of(trt)
         self._runtime = trt.Runtime(logger)
         _require_valid(trt, self._runtime, plan)
         engine = self._engine = self._runtime.deserialize_cuda_engine(plan)
-        context: Any = None if engine is None else engine.create_execution_context()
+        context: Any = None if engine is None else kernels.context_of(engine)
         if context is None:
             raise TensorRTError(
                 f'{trt.__name__} {trt.__version__} cannot load the engine '
                 f'({logger.last_error or "no reason given"}): build it again, free GPU memory, '
                 f'or {OTHER_BACKEND}'
             )
-        self._context, self._logger = context, logger
+        self._context, self._logger, self._queue = context, logger, queue
+        self.captures_itself = kernels.captures
         self.tensors: dict[str, Tensor] = {}
         self.inputs: list[str] = []
         self.outputs: list[str] = []
@@ -97,11 +141,15 @@ class TensorRTGraph:
             name = engine.get_tensor_name(index)
             given = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
             (self.inputs if given else self.outputs).append(name)
+            if engine.get_tensor_location(name) == trt.TensorLocation.HOST:
+                raise TensorRTError(
+                    f'the TensorRT engine wants {name} on the host, which no captured frame can '
+                    f'give: build it again, or {OTHER_BACKEND}'
+                )
             shape, dtype = tuple(engine.get_tensor_shape(name)), engine.get_tensor_dtype(name)
-            on_host = engine.get_tensor_location(name) == trt.TensorLocation.HOST
-            device = 'cpu' if on_host else 'cuda'  # TensorRT wants some conditions on the host
-            self.tensors[name] = torch.zeros(shape, dtype=TYPES[dtype.name], device=device)
-            self.bind(name, self.tensors[name])
+            tensor = torch.zeros(shape, dtype=TYPES[dtype.name], device=queue.device)
+            self.tensors[name] = tensor
+            self.bind(name, tensor)
 
     def bind(self, name: str, tensor: Tensor) -> None:
         """Read or write another tensor under that name from the next run on; nothing is copied.
@@ -119,8 +167,8 @@ class TensorRTGraph:
         self.tensors[name] = tensor
 
     def run(self) -> None:
-        """Enqueue one run on torch's current stream; raises TensorRTError where that fails."""
-        if not self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
+        """Enqueue one run; raises TensorRTError where that fails."""
+        if not self._context.execute_async_v3(self._queue.handle):
             raise TensorRTError(
                 f'the TensorRT engine failed ({self._logger.last_error or "no reason given"}): '
                 f'free GPU memory, look for the GPU in nvidia-smi, or {OTHER_BACKEND}'

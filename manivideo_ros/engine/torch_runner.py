@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from manivideo_ros.engine.device import in_channels_last
 from manivideo_ros.engine.export import FRAME_INPUTS, FrameGraph, SceneGraph, SkeletonGraph
 from manivideo_ros.engine.runner import SCENE_INPUTS
-from manivideo_ros.engine.torch_stream import TorchStream
+from manivideo_ros.engine.torch_stream import TorchStream, in_channels_last
 from manivideo_ros.model.network import NUM_BLOCKS, ManiVideoNet
 
 
@@ -22,7 +21,7 @@ class TorchRunner(TorchStream):
 
     def _load(self) -> None:
         network = self._network.to(self._device, self._dtype).eval()
-        if self._graphs:
+        if self._queue:
             in_channels_last(network)
         self._frame_graph = FrameGraph(network, self._steps)
         self._scene_graph, self._skeleton_graph = SceneGraph(network), SkeletonGraph(network)

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from manivideo_ros.engine.device import (
-    EXCLUSIVE,
-    CapturedDraw,
-    CudaGraphs,
-    Graphs,
-    Uploads,
-    chosen_kernels,
-)
+from manivideo_ros.engine.cuda_queue import EXCLUSIVE, CapturedDraw, CudaQueue, Queue, Staging
 from manivideo_ros.engine.export import PRECISIONS
 from manivideo_ros.engine.runner import (
     OTHER_BACKEND,
@@ -51,15 +44,15 @@ class TorchStream(ABC):
         require_device(device)
         self._config = config
         self._device, self._dtype = torch.device(device), PRECISIONS[precision]
-        self._graphs = self._make_graphs()
-        self._alone: AbstractContextManager[Any] = EXCLUSIVE if self._graphs else nullcontext()
+        self._queue = self._make_queue()
+        self._alone: AbstractContextManager[Any] = EXCLUSIVE if self._queue else nullcontext()
         # Beside other streams: only captures are alone.
         self._guarded(self._load, nullcontext())
         self._guarded(self._prepare, nullcontext())
 
-    def _make_graphs(self) -> Graphs | None:
+    def _make_queue(self) -> Queue | None:
         """What captures frames; None where each is run operation by operation."""
-        return CudaGraphs() if self._device.type == 'cuda' else None
+        return CudaQueue() if self._device.type == 'cuda' else None
 
     @abstractmethod
     def _load(self) -> None:
@@ -91,7 +84,6 @@ class TorchStream(ABC):
             if name != 'has_skeleton'
         }
         self._inputs = {name: self._given[name] for name in self.READS}
-        self._uploads = Uploads(self._given)
         self._guide = [torch.zeros_like(self._guided())] if self._config.human else []
         self._has_skeleton = self._guiding = False
         self._refresh = True
@@ -99,20 +91,22 @@ class TorchStream(ABC):
         self._caches, self._valid = self._empty_caches()
         size = self._config.image_size
         self._frame = torch.zeros(size, size, 3, dtype=torch.uint8, device=self._device)
-        pinned = self._device.type == 'cuda'
-        self._shown = torch.zeros(size, size, 3, dtype=torch.uint8, pin_memory=pinned)
-        self._denoise, self._draw = self._compute, _now
-        if self._graphs:
-            self._denoise, self._draw = self._captured(self._graphs), CapturedDraw(self._graphs)
+        if self._queue is None:
+            self._shown = torch.zeros_like(self._frame, device='cpu')
+            self._denoise, self._draw = self._compute, _now
+            return
+        self._shown = self._queue.host_tensor(self._frame.shape, torch.uint8)
+        self._staging = Staging(self._queue)
+        self._denoise, self._draw = self._captured(self._queue), CapturedDraw(self._queue)
 
-    def _captured(self, graphs: Graphs) -> Callable[[], None]:
+    def _captured(self, queue: Queue) -> Callable[[], None]:
         """What replays the network, which has seen no frame."""
         with chosen_kernels(self._dtype):
             for _ in range(WARM_UP):
                 self._compute()
             for cache in (self._valid, *self._caches):
                 cache.zero_()
-            return graphs.capture(self._compute)
+            return queue.capture(self._compute)
 
     @property
     def inputs(self) -> Mapping[str, Tensor]:
@@ -141,8 +135,8 @@ class TorchStream(ABC):
         for name, value in values.items():
             if name == 'has_skeleton':
                 self._has_skeleton = bool(value)
-            elif self._graphs:
-                self._uploads.put(name, value)
+            elif self._queue:
+                self._staging.upload(name, self._given[name], value)
             else:
                 self._given[name].copy_(torch.from_numpy(value))
         self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
@@ -160,17 +154,20 @@ class TorchStream(ABC):
         if draw is not None:
             self._draw(draw)
         self._denoise()
-        self._shown.copy_(self._frame, non_blocking=True)
-        if self._device.type == 'cuda':
-            torch.cuda.current_stream().synchronize()  # the frame's one wait
+        if self._queue:
+            self._queue.copy(self._shown, self._frame)
+            self._queue.wait()  # the frame's one wait
+        else:
+            self._shown.copy_(self._frame)
         self._refresh = False
 
     def _guarded(
         self, work: Callable[[], object], alone: AbstractContextManager[Any] | None = None
     ) -> None:
         """Run work on the device, alone; what fails there is an EngineError."""
+        queued = self._queue.entered() if self._queue else nullcontext()
         try:
-            with alone or self._alone, torch.inference_mode():
+            with alone or self._alone, queued, torch.inference_mode():
                 work()
         except EngineError:
             raise
@@ -187,3 +184,22 @@ class TorchStream(ABC):
 
 def _now(draw: Callable[[], None]) -> None:
     draw()
+
+
+def in_channels_last(module: nn.Module) -> None:
+    """Bring the weights of convolutions into the order that a GPU's matrix units take them in."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@contextmanager
+def chosen_kernels(dtype: torch.dtype) -> Iterator[None]:
+    """Have cuDNN measure its kernels, and compute float32 as float32: TF32 has 10 bits of it."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    kept = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    cudnn.benchmark = True
+    if dtype == torch.float32:
+        cudnn.allow_tf32 = matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = kept

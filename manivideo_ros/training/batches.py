@@ -173,12 +173,16 @@ def _fitting(scenes: TrainingScenes, frames: int, use: str) -> np.ndarray:
     return np.flatnonzero(enough & scenes.consecutive if use == 'clip' else enough)
 
 
-def iterate(iterations: Iterations, workers: int) -> Iterator[Batch]:
-    """The batches in order, whatever the number of workers."""
+def iterate(iterations: Iterations, workers: int, pinned: bool = False) -> Iterator[Batch]:
+    """The batches in order, whatever the number of workers.
+
+    pinned: in memory that a GPU copies from while the host goes on.
+    """
     loader = DataLoader(
         iterations,
         batch_size=None,
         num_workers=workers,
+        pin_memory=pinned,
         worker_init_fn=_one_thread,
         prefetch_factor=4 if workers else None,
         # A worker without shared memory (/dev/shm full) tells nobody: it only falls silent.

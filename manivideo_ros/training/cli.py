@@ -50,10 +50,10 @@ def run_training(
     light = None
     if place.first:
         make_missing(config, data, scenes, threads)
-        light = _light(config, data, out, threads, init)
+        light = _light(config, data, out, threads, init, place)
     wait_for_first(place)
     if light is None:
-        light = _light(config, data, out, threads, init)
+        light = _light(config, data, out, threads, init, place)
     pictured = open_sources(config, data)
     sources: Mapping[str, TrainingScenes] = pictured
     if config.latent:
@@ -67,22 +67,24 @@ def run_training(
 
 
 def _light(
-    config: TrainConfig, data: Path, out: Path, threads: int, init: Path | None
+    config: TrainConfig, data: Path, out: Path, threads: int, init: Path | None, place: Place
 ) -> LightNet | None:
     """What comes first, but where a checkpoint has it already, or no network asks for it."""
     if init is not None or config.latent:
         return None
-    return learned_light(config, data, out / 'light.safetensors', threads)
+    return learned_light(config, data, out / 'light.safetensors', threads, place.device)
 
 
-def learned_light(config: TrainConfig, data: Path, out: Path, threads: int) -> LightNet:
-    """The light net of `out`, learned now where there is none."""
+def learned_light(
+    config: TrainConfig, data: Path, out: Path, threads: int, device: torch.device | None = None
+) -> LightNet:
+    """The light net of `out`, learned now where there is none: on a device, the CPU for none."""
     if not out.exists():
         folder = data / 'light_views'
         if not folder.exists():
             make_light_views(folder, config.light_views, config.seed, 'train', threads)
         views = LightViews.open(folder)
-        error = train_light(len(views), views.photographs, ball_normals(), config, out)
+        error = train_light(len(views), views.photographs, ball_normals(), config, out, device)
         print(f'light: RMS error {error:.4f} of sRGB in 0..1 on hands held back')
     return load_light(config, out)
 

@@ -33,6 +33,7 @@ def train_light(
     normals: NDArray[np.float32],  # [K, 3] where on the ball
     config: TrainConfig,
     out: Path,
+    device: torch.device | None = None,  # where to train, the CPU for none
 ) -> float:
     """Train the light net on `count` hands and write it to `out`.
 
@@ -42,9 +43,13 @@ def train_light(
     rng = np.random.default_rng(config.seed)
     held = max(1, round(HELD_BACK * count))
     measured = draw(np.arange(MEASURED) % held, np.random.default_rng(0))
-    network = LightNet(config.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = device or torch.device('cpu')
+    network = LightNet(config.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ball = torch.from_numpy(normals).T.to(device)
     with torch.no_grad():
-        network.head[-1].bias.unflatten(0, (-1, 3))[0] = torch.from_numpy(measured[1].mean((0, 1)))
+        network.head[-1].bias.unflatten(0, (-1, 3))[0].copy_(
+            torch.from_numpy(measured[1].mean((0, 1)))
+        )
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-3)
     rate = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda i: 0.5 * (1.01 + math.cos(math.pi * i / config.light_iterations))
@@ -53,14 +58,15 @@ def train_light(
     progress = tqdm(range(config.light_iterations), mininterval=10, desc='light')
     for _ in progress:
         chosen = rng.integers(min(held, count - 1), count, config.light_batch)
-        views, target = _batch(*draw(chosen, rng))
-        views, at = moved(views, torch.from_numpy(normals).T, rng)
+        views, target = _batch(*draw(chosen, rng), device)
+        views, at = moved(views, ball, rng)
         if rng.random() < 0.5:  # the world in a mirror
-            views, at = views.flip(-1), at * torch.tensor([[-1.0], [1.0], [1.0]])
+            views, at = views.flip(-1), at * at.new_tensor([[-1.0], [1.0], [1.0]])
         # Another exposure and white balance, as a gain of linear light.
         gain = torch.from_numpy(np.exp(rng.normal(0, 0.06, (len(views), 3, 1, 1))).astype('f4'))
+        gain = gain.to(device)
         views, target = (views * gain).clamp(0, 1), (target * gain[..., 0]).clamp(0, 1)
-        with torch.autocast('cpu', torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16):
             light = network(views)
         predicted = grey_at(at, light.float())
         loss = functional.mse_loss(predicted, target)
@@ -86,9 +92,13 @@ def moved(
     """Views turned, scaled and shifted at random; the light, and so the normals [B, 3, K] at which
     the grey ball's colours hold, turn with them: many views of each that was rendered."""
     count = len(views)
-    angle = torch.from_numpy(rng.normal(0, TURN, count).astype('f4'))
-    scale = torch.from_numpy(np.exp(rng.normal(0, SCALE, count)).astype('f4'))
-    shift = torch.from_numpy(rng.normal(0, SHIFT, (count, 2)).astype('f4'))
+
+    def drawn(values: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(values.astype('f4')).to(views.device)
+
+    angle = drawn(rng.normal(0, TURN, count))
+    scale = drawn(np.exp(rng.normal(0, SCALE, count)))
+    shift = drawn(rng.normal(0, SHIFT, (count, 2)))
     cos, sin = angle.cos(), angle.sin()
     # From places in the new picture to places in the old one: against the turn.
     back = torch.stack([cos, sin, -sin, cos], 1).view(-1, 2, 2) / scale.view(-1, 1, 1)
@@ -116,12 +126,16 @@ def measure_light(
     normals: NDArray[np.float32],
 ) -> float:
     """RMS error of the grey balls, in sRGB of 0..1."""
-    views, target = _batch(pictures, balls)
-    at = torch.from_numpy(normals).T.expand(len(views), -1, -1)
+    device = next(network.parameters()).device
+    views, target = _batch(pictures, balls, device)
+    at = torch.from_numpy(normals).T.to(device).expand(len(views), -1, -1)
     error = grey_at(at, network(views)) - target
     return float(error.square().mean().sqrt())
 
 
-def _batch(pictures: NDArray[np.uint8], balls: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-    """Views [B, 3, R, R] in 0..1 and balls [B, 3, K]."""
-    return picture_tensor(pictures), torch.from_numpy(balls).transpose(1, 2)
+def _batch(
+    pictures: NDArray[np.uint8], balls: NDArray[np.float32], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Views [B, 3, R, R] in 0..1 and balls [B, 3, K] on a device."""
+    views, target = picture_tensor(pictures), torch.from_numpy(balls).transpose(1, 2)
+    return views.to(device), target.to(device)

@@ -38,7 +38,7 @@ def train(
     board = Board(folder) if place.first else None
     smooth = math.nan
     progress = tqdm(
-        _careful(iterate(items, config.workers), trainer),
+        _careful(iterate(items, config.workers, place.device.type == 'cuda'), trainer),
         total=config.iterations,
         initial=trainer.iteration,
         mininterval=10,

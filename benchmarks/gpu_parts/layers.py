@@ -1,0 +1,59 @@
+"""MLO alone: replayed from a CUDA graph, and held to what the CPU draws of the same state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from benchmarks.gpu_parts.setup import FRAMES, drawing_of, timed
+from benchmarks.mlo import camera, poses
+from manivideo_ros.mlo.drawing import Drawing
+
+MOST_MS = 0.1
+OFF, MOST_OFF = 1e-3, 2e-3  # a value that differs; the share of those, where depths are equal
+
+
+def measure(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]:
+    """Milliseconds of a frame's layers, written state to layers in place, and how far they are."""
+    size = 512 if device == 'cuda' else 64
+    drawing, expected = drawing_of(size, device), drawing_of(size, 'cpu')
+    milliseconds = _milliseconds(drawing, size, device)
+    share = _share_off(drawing, expected, size)
+    row = {'name': f'MLO {size}x{size}x7', 'ms': milliseconds, 'share_off': share}
+    return [row], [
+        ('MLO', f'{milliseconds:.4f} < {MOST_MS} ms', milliseconds < MOST_MS),
+        ('MLO as on the CPU', f'{share:.5f} <= {MOST_OFF} of the values differ', share <= MOST_OFF),
+    ]
+
+
+def _milliseconds(drawing: Drawing, size: int, device: str) -> float:
+    drawing.write_state(camera(size), poses(0))
+    run: Callable[[], object] = drawing.rasterizer.draw
+    if device == 'cuda':
+        with drawing.on_stream():
+            drawing.rasterizer.draw()
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph), drawing.on_stream():
+            drawing.rasterizer.draw()
+        run = graph.replay
+    return 1e3 * float(np.median(timed(run, device, FRAMES if device == 'cuda' else 3)))
+
+
+def _share_off(drawing: Drawing, expected: Drawing, size: int) -> float:
+    """The share of values, over several poses, that differ from what the CPU draws."""
+    off = []
+    for seed in range(4):
+        maps = []
+        for one in (drawing, expected):
+            one.write_state(camera(size), poses(seed))
+            with one.on_stream():
+                one.rasterizer.draw()
+            layers = one.rasterizer.buffers
+            maps.append(
+                torch.cat([layers.normal_map.flatten(), layers.occlusion_confidence.flatten()])
+            )
+        off.append(float(((maps[0].cpu() - maps[1]).abs() > OFF).float().mean()))
+    return max(off)
