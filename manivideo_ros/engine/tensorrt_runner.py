@@ -153,9 +153,9 @@ class TensorRTRunner:
 
         A plan that captures itself cannot be part of another graph: its drawing is one then.
         """
-        for known, enqueue in self._drawn:
+        for known, ready in self._drawn:
             if known == draw:  # a bound method is another object at each access
-                return enqueue
+                return ready
         if draw is not None:
             draw()  # before the capture: its kernels are compiled and loaded at the first launch
         enqueue: Callable[[], None]
