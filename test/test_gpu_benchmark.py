@@ -10,7 +10,6 @@ from benchmarks import gpu
 from benchmarks.gpu_parts import networks
 from benchmarks.gpu_parts import step as gpu_step
 
-
 MACHINE = {'torch': '2', 'gpu': '', 'device': 'cpu'}
 
 
