@@ -10,9 +10,12 @@ from benchmarks import gpu
 from benchmarks.gpu_parts import networks
 from benchmarks.gpu_parts import step as gpu_step
 
+MACHINE = {'torch': '2', 'gpu': '', 'device': 'cpu'}
+
 
 def scripted(monkeypatch, **codes):
     """Steps that run a line of Python each."""
+    monkeypatch.setattr(gpu, 'machine', lambda device: MACHINE)
     made = {name: gpu.Step(limit, ('-c', code)) for name, (limit, code) in codes.items()}
     monkeypatch.setattr(gpu, 'steps', lambda device: made)
 
@@ -42,6 +45,7 @@ def test_it_can_be_run_in_pieces(monkeypatch, tmp_path):
     code = 'import sys; open(sys.argv[1], "a").write(sys.argv[2])'
     made = {n: gpu.Step(20, ('-c', code, str(ran), n)) for n in 'abc'}
     monkeypatch.setattr(gpu, 'steps', lambda device: made)
+    monkeypatch.setattr(gpu, 'machine', lambda device: MACHINE)
     arguments = ['--device', 'cpu', '--out', str(out)]
     gpu.main([*arguments, '--only', 'b'])
     gpu.main([*arguments, '--resume'])

@@ -99,8 +99,8 @@ def measure_plans(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]
 
 def _drawn(runner: DeviceRunner, size: int, device: str) -> Callable[[], object]:
     """What makes the next frame with its drawing."""
-    runner.put(next(conditions(dict(runner.shapes), 1)))
     drawing, view = drawing_of(size, device, runner.inputs), camera(size)
+    runner.put(next(conditions(dict(runner.shapes), 1)))  # on a CPU in tensors of their own
     numbers = itertools.cycle(range(16))
 
     def frame() -> None:
