@@ -20,7 +20,7 @@ def requirements(*names):
     out = {}
     for name in names:
         for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
-            line = line.split('#')[0].strip()
+            line = re.split('[#;]', line)[0].strip()  # less comments and markers
             if line:
                 package, _, version = line.partition('==')
                 assert version, f'{name}.txt: {line} has no exact version'

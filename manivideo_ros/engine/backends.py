@@ -14,6 +14,7 @@ from manivideo_ros.engine.cache import graph_for
 from manivideo_ros.engine.onnx_runner import OnnxRunner, require_provider
 from manivideo_ros.engine.openvino_runner import OpenVINORunner
 from manivideo_ros.engine.plans import PlanBuild, PlanJob
+from manivideo_ros.engine.processor import require_precision
 from manivideo_ros.engine.runner import (
     DeviceRunner,
     EngineError,
@@ -57,9 +58,12 @@ def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
 
         return TorchRunner(load_checkpoint(spec.weights), spec.steps, precision, device)
     if backend == 'openvino':
+        require_precision(precision)  # before the seconds of an export that nobody could run
+        if spec.precision_reason(backend):
+            log.info('openvino: precision %s', spec.precision_reason(backend))
         return OpenVINORunner(graph_for(spec, backend), threads, precision)
     device = 'cpu' if backend == 'onnxruntime' else 'cuda'
-    require_provider(device)  # before the seconds of an export that nobody could run
+    require_provider(device)
     return OnnxRunner(graph_for(spec, backend), threads, device)
 
 
