@@ -17,7 +17,6 @@ setup(
     extras_require={
         'training': ['tensorboard'],
         'tensorrt': ['tensorrt-rtx'],
-        'openvino': ['openvino'],
         'ray': ['ray'],
         'lerobot': ['pandas', 'pyarrow'],
         'robomimic': ['h5py'],

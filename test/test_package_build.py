@@ -46,7 +46,7 @@ ROS = {
 }  # fmt: skip
 # Imported where they are needed alone, with a message where they are absent.
 OPTIONAL = {
-    'ai_edge_litert', 'h5py', 'lpips', 'openvino', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
+    'ai_edge_litert', 'h5py', 'lpips', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
     'yourdfpy',
 }  # fmt: skip
 OURS = {
