@@ -145,7 +145,8 @@ def shown(entry: dict) -> str:
     latency = metrics['latency_ms']
     return (
         f'{entry["name"]} ({metrics["backend"]}): {metrics["rate_hz"]} frames/s, '
-        f'p50 {latency["p50"]} ms, p95 {latency["p95"]} ms, {metrics["rss_mb"]} MB; {metrics["stages_ms"]}'
+        f'p50 {latency["p50"]} ms, p95 {latency["p95"]} ms, {metrics["rss_mb"]} MB; '
+        f'{metrics["stages_ms"]}'
     )
 
 
