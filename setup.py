@@ -18,7 +18,6 @@ setup(
         'training': ['tensorboard'],
         'tensorrt': ['tensorrt'],  # gigabytes, from its maker's own index
         'tensorrt-rtx': ['tensorrt-rtx'],
-        'openvino': ['openvino'],
         'ray': ['ray'],
         'lerobot': ['pandas', 'pyarrow'],
         'robomimic': ['h5py'],

@@ -34,6 +34,7 @@ from benchmarks.mlo import machine
 from manivideo_ros.augment import variation
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.jobs import plan
+from manivideo_ros.engine.processor import reduced_precision, reduced_reason
 from manivideo_ros.motion.files import load_motion, save_motion
 from manivideo_ros.processes import free_port
 from manivideo_ros.recording.bag import BagWriter
@@ -254,9 +255,9 @@ def main(arguments: list[str] | None = None) -> int:
     if args.stages:
         stages(args.bag, args.out, args.stages)
         return 0
-    here = {name: importlib.util.find_spec(name) is not None for name in ('ray', 'openvino')}
-    rows = [row for row in ROWS if here['ray'] or not row.ray]
-    rows = [row for row in rows if here['openvino'] or row.engine != 'tiny_openvino']
+    ray, bf16 = importlib.util.find_spec('ray') is not None, reduced_precision() == 'bf16'
+    rows = [row for row in ROWS if ray or not row.ray]
+    rows = [row for row in rows if bf16 or row.engine != 'tiny_openvino']
     engines = dict.fromkeys(row.engine for row in rows)
     with tempfile.TemporaryDirectory(prefix='augment_') as name:
         folder = Path(name)
@@ -267,8 +268,10 @@ def main(arguments: list[str] | None = None) -> int:
         table = measured(rows, bag, folder, args.episodes, args.rounds) + table
     for row in table:
         print(shown(row))
-    for missing in (name for name, found in here.items() if not found):
-        print(f'{missing} is not installed: its rows are left out')
+    if not ray:
+        print('ray is not installed: its rows are left out')
+    if not bf16:
+        print(f'rows in bf16 are left out: {reduced_reason()}')
     told = {'machine': machine(), 'episodes': args.episodes, 'frames': args.frames, 'rows': table}
     RESULTS.write_text(json.dumps(told, indent=2) + '\n')
     return 0

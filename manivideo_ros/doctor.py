@@ -169,6 +169,18 @@ def _with_tensorrt(found: str, capability: str) -> Finding:
     return Finding('GPU', OK, found, f'the fastest engine on this GPU: pip install {package}')
 
 
+def cpu_engine() -> Finding:
+    """What the default engine runs on where no GPU serves."""
+    from manivideo_ros.engine.processor import ON_X86, reduced_precision, reduced_reason
+
+    precision = reduced_precision()
+    if precision != 'fp32':
+        return Finding('CPU engine', OK, f'OpenVINO in {precision}; {reduced_reason()}')
+    if not ON_X86:
+        return Finding('CPU engine', OK, 'onnxruntime in fp32')
+    return Finding('CPU engine', NOTE, f'fp32: {reduced_reason()}', 'pip install openvino')
+
+
 def caches() -> Finding:
     """The folders for exported graphs, compiled kernels and logs."""
     home = Path.home()
@@ -204,6 +216,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     cv_bridge,
     shared_memory,
     gpu,
+    cpu_engine,
     caches,
     weights,
 )

@@ -158,7 +158,9 @@ def test_shipped_motions_have_names(tmp_path, monkeypatch):
 def test_the_doctor_looks_at_everything(capsys):
     status = doctor.run()
     shown = capsys.readouterr().out
-    for name in ('interpreter', 'compiler', 'ROS 2', 'RMW', 'numpy', '/dev/shm', 'GPU', 'caches'):
+    for name in (
+        'interpreter', 'compiler', 'ROS 2', 'RMW', 'numpy', '/dev/shm', 'GPU', 'CPU engine', 'caches'
+    ):  # fmt: skip
         assert name in shown
     assert status == int('bad ' in shown)
     for line in shown.splitlines():

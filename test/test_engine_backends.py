@@ -7,6 +7,7 @@ from collections import deque
 from types import MappingProxyType
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 import torch
@@ -15,13 +16,16 @@ from test_model import SMALL, references, skeleton_of
 
 from manivideo_ros.engine.acceptance import open_accepted
 from manivideo_ros.engine.backends import open_backend
+from manivideo_ros.engine.cache import graph_of
+from manivideo_ros.engine.calibration import SCENES
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.onnx_runner import require_provider
+from manivideo_ros.engine.processor import reduced_precision
 from manivideo_ros.engine.runner import EngineError, ExchangedError
 from manivideo_ros.engine.session import StreamingSession
-from manivideo_ros.engine.spec import AUTO, PRECISIONS, EngineSpec
+from manivideo_ros.engine.spec import AUTO, ON_CPU, PRECISIONS, EngineSpec
 from manivideo_ros.engine.tensorrt_cache import NoPlanError
-from manivideo_ros.model.checkpoint import CheckpointError
+from manivideo_ros.model.checkpoint import SHIPPED, CheckpointError
 
 FRAMES = 64
 
@@ -68,6 +72,8 @@ def test_in_fp32_a_stream_is_that_of_torch_to_a_grey_level(backend, checkpoint, 
 
 @pytest.mark.parametrize('backend', ['openvino', 'torch'])
 def test_in_half_precision_a_stream_is_within_40_db_of_torch(backend, checkpoint, reference):
+    if backend == 'openvino' and reduced_precision() != 'bf16':
+        pytest.skip('this processor does not compute in bf16')
     error = differences(backend, 'bf16', checkpoint, reference)
     assert psnr(error) > 40
 
@@ -78,6 +84,84 @@ def test_an_onnxruntime_without_cuda_is_to_be_uninstalled_first():
         pytest.skip('the installed onnxruntime has CUDA')
     with pytest.raises(EngineError, match=r'pip uninstall onnxruntime.*; pip install onnxruntime-'):
         require_provider('cuda')
+
+
+def test_in_int8_a_stream_is_within_two_grey_levels_of_torch(checkpoint, reference, caplog):
+    with caplog.at_level(logging.INFO):
+        error = differences('openvino', 'int8', checkpoint, reference)
+    assert 0 < np.abs(error).mean() <= 2
+    assert f'calibrating int8: scene {SCENES} of {SCENES}' in caplog.text  # it is not silent
+
+
+def test_an_int8_graph_has_the_convolutions_in_8_bits_and_the_rest_in_floats(checkpoint):
+    graph = onnx.load(graph_of(checkpoint, 1, 'int8')).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    fed = {made_by.get(node.input[1]) for node in graph.node if node.op_type == 'Conv'}
+    assert fed == {'DequantizeLinear'}
+    products = [node for node in graph.node if node.op_type == 'MatMul']
+    assert products and not any(made_by.get(n.input[1]) == 'DequantizeLinear' for n in products)
+
+
+def test_an_int8_graph_that_is_damaged_is_named_and_made_again(checkpoint, caplog, monkeypatch):
+    path = graph_of(checkpoint, 1, 'int8')
+    whole = onnx.load(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    monkeypatch.setattr('manivideo_ros.engine.quantization.quantized', lambda _: whole)
+    assert graph_of(checkpoint, 1, 'int8') == path
+    assert f'cached graph {path} is damaged' in caplog.text
+    onnx.checker.check_model(onnx.load(path))
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """A processor that computes in what it is given; None: without OpenVINO."""
+
+    def set_to(*reported):
+        def capabilities():
+            if reported == (None,):
+                raise EngineError('OpenVINO cannot be imported (no module): pip install openvino')
+            return reported
+
+        monkeypatch.setattr('manivideo_ros.engine.processor.capabilities', capabilities)
+
+    return set_to
+
+
+@pytest.mark.parametrize(
+    ('reported', 'chosen'),
+    [
+        (('BF16', 'FP32', 'INT8'), 'bf16'),
+        (('FP32', 'INT8'), 'int8'),
+        (('FP32',), 'fp32'),
+        ((None,), 'fp32'),
+    ],
+)
+def test_auto_takes_the_precision_that_the_processor_reports(processor, reported, chosen):
+    processor(*reported)
+    spec = spec_of('', precision='fp16')
+    assert spec.precision_on('openvino') == chosen
+    said = ', '.join(reported) if reported[0] else 'cannot be imported'
+    assert spec.precision_reason('openvino').startswith(f'{chosen} for fp16: OpenVINO')
+    assert said in spec.precision_reason('openvino')
+    assert spec_of('', precision='fp32').precision_on('openvino') == 'fp32'
+    assert spec_of('', 'openvino', 'int8').precision_on('openvino') == 'int8'
+
+
+def test_a_precision_that_the_processor_has_not_is_refused_and_named(processor):
+    processor('FP32', 'INT8')
+    with pytest.raises(EngineError, match=r'no bf16 on .*FP32, INT8\): set precision to int8'):
+        open_backend('openvino', spec_of(SHIPPED, 'openvino', 'bf16'))
+
+
+def test_without_openvino_onnxruntime_serves_and_no_graph_is_made_for_nothing(
+    processor, checkpoint, monkeypatch
+):
+    processor(None)
+    spec = spec_of(checkpoint, precision='fp16')
+    with pytest.raises(EngineError, match='OpenVINO cannot be imported'):
+        open_backend('openvino', spec)
+    engine = Engine(spec, threads=1)
+    assert engine.backend == ('onnxruntime' if not torch.cuda.is_available() else 'torch_cuda')
 
 
 def test_forgetting_and_exchanging_a_runner_leave_no_trace_of_the_past(checkpoint):
@@ -276,14 +360,15 @@ def test_closing_gives_up_the_build():
     assert builds[0].cancelled
 
 
-def test_without_a_gpu_the_default_comes_to_onnxruntime_and_says_why(checkpoint):
+def test_without_a_gpu_the_default_comes_to_the_fastest_on_a_cpu_and_says_why(checkpoint):
     if torch.cuda.is_available():
         pytest.skip('there is a GPU')
     engine = Engine(spec_of(checkpoint, precision='fp16'), threads=1)
-    assert engine.backend == 'onnxruntime'
-    assert list(engine.reasons) == list(AUTO[:-1])
+    assert engine.backend == ON_CPU[0]
+    assert list(engine.reasons) == list(AUTO[: AUTO.index(ON_CPU[0])])
     assert 'no CUDA' in engine.reasons['torch_cuda'] or 'finds none' in engine.reasons['torch_cuda']
-    assert engine.spec.precision_on(engine.backend) == 'fp32'
+    expected = reduced_precision() if engine.backend == 'openvino' else 'fp32'
+    assert engine.spec.precision_on(engine.backend) == expected
 
 
 class Inverted:

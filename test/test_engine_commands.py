@@ -44,11 +44,15 @@ def test_check_holds_what_works_here_to_torch_and_says_why_not_the_others(capsys
 
 
 @pytest.mark.parametrize(
-    ('precision', 'most', 'psnr', 'held'),
-    [('fp32', 1, 60, True), ('fp32', 2, 60, False), ('fp16', 9, 41, True), ('fp16', 9, 39, False)],
-)
-def test_what_is_near_enough_to_torch(precision, most, psnr, held):
-    assert Parity(most, psnr).held(precision) == held
+    ('precision', 'most', 'mean', 'psnr', 'held'),
+    [
+        ('fp32', 1, 0, 60, True), ('fp32', 2, 0, 60, False),
+        ('fp16', 9, 3, 41, True), ('fp16', 9, 0, 39, False),
+        ('int8', 30, 1.9, 39, True), ('int8', 1, 2.1, 60, False),
+    ],
+)  # fmt: skip
+def test_what_is_near_enough_to_torch(precision, most, mean, psnr, held):
+    assert Parity(most, mean, psnr).held(precision) == held
 
 
 def test_bench_sets_each_beside_torch(spec_file, capsys):

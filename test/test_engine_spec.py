@@ -40,6 +40,8 @@ def test_auto_has_the_order_of_the_fastest():
     [
         ({'backend': 'tensorflow'}, 'backend must be one of auto, tensorrt'),
         ({'backend': 'onnxruntime', 'precision': 'bf16'}, 'precision must be one of fp32 with'),
+        ({'precision': 'int8'}, 'precision must be one of fp32, fp16, bf16 with the backend auto'),
+        ({'backend': 'tensorrt', 'precision': 'int8'}, 'precision must be one of fp32'),
         ({'steps': 0}, 'steps must be 1 to 50'),
         ({'steps': '1'}, 'steps must be of type int'),
         ({'steps': True}, 'steps must be of type int'),

@@ -23,7 +23,7 @@ def requirements(*names):
     out = {}
     for name in names:
         for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
-            line = line.split('#')[0].strip()
+            line = re.split('[#;]', line)[0].strip()  # less comments and markers
             if line:
                 package, _, version = line.partition(';')[0].strip().partition('==')
                 assert version, f'{name}.txt: {line} has no exact version'
@@ -49,7 +49,7 @@ ROS = {
 }  # fmt: skip
 # Imported where they are needed alone, with a message where they are absent.
 OPTIONAL = {
-    'ai_edge_litert', 'h5py', 'lpips', 'openvino', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
+    'ai_edge_litert', 'h5py', 'lpips', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
     'yourdfpy',
 }  # fmt: skip
 OURS = {

@@ -30,7 +30,7 @@ def engine_named(name: str, checkpoint: str | Path = '') -> EngineSpec:
     if spec.backend == 'auto':
         raise SpecError(
             f'engine {name}: leaves the backend open, and other backends make other pictures of '
-            'the same seed: name one that does not, as tiny_cpu or tiny_openvino'
+            'the same seed: name one that does not, as tiny_cpu, tiny_int8 or tiny_openvino'
         )
     spec.check(read_config(spec.weights))
     return spec

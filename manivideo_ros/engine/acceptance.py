@@ -48,7 +48,7 @@ def open_accepted(
     if not parity.held(precision):
         raise EngineError(
             f'{backend} in {precision} paints other frames than {reference} in fp32 (up to '
-            f'{parity.most:g} grey levels, {parity.psnr:.1f} dB): set precision to fp32, '
+            f'{parity.most:g} grey levels, {parity.mean:.2f} on average, {parity.psnr:.1f} dB): set precision to fp32, '
             f'{OTHER_BACKEND}'
         )
     runner.forget()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+
 from manivideo_ros.engine.cache import graph_for
 from manivideo_ros.engine.onnx_runner import OnnxRunner, require_provider
 from manivideo_ros.engine.openvino_runner import OpenVINORunner
 from manivideo_ros.engine.plans import PlanJob
+from manivideo_ros.engine.processor import require_precision
 from manivideo_ros.engine.runner import EngineError, Runner, require_device
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.engine.tensorrt_runner import open_plan
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk
+
+log = logging.getLogger(__name__)
 
 ON_DEVICE = ('tensorrt', 'tensorrt_rtx', 'torch_cuda')
 """The backends whose runners are DeviceRunners: Warp draws into their inputs."""
@@ -37,9 +42,12 @@ def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
 
         return TorchRunner(load_checkpoint(spec.weights), spec.steps, precision, device)
     if backend == 'openvino':
+        require_precision(precision)  # before the seconds of an export that nobody could run
+        if spec.precision_reason(backend):
+            log.info('openvino: precision %s', spec.precision_reason(backend))
         return OpenVINORunner(graph_for(spec, backend), threads, precision)
     device = 'cpu' if backend == 'onnxruntime' else 'cuda'
-    require_provider(device)  # before the seconds of an export that nobody could run
+    require_provider(device)
     return OnnxRunner(graph_for(spec, backend), threads, device)
 
 

@@ -7,8 +7,10 @@ import json
 import logging
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+import onnx
 import onnxruntime
 import torch
 
@@ -18,6 +20,10 @@ from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import checkpoint_sha256, load_checkpoint
 
 log = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+EXPORT = (HERE / 'export.py', HERE / 'stitch.py')
+QUANTIZATION = (HERE / 'calibration.py', HERE / 'quantization.py')
 
 
 def cache_folder() -> Path:
@@ -39,8 +45,10 @@ def cache_folder() -> Path:
 
 def _source_hash() -> str:
     """A hash of the code that decides what a graph computes."""
-    files = sorted(Path(model.__path__[0]).glob('*.py'))
-    files += [Path(__file__).with_name(name) for name in ('export.py', 'stitch.py')]
+    return _hash_of([*sorted(Path(model.__path__[0]).glob('*.py')), *EXPORT])
+
+
+def _hash_of(files: Iterable[Path]) -> str:
     return hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -60,16 +68,21 @@ def engine_sha256(spec: EngineSpec, backend: str) -> str:
 
 
 def graph_for(spec: EngineSpec, backend: str) -> Path:
-    """The graph that a backend runs of a specification; OpenVINO lowers the precision itself.
+    """The graph that a backend runs of a specification; OpenVINO lowers fp32 to bf16 itself.
 
     Raises CheckpointError, EngineError as `graph_of`.
     """
-    precision = 'fp32' if backend == 'openvino' else spec.precision_on(backend)
-    return graph_of(spec.weights, spec.steps, precision)
+    return graph_of(spec.weights, spec.steps, graph_precision(spec, backend))
+
+
+def graph_precision(spec: EngineSpec, backend: str) -> str:
+    """The precision of the graph that a backend runs of a specification."""
+    precision = spec.precision_on(backend)
+    return 'fp32' if backend == 'openvino' and precision == 'bf16' else precision
 
 
 def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
-    """The exported graph of a checkpoint, from the cache or made now (seconds).
+    """The exported graph of a checkpoint, from the cache or made now (seconds); int8 is calibrated.
 
     Raises CheckpointError where the checkpoint cannot be used, EngineError where the graph cannot
     be written.
@@ -84,6 +97,8 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
         'onnxruntime': onnxruntime.__version__,
         'source': _source_hash(),
     }
+    if precision == 'int8':
+        made_from['calibration'] = _hash_of(QUANTIZATION)
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
     path = cache_folder() / f'{key}.onnx'
     manifest = path.with_suffix('.json')
@@ -95,10 +110,9 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
         if kept == graph_sha256(path):
             return path
         log.warning('cached graph %s is damaged; exporting it again', path)
-    log.info('exporting %s to one graph (first use)', checkpoint.name)
+    graph = _made(checkpoint, steps, precision)
     from manivideo_ros.engine import export  # with diffusers and torch's compiler: seconds
 
-    graph = export.build_graph(load_checkpoint(checkpoint), steps, precision)
     try:
         export.save_graph(graph, path)
         told = {**made_from, 'graph_sha256': graph_sha256(path)}
@@ -109,3 +123,16 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
             f'{path}: {error.strerror}: free space there, or set XDG_CACHE_HOME to another folder'
         ) from None
     return path
+
+
+def _made(checkpoint: Path, steps: int, precision: str) -> onnx.ModelProto:
+    if precision == 'int8':
+        whole = graph_of(checkpoint, steps)
+        log.info('calibrating %s for int8 (first use)', checkpoint.name)
+        from manivideo_ros.engine.quantization import quantized  # with Warp and its kernels
+
+        return quantized(whole)
+    log.info('exporting %s to one graph (first use)', checkpoint.name)
+    from manivideo_ros.engine import export
+
+    return export.build_graph(load_checkpoint(checkpoint), steps, precision)

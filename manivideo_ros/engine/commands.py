@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from manivideo_ros.engine.backends import open_backend
-from manivideo_ros.engine.cache import cache_folder, graph_of
+from manivideo_ros.engine.cache import cache_folder, graph_of, graph_precision
 from manivideo_ros.engine.parity import FRAMES, compare, stream
 from manivideo_ros.engine.plans import PlanBuild, PlanJob, plan_cache
 from manivideo_ros.engine.runner import EngineError, Runner
@@ -79,7 +79,7 @@ def build_engine(
     spec: EngineSpec, backends: list[str] | tuple[str, ...], capabilities: tuple[str, ...]
 ) -> int:
     """Export the graph and build the plans that can be built; Ctrl-C cancels."""
-    for precision in sorted({spec.precision_on(backend) for backend in backends}):
+    for precision in sorted({graph_precision(spec, backend) for backend in backends}):
         print(f'graph, {precision}: {graph_of(spec.weights, spec.steps, precision)}')
     status = 0
     for backend in backends:
@@ -122,7 +122,7 @@ def check_backends(spec: EngineSpec, backends: list[str], threads: int, frames: 
         status = status if held else 1
         print(
             f'{"ok  " if held else "MISS"} {backend} {precision}: at most {parity.most:g} grey '
-            f'levels, {parity.psnr:.1f} dB over {frames} frames'
+            f'levels, {parity.mean:.2f} on average, {parity.psnr:.1f} dB over {frames} frames'
         )
     return status
 

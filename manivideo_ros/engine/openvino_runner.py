@@ -1,4 +1,4 @@
-"""The graph under OpenVINO on the CPU; in bf16 where the CPU computes in it."""
+"""The graph under OpenVINO on the CPU, in fp32, bf16 or int8."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.engine.processor import require_precision
 from manivideo_ros.engine.runner import (
     OTHER_BACKEND,
     SCENE_INPUTS,
@@ -18,24 +19,22 @@ from manivideo_ros.engine.runner import (
     one_line,
 )
 
-HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
+HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'int8': 'f32'}  # of what the graph leaves open
 
 
 class OpenVINORunner:
-    """See Runner. The graph is that of float32; `precision` is what OpenVINO computes in.
+    """See Runner. `precision` is what OpenVINO computes in: of the graph of float32, or of int8.
 
-    Raises EngineError where OpenVINO is not installed or cannot load the graph.
+    Raises EngineError where OpenVINO is not installed, the processor does not compute in that
+    precision, or the graph cannot be loaded.
     """
 
     backend = 'openvino'
 
     def __init__(self, graph: Path, threads: int = 2, precision: str = 'fp32') -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise EngineError(
-                f'OpenVINO cannot be imported ({error}): pip install openvino, {OTHER_BACKEND}'
-            ) from None
+        require_precision(precision)
+        import openvino
+
         self._tensor = openvino.Tensor
         options = {
             'INFERENCE_NUM_THREADS': threads,

@@ -10,10 +10,12 @@ from pathlib import Path
 import yaml
 
 from manivideo_ros.bounded_yaml import load_yaml
+from manivideo_ros.engine.processor import ON_X86, reduced_precision, reduced_reason
 from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.config import ModelConfig
 
-AUTO = ('tensorrt', 'tensorrt_rtx', 'torch_cuda', 'onnxruntime_cuda', 'onnxruntime')
+ON_CPU = ('openvino', 'onnxruntime') if ON_X86 else ('onnxruntime',)
+AUTO = ('tensorrt', 'tensorrt_rtx', 'torch_cuda', 'onnxruntime_cuda', *ON_CPU)
 """The order in which the backend `auto` tries them."""
 
 PRECISIONS: dict[str, tuple[str, ...]] = {
@@ -22,7 +24,7 @@ PRECISIONS: dict[str, tuple[str, ...]] = {
     'torch_cuda': ('fp32', 'fp16', 'bf16'),
     'onnxruntime_cuda': ('fp32', 'fp16'),
     'onnxruntime': ('fp32',),
-    'openvino': ('fp32', 'bf16'),
+    'openvino': ('fp32', 'bf16', 'int8'),
     'torch': ('fp32', 'bf16'),
 }
 """The backends, and what each computes in."""
@@ -38,7 +40,8 @@ class EngineSpec:
 
     checkpoint: a file of weights, '' for those that ship. resolution: the side of the square
     pictures, pixels. layers: of the MLO. backend: one of PRECISIONS, or 'auto'; where the backend
-    that `auto` comes to does not compute in `precision`, it computes in fp32. vae: the file of the
+    that `auto` comes to does not compute in `precision`, it computes in fp32, and OpenVINO, for any
+    but fp32, in what this processor computes fastest in: bf16, or else int8. vae: the file of the
     autoencoder's weights, for the presets in latents; '' for none.
     """
 
@@ -73,7 +76,18 @@ class EngineSpec:
 
     def precision_on(self, backend: str) -> str:
         """What a backend computes in for this specification."""
+        if backend == 'openvino' and self.backend == 'auto' and self.precision != 'fp32':
+            return reduced_precision()
         return self.precision if self.precision in PRECISIONS[backend] else 'fp32'
+
+    def precision_reason(self, backend: str) -> str:
+        """Why a backend computes in something else than `precision`; '' where it does not."""
+        chosen = self.precision_on(backend)
+        if chosen == self.precision:
+            return ''
+        if backend == 'openvino' and self.precision != 'fp32':
+            return f'{chosen} for {self.precision}: {reduced_reason()}'
+        return f'{chosen} for {self.precision}: {backend} computes in no other here'
 
     def check(self, config: ModelConfig) -> None:
         """Raise SpecError where a checkpoint of this configuration is another kind of model."""

@@ -54,15 +54,16 @@ class LiveScene:
     @property
     def description(self) -> dict[str, str]:
         """What the frames are made by, for diagnostics and recordings."""
-        spec = self.engine.spec
+        spec, backend = self.engine.spec, self.engine.backend
+        reason = spec.precision_reason(backend)
         return {
-            'backend': self.engine.backend,
-            'engine': self.engine.why,
+            'backend': backend,
+            'engine': f'{self.engine.why}; {reason}' if reason else self.engine.why,
             'preset': spec.preset,
             'steps': str(spec.steps),
-            'precision': spec.precision_on(self.engine.backend),
+            'precision': spec.precision_on(backend),
             'checkpoint_sha256': self._sha256,
-            'engine_sha256': _engine_sha256(spec, self.engine.backend),
+            'engine_sha256': _engine_sha256(spec, backend),
             'appearance_seed': str(self._seed),
         }
 
