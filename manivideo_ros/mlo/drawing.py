@@ -49,7 +49,7 @@ class Drawing:
                 surfaces, 2 * size, 2 * size, device=device, threads=threads, merge=True
             )
             self.painter = Painter(visible, appearances, background, out=given.get('base'))
-        if not self.rasterizer.on_cpu:  # frames may be drawn on another stream than the one here
+        if device != 'cpu':  # frames may be drawn on another stream than the one here
             torch.cuda.current_stream(device).synchronize()
 
     def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
