@@ -48,8 +48,8 @@ def open_accepted(
     if not parity.held(precision):
         raise EngineError(
             f'{backend} in {precision} paints other frames than {reference} in fp32 (up to '
-            f'{parity.most:g} grey levels, {parity.mean:.2f} on average, {parity.psnr:.1f} dB): set precision to fp32, '
-            f'{OTHER_BACKEND}'
+            f'{parity.most:g} grey levels, {parity.mean:.2f} on average, {parity.psnr:.1f} dB): '
+            f'set precision to fp32, {OTHER_BACKEND}'
         )
     runner.forget()
     return runner

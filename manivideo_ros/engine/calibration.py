@@ -17,6 +17,7 @@ from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhol
 from manivideo_ros.hand.model import SIDES, HandModel, Side, load_hand
 from manivideo_ros.hand.poses import POSES, finger_pose
 from manivideo_ros.mlo.drawing import Drawing
+from manivideo_ros.mlo.layers import LAYER_MAPS
 from manivideo_ros.mlo.painted import hand_appearance
 from manivideo_ros.mlo.surfaces import (
     HandReference,
@@ -99,15 +100,8 @@ def _stream(
         )
         camera = Camera(pinhole(size, size, FOV), look_at(eye, np.zeros(3)), size, size)
         drawn = drawing.rasterizer.render(camera, poses)
-        base, _ = drawing.painter.paint(camera, poses)
-        maps = {
-            'normal_map': drawn.normal_map,
-            'occlusion_confidence': drawn.occlusion_confidence,
-            'visible_normal': drawn.visible_normal,
-            'horizon': drawing.horizon.map(),
-            'base': base,
-        }
-        given |= {name: value.numpy()[None].copy() for name, value in maps.items()}
+        maps = {**vars(drawn), **drawing.paint(camera, poses)}
+        given |= {name: maps[name].numpy()[None].copy() for name in (*LAYER_MAPS, 'base')}
         yield given
         given = {}
 

@@ -56,7 +56,7 @@ class Drawing:
                 )
                 self._painter = Painter(visible, appearances, background, out=given.get('base'))
         self.face_surface = torch.from_numpy(self.rasterizer.face_surface).long().to(device)
-        if not self.rasterizer.on_cpu:  # frames may be drawn on another stream than the one here
+        if device != 'cpu':  # frames may be drawn on another stream than the one here
             torch.cuda.current_stream(device).synchronize()
 
     def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
