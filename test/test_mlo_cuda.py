@@ -216,25 +216,26 @@ def test_a_captured_drawing_gives_every_map_that_the_cpu_gives(monkeypatch):
     background, view = np.full((64, 64, 3), 200, np.uint8), straight_camera(64, 64)
     moves = ([LEFT, RIGHT], [RIGHT, rigid(np.eye(3), (0.2, 0, 0.9))])
 
-    def maps(drawing):
+    def maps(drawing, given):
         buffers = snapshot(drawing.rasterizer.buffers)
-        base, mask = drawing.painter.pictures
-        return buffers | {'base': base.numpy().copy(), 'mask': mask.numpy().copy()}
+        maps = {'base': given['base'][0], 'mask': drawing.mask, 'horizon': given['horizon'][0]}
+        return buffers | {name: tensor.numpy().copy() for name, tensor in maps.items()}
 
     def drawing():
-        return Drawing(surfaces, [look, look], background, 64, 7, threads=1)
+        shapes = {'normal_map': (1, 7, 3, 64, 64), 'base': (1, 3, 64, 64), 'horizon': (1, 8, 32, 32)}
+        given = {name: torch.zeros(shape) for name, shape in shapes.items()}
+        return Drawing(surfaces, [look, look], background, 64, 7, 1, given), given
 
-    plain, expected = drawing(), []
+    (plain, drawn), expected = drawing(), []
     for poses in moves:
         plain.write_state(view, poses)
         plain.draw()
-        expected.append(maps(plain) | {'horizon': plain.horizon.map().numpy().copy()})
+        expected.append(maps(plain, drawn))
     stream = as_on_cuda(monkeypatch)
-    captured, found = drawing(), []
+    (captured, drawn), found = drawing(), []
     with stream.capture() as replay:
         captured.draw()
-        horizon = captured.horizon.map()
-        stream.enqueue(lambda: found.append(maps(captured) | {'horizon': horizon.numpy().copy()}))
+        stream.enqueue(lambda: found.append(maps(captured, drawn)))
     for poses in moves:
         captured.write_state(view, poses)
         replay()
