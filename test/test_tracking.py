@@ -214,13 +214,15 @@ def test_while_hands_are_silent_objects_move_the_time_on_at_their_own_rate():
 def test_an_object_whose_clock_is_set_back_is_forgotten_alone():
     tracker = tracker_with(hands_ms=(5000,), objects_ms=(5000,))
     tracker.add_objects(START + 5000 * MS, {'box': pose(2)}, 5000 * MS)
-    assert 'mug: 4.0 s before its last one: left out' in tracker.add_objects(
-        START + 1000 * MS, {'mug': pose(1)}, 5010 * MS
-    )[0]
+    assert (
+        'mug: 4.0 s before its last one: left out'
+        in tracker.add_objects(START + 1000 * MS, {'mug': pose(1)}, 5010 * MS)[0]
+    )
     assert tracker.sample(START + 5000 * MS).objects['mug'][0, 3] == 5000, 'perhaps one is late'
-    assert 'set back by 4.0 s' in tracker.add_objects(
-        START + 1033 * MS, {'mug': pose(7)}, 5043 * MS
-    )[0]
+    assert (
+        'set back by 4.0 s'
+        in tracker.add_objects(START + 1033 * MS, {'mug': pose(7)}, 5043 * MS)[0]
+    )
     assert not tracker.add_objects(START + 1066 * MS, {'mug': pose(8)}, 5076 * MS)
     snapshot = tracker.sample(START + 1066 * MS)
     assert snapshot.objects['mug'][0, 3] == 8 and 'box' in snapshot.objects
@@ -231,9 +233,10 @@ def test_two_publishers_of_one_object_of_which_one_is_late_do_not_undo_each_othe
     tracker = tracker_with(hands_ms=(1000,), objects_ms=(1000,))
     for ms in range(1033, 2000, 33):
         assert not tracker.add_objects(START + ms * MS, {'mug': pose(ms)}, ms * MS)
-        assert 'left out' in tracker.add_objects(
-            START + (ms - 900) * MS, {'mug': pose(0)}, (ms + 1) * MS
-        )[0]
+        assert (
+            'left out'
+            in tracker.add_objects(START + (ms - 900) * MS, {'mug': pose(0)}, (ms + 1) * MS)[0]
+        )
     assert tracker.sample(START + 1990 * MS).objects['mug'][0, 3] == 1990
 
 

@@ -107,7 +107,7 @@ class HandIntake:
         """Whether left and right come in messages of their own."""
         if self.parameters.source in (TF, STATES):
             return len(self.places) > 1
-        return self.source.one_hand and not (self.source.one_side and len(set(self.sides())) < 2)
+        return self.source.one_hand or len({*self.sides(), None}) > 2
 
     def take(
         self, message: Any, side: Side | None, received_ns: int

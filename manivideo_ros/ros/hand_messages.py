@@ -46,7 +46,7 @@ class Source:
     axes: str = 'ros'
     unit: float = 1.0
     one_side: bool = False  # a topic holds one hand, whose side no field tells
-    one_hand: bool = False  # a message holds one hand
+    one_hand: bool = False  # a message holds one hand, whose side a field names
 
 
 def read_openxr(message: Any, side: Side | None) -> Reading:
@@ -150,13 +150,11 @@ def _add_leap(out: Reading, n: int, hand: Any, fingers: dict[int, Any]) -> None:
 ARM = ('next_joint', 'prev_joint')  # where an arm ends, and begins
 
 SOURCES = {
-    'openxr': Source('geometry_msgs/msg/PoseArray', read_openxr, one_side=True, one_hand=True),
-    'mediapipe': Source('geometry_msgs/msg/PoseArray', read_mediapipe, one_side=True, one_hand=True),
+    'openxr': Source('geometry_msgs/msg/PoseArray', read_openxr, one_side=True),
+    'mediapipe': Source('geometry_msgs/msg/PoseArray', read_mediapipe, one_side=True),
     'isaac': Source('teleop_ros2_interfaces/msg/NamedPoseArray', read_isaac),
     'manus': Source('manus_ros2_msgs/msg/ManusGlove', read_manus, one_hand=True),
-    'manus_skeleton': Source(
-        'geometry_msgs/msg/PoseArray', read_manus_skeleton, one_side=True, one_hand=True
-    ),
+    'manus_skeleton': Source('geometry_msgs/msg/PoseArray', read_manus_skeleton, one_side=True),
     'ultraleap': Source('leap_msgs/msg/Hands', read_ultraleap, 'y_up', 0.001),
     'leap_frame': Source('leap_motion_interface/msg/LeapFrame', read_leap_frame, 'y_up', 0.001),
 }

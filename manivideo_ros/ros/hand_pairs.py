@@ -71,7 +71,7 @@ class HandPairs:
         ready: list[HandPoses] = []
         if self._held is not None:
             held_side, held_ns = self._held.hands[0].side, stamp_ns(self._held.header)
-            near = self._tolerance(side)
+            near = self._tolerance()
             if held_side != side and abs(stamp - held_ns) <= near and self._one_frame(message):
                 first, self._held = self._held, None
                 return [_joined(first, message)]
@@ -93,17 +93,21 @@ class HandPairs:
         assert self._held is not None
         return bool(self._held.header.frame_id == message.header.frame_id)
 
-    def _tolerance(self, side: int) -> int:
-        return min(max(TOLERANCE_NS, self._seen[side].period_ns // 2), MOST_NS)
+    def _period(self) -> int:
+        """The source's period: the shorter of both hands', of which one may have paused."""
+        return min((s.period_ns for s in self._seen.values() if s.period_ns > 0), default=0)
+
+    def _tolerance(self) -> int:
+        return min(max(TOLERANCE_NS, self._period() // 2), MOST_NS)
 
     def _expected(self, side: int, stamp: int) -> bool:
         """Whether the other hand of this stamp is to come."""
         mine, other = self._seen[side], self._seen.get(1 - side)
         if other is None:
             return self.apart and mine.count <= FIRST
-        lost = min(LOST_PERIODS * mine.period_ns, LOST_NS) or LOST_NS
+        lost = min(LOST_PERIODS * self._period(), LOST_NS) or LOST_NS
         behind = stamp - other.stamp_ns
-        return other.frame_id == mine.frame_id and self._tolerance(side) < behind <= lost
+        return other.frame_id == mine.frame_id and self._tolerance() < behind <= lost
 
 
 def _joined(first: HandPoses, second: HandPoses) -> HandPoses:
