@@ -91,7 +91,7 @@ def test_a_joint_alone_at_zero_is_the_frames_origin_where_the_hand_is_there(k, a
     points = bent_hand('right') - bent_hand('right')[0]
     own = points - points[k]
     assert tables.tracked(own).all(), 'the hand in the axes of one of its own joints'
-    lost = points + [away, 0, 0]
+    lost = points + np.array([away, 0, 0])
     lost[k] = 0
     assert tables.tracked(lost).tolist() == [n != k for n in range(21)]
 

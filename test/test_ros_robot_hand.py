@@ -256,7 +256,7 @@ def test_a_joint_that_is_not_told_of_any_more_is_named():
 
 def test_of_two_hands_the_one_whose_joints_are_known_is_shown():
     left = [f'l_{name}' for name in LINKS]
-    points = bent_hand('left') + [0.5, 0, 0]
+    points = bent_hand('left') + np.array([0.5, 0, 0])
     both = urdf().replace('</robot>', '') + urdf(points, left).partition('>')[2].replace(
         '<link name="base"/>', ''
     ).replace('"lift"', '"l_lift"')

@@ -1,4 +1,4 @@
-"""Sources whose clocks do not agree are named, with how far and which; a stream goes on with them."""
+"""Sources whose clocks do not agree: which is named, how far it is off; a stream goes on."""
 
 import numpy as np
 import pytest

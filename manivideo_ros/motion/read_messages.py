@@ -43,14 +43,15 @@ def pair_hands(messages: list[Any]) -> tuple[list[Any], list[int | None]]:
     def fits(frame: int, index: int) -> bool:
         group = groups[frame]
         names = {messages[i].header.frame_id for i in (*group, index)}
-        return len(names) == 1 and all(sides[i] and not sides[i] & sides[index] for i in group)
+        return len(names) == 1 and not any(sides[i] & sides[index] for i in group)
 
     for index, stamp in enumerate(stamps):
         last = len(groups) - 1
         same = [k for k in range(max(0, last - BACK), last + 1) if times[k] == stamp]
-        frame = next((k for k in same if sides[index] and fits(k, index)), None)
-        if frame is None and sides[index] and groups and abs(stamp - times[-1]) <= near:
-            frame = last if fits(last, index) else None
+        frame = next((k for k in same if fits(k, index)), None)
+        lonely = groups and len(sides[index]) == 1 == len(sides[groups[-1][0]]) == len(groups[-1])
+        if frame is None and lonely and abs(stamp - times[-1]) <= near and fits(last, index):
+            frame = last
         if frame is None and (not groups or stamp > times[-1]):
             groups.append([])
             times.append(stamp)

@@ -44,8 +44,9 @@ class HandSource(Node):
         self._warned, self._heard = RateLimit(), 0
         self._pairs = HandPairs(self._intake.apart)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._wait = self.create_timer(WAIT_S, self._release, clock=steady)
+        self._wait = self.create_timer(WAIT_S / 2, self._waited, clock=steady)
         self._wait.cancel()
+        self._once = False
         self._listen()
         self._jumps = clocks.watch(self, self._clock_reset)
         self.create_timer(SILENCE_S, self._tell_silence)
@@ -109,15 +110,19 @@ class HandSource(Node):
         for message in self._pairs.add(poses):
             self._out.publish(message)
         if self._pairs.waits and poses:
+            self._once = False
             self._wait.reset()
         texts = [f'{topic}: {problem}' for problem in problems]
         for text in self._warned.due(texts, time.monotonic()):
             self.get_logger().warning(text)
 
-    def _release(self) -> None:
-        self._wait.cancel()
-        for message in self._pairs.release():
-            self._out.publish(message)
+    def _waited(self) -> None:
+        """Half of the wait is over: at the second time what is here by now has been taken."""
+        once, self._once = self._once, True
+        if once:
+            self._wait.cancel()
+            for message in self._pairs.release():
+                self._out.publish(message)
 
     def _clock_reset(self, *_: int) -> None:
         self._intake.start_anew()

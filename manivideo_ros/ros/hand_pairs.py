@@ -11,8 +11,8 @@ WAIT_S = 0.05
 """How long a hand waits for the other one at most, by the clock of receipt."""
 # Stamps of one instant lie half a period of the source apart at most, and no more than MOST_NS.
 TOLERANCE_NS, MOST_NS = 5_000_000, 17_000_000
-# A hand that was not seen for so many periods of the other, or so long, is not waited for.
-LOST_PERIODS, LOST_NS = 3, 250_000_000
+# A hand that was not seen for so many periods is not waited for; while no period is known, so long.
+LOST_PERIODS, LOST_NS = 3, 1_000_000_000
 FIRST = 3  # messages of one hand that wait for another that was never seen
 
 
@@ -105,7 +105,7 @@ class HandPairs:
         mine, other = self._seen[side], self._seen.get(1 - side)
         if other is None:
             return self.apart and mine.count <= FIRST
-        lost = min(LOST_PERIODS * self._period(), LOST_NS) or LOST_NS
+        lost = LOST_PERIODS * self._period() or LOST_NS
         behind = stamp - other.stamp_ns
         return other.frame_id == mine.frame_id and self._tolerance() < behind <= lost
 
