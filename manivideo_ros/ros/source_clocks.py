@@ -54,32 +54,41 @@ def _problems(
     out = {}
     # A simulated clock may come a little after the poses that it is ahead of.
     stale = base > STALE_S or base < (-STALE_S if simulated else -OFFSET_S)
-    if stale:
-        apart = f'{pace}: stamps are {span(base)} {_side(base)} {here}'
-        if simulated:
-            mend = 'its source goes by another clock; set use_sim_time there too'
-        elif base > 0:
-            mend = 'a bag that is played? Play it with --clock and set use_sim_time: true'
-        else:
-            mend = 'synchronise the clock of its machine'
-        out[f'{pace} {base > 0}'] = f'{apart}: {mend}. Latencies count from receipt'
+    if stale and simulated:
+        out[f'{pace} {base > 0}'] = (
+            f'{pace}: stamps are {span(base)} {_side(base)} {here}: its source goes by another '
+            'clock; set use_sim_time there too'
+        )
+    elif stale and base > 0:
+        out[f'{pace} behind'] = (
+            f'{pace}: stamps are {span(base)} behind {here}: a bag that is played? Play it with '
+            '--clock and set use_sim_time: true. Latencies count from receipt'
+        )
+    elif stale:
+        out[f'{pace} ahead'] = (
+            f'{pace}: stamps are {span(base)} ahead of {here}: synchronise the clock of its '
+            'machine. Latencies count from receipt'
+        )
     for (other, name), delay in late.items():
-        apart_s = delay - base
+        topic, apart_s = TOPICS[other], delay - base
         if abs(apart_s) <= OFFSET_S:
             continue
-        if abs(delay) >= abs(base):
-            where = f'{TOPICS[other]}: {name}: stamps are {span(apart_s)} {_side(apart_s)} those'
-            text = f'{where} of {pace}: ' + (
-                'a slow detector, or the clock of its machine is off: synchronise it, or give '
-                'hold_s more than that'
-                if apart_s > 0
-                else f'the clock of its machine is ahead of {here}: synchronise it'
+        if abs(delay) < abs(base):
+            if not stale:
+                out[f'{pace} {apart_s < 0}'] = (
+                    f'{pace}: stamps are {span(apart_s)} {_side(-apart_s)} those of {topic} and '
+                    f'{here}: a slow driver, or the clock of its machine is off: synchronise it'
+                )
+        elif apart_s > 0:
+            out[f'{topic} {name} behind'] = (
+                f'{topic}: {name}: stamps are {span(apart_s)} behind those of {pace}: a slow '
+                'detector, or the clock of its machine is off: synchronise it, or give hold_s more '
+                'than that'
             )
-            out[f'{TOPICS[other]} {name} {apart_s > 0}'] = text
-        elif not stale:
-            out[f'{pace} {apart_s < 0}'] = (
-                f'{pace}: stamps are {span(apart_s)} {_side(-apart_s)} those of {TOPICS[other]} '
-                f'and {here}: a slow driver, or the clock of its machine is off: synchronise it'
+        else:
+            out[f'{topic} {name} ahead'] = (
+                f'{topic}: {name}: stamps are {span(apart_s)} ahead of those of {pace}: the clock '
+                f'of its machine is ahead of {here}: synchronise it'
             )
     return out
 
