@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -361,7 +361,11 @@ class PoseTracker:
     def _forget(self, key: _Key) -> None:
         kind, name = key
         self._clocks.pop(key, None)
-        tracks = {HANDS: self._hands, OBJECTS: self._objects, PEOPLE: self._people}
+        tracks: dict[str, dict[str, Any]] = {
+            HANDS: self._hands,
+            OBJECTS: self._objects,
+            PEOPLE: self._people,
+        }
         tracks[kind].pop(name, None)
 
 

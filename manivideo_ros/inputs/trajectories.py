@@ -96,7 +96,7 @@ def piece(
         raise ValueError('joint_names: a name twice')
     kept = [n for n, name in enumerate(joints) if needed is None or name in needed]
     if not kept:
-        positions, velocities, joints = np.zeros((len(all_times), 0)), None, ()
+        positions, velocities, joints = [()] * len(all_times), None, ()
     arrays = []
     for name, rows in (('positions', positions), ('velocities', velocities or ())):
         wrong = [n for n, row in enumerate(rows) if np.shape(row) != (len(joints),)]
