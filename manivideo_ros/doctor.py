@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +113,22 @@ def shared_memory() -> Finding:
     if usage.free < SHM_BYTES:
         mend = 'remove /dev/shm/fastrtps_* while no node runs, or start Docker with --shm-size=256m'
         return Finding('/dev/shm', BAD, free, mend)
+    others = owners(Path('/dev/shm')) - {os.geteuid()}
+    if others:
+        users = ', '.join(str(uid) for uid in sorted(others))
+        mend = 'for nodes of both users: FASTDDS_BUILTIN_TRANSPORTS=UDPv4'
+        return Finding('/dev/shm', NOTE, f'{free}, segments of user {users}', mend)
     return Finding('/dev/shm', OK, free)
+
+
+def owners(folder: Path) -> set[int]:
+    """The users whose nodes share memory here, by their files as Fast DDS names them."""
+    found: set[int] = set()
+    for name in ('fastrtps', 'fastdds'):
+        for file in folder.glob(f'{name}_*'):
+            with suppress(FileNotFoundError):  # its node ended meanwhile
+                found.add(file.stat().st_uid)
+    return found
 
 
 def gpu() -> Finding:

@@ -3,8 +3,10 @@
 Sources are hands, objects and the skeleton of a person. A frame's time is the newest hand stamp,
 or while no hands come the newest skeleton's. Other sources are interpolated to it where they have
 samples on both sides, else their last good state is held: silently for `late` seconds, then as
-late; after `hold` it fades out over `fade` seconds and is reported as missing. Time that jumps
-back starts everything anew.
+late; after `hold` it fades out over `fade` seconds and is reported as missing.
+
+Every source has a clock of its own: it is compared with its own last stamp alone, so that one that
+is steadily late or ahead undoes nothing. What sets the pace and goes back resets everything.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,14 @@ from manivideo_ros.mlo.surfaces import HandState
 
 State = TypeVar('State')
 SECOND = 1_000_000_000
-# A stamp this much older than the newest is a clock that was set back, not a message out of order.
+# A stamp this much older than its source's last one is a clock that was set back, not a message
+# out of order.
 JUMP_NS = SECOND // 2
+# While hands are silent this long others move the frames' clock on, each stamp by so much at most.
+QUIET_NS = AHEAD_NS = SECOND // 10
+DELAYS = 16  # messages of a source over which its delay is measured
+HANDS, PEOPLE, OBJECTS = 'hands', 'people', 'objects'
+_RANKS = {HANDS: 0, PEOPLE: 1, OBJECTS: 2}  # which kind of source sets the frames' clock
 SKELETON = 'skeleton'
 """What the source of skeletons is called in `presence` and `age`."""
 
@@ -101,28 +109,58 @@ class _Track(Generic[State]):
         return after[1], after[0]
 
 
+@dataclass
+class _SourceClock:
+    """A source's newest stamp and its receipt; delays_ns: receipt minus stamp of the last ones.
+
+    earlier_ns: a stamp far before the newest that no second one has confirmed yet.
+    """
+
+    stamp_ns: int
+    received_ns: int
+    delays_ns: deque[int] = field(default_factory=lambda: deque(maxlen=DELAYS))
+    earlier_ns: int | None = None
+
+
+_Key = tuple[str, str]  # kind and name of a source; '' for messages that name none
+
+
 class PoseTracker:
-    """Collects poses as they come and tells what is where at an instant. Not thread-safe."""
+    """Collects poses as they come, gives what is where at an instant. Not thread-safe.
+
+    clock: the stamp that the frames' clock is at and its time of receipt; jumps: how often
+    everything was reset. Messages are answered with what is wrong with their stamps.
+    """
 
     def __init__(self, timing: Timing | None = None) -> None:
         self.timing = timing or Timing()
-        self.newest_ns: int | None = None  # newest hand stamp
-        self.newest_skeleton_ns: int | None = None
-        self.clock: tuple[int, int] | None = None  # newest stamp of all, its time of receipt
-        self._first_ns = 0  # stamp of the first message, whoever sent it
+        self.clock: tuple[int, int] | None = None
+        self._leader: _Key = (OBJECTS, '')  # which source the clock is of
+        self._first_received_ns = 0  # of the first message, whoever sent it
+        self._clocks: dict[_Key, _SourceClock] = {}
         self.jumps = 0
         self._hands: dict[str, _Track[HandState]] = {}
         self._objects: dict[str, _Track[NDArray[np.floating]]] = {}
         self._people: dict[str, _Track[NDArray[np.floating]]] = {}
 
+    @property
+    def newest_ns(self) -> int | None:
+        """The newest hand stamp."""
+        return self._newest(HANDS)
+
+    @property
+    def newest_skeleton_ns(self) -> int | None:
+        """The newest stamp of skeletons."""
+        return self._newest(PEOPLE)
+
     def reset(self) -> None:
         """Forget every source."""
-        self.newest_ns, self.newest_skeleton_ns, self.clock = None, None, None
-        for tracks in (self._hands, self._objects, self._people):
-            tracks.clear()
+        self.clock = None
+        for sources in (self._clocks, self._hands, self._objects, self._people):
+            sources.clear()
 
     def start_anew(self) -> None:
-        """Forget every source: time jumped back."""
+        """Forget every source: the clock was reset."""
         self.reset()
         self.jumps += 1
 
@@ -130,37 +168,41 @@ class PoseTracker:
         """The clock of receipt only now begins: what was received so far counts as of now."""
         if self.clock is not None:
             self.clock = (self.clock[0], received_ns)
+        self._first_received_ns = received_ns
+        for source in self._clocks.values():
+            source.received_ns = received_ns
+            source.delays_ns.clear()
 
     def forget_objects(self) -> None:
         """Forget the objects: the scene has others now."""
         self._objects.clear()
 
-    def add_hands(self, stamp_ns: int, hands: Mapping[str, HandState], received_ns: int) -> bool:
-        """Take hands by side; received_ns on any monotonic clock. True where time jumped back."""
-        jumped = self._advance(stamp_ns, received_ns)
-        self.newest_ns = max(stamp_ns, self.newest_ns or stamp_ns)
-        for side, state in hands.items():
-            self._hands.setdefault(side, _Track(blend_hands)).add(stamp_ns, state)
-        return jumped
+    def add_hands(
+        self, stamp_ns: int, hands: Mapping[str, HandState], received_ns: int
+    ) -> list[str]:
+        """Take hands by side; received_ns on any monotonic clock. What is wrong with the stamp."""
+        taken, problems = self._take(HANDS, [*hands], stamp_ns, received_ns)
+        for side in taken:
+            self._hands.setdefault(side, _Track(blend_hands)).add(stamp_ns, hands[side])
+        return problems
 
     def add_objects(
         self, stamp_ns: int, objects: Mapping[str, NDArray[np.floating]], received_ns: int
-    ) -> bool:
-        """Take object poses [4, 4] by id; True where time jumped back."""
-        jumped = self._advance(stamp_ns, received_ns)
-        for name, pose in objects.items():
-            self._objects.setdefault(name, _Track(blend_poses)).add(stamp_ns, pose)
-        return jumped
+    ) -> list[str]:
+        """Take object poses [4, 4] by id; what is wrong with the stamp."""
+        taken, problems = self._take(OBJECTS, [*objects], stamp_ns, received_ns)
+        for name in taken:
+            self._objects.setdefault(name, _Track(blend_poses)).add(stamp_ns, objects[name])
+        return problems
 
     def add_skeleton(
         self, stamp_ns: int, skeleton: NDArray[np.floating] | None, received_ns: int
-    ) -> bool:
-        """Take a skeleton [134, 3], None where nobody is seen; True where time jumped back."""
-        jumped = self._advance(stamp_ns, received_ns)
-        self.newest_skeleton_ns = max(stamp_ns, self.newest_skeleton_ns or stamp_ns)
-        if skeleton is not None:
+    ) -> list[str]:
+        """Take a skeleton [134, 3], None where nobody is seen; what is wrong with the stamp."""
+        taken, problems = self._take(PEOPLE, [SKELETON], stamp_ns, received_ns)
+        if skeleton is not None and taken:
             self._people.setdefault(SKELETON, _Track(_nearer)).add(stamp_ns, skeleton)
-        return jumped
+        return problems
 
     def hands_after(self, stamp_ns: int) -> int | None:
         """How many stamps of hands came after that one; None where it is none of theirs."""
@@ -168,16 +210,18 @@ class PoseTracker:
         return sum(s > stamp_ns for s in stamps) if stamp_ns in stamps else None
 
     def silent(self, received_ns: int, after: float) -> bool:
-        """Whether hands and skeletons lie more than `after` seconds behind the sources' clock.
+        """Whether neither hands nor skeletons were received for more than `after` seconds.
 
-        Where none came yet, behind the first message: objects may come a moment before their hands.
+        Where none came yet, since the first message: objects may come a moment before their hands.
         """
-        newest = max(self.newest_ns or 0, self.newest_skeleton_ns or 0)
-        return self._behind(newest or self._first_ns, received_ns, after)
+        last = [at for kind in (HANDS, PEOPLE) if (at := self._received(kind)) is not None]
+        since = max(last, default=self._first_received_ns)
+        return self.clock is not None and received_ns - since > after * SECOND
 
     def hands_silent(self, received_ns: int, after: float) -> bool:
-        """Whether the last hand stamp lies more than `after` seconds behind the sources' clock."""
-        return self._behind(self.newest_ns or 0, received_ns, after)
+        """Whether no hands were received for more than `after` seconds, but something was."""
+        last = self._received(HANDS)
+        return self.clock is not None and (last is None or received_ns - last > after * SECOND)
 
     def frame_stamp(self, received_ns: int, after: float) -> int | None:
         """The stamp of a frame to be made now; None before the first hands, for `after` seconds.
@@ -190,16 +234,23 @@ class PoseTracker:
             return self.newest_skeleton_ns
         return self.estimate(received_ns)
 
-    def _behind(self, newest_ns: int, received_ns: int, after: float) -> bool:
-        now = self.estimate(received_ns)
-        return now is not None and now - newest_ns > after * SECOND
-
     def estimate(self, received_ns: int) -> int | None:
-        """The sources' clock at a time of receipt: the newest stamp and what has passed since."""
+        """The frames' clock at a time of receipt: its newest stamp and what has passed since."""
         if self.clock is None:
             return None
         stamp_ns, at = self.clock
         return stamp_ns + max(0, received_ns - at)
+
+    def delays(self) -> dict[str, dict[str, float]]:
+        """By kind and name of source: seconds from its stamps to their receipt, the least of late.
+
+        Only of sources of which enough messages were received to tell.
+        """
+        out: dict[str, dict[str, float]] = {}
+        for (kind, name), source in self._clocks.items():
+            if name and len(source.delays_ns) >= DELAYS // 4:
+                out.setdefault(kind, {})[name] = min(source.delays_ns) / SECOND
+        return out
 
     def sample(self, stamp_ns: int) -> Snapshot:
         """Everything at that instant."""
@@ -223,15 +274,99 @@ class PoseTracker:
         if presence > 0:
             states[name], out.presence[name] = state, presence
 
-    def _advance(self, stamp_ns: int, received_ns: int) -> bool:
-        jumped = self.clock is not None and stamp_ns < self.clock[0] - JUMP_NS
-        if jumped:
-            self.start_anew()
+    def _newest(self, kind: str) -> int | None:
+        stamps = (source.stamp_ns for (of, _), source in self._clocks.items() if of == kind)
+        return max(stamps, default=None)
+
+    def _received(self, kind: str) -> int | None:
+        times = (source.received_ns for (of, _), source in self._clocks.items() if of == kind)
+        return max(times, default=None)
+
+    def _take(
+        self, kind: str, names: list[str], stamp_ns: int, received_ns: int
+    ) -> tuple[list[str], list[str]]:
+        """Which of these sources' states are to be used, and what is wrong with their stamp."""
+        problems = []
+        left_out = set()
+        for name in names or ['']:
+            source = self._clocks.get((kind, name))
+            if source is None:
+                continue
+            back = source.stamp_ns - stamp_ns
+            if back <= JUMP_NS:
+                source.earlier_ns = None
+            elif kind != OBJECTS and (kind == HANDS or self._leads((kind, name))):
+                problems.append(f'header.stamp: set back by {back / SECOND:.1f} s: clock reset')
+                self._reset_to(stamp_ns)
+                break
+            elif source.earlier_ns is None or stamp_ns <= source.earlier_ns:
+                # Another detector that is late, or the first stamp of a clock that was set back.
+                source.earlier_ns = stamp_ns
+                left_out.add(name)
+                problems.append(
+                    f'header.stamp: {name or kind}: {back / SECOND:.1f} s before its last one: '
+                    'left out'
+                )
+            elif self._leads((kind, name)):
+                problems.append(f'header.stamp: set back by {back / SECOND:.1f} s: clock reset')
+                self._reset_to(stamp_ns)
+                break
+            else:
+                problems.append(
+                    f'header.stamp: {name or kind}: set back by {back / SECOND:.1f} s: what it was '
+                    'is forgotten'
+                )
+                self._forget((kind, name))
+        for name in names or ['']:
+            if name not in left_out:
+                self._note((kind, name), stamp_ns, received_ns)
+        return [name for name in names if name not in left_out], problems
+
+    def _note(self, key: _Key, stamp_ns: int, received_ns: int) -> None:
+        """A stamp of a source was received: its clock goes on, and perhaps the frames' too."""
+        source = self._clocks.setdefault(key, _SourceClock(stamp_ns, received_ns))
         if self.clock is None:
-            self._first_ns = stamp_ns
-        if self.clock is None or stamp_ns > self.clock[0]:
-            self.clock = (stamp_ns, received_ns)
-        return jumped
+            self._first_received_ns = received_ns
+        if self._moves_on(key, stamp_ns, received_ns):
+            self.clock, self._leader = (stamp_ns, received_ns), key
+        source.stamp_ns = max(stamp_ns, source.stamp_ns)
+        source.received_ns = received_ns
+        source.delays_ns.append(received_ns - stamp_ns)
+
+    def _leads(self, key: _Key) -> bool:
+        """Whether the frames' clock is this source's, or hands' as this is."""
+        return key == self._leader or key[0] == HANDS == self._leader[0]
+
+    def _moves_on(self, key: _Key, stamp_ns: int, received_ns: int) -> bool:
+        """Whether a stamp moves the frames' clock on."""
+        if self.clock is None or _RANKS[key[0]] < _RANKS[self._leader[0]]:
+            return True
+        newest_ns, at_ns = self.clock
+        if self._leads(key):
+            return stamp_ns > newest_ns
+        elapsed = received_ns - at_ns
+        if key[0] != self._leader[0] and elapsed <= QUIET_NS:
+            return False
+        # A clock that is ahead of the frames' would make everything else late.
+        return newest_ns < stamp_ns <= newest_ns + elapsed + AHEAD_NS
+
+    def _reset_to(self, stamp_ns: int) -> None:
+        """What sets the pace was set back: nothing of after it counts any more."""
+        self.jumps += 1
+        self.clock = None
+        for key, source in list(self._clocks.items()):
+            if key[0] == HANDS or source.stamp_ns > stamp_ns + JUMP_NS:
+                self._forget(key)
+
+    def _forget(self, key: _Key) -> None:
+        kind, name = key
+        self._clocks.pop(key, None)
+        tracks: dict[str, dict[str, Any]] = {
+            HANDS: self._hands,
+            OBJECTS: self._objects,
+            PEOPLE: self._people,
+        }
+        tracks[kind].pop(name, None)
 
 
 def _nearer(

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from episode_samples import record_episode, synthetic_episode
 from evaluation_samples import short_motion
+from test_motion_files import one_by_one, two_hands
 
 from manivideo_ros.augment.apart import FrameDone, Order, made_apart
 from manivideo_ros.augment.choices import choose
@@ -25,7 +26,7 @@ from manivideo_ros.augment.cli import main
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.hands import warnings_of
 from manivideo_ros.augment.jobs import plan
-from manivideo_ros.augment.source import GapError, Source
+from manivideo_ros.augment.source import GapError, Source, complete
 from manivideo_ros.augment.variation import make_episode
 from manivideo_ros.hand.model import SIDES, load_hand
 from manivideo_ros.mlo.labels import world_keypoints
@@ -455,3 +456,22 @@ def test_an_episode_that_somebody_else_made_meanwhile_is_kept(recording, untrain
 def test_the_provenance_is_json(episodes):
     text = BagReader(episodes / 'grasp_seed0').custom_data['provenance']
     assert json.dumps(json.loads(text), sort_keys=True) == text
+
+
+def test_hands_that_were_recorded_one_by_one_are_one_frame(untrained, tmp_path):
+    one_by_one(two_hands(3), tmp_path / 'apart')
+    assert augment(tmp_path / 'apart', tmp_path / 'out', untrained, 1) == 0
+    before, after = (
+        by_topic(BagReader(path)) for path in (tmp_path / 'apart', tmp_path / 'out/apart_seed0')
+    )
+    assert after['/hand_poses'] == before['/hand_poses'] and len(before['/hand_poses']) == 6
+    stamps = [stamp_of(m) for m in before['/hand_poses'][1::2]]
+    assert [stamp_of(m) for m in after['/image_raw']] == stamps
+    found = [keypoints_of(decoded(m)) for m in after['/hand_keypoints']]
+    assert [len(points) for points in found] == [42] * 3
+
+
+def test_a_frame_is_made_once_all_of_its_messages_are_there():
+    assert complete([0, 0, 1, 1]) == [0, 1, 0, 1]
+    assert complete([0, 1, 0, 1, 2]) == [0, 0, 1, 1, 1]
+    assert complete([0, 1, 1, 0]) == [0, 0, 0, 2]

@@ -86,6 +86,38 @@ def test_joints_that_are_not_tracked_are_named_and_a_hand_that_is_not_is_absent(
     assert tables.openxr('right', np.zeros((25, 3))) is None
 
 
+@given(st.integers(0, 20), st.floats(0.5, 3.0))
+def test_a_joint_alone_at_zero_is_the_frames_origin_where_the_hand_is_there(k, away):
+    points = bent_hand('right') - bent_hand('right')[0]
+    own = points - points[k]
+    assert tables.tracked(own).all(), 'the hand in the axes of one of its own joints'
+    lost = points + np.array([away, 0, 0])
+    lost[k] = 0
+    assert tables.tracked(lost).tolist() == [n != k for n in range(21)]
+
+
+@pytest.mark.parametrize('place', [(0, 0, 0), (0.3, 1.6, 0.2)])
+@pytest.mark.parametrize('count', [2, 12, 20])
+def test_several_joints_at_one_place_are_not_tracked(place, count):
+    points = bent_hand('right')
+    points[1 : 1 + count] = place
+    expected = [not 1 <= n < 1 + count for n in range(21)]
+    assert tables.tracked(points).tolist() == expected
+    with pytest.raises(ValueError, match='right hand: thumb_metacarpal, thumb_proximal'):
+        tables.mediapipe('right', points)
+    points[:] = place
+    assert tables.mediapipe('right', points) is None
+
+
+def test_flags_and_places_both_tell_what_is_not_tracked():
+    names, joints = named_hand('left', joints_of(bent_hand('left')))
+    still = np.tile(joints[0], (25, 1))
+    assert tables.named(names, still, TURNS, [True] * 25) == ([], [])
+    own = joints - joints[0]
+    hands, problems = tables.named(names, own, TURNS, [True] * 25)
+    assert len(hands) == 1 and not problems
+
+
 def named_hand(side, joints):
     return [f'{side}_{name.upper()}' for name in JOINTS], joints
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from manivideo_ros.geometry import (
 from manivideo_ros.motion.build_messages import HANDS, hands_message
 from manivideo_ros.motion.files import MotionError, load_motion, save_motion
 from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
+from manivideo_ros.motion.read_messages import pair_hands
 from manivideo_ros.recording.bag import BagReader, BagWriter
 from manivideo_ros.recording.messages import typestore
 
@@ -217,3 +219,78 @@ def test_what_is_no_motion_is_one_line(tmp_path):
             load_motion(path)
         assert str(path) in str(caught.value)
         assert '\n' not in str(caught.value)
+
+
+def one_by_one(motion: Motion, path, late_ns: int = 0, order=(0, 1)):
+    """A bag as hand_source of before wrote it: each hand of a frame in a message of its own.
+
+    late_ns: by how much the right hand's stamp is later.
+    """
+    with BagWriter(path) as bag:
+        bag.add_topic('/hand_poses', HANDS)
+        for index, stamp in enumerate(motion.stamps_ns.tolist()):
+            whole = hands_message(motion, index)
+            for side in order:
+                at = stamp + late_ns * side
+                stamped = typestore().types['builtin_interfaces/msg/Time'](
+                    sec=at // 10**9, nanosec=at % 10**9
+                )
+                message = replace(
+                    whole,
+                    header=replace(whole.header, stamp=stamped),
+                    hands=[hand for hand in whole.hands if hand.side == side],
+                )
+                bag.write('/hand_poses', typestore().serialize_cdr(message, HANDS), at)
+
+
+def two_hands(frames: int = 6) -> Motion:
+    left, right = example(frames, 1), example(frames, 2)
+    return replace(left, hands={'left': left.hands['left'], 'right': right.hands['left']})
+
+
+@pytest.mark.parametrize(
+    ('late_ms', 'order'), [(0, (0, 1)), (0, (1, 0)), (3, (0, 1)), (15, (0, 1))]
+)
+def test_hands_that_were_recorded_one_by_one_are_joined(tmp_path, caplog, late_ms, order):
+    motion = two_hands()
+    one_by_one(motion, tmp_path / 'bag', late_ms * 1_000_000, order)
+    loaded = load_motion(tmp_path / 'bag')
+    assert caplog.text == ''
+    assert loaded.stamps_ns.tolist() == (motion.stamps_ns + late_ms * 1_000_000).tolist()
+    for side in ('left', 'right'):
+        assert loaded.hands[side].present.all()
+        np.testing.assert_array_equal(loaded.hands[side].theta, motion.hands[side].theta)
+
+
+def test_a_hand_that_is_absent_of_a_frame_stays_absent(tmp_path):
+    left, right = example(6, 1, absent=2), example(6, 2)
+    motion = replace(left, hands={'left': left.hands['left'], 'right': right.hands['left']})
+    for name, save in (('whole', save_motion), ('apart', one_by_one)):
+        save(motion, tmp_path / name)
+        loaded = load_motion(tmp_path / name)
+        assert loaded.hands['left'].present.tolist() == [i != 2 for i in range(6)]
+        assert loaded.hands['right'].present.all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=30))
+def test_joined_hands_are_in_order_and_every_message_has_a_place_or_is_left_out(sequence):
+    """Any hands (none, left, right, both) under any stamps (ms)."""
+    types = typestore().types
+    whole = hands_message(two_hands(1), 0)
+    messages = [
+        replace(
+            whole,
+            header=replace(
+                whole.header,
+                stamp=types['builtin_interfaces/msg/Time'](sec=7, nanosec=ms * 1_000_000),
+            ),
+            hands=[hand for hand in whole.hands if hands & (1 << hand.side)],
+        )
+        for hands, ms in sequence
+    ]
+    frames, became = pair_hands(messages)
+    stamps = [frame.header.stamp.nanosec for frame in frames]
+    assert stamps == sorted(set(stamps)) and len(became) == len(messages)
+    for n, frame in enumerate(frames):
+        told = [h.side for k, m in enumerate(messages) if became[k] == n for h in m.hands]
+        assert [h.side for h in frame.hands] == sorted(told) == sorted(set(told))

@@ -70,6 +70,20 @@ def test_what_is_right_is_not_complained_about(source):
 
 
 @pytest.mark.parametrize('source', SOURCES)
+def test_a_wrist_at_the_origin_of_its_frame_is_there(source):
+    points = bent_hand('right')
+    assert told(source, points - points[0]) == ''
+
+
+@pytest.mark.parametrize('source', [s for s in SOURCES if s not in ('tf', 'manus_skeleton')])
+def test_a_hand_whose_joints_all_are_at_one_place_is_absent_without_a_word(source):
+    intake = HandIntake(replace(RAW, source=source))
+    for place in (0.0, 0.1):
+        message = SOURCES[source](np.full((21, 3), place))
+        assert intake.take(message, 'right', STEP) == ([], [])
+
+
+@pytest.mark.parametrize('source', SOURCES)
 def test_points_of_the_other_side_are_named(source):
     problem = told(source, bent_hand('left'))
     assert problem.startswith('the points of the right hand are those of a left one')

@@ -35,6 +35,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.demo import Demo, synthesizer_parameters
+from manivideo_ros.engine.pacing import WINDOW
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.objects.named import load_mesh
@@ -310,6 +311,36 @@ def test_hands_that_stop_fade_out_and_are_missed(synthesizer, lab):
 
 def set_scene(lab, **request):
     return lab.call(SetScene, 'set_scene', SetScene.Request(**request))
+
+
+def test_a_bag_played_without_a_clock_is_recognised_and_throttles_nothing(synthesizer, lab):
+    """Its stamps are days old: the latency that is held counts from receipt."""
+
+    def hold(seconds):
+        request = SetParameters.Request(
+            parameters=[Parameter('hold_latency', value=seconds).to_parameter_msg()]
+        )
+        assert lab.call(SetParameters, 'synthesizer/set_parameters', request).results[0].successful
+
+    def recorded(*messages):
+        for message in messages:
+            message.header.stamp.sec -= 3 * 86_400
+
+    for kind, topic in ((Image, 'image_raw'), (DiagnosticArray, '/diagnostics')):
+        lab.listen(kind, topic)
+    hold(5.0)
+    images, reports, told = lab.got['image_raw'], lab.got['/diagnostics'], len(synthesizer.lines)
+    lab.play(60, lambda: len(images) > 2 * WINDOW, recorded)
+    assert len(images) > 2 * WINDOW
+    shown = len(reports)
+    lab.play(10, lambda: len(reports) > shown + 1, recorded)
+    values = {v.key: v.value for v in reports[-1].status[0].values}
+    assert values['rate limit (Hz)'] == '0.0'
+    assert float(values['total p95 (ms)']) < 10_000
+    named = "hand_poses: stamps are 3 days behind this machine's clock: a bag that is played? Play"
+    assert named in reports[-1].status[0].message
+    assert sum(named in line for line in synthesizer.lines[told:]) == 1
+    hold(0.0)
 
 
 def test_the_scene_changes_while_it_streams(synthesizer, lab):

@@ -208,6 +208,70 @@ def test_joint_states_that_make_no_sense_are_named():
     assert HandIntake(replace(SHADOW, right_frames=('leap',))).joints.take_urdf(urdf()) != []
 
 
+def with_wheels(message, *values):
+    """A message that tells of two wheels besides, of which no hand hangs."""
+    message.name = [*message.name, 'left_wheel', 'right_wheel']
+    message.position = [*message.position, *values]
+    return message
+
+
+def test_joints_that_no_hand_hangs_from_are_nobodys_business():
+    intake = intake_of()
+    assert only(intake.take(with_wheels(states(), np.nan, np.inf), None, 0))
+    alone = JointState(name=['left_wheel', 'right_wheel'], velocity=[1.0, 1.0])
+    for message in (alone, with_wheels(JointState(), np.nan, 1.0), with_wheels(JointState(), 1.0)):
+        assert intake.take(message, None, 0) == ([], [])
+    message = states(2 * STEP, lift=np.nan)
+    assert intake.take(message, None, 0) == ([], ['position: of lift not finite'])
+    # What is known of it since is not its last good value.
+    rest = JointState(header=header(3 * STEP, ''), name=JOINTS[1:], position=[0.0] * 10)
+    assert intake.take(rest, None, 0) == ([], ['position: of lift not finite'])
+    assert only(intake.take(states(4 * STEP), None, 0))
+
+
+def test_velocities_alone_say_nothing_and_hide_nothing():
+    intake = intake_of()
+    velocities = JointState(header=header(STEP, ''), name=JOINTS, velocity=[0.1] * 11)
+    problem = (
+        'position: empty: nothing of j_ffmiddle, j_ffproximal, j_lfmiddle, j_lfproximal so far'
+    )
+    assert intake.take(velocities, None, 0) == ([], [problem])
+    assert only(intake.take(states(2 * STEP), None, 0))
+    assert intake.take(velocities, None, 0) == ([], [])
+
+
+def test_a_joint_that_is_not_told_of_any_more_is_named():
+    intake = intake_of()
+    lift = JointState(header=header(STEP, ''), name=['lift'], position=[0.1])
+    intake.take(lift, None, 0)
+    fingers = JointState(name=JOINTS[1:], position=[0.0] * 10)
+    for at, problems in (
+        (2, []),
+        (40, ['name: nothing of lift for more than a second: taken as it was']),
+    ):
+        fingers.header = header(at * STEP, '')
+        messages, found = intake.take(fingers, None, 0)
+        assert len(messages) == 1 and found == problems
+
+
+def test_of_two_hands_the_one_whose_joints_are_known_is_shown():
+    left = [f'l_{name}' for name in LINKS]
+    points = bent_hand('left') + np.array([0.5, 0, 0])
+    both = urdf().replace('</robot>', '') + urdf(points, left).partition('>')[2].replace(
+        '<link name="base"/>', ''
+    ).replace('"lift"', '"l_lift"')
+    intake = HandIntake(replace(SHADOW, left_frames=left, right_frames=LINKS))
+    assert intake.joints.take_urdf(both) == []
+    message = states()
+    message.name = [*message.name, 'l_lift', *(f'j_l_{name[2:]}' for name in JOINTS[1:])]
+    message.position = [*message.position, np.nan, *[0.0] * 10]
+    messages, problems = intake.take(message, None, 0)
+    assert list(wrists(messages[0])) == ['right'] and problems == ['position: of l_lift not finite']
+    message.position[11] = 0.0
+    message.header = header(2 * STEP, '')
+    assert set(wrists(only(intake.take(message, None, 0)))) == {'left', 'right'}
+
+
 def test_a_robot_in_another_frame_by_tf():
     intake = intake_of(replace(SHADOW, frame='map'))
     assert "frame: no transform connects 'base' with 'map'" in intake.take(states(), None, 0)[1]
@@ -351,6 +415,56 @@ def test_a_base_of_the_start_alone_and_one_that_turns():
         point.transforms = [transform(0.0, n * 1.0)]
     _, base = read_display_trajectory(turning).at(1.0)
     np.testing.assert_allclose(matrix_to_axis_angle(base[:3, :3]), [0, 0, 0.5], atol=1e-9)
+
+
+def test_a_plan_is_judged_by_the_joints_that_the_hand_needs():
+    """Its start tells of wheels that are not finite, and of two joints that are no one number."""
+    message = display()
+    start = message.trajectory_start
+    with_wheels(start.joint_state, np.nan, np.nan)
+    # What the plan itself moves need not be told by the start.
+    start.joint_state.name = [*start.joint_state.name, 'lift']
+    start.joint_state.position = [*start.joint_state.position, np.nan]
+    nowhere = transform(np.nan)
+    start.multi_dof_joint_state = MultiDOFJointState(
+        header(0, 'odom'), ['virtual_joint', 'ball'], [transform(0.0), nowhere]
+    )
+    for part in message.trajectory:
+        bases = part.multi_dof_joint_trajectory
+        bases.joint_names = ['ball', 'virtual_joint']
+        for point in bases.points:
+            point.transforms = [nowhere, *point.transforms]
+        moved = part.joint_trajectory
+        moved.joint_names = [*moved.joint_names, 'left_wheel']
+        for point in moved.points:
+            point.positions = [*point.positions, np.nan]
+    expected, intake = (intake_of(replace(SHADOW, source='display_trajectory')) for _ in range(2))
+    assert expected.take(display(), None, 10**9) == ([], [])
+    assert intake.take(message, None, 10**9) == ([], [])
+    for at in (1, 3, 4):
+        want, got = (wrists(only(i.play((1 + at) * 10**9)))['right'] for i in (expected, intake))
+        np.testing.assert_allclose(got, want, atol=1e-9)
+
+
+def test_what_a_plan_needs_and_does_not_tell_is_refused():
+    for spoil, named in (
+        (
+            lambda s: s.joint_state.position.__setitem__(0, np.nan),
+            f'trajectory_start.joint_state.position: of {JOINTS[1]} not finite',
+        ),
+        (
+            lambda s: setattr(
+                s,
+                'multi_dof_joint_state',
+                MultiDOFJointState(header(0, 'odom'), ['virtual_joint'], [transform(np.nan)]),
+            ),
+            'trajectory_start.multi_dof_joint_state.transforms: not finite',
+        ),
+    ):
+        message = display()
+        spoil(message.trajectory_start)
+        intake = intake_of(replace(SHADOW, source='display_trajectory'))
+        assert intake.take(message, None, 0) == ([], [named])
 
 
 def two_joints(message):

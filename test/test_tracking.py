@@ -167,10 +167,103 @@ def test_hands_set_the_pace_then_skeletons_then_the_clock():
     assert tracker.frame_stamp(240 * MS, 0.1) == START + 240 * MS
 
 
-def test_skeletons_take_part_in_jumps_of_time():
-    tracker = tracker_with(hands_ms=(5000,))
-    assert tracker.add_skeleton(START, skeleton(1), 5033 * MS)
-    assert tracker.newest_ns is None and tracker.sample(START).hands == {}
+def late(tracker):
+    """By how much the mug's stamps are behind the right hand's, s."""
+    delays = tracker.delays()
+    return delays['objects']['mug'] - delays['hands']['right']
+
+
+def test_a_source_is_compared_with_its_own_last_stamp_alone():
+    """Whatever is steadily late undoes nothing, and is as old as it is."""
+    tracker = PoseTracker(Timing(hold=2.0))
+    for ms in range(0, 5000, 100):
+        assert not tracker.add_hands(START + ms * MS, {'right': hand(ms)}, ms * MS)
+        if ms % 700 == 0:
+            assert not tracker.add_objects(START + (ms - 860) * MS, {'mug': pose(1)}, ms * MS)
+            assert not tracker.add_skeleton(START + (ms - 3000) * MS, skeleton(1), ms * MS)
+        snapshot = tracker.sample(tracker.newest_ns)
+        assert snapshot.presence['mug'] == 1 and 0.86 <= snapshot.age['mug'] <= 1.56
+    assert tracker.jumps == 0 and tracker.newest_ns == START + 4900 * MS
+    assert late(tracker) == pytest.approx(0.86)
+
+
+def test_a_source_that_is_ahead_does_not_set_the_time():
+    tracker = PoseTracker()
+    for ms in range(0, 3000, 33):
+        tracker.add_objects(START + (ms + 700) * MS, {'mug': pose(ms)}, ms * MS)
+        tracker.add_hands(START + ms * MS, {'right': hand(ms)}, ms * MS)
+        assert tracker.frame_stamp(ms * MS, 0.1) == START + ms * MS
+    snapshot = tracker.sample(tracker.newest_ns)
+    assert set(snapshot.objects) == {'mug'} and set(snapshot.hands) == {'right'}
+    assert late(tracker) == pytest.approx(-0.7)
+    # Nor while the hands are silent: their clock goes on.
+    last = 2970
+    tracker.add_objects(START + (last + 1200) * MS, {'mug': pose(0)}, (last + 500) * MS)
+    assert tracker.frame_stamp((last + 500) * MS, 0.1) == START + (last + 500) * MS
+
+
+def test_while_hands_are_silent_objects_move_the_time_on_at_their_own_rate():
+    """As of a bag that is played at half its speed, without a clock."""
+    tracker = tracker_with(hands_ms=(0,), objects_ms=(0,))
+    for ms in range(66, 2000, 66):
+        tracker.add_objects(START + ms // 2 * MS, {'mug': pose(ms)}, ms * MS)
+        assert ms < 100 or tracker.frame_stamp(ms * MS, 0.1) <= START + (ms // 2 + 67) * MS
+        assert tracker.sample(tracker.estimate(ms * MS)).presence['mug'] == 1
+
+
+def test_an_object_whose_clock_is_set_back_is_forgotten_alone():
+    tracker = tracker_with(hands_ms=(5000,), objects_ms=(5000,))
+    tracker.add_objects(START + 5000 * MS, {'box': pose(2)}, 5000 * MS)
+    assert (
+        'mug: 4.0 s before its last one: left out'
+        in tracker.add_objects(START + 1000 * MS, {'mug': pose(1)}, 5010 * MS)[0]
+    )
+    assert tracker.sample(START + 5000 * MS).objects['mug'][0, 3] == 5000, 'perhaps one is late'
+    assert (
+        'set back by 4.0 s'
+        in tracker.add_objects(START + 1033 * MS, {'mug': pose(7)}, 5043 * MS)[0]
+    )
+    assert not tracker.add_objects(START + 1066 * MS, {'mug': pose(8)}, 5076 * MS)
+    snapshot = tracker.sample(START + 1066 * MS)
+    assert snapshot.objects['mug'][0, 3] == 8 and 'box' in snapshot.objects
+    assert tracker.jumps == 0 and tracker.newest_ns == START + 5000 * MS
+
+
+def test_two_publishers_of_one_object_of_which_one_is_late_do_not_undo_each_other():
+    tracker = tracker_with(hands_ms=(1000,), objects_ms=(1000,))
+    for ms in range(1033, 2000, 33):
+        assert not tracker.add_objects(START + ms * MS, {'mug': pose(ms)}, ms * MS)
+        assert (
+            'left out'
+            in tracker.add_objects(START + (ms - 900) * MS, {'mug': pose(0)}, (ms + 1) * MS)[0]
+        )
+    assert tracker.sample(START + 1990 * MS).objects['mug'][0, 3] == 1990
+
+
+@pytest.mark.parametrize('first', ['hands', 'objects'])
+def test_a_bag_that_begins_again_resets_once_whichever_topic_comes_first(first):
+    tracker = tracker_with()
+    for lap in range(2):
+        for n, ms in enumerate(range(0, 4000, 100)):
+            received = (4000 * lap + ms) * MS
+            for kind in (first, *({'hands', 'objects'} - {first})):
+                if kind == 'hands':
+                    tracker.add_hands(START + ms * MS, {'right': hand(ms)}, received)
+                elif n % 3 == 0:
+                    tracker.add_objects(START + ms * MS, {'mug': pose(ms)}, received)
+            assert tracker.newest_ns == START + ms * MS
+            if n > 3:
+                snapshot = tracker.sample(tracker.newest_ns)
+                assert snapshot.objects['mug'][0, 3] <= ms and snapshot.age['mug'] <= 0.3
+    assert tracker.jumps == 1
+
+
+def test_with_objects_alone_these_set_the_time_and_reset_it():
+    tracker = tracker_with(hands_ms=(), objects_ms=(5000,))
+    assert 'left out' in tracker.add_objects(START, {'mug': pose(3)}, 5033 * MS)[0]
+    problems = tracker.add_objects(START + 33 * MS, {'mug': pose(3)}, 5066 * MS)
+    assert problems == ['header.stamp: set back by 5.0 s: clock reset']
+    assert tracker.jumps == 1 and tracker.frame_stamp(5200 * MS, 0.1) == START + 167 * MS
 
 
 def test_timing_may_be_other():

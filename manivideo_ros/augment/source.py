@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,9 @@ from numpy.typing import NDArray
 from manivideo_ros.motion.build_messages import CAMERA, HANDS, OBJECTS
 from manivideo_ros.motion.files import load_motion, topics_by_type
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.motion.read_messages import HOLD_NS
+from manivideo_ros.motion.read_messages import HOLD_NS, pair_hands, stamp_ns
 from manivideo_ros.recording.bag import BagReader
+from manivideo_ros.recording.messages import decoded
 
 # What shows the scene that was recorded, and would contradict the new one.
 PICTURES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', CAMERA)
@@ -29,7 +32,9 @@ class GapError(ValueError):
 class Source:
     """One recorded episode, every pose of which is there.
 
-    motion: hands and objects at the stamps of `pace`, the topic whose message i becomes frame i.
+    motion: hands and objects at the stamps of `pace`, the topic whose messages become frames;
+    frames_after: how many frames are complete after each of its messages, one unless hands came one
+    by one.
     replaced: topics of pictures and their labels, which are left out of what is made of it;
     sha256: of its file or files together, the recording's name wherever it lies. Raises BagError or
     MotionError for a bag that cannot be used, GapError where poses are missing.
@@ -46,8 +51,12 @@ class Source:
         self._stamps = self._header_stamps([topics[k] for k in (HANDS, OBJECTS) if k in topics])
         self.motion: Motion = load_motion(path)
         self.pace = topics[HANDS] if self._stamps.get(topics.get(HANDS, '')) else topics[OBJECTS]
+        became: list[int | None] = list(range(len(self._stamps[self.pace])))
+        if self.pace == topics.get(HANDS):
+            became = self._pair(self.pace)
         for topic, stamps in self._stamps.items():
             self._check_order(topic, stamps)
+        self.frames_after = complete(became)
         self._check_pace()
         if OBJECTS in topics and topics[OBJECTS] != self.pace:
             self._check_company(topics[OBJECTS])
@@ -80,13 +89,25 @@ class Source:
             found[message.topic].append(seconds * SECOND + nanoseconds)
         return found
 
+    def _pair(self, topic: str) -> list[int | None]:
+        """Join hands that came one by one; which frame each message became. Raises GapError."""
+        raw = self.reader.messages([topic])
+        frames, became = pair_hands([decoded(m.data, m.type_name) for m in raw])
+        if None in became:
+            self._refuse_order(topic, self._stamps[topic][became.index(None)])
+        self._stamps[topic] = [stamp_ns(frame.header) for frame in frames]
+        return became
+
     def _check_order(self, topic: str, stamps: list[int]) -> None:
         back = np.flatnonzero(np.diff(stamps) <= 0)
         if len(back):
-            raise GapError(
-                f'{self._at(topic, stamps[back[0] + 1])}: the stamp does not increase: frames '
-                'would have no order; record it again'
-            )
+            self._refuse_order(topic, stamps[back[0] + 1])
+
+    def _refuse_order(self, topic: str, stamp: int) -> NoReturn:
+        raise GapError(
+            f'{self._at(topic, stamp)}: the stamp does not increase: frames would have no order; '
+            'record it again'
+        )
 
     def _check_pace(self) -> None:
         stamps = np.array(self._stamps[self.pace], np.int64)
@@ -116,6 +137,19 @@ class Source:
     def _at(self, topic: str, stamp: int) -> str:
         start = self._stamps[self.pace][0]
         return f'{self.path}: topic {topic}, at {(stamp - start) / SECOND:.3f} s (stamp {stamp} ns)'
+
+
+def complete(became: Sequence[int | None]) -> list[int]:
+    """How many frames are complete after each message, from which frame it is a part of; frames
+    come in their order.
+    """
+    last: dict[int, int] = {frame: n for n, frame in enumerate(became) if frame is not None}
+    after = [0] * len(became)
+    ready = 0
+    for frame in sorted(last):
+        ready = max(ready, last[frame])
+        after[ready] += 1
+    return after
 
 
 def distance(times: NDArray[np.int64], stamp: int) -> int:

@@ -136,7 +136,7 @@ def _write(
     done: Callable[[int, int], None],
 ) -> None:
     """Everything that was recorded, and after each pose its frame."""
-    reader = source.reader
+    reader, complete = source.reader, iter(source.frames_after)
     for topic, connection in reader.connections.items():
         if topic not in source.replaced:
             bag.copy_topic(topic, connection)
@@ -157,7 +157,7 @@ def _write(
             _put(bag, BACKGROUND, empty, message.stamp_ns)
             placed = True
         bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
-        if message.topic == source.pace:
+        for _ in range(next(complete) if message.topic == source.pace else 0):
             for topic, made in next(frames).items():
                 _put(bag, topic, made, message.stamp_ns)
             count += 1

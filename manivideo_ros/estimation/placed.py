@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.estimation.hands import HandEstimate, HandEstimator
+from manivideo_ros.estimation.sides import SideMemory
 from manivideo_ros.geometry import Array
-from manivideo_ros.hand.model import Side
 from manivideo_ros.inputs.checks import length_of
 from manivideo_ros.inputs.tables import TrackedHand
 
@@ -16,21 +16,41 @@ LENGTH = 0.177
 """Metres from the wrist along the middle finger to its tip, of the default hand."""
 
 
+SAME = 0.25
+"""Two detections are one hand where their keypoints lie nearer than this, by the hand's size."""
+
+
 def hands_before(
-    picture: NDArray[np.uint8], intrinsics: Array, estimator: HandEstimator
+    picture: NDArray[np.uint8],
+    intrinsics: Array,
+    estimator: HandEstimator,
+    memory: SideMemory | None = None,
 ) -> list[TrackedHand]:
     """At most a hand of each side of a picture [H, W, 3] sRGB that is not mirrored.
 
     intrinsics [3, 3]; the points are in the camera's optical frame (z away). One picture does not
     tell how large a hand is: it is taken for LENGTH long, and a smaller one to be farther away.
+    memory: of the images before; without one each is judged alone.
     """
-    found: dict[Side, TrackedHand] = {}
+    seen: list[tuple[HandEstimate, Array]] = []
     for estimate in estimator.detect(picture):
-        side: Side = 'right' if estimate.right >= 0.5 else 'left'
         points = _placed(estimate, intrinsics)
-        if side not in found and points is not None:
-            found[side] = TrackedHand(side, points, confidence=estimate.presence)
-    return list(found.values())
+        if points is not None and not any(_same(estimate, other) for other, _ in seen):
+            seen.append((estimate, points))
+    del seen[2:]  # the surest palms come first
+    places = [points.mean(0) for _, points in seen]
+    sides = (memory or SideMemory()).sides(places, [estimate.right for estimate, _ in seen])
+    return [
+        TrackedHand(side, points, confidence=estimate.presence)
+        for side, (estimate, points) in zip(sides, seen, strict=True)
+    ]
+
+
+def _same(first: HandEstimate, second: HandEstimate) -> bool:
+    """Whether two detections are of one hand."""
+    size = max(float(np.ptp(e.keypoints, axis=0).max()) for e in (first, second))
+    apart = np.linalg.norm(first.keypoints - second.keypoints, axis=1).mean()
+    return bool(apart < SAME * size)
 
 
 def _placed(estimate: HandEstimate, intrinsics: Array) -> Array | None:

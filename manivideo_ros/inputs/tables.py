@@ -35,6 +35,8 @@ _CHAINS = {finger: slice(1 + 4 * n, 5 + 4 * n) for n, finger in enumerate(FINGER
 _MANUS_JOINTS = ('MCP', 'PIP', 'IP', 'DIP', 'TIP')
 _MANUS_CHAINS = dict(zip(('Thumb', 'Index', 'Middle', 'Ring', 'Pinky'), FINGERS, strict=True))
 NO_FRAME = '-'
+# A joint is at most so far from the nearest other one, by the largest distance among these.
+NEAREST = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ def openxr(
     positions: ArrayLike,  # [25 or 26, 3]
     rotations: ArrayLike | None = None,  # [25 or 26, 3, 3]
 ) -> TrackedHand | None:
-    """The hand of joints in OpenXR's or WebXR's order; None where no joint is tracked (all zero).
+    """The hand of joints in OpenXR's or WebXR's order; None where no joint is tracked.
 
     Raises ValueError where joints were left out or some are not tracked.
     """
@@ -67,9 +69,8 @@ def openxr(
             'what is not tracked shifts all that follow; have it publish every joint'
         )
     palm = len(joints) - 25
-    tracked = np.isfinite(joints).all(-1) & np.any(joints != 0, -1)
     turns = None if rotations is None else np.asarray(rotations, np.float64)[palm:]
-    return _of_joints(side, joints[palm:], turns, tracked[palm:])
+    return _of_joints(side, joints[palm:], turns, np.ones(25, bool))
 
 
 def named(
@@ -96,8 +97,8 @@ def named(
             if absent:
                 raise ValueError(f'name: {side} hand: {_listed(absent)} not there')
             at = [places[name] for name in wanted]
-            tracked = np.array([bool(valid[k]) for k in at])
-            hand = _of_joints(side, points[at], None if turns is None else turns[at], tracked)
+            told = np.array([bool(valid[k]) for k in at])
+            hand = _of_joints(side, points[at], None if turns is None else turns[at], told)
         except ValueError as error:
             problems.append(str(error))
             continue
@@ -199,16 +200,40 @@ def ultraleap(
 
 
 def mediapipe(side: Side, positions: ArrayLike) -> TrackedHand | None:
-    """The hand of MediaPipe's 21 world landmarks [21, 3], metres; None where all are zero.
+    """The hand of MediaPipe's 21 world landmarks [21, 3], metres; None where none is tracked.
 
-    Raises ValueError for another number of points.
+    Raises ValueError for another number of points, or where some are not tracked.
     """
     points = np.asarray(positions, np.float64)
     if points.shape != (21, 3):
         raise ValueError(f'{len(points)} points, must be 21 in the order of MediaPipe')
-    if not points.any():
-        return None
-    return TrackedHand(side, points)
+    return seen(side, points)
+
+
+def seen(
+    side: Side, points: Array, rotations: Array | None = None, confidence: float = 1.0
+) -> TrackedHand | None:
+    """The hand of 21 points; None where none is tracked. Raises ValueError where some are not."""
+    return _whole(side, points, rotations, tracked(points), confidence)
+
+
+def tracked(points: ArrayLike) -> NDArray[np.bool_]:
+    """Which joints [J] of one hand's positions [J, 3] a source tracks, by what they are.
+
+    Lost joints are not finite, or several at one place, or at zero and far from the others. One at
+    zero that is where a hand may have it is the origin of the source's frame, as a wrist's own.
+    """
+    p = np.asarray(points, np.float64)
+    finite = np.isfinite(p).all(-1)
+    with np.errstate(invalid='ignore'):
+        apart = np.linalg.norm(p[:, None] - p[None], axis=-1)  # [J, J], NaN where not finite
+    there = finite & ((apart == 0).sum(-1) == 1)
+    for zero in np.flatnonzero(there & ~p.any(-1)):
+        others = there & (np.arange(len(p)) != zero)
+        if others.any():
+            reach = NEAREST * apart[np.ix_(others, others)].max()
+            there[zero] = apart[zero, others].min() <= reach
+    return np.asarray(there)
 
 
 def frames(side: Side, positions: ArrayLike) -> TrackedHand:
@@ -231,16 +256,30 @@ def frames(side: Side, positions: ArrayLike) -> TrackedHand:
 
 
 def _of_joints(
-    side: Side, joints: Array, rotations: Array | None, tracked: NDArray[np.bool_]
+    side: Side, joints: Array, rotations: Array | None, valid: NDArray[np.bool_]
 ) -> TrackedHand | None:
-    """The hand of 25 joints; None where none is tracked. Raises ValueError where some are not."""
+    """The hand of 25 joints, valid by the source's own word; None where none is tracked.
+
+    Raises ValueError where some are not.
+    """
     kept = list(KEYPOINTS_OF_JOINTS)
-    if not tracked.any():
+    there = (valid & tracked(joints))[kept]
+    return _whole(side, joints[kept], None if rotations is None else rotations[kept], there)
+
+
+def _whole(
+    side: Side,
+    points: Array,
+    rotations: Array | None,
+    there: NDArray[np.bool_],
+    confidence: float = 1.0,
+) -> TrackedHand | None:
+    if not there.any():
         return None
-    lost = [POINTS[n] for n, k in enumerate(kept) if not tracked[k]]
+    lost = [POINTS[n] for n in np.flatnonzero(~there)]
     if lost:
         raise ValueError(f'{side} hand: {_listed(lost)} not tracked: the hand is left out')
-    return TrackedHand(side, joints[kept], None if rotations is None else rotations[kept])
+    return TrackedHand(side, points, rotations, confidence)
 
 
 def _listed(names: Iterable[str], most: int = 4) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,8 +80,12 @@ def piece(
     velocities: Sequence[ArrayLike] | None = None,
     base_times: ArrayLike = (),
     bases: Sequence[ArrayLike] = (),
+    needed: Collection[str] | None = None,
 ) -> Piece:
-    """A piece, checked. Raises ValueError naming the field that makes no sense."""
+    """A piece, checked, of the joints that are needed (None: all).
+
+    Raises ValueError naming the field that makes no sense.
+    """
     all_times, all_base_times = (np.asarray(t, np.float64).reshape(-1) for t in (times, base_times))
     for values, rows in ((all_times, positions), (all_base_times, bases)):
         if len(values) != len(rows):
@@ -90,18 +94,21 @@ def piece(
             raise ValueError('points: time_from_start does not go on')
     if len(set(joints)) != len(joints):
         raise ValueError('joint_names: a name twice')
+    kept = [n for n, name in enumerate(joints) if needed is None or name in needed]
+    if not kept:
+        positions, velocities, joints = [()] * len(all_times), None, ()
     arrays = []
     for name, rows in (('positions', positions), ('velocities', velocities or ())):
         wrong = [n for n, row in enumerate(rows) if np.shape(row) != (len(joints),)]
         if wrong:
             got = np.size(rows[wrong[0]])
             raise ValueError(f'points[{wrong[0]}].{name}: {got} values for {len(joints)} joints')
-        arrays.append(np.array(rows, np.float64).reshape(len(rows), len(joints)))
+        arrays.append(np.array(rows, np.float64).reshape(len(rows), len(joints))[:, kept])
         bad = np.flatnonzero(~np.isfinite(arrays[-1]).all(1))
         if len(bad):
             raise ValueError(f'points[{bad[0]}].{name}: not finite')
     return Piece(
-        tuple(joints),
+        tuple(joints[n] for n in kept),
         all_times,
         arrays[0],
         arrays[1] if velocities else None,

@@ -24,6 +24,7 @@ from manivideo_ros.motion.build_messages import (
 )
 from manivideo_ros.motion.motion import Motion, scene_json
 from manivideo_ros.motion.read_messages import (
+    pair_hands,
     read_camera,
     read_hands,
     read_objects,
@@ -103,7 +104,8 @@ def _assemble(
     hand_messages: list[Any],
     object_messages: list[Any],
 ) -> Motion:
-    hand_messages = _in_order(path, topics.get(HANDS, ''), hand_messages)
+    hand_messages, became = pair_hands(hand_messages)
+    _warn_of_order(path, topics.get(HANDS, ''), became.count(None))
     object_messages = _in_order(path, topics.get(OBJECTS, ''), object_messages)
     frames = hand_messages or object_messages
     if not frames:
@@ -142,11 +144,15 @@ def _in_order(path: Path, topic: str, messages: list[Any]) -> list[Any]:
     for message in messages:
         if not kept or stamp_ns(message.header) > stamp_ns(kept[-1].header):
             kept.append(message)
-    if len(kept) < len(messages):
+    _warn_of_order(path, topic, len(messages) - len(kept))
+    return kept
+
+
+def _warn_of_order(path: Path, topic: str, count: int) -> None:
+    if count:
         LOGGER.warning(
             '%s: topic %s: %d messages whose stamp does not increase were left out',
             path,
             topic,
-            len(messages) - len(kept),
+            count,
         )
-    return kept

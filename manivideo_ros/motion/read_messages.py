@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,73 @@ from manivideo_ros.motion.motion import SIDES, HandTrack, ObjectTrack, blend_rig
 
 # An object's pose serves hand frames up to this far from it.
 HOLD_NS = 50_000_000
+# Two hands that come one by one are of one frame where they are half a period apart at most, or
+# TOLERANCE_NS; where no message ever has both, HOLD_NS is the most, else NEAR_NS.
+TOLERANCE_NS, NEAR_NS = 5_000_000, 17_000_000
+BACK = 8  # frames among which a hand that comes late finds the other
 
 
 def stamp_ns(header: Any) -> int:
     """A header's stamp in nanoseconds."""
     return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
+
+
+def pair_hands(messages: list[Any]) -> tuple[list[Any], list[int | None]]:
+    """HandPoses with hands that came one by one joined, and which of them each message became.
+
+    Joined are messages of one frame_id that share no side: of one stamp, or next to each other and
+    less than half a period apart; the later stamp is theirs then. None: a message whose stamp does
+    not increase.
+    """
+    sides = [frozenset(hand.side for hand in m.hands) for m in messages]
+    stamps = [stamp_ns(m.header) for m in messages]
+    near = _nearness(sides, stamps)
+    groups: list[list[int]] = []
+    times: list[int] = []
+    became: list[int | None] = []
+
+    def fits(frame: int, index: int) -> bool:
+        group = groups[frame]
+        names = {messages[i].header.frame_id for i in (*group, index)}
+        return len(names) == 1 and not any(sides[i] & sides[index] for i in group)
+
+    for index, stamp in enumerate(stamps):
+        last = len(groups) - 1
+        same = [k for k in range(max(0, last - BACK), last + 1) if times[k] == stamp]
+        frame = next((k for k in same if fits(k, index)), None)
+        lonely = groups and len(sides[index]) == 1 == len(sides[groups[-1][0]]) == len(groups[-1])
+        if frame is None and lonely and abs(stamp - times[-1]) <= near and fits(last, index):
+            frame = last
+        if frame is None and (not groups or stamp > times[-1]):
+            groups.append([])
+            times.append(stamp)
+            frame = len(groups) - 1
+        became.append(frame)
+        if frame is not None:
+            groups[frame].append(index)
+            times[frame] = max(times[frame], stamp)
+    return [_joined([messages[i] for i in group]) for group in groups], became
+
+
+def _nearness(sides: list[frozenset[int]], stamps: list[int]) -> int:
+    """How far apart (ns) two hands of one frame may be."""
+    if not any(len(each) == 1 for each in sides):
+        return TOLERANCE_NS
+    most = NEAR_NS if any(len(each) > 1 for each in sides) else HOLD_NS
+    between = [
+        np.diff([t for t, each in zip(stamps, sides, strict=True) if side in each])
+        for side in range(len(SIDES))
+    ]
+    periods = [float(np.median(steps)) for steps in between if len(steps)]
+    return min(most, max(TOLERANCE_NS, round(min(periods, default=0.0) / 2)))
+
+
+def _joined(group: list[Any]) -> Any:
+    if len(group) == 1:
+        return group[0]
+    latest = max(group, key=lambda m: stamp_ns(m.header))
+    hands = sorted((hand for m in group for hand in m.hands), key=lambda hand: hand.side)
+    return replace(latest, hands=hands)
 
 
 def read_hands(topic: str, messages: list[Any]) -> dict[str, HandTrack]:

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 
@@ -16,16 +18,21 @@ from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import clocks, qos, robot_description
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.hand_intake import TF, TOPIC, HandIntake
+from manivideo_ros.ros.hand_pairs import WAIT_S, HandPairs
 from manivideo_ros.ros.joint_messages import STATES
 from manivideo_ros.ros.message_types import message_class
 from manivideo_ros.ros.parameters import HandSourceParameters, declare
 from manivideo_ros.ros.spin import run
 
 SILENCE_S = 5.0
+WAIT_NS = 1_000_000_000  # a time of receipt longer ago is not believed
 
 
 class HandSource(Node):
-    """Subscribes to a source's topics and publishes `hand_poses` as often as they come."""
+    """Subscribes to a source's topics and publishes `hand_poses` as often as they come.
+
+    Hands that come one by one go out together: one waits for the other for WAIT_S at most.
+    """
 
     finished = False
 
@@ -35,8 +42,13 @@ class HandSource(Node):
         self._intake = HandIntake(self.parameters)
         self._out = self.create_publisher(HandPoses, 'hand_poses', qos.POSES_OUT)
         self._warned, self._heard = RateLimit(), 0
+        self._pairs = HandPairs(self._intake.apart)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._wait = self.create_timer(WAIT_S / 2, self._waited, clock=steady)
+        self._wait.cancel()
+        self._once = False
         self._listen()
-        self._jumps = clocks.watch(self, lambda *_: self._intake.start_anew())
+        self._jumps = clocks.watch(self, self._clock_reset)
         self.create_timer(SILENCE_S, self._tell_silence)
 
     def close(self) -> None:
@@ -60,9 +72,8 @@ class HandSource(Node):
             self._topics = self.parameters.topics
             kind = message_class(self.parameters.type or self._intake.source.kind)
             for topic, owner in zip(self._topics, self._intake.sides(), strict=True):
-                self.create_subscription(
-                    kind, topic, partial(self._hand, topic, owner), qos.PACE_IN
-                )
+                take = partial(self._hand, topic, owner)
+                self.create_subscription(kind, topic, take, qos.HANDS_IN)
         if joints is not None:
             robot_description.listen(self, self.parameters.urdf, joints.take_urdf)
             if joints.source != STATES:
@@ -75,8 +86,13 @@ class HandSource(Node):
         self._publish(self._topics[0], *self._intake.play(self._now()))
         self._heard = heard
 
-    def _hand(self, topic: str, side: Side | None, message: Any) -> None:
-        self._publish(topic, *self._intake.take(message, side, self._now()))
+    def _hand(self, topic: str, side: Side | None, message: Any, info: dict[str, int]) -> None:
+        now = self._now()
+        received = info['received_timestamp']
+        # Where one hand was solved meanwhile, the other one has been here for as long.
+        if not self.get_clock().ros_time_is_active and 0 <= now - received < WAIT_NS:
+            now = received
+        self._publish(topic, *self._intake.take(message, side, now))
 
     def _frames(self, topic: str, message: TFMessage) -> None:
         static = topic == '/tf_static'
@@ -91,11 +107,26 @@ class HandSource(Node):
 
     def _publish(self, topic: str, poses: list[HandPoses], problems: list[str]) -> None:
         self._heard += 1
-        for message in poses:
+        for message in self._pairs.add(poses):
             self._out.publish(message)
+        if self._pairs.waits and poses:
+            self._once = False
+            self._wait.reset()
         texts = [f'{topic}: {problem}' for problem in problems]
         for text in self._warned.due(texts, time.monotonic()):
             self.get_logger().warning(text)
+
+    def _waited(self) -> None:
+        """Half of the wait is over: at the second time what is here by now has been taken."""
+        once, self._once = self._once, True
+        if once:
+            self._wait.cancel()
+            for message in self._pairs.release():
+                self._out.publish(message)
+
+    def _clock_reset(self, *_: int) -> None:
+        self._intake.start_anew()
+        self._pairs.reset()
 
     def _tell_silence(self) -> None:
         heard, self._heard = self._heard, 0

@@ -11,12 +11,14 @@ from rclpy.node import Node
 
 from manivideo_ros.estimation.hands import HandEstimator
 from manivideo_ros.estimation.placed import hands_before
+from manivideo_ros.estimation.sides import SideMemory
 from manivideo_ros.geometry import pinhole
 from manivideo_ros.hand.model import SIDES
 from manivideo_ros.inputs.live import HandSolver, LiveHand
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import RateLimit, hands_message
+from manivideo_ros.ros.hand_pairs import HandPairs
 from manivideo_ros.ros.images import header
 from manivideo_ros.ros.parameters import WebcamParameters, declare
 from manivideo_ros.ros.spin import run
@@ -33,7 +35,8 @@ class Webcam(Node):
         self._video = cv2.VideoCapture(p.file or p.camera)
         if not self._video.isOpened():
             raise ValueError(f'{self._name}: no such camera or video file')
-        self._estimator = HandEstimator()
+        self._estimator, self._sides = HandEstimator(), SideMemory()
+        self._pairs = HandPairs(apart=False)
         self._solvers = {side: HandSolver(side, smooth=p.smooth) for side in SIDES}
         self._warned = RateLimit()
         self._out = self.create_publisher(HandPoses, 'hand_poses', qos.POSES_OUT)
@@ -57,7 +60,7 @@ class Webcam(Node):
         picture = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
         intrinsics = pinhole(width, height, self.parameters.fov_y)
         told: dict[int, list[LiveHand]] = {}
-        for tracked in hands_before(picture, intrinsics, self._estimator):
+        for tracked in hands_before(picture, intrinsics, self._estimator, self._sides):
             try:
                 live = self._solvers[tracked.side].add(now, tracked)
             except ValueError as error:
@@ -66,15 +69,18 @@ class Webcam(Node):
                 continue
             if live is not None:
                 told.setdefault(live.stamp_ns, []).append(live)
-        for stamp, hands in sorted(told.items()):
-            self._out.publish(
-                hands_message(
-                    header(stamp, self.parameters.frame),
-                    {hand.side: hand.state for hand in hands},
-                    self._solvers['right'].hand.name,
-                    {hand.side: hand.confidence for hand in hands},
-                )
+        messages = [
+            hands_message(
+                header(stamp, self.parameters.frame),
+                {hand.side: hand.state for hand in hands},
+                self._solvers['right'].hand.name,
+                {hand.side: hand.confidence for hand in hands},
             )
+            for stamp, hands in sorted(told.items())
+        ]
+        # A hand that came back is one image ahead of the other, whose pose is smoothed.
+        for message in self._pairs.add(messages) or self._pairs.release():
+            self._out.publish(message)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -10,9 +10,11 @@ from manivideo_ros.ros.diagnostics import PUBLISHED, RECEIVED, SAMPLED, TOTAL
 from manivideo_ros.ros.images import header
 from manivideo_ros.ros.intake import View
 from manivideo_ros.ros.qos import DIAGNOSTICS
+from manivideo_ros.ros.source_clocks import STALE_S
 from manivideo_ros.synthesizer import Frame
 
 SECOND = 1_000_000_000
+STALE_NS = round(STALE_S * SECOND)
 
 
 class FrameTimer:
@@ -22,6 +24,7 @@ class FrameTimer:
         self._node = node
         self._publisher = node.create_publisher(FrameTimes, 'frame_times', DIAGNOSTICS)
         self.received_ns = 0  # when the pose message came that set off the newest frame
+        self._answered_ns = 0  # that of the last frame
 
     def destroy(self) -> None:
         """Give the topic back."""
@@ -39,10 +42,15 @@ class FrameTimer:
     def tell(
         self, frame: Frame, view: View, received_ns: int, sampled_ns: int, made_ns: int
     ) -> dict[str, float]:
-        """Publish the times of a frame that was just published; its latencies by stage, ms."""
+        """Publish the times of a frame that was just published; its latencies by stage, ms.
+
+        They count from the poses' stamp, or from receipt where the stamp is of another time.
+        """
         published_ns, stamp_ns = self.now_ns(), view.snapshot.stamp_ns
-        if received_ns < stamp_ns:  # no pose set it off: the sources are silent, or time jumped
+        answered_ns, self._answered_ns = self._answered_ns, received_ns
+        if received_ns == answered_ns:  # no pose set it off: the sources are silent
             received_ns = sampled_ns
+        begun_ns = stamp_ns if abs(received_ns - stamp_ns) < STALE_NS else received_ns
         if self._publisher.get_subscription_count():
             rendered_ns = made_ns - round(1e6 * frame.stages_ms['denoise'])
             done = _time(made_ns)
@@ -55,11 +63,11 @@ class FrameTimer:
                     denoised=done,
                     decoded=done,
                     published=_time(published_ns),
-                    latency=1e-9 * (published_ns - stamp_ns),
+                    latency=1e-9 * (published_ns - begun_ns),
                 )
             )
         since = {RECEIVED: received_ns, SAMPLED: sampled_ns, TOTAL: published_ns}
-        stages = {name: 1e-6 * (at - stamp_ns) for name, at in since.items()}
+        stages = {name: 1e-6 * (at - begun_ns) for name, at in since.items()}
         return {
             RECEIVED: stages[RECEIVED],
             SAMPLED: stages[SAMPLED],

@@ -27,6 +27,7 @@ from manivideo_ros.ros.hand_messages import SOURCES, Reading, Source
 from manivideo_ros.ros.images import header, stamp_ns
 from manivideo_ros.ros.joint_intake import JointIntake
 from manivideo_ros.ros.joint_messages import KINDS as JOINT_KINDS
+from manivideo_ros.ros.joint_messages import STATES
 from manivideo_ros.ros.parameters import HandSourceParameters
 from manivideo_ros.ros.transforms import TransformTree
 
@@ -100,6 +101,13 @@ class HandIntake:
                 raise ValueError(f"sides: whose hand is {topic}? say 'left' or 'right'")
             out.append(named[0])
         return out
+
+    @property
+    def apart(self) -> bool:
+        """Whether left and right come in messages of their own."""
+        if self.parameters.source in (TF, STATES):
+            return len(self.places) > 1
+        return self.source.one_hand or len({*self.sides(), None}) > 2
 
     def take(
         self, message: Any, side: Side | None, received_ns: int

@@ -46,6 +46,7 @@ class Source:
     axes: str = 'ros'
     unit: float = 1.0
     one_side: bool = False  # a topic holds one hand, whose side no field tells
+    one_hand: bool = False  # a message holds one hand, whose side a field names
 
 
 def read_openxr(message: Any, side: Side | None) -> Reading:
@@ -91,7 +92,8 @@ def read_manus(message: Any, _: Side | None) -> Reading:
         if side is None or points is None or root is None:
             return out
         from_glove = invert_rigid(read_pose(root.pose, 'raw_nodes: Hand.pose'))
-        out.hands.append(TrackedHand(side, transform_points(from_glove, points)))
+        hand = tables.seen(side, transform_points(from_glove, points))
+        out.hands += [] if hand is None else [hand]
     except ValueError as error:
         out.problems.append(str(error))
     return out
@@ -101,7 +103,7 @@ def read_manus_skeleton(message: Any, side: Side | None) -> Reading:
     """A PoseArray of manus_ros2 (iotdesignshop): a skeleton's nodes, each in its parent's frame."""
     assert side is not None
     return _one_hand(
-        message, lambda: TrackedHand(side, tables.manus_skeleton(*_poses(message.poses)))
+        message, lambda: tables.seen(side, tables.manus_skeleton(*_poses(message.poses)))
     )
 
 
@@ -135,18 +137,23 @@ def _add_leap(out: Reading, n: int, hand: Any, fingers: dict[int, Any]) -> None:
         side: Side | None = {'left': 'left', 'right': 'right'}.get(hand.type.lower())  # type: ignore[assignment]
         if side is None:
             raise ValueError(f"type: {hand.type!r} is neither 'Left' nor 'Right'")
-        end = getattr(getattr(hand, 'arm', None), 'next_joint', None)
-        wrist = None if end is None or not any(_xyz(end)) else _xyz(end)
-        out.hands.append(TrackedHand(side, tables.ultraleap(fingers, wrist)))
+        # An arm that nobody filled in begins and ends at one place.
+        arm = getattr(hand, 'arm', None)
+        ends = [_xyz(p) for p in (getattr(arm, n, None) for n in ARM) if p is not None]
+        wrist = ends[0] if ends and (any(ends[0]) or ends[0] != ends[-1]) else None
+        found = tables.seen(side, tables.ultraleap(fingers, wrist))
+        out.hands += [] if found is None else [found]
     except ValueError as error:
         out.problems.append(f'hands[{n}].{error}')
 
+
+ARM = ('next_joint', 'prev_joint')  # where an arm ends, and begins
 
 SOURCES = {
     'openxr': Source('geometry_msgs/msg/PoseArray', read_openxr, one_side=True),
     'mediapipe': Source('geometry_msgs/msg/PoseArray', read_mediapipe, one_side=True),
     'isaac': Source('teleop_ros2_interfaces/msg/NamedPoseArray', read_isaac),
-    'manus': Source('manus_ros2_msgs/msg/ManusGlove', read_manus),
+    'manus': Source('manus_ros2_msgs/msg/ManusGlove', read_manus, one_hand=True),
     'manus_skeleton': Source('geometry_msgs/msg/PoseArray', read_manus_skeleton, one_side=True),
     'ultraleap': Source('leap_msgs/msg/Hands', read_ultraleap, 'y_up', 0.001),
     'leap_frame': Source('leap_motion_interface/msg/LeapFrame', read_leap_frame, 'y_up', 0.001),

@@ -25,6 +25,7 @@ from manivideo_ros.ros.joint_messages import DISPLAY, STATES
 
 Array = NDArray[np.floating]
 SECOND = 1_000_000_000
+OLD_NS = SECOND  # a position of so long ago is of a publisher that ended
 
 
 class JointIntake:
@@ -33,17 +34,20 @@ class JointIntake:
     def __init__(self, source: str, places: Mapping[Side, Sequence[Place]]) -> None:
         self.source = source
         self._places = places
-        self._links = {p.frame for of in places.values() for p in of} - {NO_FRAME}
         self._robot: Robot | None = None
-        self._needed: set[str] = set()
+        self._needed: dict[Side, set[str]] = {}
         self._positions: dict[str, float] = {}
+        self._stamps: dict[str, int] = {}  # of each position
         self._plan: tuple[int, Trajectory] | None = None
 
     def take_urdf(self, urdf: str) -> list[str]:
         """The robot's description."""
         try:
             robot = Robot(urdf)
-            self._needed = robot.joints(self._links)
+            self._needed = {
+                side: robot.joints({p.frame for p in of} - {NO_FRAME})
+                for side, of in self._places.items()
+            }
         except ValueError as error:
             return [str(error)]
         self._robot = robot
@@ -52,6 +56,7 @@ class JointIntake:
     def start_anew(self) -> None:
         """Time was set back: forget what moves."""
         self._positions.clear()
+        self._stamps.clear()
         self._plan = None
 
     def take(self, message: Any, received_ns: int) -> Reading:
@@ -64,21 +69,49 @@ class JointIntake:
             if self.source != STATES:
                 self._plan = self._begun(message, received_ns, out)
                 return out
-            told = joint_messages.read_joint_state(message)
+            self._take_states(message, out)
         except ValueError as error:
             out.problems = [str(error)]
-            return out
-        self._positions |= told
+        return out
+
+    def _take_states(self, message: Any, out: Reading) -> None:
+        """The positions of a message, and the hands that they move. Raises ValueError."""
+        needed = set().union(*self._needed.values())
+        if not len(message.position):  # velocities or efforts alone; positions may come beside them
+            absent = sorted((needed & set(message.name)) - self._positions.keys())
+            if absent:
+                out.problems = [f'position: empty: nothing of {_listed(absent)} so far']
+            return
+        told = joint_messages.read_joint_state(message, needed)
+        if not told:
+            return
         out.stamp_ns = stamp_ns(message.header)
         if out.stamp_ns == 0:
-            out.problems = ['header.stamp: zero: the driver must stamp its positions']
-        elif told.keys() & self._needed:
-            absent = sorted(self._needed - self._positions.keys())
-            if absent:
-                out.problems = [f'name: nothing of {", ".join(absent[:4])} so far']
-            else:
-                self._read(out, self._positions, None)
-        return out
+            raise ValueError('header.stamp: zero: the driver must stamp its positions')
+        self._positions |= told
+        self._stamps |= dict.fromkeys(told, out.stamp_ns)
+        for side, joints in self._needed.items():
+            if told.keys() & joints:
+                out.problems += self._problems(joints, out.stamp_ns)
+                if self._known(joints):
+                    self._read(out, self._positions, None, [side])
+
+    def _known(self, joints: set[str]) -> bool:
+        here = {name: self._positions[name] for name in joints & self._positions.keys()}
+        return len(here) == len(joints) and not joint_messages.not_finite(here)
+
+    def _problems(self, joints: set[str], stamp: int) -> list[str]:
+        """What is wrong with the positions of a hand's joints at a stamp."""
+        absent = sorted(joints - self._positions.keys())
+        if absent:
+            return [f'name: nothing of {_listed(absent)} so far']
+        bad = sorted(joint_messages.not_finite({name: self._positions[name] for name in joints}))
+        if bad:
+            return [f'position: of {bad[0]} not finite']
+        old = sorted(name for name in joints if stamp - self._stamps[name] > OLD_NS)
+        if old:
+            return [f'name: nothing of {_listed(old)} for more than a second: taken as it was']
+        return []
 
     def at(self, now_ns: int) -> Reading:
         """What the plan has the hands do now; nothing while there is none, or it is to come."""
@@ -86,31 +119,45 @@ class JointIntake:
         if self._plan is not None and self._robot is not None and now_ns >= self._plan[0]:
             begun, plan = self._plan
             positions, base = plan.at((now_ns - begun) / SECOND)
-            self._read(out, positions, base)
+            self._read(out, positions, base, [*self._places])
             if base is not None:
                 out.frame_id = plan.base_frame
         return out
 
     def _begun(self, message: Any, received_ns: int, out: Reading) -> tuple[int, Trajectory]:
         """When a plan begins, and it. Raises ValueError."""
+        needed = set().union(*self._needed.values())
         if self.source == DISPLAY:
-            plan, stamp = joint_messages.read_display_trajectory(message), 0
+            plan, stamp = joint_messages.read_display_trajectory(message, needed), 0
         else:
-            plan = joint_messages.read_joint_trajectory(message)
+            plan = joint_messages.read_joint_trajectory(message, needed)
             stamp = stamp_ns(message.header)
-        absent = sorted(self._needed - plan.joints)
-        if len(absent) == len(self._needed):
-            raise ValueError(f"joint_names: none of the hand's, as {', '.join(absent[:4])}")
+        absent = sorted(needed - plan.joints)
+        if len(absent) == len(needed):
+            raise ValueError(f"joint_names: none of the hand's, as {_listed(absent)}")
         if absent:
-            out.problems = [f'joint_names: nothing of {", ".join(absent[:4])}: taken as 0']
+            out.problems = [f'joint_names: nothing of {_listed(absent)}: taken as 0']
         return stamp or received_ns, plan
 
-    def _read(self, out: Reading, positions: Mapping[str, float], base: Array | None) -> None:
+    def _read(
+        self,
+        out: Reading,
+        positions: Mapping[str, float],
+        base: Array | None,
+        sides: Sequence[Side],
+    ) -> None:
         assert self._robot is not None
         out.frame_id = self._robot.root
-        poses = self._robot.poses(positions, self._links)
-        for side, places in self._places.items():
+        links = {p.frame for side in sides for p in self._places[side]} - {NO_FRAME}
+        known = {name: value for name, value in positions.items() if np.isfinite(value)}
+        poses = self._robot.poses(known, links)
+        for side in sides:
+            places = self._places[side]
             hand = robot_hands.points(side, places, poses)
             if base is not None:
                 hand = TrackedHand(side, transform_points(base, hand.points))
             out.hands.append(hand)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ', '.join(names[:4])

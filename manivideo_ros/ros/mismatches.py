@@ -1,19 +1,27 @@
 """Tells of endpoints that cannot meet ours: who, which policy or type, what comes of it, the mend.
 
-DDS matches only what is compatible and is silent about the rest, the loudest complaint of ROS 2.
+DDS matches only what is compatible and is silent about the rest, the loudest complaint of ROS 2. It
+is as silent where two match and no data passes between them: then the name of the other node, which
+comes as data does, stays unknown.
 """
 
 from __future__ import annotations
 
+import inspect
+import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rclpy.utilities import get_rmw_implementation_identifier
 
 PERIOD_S = 1.0
+SILENT_S = 1.9  # a publisher without a name for so long is not only a new one
 FOR_EVER = 1e9  # seconds: unspecified spans are 0, or the largest that there is
 BUILT_IN = ('/rosout', '/parameter_events')
 UNKNOWN = '_NODE_NAME_UNKNOWN_'  # the graph tells an endpoint before its node
@@ -28,14 +36,65 @@ class MismatchWatch:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._told: set[str] = set()
+        self._unheard = UnheardPublishers(node)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         node.create_timer(PERIOD_S, self._look, clock=steady)
 
     def _look(self) -> None:
-        found = set(mismatches(self._node))
+        found = {*mismatches(self._node), *self._unheard.problems(time.monotonic())}
         for text in sorted(found - self._told):
             self._node.get_logger().warning(text)
         self._told = found  # who mends it and breaks it again is told again
+
+
+class UnheardPublishers:
+    """Publishers that match a node's subscriptions, and of which nothing arrives."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._since: dict[tuple[str, bytes], float] = {}
+        self._heard: set[str] = set()
+        self._listened: set[str] = set()
+
+    def problems(self, now_s: float) -> Iterator[str]:
+        """One line for each topic of which nothing came; now in seconds on a monotonic clock."""
+        nameless: dict[tuple[str, bytes], Subscription] = {}
+        for mine in self._node.subscriptions:
+            topic = mine.topic_name
+            if topic in BUILT_IN or topic in self._heard:
+                continue
+            for other in self._node.get_publishers_info_by_topic(topic):
+                if other.node_name == UNKNOWN and other.topic_type == type_name(mine.msg_type):
+                    nameless[topic, bytes(other.endpoint_gid)] = mine
+        self._since = {key: self._since.get(key, now_s) for key in nameless}
+        for (topic, _), mine in nameless.items():
+            if topic not in self._listened:
+                self._listened.add(topic)
+                self._listen(topic, mine)
+        silent = {topic for (topic, _), since in self._since.items() if now_s - since >= SILENT_S}
+        for topic in sorted(silent - self._heard):
+            yield (
+                f'{topic}: a publisher is matched and nothing of it arrives: it is of another user '
+                f'or container, or a firewall is between the two; {_other_transport()}'
+            )
+
+    def _listen(self, topic: str, mine: Subscription) -> None:
+        """Note the next message of a subscription, before it is taken as ever."""
+        take = mine.callback
+
+        def note(*message: Any) -> Any:
+            self._heard.add(topic)
+            mine.callback = take
+            return take(*message)
+
+        note.__signature__ = inspect.signature(take)  # type: ignore[attr-defined]
+        mine.callback = note
+
+
+def _other_transport() -> str:
+    if get_rmw_implementation_identifier().startswith('rmw_fastrtps'):
+        return 'set FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for both'
+    return 'have both run as one user, share /dev/shm, and let UDP through'
 
 
 def mismatches(node: Node) -> Iterator[str]:

@@ -68,7 +68,8 @@ class ObjectIntake:
         if hasattr(message, 'trajectory_start'):
             held = message.trajectory_start.attached_collision_objects
             problems = [problem for item in held for problem in self.moveit.take(item)]
-            return [], problems + self.plan.take(message, received_ns)
+            links = {thing.frame for thing in self.moveit.things.values() if thing.held}
+            return [], problems + self.plan.take(message, received_ns, links)
         if self.parameters.source == MOVEIT:
             return [], self.moveit.take(message)
         _, read = SOURCES[self.parameters.source]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ class PlanIntake:
 
     def __init__(self) -> None:
         self._robot: Robot | None = None
-        self._plan: tuple[int, Trajectory] | None = None
+        self._plan: tuple[int, Any] | None = None
+        self._of_links: dict[str, Trajectory | None] = {}
 
     def take_urdf(self, urdf: str) -> list[str]:
         """The robot's description; its problems."""
@@ -29,12 +31,15 @@ class PlanIntake:
             return [str(error)]
         return []
 
-    def take(self, message: Any, received_ns: int) -> list[str]:
-        """A plan, shown from now on; its problems."""
+    def take(self, message: Any, received_ns: int, links: Iterable[str] = ()) -> list[str]:
+        """A plan, shown from now on; its problems, as far as these links need it."""
+        there = set() if self._robot is None else self._robot.links & set(links)
         try:
-            self._plan = (received_ns, read_display_trajectory(message))
+            read_display_trajectory(message, set() if self._robot is None else self._joints(there))
         except ValueError as error:
             return [str(error)]
+        self._plan = (received_ns, message)
+        self._of_links.clear()
         if self._robot is None:
             return ['the robot is not known yet: robot_description must be published']
         return []
@@ -47,7 +52,23 @@ class PlanIntake:
         """A frame, and that frame_from_link [4, 4] by the plan; None without one or such a link."""
         if self._plan is None or self._robot is None or name not in self._robot.links:
             return None
-        begun, plan = self._plan
+        begun, message = self._plan
+        if name not in self._of_links:
+            self._of_links[name] = self._read(message, name)
+        plan = self._of_links[name]
+        if plan is None:
+            return None
         positions, base = plan.at((now_ns - begun) / SECOND)
         pose = self._robot.poses(positions, [name])[name]
         return (self._robot.root, pose) if base is None else (plan.base_frame, base @ pose)
+
+    def _joints(self, links: Iterable[str]) -> set[str]:
+        assert self._robot is not None
+        return self._robot.joints(list(links))
+
+    def _read(self, message: Any, link: str) -> Trajectory | None:
+        """What a plan has the link do; None where that makes no sense."""
+        try:
+            return read_display_trajectory(message, self._joints([link]))
+        except ValueError:
+            return None

@@ -7,6 +7,8 @@ IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 POSES_OUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 # Best-effort subscriptions match every publisher and never make one wait.
 PACE_IN = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+# Hands may come one by one: the second message of a stamp must not push out the first.
+HANDS_IN = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 POSES_IN = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 # What is told once must not be lost, where the publisher offers that much.
 CHANGES_IN = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)

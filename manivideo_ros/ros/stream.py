@@ -29,6 +29,7 @@ from manivideo_ros.ros.images import header
 from manivideo_ros.ros.intake import PoseIntake
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.scene import LiveScene, spec_of
+from manivideo_ros.ros.source_clocks import ClockWatch
 from manivideo_ros.ros.worker import NewestWorker
 from manivideo_ros.tracking import Snapshot, Timing
 
@@ -57,7 +58,7 @@ class Stream:
         )
         self._lock = threading.Lock()  # guards the intake, which both threads use
         self._statistics = diagnostics.FrameStatistics()
-        self._warned = RateLimit()
+        self._warned, self._clocks = RateLimit(), ClockWatch()
         self._snapshot: Snapshot | None = None
         self._jumps, self._last_frame_s = 0, 0.0
         self._timer = FrameTimer(node)
@@ -76,7 +77,7 @@ class Stream:
             self._listen(CameraInfo, 'camera/camera_info', qos.POSES_IN, take.take_camera),
             self._listen(ObjectPoses, 'object_poses', qos.POSES_IN, self._take_objects),
             self._listen(SkeletonPoses, 'skeleton_poses', qos.PACE_IN, self._take_skeletons),
-            self._listen(HandPoses, 'hand_poses', qos.PACE_IN, self._take_hands),
+            self._listen(HandPoses, 'hand_poses', qos.HANDS_IN, self._take_hands),
         ]
         self._reports = node.create_publisher(DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
         self._engine = node.create_publisher(DiagnosticStatus, 'engine_status', qos.STATE)
@@ -206,10 +207,16 @@ class Stream:
         self._frames.publish(frame, view, self._parameters.jpeg_quality, hands, objects)
         stages = self._timer.tell(frame, view, received_ns, sampled_ns, made_ns)
         self._statistics.add(stages)
-        self._hold(1e-3 * stages[diagnostics.TOTAL])
+        self._hold(1e-3 * stages[diagnostics.TOTAL], 1e-3 * stages[diagnostics.RECEIVED])
 
-    def _hold(self, latency_s: float) -> None:
-        """Let the pace see a frame's latency, and have it the steps that it asks for."""
+    def _hold(self, latency_s: float, received_s: float) -> None:
+        """Let the pace see a frame's latency, and have it the steps that it asks for.
+
+        Poses that come later than all that is to be held, or before their time, are answered no
+        sooner by fewer frames: then it counts from their receipt.
+        """
+        if not 0 <= received_s <= self._parameters.hold_latency:
+            latency_s -= received_s
         with self._lock:
             before = self._pace.steps
             self._pace.add(latency_s)
@@ -238,12 +245,17 @@ class Stream:
 
     def _report(self) -> None:
         self._statistics.drops = self._worker.replaced
+        simulated: bool = self._node.get_clock().ros_time_is_active
+        apart_s = 1e-9 * (self._timer.now_ns() - self._received_ns())
         with self._lock:
             told = self._statistics.report(time.monotonic())
+            delays = self._intake.tracker.delays()
+        self._warn('', self._clocks.compare(delays, apart_s, simulated))
         values = {**self._scene.description, **told}
         values['rate limit (Hz)'] = f'{self._pace.rate:.1f}'
         stamped = header(self._timer.now_ns(), '')
-        late, problem = self._parameters.late_s, self._scene.engine.degraded or self._no_time()
+        late = self._parameters.late_s
+        problem = self._scene.engine.degraded or self._no_time() or self._clocks.problem
         name = self._node.get_fully_qualified_name()
         report = diagnostics.status(stamped, values, self._snapshot, late, problem, name)
         self._reports.publish(report)

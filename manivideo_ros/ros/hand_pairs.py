@@ -1,0 +1,117 @@
+"""Hands that come one by one, joined: both hands of one stamp go out in one HandPoses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from manivideo_ros.msg import HandPoses
+from manivideo_ros.ros.images import stamp_ns
+
+WAIT_S = 0.05
+"""How long a hand waits for the other one at most, by the clock of receipt."""
+# Stamps of one instant lie half a period of the source apart at most, and no more than MOST_NS.
+TOLERANCE_NS, MOST_NS = 5_000_000, 17_000_000
+# A hand that was not seen for so many periods is not waited for; while no period is known, so long.
+LOST_PERIODS, LOST_NS = 3, 1_000_000_000
+FIRST = 3  # messages of one hand that wait for another that was never seen
+
+
+@dataclass
+class _Side:
+    """What was seen of one hand: its newest stamp, the period before it, its frame, how often."""
+
+    stamp_ns: int
+    period_ns: int
+    frame_id: str
+    count: int
+
+
+class HandPairs:
+    """Takes HandPoses of one or two hands, gives those that are ready. Not thread-safe.
+
+    apart: whether left and right come in messages of their own. A stream of one hand does not
+    wait: only while the other one was seen of late, and until the next message at most.
+    """
+
+    def __init__(self, apart: bool) -> None:
+        self.apart = apart
+        self._seen: dict[int, _Side] = {}
+        self._held: HandPoses | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a hand waits for the other."""
+        return self._held is not None
+
+    def reset(self) -> None:
+        """The clock was reset: forget what waits and what was seen."""
+        self._seen.clear()
+        self._held = None
+
+    def release(self) -> list[HandPoses]:
+        """What waits, without the other hand: it waited long enough."""
+        held, self._held = self._held, None
+        return [] if held is None else [held]
+
+    def add(self, messages: list[HandPoses]) -> list[HandPoses]:
+        """What is ready after these messages, which came at one time, in the order of stamps."""
+        out = []
+        for message in messages:
+            if len(message.hands) == 1:
+                out += self._add(message, self.apart or len(messages) > 1)
+            else:
+                out += [*self.release(), message]
+                for hand in message.hands:
+                    self._note(hand.side, message)
+        return out
+
+    def _add(self, message: HandPoses, may_wait: bool) -> list[HandPoses]:
+        side, stamp = message.hands[0].side, stamp_ns(message.header)
+        self._note(side, message)
+        ready: list[HandPoses] = []
+        if self._held is not None:
+            held_side, held_ns = self._held.hands[0].side, stamp_ns(self._held.header)
+            near = self._tolerance()
+            if held_side != side and abs(stamp - held_ns) <= near and self._one_frame(message):
+                first, self._held = self._held, None
+                return [_joined(first, message)]
+            if held_side != side and stamp < held_ns:
+                return [message]  # its other hand is past; the one that waits is newer
+            ready = self.release()
+        if may_wait and self._expected(side, stamp):
+            self._held = message
+            return ready
+        return [*ready, message]
+
+    def _note(self, side: int, message: HandPoses) -> None:
+        stamp, before = stamp_ns(message.header), self._seen.get(side)
+        period = 0 if before is None else max(0, stamp - before.stamp_ns)
+        count = 1 if before is None else before.count + 1
+        self._seen[side] = _Side(stamp, period, message.header.frame_id, count)
+
+    def _one_frame(self, message: HandPoses) -> bool:
+        assert self._held is not None
+        return bool(self._held.header.frame_id == message.header.frame_id)
+
+    def _period(self) -> int:
+        """The source's period: the shorter of both hands', of which one may have paused."""
+        return min((s.period_ns for s in self._seen.values() if s.period_ns > 0), default=0)
+
+    def _tolerance(self) -> int:
+        return min(max(TOLERANCE_NS, self._period() // 2), MOST_NS)
+
+    def _expected(self, side: int, stamp: int) -> bool:
+        """Whether the other hand of this stamp is to come."""
+        mine, other = self._seen[side], self._seen.get(1 - side)
+        if other is None:
+            return self.apart and mine.count <= FIRST
+        lost = LOST_PERIODS * self._period() or LOST_NS
+        behind = stamp - other.stamp_ns
+        return other.frame_id == mine.frame_id and self._tolerance() < behind <= lost
+
+
+def _joined(first: HandPoses, second: HandPoses) -> HandPoses:
+    """Both hands under the later of the stamps."""
+    later = max(first, second, key=lambda message: stamp_ns(message.header))
+    hands = sorted([*first.hands, *second.hands], key=lambda hand: hand.side)
+    return HandPoses(header=later.header, hands=hands)
