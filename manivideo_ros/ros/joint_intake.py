@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.model import Side
 from manivideo_ros.inputs import robot_hands
-from manivideo_ros.inputs.kinematics import Robot
+from manivideo_ros.inputs.kinematics import Robot, unknown_robot
 from manivideo_ros.inputs.robot_hands import Place
 from manivideo_ros.inputs.tables import NO_FRAME, TrackedHand
 from manivideo_ros.inputs.trajectories import Trajectory
@@ -35,6 +35,7 @@ class JointIntake:
         self._places = places
         self._links = {p.frame for of in places.values() for p in of} - {NO_FRAME}
         self._robot: Robot | None = None
+        self._refused = ''
         self._needed: set[str] = set()
         self._positions: dict[str, float] = {}
         self._plan: tuple[int, Trajectory] | None = None
@@ -45,6 +46,7 @@ class JointIntake:
             robot = Robot(urdf)
             self._needed = robot.joints(self._links)
         except ValueError as error:
+            self._refused = str(error)
             return [str(error)]
         self._robot = robot
         return []
@@ -58,7 +60,7 @@ class JointIntake:
         """A message of the source: joint states are read at once, plans are played by `at`."""
         out = Reading()
         if self._robot is None:
-            out.problems = ['the robot is not known yet: robot_description must be published']
+            out.problems = [unknown_robot(self._refused)]
             return out
         try:
             if self.source != STATES:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.inputs.kinematics import Robot
+from manivideo_ros.inputs.kinematics import Robot, unknown_robot
 from manivideo_ros.inputs.trajectories import Trajectory
 from manivideo_ros.ros.joint_messages import read_display_trajectory
 
@@ -19,6 +19,7 @@ class PlanIntake:
 
     def __init__(self) -> None:
         self._robot: Robot | None = None
+        self._refused = ''
         self._plan: tuple[int, Trajectory] | None = None
 
     def take_urdf(self, urdf: str) -> list[str]:
@@ -26,6 +27,7 @@ class PlanIntake:
         try:
             self._robot = Robot(urdf)
         except ValueError as error:
+            self._refused = str(error)
             return [str(error)]
         return []
 
@@ -36,7 +38,7 @@ class PlanIntake:
         except ValueError as error:
             return [str(error)]
         if self._robot is None:
-            return ['the robot is not known yet: robot_description must be published']
+            return [unknown_robot(self._refused)]
         return []
 
     def start_anew(self) -> None:
