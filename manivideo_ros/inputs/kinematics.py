@@ -118,8 +118,8 @@ def _missing(missing: list[str], links: Collection[str], robot: str) -> str:
         wrong, right = prefixes
         instead = f' in place of {wrong!r}' if wrong else ''
         return (
-            f'{text}: its links have the prefix {right!r}{instead} (that of a known hand goes after '
-            f'a colon, as in shadow:{right})'
+            f'{text}: its links have the prefix {right!r}{instead} (that of a known hand goes '
+            f'after a colon, as in shadow:{right})'
         )
     near = difflib.get_close_matches(missing[0], sorted(links), n=4, cutoff=0.5)
     if near:

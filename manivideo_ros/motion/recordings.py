@@ -98,8 +98,8 @@ def _joints(file: Path, side: str, array: NDArray) -> list[TrackedHand | str]:
     wrong = array.ndim != 3 or array.shape[1] not in (25, 26) or array.shape[2] not in (3, 7)
     if wrong or array.dtype.kind not in 'fiu':
         raise RecordingError(
-            f'{file}: array {side!r}: WebXR joints must be [F,25,3] or [F,25,7] (OpenXR: 26 joints), '
-            f'got {array.dtype} {[*array.shape]}'
+            f'{file}: array {side!r}: WebXR joints must be [F,25,3] or [F,25,7] (OpenXR: 26 '
+            f'joints), got {array.dtype} {[*array.shape]}'
         )
     who = cast(Side, side)
     joints = array.astype(np.float64)

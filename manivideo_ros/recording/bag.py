@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import IO, NamedTuple, cast
 
@@ -252,13 +253,15 @@ class BagReader:
         self._scans = {file: scans[file] for file in self.files}
         for known in self._scans.values():
             self.connections |= known.connections
-        custom = [found.custom_data, *(known.custom_data for known in self._scans.values())]
-        self.accounted = any(data is not None for data in custom)
-        self.custom_data: dict[str, str] = next((dict(data) for data in custom if data), {})
+        # Every file of a bag has the same metadata.
+        copy = next((known for known in self._scans.values() if known.metadata), None)
+        accounts = [found.custom_data, None if found.custom_data or not copy else copy.custom_data]
+        self.accounted = any(data is not None for data in accounts)
+        self.custom_data: dict[str, str] = accounts[0] or accounts[1] or {}
         self.truncated = not all(known.whole for known in self._scans.values())
         self.notes += [self._cut(f, found.seconds) for f in self.files if not self._scans[f].whole]
-        for note in self.notes:
-            _warn_once(note)
+        if self.notes:
+            _warn_once(self._warning())
 
     @property
     def topics(self) -> dict[str, str]:
@@ -302,11 +305,19 @@ class BagReader:
 
     def _cut(self, file: Path, seconds: Mapping[str, float]) -> str:
         known = self._scans[file]
+        lasting = f' of {seconds[file.name]:.1f}' if file.name in seconds else ''
         read = max(known.last_ns - known.first_ns, 0) * 1e-9
-        of = f' of {seconds[file.name]:.1f}' if file.name in seconds else ''
-        return (
-            f'{self.path}: {file.name} was cut off; read {known.count} messages, {read:.1f}{of} s'
-        )
+        return f'{file.name} was cut off; read {read:.1f}{lasting} s of it'
+
+    def _warning(self) -> str:
+        known = [found for found in self._scans.values() if found.count]
+        first = min((found.first_ns for found in known), default=0)
+        seconds = (max((found.last_ns for found in known), default=0) - first) * 1e-9
+        count = sum(found.count for found in known)
+        what = f'{self.path}: {"; ".join(self.notes)} (in all {count} messages, {seconds:.1f} s)'
+        if self.path.is_dir():
+            what += f'. `manivideo repair {quote(str(self.path))}` makes it a whole bag'
+        return what
 
 
 @cache

@@ -10,6 +10,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -60,7 +61,7 @@ def find(path: Path) -> BagFolder:
     for file in found.files:
         if file.name.endswith(_SQLITE):
             raise BagError(_foreign(path, 'sqlite3'))
-    _leave_out_empty(path, found)
+    _leave_out_empty(found)
     return found
 
 
@@ -85,7 +86,7 @@ def _of_folder(path: Path) -> BagFolder:
     if metadata.is_file():
         try:
             return _by_metadata(path, metadata, there)
-        except _Unreadable as error:
+        except _UnreadableError as error:
             problem = f'metadata.yaml {error}'
     if not there:
         if any(path.glob(f'*{_SQLITE[0]}*')):
@@ -93,19 +94,19 @@ def _of_folder(path: Path) -> BagFolder:
         if metadata.is_file():
             raise BagError(f'{path}: {problem}, and there is no .mcap file: record it again')
         raise BagError(f'{path}: holds no .mcap file: give the folder of a rosbag2')
-    return BagFolder(there, notes=[f'{path}: {problem}; read from {_names(there)} instead'])
+    return BagFolder(there, notes=[f'{problem}; read from {_names(there)} instead'])
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """Metadata that describe nothing; the text goes after 'metadata.yaml'."""
 
 
 def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
-    """The files that the metadata name. Raises _Unreadable, BagError."""
+    """The files that the metadata name. Raises _UnreadableError, BagError."""
     try:
         content = metadata.read_bytes()
         if not content.strip(b'\0 \t\r\n'):
-            raise _Unreadable('is empty')
+            raise _UnreadableError('is empty')
         info = load_yaml(content.decode())['rosbag2_bagfile_information']
         storage, mode = str(info['storage_identifier'] or ''), info.get('compression_mode') or ''
         named = [path / str(name) for name in list(info['relative_file_paths'])]
@@ -117,7 +118,7 @@ def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
     except OSError as error:
         raise BagError(f'{metadata}: cannot be read ({error.strerror})') from None
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _Unreadable(f'is not that of a bag ({reason_of(error)[:80]})') from None
+        raise _UnreadableError(f'is not that of a bag ({reason_of(error)[:80]})') from None
     if storage not in ('mcap', ''):
         raise BagError(_foreign(path, f'{storage} {mode}'.strip().lower()))
     folder = path.resolve()
@@ -130,7 +131,7 @@ def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
             )
     found = BagFolder([], seconds=seconds, custom_data=custom_data)
     if not storage and named and not named[0].name.endswith(_SQLITE):
-        found.notes.append(f'{path}: metadata.yaml names no storage; read as MCAP')
+        found.notes.append('metadata.yaml names no storage; read as MCAP')
     found.files = _present(path, named, there, found)
     return found
 
@@ -151,21 +152,18 @@ def _present(path: Path, named: list[Path], there: list[Path], found: BagFolder)
             raise BagError(f'{path}: holds no .mcap file: give the folder of a rosbag2')
         raise BagError(f'{gone[0]}: missing, though the metadata names it: copy it there')
     kind = {_pattern(file) for file in named}
-    others = [file for file in there if file not in files]
-    added = [file for file in others if not files or _pattern(file) in kind]
+    added = [f for f in there if f not in files and (not files or _pattern(f) in kind)]
     if gone:
-        lost = _lasting(gone, found.seconds)
-        notes = f'metadata.yaml names {_names(gone)}{lost}, which is not there'
-        found.notes.append(f'{path}: {notes}; read from {_names([*files, *added])} without it')
-    if added and files:
-        found.notes.append(f'{path}: metadata.yaml does not name {_names(added)}; read as well')
-    left = [file for file in others if file not in added]
-    if left:
-        found.notes.append(f'{path}: metadata.yaml does not name {_names(left)}; left out')
+        lost = f'{_names(gone)}{_lasting(gone, found.seconds)}'
+        found.notes.append(
+            f'metadata.yaml names {lost}, which is not there; read from {_names([*files, *added])}'
+        )
+    elif added:
+        found.notes.append(f'metadata.yaml does not name {_names(added)}; read as well')
     return [*files, *added]
 
 
-def _leave_out_empty(path: Path, found: BagFolder) -> None:
+def _leave_out_empty(found: BagFolder) -> None:
     """Take the files without content out. Raises BagError where nothing is left.
 
     A file system that lost power leaves files of no bytes, or of zeros.
@@ -183,7 +181,7 @@ def _leave_out_empty(path: Path, found: BagFolder) -> None:
         raise BagError(f'{found.empty[0]}: is empty: nothing was written to it; record it again')
     for file in found.empty:
         lost = _lasting([file], found.seconds)
-        found.notes.append(f'{path}: {file.name} is empty{lost}; left out')
+        found.notes.append(f'{file.name} is empty{lost}; left out')
 
 
 def _listed(path: Path) -> list[Path]:
@@ -212,7 +210,9 @@ def _lasting(files: list[Path], seconds: dict[str, float]) -> str:
 
 
 def _foreign(path: Path, storage: str) -> str:
+    source = path.parent if path.is_file() else path
+    src, dst = quote(str(source)), quote(f'{source.resolve().name}_mcap')
     return (
-        f'{path}: storage is {storage}, not mcap: run `rosbags-convert --src {path} --dst '
-        f'{path}_mcap --dst-storage mcap` (or `ros2 bag convert`)'
+        f'{path}: storage is {storage}, not mcap: run `rosbags-convert --src {src} --dst {dst} '
+        '--dst-storage mcap` (or `ros2 bag convert`)'
     )

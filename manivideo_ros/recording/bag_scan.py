@@ -53,8 +53,8 @@ class Connection(NamedTuple):
 class Scan:
     """What a file holds. whole: it has its proper end, and an index.
 
-    first_ns, last_ns, count: of its messages, 0 without any; custom_data: of the bag's metadata in
-    it, None where it has none.
+    first_ns, last_ns, count: of its messages, 0 without any; metadata: of the bag, as rosbag2 keeps
+    them in the file a second time, YAML; '' where it has none.
     """
 
     whole: bool = False
@@ -62,7 +62,7 @@ class Scan:
     first_ns: int = 0
     last_ns: int = 0
     count: int = 0
-    custom_data: dict[str, str] | None = None
+    metadata: str = ''
 
     def _connect(self, channel: Channel, schemas: Mapping[int, Schema]) -> None:
         schema = schemas.get(channel.schema_id) or Schema(id=0, data=b'', encoding='', name='')
@@ -74,13 +74,17 @@ class Scan:
             channel.metadata.get('offered_qos_profiles', ''),
         )
 
+    @property
+    def custom_data(self) -> dict[str, str] | None:
+        """Of the metadata in it; None where there are none, or they cannot have any."""
+        try:
+            return custom_data_of(load_yaml(self.metadata)) if self.metadata else None
+        except (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError):
+            return None  # they say nothing
+
     def _note(self, record: Metadata) -> None:
         if record.name == RECORD:
-            try:
-                information = load_yaml(record.metadata['serialized_metadata'])
-                self.custom_data = custom_data_of(information)
-            except (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError):
-                return  # it says nothing
+            self.metadata = record.metadata.get('serialized_metadata', '')
 
 
 def scan(file: Path) -> Scan:
@@ -121,6 +125,7 @@ def records(
 def _by_index(stream: IO[bytes]) -> Scan | None:
     """What the index says; None without one."""
     try:
+        stream.seek(0)
         reader = make_reader(stream)
         summary = reader.get_summary()
         if summary is None or summary.statistics is None:

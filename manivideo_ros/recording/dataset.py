@@ -79,15 +79,16 @@ def _write(
         if episode.held:
             entry['held'] = {topic: held._asdict() for topic, held in episode.held.items()}
             remarks += [
-                f'{episode.name}: topic {topic} ({held.text})' for topic, held in episode.held.items()
+                f'{episode.name}: topic {topic} ({held.text})'
+                for topic, held in episode.held.items()
             ]
         unknown += entry['synthetic'] is None
         told.append(entry)
     writer.close()
     if unknown:
         remarks.append(
-            f'{unknown} of {len(bags)} episodes do not say whether they are synthetic: not known in '
-            'meta/provenance.json'
+            f'{unknown} of {len(bags)} episodes do not say whether they are synthetic: not known '
+            'in meta/provenance.json'
         )
     (folder / 'meta').mkdir(exist_ok=True)
     text = json.dumps({'episodes': told}, indent=1, sort_keys=True)
@@ -138,8 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--action', nargs='+', default=[], metavar='TOPIC',
                         help='whose numbers are the action (none)')  # fmt: skip
     parser.add_argument('--hold', type=float, metavar='SECONDS',
-                        help='how long the last value of a state or an action stands, inf: for ever '
-                        "(three of its topic's periods)")  # fmt: skip
+                        help='how long the last value of a state or an action stands, inf: for '
+                        "ever (three of its topic's periods)")  # fmt: skip
     parser.add_argument('--gate', type=Path, metavar='DIR',
                         help='of `manivideo gate`: what it drops is left out')  # fmt: skip
     parser.add_argument('--task', default='manipulation', help='what is done, in words')

@@ -90,6 +90,10 @@ def named_vector(message: Any, joints: list[str]) -> tuple[NDArray, list[str]]:
     called: dict[str, str] = {}
     for field in message.__dataclass_fields__:
         value = getattr(message, field)
-        if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf' and len(value) == len(joints):
+        if (
+            isinstance(value, np.ndarray)
+            and value.dtype.kind in 'biuf'
+            and len(value) == len(joints)
+        ):
             called |= {f'{field}[{i}]': f'{field}.{joint}' for i, joint in enumerate(joints)}
     return values, [called.get(name, name) for name in names]

@@ -24,7 +24,7 @@ def provenance_of(reader: BagReader) -> dict[str, Any]:
     if not text:
         return {'synthetic': False if reader.accounted else None}
     try:
-        told = {'synthetic': None, **dict(json.loads(text))}
+        told = {'synthetic': None, **json.loads(text)}
     except (ValueError, TypeError, RecursionError):
         raise ValueError(f'{reader.path}: its {KEY} is no JSON: make the episode again') from None
     if not isinstance(told['synthetic'], bool | None):

@@ -55,8 +55,8 @@ class RobomimicWriter:
         self._names = self._names or names
         if names != self._names:
             raise EpisodeError(
-                f'{episode.path}: its states and actions are not those of the first episode: export '
-                'episodes of one kind'
+                f'{episode.path}: its states and actions are not those of the first episode: '
+                'export episodes of one kind'
             )
         frames = len(episode)
         demo = self._data.create_group(f'demo_{len(self._data)}')

@@ -1,4 +1,4 @@
-"""What is compressed in bags from elsewhere, bounded: a small file must not unpack to all of memory.
+"""What is compressed in bags from elsewhere, bounded: small files must not unpack to all of memory.
 
 MCAP compresses chunks; rosbag2 also compresses single messages, or whole files.
 """
@@ -18,9 +18,10 @@ from mcap.exceptions import McapError
 from mcap.records import Chunk
 
 from manivideo_ros.errors import reason_of
-from manivideo_ros.recording.bag_folder import PACKED, BagError
+from manivideo_ros.recording.bag_folder import MAGIC, PACKED, BagError
 
 ZSTD = b'\x28\xb5\x2f\xfd'  # a serialized message begins with a zero
+PART = 2**20  # bytes unpacked at a time
 LARGEST_CHUNK = 2**28  # bytes once unpacked; one message, such as a picture, may fill one
 
 _unpacked = stream_reader.get_chunk_data_stream
@@ -65,7 +66,7 @@ def unpacked_message(data: bytes) -> bytes:
 
 
 class Unpacked:
-    """Files as they were before rosbag2 compressed them, in a temporary folder that goes with it."""
+    """Files as they were before rosbag2 compressed them, in a temporary folder of its own."""
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -90,11 +91,19 @@ class Unpacked:
 
 def _unpack(file: Path, target: Path) -> None:
     room = shutil.disk_usage(target.parent).free // 2
-    with file.open('rb') as packed, target.open('wb') as out:
-        for part in zstandard.ZstdDecompressor().read_to_iter(packed):
+    unpacker = zstandard.ZstdDecompressor()
+    with (
+        file.open('rb') as packed,
+        unpacker.stream_reader(packed, read_across_frames=True) as plain,
+        target.open('w+b') as out,
+    ):
+        while part := plain.read(PART):
             room -= out.write(part)
             if room < 0:
                 raise BagError(
-                    f'{file}: unpacks to more than half of the free space in {target.parent.parent}:'
-                    ' name a larger folder in TMPDIR, or unpack it with `zstd -d`'
+                    f'{file}: unpacks to more than half of the free space in {target.parent.parent}'
+                    ': name a larger folder in TMPDIR, or unpack it with `zstd -d`'
                 )
+        out.seek(0)
+        if out.read(len(MAGIC)) != MAGIC:
+            raise zstandard.ZstdError('no MCAP file is in it')
