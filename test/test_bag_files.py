@@ -214,7 +214,7 @@ def test_spoilt_metadata_are_named_in_one_line_and_the_files_read(tmp_path, text
     assert len(list(reader.messages())) == 5 and reader.custom_data == {'seed': '3'}
     assert reader.notes[0].startswith('metadata.yaml is ') and '\n' not in reader.notes[0]
     (folder / 'bag_0.mcap').unlink()
-    with pytest.raises(BagError, match='there is no .mcap file'):
+    with pytest.raises(BagError, match=r'there is no \.mcap file'):
         BagReader(folder)
 
 

@@ -155,6 +155,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for side, found in fits.items():
         mean = 1000 * float(found.error.mean())
         print(f'{side}: {len(found.theta)} frames, fitted within {mean:.1f} mm on average')
+        if mean > 1000 * TRUST[0]:
+            print(
+                f'{side}: fits poorly: check the order of the joints, the unit and the side',
+                file=sys.stderr,
+            )
     for side, reasons in recording.left_out.items():
         if reasons:
             print(f'{side}: frames without a hand: {_counted(reasons)}')
