@@ -18,12 +18,12 @@ from manivideo_ros.bounded_yaml import load_yaml
 from manivideo_ros.recording.fields import joint_names, named_vector, vector
 
 NEAR_NS = 50_000_000  # of fast topics the message nearest to a frame, up to this far from it
-HELD_PERIODS = 3  # for how many of a topic's own periods its last value stands
+HELD_PERIODS = 3  # of slower ones the last value stands for so many of the topic's own periods
 FIRST_NS = 500_000_000  # a first value stands for one period before it, this at most
 
 
 class ColumnsError(ValueError):
-    """A topic that does not become a table; the text goes after the topic's name."""
+    """A topic that does not become a table; the text goes right after its name."""
 
 
 @dataclass
@@ -68,13 +68,13 @@ def series_of(messages: Iterable[tuple[Any, int]]) -> list[Series]:
             named = joint_names(message)
             values, names = named_vector(message, named) if named else vector(message)
         except ValueError as error:
-            raise ColumnsError(str(error)) from None
+            raise ColumnsError(f': {error}') from None
         series = found.setdefault(tuple(names), Series(names))
         all_named &= bool(named)
         if len(found) > 1 and not all_named:
             before = next(iter(found.values()))
             raise ColumnsError(
-                f'has {len(names)} numbers where it had {len(before.names)}: only messages of one '
+                f': has {len(names)} numbers where it had {len(before.names)}: only messages of one '
                 'size become a table; record what differs under topics of their own'
             )
         series.times.append(received_ns)
@@ -87,14 +87,14 @@ def table(
 ) -> tuple[NDArray, list[str], Held | None]:
     """Values [F, N] at frames received at these times, the columns' names, what was held.
 
-    hold_s: for how long a last value stands, None: HELD_PERIODS of the topic, NEAR_NS at least.
+    hold_s: for how long a last value stands, None: HELD_PERIODS of a slow topic, NEAR_NS of others.
     latched: its publisher keeps the last value for whoever comes later, so that it always stands.
     A column that several series have takes whichever of them came last. Raises ColumnsError where
     no value stands.
     """
     names = list(dict.fromkeys(name for series in all_series for name in series.names))
     if not all_series:
-        raise ColumnsError('is empty: leave it out, or record it again')
+        raise ColumnsError(': is empty: leave it out, or record it again')
     if len(all_series) == 1:
         chosen, held = _chosen(all_series[0].times, frames_ns, hold_s, latched)
         return np.stack([all_series[0].rows[i] for i in chosen]), names, held
@@ -112,7 +112,7 @@ def table(
             try:
                 chosen, held = _chosen(times, frames_ns, hold_s, latched)
             except ColumnsError as error:
-                raise ColumnsError(f'{name}: {error}') from None
+                raise ColumnsError(f', {name}{error}') from None
             cache[having] = [(k, row) for _, k, row in order], chosen, held
         at, chosen, held = cache[having]
         places = [all_series[k].names.index(name) if k in having else -1
@@ -139,7 +139,8 @@ def _chosen(
     period = int(np.median(np.diff(received))) if len(received) > 1 else None
     rate = 1e9 / period if period else None
     slow = period is None or period > NEAR_NS
-    bound = max(NEAR_NS, HELD_PERIODS * (period or 0)) if hold_s is None else hold_s * 1e9
+    own = HELD_PERIODS * period if slow and period else NEAR_NS
+    bound = own if hold_s is None else max(NEAR_NS, hold_s * 1e9)
     ahead = min(FIRST_NS, max(NEAR_NS, period or 0))
     between = np.diff(frames_ns)
     # A slow value that is received just after a frame is that frame's.
@@ -158,7 +159,7 @@ def _chosen(
             raise ColumnsError(_stale(number, frame - int(frames_ns[0]), age, bound, rate))
         if age < -ahead and not latched:
             raise ColumnsError(
-                f'at {(frame - int(frames_ns[0])) * 1e-9:.3f} s: no message within '
+                f', at {(frame - int(frames_ns[0])) * 1e-9:.3f} s: no message within '
                 f'{ahead * 1e-6:.0f} ms of frame {number}; the first comes {-age * 1e-9:.2f} s '
                 'after it: cut the episode there'
             )
@@ -174,7 +175,7 @@ def _chosen(
 def _stale(number: int, since_ns: int, age: int, bound: float, rate: float | None) -> str:
     own = 'of which there is one message' if rate is None else f'{rate:.1f} Hz'
     return (
-        f'at {since_ns * 1e-9:.3f} s: no message within {bound * 1e-6:.0f} ms of frame {number} '
+        f', at {since_ns * 1e-9:.3f} s: no message within {bound * 1e-6:.0f} ms of frame {number} '
         f'({own}; the last came {age * 1e-9:.2f} s before): give --hold {np.ceil(age * 1e-9):.0f} '
         'or more if its last value stands until the next, or cut the episode there'
     )
