@@ -40,6 +40,7 @@ def _files() -> dict[str, Parser]:
     from manivideo_ros.engine.tensorrt_cache import PlanCache, PlanCacheError
     from manivideo_ros.hand.mano_file import convert_mano
     from manivideo_ros.hand.model import HandFileError, load_hand
+    from manivideo_ros.inputs.kinematics import Robot
     from manivideo_ros.model.checkpoint import CheckpointError, read_config
     from manivideo_ros.model.paper.load import WeightsError, read_weights
     from manivideo_ros.motion.convert import convert
@@ -61,6 +62,13 @@ def _files() -> dict[str, Parser]:
     def mended(path: Path) -> None:
         repair(path.parent)
 
+    def moved(path: Path) -> None:
+        try:
+            robot = Robot(path.read_bytes())
+        except ValueError as error:  # nodes name the file
+            raise ValueError(f'{path}: {error}') from None
+        robot.poses(dict.fromkeys(robot.joints(robot.links), 0.1), robot.links)
+
     def played(path: Path) -> None:
         convert(read_recording(path), path.name)
 
@@ -70,6 +78,16 @@ def _files() -> dict[str, Parser]:
         'bag_metadata': Parser(
             samples.bag_metadata, lambda p: list(BagReader(p.parent).messages()), (BagError,)
         ),
+        'bag_split': Parser(
+            samples.bag_split, lambda p: list(BagReader(p.parent).messages()), (BagError,)
+        ),
+        'bag_packed': Parser(
+            samples.bag_packed, lambda p: list(BagReader(p).messages()), (BagError,)
+        ),
+        'bag_messages': Parser(
+            samples.bag_messages, lambda p: list(BagReader(p).messages()), (BagError,)
+        ),
+        'urdf': Parser(samples.urdf, moved),
         'repair': Parser(samples.episode, mended, (BagError,)),
         'episode': Parser(samples.open_episode, _episode),
         'stream': Parser(samples.open_bag, read_stream),

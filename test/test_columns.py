@@ -16,7 +16,7 @@ from manivideo_ros.recording.columns import ColumnsError, is_latched, series_of,
 from manivideo_ros.recording.dataset import main as dataset
 from manivideo_ros.recording.episode import Episode, EpisodeError, Topics
 from manivideo_ros.recording.messages import typestore
-from manivideo_ros.recording.pictures import IMAGE, image_message
+from manivideo_ros.recording.pictures import image_message
 
 START, SECOND = 1_795_880_000 * 10**9, 10**9
 STATE, NUMBER = 'sensor_msgs/msg/JointState', 'std_msgs/msg/Float64MultiArray'
@@ -26,7 +26,8 @@ FRAMES = 60
 def joints(at: int, velocity=(), **positions):
     """A JointState."""
     return typestore().types[STATE](
-        header=header(at, ''), name=list(positions), position=np.array([*positions.values()], float),
+        header=header(at, ''), name=list(positions),
+        position=np.array([*positions.values()], float),
         velocity=np.array(velocity, float), effort=np.zeros(0),
     )  # fmt: skip
 
@@ -144,11 +145,11 @@ def test_joints_in_another_order_stay_in_their_columns(tmp_path):
 
 
 def test_messages_without_names_that_differ_in_size_are_refused_with_a_way_out():
-    with pytest.raises(ColumnsError, match='has 4 numbers where it had 3: .* topics of their own'):
+    with pytest.raises(ColumnsError, match=r'has 4 numbers where it had 3: .* topics of their own'):
         series_of([(numbers(1, 2), 0), (numbers(1, 2, 3), 1)])
+    message = joints(0, a=1, b=2)
+    message.name = ['a', 'a']
     with pytest.raises(ColumnsError, match='names a twice'):
-        message = joints(0, a=1, b=2)
-        message.name = ['a', 'a']
         series_of([(message, 0)])
     with pytest.raises(ColumnsError, match='is empty'):
         table([], np.zeros(1, np.int64), None, False)

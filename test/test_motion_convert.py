@@ -21,6 +21,7 @@ from manivideo_ros.motion.recordings import Recording, RecordingError, read_reco
 
 DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data' / 'motion'
 HEADSET, VIDEO = DATA / 'quest_bimanual_webxr.npz', DATA / 'video_right_keypoints21.npz'
+PLACE = np.array([0.2, 0.1, 1.0])
 needs_data = pytest.mark.skipif(
     not HEADSET.is_file(),
     reason='shared/data/motion with recordings of real hands is not beside the checkout',
@@ -186,7 +187,7 @@ def joints_of(points: np.ndarray) -> np.ndarray:
 
 def tracked(frames: int = 30) -> np.ndarray:
     """WebXR joints [F,25,3] of a right hand that stays bent, away from the origin."""
-    return joints_of(np.tile(made_points(2)[1:], (frames, 1, 1)) + [0.2, 0.1, 1.0])
+    return joints_of(np.tile(made_points(2)[1:], (frames, 1, 1)) + PLACE)
 
 
 def converted(folder: Path, *options: str, **arrays: object) -> Motion:
@@ -217,7 +218,7 @@ def test_zeros_are_frames_in_which_the_hand_was_not_tracked(tmp_path, capsys, lo
 
 
 def test_zeros_of_video_keypoints_are_lost_frames_too(tmp_path):
-    points = np.tile(made_points(2)[1:], (20, 1, 1)).astype(np.float64) + [0.2, 0.1, 1.0]
+    points = np.tile(made_points(2)[1:], (20, 1, 1)).astype(np.float64) + PLACE
     points[:4] = 0
     present = converted(tmp_path, keypoints=points).hands['right'].present
     assert present.tolist() == [False] * 4 + [True] * 16

@@ -74,8 +74,8 @@ def series_of(messages: Iterable[tuple[Any, int]]) -> list[Series]:
         if len(found) > 1 and not all_named:
             before = next(iter(found.values()))
             raise ColumnsError(
-                f': has {len(names)} numbers where it had {len(before.names)}: only messages of one '
-                'size become a table; record what differs under topics of their own'
+                f': has {len(names)} numbers where it had {len(before.names)}: only messages of '
+                'one size become a table; record what differs under topics of their own'
             )
         series.times.append(received_ns)
         series.rows.append(values)

@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='whose numbers are the action (none)')  # fmt: skip
     parser.add_argument('--hold', type=float, metavar='SECONDS',
                         help='how long the last value of a state or an action stands, inf: for '
-                        "ever (three of its topic's periods, 0.05 s of one above 20 Hz)")  # fmt: skip
+                        "ever (three of its topic's periods, 0.05 above 20 Hz)")  # fmt: skip
     parser.add_argument('--gate', type=Path, metavar='DIR',
                         help='of `manivideo gate`: what it drops is left out')  # fmt: skip
     parser.add_argument('--task', default='manipulation', help='what is done, in words')
