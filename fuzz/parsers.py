@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,6 +63,11 @@ def _files() -> dict[str, Parser]:
     def mended(path: Path) -> None:
         repair(path.parent)
 
+    def unpacked(path: Path) -> None:
+        tempfile.tempdir = str(path.parent)  # nothing else may be written to
+        for _ in BagReader(path).messages():
+            pass
+
     def moved(path: Path) -> None:
         try:
             robot = Robot(path.read_bytes())
@@ -81,9 +87,7 @@ def _files() -> dict[str, Parser]:
         'bag_split': Parser(
             samples.bag_split, lambda p: list(BagReader(p.parent).messages()), (BagError,)
         ),
-        'bag_packed': Parser(
-            samples.bag_packed, lambda p: list(BagReader(p).messages()), (BagError,)
-        ),
+        'bag_packed': Parser(samples.bag_packed, unpacked, (BagError,)),
         'bag_messages': Parser(
             samples.bag_messages, lambda p: list(BagReader(p).messages()), (BagError,)
         ),
