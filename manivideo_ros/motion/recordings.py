@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -73,7 +74,7 @@ def read_recording(
         if points.ndim != 3 or points.shape[1:] != (21, 3) or points.dtype.kind not in 'fiu':
             raise RecordingError(f'{file}: array {VIDEO!r} must be [F,21,3], got {points.shape}')
         who = cast(Side, side)
-        hands[side] = VIDEO, [_frame(lambda p=p: mediapipe(who, p), p) for p in points]
+        hands[side] = VIDEO, [_frame(partial(mediapipe, who, p), p) for p in points]
     if not hands:
         raise RecordingError(
             f'{file}: holds {sorted(arrays)}: save joints as left and right, or as keypoints'
@@ -84,10 +85,10 @@ def read_recording(
     stamps = _stamps(file, arrays, frames.pop())
     keypoints: dict[str, NDArray[np.float64]] = {}
     left_out: dict[str, dict[str, int]] = {}
-    for who, (name, found) in hands.items():
+    for hand, (name, found) in hands.items():
         turn = axes or ('ros' if name == VIDEO else 'y_up')
         try:
-            keypoints[who], left_out[who] = _checked(found, unit, turn)
+            keypoints[hand], left_out[hand] = _checked(found, unit, turn)
         except ValueError as error:
             raise RecordingError(f'{file}: array {name!r}: {error}') from None
     return Recording(stamps, keypoints, left_out)
@@ -103,7 +104,7 @@ def _joints(file: Path, side: str, array: NDArray) -> list[TrackedHand | str]:
         )
     who = cast(Side, side)
     joints = array.astype(np.float64)
-    return [_frame(lambda j=j: openxr(who, j[:, :3], _rotations(j)), j[:, :3]) for j in joints]
+    return [_frame(partial(openxr, who, j[:, :3], _rotations(j)), j[:, :3]) for j in joints]
 
 
 def _frame(hand: Callable[[], TrackedHand | None], points: NDArray) -> TrackedHand | str:
