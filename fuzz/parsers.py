@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ def _files() -> dict[str, Parser]:
     from manivideo_ros.engine.tensorrt_cache import PlanCache, PlanCacheError
     from manivideo_ros.hand.mano_file import convert_mano
     from manivideo_ros.hand.model import HandFileError, load_hand
+    from manivideo_ros.inputs.kinematics import Robot
     from manivideo_ros.model.checkpoint import CheckpointError, read_config
     from manivideo_ros.model.paper.load import WeightsError, read_weights
     from manivideo_ros.motion.convert import convert
@@ -61,6 +63,18 @@ def _files() -> dict[str, Parser]:
     def mended(path: Path) -> None:
         repair(path.parent)
 
+    def unpacked(path: Path) -> None:
+        tempfile.tempdir = str(path.parent)  # nothing else may be written to
+        for _ in BagReader(path).messages():
+            pass
+
+    def moved(path: Path) -> None:
+        try:
+            robot = Robot(path.read_bytes())
+        except ValueError as error:  # nodes name the file
+            raise ValueError(f'{path}: {error}') from None
+        robot.poses(dict.fromkeys(robot.joints(robot.links), 0.1), robot.links)
+
     def played(path: Path) -> None:
         convert(read_recording(path), path.name)
 
@@ -70,6 +84,14 @@ def _files() -> dict[str, Parser]:
         'bag_metadata': Parser(
             samples.bag_metadata, lambda p: list(BagReader(p.parent).messages()), (BagError,)
         ),
+        'bag_split': Parser(
+            samples.bag_split, lambda p: list(BagReader(p.parent).messages()), (BagError,)
+        ),
+        'bag_packed': Parser(samples.bag_packed, unpacked, (BagError,)),
+        'bag_messages': Parser(
+            samples.bag_messages, lambda p: list(BagReader(p).messages()), (BagError,)
+        ),
+        'urdf': Parser(samples.urdf, moved),
         'repair': Parser(samples.episode, mended, (BagError,)),
         'episode': Parser(samples.open_episode, _episode),
         'stream': Parser(samples.open_bag, read_stream),

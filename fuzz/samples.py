@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zstandard
 from PIL import Image
 
 from manivideo_ros.hand.mano_file import FIELDS
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / 'manivideo_ros' / 'assets'
+URDF = """<?xml version="1.0" encoding="UTF-8"?>
+<robot name="finger"><link name="a"/><link name="b"/><link name="c"/>
+<joint name="j" type="revolute"><parent link="a"/><child link="b"/><origin xyz="0.1 0 0"/>
+<axis xyz="0 1 0"/><limit lower="0" upper="1" effort="1" velocity="1"/></joint>
+<joint name="k" type="revolute"><parent link="b"/><child link="c"/><axis xyz="0 1 0"/>
+<limit lower="0" upper="1" effort="1" velocity="1"/><mimic joint="j" multiplier="0.5"/></joint>
+</robot>"""
 ARM = b'std_msgs/Header header\nfloat64[3] q\nbool closed\nstring NAME=arm\n'
 
 
@@ -62,6 +70,41 @@ def _opened(source: Any, path: Path, count: int) -> Path:
 def bag_metadata(folder: Path) -> Path:
     """The same; its metadata."""
     return bag(folder).with_name('metadata.yaml')
+
+
+def bag_split(folder: Path) -> Path:
+    """Two files without metadata; the last of them."""
+    first = bag(folder)
+    first.with_name('metadata.yaml').unlink()
+    return Path(shutil.copy(open_bag(folder), folder / f'{first.stem[:-1]}1.mcap'))
+
+
+def bag_packed(folder: Path) -> Path:
+    """A file of a bag, compressed."""
+    packed = folder / 'take_0.mcap.zstd'
+    packed.write_bytes(zstandard.ZstdCompressor().compress(open_bag(folder).read_bytes()))
+    return packed
+
+
+def bag_messages(folder: Path) -> Path:
+    """A bag of compressed messages."""
+    from manivideo_ros.recording.bag import BagReader, BagWriter
+
+    source = BagReader(open_bag(folder))
+    with BagWriter(folder / 'take') as out:
+        for topic, known in source.connections.items():
+            out.copy_topic(topic, known)
+        for message in source.messages():
+            data = zstandard.ZstdCompressor().compress(message.data)
+            out.write(message.topic, data, message.stamp_ns)
+    return out.file
+
+
+def urdf(folder: Path) -> Path:
+    """A robot of two joints, one of which follows the other."""
+    path = folder / 'robot.urdf'
+    path.write_text(URDF)
+    return path
 
 
 def episode(folder: Path) -> Path:

@@ -12,6 +12,8 @@ from manivideo_ros.geometry import axis_angle_to_matrix, rigid
 from manivideo_ros.hand.lbs import keypoints21, lbs
 from manivideo_ros.hand.model import load_hand
 from manivideo_ros.hand.poses import finger_pose
+from manivideo_ros.inputs.checks import length_of
+from manivideo_ros.inputs.webxr import KEYPOINTS_OF_JOINTS
 from manivideo_ros.motion.convert import attach_object, convert, main
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion
@@ -19,6 +21,7 @@ from manivideo_ros.motion.recordings import Recording, RecordingError, read_reco
 
 DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data' / 'motion'
 HEADSET, VIDEO = DATA / 'quest_bimanual_webxr.npz', DATA / 'video_right_keypoints21.npz'
+PLACE = np.array([0.2, 0.1, 1.0])
 needs_data = pytest.mark.skipif(
     not HEADSET.is_file(),
     reason='shared/data/motion with recordings of real hands is not beside the checkout',
@@ -170,3 +173,114 @@ def test_unreadable_files_and_empty_hands_are_one_line(tmp_path, capsys):
     for file in (tmp_path / 'text.npz', tmp_path / 'absent.npz', empty):
         assert main([str(file), str(tmp_path / 'out')]) == 2
         assert capsys.readouterr().err.count('\n') == 1
+
+
+def joints_of(points: np.ndarray) -> np.ndarray:
+    """WebXR joints [F,25,3], y up, of keypoints [F,21,3] in a z-up world."""
+    joints = np.zeros((len(points), 25, 3))
+    y_up = np.stack([points[..., 0], points[..., 2], -points[..., 1]], -1)
+    joints[:, list(KEYPOINTS_OF_JOINTS)] = y_up
+    for first in (5, 10, 15, 20):  # metacarpals, on the way from the wrist to the knuckle
+        joints[:, first] = 0.7 * joints[:, 0] + 0.3 * joints[:, first + 1]
+    return joints
+
+
+def tracked(frames: int = 30) -> np.ndarray:
+    """WebXR joints [F,25,3] of a right hand that stays bent, away from the origin."""
+    return joints_of(np.tile(made_points(2)[1:], (frames, 1, 1)) + PLACE)
+
+
+def converted(folder: Path, *options: str, **arrays: object) -> Motion:
+    """The motion of arrays at 30 frames/s."""
+    np.savez(folder / 'taken.npz', fps=30.0, **arrays)
+    assert main([str(folder / 'taken.npz'), str(folder / 'out'), *options]) == 0
+    return load_motion(folder / 'out')
+
+
+def refusal(folder: Path, capsys, *options: str, **arrays: object) -> str:
+    """The one line that refuses arrays."""
+    np.savez(folder / 'taken.npz', fps=30.0, **arrays)
+    assert main([str(folder / 'taken.npz'), str(folder / 'out'), *options]) == 2
+    line = capsys.readouterr().err
+    assert line.count('\n') == 1 and 'taken' in line and not (folder / 'out').exists()
+    return line
+
+
+@pytest.mark.parametrize('lost', [0.0, np.nan])
+def test_zeros_are_frames_in_which_the_hand_was_not_tracked(tmp_path, capsys, lost):
+    joints = tracked()
+    joints[10:15] = lost
+    joints[20, 12] = lost  # in part
+    present = converted(tmp_path, right=joints).hands['right'].present
+    assert np.flatnonzero(~present).tolist() == [10, 11, 12, 13, 14, 20]
+    said = capsys.readouterr().out
+    assert 'right: frames without a hand: 5 not tracked (NaN or zeros), 1 tracked in part' in said
+
+
+def test_zeros_of_video_keypoints_are_lost_frames_too(tmp_path):
+    points = np.tile(made_points(2)[1:], (20, 1, 1)).astype(np.float64) + PLACE
+    points[:4] = 0
+    present = converted(tmp_path, keypoints=points).hands['right'].present
+    assert present.tolist() == [False] * 4 + [True] * 16
+
+
+@pytest.mark.parametrize(
+    ('factor', 'unit', 'option'),
+    [(1000, 'millimetres', '0.001'), (100, 'centimetres', '0.01')],
+)
+def test_another_unit_is_named_with_the_option_that_reads_it(
+    tmp_path, capsys, factor, unit, option
+):
+    joints = factor * tracked()
+    line = refusal(tmp_path, capsys, right=joints)
+    assert f'the points are in {unit}, give --unit {option}' in line
+    motion = converted(tmp_path, '--unit', option, right=joints)
+    assert np.linalg.norm(motion.hands['right'].wrist_position, axis=1).max() < 2
+    assert '--unit must be above 0' in refusal_of_option(tmp_path, capsys, '--unit', '0')
+
+
+def refusal_of_option(folder: Path, capsys, *options: str) -> str:
+    """The line that refuses options."""
+    assert main([str(folder / 'taken.npz'), str(folder / 'other'), *options]) == 2
+    return capsys.readouterr().err
+
+
+def test_a_frame_that_collapses_is_left_out_alone(tmp_path, capsys):
+    joints = tracked()
+    joints[7] = joints[7, :1] + 0.01 * (joints[7] - joints[7, :1])
+    motion = converted(tmp_path, right=joints)
+    assert np.flatnonzero(~motion.hands['right'].present).tolist() == [7]
+    assert '1 not as large as a hand' in capsys.readouterr().out
+
+
+def test_swapped_sides_are_refused_as_live_ones_are(tmp_path, capsys):
+    line = refusal(tmp_path, capsys, left=tracked())
+    assert "array 'left'" in line and 'the points of the left hand are those of a right one' in line
+    points = np.tile(made_points(2)[1:], (30, 1, 1)).astype(np.float64)
+    assert 'those of a right one' in refusal(tmp_path, capsys, '--side', 'left', keypoints=points)
+
+
+def test_left_handed_axes_are_named_with_the_option_that_reads_them(tmp_path, capsys):
+    joints = tracked() * [1, 1, -1]  # Unity: z away from the viewer
+    line = refusal(tmp_path, capsys, right=joints)
+    assert 'the frame is left-handed (give --axes unity)' in line
+    motion = converted(tmp_path, '--axes', 'unity', right=joints)
+    plain = tmp_path / 'plain'
+    plain.mkdir()
+    np.testing.assert_allclose(
+        motion.hands['right'].wrist_position,
+        converted(plain, right=tracked()).hands['right'].wrist_position,
+        atol=1e-6,
+    )
+
+
+def test_joints_in_another_order_are_refused_or_warned_about(tmp_path, capsys, monkeypatch):
+    points = np.tile(made_points(2)[:1], (5, 1, 1)).astype(np.float64)
+    mixed = points[:, np.random.default_rng(2).permutation(21)]
+    mixed *= 0.15 / length_of(mixed[0])
+    assert converted(tmp_path, keypoints=mixed)
+    assert 'right: fits poorly' in capsys.readouterr().err
+    (tmp_path / 'worse').mkdir()
+    monkeypatch.setattr('manivideo_ros.motion.convert.TRUST', (0.005, 0.01))
+    line = refusal(tmp_path / 'worse', capsys, keypoints=mixed)
+    assert 'save its joints in the order of WebXR (25), OpenXR (26)' in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping
 from io import BytesIO
 from xml.etree import ElementTree
@@ -9,16 +10,20 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.inputs.mimics import MOVING, mimics
+from manivideo_ros.inputs.xml_text import decode_xml, undeclared
+
 Array = NDArray[np.floating]
 
 
 class Robot:
     """Forward kinematics of a URDF, by yourdfpy; meshes are not looked at.
 
-    Raises ValueError for text that is no URDF, or where yourdfpy is not installed.
+    urdf: its text, or its bytes in the encoding that they declare. Raises ValueError for what is no
+    URDF, or where yourdfpy is not installed.
     """
 
-    def __init__(self, urdf: str) -> None:
+    def __init__(self, urdf: str | bytes) -> None:
         try:
             import yourdfpy
         except ImportError:
@@ -27,13 +32,21 @@ class Robot:
             ) from None
         # yourdfpy reads on where XML is broken, and by a parser that follows entities.
         try:
-            if '<!' in urdf.replace('<!--', '').replace('<![CDATA[', ''):
+            text = decode_xml(urdf) if isinstance(urdf, bytes) else undeclared(urdf)
+            if '<!' in text.replace('<!--', '').replace('<![CDATA[', ''):
                 raise ValueError('declarations of types and entities are not read')
-            root = ElementTree.fromstring(urdf)
+            root = ElementTree.fromstring(text)
             if root.tag != 'robot':
                 raise ValueError(f'its root is {root.tag!r}, not robot')
+            if any('xacro' in str(element.tag) for element in root.iter()):
+                raise ValueError('it is xacro: expand it with `xacro FILE > robot.urdf`')
+            self._moved_by = mimics(root)
+            # yourdfpy follows one mimic and no chain of them: to it, every joint moves by itself.
+            for joint in root.findall('joint'):
+                for mimic in joint.findall('mimic'):
+                    joint.remove(mimic)
             self._robot = yourdfpy.URDF.load(
-                BytesIO(urdf.encode()),
+                BytesIO(ElementTree.tostring(root, 'utf-8')),
                 build_scene_graph=True,
                 load_meshes=False,
                 build_collision_scene_graph=False,
@@ -44,33 +57,86 @@ class Robot:
             if stray:
                 raise ValueError(f'{stray[0]} has no place')
         except Exception as error:  # yourdfpy raises what the fields happen to raise
-            text = ' '.join(str(error).split()) or type(error).__name__
-            raise ValueError(f'no URDF that can be read: {text}') from None
+            reason = ' '.join(str(error).split()) or type(error).__name__
+            raise ValueError(f'no URDF that can be read: {reason}') from None
         self.root: str = self._robot.base_link
         self._above = {joint.child: joint for joint in self._robot.robot.joints}
 
     def joints(self, links: Collection[str]) -> set[str]:
-        """The joints whose positions decide where these links are.
+        """The joints whose positions decide where these links are; of joints that mimic others,
+        those that they follow.
 
-        Raises ValueError naming a link that the robot does not have.
+        Raises ValueError naming links that the robot does not have, and similar ones that it has.
         """
+        missing = sorted(set(links) - self.links)
+        if missing:
+            raise ValueError(_missing(missing, self.links, str(self._robot.robot.name)))
         out: set[str] = set()
         for link in links:
-            if link not in self.links:
-                raise ValueError(f'{link!r} is no link of the robot {self._robot.robot.name!r}')
             at, passed = link, set()
             while at in self._above:
                 if at in passed:
                     raise ValueError(f'{link!r} hangs from itself')
                 passed.add(at)
                 joint = self._above[at]
-                if joint.type in ('revolute', 'continuous', 'prismatic'):
-                    out.add(joint.name if joint.mimic is None else joint.mimic.joint)
+                if joint.type in MOVING:
+                    out.add(self._moved_by[joint.name].joint)
                 at = joint.parent
-        return out
+        return out - {''}
 
     def poses(self, positions: Mapping[str, float], links: Collection[str]) -> dict[str, Array]:
-        """root_from_link [4, 4] by link; positions in rad and m by joint, those left out at 0."""
-        known = self._robot.actuated_joint_names
-        self._robot.update_cfg({name: float(positions.get(name, 0.0)) for name in known})
+        """root_from_link [4, 4] by link; positions in rad and m by joint, those left out at 0.
+
+        Joints that mimic others are where these put them.
+        """
+        self._robot.update_cfg(
+            {
+                name: self._moved_by[name].at(positions) if name in self._moved_by else 0.0
+                for name in self._robot.actuated_joint_names
+            }
+        )
         return {link: np.asarray(self._robot.get_transform(link)) for link in links}
+
+
+def unknown_robot(refused: str) -> str:
+    """Why there is no robot yet; refused: what was wrong with the description that came, if one."""
+    if refused:
+        return f'robot_description was refused: {refused}'
+    return 'the robot is not known yet: robot_description must be published'
+
+
+def _missing(missing: list[str], links: Collection[str], robot: str) -> str:
+    """Which links a robot does not have, and what it has instead."""
+    named = ', '.join(repr(link) for link in missing[:3])
+    more = f' and {len(missing) - 3} more' if len(missing) > 3 else ''
+    if len(missing) == 1:
+        text = f'{named} is no link of the robot {robot!r}'
+    else:
+        text = f'{named}{more} are no links of the robot {robot!r}'
+    prefixes = _prefixes(missing, links)
+    if prefixes is not None:
+        wrong, right = prefixes
+        instead = f' in place of {wrong!r}' if wrong else ''
+        return (
+            f'{text}: its links have the prefix {right!r}{instead} (that of a known hand goes '
+            f'after a colon, as in shadow:{right})'
+        )
+    near = difflib.get_close_matches(missing[0], sorted(links), n=4, cutoff=0.5)
+    if near:
+        return f'{text}: similar ones are {", ".join(near)}'
+    return f'{text}: it has {", ".join(sorted(links)[:6])}{" ..." if len(links) > 6 else ""}'
+
+
+def _prefixes(missing: list[str], links: Collection[str]) -> tuple[str, str] | None:
+    """The prefix of the missing links, and the one with which the robot has them all."""
+    first = missing[0]
+    for link in sorted(links):
+        same = 0
+        while same < min(len(link), len(first)) and link[-1 - same] == first[-1 - same]:
+            same += 1
+        if same < 3:
+            continue
+        wrong, right = first[: len(first) - same], link[: len(link) - same]
+        if all(n.startswith(wrong) and right + n[len(wrong) :] in links for n in missing):
+            return wrong, right
+    return None

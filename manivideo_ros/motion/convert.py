@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from manivideo_ros.geometry import Camera, look_at, pinhole, quaternion_to_matrix, rigid
 from manivideo_ros.hand.model import load_hand
 from manivideo_ros.inputs.keypoints import HandFit, fit, fit_betas
+from manivideo_ros.inputs.live import TRUST
+from manivideo_ros.inputs.world import AXES
 from manivideo_ros.motion.files import save_motion
 from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
 from manivideo_ros.motion.recordings import Recording, RecordingError, read_recording
@@ -36,8 +38,17 @@ def convert(recording: Recording, name: str = 'recording') -> tuple[Motion, dict
         if present.any():
             fits[side] = _fit_runs(points, present, cast(Side, side))
             hands[side] = _track(fits[side], present)
+            error = float(fits[side].error.mean())
+            if error > TRUST[1]:
+                raise ValueError(
+                    f'{name}: the {side} hand fits within {1000 * error:.0f} mm only: save its '
+                    'joints in the order of WebXR (25), OpenXR (26) or MediaPipe (21 keypoints)'
+                )
     if not hands:
-        raise ValueError(f'{name}: no frame has a whole hand: all joints of a hand must be finite')
+        lost = '; '.join(
+            f'{side}: {_counted(reasons)}' for side, reasons in recording.left_out.items()
+        )
+        raise ValueError(f'{name}: no frame has a whole hand ({lost or "joints are not finite"})')
     seen = np.concatenate(
         [points[np.isfinite(points).all((1, 2))] for points in recording.keypoints.values()]
     )
@@ -98,6 +109,10 @@ def _track(found: HandFit, present: NDArray[np.bool_]) -> HandTrack:
     return HandTrack(present, theta, found.betas, rotation, position)
 
 
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ', '.join(f'{count} {reason}' for reason, count in reasons.items())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """`manivideo convert`; 2 and one line of error for what cannot be converted."""
     parser = argparse.ArgumentParser(prog='manivideo convert', description=__doc__)
@@ -105,6 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('motion', help='folder of the motion file to write')
     parser.add_argument('--side', choices=('left', 'right'), default='right',
                         help='whose keypoints, and the hand that holds the object')  # fmt: skip
+    parser.add_argument('--unit', type=float, default=1.0, help='metres per unit of the recording')
+    parser.add_argument('--axes', choices=tuple(AXES),
+                        help='of its world: ros (z up), y_up or unity (left-handed); y_up for '
+                        'joints, keypoints as they are')  # fmt: skip
     parser.add_argument('--rate', type=float, help='resample to this rate, Hz (as recorded)')
     parser.add_argument('--object', help="what the hand holds: a shape's name or a mesh file")
     parser.add_argument('--scale', type=float, default=1.0, help='metres per unit of the mesh')
@@ -113,7 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='pose of the object in the wrist frame, m and xyzw')  # fmt: skip
     args = parser.parse_args(arguments)
     try:
-        recording = read_recording(args.recording, args.side)
+        if not args.unit > 0:
+            raise RecordingError(f'--unit must be above 0, got {args.unit}')
+        recording = read_recording(args.recording, args.side, args.unit, args.axes)
         motion, fits = convert(recording, Path(args.recording).stem)
         if args.object is not None:
             grasp = args.grasp or ([-0.1, -0.06, 0, 0, 0, 0, 1])
@@ -134,5 +155,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for side, found in fits.items():
         mean = 1000 * float(found.error.mean())
         print(f'{side}: {len(found.theta)} frames, fitted within {mean:.1f} mm on average')
+        if mean > 1000 * TRUST[0]:
+            print(
+                f'{side}: fits poorly: check the order of the joints, the unit and the side',
+                file=sys.stderr,
+            )
+    for side, reasons in recording.left_out.items():
+        if reasons:
+            print(f'{side}: frames without a hand: {_counted(reasons)}')
     print(f'{args.motion}: {len(motion)} frames, {motion.duration_s:.1f} s')
     return 0

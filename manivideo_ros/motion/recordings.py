@@ -1,21 +1,34 @@
-"""Recordings of hand joints in npz files, read as keypoints over time."""
+"""Recordings of hand joints in npz files, read as keypoints over time.
+
+What is recorded passes the checks that live points pass (inputs/tables.py, inputs/checks.py): zeros
+are a hand that was not tracked, and another unit, side or handedness is refused by name.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.inputs.webxr import keypoints_from_joints
+from manivideo_ros.geometry import quaternion_to_matrix
+from manivideo_ros.inputs.checks import SideCheck, unit_problem
+from manivideo_ros.inputs.tables import TrackedHand, mediapipe, openxr
+from manivideo_ros.inputs.world import to_ros
 from manivideo_ros.npz import read_npz
 
+Side = Literal['left', 'right']
 HEADSET, VIDEO = ('left', 'right'), 'keypoints'
+# What a problem's text calls the parameters of a node, and here.
+_OPTIONS = (('`unit` to', '--unit'), ('`axes` to', '--axes'), ('set --', 'give --'))
 
 
 class RecordingError(ValueError):
-    """A recording that cannot be used; one line: the file, the array, the mend."""
+    """A recording that cannot be used; one line: the file, the array, what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,18 +37,24 @@ class Recording:
 
     stamps_ns int64[F], increasing; keypoints [F,21,3] by side, metres, MediaPipe's order, NaN
     where the hand is absent, in a z-up world (headsets) or the file's own frame (keypoints).
+    left_out: by side, how many frames have no hand, by reason.
     """
 
     stamps_ns: NDArray[np.int64]
     keypoints: dict[str, NDArray[np.float64]]
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def read_recording(path: str | Path, side: str = 'right') -> Recording:
+def read_recording(
+    path: str | Path, side: str = 'right', unit: float = 1.0, axes: str | None = None
+) -> Recording:
     """Read an npz of joints.
 
-    `left` and/or `right` [F,25,3 or 7] (OpenXR: 26): WebXR joints, y up, NaN where absent; or
-    `keypoints` [F,21,3] of one hand, that of `side`. Times: `time_s` [F], else `fps`. Raises
-    RecordingError for everything else.
+    `left` and/or `right` [F,25,3 or 7] (OpenXR: 26): WebXR joints, y up, a pose's quaternion xyzw;
+    or `keypoints` [F,21,3] of one hand, that of `side`. NaN or all zeros where the hand is absent.
+    Times: `time_s` [F], else `fps`. unit: metres per unit of the file; axes: of its world
+    (inputs/world.py), None: y_up for joints, ros (as they are) for keypoints. Raises RecordingError
+    for everything else, and for points that are not a hand's of that side in that unit.
     """
     file = Path(path)
     try:
@@ -46,26 +65,108 @@ def read_recording(path: str | Path, side: str = 'right') -> Recording:
         raise RecordingError(
             f'{file}: not a readable npz ({error}): save it with numpy.savez'
         ) from None
-    keypoints = {}
+    hands: dict[str, tuple[str, list[TrackedHand | str]]] = {}
     for name in HEADSET:
         if name in arrays:
-            try:
-                keypoints[name] = keypoints_from_joints(arrays[name])
-            except (ValueError, TypeError) as error:
-                raise RecordingError(f'{file}: array {name!r}: {error}') from None
-    if not keypoints and VIDEO in arrays:
+            hands[name] = name, _joints(file, name, arrays[name])
+    if not hands and VIDEO in arrays:
         points = arrays[VIDEO]
         if points.ndim != 3 or points.shape[1:] != (21, 3) or points.dtype.kind not in 'fiu':
             raise RecordingError(f'{file}: array {VIDEO!r} must be [F,21,3], got {points.shape}')
-        keypoints[side] = points.astype(np.float64)
-    if not keypoints:
+        who = cast(Side, side)
+        hands[side] = VIDEO, [_frame(partial(mediapipe, who, p), p) for p in points]
+    if not hands:
         raise RecordingError(
             f'{file}: holds {sorted(arrays)}: save joints as left and right, or as keypoints'
         )
-    frames = {len(points) for points in keypoints.values()}
+    frames = {len(found) for _, found in hands.values()}
     if len(frames) > 1 or frames == {0}:
         raise RecordingError(f'{file}: left and right must have the same frames, at least one')
-    return Recording(_stamps(file, arrays, frames.pop()), keypoints)
+    stamps = _stamps(file, arrays, frames.pop())
+    keypoints: dict[str, NDArray[np.float64]] = {}
+    left_out: dict[str, dict[str, int]] = {}
+    for hand, (name, found) in hands.items():
+        turn = axes or ('ros' if name == VIDEO else 'y_up')
+        try:
+            keypoints[hand], left_out[hand] = _checked(found, unit, turn)
+        except ValueError as error:
+            raise RecordingError(f'{file}: array {name!r}: {error}') from None
+    return Recording(stamps, keypoints, left_out)
+
+
+def _joints(file: Path, side: str, array: NDArray) -> list[TrackedHand | str]:
+    """The hand of each frame, or why there is none."""
+    wrong = array.ndim != 3 or array.shape[1] not in (25, 26) or array.shape[2] not in (3, 7)
+    if wrong or array.dtype.kind not in 'fiu':
+        raise RecordingError(
+            f'{file}: array {side!r}: WebXR joints must be [F,25,3] or [F,25,7] (OpenXR: 26 '
+            f'joints), got {array.dtype} {[*array.shape]}'
+        )
+    who = cast(Side, side)
+    joints = array.astype(np.float64)
+    return [_frame(partial(openxr, who, j[:, :3], _rotations(j)), j[:, :3]) for j in joints]
+
+
+def _frame(hand: Callable[[], TrackedHand | None], points: NDArray) -> TrackedHand | str:
+    """A frame's hand, or why there is none."""
+    if not np.isfinite(points).any() or not np.nan_to_num(points).any():
+        return 'not tracked (NaN or zeros)'
+    try:
+        found = hand()
+    except ValueError:
+        return 'tracked in part'
+    if found is None or not np.isfinite(found.points).all():
+        return 'tracked in part'
+    return found
+
+
+def _rotations(joints: NDArray) -> NDArray | None:
+    """The joints' rotations, None where they have none, or one that is no rotation."""
+    if joints.shape[1] != 7:
+        return None
+    try:
+        return np.stack([quaternion_to_matrix(q) for q in joints[:, 3:]])
+    except ValueError:
+        return None
+
+
+def _checked(
+    found: list[TrackedHand | str], unit: float, axes: str
+) -> tuple[NDArray[np.float64], dict[str, int]]:
+    """Keypoints [F,21,3], and the frames left out by reason.
+
+    Raises ValueError where most hands are not of that unit, or the last of that side in these axes.
+    """
+    points = np.full((len(found), 21, 3), np.nan)
+    reasons = [hand if isinstance(hand, str) else '' for hand in found]
+    check, units, side, since = SideCheck(), list[str](), '', 0
+    for number, hand in enumerate(found):
+        if isinstance(hand, str):
+            continue
+        turned = to_ros(hand, axes, unit)
+        problem = unit_problem(turned.points, unit)
+        if problem:
+            units.append(problem)
+            reasons[number] = 'not as large as a hand'
+            continue
+        before, side = side, check.problem(turned)
+        since = number if side and not before else since
+        if side:
+            reasons[number] = 'bent as the other hand'
+        else:
+            points[number] = turned.points
+    if 2 * len(units) > sum(not isinstance(hand, str) for hand in found):
+        raise ValueError(_as_options(units[len(units) // 2]))
+    if side:
+        raise ValueError(f'up to frame {since}: {_as_options(side)}')
+    counts = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons) if reason}
+    return points, counts
+
+
+def _as_options(problem: str) -> str:
+    for parameter, option in _OPTIONS:
+        problem = problem.replace(parameter, option)
+    return problem
 
 
 def _stamps(file: Path, arrays: dict[str, NDArray], frames: int) -> NDArray[np.int64]:

@@ -109,7 +109,7 @@ class Augmenter(Node):
 def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order:
     """What a goal asks for. Raises ValueError for what it may not name."""
     bag = under(request.bag, parameters.bag_folders, 'bag_folders')
-    for file in [*bag.glob('*.mcap'), bag / 'metadata.yaml']:  # which may be links
+    for file in [*bag.glob('*.mcap*'), bag / 'metadata.yaml']:  # which may be links
         under(str(file), parameters.bag_folders, 'bag_folders')
     for mesh in meshes_of(bag):  # that anybody may have told on the topic that was recorded
         under(mesh, parameters.bag_folders, 'bag_folders')

@@ -7,48 +7,33 @@ written as it fills, so that even a killed recording can be read up to its last 
 
 from __future__ import annotations
 
-import os
-import struct
+import heapq
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import IO, NamedTuple, cast
 
 import yaml
-import zstandard
-from mcap.exceptions import McapError
-from mcap.reader import make_reader
-from mcap.records import Channel, McapRecord, Message, Schema
-from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 
-from manivideo_ros.bounded_yaml import load_yaml
+from manivideo_ros.recording.bag_folder import BagError, find
+from manivideo_ros.recording.bag_scan import BROKEN, RECORD, Connection, records, scan
 from manivideo_ros.recording.chunk_index import pack_chunk_index
 from manivideo_ros.recording.messages import definition
 from manivideo_ros.recording.reserve import ReservedFile
-from manivideo_ros.recording.unpacking import bound_chunks
+from manivideo_ros.recording.unpacking import Unpacked, bound_chunks, unpacked_message
 
+__all__ = (
+    'BagError', 'BagFullError', 'BagMessage', 'BagReader', 'BagWriter', 'Connection', 'qos_profile'
+)  # fmt: skip
+
+LOGGER = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
-MAGIC = b'\x89MCAP0\r\n'
 bound_chunks()
-# What mcap raises on bytes that end early or make no sense.
-BROKEN = (
-    McapError,
-    zstandard.ZstdError,
-    struct.error,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
-
-
-class BagError(ValueError):
-    """A bag that cannot be written or read; the text is one line."""
 
 
 class BagFullError(BagError):
@@ -66,19 +51,6 @@ class BagMessage(NamedTuple):
     stamp_ns: int
     data: bytes
     published_ns: int
-
-
-class Connection(NamedTuple):
-    """What a bag knows of a topic: its type, the type's definition, the publishers' QoS.
-
-    encoding: of the definition, 'ros2msg' or 'ros2idl'; type_hash: RIHS01, '' where not recorded.
-    """
-
-    type_name: str
-    encoding: str
-    definition: bytes
-    type_hash: str
-    qos: str
 
 
 @dataclass
@@ -197,7 +169,7 @@ class BagWriter:
         writer, self._writer = self._writer, None
         information = self._information()
         text = yaml.dump(information, sort_keys=False, Dumper=_PlainDumper)
-        writer.add_metadata('rosbag2', {'serialized_metadata': text})
+        writer.add_metadata(RECORD, {'serialized_metadata': text})
         writer.finish()
         self._stream.close()
         partial = self.folder / 'metadata.yaml.part'
@@ -262,19 +234,34 @@ class BagWriter:
 class BagReader:
     """Reads a bag's folder or one MCAP file; bags that were cut off are read as far as they go.
 
-    topics: type name by topic; connections: all that is known of each. truncated: the recording
-    has no proper end.
-    custom_data: what metadata.yaml carries beside the recording.
-    Raises BagError (one line: the file, and the mend) for what cannot be read at all.
+    topics: type name by topic; connections: all that is known of each. files: in the order of
+    their first messages. truncated: the recording has no proper end. notes: what differs from a
+    whole bag and what is read instead, a line each; they are also logged, once in a process.
+    custom_data: what metadata.yaml, or else the MCAP files themselves, carry beside the recording;
+    accounted: whether there was room for it, so that what is not there was never written.
+    Raises BagError (one line: the file, and what to do) for what cannot be read at all.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.custom_data: dict[str, str] = {}
         self.connections: dict[str, Connection] = {}
-        self.files = self._find_files()
-        self._whole = {file: self._scan(file) for file in self.files}
-        self.truncated = not all(self._whole.values())
+        found = find(self.path)
+        self.empty, self.notes = found.empty, found.notes
+        self._unpacked = Unpacked()
+        scans = {file: scan(self._unpacked.plain(file)) for file in found.files}
+        self.files = sorted(found.files, key=lambda file: scans[file].first_ns)
+        self._scans = {file: scans[file] for file in self.files}
+        for known in self._scans.values():
+            self.connections |= known.connections
+        # Every file of a bag has the same metadata.
+        copy = next((known for known in self._scans.values() if known.metadata), None)
+        accounts = [found.custom_data, None if found.custom_data or not copy else copy.custom_data]
+        self.accounted = any(data is not None for data in accounts)
+        self.custom_data: dict[str, str] = accounts[0] or accounts[1] or {}
+        self.truncated = not all(known.whole for known in self._scans.values())
+        self.notes += [self._cut(f, found.seconds) for f in self.files if not self._scans[f].whole]
+        if self.notes:
+            _warn_once(self._warning())
 
     @property
     def topics(self) -> dict[str, str]:
@@ -283,127 +270,59 @@ class BagReader:
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
         """The messages of these topics (None: all), in time order; a cut file's as recorded."""
+        for together in self._overlapping():
+            streams = [self._of_file(file, topics) for file in together]
+            yield from heapq.merge(*streams, key=lambda message: message.stamp_ns)
+
+    def _overlapping(self) -> Iterator[list[Path]]:
+        """The files, those whose times overlap together."""
+        group: list[Path] = []
+        end = 0
         for file in self.files:
-            with file.open('rb') as stream:
-                try:
-                    for schema, channel, message in self._records(file, stream, topics):
-                        yield BagMessage(
-                            channel.topic,
-                            schema.name,
-                            message.log_time,
-                            message.data,
-                            message.publish_time,
-                        )
-                except BROKEN as error:
-                    if self._whole[file]:
-                        raise BagError(
-                            f'{file}: damaged ({_line(error)}): run `mcap recover` on it'
-                        ) from None
+            if group and self._scans[file].first_ns > end:
+                yield group
+                group = []
+            group.append(file)
+            end = max(end, self._scans[file].last_ns)
+        yield group
 
-    def _records(
-        self, file: Path, stream: IO[bytes], topics: Collection[str] | None
-    ) -> Iterator[tuple[Schema, Channel, Message]]:
-        if self._whole[file]:
-            reader = make_reader(stream, validate_crcs=True)
-            for schema, channel, message in reader.iter_messages(topics):
-                if schema is not None:
-                    yield schema, channel, message
-            return
-        schemas: dict[int, Schema] = {}
-        channels: dict[int, Channel] = {}
-        for record in self._stream(file, stream):
-            if isinstance(record, Schema):
-                schemas[record.id] = record
-            elif isinstance(record, Channel):
-                channels[record.id] = record
-            elif isinstance(record, Message):
-                channel = channels[record.channel_id]
-                if topics is None or channel.topic in topics:
-                    yield schemas[channel.schema_id], channel, record
-
-    @staticmethod
-    def _stream(file: Path, stream: IO[bytes]) -> Iterator[McapRecord]:
-        # No record is longer than its file: garbled lengths must not ask for gigabytes.
-        return StreamReader(stream, record_size_limit=file.stat().st_size).records
-
-    def _find_files(self) -> list[Path]:
-        if self.path.is_file():
-            return [self.path]
-        if not self.path.is_dir():
-            raise BagError(f'{self.path}: no such bag: give its folder or its .mcap file')
-        metadata = self.path / 'metadata.yaml'
-        if metadata.is_file():
+    def _of_file(self, file: Path, topics: Collection[str] | None) -> Iterator[BagMessage]:
+        with self._unpacked.plain(file).open('rb') as stream:
             try:
-                info = load_yaml(metadata.read_text())['rosbag2_bagfile_information']
-                storage, names = info['storage_identifier'], info['relative_file_paths']
-                mode = str(info.get('compression_mode') or '')
-                self.custom_data = dict(info.get('custom_data') or {})
-                files = [self.path / name for name in list(names)]
-            except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-                raise BagError(
-                    f'{metadata}: not the metadata of a bag ({_line(error)}): '
-                    'run `ros2 bag reindex` on its folder'
-                ) from None
-            if storage != 'mcap' or mode.lower() not in ('', 'none'):
-                kind = f'{storage} {mode}'.strip().lower()
-                raise BagError(
-                    f'{self.path}: storage is {kind}, not plain mcap: run `ros2 bag convert`'
-                )
-        else:  # the recorder was killed before it could write it
-            files = sorted(self.path.glob('*.mcap'))
-        folder = self.path.resolve()
-        for file in files:
-            # A bag from elsewhere must not make us read what lies outside of it.
-            if '\0' in str(file) or folder not in Path(os.path.abspath(folder / file)).parents:
-                raise BagError(f'{self.path}: names {str(file)!r}, which is outside of it')
-        if not files:
-            raise BagError(f'{self.path}: holds no .mcap file: give the folder of a rosbag2')
-        for file in files:
-            if not file.is_file():
-                raise BagError(f'{file}: missing, though the metadata names it: copy it there')
-        return files
+                for schema, channel, message in records(stream, self._scans[file].whole, topics):
+                    yield BagMessage(
+                        channel.topic,
+                        schema.name,
+                        message.log_time,
+                        unpacked_message(message.data),
+                        message.publish_time,
+                    )
+            except BROKEN as error:
+                if self._scans[file].whole:
+                    raise BagError(
+                        f'{file}: damaged ({_line(error)}): run `mcap recover` on it'
+                    ) from None
 
-    def _scan(self, file: Path) -> bool:
-        """Fill in topics; whether the file has its proper end."""
-        try:
-            with file.open('rb') as stream:
-                if stream.read(len(MAGIC)) != MAGIC:
-                    raise BagError(f'{file}: not an MCAP file: give a rosbag2 in MCAP storage')
-                stream.seek(0)
-                try:
-                    summary = make_reader(stream).get_summary()
-                except BROKEN:
-                    summary = None
-                if summary is not None and summary.statistics is not None:
-                    for channel in summary.channels.values():
-                        self._connect(channel, summary.schemas)
-                    return True
-                self._scan_truncated(file, stream)
-                return False
-        except OSError as error:
-            raise BagError(f'{file}: cannot be read ({error.strerror})') from None
+    def _cut(self, file: Path, seconds: Mapping[str, float]) -> str:
+        known = self._scans[file]
+        lasting = f' of {seconds[file.name]:.1f}' if file.name in seconds else ''
+        read = max(known.last_ns - known.first_ns, 0) * 1e-9
+        return f'{file.name} was cut off; read {read:.1f}{lasting} s of it'
 
-    def _scan_truncated(self, file: Path, stream: IO[bytes]) -> None:
-        stream.seek(0)
-        schemas: dict[int, Schema] = {}
-        try:
-            for record in self._stream(file, stream):
-                if isinstance(record, Schema):
-                    schemas[record.id] = record
-                elif isinstance(record, Channel):
-                    self._connect(record, schemas)
-        except BROKEN:
-            return  # the end of what was written
+    def _warning(self) -> str:
+        known = [found for found in self._scans.values() if found.count]
+        first = min((found.first_ns for found in known), default=0)
+        seconds = (max((found.last_ns for found in known), default=0) - first) * 1e-9
+        count = sum(found.count for found in known)
+        what = f'{self.path}: {"; ".join(self.notes)} (in all {count} messages, {seconds:.1f} s)'
+        if self.path.is_dir():
+            what += f'. `manivideo repair {quote(str(self.path))}` makes it a whole bag'
+        return what
 
-    def _connect(self, channel: Channel, schemas: Mapping[int, Schema]) -> None:
-        schema = schemas.get(channel.schema_id) or Schema(id=0, data=b'', encoding='', name='')
-        self.connections[channel.topic] = Connection(
-            schema.name,
-            schema.encoding,
-            schema.data,
-            channel.metadata.get('topic_type_hash', ''),
-            channel.metadata.get('offered_qos_profiles', ''),
-        )
+
+@cache
+def _warn_once(note: str) -> None:
+    LOGGER.warning('%s', note)
 
 
 def _line(error: BaseException) -> str:

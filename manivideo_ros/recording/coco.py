@@ -73,7 +73,7 @@ class FramesWriter:
                     'width': width,
                     'height': height,
                     'stamp_ns': int(episode.stamps_ns[index]),
-                    'synthetic': bool(episode.provenance['synthetic']),
+                    'synthetic': episode.provenance['synthetic'],
                 }
             )
             for side in np.unique(hands[index]['side']).tolist():

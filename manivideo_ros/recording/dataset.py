@@ -12,6 +12,7 @@ from typing import Protocol
 
 from tqdm import tqdm
 
+from manivideo_ros.recording.bag_folder import is_bag
 from manivideo_ros.recording.coco import FramesWriter, VideosWriter
 from manivideo_ros.recording.episode import PICTURES, Episode, Topics
 from manivideo_ros.recording.lerobot import LeRobotWriter
@@ -40,8 +41,10 @@ FORMATS: dict[str, Callable[[Path, str], Writer]] = {
 }
 
 
-def write_dataset(kind: str, bags: Sequence[Path], out: Path, topics: Topics, task: str) -> int:
-    """Write a dataset, whole or not at all; the number of its frames.
+def write_dataset(
+    kind: str, bags: Sequence[Path], out: Path, topics: Topics, task: str
+) -> tuple[int, list[str]]:
+    """Write a dataset, whole or not at all; the number of its frames, and what to know of it.
 
     Raises ValueError (one line) for a folder in use or an episode that does not fit, OSError.
     """
@@ -51,41 +54,56 @@ def write_dataset(kind: str, bags: Sequence[Path], out: Path, topics: Topics, ta
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        frames = _write(FORMATS[kind], bags, partial, topics, task)
+        frames, remarks = _write(FORMATS[kind], bags, partial, topics, task)
         if out.exists():
             out.rmdir()
         partial.replace(out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return frames
+    return frames, remarks
 
 
 def _write(
     make: Callable[[Path, str], Writer], bags: Sequence[Path], folder: Path, topics: Topics,
     task: str,
-) -> int:  # fmt: skip
+) -> tuple[int, list[str]]:  # fmt: skip
     writer, told, frames = make(folder, task), [], 0
+    remarks: list[str] = []
+    unknown = 0
     for number, bag in enumerate(tqdm(bags, unit='episode', disable=None)):
         episode = Episode(bag, topics)
         writer.add(episode)
         frames += len(episode)
-        told.append({'episode_index': number, 'episode': episode.name, **episode.provenance})
+        entry = {'episode_index': number, 'episode': episode.name, **episode.provenance}
+        if episode.held:
+            entry['held'] = {topic: held._asdict() for topic, held in episode.held.items()}
+            remarks += [
+                f'{episode.name}: topic {topic} ({held.text})'
+                for topic, held in episode.held.items()
+            ]
+        unknown += entry['synthetic'] is None
+        told.append(entry)
     writer.close()
+    if unknown:
+        remarks.append(
+            f'{unknown} of {len(bags)} episodes do not say whether they are synthetic: not known '
+            'in meta/provenance.json'
+        )
     (folder / 'meta').mkdir(exist_ok=True)
     text = json.dumps({'episodes': told}, indent=1, sort_keys=True)
     (folder / 'meta' / 'provenance.json').write_text(text)
-    return frames
+    return frames, remarks
 
 
 def find_bags(paths: Sequence[Path]) -> list[Path]:
     """The bags that these are or hold, in the order of their names. Raises ValueError for none."""
     found = []
     for path in paths:
-        if (path / 'metadata.yaml').is_file() or not path.is_dir():
+        if is_bag(path) or not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(f.parent for f in path.glob('*/metadata.yaml') if f.parent.name[0] != '.')
+        inside = sorted(f for f in path.iterdir() if f.name[0] != '.' and f.is_dir() and is_bag(f))
         if not inside:
             raise ValueError(f'{path}: neither a bag nor a folder of bags: name one')
         found += inside
@@ -120,18 +138,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='whose numbers are the state (poses of hands, objects)')  # fmt: skip
     parser.add_argument('--action', nargs='+', default=[], metavar='TOPIC',
                         help='whose numbers are the action (none)')  # fmt: skip
+    parser.add_argument('--hold', type=float, metavar='SECONDS',
+                        help='how long the last value of a state or an action stands, inf: for '
+                        "ever (three of its topic's periods, 0.05 above 20 Hz)")  # fmt: skip
     parser.add_argument('--gate', type=Path, metavar='DIR',
                         help='of `manivideo gate`: what it drops is left out')  # fmt: skip
     parser.add_argument('--task', default='manipulation', help='what is done, in words')
     args = parser.parse_args(arguments)
-    topics = Topics(args.pictures, tuple(args.state), tuple(args.action))
+    topics = Topics(args.pictures, tuple(args.state), tuple(args.action), args.hold)
     try:
+        if args.hold is not None and not args.hold > 0:
+            raise ValueError(f'--hold must be above 0 seconds, is {args.hold}')
         bags = find_bags(args.episodes)
         if args.gate is not None:
             bags = passing(bags, args.gate)
-        frames = write_dataset(args.format, bags, args.out, topics, args.task)
+        frames, remarks = write_dataset(args.format, bags, args.out, topics, args.task)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    for remark in remarks:
+        print(remark)
     print(f'{args.out}: {len(bags)} episodes, {frames} frames')
     return 0

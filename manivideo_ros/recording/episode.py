@@ -1,7 +1,8 @@
 """One recorded or synthetic episode as a learner takes it: a frame, its state, its action, a stamp.
 
 Frames are those of one picture topic. Values are taken as they were recorded, each from the message
-received nearest to its frame; nothing is resampled.
+received nearest to its frame, or the last before it where the topic is slower (columns.py); nothing
+is resampled.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from manivideo_ros.mlo.surfaces import HandState
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import SIDES
 from manivideo_ros.recording.bag import BagReader
-from manivideo_ros.recording.fields import typestore_of, vector
+from manivideo_ros.recording.columns import ColumnsError, Held, is_latched, series_of, table
+from manivideo_ros.recording.fields import typestore_of
 from manivideo_ros.recording.messages import decoded
 from manivideo_ros.recording.pictures import COMPRESSED, IMAGE, keypoints_of, picture_of
 from manivideo_ros.recording.provenance import provenance_of
@@ -28,7 +30,6 @@ from manivideo_ros.recording.provenance import provenance_of
 Read = TypeVar('Read')
 PICTURES = '/image_raw'
 KEYPOINTS, MASK, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/background'
-HOLD_NS = 50_000_000  # a value serves frames up to this far from it
 FINGERS = [f'{f}{j}.{axis}' for f in ('index', 'middle', 'pinky', 'ring', 'thumb')
            for j in (1, 2, 3) for axis in 'xyz']  # fmt: skip
 POSE = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
@@ -40,11 +41,16 @@ class EpisodeError(ValueError):
 
 @dataclass(frozen=True)
 class Topics:
-    """Which topics become what. state: none for the poses of hands and objects."""
+    """Which topics become what. state: none for the poses of hands and objects.
+
+    hold_s: for how long the last value of a state or an action stands; None: three of its
+    periods, or 50 ms of a fast topic.
+    """
 
     pictures: str = PICTURES
     state: tuple[str, ...] = ()
     action: tuple[str, ...] = ()
+    hold_s: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +64,15 @@ class Table:
 class Episode:
     """A bag with pictures. Raises BagError or EpisodeError.
 
-    stamps_ns int64 [F]: of the frames, from their headers; received_ns int64 [F].
+    stamps_ns int64 [F]: of the frames, from their headers; received_ns int64 [F]. held: by topic,
+    whose last values served frames for longer than a fast topic's (filled in with state, action).
     """
 
     def __init__(self, path: str | Path, topics: Topics = Topics()) -> None:
         self.path, self.asked = Path(path), topics
         self.reader = BagReader(path)
         self.provenance = provenance_of(self.reader)
+        self.held: dict[str, Held] = {}
         kind = self.reader.topics.get(topics.pictures)
         if kind not in (IMAGE, COMPRESSED):
             pictures = [t for t, k in self.reader.topics.items() if k in (IMAGE, COMPRESSED)]
@@ -157,35 +165,15 @@ class Episode:
             raise EpisodeError(
                 f'{self.path}: holds no topic {topic}: it has {", ".join(self.reader.topics)}'
             )
-        rows: list[NDArray] = []
-        times: list[int] = []
-        names: list[str] = []
-        for message, received_ns in self._decoded(topic):
-            values, own = vector(message)
-            if rows and own != names:
-                raise EpisodeError(
-                    f'{self.path}: topic {topic}: has {len(own)} numbers where it had '
-                    f'{len(names)}: only messages of one size become a table'
-                )
-            rows.append(values)
-            times.append(received_ns)
-            names = own
-        chosen = self._nearest(topic, np.array(times, np.int64))
-        return np.stack([rows[index] for index in chosen]), names
-
-    def _nearest(self, topic: str, times: NDArray[np.int64]) -> list[int]:
-        """Index of the message received nearest to each frame."""
-        chosen = []
-        for frame, received in enumerate(self.received_ns.tolist()):
-            distance = np.abs(times - received)
-            if len(times) == 0 or distance.min() > HOLD_NS:
-                seconds = (received - int(self.received_ns[0])) * 1e-9
-                raise EpisodeError(
-                    f'{self.path}: topic {topic}, at {seconds:.3f} s: no message within '
-                    f'{HOLD_NS * 1e-6:.0f} ms of frame {frame}: cut the episode there'
-                )
-            chosen.append(int(np.argmin(distance)))
-        return chosen
+        latched = is_latched(self.reader.connections[topic].qos)
+        try:
+            found = series_of(self._decoded(topic))
+            values, names, held = table(found, self.received_ns, self.asked.hold_s, latched)
+        except ColumnsError as error:
+            raise EpisodeError(f'{self.path}: topic {topic}{error}') from None
+        if held is not None:
+            self.held[topic] = held
+        return values, names
 
     def _poses(self) -> Table:
         motion = load_motion(self.path)

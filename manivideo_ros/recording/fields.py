@@ -67,3 +67,33 @@ def vector(message: Any) -> tuple[NDArray, list[str]]:
         several = isinstance(value, np.ndarray)
         names += [f'{name}[{i}]' for i in range(len(array))] if several else [name]
     return (np.concatenate(values) if values else np.zeros(0)), names
+
+
+def joint_names(message: Any) -> list[str]:
+    """The joints that a message names, as JointState does; none for other kinds of messages.
+
+    Raises ValueError where it names one twice.
+    """
+    for name in ('name', 'joint_names'):
+        found = getattr(message, name, None)
+        if isinstance(found, list) and found and all(isinstance(item, str) for item in found):
+            if len(set(found)) < len(found):
+                twice = next(item for item in found if found.count(item) > 1)
+                raise ValueError(f'names {twice} twice in one message: name every joint once')
+            return found
+    return []
+
+
+def named_vector(message: Any, joints: list[str]) -> tuple[NDArray, list[str]]:
+    """As `vector`, but arrays with a number for each joint are called by the joints' names."""
+    values, names = vector(message)
+    called: dict[str, str] = {}
+    for field in message.__dataclass_fields__:
+        value = getattr(message, field)
+        if (
+            isinstance(value, np.ndarray)
+            and value.dtype.kind in 'biuf'
+            and len(value) == len(joints)
+        ):
+            called |= {f'{field}[{i}]': f'{field}.{joint}' for i, joint in enumerate(joints)}
+    return values, [called.get(name, name) for name in names]

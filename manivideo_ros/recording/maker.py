@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
 from manivideo_ros.recording.messages import decoded
-from manivideo_ros.recording.provenance import text_of
 
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 STATUS = 'manivideo: synthesizer'
@@ -43,4 +44,4 @@ class Maker:
             if status.name.startswith(STATUS):
                 values = {pair.key: pair.value for pair in status.values}
                 told = {key: values[key] for key in TOLD if key in values}
-                self._found[status.name] = text_of({'synthetic': True, **told})
+                self._found[status.name] = json.dumps({'synthetic': True, **told}, sort_keys=True)

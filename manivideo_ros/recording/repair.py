@@ -1,4 +1,4 @@
-"""`manivideo repair`: a recording that was cut off becomes a whole bag again."""
+"""`manivideo repair`: a bag that is not as its recorder should have left it becomes whole again."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manivideo_ros.recording.bag import BagError, BagReader, BagWriter
+from manivideo_ros.recording.bag_folder import METADATA
 from manivideo_ros.recording.maker import Maker
-from manivideo_ros.recording.provenance import KEY
+from manivideo_ros.recording.provenance import KEY, text_of
 
 WORK = '.repair'
 KEPT = '.cut'
 
 
 def repair(folder: Path) -> int | None:
-    """Write a bag anew from what can be read of it; its messages, None where it was whole.
+    """Write a bag again from what can be read of it; its messages, None where it was whole.
 
-    The files that were cut off stay beside it, under their names and `.cut`: nothing is lost.
-    Raises BagError for what is no bag, OSError; the bag is as it was then.
+    What was read, and what was found empty, stays beside it under its name and `.cut`: nothing is
+    lost. Raises BagError for what is no bag, OSError; the bag is as it was then.
     """
     if not folder.is_dir():
         raise BagError(f'{folder}: give the folder of a bag')
     reader = BagReader(folder)
-    if not reader.truncated and (folder / 'metadata.yaml').is_file():
+    if not reader.notes:
         return None
     work = folder / WORK / folder.resolve().name
     shutil.rmtree(folder / WORK, ignore_errors=True)
@@ -38,9 +39,11 @@ def repair(folder: Path) -> int | None:
                 bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
                 maker.take(message.type_name, message.data)
                 count += 1
-            if maker.provenance and KEY not in bag.custom_data:
-                bag.custom_data[KEY] = maker.provenance
-        for file in reader.files:
+            if KEY not in bag.custom_data and (maker.provenance or not reader.accounted):
+                # Not to be taken for a recorder's word that nothing is synthetic.
+                bag.custom_data[KEY] = maker.provenance or text_of({'synthetic': None})
+        metadata = [file for file in (folder / METADATA,) if file.is_file()]
+        for file in [*reader.files, *reader.empty, *metadata]:
             file.replace(file.with_name(file.name + KEPT))
         for file in work.iterdir():
             file.replace(folder / file.name)

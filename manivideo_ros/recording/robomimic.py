@@ -13,6 +13,8 @@ from manivideo_ros.recording.episode import Episode, EpisodeError
 
 LOGGER = logging.getLogger(__name__)
 FILE = 'demos.hdf5'
+# Filter keys by what the provenance says; None: not known.
+KINDS = {True: 'synthetic', False: 'recorded', None: 'unknown'}
 # robomimic wants an environment's name even of recordings; EnvType.GYM_TYPE is its plainest kind.
 ENVIRONMENT = {'env_name': 'recorded', 'type': 2, 'env_kwargs': {}}
 
@@ -22,9 +24,9 @@ class RobomimicWriter:
 
     Pictures are obs/camera_image u8 [F, H, W, 3], states obs/state and actions [F, N] of the type
     that was recorded; stamps_ns int64 [F] keeps each frame's stamp. next_obs are the obs of the
-    next frame, without a copy; the last frame's are its own. The filter keys mask/synthetic and
-    mask/recorded tell one kind of episodes from the other. Raises ValueError where h5py is missing,
-    EpisodeError for an episode without actions.
+    next frame, without a copy; the last frame's are its own. The filter keys mask/synthetic,
+    mask/recorded and mask/unknown tell the kinds of episodes apart. Raises ValueError where h5py is
+    missing, EpisodeError for an episode without actions or with other columns than the first.
     """
 
     def __init__(self, folder: Path, task: str) -> None:
@@ -39,14 +41,22 @@ class RobomimicWriter:
         self._data.attrs['env_args'] = json.dumps(ENVIRONMENT)
         self._data.attrs['task'] = task
         self._total = 0
-        self._kinds: dict[str, list[str]] = {'synthetic': [], 'recorded': []}
+        self._kinds: dict[str, list[str]] = {name: [] for name in KINDS.values()}
         self._largest = 0.0
+        self._names: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     def add(self, episode: Episode) -> None:
         """Append an episode."""
         if episode.action is None:
             raise EpisodeError(
                 f'{episode.path}: robomimic needs actions: name their topic with --action'
+            )
+        names = (episode.state.names, episode.action.names)
+        self._names = self._names or names
+        if names != self._names:
+            raise EpisodeError(
+                f'{episode.path}: its states and actions are not those of the first episode: '
+                'export episodes of one kind'
             )
         frames = len(episode)
         demo = self._data.create_group(f'demo_{len(self._data)}')
@@ -72,9 +82,7 @@ class RobomimicWriter:
         for name in demo['obs']:
             _add_next(demo, name)
         self._total += frames
-        self._kinds['synthetic' if episode.provenance['synthetic'] else 'recorded'].append(
-            demo.name.rpartition('/')[2]
-        )
+        self._kinds[KINDS[episode.provenance['synthetic']]].append(demo.name.rpartition('/')[2])
         self._largest = max(self._largest, float(np.abs(episode.action.values).max()))
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.model import Side
 from manivideo_ros.inputs import robot_hands
-from manivideo_ros.inputs.kinematics import Robot
+from manivideo_ros.inputs.kinematics import Robot, unknown_robot
 from manivideo_ros.inputs.robot_hands import Place
 from manivideo_ros.inputs.tables import NO_FRAME, TrackedHand
 from manivideo_ros.inputs.trajectories import Trajectory
@@ -35,6 +35,7 @@ class JointIntake:
         self.source = source
         self._places = places
         self._robot: Robot | None = None
+        self._refused = ''
         self._needed: dict[Side, set[str]] = {}
         self._positions: dict[str, float] = {}
         self._stamps: dict[str, int] = {}  # of each position
@@ -49,6 +50,7 @@ class JointIntake:
                 for side, of in self._places.items()
             }
         except ValueError as error:
+            self._refused = str(error)
             return [str(error)]
         self._robot = robot
         return []
@@ -63,7 +65,7 @@ class JointIntake:
         """A message of the source: joint states are read at once, plans are played by `at`."""
         out = Reading()
         if self._robot is None:
-            out.problems = ['the robot is not known yet: robot_description must be published']
+            out.problems = [unknown_robot(self._refused)]
             return out
         try:
             if self.source != STATES:

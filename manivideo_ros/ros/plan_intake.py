@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.inputs.kinematics import Robot
+from manivideo_ros.inputs.kinematics import Robot, unknown_robot
 from manivideo_ros.inputs.trajectories import Trajectory
 from manivideo_ros.ros.joint_messages import read_display_trajectory
 
@@ -20,6 +20,7 @@ class PlanIntake:
 
     def __init__(self) -> None:
         self._robot: Robot | None = None
+        self._refused = ''
         self._plan: tuple[int, Any] | None = None
         self._of_links: dict[str, Trajectory | None] = {}
 
@@ -28,6 +29,7 @@ class PlanIntake:
         try:
             self._robot = Robot(urdf)
         except ValueError as error:
+            self._refused = str(error)
             return [str(error)]
         return []
 
@@ -41,7 +43,7 @@ class PlanIntake:
         self._plan = (received_ns, message)
         self._of_links.clear()
         if self._robot is None:
-            return ['the robot is not known yet: robot_description must be published']
+            return [unknown_robot(self._refused)]
         return []
 
     def start_anew(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rclpy.node import Node
 from std_msgs.msg import String
 
+from manivideo_ros.inputs.xml_text import decode_xml
 from manivideo_ros.ros import qos
 
 TOPIC = 'robot_description'
@@ -20,15 +21,15 @@ def listen(node: Node, file: str, take: Callable[[str], list[str]]) -> None:
     """
     if file:
         try:
-            problems = take(Path(file).expanduser().read_text())
-        except OSError as error:
-            problems = [str(error)]
+            problems = take(decode_xml(Path(file).expanduser().read_bytes()))
+        except (OSError, ValueError) as error:
+            problems = [getattr(error, 'strerror', None) or str(error)]
         if problems:
-            raise ValueError(f'urdf: {problems[0]}')
+            raise ValueError(f'urdf: {file}: {problems[0]}')
         return
 
     def callback(message: String) -> None:
         for problem in take(message.data):
-            node.get_logger().warning(f'{TOPIC}: {problem}')
+            node.get_logger().warning(f'{TOPIC}: refused: {problem}')
 
     node.create_subscription(String, TOPIC, callback, qos.LATCHED)
