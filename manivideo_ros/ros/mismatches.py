@@ -6,12 +6,15 @@ DDS matches only what is compatible and is silent about the rest, the loudest co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+if TYPE_CHECKING:  # newer rclpy has it in rclpy.endpoint_info
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 PERIOD_S = 1.0
 FOR_EVER = 1e9  # seconds: unspecified spans are 0, or the largest that there is
