@@ -59,7 +59,10 @@ def started(node, env, folder, *arguments):
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
 
 
 def test_poses_become_a_frame(node_environment, tmp_path):
