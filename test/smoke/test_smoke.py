@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -59,10 +59,10 @@ def started(node, env, folder, *arguments):
         yield process
     finally:
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(30)
-        finally:
-            process.kill()
+        process.kill()
+        process.wait()
 
 
 def test_poses_become_a_frame(node_environment, tmp_path):
