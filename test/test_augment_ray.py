@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -151,12 +151,11 @@ def started(recording, out, untrained, head):
 def writers(out: Path) -> list[int]:
     """The processes that are writing an episode there."""
     found = set()
-    for link in Path('/proc').glob('[0-9]*/fd/*'):
-        try:
-            if f'{out}/{PARTIAL}/' in os.readlink(link):
-                found.add(int(link.parts[2]))
-        except OSError:
-            continue  # it has just ended
+    for process in Path('/proc').glob('[0-9]*'):
+        with suppress(OSError):  # it has just ended, or closed the file
+            for link in os.listdir(process / 'fd'):
+                if f'{out}/{PARTIAL}/' in os.readlink(process / 'fd' / link):
+                    found.add(int(process.name))
     return sorted(found)
 
 
