@@ -152,9 +152,12 @@ def writers(out: Path) -> list[int]:
     """The processes that are writing an episode there."""
     found = set()
     for process in Path('/proc').glob('[0-9]*'):
-        with suppress(OSError):  # it has just ended, or closed the file
-            for link in os.listdir(process / 'fd'):
-                if f'{out}/{PARTIAL}/' in os.readlink(process / 'fd' / link):
+        files: list[str] = []
+        with suppress(OSError):  # it has just ended
+            files = os.listdir(process / 'fd')
+        for file in files:
+            with suppress(OSError):  # it has just closed this one
+                if f'{out}/{PARTIAL}/' in os.readlink(process / 'fd' / file):
                     found.add(int(process.name))
     return sorted(found)
 
