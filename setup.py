@@ -12,6 +12,11 @@ setup(
     description='Pose topics in, hand-object video out, streamed over ROS 2',
     license='Apache-2.0',
     python_requires='>=3.11',
+    classifiers=[
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.14',
+    ],
     packages=find_packages(include=['manivideo_ros', 'manivideo_ros.*']),
     package_data={'manivideo_ros': ['assets/**/*']},
     extras_require={

@@ -8,7 +8,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
 
-# teleop_ros2_interfaces/NamedPoseArray (NVIDIA IsaacTeleop, examples/teleop_ros2).
+# teleop_ros2_interfaces/NamedPoseArray (NVIDIA IsaacCapture, examples/teleop_ros2).
 @dataclass
 class NamedPoseArray:
     header: Header = field(default_factory=Header)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -151,12 +151,14 @@ def started(recording, out, untrained, head):
 def writers(out: Path) -> list[int]:
     """The processes that are writing an episode there."""
     found = set()
-    for link in Path('/proc').glob('[0-9]*/fd/*'):
-        try:
-            if f'{out}/{PARTIAL}/' in os.readlink(link):
-                found.add(int(link.parts[2]))
-        except OSError:
-            continue  # it has just ended
+    for process in Path('/proc').glob('[0-9]*'):
+        files: list[str] = []
+        with suppress(OSError):  # it has just ended
+            files = os.listdir(process / 'fd')
+        for file in files:
+            with suppress(OSError):  # it has just closed this one
+                if f'{out}/{PARTIAL}/' in os.readlink(process / 'fd' / file):
+                    found.add(int(process.name))
     return sorted(found)
 
 

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import packages_distributions
@@ -74,7 +75,7 @@ def test_every_import_is_required(folder, files):
 
 
 @pytest.mark.parametrize(
-    'name', ['runtime', 'build', 'dev', 'ros-jazzy', 'ros-kilted', 'constraints']
+    'name', ['runtime', 'build', 'dev', 'ci', 'ros-jazzy', 'ros-kilted', 'constraints']
 )
 def test_requirements_have_exact_versions(name):
     requirements(name)
@@ -130,8 +131,38 @@ def test_one_version_everywhere():
 
 def test_the_manifest_names_what_the_code_imports():
     depends = {e.text for e in MANIFEST.getroot() if e.tag.endswith('depend')}
-    used = imported('manivideo_ros') & {'rclpy', *(n for n in ROS if n.endswith('_msgs'))}
-    assert used - {'rcl_interfaces'} <= depends
+    used = imported('manivideo_ros') & ROS - {'cv_bridge'}
+    assert used | {'launch', 'launch_ros'} <= depends
+
+
+def test_the_manifest_names_what_the_interfaces_are_made_of():
+    depends = {e.text for e in MANIFEST.findall('depend')}
+    fields = [
+        re.match(r'(\w+)/\w+ ', line) for f in INTERFACES for line in f.read_text().splitlines()
+    ]
+    assert {field[1] for field in fields if field} <= depends
+
+
+def test_the_manifest_names_every_linter_and_test_that_colcon_runs():
+    wanted = {e.text for e in MANIFEST.findall('test_depend')}
+    assert wanted >= {'ament_cmake_pytest', 'ament_lint_auto', 'python3-pytest'}
+    # Each of these holds the sources to another style than ruff does (pyproject.toml).
+    assert not wanted & {'ament_lint_common', 'ament_cmake_flake8', 'ament_cmake_pep257'}
+
+
+def test_the_manifest_sends_nobody_to_a_host_that_is_not_ours():
+    addresses = [e.get('email') for e in MANIFEST.findall('maintainer')]
+    assert all(address.endswith('.invalid') for address in addresses)
+    for url in MANIFEST.findall('url'):
+        assert url.get('type') in ('website', 'repository', 'bugtracker')
+        assert url.text.startswith('https://arxiv.org/')
+
+
+def test_what_moves_between_distributions_is_imported_for_type_checking_alone():
+    moved = ('rclpy.topic_endpoint_info', 'rclpy.task')
+    for file in sorted((ROOT / 'manivideo_ros').rglob('*.py')):
+        for node in ast.parse(file.read_text()).body:
+            assert not (isinstance(node, ast.ImportFrom) and node.module in moved), file
 
 
 def test_the_licence_is_apache():
@@ -214,3 +245,85 @@ def test_the_interfaces_without_ros_are_those_of_ros():
         }
         name = f'manivideo_ros/msg/{file.stem}'
         assert definition(name)[1] == hashes[name]
+
+
+def test_a_machine_that_subscribes_builds_the_interfaces_alone(tmp_path):
+    options = ['-DMANIVIDEO_INTERFACES_ONLY=ON', '-DMANIVIDEO_PYTHON_ONLY=ON', '-G', 'Ninja']
+    options += [
+        f'-DPython3_EXECUTABLE={sys.executable}',
+        f'-DCMAKE_INSTALL_PREFIX={tmp_path / "to"}',
+    ]
+    if 'ROS_DISTRO' not in os.environ:
+        options.append(f'-DCMAKE_PROJECT_INCLUDE={ROOT / "cmake" / "wheels.cmake"}')
+    source = tmp_path / 'src'  # without an environment in it, which CMake would take for sources
+    for folder in ('msg', 'srv', 'action', 'cmake'):
+        shutil.copytree(ROOT / folder, source / folder)
+    for file in ('CMakeLists.txt', 'package.xml'):
+        shutil.copy(ROOT / file, source)
+    env = {**os.environ, 'CMAKE_PREFIX_PATH': os.environ['AMENT_PREFIX_PATH']}
+    env['PATH'] = f'{sys.prefix}/bin{os.pathsep}{env["PATH"]}'
+
+    def run(*command):
+        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run('cmake', '-S', source, '-B', tmp_path / 'build', *options)
+    run('cmake', '--build', tmp_path / 'build', '--target', 'install')
+    (package,) = tmp_path.glob('to/lib/python*/site-packages/manivideo_ros')
+    assert {p.name for p in package.glob('*/__init__.py') if p.parent.name != '__pycache__'}
+    assert not (tmp_path / 'to' / 'lib' / 'manivideo_ros').exists()
+    assert not (tmp_path / 'to' / 'share' / 'manivideo_ros' / 'launch').exists()
+    env['PYTHONPATH'] = str(package.parent)
+    env['AMENT_PREFIX_PATH'] = f'{tmp_path / "to"}{os.pathsep}{env["AMENT_PREFIX_PATH"]}'
+    code = (
+        'import sys, manivideo_ros.action, manivideo_ros.msg, manivideo_ros.srv\n'
+        'from rclpy.serialization import serialize_message\n'
+        'serialize_message(manivideo_ros.msg.HandPoses())\n'
+        "print(manivideo_ros.msg.__file__, 'torch' in sys.modules)"
+    )
+    file, torch = run(sys.executable, '-c', code).split()
+    assert Path(file).is_relative_to(package) and torch == 'False'
+
+
+TESTED = """SKIPPED [2] test/test_dataset.py:125: needs lerobot
+2 failed, 7 passed, 2 skipped in 3.00s
+make: *** [Makefile:1: test] Error 1
+"""
+
+
+@pytest.mark.parametrize('root', [True, False])
+def test_continuous_integration_lists_what_it_could_not_have(root, tmp_path):
+    tools = tmp_path / 'bin'
+    tools.mkdir()
+    for name in ('bash', 'dirname', 'grep', 'mktemp', 'rm', 'sed', 'tail', 'tee', 'timeout'):
+        (tools / name).symlink_to(shutil.which(name))
+    stubs = {
+        'id': f'echo {0 if root else 1000}',
+        'make': f'[ "$1" = build ] || {{ cat <<"END"\n{TESTED}END\nexit 2; }}',
+        'apt-get': 'echo "E: no mirror answers" >&2; exit 100',
+        'python': 'echo "ERROR: no wheel of ray" >&2; exit 1',
+        'cat': f'exec {shutil.which("cat")} "$@"',
+    }
+    (tmp_path / '.ci').mkdir()
+    (tmp_path / '.venv' / 'bin').mkdir(parents=True)
+    shutil.copy(ROOT / '.ci' / 'run', tmp_path / '.ci' / 'run')
+    for name, code in stubs.items():
+        file = (tmp_path / '.venv' / 'bin' if name == 'python' else tools) / name
+        file.write_text(f'#!{shutil.which("bash")}\n{code}\n')
+        file.chmod(0o755)
+    done = subprocess.run(
+        [shutil.which('bash'), tmp_path / '.ci' / 'run'],
+        env={'PATH': str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout.splitlines()
+    assert done.returncode == 2, done.stderr
+    assert said[-1] == '2 failed, 7 passed, 2 skipped in 3.00s'
+    listed = said[said.index('Not tested here, and why:') :]
+    assert listed[1].startswith('  Chromium: ')
+    assert ('no mirror answers' if root else 'needs root') in listed[1]
+    assert listed[2].startswith('  Ray: ') and 'no wheel of ray' in listed[2]
+    assert listed[3] == '  test/test_dataset.py:125: needs lerobot'

@@ -25,7 +25,8 @@ BLOCK = re.compile(r'^(?:<!-- needs: ([^\n]+) -->\n)?```sh\n(.*?)^```', re.DOTAL
 INLINE = re.compile(r'`((?:manivideo|make|ros2 (?:run|launch) manivideo_ros) [^`]+)`')
 # What a shell or a distribution has: not looked into.
 OTHERS = {
-    '.', 'cat', 'cd', 'colcon', 'export', 'git', 'mkdir', 'pip', 'python3', 'ray', 'source', 'true',
+    '.', 'cat', 'cd', 'colcon', 'export', 'git', 'mkdir', 'pip', 'python3', 'ray', 'rosdep',
+    'source', 'touch', 'true',
 }  # fmt: skip
 NODES = 'manivideo_ros.nodes.'
 # Works until it is stopped.

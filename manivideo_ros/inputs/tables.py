@@ -1,7 +1,7 @@
 """A thin table per source: its joints to the solver's 21 points, each named by what is missing.
 
 The 21 points are MediaPipe's: wrist, then thumb, index, middle, ring and little finger, four each
-outwards. OpenXR, WebXR, Vision Pro and IsaacTeleop share one order of 25 joints (OpenXR's 26 have
+outwards. OpenXR, WebXR, Vision Pro and IsaacCapture share one order of 25 joints (OpenXR's 26 have
 the palm before them); without the four fingers' metacarpals these are the 21.
 """
 
@@ -79,7 +79,7 @@ def named(
     rotations: ArrayLike | None,  # [N, 3, 3]
     valid: Sequence[bool],
 ) -> tuple[list[TrackedHand], list[str]]:
-    """Hands of joints by name, as IsaacTeleop's NamedPoseArray has them (`left_INDEX_TIP`).
+    """Hands of joints by name, as IsaacCapture's NamedPoseArray has them (`left_INDEX_TIP`).
 
     Returns the hands and a problem for each hand of which only a part is there.
     """

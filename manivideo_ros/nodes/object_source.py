@@ -6,11 +6,10 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.task import Future
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.msg import HandPoses, ObjectPoses
@@ -21,6 +20,9 @@ from manivideo_ros.ros.object_intake import GRASP, MOVEIT, TF, Answer, ObjectInt
 from manivideo_ros.ros.parameters import ObjectSourceParameters, declare
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
+
+if TYPE_CHECKING:  # newer rclpy has it in rclpy.future
+    from rclpy.task import Future
 
 SILENCE_S = 5.0
 SCENE_PERIOD_S = 0.05  # how often what stays is told again

@@ -1,7 +1,7 @@
 """Hand messages of drivers to tracked hands: pure functions, one per source, typed by fields alone.
 
 Message packages of drivers are optional: nothing here imports them. Layouts, as published:
-IsaacTeleop's NamedPoseArray {header, name[], pose[], is_valid[]}; manus_ros2_msgs/ManusGlove
+IsaacCapture's NamedPoseArray {header, name[], pose[], is_valid[]}; manus_ros2_msgs/ManusGlove
 {glove_id, side, raw_nodes[] {node_id, parent_node_id, joint_type, chain_type, pose}, ...} without
 a header; leap_msgs/Hands {header, hands[] {type, fingers[] {type, bones[] {type, prev_joint,
 next_joint}}, arm}}; leap_motion_interface/LeapFrame {header, hands[] {type, digits[5] {bones[4]
@@ -62,7 +62,7 @@ def read_mediapipe(message: Any, side: Side | None) -> Reading:
 
 
 def read_isaac(message: Any, _: Side | None) -> Reading:
-    """IsaacTeleop's NamedPoseArray of both hands, joints by name."""
+    """IsaacCapture's NamedPoseArray of both hands, joints by name."""
     out = _empty(message)
     if not len(message.name) == len(message.pose) == len(message.is_valid):
         out.problems.append(
