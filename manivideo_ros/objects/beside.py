@@ -73,9 +73,7 @@ class Beside:
         except (OSError, ValueError) as error:
             raise ValueError(f'{shown(name)} {reason_of(error)}') from None
 
-    def image(
-        self, name: str, instead: str, data: bytes | None = None
-    ) -> NDArray[np.uint8] | None:
+    def image(self, name: str, instead: str, data: bytes | None = None) -> NDArray[np.uint8] | None:
         """An image u8 [h, w, 3 or 4] of at most LARGEST_PICTURE a side; None and one warning
         where it cannot be had.
 
@@ -102,7 +100,7 @@ class Beside:
             picture = Image.fromarray(image)
             picture.thumbnail((LARGEST_PICTURE, LARGEST_PICTURE))
             return np.asarray(picture)
-        self.warn(f'image {shown(name)} {reason}; {instead} stands in for it')
+        self.warn(f'image {shown(name)} {reason}; shown instead: {instead}')
         return None
 
     def _existing(self, name: str) -> Path | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.errors import reason_of
 from manivideo_ros.objects.beside import Beside, shown
 from manivideo_ros.objects.piece import GREY, Piece, coloured, eight_bits, textured
 
@@ -47,8 +48,11 @@ def read_collada(path: Path, beside: Beside) -> list[Piece]:
             pieces.append(piece)
     if not pieces and document.controllers:
         raise ValueError('it holds nothing but skinned meshes (<controller>), which are not read')
-    if not pieces and document.errors:
-        raise ValueError(str(document.errors[0]))
+    if document.errors:
+        reason = reason_of(document.errors[0])
+        if not pieces:
+            raise ValueError(reason)
+        beside.warn(f'a part of it cannot be read and may be missing ({reason})')
     return pieces
 
 
@@ -88,13 +92,13 @@ def _piece(primitive: Any, matrix: NDArray, metres: float, beside: Beside) -> Pi
         if image is not None and rgb is None:
             beside.warn(
                 f'image {shown(look.sampler.surface.image.path)} cannot be placed without texture '
-                'coordinates; its mean colour stands in for it'
+                'coordinates; shown instead: its mean colour'
             )
             plain = image[..., :3].reshape(-1, 3).mean(0)
     if rgb is not None:
         return coloured(vertices, faces, rgb, gloss)
     if plain is None and look is None and (name or material is not None):
-        beside.warn(f'material {shown(name)} has no colour that could be read; grey stands in')
+        beside.warn(f'material {shown(name)} has no colour that could be read; shown instead: grey')
     return coloured(vertices, faces, GREY if plain is None else plain, gloss)
 
 
@@ -143,7 +147,7 @@ def _vertex_colours(primitive: Any) -> NDArray[np.float64] | None:
         return None
     offset, data = stated[0][0], np.asarray(stated[0][4].data)
     rows = primitive.index[:, :, offset]
-    if data.ndim != 2 or data.shape[1] < 3 or not (0 <= rows.min() and rows.max() < len(data)):
+    if data.ndim != 2 or data.shape[1] < 3 or not (rows.min() >= 0 and rows.max() < len(data)):
         return None
     return eight_bits(data[:, :3])[rows]
 
@@ -158,6 +162,6 @@ def _coordinates(primitive: Any, channel: str | None) -> NDArray[np.float64] | N
     n = names.index(str(number)) if number is not None and str(number) in names else 0
     uv = np.asarray(sets[min(n, len(sets) - 1)], np.float64)[:, :2]
     rows = primitive.texcoord_indexset[min(n, len(sets) - 1)]
-    if not (0 <= np.min(rows, initial=0) and np.max(rows, initial=0) < len(uv)):
+    if not (np.min(rows, initial=0) >= 0 and np.max(rows, initial=0) < len(uv)):
         return None
     return uv[rows]

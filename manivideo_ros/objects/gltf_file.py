@@ -154,10 +154,8 @@ class Gltf:
             of_index = np.dtype('<' + TYPES[at['componentType']])
             where, name = at.get('byteOffset', 0), f'accessors[{n}].sparse'
             rows = self._items(at['bufferView'], where, some, 1, of_index, name)[:, 0]
-            new = self._items(
-                by['bufferView'], by.get('byteOffset', 0), some, width, dtype, name
-            )
-            if some and not (0 <= rows.min() and rows.max() < count):
+            new = self._items(by['bufferView'], by.get('byteOffset', 0), some, width, dtype, name)
+            if some and not (rows.min() >= 0 and rows.max() < count):
                 raise ValueError(f'accessors[{n}].sparse has an index that is not below {count}')
             values = values.copy()
             values[rows] = new

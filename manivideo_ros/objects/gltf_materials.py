@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.objects.gltf_file import Gltf
-from manivideo_ros.objects.piece import GLOSS, displayed
+from manivideo_ros.objects.piece import GLOSS, clamped, displayed
 
 CLAMP, MIRROR = 33071, 33648
 UNIT = 'KHR_materials_pbrSpecularGlossiness'
@@ -60,7 +60,7 @@ def image_of(gltf: Gltf, look: Look, instead: str) -> tuple[NDArray[np.uint8] | 
             source = extensions.get(other, {}).get('source')
     sampler = gltf.item('samplers', texture['sampler']) if 'sampler' in texture else {}
     if source is None:
-        gltf.beside.warn(f'textures[{info.get("index")}] has no image; {instead} stands in for it')
+        gltf.beside.warn(f'textures[{info.get("index")}] has no image; shown instead: {instead}')
         return None, sampler
     stated = gltf.item('images', source)
     name, data = stated.get('uri', ''), None
@@ -89,7 +89,7 @@ def placed_on(
         at = np.stack([c * at[..., 0] + s * at[..., 1], c * at[..., 1] - s * at[..., 0]], -1) + by
     for axis, key in enumerate(('wrapS', 'wrapT')):
         if sampler.get(key) == CLAMP:
-            at[..., axis] = np.clip(at[..., axis], 0, 1)
+            image, at = clamped(image, at, axis)
         elif sampler.get(key) == MIRROR and (at[..., axis].min() < 0 or at[..., axis].max() > 1):
             image = np.concatenate([image, np.flip(image, 1 - axis)], 1 - axis)
             at[..., axis] = at[..., axis] / 2

@@ -26,8 +26,15 @@ MOST_TRIANGLES = 20_000_000
 
 
 def read_gltf(path: Path, beside: Beside) -> list[Piece]:
-    """The triangles of a glTF's scene. Raises ValueError, and LookupError, TypeError for JSON that
-    is not as the specification has it."""
+    """The triangles of a glTF's scene. Raises ValueError."""
+    try:
+        return _pieces(path, beside)
+    except (AttributeError, LookupError, TypeError) as error:
+        where = f'{type(error).__name__}: {error}'
+        raise ValueError(f'its JSON is not as the specification has it ({where})') from error
+
+
+def _pieces(path: Path, beside: Beside) -> list[Piece]:
     gltf = Gltf(path, beside)
     _say_what_is_left_out(gltf)
     pieces: list[Piece] = []
@@ -146,7 +153,9 @@ def _geometry(
     mode = primitive.get('mode', TRIANGLES)
     if mode == TRIANGLES:
         if len(order) % 3:
-            gltf.beside.warn(f'{len(order)} corners are no whole number of triangles: rest left out')
+            gltf.beside.warn(
+                f'{len(order)} corners are no whole number of triangles: rest left out'
+            )
         return order[: len(order) // 3 * 3].reshape(-1, 3), values
     if len(order) < 3:
         return np.zeros((0, 3), np.int64), values
@@ -203,8 +212,8 @@ def _painted(
             return textured(vertices, faces, image, at[faces], look.gloss)
         if image is not None:
             gltf.beside.warn(
-                f'an image cannot be placed without TEXCOORD_{coordinate_set(look.texture)}; its '
-                'mean colour stands in for it'
+                f'an image cannot be placed without TEXCOORD_{coordinate_set(look.texture)}; '
+                'shown instead: its mean colour'
             )
             return coloured(vertices, faces, image.reshape(-1, 3).mean(0), look.gloss)
     if light is not None:

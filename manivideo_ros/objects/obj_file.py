@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.objects.beside import Beside, shown, text_of
-from manivideo_ros.objects.piece import GLOSS, GREY, Piece, coloured, eight_bits, textured
+from manivideo_ros.objects.piece import (
+    GLOSS,
+    GREY,
+    Piece,
+    clamped,
+    coloured,
+    eight_bits,
+    textured,
+)
 
 OPTIONS = {  # Of a map, and how many values follow at most.
     '-blendu': 1,
@@ -31,16 +39,19 @@ OPTIONS = {  # Of a map, and how many values follow at most.
     '-type': 1,
 }
 LISTED = 5  # names in a warning
+NAMELESS = ('', 'None', '(null)', 'default')  # What exporters write where there is no material.
 
 
 @dataclass(frozen=True)
 class Material:
-    """rgb: 0..255; image: the name of one; uv * scale + offset is where it is looked up."""
+    """rgb: 0..255; image: the name of one; uv * scale + offset is where it is looked up; clamp:
+    its edge goes on beside it, it does not repeat."""
 
     rgb: tuple[float, ...] | None = None
     image: str = ''
     scale: tuple[float, float] = (1.0, 1.0)
     offset: tuple[float, float] = (0.0, 0.0)
+    clamp: bool = False
     gloss: float = GLOSS
 
 
@@ -68,7 +79,7 @@ def read_obj(path: Path, beside: Beside) -> list[Piece]:
     most = max((float(np.nanmax(c)) for c in colours if c is not None and len(c)), default=1.0)
     if meshes and colours[0] is None and re.search(r'^v( +[^ \n]+){6,7} *$', text, flags=re.M):
         beside.warn('only some vertices have colours: they are left out')
-    materials = _materials(libraries, beside)
+    materials, reasons = _materials(libraries, beside)
     listed = list(names)
     pieces = []
     for mesh in meshes:
@@ -76,7 +87,8 @@ def read_obj(path: Path, beside: Beside) -> list[Piece]:
         used = str(getattr(material, 'name', ''))
         name = listed[int(used[1:])] if re.fullmatch(r'm\d+', used) else None
         pieces.append(_piece(mesh, name, materials, most, beside))
-    _say_what_is_missing(libraries, [n for n in listed if n not in materials], pieces, beside)
+    absent = [name for name in listed if name not in materials]
+    _say_what_is_missing(libraries, reasons, absent, pieces, beside)
     return [piece for piece, _ in pieces]
 
 
@@ -102,12 +114,16 @@ def _piece(
         instead = f'colour {tuple(round(c) for c in material.rgb or GREY)}'
     image = beside.image(material.image, instead) if material.image else None
     if image is not None and uv is not None and len(uv) == len(vertices):
-        corner_uv = np.asarray(uv)[faces] * material.scale + material.offset
-        return textured(vertices, faces, image[..., :3], corner_uv, material.gloss), None
+        image, corner_uv = image[..., :3], np.asarray(uv)[faces] * material.scale + material.offset
+        if material.clamp:
+            down = np.nan_to_num(np.stack([corner_uv[..., 0], 1 - corner_uv[..., 1]], -1))
+            image, down = clamped(*clamped(image, down, 0), 1)
+            corner_uv = np.stack([down[..., 0], 1 - down[..., 1]], -1)
+        return textured(vertices, faces, image, corner_uv, material.gloss), None
     if image is not None and rgb is None:
         beside.warn(
             f'image {shown(material.image)} cannot be placed without texture coordinates (vt); '
-            'its mean colour stands in for it'
+            'shown instead: its mean colour'
         )
         mean = image[..., :3].reshape(-1, 3).mean(0)
         return coloured(vertices, faces, mean, material.gloss), None
@@ -119,27 +135,38 @@ def _piece(
 
 
 def _say_what_is_missing(
-    libraries: list[str], absent: list[str], pieces: list[tuple[Piece, str | None]], beside: Beside
+    libraries: list[str],
+    reasons: list[str],
+    absent: list[str],
+    pieces: list[tuple[Piece, str | None]],
+    beside: Beside,
 ) -> None:
     missed = [name for name in absent if any(name == n for _, n in pieces)]
-    if not missed or (not libraries and set(missed) <= {'', 'None', '(null)', 'default'}):
+    if not missed:
         return
-    listed = ', '.join(shown(name) for name in missed[:LISTED])
-    more = f' and {len(missed) - LISTED} more' if len(missed) > LISTED else ''
-    where = 'its material files do not have' if libraries else 'it names no material file (mtllib) for'
-    beside.warn(f'{where} material {listed}{more}; grey stands in')
+    if reasons:
+        beside.warn(f'material file {"; ".join(reasons)}: copy it there; shown instead: grey')
+        return
+    named = [name for name in missed if libraries or name not in NAMELESS]
+    if named:
+        listed = ', '.join(shown(name) for name in named[:LISTED])
+        more = f' and {len(named) - LISTED} more' if len(named) > LISTED else ''
+        where = 'its material files lack' if libraries else 'it names no material file (mtllib) for'
+        beside.warn(f'{where} material {listed}{more}; shown instead: grey')
 
 
-def _materials(libraries: list[str], beside: Beside) -> dict[str, Material]:
+def _materials(libraries: list[str], beside: Beside) -> tuple[dict[str, Material], list[str]]:
+    """Materials by name, and why material files could not be had."""
     out: dict[str, Material] = {}
+    reasons = []
     for line in dict.fromkeys(libraries):
         # A name may hold spaces, and a line may have several names.
         for name in (line,) if _is_there(line, beside) else line.split():
             try:
                 out |= dict(_parsed(text_of(beside.read(name))))
             except ValueError as error:
-                beside.warn(f'material file {error}; its materials are grey. Put it beside the mesh')
-    return out
+                reasons.append(str(error))
+    return out, reasons
 
 
 def _is_there(name: str, beside: Beside) -> bool:
@@ -180,6 +207,7 @@ def _material(stated: dict[str, str]) -> Material:
         name,
         (scale[0] if scale else 1.0, scale[1] if len(scale) > 1 else 1.0),
         (offset[0] if offset else 0.0, offset[1] if len(offset) > 1 else 0.0),
+        bool(re.search(r'(^|\s)-clamp\s+on\s', image)),
         gloss,
     )
 
@@ -218,4 +246,3 @@ def _number(word: str) -> float | None:
         return float(word)
     except ValueError:
         return None
-

@@ -38,7 +38,7 @@ def read_off(path: Path, beside: Beside) -> list[Piece]:
     first = 6 if kind[3] else 3
     last = rows.shape[1] - (2 if kind[1] else 0) if many else 0
     triangles, of, stated = _triangles(rest[many : many + faces])
-    if len(triangles) and not (0 <= triangles.min() and triangles.max() < many):
+    if len(triangles) and not (triangles.min() >= 0 and triangles.max() < many):
         raise ValueError(f'a face has a corner that is not among its {many} vertices')
     if (kind[2] or not kind[3]) and last - first >= 3:
         rgb = _colours(rest[:many], rows[:, first : first + 3], first)
@@ -47,7 +47,7 @@ def read_off(path: Path, beside: Beside) -> list[Piece]:
         numbers = np.array([[float(word) for word in line[:3]] for line in stated])
         return [coloured(rows[:, :3], triangles, _colours(stated, numbers, 0)[of])]
     if any(stated):
-        beside.warn('colours of some of its faces only, or of a colour map: grey stands in')
+        beside.warn('colours of some of its faces only, or of a colour map; shown instead: grey')
     return [coloured(rows[:, :3], triangles)]
 
 

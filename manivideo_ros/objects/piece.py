@@ -11,6 +11,8 @@ GREY = np.array([160, 160, 160], np.uint8)
 """Of what has no colour."""
 GLOSS = 0.3
 """Of what says nothing of its own."""
+CLAMPED = 1.5
+"""How far beside an image its edge goes on, in widths of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,26 @@ def coloured(
     return Piece(points, triangles, None, None, corners, gloss)
 
 
+def clamped(
+    image: NDArray[np.uint8],  # [h, w, 3]
+    uv: NDArray[np.floating],  # [..., 2], v down
+    axis: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """An image whose edge goes on along axis (0: u, 1: v) instead of repeating, made as wide as
+    the coordinates go, and coordinates across it."""
+    at = np.array(uv, np.float64)
+    at[..., axis] = np.clip(at[..., axis], -CLAMPED, 1 + CLAMPED)
+    size = image.shape[1 - axis]
+    low, high = float(at[..., axis].min(initial=0)), float(at[..., axis].max(initial=1))
+    before, after = (max(0, int(np.ceil(d * size - 1e-3))) for d in (-low, high - 1))
+    if not before and not after:
+        return image, at
+    around = [(0, 0), (0, 0), (0, 0)]
+    around[1 - axis] = (before, after)
+    at[..., axis] = (at[..., axis] * size + before) / (before + size + after)
+    return np.pad(image, around, mode='edge'), at
+
+
 def eight_bits(colours: ArrayLike, most: float | None = None) -> NDArray[np.float64]:
     """Colours of any layout in use, as 0..255: bytes, 16 bits, floats up to 1, floats up to 255.
 
@@ -88,7 +110,8 @@ def placed(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
     """Triangles moved by a transform, and whether it mirrors: then their corners run backwards."""
     mirrored = bool(np.linalg.det(matrix[:3, :3]) < 0)
-    points = np.asarray(vertices, np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+    with np.errstate(invalid='ignore', over='ignore'):  # What is not finite is left out later.
+        points = np.asarray(vertices, np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
     triangles = np.asarray(faces, np.int64)
     return points, triangles[:, ::-1] if mirrored else triangles, mirrored
 

@@ -48,7 +48,8 @@ def read_ply(path: Path, beside: Beside) -> list[Piece]:
     if not images:
         if uv is not None and corners is None:
             beside.warn(
-                'it has texture coordinates and names no image (comment TextureFile); grey stands in'
+                'it has texture coordinates and names no image (comment TextureFile); '
+                'shown instead: grey'
             )
         return [coloured(vertices, triangles, GREY if corners is None else corners)]
     number = _column(face, 'texnumber')
@@ -74,7 +75,8 @@ def _piece(
     instead = 'grey' if corners is None else 'the colours of its vertices or faces'
     if uv is None:
         beside.warn(
-            f'image {shown(name)} cannot be placed without texture coordinates; {instead} stands in'
+            f'image {shown(name)} cannot be placed without texture coordinates; '
+            f'shown instead: {instead}'
         )
     else:
         image = beside.image(name, instead)
@@ -139,7 +141,11 @@ def _coordinates(
             filled = [np.pad(np.asarray(row, float), (0, widest - len(row))) for row in lists]
             lists = np.array(filled)
         table = np.asarray(lists, np.float64).reshape(len(lists), -1)
-        if table.shape[1] >= 6 and table.shape[1] % 2 == 0 and corner.max(initial=0) * 2 < table.shape[1]:
+        if (
+            table.shape[1] >= 6
+            and table.shape[1] % 2 == 0
+            and corner.max(initial=0) * 2 < table.shape[1]
+        ):
             return table.reshape(len(table), -1, 2)[of[:, None], corner]
         beside.warn('the texture coordinates of its faces do not fit their corners: left out')
     for names in COORDINATES:

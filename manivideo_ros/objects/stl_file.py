@@ -22,7 +22,7 @@ def read_stl(path: Path, beside: Beside) -> list[Piece]:
     data = path.read_bytes()
     if not data:
         return []
-    if data[:5].lower() == b'solid' and re.search(rb'\bfacet\b', data[:4096].lower()):
+    if re.match(rb'\s*solid\b', data[:256].lower()) and _is_text(data):
         read = load_stl_ascii(BytesIO(data))
         meshes = read.get('geometry', {}).values() if 'geometry' in read else [read]
         return [coloured(m['vertices'], m['faces']) for m in meshes if len(m.get('faces', ()))]
@@ -40,6 +40,12 @@ def read_stl(path: Path, beside: Beside) -> list[Piece]:
     vertices = rows['corners'].reshape(-1, 3)
     rgb = _colours(data[:80], rows['colour'])
     return [coloured(vertices, faces) if rgb is None else coloured(vertices, faces, rgb)]
+
+
+def _is_text(data: bytes) -> bool:
+    """Binary files may begin with 'solid' too, in their title of 80 bytes."""
+    head = data[:4096].lower()
+    return b'facet' in head or b'endsolid' in head or len(data) < HEAD
 
 
 def _colours(head: bytes, bits: NDArray[np.uint16]) -> NDArray[np.float64] | None:
