@@ -24,7 +24,6 @@ KNOWN = {  # Others that come under the names of images, by how they begin.
     b'version https://git-lfs': 'a pointer of Git LFS, not the image itself,',
     b'<svg': 'SVG',
     b'<?xml': 'SVG',
-    b'%!PS': 'PostScript',
 }
 
 

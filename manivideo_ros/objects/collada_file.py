@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.errors import reason_of
 from manivideo_ros.objects.beside import Beside, shown
-from manivideo_ros.objects.piece import GREY, Piece, coloured, eight_bits, textured
+from manivideo_ros.objects.piece import GREY, Piece, coloured, eight_bits, placed, textured
 
 MOST_TRIANGLES = 20_000_000
 MOST_PARTS = 100_000  # Nodes that stand for others may double at every level.
@@ -39,10 +40,10 @@ def read_collada(path: Path, beside: Beside) -> list[Piece]:
         metres = 1.0
     pieces: list[Piece] = []
     triangles = 0
-    for count, (primitive, matrix) in enumerate(_primitives(document)):
+    for count, part in enumerate(_parts(document)):
         if count > MOST_PARTS or triangles > MOST_TRIANGLES:
             raise ValueError(f'it has more than {MOST_TRIANGLES} triangles or {MOST_PARTS} parts')
-        piece = _piece(primitive, matrix, metres, beside)
+        piece = _piece(part, metres, beside)
         if piece is not None:
             triangles += len(piece.faces)
             pieces.append(piece)
@@ -56,59 +57,62 @@ def read_collada(path: Path, beside: Beside) -> list[Piece]:
     return pieces
 
 
-def _primitives(document: Any) -> Iterable[tuple[Any, NDArray]]:
-    """Primitives bound to their materials, and the transforms they are moved by."""
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A primitive of a geometry where it stands; material: as it is bound there, or None."""
+
+    primitive: Any
+    matrix: NDArray[np.floating]
+    material: Any
+
+
+def _parts(document: Any) -> Iterator[Part]:
     if document.scene is None:  # Without a scene: all that there is, where it is.
-        bound = [geometry.bind(np.eye(4), {}) for geometry in document.geometries]
+        found = [(geometry, np.eye(4), {}) for geometry in document.geometries]
     else:
-        bound = document.scene.objects('geometry')
-    for geometry in bound:
-        for primitive in geometry.primitives():
-            yield primitive, geometry.matrix
+        found = (
+            (bound.original, bound.matrix, bound.materialnodebysymbol)
+            for bound in document.scene.objects('geometry')
+        )
+    for geometry, matrix, materials in found:
+        for primitive in geometry.primitives:
+            yield Part(primitive, np.asarray(matrix), materials.get(primitive.material))
 
 
-def _piece(primitive: Any, matrix: NDArray, metres: float, beside: Beside) -> Piece | None:
+def _piece(part: Part, metres: float, beside: Beside) -> Piece | None:
+    primitive = part.primitive
     if hasattr(primitive, 'triangleset'):  # Polygons
         primitive = primitive.triangleset()
     corners = getattr(primitive, 'vertex_index', None)
     if primitive.vertex is None or corners is None or np.shape(corners)[1:] != (3,):
         return None  # Lines, or nothing
-    vertices = np.asarray(primitive.vertex, np.float64) * metres
-    faces = np.asarray(corners, np.int64)
-    mirrored = np.linalg.det(np.asarray(matrix)[:3, :3]) < 0
+    vertices, faces, mirrored = placed(part.matrix, primitive.vertex, corners)
+    vertices = vertices * metres
     order = [2, 1, 0] if mirrored else [0, 1, 2]
     rgb = _vertex_colours(primitive)
     if rgb is not None:
         rgb = rgb[:, order]
-    name, material = _material(primitive)
-    faces = faces[:, order]
-    plain, gloss, look = _look(material)
+    target = getattr(part.material, 'target', None)
+    plain, gloss, look = _look(getattr(target, 'effect', None))
     instead = 'the colours of its vertices' if rgb is not None else 'grey'
     if look is not None:
-        image = beside.image(look.sampler.surface.image.path, instead)
-        uv = _coordinates(primitive, look.texcoord)
+        name = look.sampler.surface.image.path
+        image = beside.image(name, instead)
+        uv = _coordinates(primitive, part.material, look.texcoord)
         if image is not None and uv is not None:
             return textured(vertices, faces, image[..., :3], uv[:, order], gloss)
         if image is not None and rgb is None:
             beside.warn(
-                f'image {shown(look.sampler.surface.image.path)} cannot be placed without texture '
-                'coordinates; shown instead: its mean colour'
+                f'image {shown(name)} cannot be placed without texture coordinates; '
+                'shown instead: its mean colour'
             )
             plain = image[..., :3].reshape(-1, 3).mean(0)
     if rgb is not None:
         return coloured(vertices, faces, rgb, gloss)
-    if plain is None and look is None and (name or material is not None):
-        beside.warn(f'material {shown(name)} has no colour that could be read; shown instead: grey')
+    if plain is None and look is None and (primitive.material or target is not None):
+        name = getattr(target, 'name', '') or getattr(target, 'id', '') or primitive.material
+        beside.warn(f'material {shown(str(name))} has no colour that is read; shown instead: grey')
     return coloured(vertices, faces, GREY if plain is None else plain, gloss)
-
-
-def _material(primitive: Any) -> tuple[str, Any]:
-    """Its name, and the effect it has or None."""
-    bound = primitive.material
-    if bound is None:
-        symbol = getattr(getattr(primitive, 'original', None), 'material', None)
-        return str(symbol or ''), None
-    return str(bound.name or bound.id or ''), bound.effect
 
 
 def _look(effect: Any) -> tuple[NDArray[np.float64] | None, float, Any]:
@@ -136,13 +140,9 @@ def _rgb(value: Any) -> NDArray[np.float64] | None:
     return 255 * np.clip(np.nan_to_num(np.asarray(value, np.float64).reshape(-1)[:3]), 0, 1)
 
 
-def _sources(primitive: Any) -> Any:
-    return getattr(primitive, 'original', primitive).sources
-
-
 def _vertex_colours(primitive: Any) -> NDArray[np.float64] | None:
     """Of every corner [F, 3, 3], 0..255."""
-    stated = _sources(primitive).get('COLOR') or ()
+    stated = primitive.sources.get('COLOR') or ()
     if not stated or not len(primitive.index):
         return None
     offset, data = stated[0][0], np.asarray(stated[0][4].data)
@@ -152,13 +152,14 @@ def _vertex_colours(primitive: Any) -> NDArray[np.float64] | None:
     return eight_bits(data[:, :3])[rows]
 
 
-def _coordinates(primitive: Any, channel: str | None) -> NDArray[np.float64] | None:
+def _coordinates(primitive: Any, material: Any, channel: str) -> NDArray[np.float64] | None:
     """Of every corner [F, 3, 2], v up: of the set that the material's channel is bound to."""
     sets = primitive.texcoordset
     if not sets:
         return None
-    _, number = (primitive.inputmap or {}).get(channel, (None, None))
-    names = [str(source[3]) for source in _sources(primitive).get('TEXCOORD', ())]
+    bound = {semantic: number for semantic, _, number in getattr(material, 'inputs', ())}
+    number = bound.get(channel)
+    names = [str(source[3]) for source in primitive.sources.get('TEXCOORD', ())]
     n = names.index(str(number)) if number is not None and str(number) in names else 0
     uv = np.asarray(sets[min(n, len(sets) - 1)], np.float64)[:, :2]
     rows = primitive.texcoord_indexset[min(n, len(sets) - 1)]
