@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -67,6 +67,7 @@ class Part:
 
 
 def _parts(document: Any) -> Iterator[Part]:
+    found: Iterable[tuple[Any, Any, dict[str, Any]]]
     if document.scene is None:  # Without a scene: all that there is, where it is.
         found = [(geometry, np.eye(4), {}) for geometry in document.geometries]
     else:

@@ -107,7 +107,7 @@ class Gltf:
             return base64.b64decode(unquote_to_bytes(body))
         return unquote_to_bytes(body)
 
-    def _buffer(self, n: int) -> bytes:
+    def _buffer(self, n: Any) -> bytes:
         if n not in self._buffers:
             stated = self.item('buffers', n)
             uri, length = stated.get('uri'), stated.get('byteLength', 0)

@@ -37,7 +37,8 @@ def textured(
 ) -> Piece:
     """Triangles with an image on them. Those with a corner that is not there are left out."""
     points, triangles, kept = _sound(vertices, faces)
-    uv = np.nan_to_num(np.asarray(corner_uv, np.float64)[kept], posinf=0, neginf=0)
+    uv: NDArray[np.float64] = np.asarray(corner_uv, np.float64)[kept]
+    uv = np.nan_to_num(uv, posinf=0, neginf=0)
     return Piece(points, triangles, image, uv, None, gloss)
 
 
@@ -123,5 +124,5 @@ def _sound(
     triangles = np.asarray(faces, np.int64).reshape(-1, 3)
     if points.ndim != 2 or points.shape[1] != 3:
         raise ValueError('a vertex has not three coordinates')
-    kept = ((triangles >= 0) & (triangles < len(points))).all(-1)
+    kept: NDArray[np.bool_] = ((triangles >= 0) & (triangles < len(points))).all(-1)
     return points, triangles[kept], kept
