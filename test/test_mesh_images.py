@@ -503,6 +503,35 @@ def test_a_plys_image_is_named_in_a_comment(where, tmp_path):
     assert len(said) == 1 and "'my image.png' is not in the folder" in said[0] and 'grey' in said[0]
 
 
+def test_a_plys_counts_are_held_against_what_it_holds(tmp_path):
+    rows = ''.join(' '.join(map(str, p)) + '\n' for p in CORNERS)
+    path = write_ply(tmp_path / 'square.ply', '', rows)
+    text = path.read_text()
+    path.write_text(text + '1 2 3\n')
+    _, said = loaded(path)
+    assert len(said) == 1 and '3 numbers after its last element are ignored' in said[0]
+    path.write_text(text.removesuffix('3 0 2 3\n'))
+    with pytest.raises(MeshError, match="it says 2 of 'face' and holds fewer"):
+        load_object(path, 1.0)
+
+
+@pytest.mark.parametrize('order', ['little', 'big'])
+def test_a_binary_ply_may_mix_triangles_and_polygons(order, tmp_path):
+    mark = {'little': '<', 'big': '>'}[order]
+    head = f'ply\nformat binary_{order}_endian 1.0\nelement vertex 5\n'
+    head += ''.join(f'property float {n}\n' for n in 'xyz')
+    head += 'element face 2\nproperty list uchar int vertex_index\nend_header\n'
+    vertices = np.array([*CORNERS, (0.1, 0, 0)], f'{mark}f4').tobytes()
+    faces = struct.pack(f'{mark}B4i', 4, 0, 1, 2, 3) + struct.pack(f'{mark}B3i', 3, 1, 4, 2)
+    path = tmp_path / 'mixed.ply'
+    path.write_bytes(head.encode() + vertices + faces)
+    mesh, said = loaded(path)
+    assert len(mesh.faces) == 3 and said == []
+    path.write_bytes(head.encode() + vertices + faces[:-1])
+    with pytest.raises(MeshError, match="it says 2 of 'face' and holds fewer"):
+        load_object(path, 1.0)
+
+
 def write_stl(path, count=2, behind=b'', colours=(0, 0), title=b''):
     triangles = np.array(CORNERS, '<f4')[[[0, 1, 2], [0, 2, 3]]]
     rows = b''.join(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from io import BytesIO
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.objects.beside import Beside, shown, text_of
+from manivideo_ros.objects.beside import Beside, shown
 from manivideo_ros.objects.piece import GREY, Piece, coloured, eight_bits, textured
+from manivideo_ros.objects.ply_elements import Columns, read_elements
 
 COLOURS = (
     ('red', 'green', 'blue'),
@@ -24,19 +23,17 @@ CORNERS = ('vertex_indices', 'vertex_index')
 
 
 def read_ply(path: Path, beside: Beside) -> list[Piece]:
-    """The triangles of a PLY. Raises ValueError, and what trimesh's parser raises."""
-    from trimesh.exchange.ply import load_ply
-
-    data = path.read_bytes()
-    head = text_of(data[: data.find(b'end_header')])
-    images = re.findall(r'^comment\s+TextureFile\s+(.+?)\s*$', head, flags=re.M | re.I)
-    read = load_ply(BytesIO(data), resolver=None, fix_texture=False, skip_materials=True)
-    elements = read.get('metadata', {}).get('_ply_raw', {})
-    vertex, face = (elements.get(name, {}).get('data') for name in ('vertex', 'face'))
-    if 'faces' not in read or read['faces'] is None or face is None:
+    """The triangles of a PLY. Raises ValueError."""
+    elements, images = read_elements(path.read_bytes(), beside)
+    vertex, face = elements.get('vertex', {}), elements.get('face', {})
+    if not vertex or not face:
+        if 'tristrips' in elements:
+            raise ValueError('its triangles are in strips (tristrips), which are not read')
         return []
-    vertices = np.asarray(read['vertices'], np.float64)
-    polygons = next((c for c in (_column(face, n) for n in CORNERS) if c is not None), None)
+    if not {'x', 'y', 'z'} <= vertex.keys():
+        raise ValueError('a vertex has not three coordinates')
+    vertices = np.stack([np.asarray(vertex[axis], np.float64) for axis in 'xyz'], -1)
+    polygons = next((face[name] for name in CORNERS if name in face), None)
     if polygons is None:
         raise ValueError(f'its faces have no {" or ".join(CORNERS)}')
     triangles, of, corner = _triangles(polygons)
@@ -52,7 +49,7 @@ def read_ply(path: Path, beside: Beside) -> list[Piece]:
                 'shown instead: grey'
             )
         return [coloured(vertices, triangles, GREY if corners is None else corners)]
-    number = _column(face, 'texnumber')
+    number = face.get('texnumber')
     which = np.zeros(len(of), int) if number is None else np.asarray(number).reshape(-1)[of]
     pieces = []
     for n, name in enumerate(images):
@@ -85,22 +82,10 @@ def _piece(
     return coloured(vertices, triangles, GREY if corners is None else corners)
 
 
-def _column(data: Any, name: str) -> Any:
-    """A property of all rows, as trimesh keeps those of text and of binary files."""
-    names = data if isinstance(data, Mapping) else data.dtype.names or ()
-    found = next((n for n in names if n.lower() == name), None)
-    if found is None:
-        return None
-    values = data[found]
-    if getattr(values.dtype, 'names', None):  # A list: its length and its items.
-        return values['f1']
-    return values
-
-
-def _colours(data: Any) -> NDArray[np.float64] | None:
+def _colours(data: Columns) -> NDArray[np.float64] | None:
     """Of every row [N, 3], 0..255."""
     for names in COLOURS:
-        columns = [_column(data, name) for name in names]
+        columns = [data.get(name) for name in names]
         if all(column is not None for column in columns):
             return eight_bits(np.stack([np.asarray(c).reshape(-1) for c in columns], -1))
     return None
@@ -131,10 +116,10 @@ def _by_size(lists: Any) -> Iterator[tuple[NDArray, NDArray]]:
 
 
 def _coordinates(
-    vertex: Any, face: Any, triangles: NDArray, of: NDArray, corner: NDArray, beside: Beside
+    vertex: Columns, face: Columns, triangles: NDArray, of: NDArray, corner: NDArray, beside: Beside
 ) -> NDArray[np.float64] | None:
     """Of every corner [T, 3, 2], v up."""
-    lists = _column(face, 'texcoord')
+    lists = face.get('texcoord')
     if lists is not None:
         if lists.dtype == object:
             widest = max((len(row) for row in lists), default=0)
@@ -149,7 +134,7 @@ def _coordinates(
             return table.reshape(len(table), -1, 2)[of[:, None], corner]
         beside.warn('the texture coordinates of its faces do not fit their corners: left out')
     for names in COORDINATES:
-        columns = [_column(vertex, name) for name in names]
+        columns = [vertex.get(name) for name in names]
         if all(column is not None for column in columns):
             table = np.stack([np.asarray(c, np.float64).reshape(-1) for c in columns], -1)
             return table[triangles]
