@@ -50,10 +50,10 @@ def coloured(
 ) -> Piece:
     """Triangles of one colour, one colour each, or one for each of their corners."""
     points, triangles, kept = _sound(vertices, faces)
-    colours = np.clip(np.round(np.nan_to_num(np.asarray(rgb, np.float64), nan=160)), 0, 255)
-    colours = colours.astype(np.uint8)
+    stated = np.clip(np.round(np.nan_to_num(np.asarray(rgb, np.float64), nan=160)), 0, 255)
+    colours: NDArray[np.uint8] = stated.astype(np.uint8)
     if colours.ndim == 1:
-        corners = np.broadcast_to(colours, (len(triangles), 3, 3))
+        corners: NDArray[np.uint8] = np.broadcast_to(colours, (len(triangles), 3, 3))
     elif colours.ndim == 2:
         corners = np.repeat(colours[kept][:, None], 3, 1)
     else:
@@ -124,5 +124,6 @@ def _sound(
     triangles = np.asarray(faces, np.int64).reshape(-1, 3)
     if points.ndim != 2 or points.shape[1] != 3:
         raise ValueError('a vertex has not three coordinates')
-    kept: NDArray[np.bool_] = ((triangles >= 0) & (triangles < len(points))).all(-1)
+    inside: NDArray[np.bool_] = (triangles >= 0) & (triangles < len(points))
+    kept = inside[:, 0] & inside[:, 1] & inside[:, 2]
     return points, triangles[kept], kept
