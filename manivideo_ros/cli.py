@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status: 2 and one line on stderr for what cannot be used."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.formatwarning = one_line
     parser = make_parser()
     if arguments and arguments[0] in PASSED_ON:
         return PASSED_ON[arguments[0]](arguments[1:])
@@ -24,6 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'error: {error}', file=sys.stderr)
         return 2
     return status
+
+
+def one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
+    """A warning as the user sees it, without the place in the code that gave it."""
+    kind = 'warning' if issubclass(category, UserWarning) else category.__name__
+    return f'{kind}: {message}\n'
 
 
 def make_parser() -> argparse.ArgumentParser:

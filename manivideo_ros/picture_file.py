@@ -1,20 +1,40 @@
-"""Which pictures from elsewhere are unpacked: those of plain formats and of a size that fits."""
+"""Image files from elsewhere: which formats are read, of what size, and how they become 8 bits."""
 
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
-FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP', 'TIFF', 'PPM')
-"""What is read: Pillow knows formats for which it starts other programs (EPS)."""
+FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP', 'TIFF', 'PPM', 'DDS', 'GIF')
+"""What is read, TGA besides: Pillow knows formats for which it starts other programs (EPS)."""
+TGA = ('.tga', '.icb', '.vda', '.vst')
+"""A TGA has no mark of its own: nothing else is tried as one."""
 MAX_PIXELS = 64_000_000
+KNOWN = {  # Others that come under the names of images, by how they begin.
+    b'\xabKTX 20\xbb': 'KTX2 (Basis Universal)',
+    b'\xabKTX 11\xbb': 'KTX',
+    b'8BPS': 'PSD',
+    b'v/1\x01': 'OpenEXR',
+    b'#?RADIANCE': 'Radiance HDR',
+    b'\0\0\0\x0cjP  ': 'JPEG 2000',
+    b'version https://git-lfs': 'a pointer of Git LFS, not the image itself,',
+    b'<svg': 'SVG',
+    b'<?xml': 'SVG',
+}
+
+
+class TooLargeError(ValueError):
+    """An image that takes too much memory once unpacked."""
 
 
 def check_size(picture: Image.Image) -> None:
-    """Raise ValueError for a picture that would take too much memory once unpacked."""
+    """Raise TooLargeError for a picture that would take too much memory once unpacked."""
     if picture.width * picture.height > MAX_PIXELS:
-        raise ValueError(f'{picture.width}x{picture.height} is too large a picture')
+        raise TooLargeError(f'{picture.width}x{picture.height} is too large a picture')
 
 
 def check_bytes(data: bytes) -> None:
@@ -24,3 +44,45 @@ def check_bytes(data: bytes) -> None:
             check_size(picture)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f'is no {", ".join(FORMATS)} ({error})') from None
+
+
+def read_image(source: Path | bytes, name: str = '', upright: bool = True) -> NDArray[np.uint8]:
+    """An image [H, W, 3], sRGB, or [H, W, 4] where it has transparency.
+
+    source: a file, or the bytes of one; name: what its ending is taken from where it is bytes.
+    16 bits become 8, palettes and grey become RGB, CMYK (of JPEGs as Adobe writes it) too. upright:
+    turned as EXIF says, as viewers show a photograph; the texture of a mesh is looked up as stored.
+
+    Raises TooLargeError, ValueError in words that do not name the file, OSError.
+    """
+    suffix = (source if isinstance(source, Path) else Path(name)).suffix.lower()
+    if isinstance(source, Path):
+        with source.open('rb') as file:
+            head = file.read(32)
+    else:
+        head = source[:32]
+    for start, known in KNOWN.items():
+        if head.startswith(start):
+            raise ValueError(f'{known} is not read: save it as PNG or JPEG')
+    if head[4:8] == b'ftyp':
+        raise ValueError('HEIC and AVIF are not read: save it as PNG or JPEG')
+    formats = (*FORMATS, 'TGA') if suffix in TGA else FORMATS
+    stream = BytesIO(source) if isinstance(source, bytes) else source
+    with Image.open(stream, formats=formats) as opened:
+        check_size(opened)
+        picture = ImageOps.exif_transpose(opened) if upright else opened
+        if picture.mode == 'F':
+            raise ValueError('its values are floats: save it with 8 or 16 bits a channel')
+        if picture.mode.startswith('I'):  # Pillow would cut at 255 what goes up to 65535.
+            values = np.clip(np.asarray(picture, np.int64), 0, 65535)
+            picture = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+        alpha = picture.has_transparency_data
+        return np.asarray(picture.convert('RGBA' if alpha else 'RGB'))
+
+
+def opaque(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture [H, W, 3 or 4] as [H, W, 3]: what is transparent lies on white."""
+    if picture.shape[-1] == 3 or bool((picture[..., 3] == 255).all()):
+        return picture[..., :3]
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    return np.round(picture[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)

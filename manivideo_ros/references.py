@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from manivideo_ros.errors import reason_of
 from manivideo_ros.mlo.surfaces import HandReference
-from manivideo_ros.picture_file import FORMATS, check_size
+from manivideo_ros.picture_file import FORMATS, opaque, read_image
 
 SHIPPED = Path(__file__).parent / 'assets' / 'scene'
 BACKGROUND = SHIPPED / 'background.png'
@@ -19,14 +19,12 @@ HAND_SIZE = 128
 
 
 def load_picture(path: Path) -> NDArray[np.uint8]:
-    """A picture [H, W, 3], or [H, W, 4] where it has alpha.
+    """A picture [H, W, 3], or [H, W, 4] where it has alpha, upright as EXIF says.
 
     Raises ValueError naming a file that is absent or no picture.
     """
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            check_size(picture)
-            return np.asarray(picture.convert('RGBA' if picture.has_transparency_data else 'RGB'))
+        return read_image(path)
     except FileNotFoundError:
         raise ValueError(f'{path}: no such picture') from None
     except UnidentifiedImageError:
@@ -38,8 +36,11 @@ def load_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def load_background(path: Path) -> NDArray[np.uint8]:
-    """The background [H, W, 3], cut at its centre to a square. Raises as load_picture."""
-    return square(load_picture(path)[..., :3])
+    """The background [H, W, 3], cut at its centre to a square; what is transparent is white.
+
+    Raises as load_picture.
+    """
+    return square(opaque(load_picture(path)))
 
 
 def load_hand_reference(path: Path) -> HandReference:

@@ -19,8 +19,10 @@ MAX_TRIANGLES = 100_000
 MOST_TRIANGLES = 2_000_000
 """Of a mesh that comes in a message."""
 
-PLAUSIBLE = (0.002, 10.0)
+PLAUSIBLE = (0.005, 3.0)
 """Metres across of things that hands handle; outside, the scale is likely wrong."""
+
+UNITS = {'millimetres': 0.001, 'centimetres': 0.01, 'inches': 0.0254, 'metres': 1.0}
 
 __all__ = [
     'MAX_TRIANGLES',
@@ -71,19 +73,21 @@ def surface_points(mesh: ObjectMesh, count: int = 2048, seed: int = 0) -> NDArra
     return points.astype(np.float32)
 
 
-def load_object(path: str | Path, scale: float) -> ObjectMesh:
-    """The mesh of a file that trimesh opens (OBJ, GLB, PLY, STL, DAE, ...), scale metres per unit.
+def load_object(path: str | Path, scale: float, root: Path | None = None) -> ObjectMesh:
+    """The mesh of a file (OBJ, GLB, glTF, PLY, STL, OFF, DAE), scale metres per unit.
 
-    The scene is flattened with its transforms; the frame stays the file's own. Texture images,
-    vertex, face and material colours all become one texture. Triangles that are not finite or
-    have no area are left out, vertices are shared over smooth edges only; above
-    MAX_TRIANGLES the mesh is simplified, with a warning; a size that is not PLAUSIBLE warns too.
+    The scene is flattened with its transforms; the frame stays the file's own, and a DAE is taken
+    in the unit it states. root: the package that the file is of, whose images it may name.
+    Texture images, vertex, face and material colours all become one texture; an image that cannot
+    be had is warned about. Triangles that are not finite or have no area are left out, vertices
+    are shared over smooth edges only; above MAX_TRIANGLES the mesh is simplified, with a warning;
+    a size that is not PLAUSIBLE warns too.
     Raises MeshError (a ValueError): scale not positive, file unreadable or without triangles.
     """
     path = Path(path)
     if not (np.isfinite(scale) and scale > 0):
         raise MeshError(f'{path}: scale must be a positive number of metres per unit, got {scale}')
-    return _object(path.stem, str(path), read_pieces(path), scale)
+    return _object(path.stem, str(path), read_pieces(path, root), scale)
 
 
 def object_of(name: str, vertices: NDArray, faces: NDArray) -> ObjectMesh:
@@ -120,7 +124,8 @@ def _object(name: str, path: str, pieces: list[Piece], scale: float) -> ObjectMe
     size = float(np.ptp(vertices[kept].reshape(-1, 3), axis=0).max())
     if not PLAUSIBLE[0] <= size <= PLAUSIBLE[1]:
         warnings.warn(
-            f'{path}: the object is {size:.3g} m across; is scale {scale:g} metres per unit right?',
+            f'{path}: the object is {size:.3g} m across; is scale {scale:g} metres per unit right?'
+            f'{_plausible(size, scale)}',
             stacklevel=2,
         )
     texture, corner_uv, gloss = bake(pieces, origin)
@@ -133,3 +138,12 @@ def _object(name: str, path: str, pieces: list[Piece], scale: float) -> ObjectMe
         texture=texture,
         gloss=gloss,
     )
+
+
+def _plausible(size: float, scale: float) -> str:
+    """Which scale would make an object of a size that hands handle."""
+    for unit, metres in UNITS.items():
+        other = size / scale * metres
+        if 0.02 <= other <= 1.0:
+            return f' Scale {metres:g} ({unit}) would make it {other:.3g} m.'
+    return ''

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from manivideo_ros.errors import reason_of
 from manivideo_ros.objects.mesh import MeshError, ObjectMesh, load_object, object_of
 from manivideo_ros.objects.shapes import generate, variant
-from manivideo_ros.package_uri import SCHEME, package_file
+from manivideo_ros.package_uri import SCHEME, package_file, package_of
 
 TRIANGLES = 'data:model/stl;base64,'
 """What a name begins with that is a mesh itself, in metres: binary STL as a data URI (RFC 2397)."""
@@ -31,10 +31,10 @@ def load_mesh(name: str, scale: float) -> ObjectMesh:
     if not name.startswith(SCHEME):
         return load_object(name, scale)
     try:
-        file = package_file(name)
+        file, root = package_file(name), package_file(package_of(name))
     except ValueError as error:
         raise MeshError(f'{name}: {error}') from None
-    return load_object(file, scale)
+    return load_object(file, scale, root)
 
 
 def names_a_file(name: str) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rclpy.node import Node
 
@@ -34,14 +36,24 @@ class NodeHandler(logging.Handler):
 
 @contextmanager
 def core_logs(node: Node) -> Iterator[None]:
-    """Forward what the core logs while this lasts."""
+    """Forward what the core logs and warns of while this lasts."""
     core, handler = logging.getLogger('manivideo_ros'), NodeHandler(node)
     level = core.level
     core.addHandler(handler)
     core.setLevel(logging.INFO)
+    show = warnings.showwarning
+
+    def log(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, UserWarning):
+            core.warning(str(message))
+        else:
+            show(message, category, *where, **more)
+
+    warnings.showwarning = log
     try:
         yield
     finally:
+        warnings.showwarning = show
         core.removeHandler(handler)
         core.setLevel(level)
 

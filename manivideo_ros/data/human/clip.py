@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.data.human.keypoints import KeypointError, in_pixels, read_npz, read_people
 from manivideo_ros.mlo.skeleton import LEFT_HAND, RIGHT_HAND, largest_person, person_box, seen
+from manivideo_ros.picture_file import opaque
 from manivideo_ros.references import load_picture
 
 PICTURES = ('.png', '.jpg', '.jpeg')
@@ -153,7 +154,7 @@ class HumanClip:
 
 def _picture(file: Path) -> NDArray[np.uint8]:
     try:
-        return np.ascontiguousarray(load_picture(file)[..., :3])
+        return np.ascontiguousarray(opaque(load_picture(file)))
     except ValueError as error:
         raise ClipError(f'{error}; make the frame anew') from None
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros import npz
 from manivideo_ros.bounded_yaml import BoundedLoader, load_yaml
+from manivideo_ros.picture_file import opaque
 from manivideo_ros.references import load_picture
 
 Shape = Sequence[int | None]
@@ -119,7 +120,7 @@ def read_npy(file: Path, shape: Shape) -> NDArray:
 def read_picture(file: Path) -> NDArray[np.uint8]:
     """An RGB picture [H, W, 3]. Raises RecordedError where it is missing or cut short."""
     try:
-        return load_picture(file)[..., :3]
+        return opaque(load_picture(file))
     except ValueError as error:
         if not file.is_file():
             raise missing(file) from None
