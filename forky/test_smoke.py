@@ -23,7 +23,9 @@ FIRST_FRAME_S = 240  # the first one on a machine exports the network
 
 
 @pytest.mark.parametrize(
-    'file', sorted(SOURCE.glob('msg/*.msg')) + sorted(SOURCE.glob('srv/*.srv')), ids=lambda f: f.stem
+    'file',
+    sorted(SOURCE.glob('msg/*.msg')) + sorted(SOURCE.glob('srv/*.srv')),
+    ids=lambda f: f.stem,
 )
 def test_an_interface_goes_through_the_wire(file):
     kind = getattr(import_module(f'manivideo_ros.{file.parent.name}'), file.stem)
@@ -40,7 +42,9 @@ def test_every_shipped_file_is_installed(folder):
 
 
 def test_every_node_is_installed():
-    nodes = {file.stem.removesuffix('_node') for file in SOURCE.glob('manivideo_ros/nodes/[a-z]*.py')}
+    nodes = {
+        file.stem.removesuffix('_node') for file in SOURCE.glob('manivideo_ros/nodes/[a-z]*.py')
+    }
     assert {file.name for file in NODES.iterdir()} == nodes
     assert all(os.access(file, os.X_OK) for file in NODES.iterdir())
 

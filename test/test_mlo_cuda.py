@@ -222,7 +222,11 @@ def test_a_captured_drawing_gives_every_map_that_the_cpu_gives(monkeypatch):
         return buffers | {name: tensor.numpy().copy() for name, tensor in maps.items()}
 
     def drawing():
-        shapes = {'normal_map': (1, 7, 3, 64, 64), 'base': (1, 3, 64, 64), 'horizon': (1, 8, 32, 32)}
+        shapes = {
+            'normal_map': (1, 7, 3, 64, 64),
+            'base': (1, 3, 64, 64),
+            'horizon': (1, 8, 32, 32),
+        }
         given = {name: torch.zeros(shape) for name, shape in shapes.items()}
         return Drawing(surfaces, [look, look], background, 64, 7, 1, given), given
 
