@@ -45,7 +45,8 @@ def measure(preset: str, device: str) -> tuple[list[dict], list[tuple[str, str, 
     config = config_of(preset, device)
     runner, modules = runner_of(config, steps, precision, device)
     count = FRAMES if device == 'cuda' else 2
-    captured = timed(_drawn(runner, config.image_size, device), device, count)
+    frame = _drawn(runner, config.image_size, device)
+    captured = timed(frame, device, count)
     bare = timed(runner.run, device, count)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         runner._compute()
@@ -55,7 +56,7 @@ def measure(preset: str, device: str) -> tuple[list[dict], list[tuple[str, str, 
     passes = 1 if isinstance(runner, LatentRunner) else 2  # read; or read and written
     moved += passes * sum(t.nbytes for t in runner._caches)
     runner._denoise, runner._draw = runner._compute, lambda draw: draw()
-    eager = timed(_drawn(runner, config.image_size, device), device, max(2, count // 4))
+    eager = timed(frame, device, max(2, count // 4))
     seconds = float(np.median(captured))
     limit = max(flops / operations, moved / bandwidth)
     row = {
