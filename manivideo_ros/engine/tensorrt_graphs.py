@@ -7,7 +7,8 @@ needed; the frame takes their results as inputs. All plans of an engine lie in o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -91,7 +92,7 @@ def _shape(value: onnx.ValueInfoProto) -> list[int]:
     return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
-def _replace(field, values) -> None:  # type: ignore[no-untyped-def]
+def _replace(field: Any, values: Iterable[Any]) -> None:
     """Set a repeated field of a message, which cannot be assigned."""
     kept = list(values)
     del field[:]
