@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from manivideo_ros.folders import expanded
 from manivideo_ros.motion.files import load_motion, save_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import load_object
@@ -75,7 +76,7 @@ def chosen_motion(demo: Demo) -> Motion:
     if not motion.objects:
         raise DemoError(f'motion {motion.name} moves no object: {demo.object} has no place in it')
     first, *_ = motion.objects
-    mesh = demo.object if is_shape(demo.object) else str(Path(demo.object).expanduser().resolve())
+    mesh = demo.object if is_shape(demo.object) else str(expanded(demo.object).resolve())
     if mesh != demo.object:
         load_object(mesh, demo.object_scale)  # says at once what is wrong with it
     track = replace(motion.objects[first], mesh=mesh, scale=demo.object_scale)

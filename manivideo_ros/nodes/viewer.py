@@ -99,6 +99,7 @@ class Viewer(Node):
             return False, 'no synthesizer answers here yet'
         request = SetScene.Request(
             objects=[SceneObject(id=i, mesh=shape) for i, shape in objects.items()],
+            keep_objects=True,
             appearance_seed=seed,
         )
         answered = threading.Event()

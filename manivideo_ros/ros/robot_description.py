@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rclpy.node import Node
 from std_msgs.msg import String
 
+from manivideo_ros.folders import expanded
 from manivideo_ros.ros import qos
 
 TOPIC = 'robot_description'
@@ -20,7 +20,7 @@ def listen(node: Node, file: str, take: Callable[[str], list[str]]) -> None:
     """
     if file:
         try:
-            problems = take(Path(file).expanduser().read_text())
+            problems = take(expanded(file).read_text())
         except OSError as error:
             problems = [str(error)]
         if problems:
