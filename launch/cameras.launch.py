@@ -18,7 +18,10 @@ from manivideo_ros.ros.launching import (
 )
 
 PLAY = {
-    'motion': (of_config(), "Motion file (rosbag2 of HandPoses, ObjectPoses); '' for the one that ships."),
+    'motion': (
+        of_config(),
+        "Motion file (rosbag2 of HandPoses, ObjectPoses); '' for the one that ships.",
+    ),
     'play': ('true', "Whether to play a motion; 'false' waits for your own pose topics."),
 }
 CAMERAS = ('front', 'side')

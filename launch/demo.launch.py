@@ -13,7 +13,10 @@ from manivideo_ros.ros.launching import (
 )
 
 PLAY = {
-    'motion': (of_config(), "Motion file (rosbag2 of HandPoses, ObjectPoses); '' for the one that ships."),
+    'motion': (
+        of_config(),
+        "Motion file (rosbag2 of HandPoses, ObjectPoses); '' for the one that ships.",
+    ),
     'seconds': (of_config('0.0'), 'How long to play the motion, s; 0.0 plays it again and again.'),
     'play': ('true', "Whether to play a motion; 'false' waits for your own pose topics."),
 }

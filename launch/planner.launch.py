@@ -42,7 +42,10 @@ PLAN = {
     ),
     'object_names': (of_config(), "What the planning scene calls each of ids; '' the same."),
     'camera': ('true', 'Whether a virtual camera looks on; without one, a default frames hands.'),
-    'camera_kind': (of_config('look_at'), 'look_at (stands still), orbit, or wrist (rides on a hand).'),
+    'camera_kind': (
+        of_config('look_at'),
+        'look_at (stands still), orbit, or wrist (rides on a hand).',
+    ),
 }
 
 

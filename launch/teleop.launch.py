@@ -35,8 +35,14 @@ HANDS = {
         'With tf and joints: 21 frames of the left hand, wrist first, - for none; or [shadow], '
         '[allegro], [leap].',
     ),
-    'right_frames': (of_config(), 'The same of the right hand: 21 frames, or the name of a robot hand.'),
-    'urdf': (of_config(), "With joints: the robot's URDF file; '' for what robot_description tells."),
+    'right_frames': (
+        of_config(),
+        'The same of the right hand: 21 frames, or the name of a robot hand.',
+    ),
+    'urdf': (
+        of_config(),
+        "With joints: the robot's URDF file; '' for what robot_description tells.",
+    ),
 }
 OBJECTS = {
     'objects': ('false', 'Whether an object_source tells where the objects are.'),
@@ -50,7 +56,10 @@ OBJECTS = {
 }
 CAMERA = {
     'camera': ('false', 'Whether a virtual camera looks on; without one, a default frames hands.'),
-    'camera_kind': (of_config('look_at'), 'look_at (stands still), orbit, or wrist (rides on a hand).'),
+    'camera_kind': (
+        of_config('look_at'),
+        'look_at (stands still), orbit, or wrist (rides on a hand).',
+    ),
 }
 
 

@@ -128,8 +128,8 @@ def stream(
     frames = round(demo.seconds * demo.rate_hz)
     nodes: list[NodeProcess] = []
 
-    def start(module: str, parameters: Mapping[str, Any]) -> NodeProcess:
-        nodes.append(NodeProcess(module, parameters, env))
+    def start(module: str, parameters: Mapping[str, Any], log_level: str = '') -> NodeProcess:
+        nodes.append(NodeProcess(module, parameters, env, log_level=log_level))
         return nodes[-1]
 
     try:
@@ -142,6 +142,7 @@ def stream(
                 'bag': str(demo.out / 'bag'),
                 'attachments': [f'held_out={scene / "held_out.json"}'],
             },
+            'recorder:=debug',  # how many messages it has, once a second
         )
         recorder.wait_for('recording', 60)
         player = start(

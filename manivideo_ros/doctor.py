@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manivideo_ros.folders import cache_root, expanded, temporary_root, why_not_writable
+from manivideo_ros.start import BUILD
 
 OK, NOTE, BAD = 'ok', 'note', 'bad'
 OLDEST_PYTHON = (3, 11)
@@ -65,8 +66,7 @@ def distribution() -> Finding:
         importlib.import_module('manivideo_ros.msg').HandPoses()
     except Exception as error:
         reason = str(error).splitlines()[0]
-        mend = 'make build, or colcon build and source install/setup.bash'
-        return Finding('ROS 2', BAD, f'{origin}; interfaces: {reason}', mend)
+        return Finding('ROS 2', BAD, f'{origin}; interfaces: {reason}', BUILD)
     if name and name not in SUPPORTED:
         mend = f'use one of {", ".join(SUPPORTED)}'
         return Finding('ROS 2', NOTE, f'{origin}: not tested', mend)

@@ -176,7 +176,7 @@ def started() -> SynthesizerNode:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop."""
-    return run(started, args, patient=False)
+    return run(started, args)
 
 
 if __name__ == '__main__':

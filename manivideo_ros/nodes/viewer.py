@@ -56,6 +56,11 @@ class Viewer(Node):
             self._feed, self._choose, self.parameters.host, self.parameters.port
         )
         self.get_logger().info(f'look at {self._server.url}')
+        if address := self._server.only_here:
+            self.get_logger().warning(
+                f'host: {self.parameters.host} is {address} on this machine: no other machine '
+                'reaches the page. Give the address that the others use, or 0.0.0.0 for all'
+            )
 
     def close(self) -> None:
         """Let go of the pages."""

@@ -34,9 +34,7 @@ def layout_file(namespace: str) -> Path:
 def in_namespace(layout: Any, namespace: str) -> Any:
     """A layout, or part of one, whose topics are those of a namespace."""
     if isinstance(layout, dict):
-        return {
-            in_namespace(k, namespace): in_namespace(v, namespace) for k, v in layout.items()
-        }
+        return {in_namespace(k, namespace): in_namespace(v, namespace) for k, v in layout.items()}
     if isinstance(layout, list):
         return [in_namespace(entry, namespace) for entry in layout]
     if isinstance(layout, str) and layout.startswith('/') and layout not in OF_ALL:

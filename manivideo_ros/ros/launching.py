@@ -264,4 +264,3 @@ def _action(context: Any, node: Own) -> Any:
         respawn_delay=RESPAWN_DELAY_S,
         additional_env={name: profile for name in PROFILES if name not in os.environ},
     )
-

@@ -119,6 +119,7 @@ class RecorderParameters:
             'skeleton_poses',
             'camera/camera_info',
             'scene',
+            '/tf',
             '/tf_static',
             'image_raw',
             'camera_info',
