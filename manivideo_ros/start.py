@@ -7,6 +7,7 @@ import signal
 import sys
 from importlib import import_module
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ACTIVATE = (
     'activate the environment that the package was installed for (. .venv/bin/activate), and '
     'source the workspace (. install/setup.bash) where colcon built it'
@@ -15,9 +16,13 @@ BUILD = 'make build, or colcon build and source install/setup.bash'
 
 
 def end_at_once() -> None:
-    """Have Ctrl-C and SIGTERM end this process with status 0, as long as it only loads."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Have Ctrl-C and SIGTERM end this process with status 0, as long as it only loads.
+
+    Those that were made to wait until now count.
+    """
+    for number in SIGNALS:
         signal.signal(number, lambda *_: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def node(module: str) -> int:

@@ -23,9 +23,9 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from manivideo_ros.ros.mismatches import MismatchWatch
+from manivideo_ros.start import SIGNALS
 
 M_ARENA_MAX = -8  # malloc.h
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # What the making of a node raises for names, values and files that cannot be used.
 UNUSABLE = (ValueError, OSError, rclpy_implementation.RCLError, NameValidationException)
 # By a word of what rcl says.
