@@ -97,7 +97,8 @@ def test_the_default_that_an_argument_shows_is_the_nodes_own(name, executable):
         value = list(value) if isinstance(value, tuple) else value
         if entry.name in shown:
             text = shown[entry.name].removeprefix('(config').removeprefix(', else ')
-            assert (yaml.safe_load(text[:-1]) or '') == ('' if value in ([''], '') else value)
+            plain = '' if value in ([''], '') else value
+            assert (yaml.safe_load(text[:-1]) if text[:-1] else '') == plain, entry.name
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ def cache_folder() -> Path:
     """Where graphs are kept: $XDG_CACHE_HOME/manivideo_ros, a temporary folder if read-only."""
     try:
         folder = cache_root() / 'manivideo_ros'
-    except ValueError as error:
-        log.warning('%s; using %s', error, temporary_root())
+    except ValueError:
+        log.warning('no home folder is known (HOME is unset); caches go to %s', temporary_root())
         return temporary_root()
     if not why_not_writable(folder):
         return folder

@@ -25,7 +25,7 @@ class InputWatch:
         before = self._last.get(topic, self._began_s)
         self._last[topic] = now_s
         for group in self._wanted:
-            if topic in group:
+            if len(group) > 1 and topic in group:
                 self._silent.discard(' or '.join(group))
         if topic not in self._silent:
             return ''

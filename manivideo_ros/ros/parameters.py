@@ -24,6 +24,8 @@ from rclpy.parameter import Parameter
 
 Parameters = TypeVar('Parameters')
 AT_START = '; read at the start'
+# Declared read_only by rclpy, so that `ros2 param load` of a node's own dump would fail.
+RCLPYS_OWN = 'start_type_description_service'
 QOS = 'qos_overrides.'  # rclpy's own, declared with each topic
 
 
@@ -344,7 +346,11 @@ def declare(
 
     def check(changes: Sequence[Parameter]) -> SetParametersResult:
         ours = [change for change in changes if change.name in types]
-        present = {change.name: node.get_parameter(change.name).value for change in ours}
+        present = {change.name: node.get_parameter(change.name).value for change in changes}
+        for change in changes:
+            if change.name == RCLPYS_OWN and change.value != present[change.name]:
+                reason = f'{change.name} is read at the start: set it there'
+                return SetParametersResult(successful=False, reason=reason)
         result = check_change(kind, ours, present, unlocked)
         if result.successful:
             try:
@@ -353,6 +359,8 @@ def declare(
                 return SetParametersResult(successful=False, reason=str(error))
         return result
 
+    if RCLPYS_OWN in node._descriptors:  # `check` guards it in its stead
+        node._descriptors[RCLPYS_OWN].read_only = False
     node.add_on_set_parameters_callback(check)
     return kind(**values)
 

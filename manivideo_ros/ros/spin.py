@@ -10,9 +10,10 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn, Protocol
 
 import rclpy
@@ -28,11 +29,7 @@ from manivideo_ros.start import SIGNALS
 M_ARENA_MAX = -8  # malloc.h
 # What the making of a node raises for names, values and files that cannot be used.
 UNUSABLE = (ValueError, OSError, rclpy_implementation.RCLError, NameValidationException)
-# By a word of what rcl says.
-MENDS = {
-    'log': ': set ROS_LOG_DIR to a folder that can be written',
-    'home': ': set HOME, or ROS_LOG_DIR to a folder that can be written',
-}
+LOGS = ('log directory', 'logging directory')  # what rcl says of a folder that it cannot use
 
 
 def few_arenas(most: int = 2) -> None:
@@ -114,11 +111,33 @@ def run(
 def _init(args: list[str] | None) -> None:
     """Start rclpy. Raises ValueError, one line, for arguments and folders that it cannot use."""
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        with _held_back():
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # of several kinds, most of them private
         reason = one_line(error)
-        mend = next((mend for word, mend in MENDS.items() if word in reason.lower()), '')
-        raise ValueError(f'ROS 2 does not start: {reason}{mend}') from None
+        if isinstance(error, rclpy_implementation.UnknownROSArgsError):
+            reason = f'unknown after --ros-args: {reason}'
+        if any(words in reason for words in LOGS):
+            reason += ': set ROS_LOG_DIR to a folder that can be written'
+        raise ValueError(f'ROS 2 does not start: {reason}') from None
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Keep what rcl writes on stderr until it is known that nothing was raised: it says the same
+    several times over.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as lines:
+        os.dup2(lines.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        lines.seek(0)
+        sys.stderr.write(lines.read().decode(errors='replace'))
 
 
 def one_line(error: Exception) -> str:
