@@ -77,8 +77,8 @@ class NodeParameters:
     )
     scene_folders: tuple[str, ...] = parameter(
         ('',),
-        'folders that set_scene, and changes of engine and checkpoint while it runs, may read '
-        'besides the installed packages',
+        'folders that set_scene, and parameters that name files and are changed while it runs, '
+        'may read besides the installed packages',
     )
     late_s: float = parameter(0.05, 'a state held longer than this is late, s', 0.0, 1.0, live=True)
     hold_s: float = parameter(0.2, 'how long a silent source holds its state, s', 0.0, 5, live=True)
