@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError
-from launch import LaunchDescription
+from launch import LaunchDescription  # type: ignore[attr-defined]  # the folder launch/ is found
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
