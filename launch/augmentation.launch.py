@@ -1,17 +1,13 @@
-"""Recorded episodes in, synthetic ones out, as an action. `--show-args` tells the arguments."""
+"""Recorded episodes in, synthetic ones out, as an action. `--show-args` lists the arguments."""
 
-from launch import LaunchDescription
-
-from manivideo_ros.ros.launching import EVERY, declared, own
+from manivideo_ros.ros.launching import EVERY, described, of_config, own
 
 AUGMENTER = {
-    'bag_folders': ("['']", 'Folders that goals may name recorded bags in: at least one.'),
-    'out_folder': ('', 'Folder that the outputs of goals lie under: must be given.'),
-    'checkpoint': ('', "Weights (safetensors); '' for the ones that ship."),
+    'bag_folders': (of_config(), 'Folders that goals may name recorded bags in: at least one.'),
+    'out_folder': (of_config(), 'Folder that the outputs of goals lie under: must be given.'),
+    'checkpoint': (of_config(), "Weights (safetensors); '' for the ones that ship."),
 }
 
 
 def generate_launch_description():
-    return LaunchDescription(
-        [*declared(AUGMENTER, EVERY), own('augmenter', AUGMENTER, config=False)]
-    )
+    return described([AUGMENTER, EVERY], own('augmenter', AUGMENTER))

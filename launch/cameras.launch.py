@@ -1,9 +1,8 @@
-"""One motion, seen by two cameras at once. `--show-args` tells the arguments.
+"""One motion, seen by two cameras at once. `--show-args` lists the arguments.
 
 Each camera has a namespace with a synthesizer of its own; where they stand is in config/.
 """
 
-from launch import LaunchDescription
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 
 from manivideo_ros.ros.launching import (
@@ -11,14 +10,18 @@ from manivideo_ros.ros.launching import (
     LOOKS,
     SCENE,
     config_of,
-    declared,
+    described,
     looks,
+    of_config,
     own,
     synthesizer,
 )
 
 PLAY = {
-    'motion': ('', "Motion file (rosbag2 of HandPoses, ObjectPoses); '' for the one that ships."),
+    'motion': (
+        of_config(),
+        "Motion file (rosbag2 of HandPoses, ObjectPoses); '' for the one that ships.",
+    ),
     'play': ('true', "Whether to play a motion; 'false' waits for your own pose topics."),
 }
 CAMERAS = ('front', 'side')
@@ -35,11 +38,9 @@ def generate_launch_description():
         place = {'namespace': below(camera), 'remappings': poses}
         frame = {'camera_frame': f'{camera}_optical_frame'}
         nodes += [own('virtual_camera', fixed=frame, **place), synthesizer(**place)]
-    return LaunchDescription(
-        [
-            *declared(PLAY, SCENE, LOOKS, config_of('cameras.yaml'), EVERY),
-            own('motion_player', ['motion'], only_if='play'),
-            *nodes,
-            *looks('cameras.rviz', videos=[below(camera) for camera in CAMERAS]),
-        ]
+    return described(
+        [PLAY, SCENE, LOOKS, config_of('cameras.yaml'), EVERY],
+        *looks('cameras.rviz', videos=[below(camera) for camera in CAMERAS]),
+        own('motion_player', ['motion'], only_if='play', ends=True),
+        *nodes,
     )

@@ -1,15 +1,19 @@
-"""The synthesizer for your own pose topics. `--show-args` tells the arguments."""
+"""The synthesizer for your own pose topics. `--show-args` lists the arguments."""
 
-from launch import LaunchDescription
-
-from manivideo_ros.ros.launching import EVERY, LOOKS, SCENE, config_of, declared, looks, synthesizer
+from manivideo_ros.ros.launching import (
+    EVERY,
+    LOOKS,
+    SCENE,
+    config_of,
+    described,
+    looks,
+    synthesizer,
+)
 
 
 def generate_launch_description():
-    return LaunchDescription(
-        [
-            *declared(SCENE, LOOKS, config_of('teleop.yaml'), EVERY),
-            synthesizer(),
-            *looks(),
-        ]
+    return described(
+        [SCENE, LOOKS, config_of('teleop.yaml'), EVERY],
+        *looks(),
+        synthesizer(),
     )

@@ -9,23 +9,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from manivideo_ros.start import end_at_once, import_problem
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status: 2 and one line on stderr for what cannot be used."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.formatwarning = one_line
     parser = make_parser()
-    if arguments and arguments[0] in PASSED_ON:
-        return PASSED_ON[arguments[0]](arguments[1:])
-    args = parser.parse_args(arguments)
-    if not hasattr(args, 'run'):
-        parser.print_help()
-        return 2
     try:
+        if arguments and arguments[0] in PASSED_ON:
+            return PASSED_ON[arguments[0]](arguments[1:])
+        args = parser.parse_args(arguments)
+        if not hasattr(args, 'run'):
+            parser.print_help()
+            return 2
         status: int = args.run(args)
+    except ImportError as error:
+        print(f'error: {import_problem(error)}', file=sys.stderr)
+        return 2
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return status
 
 
@@ -145,6 +152,7 @@ def run_doctor(_: argparse.Namespace) -> int:
 
 def run_play(args: argparse.Namespace) -> int:
     """The motion player."""
+    end_at_once()
     from manivideo_ros.nodes.motion_player import main as play
 
     return play(_ros(motion=args.motion, rate_hz=args.rate, seconds=args.seconds))
@@ -152,6 +160,7 @@ def run_play(args: argparse.Namespace) -> int:
 
 def run_record(args: argparse.Namespace) -> int:
     """The recorder."""
+    end_at_once()
     from manivideo_ros.nodes.recorder import main as record
 
     topics = {'topics': args.topics} if args.topics else {}
@@ -161,6 +170,7 @@ def run_record(args: argparse.Namespace) -> int:
 
 def run_view(args: argparse.Namespace) -> int:
     """The page in the browser."""
+    end_at_once()
     from manivideo_ros.nodes.viewer import main as view
 
     return view(_ros(host=args.host, port=args.port))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from manivideo_ros.folders import expanded
 from manivideo_ros.motion.files import load_motion, save_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import load_object
@@ -75,7 +76,7 @@ def chosen_motion(demo: Demo) -> Motion:
     if not motion.objects:
         raise DemoError(f'motion {motion.name} moves no object: {demo.object} has no place in it')
     first, *_ = motion.objects
-    mesh = demo.object if is_shape(demo.object) else str(Path(demo.object).expanduser().resolve())
+    mesh = demo.object if is_shape(demo.object) else str(expanded(demo.object).resolve())
     if mesh != demo.object:
         load_object(mesh, demo.object_scale)  # says at once what is wrong with it
     track = replace(motion.objects[first], mesh=mesh, scale=demo.object_scale)
@@ -127,8 +128,8 @@ def stream(
     frames = round(demo.seconds * demo.rate_hz)
     nodes: list[NodeProcess] = []
 
-    def start(module: str, parameters: Mapping[str, Any]) -> NodeProcess:
-        nodes.append(NodeProcess(module, parameters, env))
+    def start(module: str, parameters: Mapping[str, Any], log_level: str = '') -> NodeProcess:
+        nodes.append(NodeProcess(module, parameters, env, log_level=log_level))
         return nodes[-1]
 
     try:
@@ -141,6 +142,7 @@ def stream(
                 'bag': str(demo.out / 'bag'),
                 'attachments': [f'held_out={scene / "held_out.json"}'],
             },
+            'recorder:=debug',  # how many messages it has, once a second
         )
         recorder.wait_for('recording', 60)
         player = start(

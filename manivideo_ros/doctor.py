@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from manivideo_ros.folders import cache_root, expanded, temporary_root, why_not_writable
+from manivideo_ros.start import BUILD
 
 OK, NOTE, BAD = 'ok', 'note', 'bad'
 OLDEST_PYTHON = (3, 11)
@@ -65,8 +67,7 @@ def distribution() -> Finding:
         importlib.import_module('manivideo_ros.msg').HandPoses()
     except Exception as error:
         reason = str(error).splitlines()[0]
-        mend = 'make build, or colcon build and source install/setup.bash'
-        return Finding('ROS 2', BAD, f'{origin}; interfaces: {reason}', mend)
+        return Finding('ROS 2', BAD, f'{origin}; interfaces: {reason}', BUILD)
     if name and name not in SUPPORTED:
         mend = f'use one of {", ".join(SUPPORTED)}'
         return Finding('ROS 2', NOTE, f'{origin}: not tested', mend)
@@ -199,18 +200,23 @@ def cpu_engine() -> Finding:
 
 def caches() -> Finding:
     """The folders for exported graphs, compiled kernels and logs."""
-    home = Path.home()
-    root = Path(os.environ.get('XDG_CACHE_HOME') or home / '.cache')
-    logs = Path(os.environ.get('ROS_LOG_DIR') or Path(os.environ.get('ROS_HOME') or home / '.ros'))
+    try:
+        root, logs = cache_root(), logs_root()
+    except ValueError:
+        found = f'no home folder is known (HOME is unset): caches go to {temporary_root()}'
+        mend = 'set HOME, or XDG_CACHE_HOME and ROS_LOG_DIR: nodes do not start without'
+        return Finding('caches', NOTE, found, mend)
     for folder, variable in ((root, 'XDG_CACHE_HOME'), (logs, 'ROS_LOG_DIR')):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
+        if why := why_not_writable(folder):
             mend = f'set {variable} to a folder that can be written'
-            return Finding('caches', BAD, f'{folder}: {error.strerror}', mend)
+            return Finding('caches', BAD, f'{folder}: {why}', mend)
     return Finding('caches', OK, f'{root}, {logs}')
+
+
+def logs_root() -> Path:
+    """Where ROS 2 writes its logs. Raises ValueError where no home folder is known."""
+    chosen = os.environ.get('ROS_LOG_DIR') or os.environ.get('ROS_HOME')
+    return Path(chosen) if chosen else expanded('~/.ros')
 
 
 def weights() -> Finding:

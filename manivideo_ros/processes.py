@@ -79,7 +79,8 @@ def environment(domain: int) -> dict[str, str]:
 class NodeProcess:
     """One node, started as `python -m manivideo_ros.nodes.<module>`; its output is kept.
 
-    remapped: names, `__ns` for the namespace, by what the node calls them.
+    remapped: names, `__ns` for the namespace, by what the node calls them. log_level: 'NAME:=LEVEL'
+    for one logger, as rcl takes it; '' for its default.
 
     The process is apart from the terminal's Ctrl-C, so that nodes are stopped in order, and ends
     with this one in any case.
@@ -91,9 +92,10 @@ class NodeProcess:
         parameters: Mapping[str, Any],
         env: Mapping[str, str],
         remapped: Mapping[str, str] | None = None,
+        log_level: str = '',
     ) -> None:
         self.module = module
-        arguments: list[str] = []
+        arguments = ['--log-level', log_level] if log_level else []
         for name, other in (remapped or {}).items():
             arguments += ['-r', f'{name}:={other}']
         for name, value in parameters.items():

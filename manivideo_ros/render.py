@@ -16,6 +16,7 @@ from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.evaluation.pictures import steady, write_video
+from manivideo_ros.folders import expanded
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
@@ -60,8 +61,8 @@ def run(job: Render) -> int:
     spec.check(config)
     scene = Scene(
         {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()},
-        load_background(Path(job.background).expanduser() if job.background else BACKGROUND),
-        load_hand_reference(Path(job.hand).expanduser() if job.hand else HAND),
+        load_background(expanded(job.background) if job.background else BACKGROUND),
+        load_hand_reference(expanded(job.hand) if job.hand else HAND),
     )
     job.out.parent.mkdir(parents=True, exist_ok=True)
     make = in_windows if job.quality else as_a_stream

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from manivideo_ros.folders import expanded
+
 MOTIONS = Path(__file__).parent / 'assets' / 'motion'
 DEFAULT_MOTION = 'turn_mug'  # never trained on
 
@@ -11,4 +13,4 @@ def motion_path(name: str) -> Path:
     shipped = MOTIONS / (name or DEFAULT_MOTION)
     if not name or (Path(name).name == name and shipped.is_dir() and not Path(name).exists()):
         return shipped
-    return Path(name).expanduser()
+    return expanded(name)

@@ -12,7 +12,9 @@ import tempfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-import yaml
+from ament_index_python.packages import PackageNotFoundError
+
+OTHER_MAKERS = ('rviz2', 'foxglove_bridge', 'image_transport')
 
 
 def text_of(value, context):
@@ -27,7 +29,7 @@ class LaunchConfiguration:
         self.name = name
 
     def perform(self, context):
-        return context.arguments[self.name]
+        return context.launch_configurations[self.name]
 
 
 class PathJoinSubstitution:
@@ -46,30 +48,25 @@ class FindPackageShare:
         return str(context.prefix(self.package) / 'share' / self.package)
 
 
-class IfCondition:
-    wanted = True
-
-    def __init__(self, expression):
-        self.expression = expression
-
-    def holds(self, context):
-        value = text_of(self.expression, context).strip().lower()
-        assert value in ('true', 'false', '1', '0'), f'{value!r} is no condition'
-        return (value in ('true', '1')) is self.wanted
-
-
-class UnlessCondition(IfCondition):
-    wanted = False
-
-
 class DeclareLaunchArgument:
     def __init__(self, name, *, default_value=None, description=None):
         self.name, self.default, self.description = name, default_value, description
 
 
+class OpaqueFunction:
+    def __init__(self, *, function):
+        self.function = function
+
+
+class LogInfo:
+    def __init__(self, *, msg):
+        self.msg = msg
+
+
 class Node:
-    def __init__(self, *, package, executable, name, namespace='', parameters=(), arguments=(),
-                 remappings=(), condition=None, additional_env=None, output='log'):  # fmt: skip
+    def __init__(self, *, package, executable, name='', namespace='', parameters=(), arguments=(),
+                 ros_arguments=(), remappings=(), additional_env=None, output='log',
+                 respawn=False, respawn_delay=None):  # fmt: skip
         self.__dict__.update({k: v for k, v in locals().items() if k != 'self'})
 
 
@@ -84,8 +81,11 @@ def LaunchDescription(entities):  # noqa: N802
 
 MODULES = {
     'launch': {'LaunchDescription': LaunchDescription},
-    'launch.actions': {'DeclareLaunchArgument': DeclareLaunchArgument},
-    'launch.conditions': {'IfCondition': IfCondition, 'UnlessCondition': UnlessCondition},
+    'launch.actions': {
+        'DeclareLaunchArgument': DeclareLaunchArgument,
+        'LogInfo': LogInfo,
+        'OpaqueFunction': OpaqueFunction,
+    },
     'launch.substitutions': {
         'LaunchConfiguration': LaunchConfiguration,
         'PathJoinSubstitution': PathJoinSubstitution,
@@ -95,7 +95,7 @@ MODULES = {
     'launch_ros.substitutions': {'FindPackageShare': FindPackageShare},
 }
 
-SHARED = 'manivideo_ros.ros.launching'  # imports them: anew with every launch file
+SHARED = 'manivideo_ros.ros.launching'  # imports them: again with every launch file
 
 
 def load(file):
@@ -114,53 +114,59 @@ def load(file):
 
 
 class Launch:
-    """Resolves a launch file with arguments (name: text) in an environment, starts its nodes."""
+    """Resolves a launch file with arguments (name: text) in an environment, starts its nodes.
 
-    def __init__(self, file, environment, arguments):
+    installed: the packages of other makers that are taken to be there. notes: what is logged.
+    """
+
+    def __init__(self, file, environment, arguments, installed=OTHER_MAKERS):
         entities = load(file)
-        declared = [e for e in entities if isinstance(e, DeclareLaunchArgument)]
-        assert set(arguments) <= {d.name for d in declared}
-        self.environment, self.arguments = environment, {}
-        for d in declared:
-            self.arguments[d.name] = arguments.get(d.name, text_of(d.default, self))
-        nodes = [e for e in entities if isinstance(e, Node)]
-        self.nodes = [n for n in nodes if n.condition is None or n.condition.holds(self)]
+        self.environment, self.installed = environment, installed
+        self.argv = [f'{name}:={text}' for name, text in arguments.items()]
+        self.locals = SimpleNamespace(current_launch_file_path=str(file))
+        self.launch_configurations = dict(arguments)
+        for entity in entities:
+            if isinstance(entity, DeclareLaunchArgument):
+                default = text_of(entity.default, self)
+                self.launch_configurations.setdefault(entity.name, default)
+        functions = (e for e in entities if isinstance(e, OpaqueFunction))
+        started = [action for f in functions for action in f.function(self)]
+        self.nodes = [action for action in started if isinstance(action, Node)]
+        self.notes = [action.msg for action in started if isinstance(action, LogInfo)]
         self.folder = Path(tempfile.mkdtemp(prefix='launch_'))
         self.processes = {}
+
+    def perform_substitution(self, substitution):
+        return text_of(substitution, self)
 
     def name(self, node):
         """A node's name below the namespace that the whole file is started in."""
         inside = text_of(node.namespace, self).strip('/')
-        inside = inside.removeprefix(self.arguments.get('namespace', '').strip('/')).strip('/')
+        outer = self.launch_configurations.get('namespace', '').strip('/')
+        inside = inside.removeprefix(outer).strip('/')
         return f'{inside}/{node.name}' if inside else node.name
 
     def prefix(self, package):
         for prefix in self.environment['AMENT_PREFIX_PATH'].split(os.pathsep):
             if (Path(prefix) / 'share' / package / 'package.xml').is_file():
                 return Path(prefix)
-        raise AssertionError(f'package {package} is in no prefix')
+        if package in self.installed:
+            return Path('/opt/others')
+        raise PackageNotFoundError(package)
 
     def command(self, node):
         """argv and environment of a node."""
         out = [str(self.prefix(node.package) / 'lib' / node.package / node.executable)]
         out += [text_of(argument, self) for argument in node.arguments]
-        out += ['--ros-args', '-r', f'__node:={node.name}']
+        out += ['--ros-args', *node.ros_arguments, '-r', f'__node:={node.name}']
         if namespace := text_of(node.namespace, self):
             out += ['-r', f'__ns:=/{namespace.strip("/")}']
+        for file in node.parameters:
+            assert Path(file).is_file(), f'{file} is not installed'
+            out += ['--params-file', file]
         for source, target in node.remappings:
             out += ['-r', f'{text_of(source, self)}:={text_of(target, self)}']
-        for i, entry in enumerate(node.parameters):
-            if isinstance(entry, dict):
-                values = {k: yaml.safe_load(text_of(v, self)) for k, v in entry.items()}
-                values = {k: '' if v is None else v for k, v in values.items()}
-                file = self.folder / f'{self.name(node).replace("/", "_")}_{i}.yaml'
-                file.write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))
-            else:
-                file = Path(text_of(entry, self))
-                assert file.is_file(), f'{file} is not installed'
-            out += ['--params-file', str(file)]
-        extra = {k: text_of(v, self) for k, v in (node.additional_env or {}).items()}
-        return SimpleNamespace(argv=out, env={**self.environment, **extra})
+        return SimpleNamespace(argv=out, env={**self.environment, **(node.additional_env or {})})
 
     def start(self):
         for node in self.nodes:

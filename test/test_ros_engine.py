@@ -1,6 +1,7 @@
 """The engine of a running stream, over DDS: what serves, how fast, and how it is exchanged."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,10 @@ def test_an_engine_that_cannot_be_had_is_refused_and_the_stream_goes_on(
     beside = untrained.with_name('such.safetensors')
     answer = change(lab, checkpoint=str(beside))
     assert not answer.successful and f'{beside} does not exist' in answer.reason
+    if shutil.which('nvidia-smi') is None:
+        answer = change(lab, engine='tiny_tensorrt')
+        assert not answer.successful
+        assert 'engine tiny_tensorrt: no backend of it runs here: tensorrt' in answer.reason
     for elsewhere in ({'checkpoint': '/etc/passwd'}, {'engine': str(tmp_path / 'tiny.yaml')}):
         answer = change(lab, **elsewhere)
         assert not answer.successful and 'scene_folders' in answer.reason

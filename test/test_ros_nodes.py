@@ -30,6 +30,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_msgs.msg import String
 from test_package_uri import WEDGE
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
@@ -358,6 +359,40 @@ def test_the_scene_changes_while_it_streams(synthesizer, lab):
     assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
 
 
+def test_set_scene_keeps_what_it_does_not_name(synthesizer, lab):
+    def answer(**request):
+        return set_scene(lab, keep_appearance_seed=True, **request).message
+
+    mug, box = (SceneObject(id=name, mesh=name) for name in ('mug', 'box'))
+    assert answer(objects=[mug]) == 'the scene has mug'
+    assert answer(keep_objects=True) == 'the scene has mug'
+    assert answer(keep_objects=True, objects=[box]) == 'the scene has mug, box'
+    other = SceneObject(id='mug', mesh='teapot')
+    assert answer(keep_objects=True, objects=[other]) == 'the scene has mug, box'
+    lab.got['scene'] = []
+    lab.create_subscription(String, 'scene', lab.got['scene'].append, qos.STATE)
+    lab.spin(10, lambda: lab.got['scene'])
+    told = json.loads(lab.got['scene'][-1].data)['objects']
+    assert {item['id']: item['mesh'] for item in told} == {'mug': 'teapot', 'box': 'box'}
+    assert answer(objects=[mug]) == 'the scene has mug', 'without it the others are forgotten'
+
+
+def test_the_console_says_once_what_serves_what_comes_and_what_does_not(synthesizer, lab):
+    def back():
+        return sum('hand_poses: back after' in line for line in synthesizer.lines)
+
+    lab.listen(Image, 'image_raw')
+    lab.play(20, lambda: len(lab.got['image_raw']) >= 2)
+    before = back()
+    lab.spin(7)
+    lab.play(20, lambda: back() > before)
+    said = '\n'.join(synthesizer.lines)
+    assert len(re.findall(r'engine: onnxruntime \(not ', said)) == 1
+    assert len(re.findall(r'first frame, \d+ ms after its poses', said)) == 1
+    silent = r'hand_poses: nothing came for 5 s: does its publisher run'
+    assert len(re.findall(silent, said)) == len(re.findall('hand_poses: back after', said)) > 0
+
+
 def test_scenes_are_read_from_allowed_folders_only(synthesizer, lab, tmp_path):
     for folder in (tmp_path, synthesizer.allowed):
         (folder / 'thing.obj').write_text(WEDGE)
@@ -566,6 +601,9 @@ def test_three_processes_leave_a_complete_bag(
             assert player.wait(40) == 0
         time.sleep(1.5)
         assert recorder.stop() == 0
+    said = '\n'.join(recorder.lines)
+    assert said.count('recording /hand_poses (manivideo_ros/msg/HandPoses)') == 1
+    assert said.count('recorded: /') == 1, 'at the end, not every second'
     reader = BagReader(bag)
     assert not reader.truncated
     expected = {'/hand_poses', '/object_poses', '/camera/camera_info', '/tf_static', '/scene'}

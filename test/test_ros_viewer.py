@@ -145,6 +145,7 @@ def test_the_form_calls_set_scene(viewer, lab):
     assert got[-1] == (200, 'the scene has mug\n')
     assert asked[-1].objects[0].id == 'mug' and asked[-1].objects[0].mesh == 'teapot'
     assert asked[-1].appearance_seed == 3 and asked[-1].background == ''
+    assert asked[-1].keep_objects, 'what the page does not show stays'
 
 
 def test_an_address_that_is_taken_is_one_line(viewer, domain):

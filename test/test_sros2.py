@@ -54,6 +54,7 @@ RECORDED = {
     'object_poses': ObjectPoses,
     'skeleton_poses': SkeletonPoses,
     'scene': String,
+    '/tf': TFMessage,
     '/tf_static': TFMessage,
     '/diagnostics': DiagnosticArray,
     'hand_keypoints': PointCloud2,

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from manivideo_ros.web.feed import Feed
+from manivideo_ros.web.guard import refusal
 from manivideo_ros.web.server import ASSETS, MOST_CONNECTIONS, PageServer
 
 JPEG = b'\xff\xd8picture\xff\xd9'
@@ -208,6 +209,53 @@ def test_it_is_served_to_this_machine_alone_unless_told_otherwise(page):
 
     assert ViewerParameters().host == '127.0.0.1'
     assert page.server.server_address[0] == '127.0.0.1'
+
+
+def test_a_proxy_that_ends_tls_is_the_same_page():
+    page = Page('localhost')
+    try:
+        for origin in ('https://localhost', 'http://localhost'):
+            assert page.post({'object:cup': 'mug'}, Host='localhost', Origin=origin)[0] == 200
+        for origin in ('https://localhost:1', 'https://evil.example', 'ftp://localhost'):
+            assert page.post({'object:cup': 'mug'}, Host='localhost', Origin=origin)[0] == 403
+    finally:
+        page.server.close()
+
+
+def test_a_proxys_own_name_is_answered_where_it_was_given_as_host():
+    def asked(host):
+        headers = {'Host': 'lab.example', 'Origin': 'https://lab.example'}
+        return refusal(headers, 'POST', host)
+
+    assert asked('lab.example') == ''
+    assert 'not this machine' in asked('0.0.0.0')
+
+
+def test_a_head_request_is_answered_as_a_get_without_its_body(page):
+    for path in ('/', '/page.js', '/state', '/stream/video'):
+        got = None if path == '/stream/video' else page.request('GET', path)
+        status, body, headers = page.request('HEAD', path)
+        assert status == 200 and body == ''
+        if got is not None:
+            assert headers['Content-Length'] == got[2]['Content-Length']
+    assert page.request('HEAD', '/page.html')[0] == 404
+
+
+@pytest.mark.parametrize(
+    ('host', 'address', 'only_here'),
+    [
+        ('robot.local', '127.0.1.1', '127.0.1.1'),
+        ('127.0.0.1', '127.0.0.1', ''),
+        ('localhost', '127.0.0.1', ''),
+        ('0.0.0.0', '0.0.0.0', ''),
+        ('robot.local', '192.168.1.7', ''),
+    ],
+)
+def test_a_name_that_only_this_machine_reaches_is_noticed(host, address, only_here, page):
+    page.server.host, kept = host, page.server.server_address
+    page.server.server_address = (address, 1)
+    assert page.server.only_here == only_here
+    page.server.server_address = kept
 
 
 def test_the_pages_own_requests_pass(page):

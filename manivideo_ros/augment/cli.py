@@ -12,6 +12,7 @@ from manivideo_ros.augment.cluster import run_on_ray
 from manivideo_ros.augment.engine import ENGINE, engine_named
 from manivideo_ros.augment.jobs import plan, run_here, sole_writer
 from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.folders import expanded
 
 ABOUT = """Recorded episodes in, synthetic episodes out: the poses, states, actions and stamps of
 each bag as they are, its pictures made anew with other skin, light, room, colours of the objects
@@ -52,7 +53,7 @@ def augment(args: argparse.Namespace) -> int:
             raise ValueError(f'--{name}: must be {lowest} or more, is {getattr(args, name)}')
     out = args.out.resolve()
     engine = engine_named(args.engine, args.checkpoint)
-    hand_folder = str(Path(args.hand_folder).expanduser().resolve()) if args.hand_folder else ''
+    hand_folder = str(expanded(args.hand_folder).resolve()) if args.hand_folder else ''
     with sole_writer(out):
         seeds = range(args.seed, args.seed + args.variations)
         work = plan(args.bags, out, seeds, engine, hand_folder)

@@ -11,6 +11,7 @@ from manivideo_ros.engine.cache import engine_sha256
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, SpecError, find_spec
+from manivideo_ros.folders import expanded
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.synthesizer import Scene, Synthesizer
@@ -26,7 +27,7 @@ def engine_named(name: str, checkpoint: str | Path = '') -> EngineSpec:
     """
     spec = find_spec(name)
     if checkpoint:
-        spec = replace(spec, checkpoint=str(Path(checkpoint).expanduser().resolve()))
+        spec = replace(spec, checkpoint=str(expanded(checkpoint).resolve()))
     if spec.backend == 'auto':
         raise SpecError(
             f'engine {name}: leaves the backend open, and other backends make other pictures of '

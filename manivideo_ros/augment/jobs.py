@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from manivideo_ros.augment import cameras
 from manivideo_ros.augment.engine import prepare_engine
 from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
 from manivideo_ros.augment.source import Source
@@ -70,7 +71,10 @@ def plan(
                 path = str(source.path.resolve())
                 told = tuple(made_by.items())
                 todo.append(Job(path, digest, str(out), seed, engine, hand_folder, told))
-    warnings = [warnings_of(s.name, s.motion, s.reader, model) for s in sources]
+    warnings = [
+        [*cameras.warnings_of(s.name, s.reader), *warnings_of(s.name, s.motion, s.reader, model)]
+        for s in sources
+    ]
     return Plan(todo, folders, tuple(line for lines in warnings for line in lines))
 
 

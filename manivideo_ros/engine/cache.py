@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import torch
 from manivideo_ros import model
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.folders import cache_root, temporary_root, why_not_writable
 from manivideo_ros.model.checkpoint import checkpoint_sha256, load_checkpoint
 
 log = logging.getLogger(__name__)
@@ -27,20 +26,16 @@ QUANTIZATION = (HERE / 'calibration.py', HERE / 'quantization.py')
 
 
 def cache_folder() -> Path:
-    """Where graphs are kept: $XDG_CACHE_HOME/manivideo_ros, or a temporary folder if read-only."""
-    root = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    folder = Path(root) / 'manivideo_ros'
+    """Where graphs are kept: $XDG_CACHE_HOME/manivideo_ros, a temporary folder if read-only."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        fallback = Path(tempfile.gettempdir()) / f'manivideo_ros-{os.getuid()}'
-        fallback.mkdir(mode=0o700, exist_ok=True)
-        if fallback.stat().st_uid != os.getuid():
-            raise PermissionError(f'{fallback} is not ours; set XDG_CACHE_HOME') from None
-        log.warning('cache folder %s is not writable; using %s', folder, fallback)
-        return fallback
+        folder = cache_root() / 'manivideo_ros'
+    except ValueError:
+        log.warning('no home folder is known (HOME is unset); caches go to %s', temporary_root())
+        return temporary_root()
+    if not why_not_writable(folder):
+        return folder
+    log.warning('cache folder %s is not writable; using %s', folder, temporary_root())
+    return temporary_root()
 
 
 def _source_hash() -> str:

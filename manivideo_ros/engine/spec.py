@@ -11,6 +11,7 @@ import yaml
 
 from manivideo_ros.bounded_yaml import load_yaml
 from manivideo_ros.engine.processor import ON_X86, reduced_precision, reduced_reason
+from manivideo_ros.folders import expanded
 from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.config import ModelConfig
 
@@ -57,7 +58,7 @@ class EngineSpec:
     @property
     def weights(self) -> Path:
         """The file of the checkpoint."""
-        return Path(self.checkpoint).expanduser() if self.checkpoint else SHIPPED
+        return expanded(self.checkpoint) if self.checkpoint else SHIPPED
 
     @property
     def autoencoder(self) -> Path:
@@ -67,7 +68,7 @@ class EngineSpec:
                 f'engine specification: the preset {self.preset} needs an autoencoder: name as vae '
                 'the file of sd-vae-ft-mse, in diffusers layout'
             )
-        return Path(self.vae).expanduser()
+        return expanded(self.vae)
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -124,7 +125,7 @@ def spec_files() -> dict[str, Path]:
 def find_spec(name: str) -> EngineSpec:
     """The specification of a name that ships, or of a YAML file. Raises SpecError."""
     if name.endswith(('.yaml', '.yml')):
-        return load_spec(Path(name).expanduser())
+        return load_spec(expanded(name))
     files = spec_files()
     if name not in files:
         raise SpecError(

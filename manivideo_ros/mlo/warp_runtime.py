@@ -17,6 +17,8 @@ from types import ModuleType
 import torch
 import warp as wp
 
+from manivideo_ros.folders import cache_root, temporary_root, why_not_writable
+
 log = logging.getLogger(__name__)
 
 wp.config.log_level = wp.LOG_WARNING
@@ -29,21 +31,16 @@ class WarpDeviceError(RuntimeError):
     """Warp cannot draw on a device that torch has."""
 
 
-def _writable(folder: Path) -> bool:
-    """Whether a file can be made in folder, which is created where it is missing."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
-
-
 def _default_cache() -> Path:
     """Where Warp would keep compiled kernels."""
     chosen = wp.config.kernel_cache_dir or os.environ.get('WARP_CACHE_PATH')
-    root = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-    return Path(chosen) if chosen else Path(root) / 'warp'
+    if chosen:
+        return Path(chosen)
+    try:
+        return cache_root() / 'warp'
+    except ValueError:  # no home folder is known: Warp would make one that is called ~
+        wp.config.kernel_cache_dir = str(temporary_root() / 'warp')
+        return Path(wp.config.kernel_cache_dir)
 
 
 @cache
@@ -53,7 +50,7 @@ def prepare_warp() -> None:
     Kernels then compile again in every process, which takes some seconds.
     """
     folder = _default_cache()
-    if not _writable(folder):
+    if why_not_writable(folder):
         instead = tempfile.mkdtemp(prefix='manivideo_warp_')
         warnings.warn(
             f'kernel cache folder {folder} cannot be written: compiling into {instead}; set '

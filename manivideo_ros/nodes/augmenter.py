@@ -16,6 +16,7 @@ from rclpy.node import Node
 from manivideo_ros.action import Synthesize
 from manivideo_ros.augment.apart import Begun, FrameDone, Order, made_apart
 from manivideo_ros.augment.engine import engine_named
+from manivideo_ros.folders import expanded
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.objects.named import names_a_file
 from manivideo_ros.ros.parameters import AugmenterParameters, declare
@@ -113,12 +114,12 @@ def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order
         under(str(file), parameters.bag_folders, 'bag_folders')
     for mesh in meshes_of(bag):  # that anybody may have told on the topic that was recorded
         under(mesh, parameters.bag_folders, 'bag_folders')
-    home = Path(parameters.out_folder).expanduser().resolve()
+    home = expanded(parameters.out_folder).resolve()
     out = under(str(home / request.output), [str(home)], 'out_folder')
     if not 1 <= request.variations <= MOST:
         raise ValueError(f'variations: must be 1 to {MOST}, is {request.variations}')
     engine = engine_named(parameters.engine, parameters.checkpoint)
-    hands = str(Path(parameters.hand_folder).expanduser()) if parameters.hand_folder else ''
+    hands = str(expanded(parameters.hand_folder)) if parameters.hand_folder else ''
     return Order(bag, out, range(request.seed, request.seed + request.variations), engine, hands)
 
 

@@ -47,11 +47,14 @@ class Recorder(Node):
         self._waiting = {self.resolve_topic_name(t): None for t in topics}
         self._maker = Maker(self.get_namespace())
         self.create_timer(LOOK_PERIOD_S, self._look)
-        self.create_timer(1.0, self._tell)
+        self.create_timer(1.0, self._count)
         self.get_logger().info(f'recording into {self.bag.folder}')
 
     def close(self) -> None:
         """Complete the bag, with what made its frames."""
+        self.get_logger().info(self._counted())
+        if self._waiting:
+            self.get_logger().info(f'nobody published {", ".join(sorted(self._waiting))}')
         if self._maker.provenance:
             self.bag.custom_data[KEY] = self._maker.provenance
         try:
@@ -84,6 +87,7 @@ class Recorder(Node):
                 self.get_logger().error(f'{topic}: {kind} is not recorded: {error}')
                 continue
             self.counts[topic] = 0
+            self.get_logger().info(f'recording {topic} ({kind})')
             self.create_subscription(
                 message_class, topic, partial(self._write, topic, kind), profile, raw=True
             )
@@ -99,9 +103,12 @@ class Recorder(Node):
         self.counts[topic] += 1
         self._maker.take(kind, data)
 
-    def _tell(self) -> None:
+    def _count(self) -> None:
+        self.get_logger().debug(self._counted())
+
+    def _counted(self) -> str:
         counts = ', '.join(f'{topic} {count}' for topic, count in self.counts.items() if count)
-        self.get_logger().info(f'recorded: {counts or "nothing yet"}')
+        return f'recorded: {counts or "nothing yet"}'
 
 
 def label_topics(labels: Iterable[str]) -> list[str]:
@@ -134,7 +141,7 @@ def main(args: list[str] | None = None) -> int:
         nodes.append(Recorder())
         return nodes[-1]
 
-    return run(make, args) or nodes[-1].status
+    return run(make, args, patient=True) or nodes[-1].status
 
 
 if __name__ == '__main__':

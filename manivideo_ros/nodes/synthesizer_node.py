@@ -6,21 +6,19 @@ The engine is loaded in `configure`; frames flow while `active`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.service import Service
 from std_msgs.msg import String
 
 from manivideo_ros.ros.logs import core_logs, heartbeat
-from manivideo_ros.ros.parameters import NodeParameters, check_change, declare, read
+from manivideo_ros.ros.parameters import NodeParameters, declare, read
 from manivideo_ros.ros.qos import STATE
 from manivideo_ros.ros.scene_files import check_change_of_files
 from manivideo_ros.ros.spin import run
@@ -43,11 +41,10 @@ class SynthesizerNode(LifecycleNode):
         super().__init__('synthesizer')
         self._logs = ExitStack()
         self._logs.enter_context(core_logs(self))
-        self.parameters = declare(self, NodeParameters)
-        self.add_on_set_parameters_callback(self._check_change)
+        self._scene: LiveScene | None = None
+        self.parameters = declare(self, NodeParameters, self._unlocked, self._check_change)
         self.add_post_set_parameters_callback(self._parameters_changed)
         self.error = ''
-        self._scene: LiveScene | None = None
         self._stream: Stream | None = None
         self._frames: FramePublishers | None = None
         self._service: Service | None = None
@@ -72,6 +69,7 @@ class SynthesizerNode(LifecycleNode):
         self._service = self.create_service(SetScene, 'set_scene', self._set_scene)
         self._objects = self.create_publisher(String, 'scene', STATE)
         self._objects.publish(String(data=self._scene.objects_json))
+        self.get_logger().info(f'engine: {self._scene.engine.why}')
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -149,18 +147,16 @@ class SynthesizerNode(LifecycleNode):
             response.message = str(error)
         return response
 
-    def _check_change(self, changes: Sequence[Parameter]) -> SetParametersResult:
-        result = check_change(NodeParameters, changes)
-        engine = {c.name: c.value for c in changes if c.name in ('engine', 'checkpoint')}
-        if result.successful and engine:
-            from manivideo_ros.ros.scene import spec_of
+    def _unlocked(self, name: str) -> bool:
+        """What is read by `configure` may change until then, but for who may name files."""
+        return self._scene is None and name not in ('autostart', 'scene_folders')
 
-            try:
-                check_change_of_files(engine, self.parameters)
-                spec_of(replace(self.parameters, **engine))
-            except ValueError as error:
-                return SetParametersResult(successful=False, reason=str(error))
-        return result
+    def _check_change(self, changed: Mapping[str, Any]) -> None:
+        check_change_of_files(changed, self.parameters)
+        if self._scene is not None and changed.keys() & {'engine', 'checkpoint'}:
+            from manivideo_ros.ros.engines import check_engine
+
+            check_engine(replace(self.parameters, **changed))
 
     def _parameters_changed(self, _: object) -> None:
         self.parameters = read(self, NodeParameters)
@@ -180,7 +176,7 @@ def started() -> SynthesizerNode:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop."""
-    return run(started, args, patient=False)
+    return run(started, args)
 
 
 if __name__ == '__main__':

@@ -56,6 +56,11 @@ class Viewer(Node):
             self._feed, self._choose, self.parameters.host, self.parameters.port
         )
         self.get_logger().info(f'look at {self._server.url}')
+        if address := self._server.only_here:
+            self.get_logger().warning(
+                f'host: {self.parameters.host} is {address} on this machine: no other machine '
+                'reaches the page. Give the address that the others use, or 0.0.0.0 for all'
+            )
 
     def close(self) -> None:
         """Let go of the pages."""
@@ -99,6 +104,7 @@ class Viewer(Node):
             return False, 'no synthesizer answers here yet'
         request = SetScene.Request(
             objects=[SceneObject(id=i, mesh=shape) for i, shape in objects.items()],
+            keep_objects=True,
             appearance_seed=seed,
         )
         answered = threading.Event()

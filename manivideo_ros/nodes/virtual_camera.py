@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
@@ -19,7 +18,7 @@ from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import camera_message, read_hands
 from manivideo_ros.ros.images import header
-from manivideo_ros.ros.parameters import CameraParameters, check_change, declare, read
+from manivideo_ros.ros.parameters import CameraParameters, declare, read
 from manivideo_ros.ros.spin import run
 from manivideo_ros.ros.transforms import transform_message
 
@@ -31,11 +30,10 @@ class VirtualCameraNode(Node):
 
     def __init__(self) -> None:
         super().__init__('virtual_camera')
-        self.parameters = p = declare(self, CameraParameters)
+        self.parameters = p = declare(self, CameraParameters, also=self._check_change)
         space = self.get_namespace().strip('/')
         self._frame = p.camera_frame or '/'.join(filter(None, (space, 'camera_optical_frame')))
         self._view = view_of(p)
-        self.add_on_set_parameters_callback(self._check_change)
         self.add_post_set_parameters_callback(self._parameters_changed)
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', qos.POSES_OUT)
         self._transforms = self.create_publisher(TFMessage, '/tf', qos.POSES_OUT)
@@ -48,15 +46,8 @@ class VirtualCameraNode(Node):
     def close(self) -> None:
         """Nothing is left to do."""
 
-    def _check_change(self, changes: Sequence[Parameter]) -> SetParametersResult:
-        result = check_change(CameraParameters, changes)
-        if result.successful:
-            values = {c.name: c.value for c in changes if hasattr(self.parameters, c.name)}
-            try:
-                view_of(replace(self.parameters, **values))
-            except ValueError as error:
-                return SetParametersResult(successful=False, reason=str(error))
-        return result
+    def _check_change(self, changed: Mapping[str, Any]) -> None:
+        view_of(replace(self.parameters, **changed))
 
     def _parameters_changed(self, _: object) -> None:
         self.parameters = read(self, CameraParameters)

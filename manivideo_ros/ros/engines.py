@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from functools import partial
 
+from manivideo_ros.engine.availability import why_not
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.ros.parameters import NodeParameters
@@ -16,21 +17,37 @@ from manivideo_ros.ros.scene import engine_of, spec_of
 Submit = Callable[[Callable[[], str]], Future[str]]
 
 
+def check_engine(parameters: NodeParameters) -> None:
+    """Raise ValueError, one line, where the parameters ask for an engine that cannot run here.
+
+    Loads nothing: what shows only when an engine is loaded beside the stream is for EngineLoader.
+    """
+    spec = spec_of(parameters)
+    reasons = {}
+    for backend in spec.backends[:1] if parameters.require_backend else spec.backends:
+        reasons[backend] = why_not(backend, spec)
+        if not reasons[backend]:
+            return
+    told = '; '.join(f'{name}: {reason}' for name, reason in reasons.items())
+    raise ValueError(f'engine {parameters.engine}: no backend of it runs here: {told}')
+
+
 class EngineLoader:
     """Brings the engine to what is wanted: the newest wish wins.
 
-    submit: runs a call between two frames; exchange: is such a call. told: takes what was done, and
-    whether it failed.
+    submit: runs a call between two frames; exchange: is such a call, with the engine and the
+    parameters that named it. told: takes what was done, and whether it failed.
     """
 
     def __init__(
         self,
         present: EngineSpec,
-        exchange: Callable[[Engine], str],
+        exchange: Callable[[Engine, NodeParameters], str],
         submit: Submit,
         told: Callable[[str, bool], None],
     ) -> None:
-        self._last, self._exchange, self._submit, self._told = present, exchange, submit, told
+        self._last = self._serving = present
+        self._exchange, self._submit, self._told = exchange, submit, told
         self._lock = threading.Lock()
         self._wanted: tuple[EngineSpec, NodeParameters] | None = None
         self._thread: threading.Thread | None = None
@@ -61,8 +78,12 @@ class EngineLoader:
                 self._wanted = None
             try:
                 engine = engine_of(spec, parameters)
-                done = self._submit(partial(self._exchange, engine)).result()
+                done = self._submit(partial(self._exchange, engine, parameters)).result()
             except (ValueError, RuntimeError, CancelledError) as error:
+                with self._lock:
+                    if self._wanted is None:
+                        self._last = self._serving  # the same may be asked for again
                 self._told(f'the engine stays as it is: {error}', True)
             else:
+                self._serving = spec
                 self._told(done, False)

@@ -6,13 +6,13 @@ Every method that takes a message returns its problems, each one line.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from tf2_msgs.msg import TFMessage
 
+from manivideo_ros.folders import expanded
 from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.model import SIDES, Side, load_hand
 from manivideo_ros.inputs import robot_hands
@@ -79,7 +79,7 @@ class HandIntake:
         self.hand_model = 'default'
         self._solvers = {}
         for side in SIDES:
-            folder = Path(p.hand_folder).expanduser() if p.hand_folder else None
+            folder = expanded(p.hand_folder) if p.hand_folder else None
             hand = load_hand(side, None if folder is None else folder / f'{side}.npz')
             unit = p.unit or self.source.unit
             self._solvers[side] = HandSolver(side, self.axes, unit, p.smooth, hand)

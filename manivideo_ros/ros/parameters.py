@@ -6,8 +6,9 @@ config/*.yaml and docs/reference.md to them.
 
 from __future__ import annotations
 
+import difflib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -22,6 +23,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 Parameters = TypeVar('Parameters')
+AT_START = '; read at the start'
+# Declared read_only by rclpy, so that `ros2 param load` of a node's own dump would fail.
+RCLPYS_OWN = 'start_type_description_service'
+QOS = 'qos_overrides.'  # rclpy's own, declared with each topic
 
 
 def parameter(
@@ -72,8 +77,8 @@ class NodeParameters:
     )
     scene_folders: tuple[str, ...] = parameter(
         ('',),
-        'folders that set_scene, and changes of engine and checkpoint while it runs, may read '
-        'besides the installed packages',
+        'folders that set_scene, and parameters that name files and are changed while it runs, '
+        'may read besides the installed packages',
     )
     late_s: float = parameter(0.05, 'a state held longer than this is late, s', 0.0, 1.0, live=True)
     hold_s: float = parameter(0.2, 'how long a silent source holds its state, s', 0.0, 5, live=True)
@@ -116,6 +121,7 @@ class RecorderParameters:
             'skeleton_poses',
             'camera/camera_info',
             'scene',
+            '/tf',
             '/tf_static',
             'image_raw',
             'camera_info',
@@ -310,22 +316,52 @@ ALL = {
 }
 
 
-def declare(node: Node, kind: type[Parameters]) -> Parameters:
-    """Declare a dataclass's parameters on a node and return their values.
+def declare(
+    node: Node,
+    kind: type[Parameters],
+    unlocked: Callable[[str], bool] = lambda name: False,
+    also: Callable[[Mapping[str, Any]], None] = lambda changed: None,
+) -> Parameters:
+    """Declare a dataclass's parameters on a node, guard them, and return their values.
 
-    Raises ValueError naming the first parameter whose value is of another type or out of range.
+    unlocked: whether a parameter that is read at the start may be changed now. also: raises
+    ValueError for changed values (by name, each sound by itself) that the node cannot honour. Warns
+    of values that were given for parameters that there are not. Raises ValueError naming the first
+    parameter whose value is of another type or out of range.
     """
     types = typing.get_type_hints(kind)
-    values = {}
+    values, given = {}, node._parameter_overrides  # rclpy shows them nowhere else
     for entry in fields(kind):  # type: ignore[arg-type]
         default = _default(entry)
-        # Dynamic typing, so that `hold_s: 1` is taken for 1.0 instead of refused by rclpy.
         try:
             node.declare_parameter(entry.name, default, _descriptor(entry, types[entry.name]))
         except ParameterException as error:
-            raise ValueError(f'parameter {entry.name}: {error}') from None
+            if entry.name in given:
+                _checked(entry, types[entry.name], given[entry.name].value)
+            raise ValueError(f'{entry.name}: {error}') from None
         value = node.get_parameter(entry.name).value
         values[entry.name] = _checked(entry, types[entry.name], value)
+    for text in _unknown(node, [name for name in given if not node.has_parameter(name)]):
+        node.get_logger().warning(text)
+
+    def check(changes: Sequence[Parameter]) -> SetParametersResult:
+        ours = [change for change in changes if change.name in types]
+        present = {change.name: node.get_parameter(change.name).value for change in changes}
+        for change in changes:
+            if change.name == RCLPYS_OWN and change.value != present[change.name]:
+                reason = f'{change.name} is read at the start: set it there'
+                return SetParametersResult(successful=False, reason=reason)
+        result = check_change(kind, ours, present, unlocked)
+        if result.successful:
+            try:
+                also({c.name: c.value for c in ours if c.value != present[c.name]})
+            except ValueError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        return result
+
+    if RCLPYS_OWN in node._descriptors:  # `check` guards it in its stead
+        node._descriptors[RCLPYS_OWN].read_only = False
+    node.add_on_set_parameters_callback(check)
     return kind(**values)
 
 
@@ -340,21 +376,33 @@ def read(node: Node, kind: type[Parameters]) -> Parameters:
     )
 
 
-def check_change(kind: type, changes: Sequence[Parameter]) -> SetParametersResult:
-    """What add_on_set_parameters_callback answers: ranges and what may change live."""
+def check_change(
+    kind: type,
+    changes: Sequence[Parameter],
+    present: Mapping[str, Any] | None = None,
+    unlocked: Callable[[str], bool] = lambda name: False,
+) -> SetParametersResult:
+    """What add_on_set_parameters_callback answers: ranges and what may change live.
+
+    present: the values now, which may always be set again, as by `ros2 param load` of a dump.
+    """
     types, entries = typing.get_type_hints(kind), {e.name: e for e in fields(kind)}
     for change in changes:
         entry = entries.get(change.name)
         if entry is None:
             continue
-        if not entry.metadata['live']:
-            return SetParametersResult(
-                successful=False, reason=f'{change.name} is read at the start: set it there'
-            )
         try:
-            _checked(entry, types[change.name], change.value)
+            value = _checked(entry, types[change.name], change.value)
+            same = (
+                present is not None
+                and change.name in present
+                and _checked(entry, types[change.name], present[change.name]) == value
+            )
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        if not (same or entry.metadata['live'] or unlocked(change.name)):
+            reason = f'{change.name} is read at the start: set it there'
+            return SetParametersResult(successful=False, reason=reason)
     return SetParametersResult(successful=True)
 
 
@@ -385,6 +433,17 @@ def table() -> str:
     return '\n'.join(lines)
 
 
+def _unknown(node: Node, names: Sequence[str]) -> Iterator[str]:
+    """A warning of each name that is no parameter of the node."""
+    known = list(node._parameters)
+    for name in names:
+        if name.startswith(QOS):
+            continue
+        near = difflib.get_close_matches(name, known, 1, 0.6)
+        meant = f'; did you mean {near[0]}?' if near else ''
+        yield f'{name}: {node.get_name()} has no such parameter: its value is not used{meant}'
+
+
 def _default(entry: Any) -> Any:
     default = entry.default_factory() if callable(entry.default_factory) else entry.default
     return list(default) if isinstance(default, tuple) else default
@@ -394,9 +453,11 @@ def _descriptor(entry: Any, kind: Any) -> ParameterDescriptor:
     low, high = entry.metadata['range']
     descriptor = ParameterDescriptor(
         name=entry.name,
-        description=entry.metadata['about'],
-        read_only=not entry.metadata['live'],
-        dynamic_typing=kind in (float, tuple[float, ...]),
+        description=entry.metadata['about'] + ('' if entry.metadata['live'] else AT_START),
+        # Not read_only: rclpy would refuse even the present value, and `ros2 param load` with it.
+        read_only=False,
+        # So that `hold_s: 1` is taken for 1.0, and what else does not fit is explained by us.
+        dynamic_typing=kind is float or typing.get_origin(kind) is tuple,
         additional_constraints=_one_of(entry.metadata['choices']),
     )
     if low is not None and kind is int:
@@ -413,12 +474,12 @@ def _one_of(choices: Sequence[str]) -> str:
 
 
 def _checked(entry: Any, kind: Any, value: Any) -> Any:
-    """The value as its field has it. Raises ValueError naming the parameter and the mend."""
+    """The value as its field has it. Raises ValueError naming the parameter and what to do."""
     name = entry.name
     if typing.get_origin(kind) is tuple:
         inner = typing.get_args(kind)[0]
-        if not isinstance(value, Sequence | memoryview) and not hasattr(value, '__iter__'):
-            raise ValueError(f'{name}: must be a list')
+        if isinstance(value, str | bytes) or not hasattr(value, '__iter__'):
+            raise ValueError(f'{name}: must be a list, is {value!r}: write "[{value}]"')
         return tuple(_typed(name, inner, v) for v in value if v != '')
     value = _typed(name, kind, value)
     low, high = entry.metadata['range']

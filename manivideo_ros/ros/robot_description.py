@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rclpy.node import Node
 from std_msgs.msg import String
 
+from manivideo_ros.folders import expanded
 from manivideo_ros.inputs.xml_text import decode_xml
 from manivideo_ros.ros import qos
 
@@ -21,7 +21,7 @@ def listen(node: Node, file: str, take: Callable[[str], list[str]]) -> None:
     """
     if file:
         try:
-            problems = take(decode_xml(Path(file).expanduser().read_bytes()))
+            problems = take(decode_xml(expanded(file).read_bytes()))
         except (OSError, ValueError) as error:
             problems = [getattr(error, 'strerror', None) or str(error)]
         if problems:

@@ -14,6 +14,7 @@ from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
+from manivideo_ros.folders import expanded
 from manivideo_ros.hand.model import SIDES, HandModel, load_hand
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.motion.motion import scene_json
@@ -42,10 +43,11 @@ class LiveScene:
         hands: dict[str, HandModel],
         scene: Scene,
         meshes: Mapping[str, tuple[str, float]],
-        threads: int,
-        seed: int,
+        parameters: NodeParameters,
     ) -> None:
         self.engine, self._meshes = engine, meshes
+        self.engine_named = engine_names(parameters)
+        threads, seed = parameters.threads, parameters.appearance_seed
         self._threads, self._seed = threads, seed
         session = StreamingSession(engine, seed)
         self.synthesizer = Synthesizer(session, hands, scene, threads)
@@ -98,11 +100,13 @@ class LiveScene:
         ids = [item.id for item in request.objects]
         if '' in ids or len(set(ids)) != len(ids):
             raise ValueError('objects: every object needs an id of its own')
-        if len(ids) > MOST_OBJECTS:
-            raise ValueError(f'objects: are {len(ids)}, may be {MOST_OBJECTS}')
+        kept = old.objects if request.keep_objects else {}
+        if (count := len(kept.keys() | set(ids))) > MOST_OBJECTS:
+            raise ValueError(f'objects: are {count}, may be {MOST_OBJECTS}')
         given = [(item, *_named(item, folders)) for item in request.objects]
-        objects = {item.id: mesh for item, _, mesh in given}
-        meshes = {item.id: (name, item.scale or 1.0) for item, name, _ in given if name}
+        objects = {**kept, **{item.id: mesh for item, _, mesh in given}}
+        meshes = {i: told for i, told in self._meshes.items() if i in kept and i not in ids}
+        meshes |= {item.id: (name, item.scale or 1.0) for item, name, _ in given if name}
         background, hand = old.background, old.hand_reference
         if request.background:
             background = load_background(_file(request.background, folders))
@@ -117,10 +121,13 @@ class LiveScene:
         if not request.keep_appearance_seed:
             self._seed = request.appearance_seed
             self.synthesizer.session.set_seed(self._seed)
-        return f'the scene has {", ".join(ids) or "no object"}'
+        return f'the scene has {", ".join(objects) or "no object"}'
 
-    def exchange(self, engine: Engine) -> str:
-        """Go on with another engine, from the next frame on; what was done."""
+    def exchange(self, engine: Engine, named: dict[str, str]) -> str:
+        """Go on with another engine, from the next frame on; what was done.
+
+        named: by `engine_names`, of the parameters that asked for it.
+        """
         old = self.synthesizer
         if engine.shapes == old.session.runner.shapes:
             old.session.exchange(engine)
@@ -129,6 +136,7 @@ class LiveScene:
             self.synthesizer = Synthesizer(session, old.hands, old.scene, self._threads)
         self.engine.close()
         self.engine, self._sha256 = engine, checkpoint_sha256(engine.spec.weights)
+        self.engine_named = named
         return f'{engine.spec.steps} steps on {engine.why}'
 
 
@@ -143,9 +151,7 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
     hands: dict[str, HandModel] = {
         side: load_hand(
             side,
-            Path(parameters.hand_folder).expanduser() / f'{side}.npz'
-            if parameters.hand_folder
-            else None,
+            expanded(parameters.hand_folder) / f'{side}.npz' if parameters.hand_folder else None,
         )
         for side in SIDES
     }
@@ -157,7 +163,12 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
     )
     engine = engine_of(spec, parameters)
     told = {i: (m, s) for i, m, s in given}
-    return LiveScene(engine, hands, scene, told, parameters.threads, parameters.appearance_seed)
+    return LiveScene(engine, hands, scene, told, parameters)
+
+
+def engine_names(parameters: NodeParameters) -> dict[str, str]:
+    """The parameters by which an engine is named."""
+    return {'engine': parameters.engine, 'checkpoint': parameters.checkpoint}
 
 
 def spec_of(parameters: NodeParameters) -> EngineSpec:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from manivideo_ros.folders import expanded
 from manivideo_ros.package_uri import SCHEME, package_file
 from manivideo_ros.ros.parameters import NodeParameters
 
 LONGEST = 200  # characters of a name that are repeated
+# Parameters that name files.
+FILES = {
+    'engine',
+    'checkpoint',
+    'hand_folder',
+    'object_meshes',
+    'background',
+    'hand_appearance',
+}
 # What Python raises on names with NUL, too long, or of links that go round in circles.
 UNUSABLE = (OSError, RuntimeError, ValueError)
 
@@ -29,9 +40,9 @@ def resolve(name: str, shapes: Collection[str], folders: Iterable[str] | None) -
     elif folders is not None:
         path = under(name, folders, 'scene_folders')
     else:
-        path = Path(name)
+        path = expanded(name)
     try:
-        path = path.expanduser().resolve()
+        path = path.resolve()
         if path.is_file():
             return path
     except UNUSABLE:
@@ -45,9 +56,9 @@ def under(name: str, folders: Iterable[str], parameter: str) -> Path:
 
     Raises ValueError, one line, for what does not lie under one of them.
     """
-    allowed = [Path(folder).expanduser().resolve() for folder in folders if folder]
+    allowed = [expanded(folder).resolve() for folder in folders if folder]
     try:
-        path = Path(name).expanduser()
+        path = expanded(name)
         real = path.resolve()
     except UNUSABLE:
         raise ValueError(f'{_short(name)}: cannot be the name of a file') from None
@@ -58,15 +69,28 @@ def under(name: str, folders: Iterable[str], parameter: str) -> Path:
     return real
 
 
-def check_change_of_files(changed: Mapping[str, str], now: NodeParameters) -> None:
-    """Raise ValueError where `engine` or `checkpoint`, changed while the node runs, names a file
-    that lies neither under `scene_folders` nor beside the present one: anybody may ask for it.
+def check_change_of_files(changed: Mapping[str, Any], now: NodeParameters) -> None:
+    """Raise ValueError where a parameter that is changed while the node runs names a file that lies
+    neither under `scene_folders` nor beside the present one: anybody may ask for it.
     """
-    for name, value in changed.items():
-        present = getattr(now, name)
-        beside = [str(Path(present).parent)] if '/' in present else []
-        if '/' in value or value.endswith(('.yaml', '.yml')) or (name == 'checkpoint' and value):
-            under(value, [*now.scene_folders, *beside], 'scene_folders')
+    for name in FILES & changed.keys():
+        value, present = changed[name], getattr(now, name)
+        values, presents = ([v] if isinstance(v, str) else list(v) for v in (value, present))
+        beside = [str(Path(p).parent) for p in presents if '/' in p and not p.startswith(SCHEME)]
+        for file in values:
+            if _is_file(name, file):
+                under(file, [*now.scene_folders, *beside], 'scene_folders')
+
+
+def _is_file(parameter: str, value: str) -> bool:
+    """Whether a parameter's value names a file outside of the installed packages."""
+    if value == '' or value.startswith((SCHEME, 'data:')):
+        return False
+    if parameter == 'engine':
+        return '/' in value or value.endswith(('.yaml', '.yml'))
+    from manivideo_ros.objects.shapes import SHAPES
+
+    return not (parameter == 'object_meshes' and value in SHAPES)
 
 
 def _short(name: str) -> str:

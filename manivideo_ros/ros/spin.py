@@ -1,22 +1,35 @@
-"""Runs a node until a signal or its own end; signals never interrupt a callback half way."""
+"""Runs a node until a signal or its own end; signals never interrupt a callback half way.
+
+Ctrl-C and SIGTERM end a node with status 0 at any moment: before `run` takes over by `start`.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import os
+import re
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NoReturn, Protocol
 
 import rclpy
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from manivideo_ros.ros.mismatches import MismatchWatch
+from manivideo_ros.start import SIGNALS
 
 M_ARENA_MAX = -8  # malloc.h
+# What the making of a node raises for names, values and files that cannot be used.
+UNUSABLE = (ValueError, OSError, rclpy_implementation.RCLError, NameValidationException)
+LOGS = ('log directory', 'logging directory')  # what rcl says of a folder that it cannot use
 
 
 def few_arenas(most: int = 2) -> None:
@@ -47,34 +60,38 @@ def run(
     make: Callable[[], Node],
     args: list[str] | None = None,
     executor_of: Callable[[], Executor] = SingleThreadedExecutor,
-    patient: bool = True,
+    patient: bool = False,
 ) -> int:
     """The exit status of a node: 0, or 2 and one line on stderr where it could not be made.
 
     SIGINT and SIGTERM only set a flag: a message that is being written is written whole. Warns of
-    who cannot meet the node's topics. Where it is not patient, they end the making of the node:
-    for one that takes long to make and has nothing to lose by then.
+    who cannot meet the node's topics. While the node is made they end the process at once, but for
+    a patient node: one that has something to lose by then, and is made quickly.
     """
     few_arenas()
     stop, made = threading.Event(), threading.Event()
 
     def told(*_: object) -> None:
+        again = stop.is_set()
         stop.set()
-        if not (patient or made.is_set()):
+        if not (again or patient or made.is_set()):
             raise Ended
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, told)
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        for number in SIGNALS:
+            signal.signal(number, told)
+        _init(args)
         node = make()
         made.set()
     except Ended:
-        rclpy.try_shutdown()
-        return 0
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
+        with suppress(Exception):  # what was interrupted may be half there
+            rclpy.try_shutdown()
+        _leave(0)
+    except UNUSABLE as error:
+        _ignore_signals()
+        print(f'error: {one_line(error)}', file=sys.stderr)
+        with suppress(Exception):
+            rclpy.try_shutdown()
         return 2
     executor = executor_of()
     executor.add_node(node)
@@ -87,7 +104,58 @@ def run(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
-        # `ros2 launch` hands a Ctrl-C on that the terminal has sent already: the second one must
-        # not end the interpreter while it winds up, when Python has put its own handlers away.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _ignore_signals()
     return 0
+
+
+def _init(args: list[str] | None) -> None:
+    """Start rclpy. Raises ValueError, one line, for arguments and folders that it cannot use."""
+    try:
+        with _held_back():
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # of several kinds, most of them private
+        reason = one_line(error)
+        if isinstance(error, rclpy_implementation.UnknownROSArgsError):
+            reason = f'unknown after --ros-args: {reason}'
+        if any(words in reason for words in LOGS):
+            reason += ': set ROS_LOG_DIR to a folder that can be written'
+        raise ValueError(f'ROS 2 does not start: {reason}') from None
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Keep what rcl writes on stderr until it is known that nothing was raised: it says the same
+    several times over.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as lines:
+        os.dup2(lines.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        lines.seek(0)
+        sys.stderr.write(lines.read().decode(errors='replace'))
+
+
+def one_line(error: Exception) -> str:
+    """What rcl says of an error, on one line and without the places in its source."""
+    text = re.sub(r',? at /\S+\.c(pp)?:\d+', '', ' '.join(str(error).split()))
+    return text.strip().rstrip('.,:')
+
+
+def _ignore_signals() -> None:
+    """`ros2 launch` hands a Ctrl-C on that the terminal has sent already: the second one must not
+    end the interpreter while it winds up, when Python has put its own handlers away.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _leave(status: int) -> NoReturn:
+    """End without winding up: libraries that were half loaded may not survive it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

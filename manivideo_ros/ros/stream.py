@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
@@ -26,13 +27,16 @@ from manivideo_ros.ros.engines import EngineLoader
 from manivideo_ros.ros.frame_times import FrameTimer
 from manivideo_ros.ros.frames import FramePublishers
 from manivideo_ros.ros.images import header
+from manivideo_ros.ros.input_watch import InputWatch
 from manivideo_ros.ros.intake import PoseIntake
 from manivideo_ros.ros.parameters import NodeParameters
-from manivideo_ros.ros.scene import LiveScene, spec_of
+from manivideo_ros.ros.scene import LiveScene, engine_names, spec_of
 from manivideo_ros.ros.source_clocks import ClockWatch
 from manivideo_ros.ros.worker import NewestWorker
 from manivideo_ros.tracking import Snapshot, Timing
 
+# Inputs that are published all the time by what moves.
+MUST_GO_ON = ('hand_poses', 'object_poses', 'skeleton_poses')
 CHECK_PERIOD_S = 1 / 30  # how often frames are asked for while no hands arrive
 
 
@@ -59,6 +63,9 @@ class Stream:
         self._lock = threading.Lock()  # guards the intake, which both threads use
         self._statistics = diagnostics.FrameStatistics()
         self._warned, self._clocks = RateLimit(), ClockWatch()
+        paced_by = ('hand_poses', 'skeleton_poses') if scene.human else ('hand_poses',)
+        self._watched = InputWatch([paced_by], time.monotonic())
+        self._refused_engine = threading.Event()
         self._snapshot: Snapshot | None = None
         self._jumps, self._last_frame_s = 0, 0.0
         self._timer = FrameTimer(node)
@@ -89,6 +96,7 @@ class Stream:
             # By the steady clock: a simulation that stands still is reported too.
             node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)),
         ]
+        self._loader.want(parameters)  # which may have changed since the scene was made
 
     @property
     def frames_out(self) -> int:
@@ -129,6 +137,8 @@ class Stream:
             with self._lock:
                 problems = take(message)
                 self._statistics.received(topic, not problems)
+            if topic in MUST_GO_ON and (back := self._watched.came(topic, time.monotonic())):
+                self._node.get_logger().info(back)
             self._warn(topic, problems)
 
         return self._node.create_subscription(kind, topic, callback, profile)
@@ -206,6 +216,9 @@ class Stream:
         hands, objects = self._scene.synthesizer.hands, self._scene.synthesizer.scene.objects
         self._frames.publish(frame, view, self._parameters.jpeg_quality, hands, objects)
         stages = self._timer.tell(frame, view, received_ns, sampled_ns, made_ns)
+        if not self._statistics.frames_out:
+            total = stages[diagnostics.TOTAL]
+            self._node.get_logger().info(f'first frame, {total:.0f} ms after its poses')
         self._statistics.add(stages)
         self._hold(1e-3 * stages[diagnostics.TOTAL], 1e-3 * stages[diagnostics.RECEIVED])
 
@@ -231,19 +244,31 @@ class Stream:
     def _engine_told(self, text: str, failed: bool) -> None:
         """Another engine serves, or could not be had: told by the thread that loads."""
         if failed:
+            self._refused_engine.set()
             self._node.get_logger().error(text)
         else:
             self._node.get_logger().info(text)
 
-    def _exchange(self, engine: Engine) -> str:
+    def _restore_engine(self) -> None:
+        """Have the parameters name what serves, where what they named could not be loaded."""
+        if not self._refused_engine.is_set():
+            return
+        self._refused_engine.clear()
+        named = self._scene.engine_named
+        self._node.set_parameters([Parameter(name, value=value) for name, value in named.items()])
+
+    def _exchange(self, engine: Engine, parameters: NodeParameters) -> str:
         """Runs in the worker, between two frames."""
-        answer = self._scene.exchange(engine)
+        answer = self._scene.exchange(engine, engine_names(parameters))
         with self._lock:
             self._intake.width, self._intake.height = self._scene.size
             self._intake.human = self._scene.human
         return answer
 
     def _report(self) -> None:
+        for text in self._watched.fell_silent(time.monotonic()):
+            self._node.get_logger().warning(text)
+        self._restore_engine()
         self._statistics.drops = self._worker.replaced
         simulated: bool = self._node.get_clock().ros_time_is_active
         apart_s = 1e-9 * (self._timer.now_ns() - self._received_ns())

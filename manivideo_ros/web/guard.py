@@ -32,7 +32,8 @@ def refusal(headers: Mapping[str, str], method: str, host: str) -> str:
     if not _is_ours(named, host):
         return f'Host {named[:80]!r} is not this machine: use its address or --host'
     origin = headers.get('Origin')
-    if origin is not None and origin != f'http://{named}':
+    # The scheme is the affair of a proxy that ends TLS: the name is compared.
+    if origin is not None and origin not in (f'http://{named}', f'https://{named}'):
         return f'Origin {origin[:80]!r} is another page'
     site = headers.get('Sec-Fetch-Site', 'same-origin')
     if site in ('cross-site', 'same-site'):

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
@@ -63,6 +64,15 @@ class PageServer(ThreadingHTTPServer):
         """Where a browser finds the page."""
         name = f'[{self.host}]' if ':' in self.host else self.host
         return f'http://{name}:{self.server_address[1]}/'
+
+    @property
+    def only_here(self) -> str:
+        """The loopback address that a name stands for on this machine, as Debian's own name for
+        itself does; '' where others reach the page, or the address was given as one.
+        """
+        address = str(self.server_address[0])
+        named = self.host not in ('localhost', address)
+        return address if named and ip_address(address).is_loopback else ''
 
     def server_bind(self) -> None:
         """Bind without asking the network for this machine's name, which can take seconds."""
@@ -120,6 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._say(HTTPStatus.NOT_FOUND, 'no such page')
 
+    def do_HEAD(self) -> None:
+        self.do_GET()  # `_answer` and `_stream` leave the body out
+
     def do_POST(self) -> None:
         if not self._accepted():
             return
@@ -160,6 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header('Content-Type', f'multipart/x-mixed-replace; boundary={BOUNDARY}')
         self.end_headers()
         self.close_connection = True
+        if self.command == 'HEAD':
+            return
         feed, number = self.server.feed, 0
         with feed.watch(stream):
             while not self.server.closing.is_set():
@@ -192,7 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header('Content-Type', kind)
         self.send_header('Content-Length', str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != 'HEAD':
+            self.wfile.write(body)
 
     def end_headers(self) -> None:
         for name, value in HEADERS.items():

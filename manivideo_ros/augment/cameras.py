@@ -1,0 +1,37 @@
+"""Whether it is known where a recorded camera stood: variations carry it around from there."""
+
+from __future__ import annotations
+
+from manivideo_ros.motion.build_messages import CAMERA, HANDS, OBJECTS, TF
+from manivideo_ros.motion.files import topics_by_type
+from manivideo_ros.recording.bag import BagReader
+from manivideo_ros.recording.messages import decoded
+
+
+def warnings_of(name: str, reader: BagReader) -> list[str]:
+    """A line where a recording's camera has no place among its poses; reader: of its bag."""
+    topics = topics_by_type(reader)
+    infos = topics.get(CAMERA, '')
+    camera = _first_frame(reader, infos, CAMERA)
+    kind = HANDS if HANDS in topics else OBJECTS
+    world = _first_frame(reader, topics.get(kind, ''), kind)
+    if not camera or not world or camera == world:
+        return []
+    static = topics.get(TF, '')
+    for record in reader.messages([static] if static else []):
+        for transform in decoded(record.data, TF).transforms:
+            if (transform.header.frame_id, transform.child_frame_id) == (world, camera):
+                return []
+    return [
+        f'{name}: {infos}: no transform from {world!r} to {camera!r} is on /tf_static: the camera '
+        f'is taken to stand at the origin of {world!r}. Record /tf_static with one that connects '
+        'the two directly'
+    ]
+
+
+def _first_frame(reader: BagReader, topic: str, kind: str) -> str:
+    """The frame_id of a topic's first message, '' where there is none."""
+    for record in reader.messages([topic] if topic else []):
+        frame: str = decoded(record.data, kind).header.frame_id
+        return frame
+    return ''
