@@ -158,7 +158,8 @@ def test_the_doctor_looks_at_everything(capsys):
     status = doctor.run()
     shown = capsys.readouterr().out
     for name in (
-        'interpreter', 'compiler', 'ROS 2', 'RMW', 'numpy', '/dev/shm', 'GPU', 'CPU engine', 'caches'
+        'interpreter', 'compiler', 'ROS 2', 'RMW', 'numpy', '/dev/shm', 'GPU', 'CPU engine',
+        'caches',
     ):  # fmt: skip
         assert name in shown
     assert status == int('bad ' in shown)
