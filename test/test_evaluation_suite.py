@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from test_motion_convert import tracked
 
 from manivideo_ros.evaluation import suite
 from manivideo_ros.evaluation.suite import FRAMES, NOISE, SUBSETS, build, dense, entries, strong
@@ -94,9 +95,7 @@ def test_a_mesh_can_be_a_variant_of_a_shape():
 
 
 def test_a_window_of_a_recording_is_sampled_at_30_hz(tmp_path):
-    rng = np.random.default_rng(0)
-    hand = np.cumsum(rng.normal(0, 0.01, (25, 3)), 0)
-    joints = hand + np.linspace(0, 0.1, 60)[:, None, None] + np.array([0, 1.2, -0.4])
+    joints = tracked(60) + np.linspace(0, 0.1, 60)[:, None, None]
     np.savez(tmp_path / 'r.npz', right=joints, time_s=np.arange(60) / 89.5)
     motion = recorded(tmp_path / 'r.npz', 0.1, 6, 'jar')
     assert len(motion) == 6 and list(motion.objects) == ['jar']

@@ -37,6 +37,7 @@ from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.demo import Demo, synthesizer_parameters
 from manivideo_ros.engine.pacing import WINDOW
+from manivideo_ros.engine.spec import ON_CPU
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.objects.named import load_mesh
@@ -306,7 +307,7 @@ def test_hands_that_stop_fade_out_and_are_missed(synthesizer, lab):
     status = lab.got['/diagnostics'][-1].status[0]
     assert 'missing: left' in status.message and status.level == b'\x01'
     values = {v.key: v.value for v in status.values}
-    assert values['backend'] == 'onnxruntime' and len(values['checkpoint_sha256']) == 64
+    assert values['backend'] == ON_CPU[0] and len(values['checkpoint_sha256']) == 64
     assert float(values['age of right (s)']) > 0.5
 
 
@@ -387,7 +388,7 @@ def test_the_console_says_once_what_serves_what_comes_and_what_does_not(synthesi
     lab.spin(7)
     lab.play(20, lambda: back() > before)
     said = '\n'.join(synthesizer.lines)
-    assert len(re.findall(r'engine: onnxruntime \(not ', said)) == 1
+    assert len(re.findall(rf'engine: {ON_CPU[0]} \(not ', said)) == 1
     assert len(re.findall(r'first frame, \d+ ms after its poses', said)) == 1
     silent = r'hand_poses: nothing came for 5 s: does its publisher run'
     assert len(re.findall(silent, said)) == len(re.findall('hand_poses: back after', said)) > 0

@@ -79,7 +79,7 @@ class PlainNet(RowNet, ABC):
         return blank_conditions(self.config, self.pixel_map(given))
 
     def _light_maps(
-        self, visible: Tensor, mask: Tensor, light: Tensor, horizon: Tensor | None
+        self, visible: Tensor, mask: Tensor, scene: SceneFeatures, horizon: Tensor | None
     ) -> Tensor:
         """None: there are no normals to light."""
         blind = mask.new_zeros(*visible.shape[:1], self.light_in.in_channels, *mask.shape[2:])

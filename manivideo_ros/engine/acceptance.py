@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.engine.backends import open_backend
-from manivideo_ros.engine.parity import compare, stream
+from manivideo_ros.engine.parity import Conditions, compare, conditions_for, stream
 from manivideo_ros.engine.runner import OTHER_BACKEND, EngineError, Runner
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
@@ -42,8 +42,10 @@ def open_accepted(
         return runner
     reference = 'torch' if backend.startswith('torch') else 'onnxruntime'
     sha256 = checkpoint_sha256(spec.weights)
-    expected = _reference_frames(replace(spec, precision='fp32'), sha256, reference, open_one)
-    parity = compare(stream(runner, FRAMES)[0], expected)
+    given = conditions_for(precision)
+    whole = replace(spec, precision='fp32')
+    expected = _reference_frames(whole, sha256, reference, given, open_one)
+    parity = compare(stream(runner, FRAMES, given)[0], expected)
     log.debug('%s in %s: %s', backend, precision, parity)
     if not parity.held(precision):
         raise EngineError(
@@ -57,7 +59,7 @@ def open_accepted(
 
 @lru_cache(maxsize=2)
 def _reference_frames(
-    spec: EngineSpec, sha256: str, reference: str, open_one: Open
+    spec: EngineSpec, sha256: str, reference: str, given: Conditions, open_one: Open
 ) -> NDArray[np.uint8]:
     """Frames [2, H, W, 3] of the weights with that hash."""
     try:
@@ -65,4 +67,4 @@ def _reference_frames(
     except EngineError:
         other = next(name for name in REFERENCES if name != reference)
         runner = open_one(other, spec, 1)
-    return stream(runner, FRAMES)[0]
+    return stream(runner, FRAMES, given)[0]

@@ -7,7 +7,8 @@ checkpoint can be calibrated where it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 
 import cv2
 import numpy as np
@@ -32,20 +33,29 @@ from manivideo_ros.objects.shapes import SHAPES, generate
 from manivideo_ros.references import BACKGROUND, HAND, load_background, load_hand_reference
 
 SCENES, FRAMES = 6, 5  # frames of each scene: the temporal context fills up
+HELD_OUT = 1000  # number of the first scene that is held out
 SEED = 0
 FOV = np.radians(40.0)
 
 Inputs = dict[str, NDArray[np.generic]]
 
 
-def calibration_streams(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[list[Inputs]]:
+def held_out_frames(shapes: Mapping[str, tuple[int, ...]], frames: int) -> Iterator[Inputs]:
+    """Inputs of frames of scenes that nothing is calibrated on, as a runner's `put` takes them."""
+    scenes = range(HELD_OUT, HELD_OUT + -(-frames // FRAMES))
+    yield from islice(chain.from_iterable(calibration_streams(shapes, scenes)), frames)
+
+
+def calibration_streams(
+    shapes: Mapping[str, tuple[int, ...]], scenes: Iterable[int] = range(SCENES)
+) -> Iterator[list[Inputs]]:
     """Per scene its frames' inputs, by the graph's names; the scene's own only in the first.
 
-    shapes: of what a runner's `put` takes (runner.input_shapes).
+    shapes: of what a runner's `put` takes (runner.input_shapes). scenes: their numbers.
     """
     hands = {side: load_hand(side) for side in SIDES}
     background, hand_view = load_background(BACKGROUND), load_hand_reference(HAND)
-    for index in range(SCENES):
+    for index in scenes:
         rng = np.random.default_rng((SEED, index))
         gain = rng.uniform(0.4, 1.3)
         look = HandReference(_scaled(hand_view.image, gain), hand_view.parts)
@@ -102,7 +112,7 @@ def _stream(
         drawn = drawing.rasterizer.render(camera, poses)
         maps = {**vars(drawn), **drawing.paint(camera, poses)}
         given |= {name: maps[name].numpy()[None].copy() for name in (*LAYER_MAPS, 'base')}
-        yield given
+        yield {name: np.asarray(value, order='C') for name, value in given.items()}
         given = {}
 
 

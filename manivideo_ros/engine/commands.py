@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manivideo_ros.engine.backends import open_backend
 from manivideo_ros.engine.cache import cache_folder, graph_of, graph_precision
-from manivideo_ros.engine.parity import FRAMES, compare, stream
+from manivideo_ros.engine.parity import FRAMES, Conditions, compare, conditions_for, stream
 from manivideo_ros.engine.plans import PlanBuild, PlanJob, plan_cache
 from manivideo_ros.engine.runner import EngineError, Runner
 from manivideo_ros.engine.spec import PRECISIONS, EngineSpec, find_spec, load_spec, spec_files
@@ -113,11 +114,15 @@ def _build(job: PlanJob) -> str:
 
 def check_backends(spec: EngineSpec, backends: list[str], threads: int, frames: int) -> int:
     """Print how far each backend's stream is from torch's in fp32; 1 where one is too far."""
-    reference, _ = stream(open_backend('torch', _fp32(spec), threads), frames)
+    torch = open_backend('torch', _fp32(spec), threads)
+    references: dict[Conditions, NDArray[np.uint8]] = {}
     status = 0
     for backend, runner in _opened(spec, backends, threads):
         precision = spec.precision_on(backend)
-        parity = compare(stream(runner, frames)[0], reference)
+        given = conditions_for(precision)
+        if given not in references:
+            references[given], _ = stream(torch, frames, given)
+        parity = compare(stream(runner, frames, given)[0], references[given])
         held = parity.held(precision)
         status = status if held else 1
         print(

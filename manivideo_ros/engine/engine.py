@@ -60,9 +60,10 @@ class Engine:
         """What the stream is not as it was asked to be, in one line; '' where all is well."""
         if self.build is None:
             return self._fallen
-        running, share = self.build.running, f'{self.build.progress:.0%}'
-        state = f'built: {share}' if running else 'loaded and checked'
-        return f'{self.backend} serves while {self.build.job.backend} is {state}'
+        backend, share = self.build.job.backend, f'{self.build.progress:.0%}'
+        if self.build.running:
+            return f'{self.backend} serves while {backend} is built: {share}'
+        return f'{self.backend} serves while {backend} is loaded and checked'
 
     @property
     def why(self) -> str:

@@ -83,11 +83,16 @@ class OnnxRunner:
 
     def put(self, values: Mapping[str, NDArray[Any]]) -> None:
         """See Runner."""
-        for name, value in values.items():
-            if self._device == 'cpu' or not value.ndim:
-                self._given[name] = ort.OrtValue.ortvalue_from_numpy(value, 'cpu')
-            else:
-                self._given[name].update_inplace(value)
+        try:
+            for name, value in values.items():
+                if self._device == 'cpu' or not value.ndim:
+                    self._given[name] = ort.OrtValue.ortvalue_from_numpy(value, 'cpu')
+                else:
+                    self._given[name].update_inplace(value)
+        except Exception as error:  # onnxruntime's own kinds have no common base
+            raise EngineError(
+                f'onnxruntime takes no such input ({one_line(error)}): free memory, {OTHER_BACKEND}'
+            ) from None
         self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
 
     def run(self) -> NDArray[np.uint8]:

@@ -74,9 +74,14 @@ class OpenVINORunner:
 
     def put(self, values: Mapping[str, NDArray[Any]]) -> None:
         """See Runner."""
-        for name, value in values.items():
-            for request in self._requests:
-                request.set_tensor(name, self._shared(value))
+        try:
+            for name, value in values.items():
+                for request in self._requests:
+                    request.set_tensor(name, self._shared(value))
+        except RuntimeError as error:
+            raise EngineError(
+                f'OpenVINO takes no such input ({one_line(error)}): {OTHER_BACKEND}'
+            ) from None
         if not values.keys().isdisjoint(SCENE_INPUTS):
             self._refresh = np.array(True)
 

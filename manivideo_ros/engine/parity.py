@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +18,10 @@ MOST_GREY_LEVELS = 1  # in fp32: the rounding to uint8
 LEAST_PSNR = 40.0  # dB, in half precision
 MOST_MEAN = 2.0  # grey levels, in int8
 WARM_UP = 3  # frames that are not timed
+
+
+Conditions = Callable[[dict[str, tuple[int, ...]], int], Iterator[dict[str, NDArray[Any]]]]
+"""Shapes of a runner's inputs, and a number of frames -> their inputs, the scene's in the first."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Parity:
 
 def conditions(
     shapes: dict[str, tuple[int, ...]], frames: int
-) -> Iterator[dict[str, NDArray[np.float32]]]:
+) -> Iterator[dict[str, NDArray[Any]]]:
     """Smooth random inputs of a stream: all of them at first, then those of the frame."""
     rng = np.random.default_rng(0)
     for frame in range(frames):
@@ -51,13 +56,28 @@ def conditions(
         yield given
 
 
-def stream(runner: Runner, frames: int = FRAMES) -> tuple[NDArray[np.uint8], NDArray[np.floating]]:
+def conditions_for(precision: str) -> Conditions:
+    """What backends of a precision are compared on.
+
+    Smooth noise, which shows every fault; in int8 scenes as frames show them, since values that
+    were never calibrated on are cut off, and that is no fault.
+    """
+    if precision != 'int8':
+        return conditions
+    from manivideo_ros.engine.calibration import held_out_frames  # with Warp and its kernels
+
+    return held_out_frames
+
+
+def stream(
+    runner: Runner, frames: int = FRAMES, given: Conditions = conditions
+) -> tuple[NDArray[np.uint8], NDArray[np.floating]]:
     """The frames [N, H, W, 3] of a runner from its start, and the seconds [N - 3] each took."""
     runner.forget()
     made, seconds = [], []
-    for given in conditions(dict(runner.shapes), frames):
+    for inputs in given(dict(runner.shapes), frames):
         started = time.perf_counter()
-        runner.put(given)
+        runner.put(inputs)
         frame = runner.run()
         seconds.append(time.perf_counter() - started)
         made.append(frame.copy())
