@@ -1,6 +1,9 @@
 """The exported graph: its inputs, its parity with torch, its scene cache, its file cache."""
 
 import errno
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -25,6 +28,7 @@ from manivideo_ros.model.mlo_embedder import visible_normals
 from manivideo_ros.model.network import FrameConditions
 from manivideo_ros.model.schedule import ddim_step, sampling_times
 
+ROOT = Path(__file__).resolve().parents[1]
 CONDITIONS = {'normal_map', 'occlusion_confidence', 'visible_normal', 'horizon', 'base'}
 REFERENCES = {'views', 'background', 'hand_view', 'points'}
 OWN_STATE = {
@@ -216,7 +220,7 @@ def test_a_cache_without_space_is_named_with_the_mend(tmp_path, monkeypatch):
     save_checkpoint(awake().state_dict(), SMALL, tmp_path / 'm.safetensors')
     with pytest.raises(EngineError, match=r'No space left on device: .*XDG_CACHE_HOME'):
         graph_cache.graph_of(tmp_path / 'm.safetensors', 1)
-    assert not [*(tmp_path / 'manivideo_ros').iterdir()]
+    assert {file.suffix for file in (tmp_path / 'manivideo_ros').iterdir()} <= {'.lock'}
 
 
 def test_the_command_exports_a_graph_and_names_what_it_cannot_use(tmp_path, capsys):
@@ -228,3 +232,24 @@ def test_the_command_exports_a_graph_and_names_what_it_cannot_use(tmp_path, caps
     (tmp_path / 'm.safetensors').write_bytes(b'')
     assert main([str(tmp_path / 'g.onnx'), *given]) == 2
     assert 'm.safetensors' in capsys.readouterr().err
+
+
+def test_two_processes_that_need_a_graph_at_once_make_it_once(tmp_path):
+    path = tmp_path / 'untrained.safetensors'
+    save_checkpoint(awake(SMALL).state_dict(), SMALL, path)
+    code = (
+        'import logging, sys; from pathlib import Path; logging.basicConfig(level=logging.INFO);'
+        'from manivideo_ros.engine.cache import graph_of; graph_of(Path(sys.argv[1]), 1)'
+    )
+    environment = {**os.environ, 'XDG_CACHE_HOME': str(tmp_path), 'PYTHONPATH': str(ROOT)}
+    both = [
+        subprocess.Popen(
+            [sys.executable, '-c', code, str(path)], env=environment, stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    told = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert sum('exporting untrained' in text for text in told) == 1
+    assert not any('damaged' in text for text in told)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -84,7 +86,7 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     """
     if not checkpoint.is_file():
         load_checkpoint(checkpoint)  # says what is wrong
-    made_from = {
+    made_from: dict[str, object] = {
         'checkpoint_sha256': checkpoint_sha256(checkpoint),
         'steps': steps,
         'precision': precision,
@@ -96,28 +98,51 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
         made_from['calibration'] = _hash_of(QUANTIZATION)
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
     path = cache_folder() / f'{key}.onnx'
-    manifest = path.with_suffix('.json')
-    if path.is_file() and manifest.is_file():
-        try:
-            kept = json.loads(manifest.read_text())['graph_sha256']
-        except (ValueError, KeyError, TypeError, RecursionError):
-            kept = ''
-        if kept == graph_sha256(path):
-            return path
-        log.warning('cached graph %s is damaged; exporting it again', path)
-    graph = _made(checkpoint, steps, precision)
-    from manivideo_ros.engine import export  # with diffusers and torch's compiler: seconds
-
     try:
-        export.save_graph(graph, path)
-        told = {**made_from, 'graph_sha256': graph_sha256(path)}
-        manifest.write_text(json.dumps(told, indent=1))
+        with _one_process(path):
+            if not _kept(path):
+                _write(_made(checkpoint, steps, precision), path, made_from)
     except OSError as error:
         path.with_suffix('.partial').unlink(missing_ok=True)
         raise EngineError(
             f'{path}: {error.strerror}: free space there, or set XDG_CACHE_HOME to another folder'
         ) from None
     return path
+
+
+@contextmanager
+def _one_process(path: Path) -> Iterator[None]:
+    """Have one process at a time make a file: the others wait for it, and find it."""
+    with path.with_suffix('.lock').open('w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info('waiting for another process that makes %s', path.name)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _kept(path: Path) -> bool:
+    """Whether a graph is there as it was written."""
+    manifest = path.with_suffix('.json')
+    if not path.is_file() or not manifest.is_file():
+        return False
+    try:
+        kept = json.loads(manifest.read_text())['graph_sha256']
+    except (ValueError, KeyError, TypeError, RecursionError):
+        kept = ''
+    if kept == graph_sha256(path):
+        return True
+    log.warning('cached graph %s is damaged; exporting it again', path)
+    return False
+
+
+def _write(graph: onnx.ModelProto, path: Path, made_from: dict[str, object]) -> None:
+    from manivideo_ros.engine import export  # with diffusers and torch's compiler: seconds
+
+    export.save_graph(graph, path)
+    described = {**made_from, 'graph_sha256': graph_sha256(path)}
+    path.with_suffix('.json').write_text(json.dumps(described, indent=1))
 
 
 def _made(checkpoint: Path, steps: int, precision: str) -> onnx.ModelProto:

@@ -152,7 +152,8 @@ def remove() -> int:
     for path in _kept():
         freed += path.stat().st_size
         path.unlink()
-        path.with_suffix('.json').unlink(missing_ok=True)
+        for ending in ('.json', '.lock'):
+            path.with_suffix(ending).unlink(missing_ok=True)
     for failed in plan_cache().folder.glob('*.failed'):
         failed.unlink()
     print(f'freed {freed / 2**20:.1f} MiB; what is needed is made again')

@@ -173,13 +173,15 @@ class Engine:
         build = self.build
         if build is None or build.running:
             return
-        if self._opening is None:
+        if self._opening is None and not build.error:
             self._opening = self._open_beside(build)
-        if not self._opening.done():
+        if self._opening is not None and not self._opening.done():
             return
         opening, self._opening, self.build = self._opening, None, None
         before, serving = self.backend, self._runner
         try:
+            if opening is None:
+                raise EngineError(build.error)
             self._runner = opening.result()
             self._begin_with_what_is_given()
         except (EngineError, PlanCacheError) as error:
@@ -194,15 +196,9 @@ class Engine:
 
     def _open_beside(self, build: PlanBuild) -> Future[Runner]:
         """Open what was built in a thread of its own: the stream does not wait for it."""
-
-        def opened() -> Runner:
-            if build.error:
-                raise EngineError(build.error)
-            return self._open(build.job.backend, self.spec, self._threads)
-
         opener = ThreadPoolExecutor(1, 'engine')
         try:
-            return opener.submit(opened)
+            return opener.submit(self._open, build.job.backend, self.spec, self._threads)
         finally:
             opener.shutdown(wait=False)
 

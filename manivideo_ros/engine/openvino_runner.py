@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.engine.processor import require_precision
+from manivideo_ros.engine.processor import openvino_module, require_precision
 from manivideo_ros.engine.runner import (
     OTHER_BACKEND,
     SCENE_INPUTS,
@@ -33,8 +33,7 @@ class OpenVINORunner:
 
     def __init__(self, graph: Path, threads: int = 2, precision: str = 'fp32') -> None:
         require_precision(precision)
-        import openvino
-
+        openvino = openvino_module()
         self._tensor = openvino.Tensor
         options = {
             'INFERENCE_NUM_THREADS': threads,

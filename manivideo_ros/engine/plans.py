@@ -160,6 +160,7 @@ class PlanBuild:
         self.progress, self.phase, self.error = 0.0, 'starting', ''
         command = [sys.executable, '-m', 'manivideo_ros.engine.plans', json.dumps(_as_json(job))]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._ended = threading.Event()
         self._reader = threading.Thread(target=self._read, name='plan build', daemon=True)
         self._reader.start()
 
@@ -171,18 +172,17 @@ class PlanBuild:
     @property
     def running(self) -> bool:
         """Whether it is still at work."""
-        return self._reader.is_alive()
+        return not self._ended.is_set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for its end; whether it has ended."""
-        self._reader.join(timeout_s)
-        return not self.running
+        return self._ended.wait(timeout_s)
 
     def cancel(self) -> None:
         """End it; nothing of it is kept."""
         if self._process.poll() is None:
             self._process.terminate()
-        self._reader.join()
+        self._ended.wait()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -203,7 +203,8 @@ class PlanBuild:
         elif code and not self.error:
             self.error = f'the builder ended with {code}: use another backend, as auto does'
             lasts = True  # a library's bug, or more memory than there is
-        if lasts:
+        self._ended.set()
+        if lasts:  # takes as long as an export, where the graph is not at hand
             self.job.note_failure(self.error)
 
 

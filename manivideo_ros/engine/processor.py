@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
 from functools import lru_cache
+from types import ModuleType
 
 from manivideo_ros.engine.runner import OTHER_BACKEND, EngineError
 
 ON_X86 = platform.machine().lower() in ('x86_64', 'amd64')
 """Whether OpenVINO is installed with the package, and the faster of the CPU's backends."""
+
+
+def openvino_module() -> ModuleType:
+    """OpenVINO. Raises EngineError where it cannot be imported."""
+    try:
+        return importlib.import_module('openvino')
+    except (ImportError, RuntimeError, OSError) as error:  # it looks for a home folder, too
+        raise EngineError(
+            f'OpenVINO cannot be imported ({error}): pip install openvino and set HOME, '
+            f'{OTHER_BACKEND}'
+        ) from None
 
 
 @lru_cache(maxsize=1)
@@ -17,12 +30,7 @@ def capabilities() -> tuple[str, ...]:
 
     Raises EngineError where OpenVINO is not installed.
     """
-    try:
-        import openvino
-    except ImportError as error:
-        raise EngineError(
-            f'OpenVINO cannot be imported ({error}): pip install openvino, {OTHER_BACKEND}'
-        ) from None
+    openvino = openvino_module()
     return tuple(sorted(openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')))
 
 
