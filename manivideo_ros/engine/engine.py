@@ -189,7 +189,7 @@ class Engine:
             self.reasons[build.job.backend] = str(error)
             log.warning('%s goes on: %s', before, error)
             return
-        del self.reasons[self.backend]
+        self.reasons.pop(self.backend, None)
         self._waiting.insert(0, before)  # to fall back on
         self._fallen = ''
         log.info('%s takes over from %s', self.backend, before)

@@ -74,8 +74,7 @@ class TorchStream(ABC):
     def _compute(self) -> None:
         """One frame, from and into the tensors kept here."""
 
-    @torch.inference_mode(False)  # its tensors can be written outside of that mode
-    @torch.no_grad()
+    @torch.no_grad()  # inference mode would make tensors that nobody outside of it can write
     def _prepare(self) -> None:
         self.shapes: Mapping[str, tuple[int, ...]] = input_shapes(self._config)
         self._given = {
@@ -131,6 +130,7 @@ class TorchStream(ABC):
         """See Runner."""
         self._guarded(lambda: self._valid.zero_())
 
+    @torch.inference_mode()
     def _put(self, values: Mapping[str, NDArray[Any]]) -> None:
         for name, value in values.items():
             if name == 'has_skeleton':
@@ -141,6 +141,7 @@ class TorchStream(ABC):
                 self._given[name].copy_(torch.from_numpy(value))
         self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
 
+    @torch.inference_mode()
     def _run(self, draw: Callable[[], None] | None) -> None:
         if self._refresh:
             for kept, value in zip(self._features, self._encoded(), strict=True):
@@ -167,7 +168,7 @@ class TorchStream(ABC):
         """Run work on the device, alone; what fails there is an EngineError."""
         queued = self._queue.entered() if self._queue else nullcontext()
         try:
-            with alone or self._alone, queued, torch.inference_mode():
+            with alone or self._alone, queued:
                 work()
         except EngineError:
             raise
