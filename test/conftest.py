@@ -2,12 +2,17 @@
 
 import os
 import re
+import shutil
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+# Workers inherit it: see shared_graphs.
+if 'MANIVIDEO_SHARED_GRAPHS' not in os.environ:
+    os.environ['MANIVIDEO_SHARED_GRAPHS'] = tempfile.mkdtemp(prefix='manivideo_graphs_')
 
 import numpy as np
 import pytest
@@ -108,16 +113,27 @@ def motion_file(motion, tmp_path_factory):
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     """A small network's, with a cache of its own for what is exported and built of it."""
+    from shared_graphs import FOLDER
     from test_engine import HUMAN
     from test_model import awake
 
+    from manivideo_ros.engine.cache import cache_folder, graph_of
     from manivideo_ros.model.checkpoint import save_checkpoint
 
     path = tmp_path_factory.mktemp('weights') / 'small.safetensors'
     save_checkpoint(awake(HUMAN).state_dict(), HUMAN, path)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(FOLDER))
+        graph_of(path, 1)  # once a run: an export takes longer than most tests
+        shutil.copytree(cache_folder(), path.parent / 'manivideo_ros')
         patch.setenv('XDG_CACHE_HOME', str(path.parent))
         yield path
+
+
+def pytest_sessionfinish(session):
+    """Remove what the workers shared, after the last of them."""
+    if not hasattr(session.config, 'workerinput'):
+        shutil.rmtree(os.environ['MANIVIDEO_SHARED_GRAPHS'], ignore_errors=True)
 
 
 @pytest.fixture(scope='session')

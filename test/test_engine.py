@@ -1,9 +1,8 @@
 """The exported graph: its inputs, its parity with torch, its scene cache, its file cache."""
 
 import errno
-import os
-import subprocess
-import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -13,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from shared_graphs import shared_graph
 from test_model import SMALL, awake, conditions_of, references, skeleton_of
 
 from manivideo_ros.engine import cache as graph_cache
@@ -28,7 +28,6 @@ from manivideo_ros.model.mlo_embedder import visible_normals
 from manivideo_ros.model.network import FrameConditions
 from manivideo_ros.model.schedule import ddim_step, sampling_times
 
-ROOT = Path(__file__).resolve().parents[1]
 CONDITIONS = {'normal_map', 'occlusion_confidence', 'visible_normal', 'horizon', 'base'}
 REFERENCES = {'views', 'background', 'hand_view', 'points'}
 OWN_STATE = {
@@ -47,7 +46,8 @@ HUMAN = replace(SMALL, human=True)
 
 @cache
 def model_of(steps: int, human: bool = False) -> onnx.ModelProto:
-    return build_graph(awake(HUMAN if human else SMALL), steps)
+    config = HUMAN if human else SMALL
+    return shared_graph(f'{steps}-{human}', lambda: build_graph(awake(config), steps))
 
 
 def graph_file(steps: int, folder: str, human: bool = False) -> Path:
@@ -234,22 +234,18 @@ def test_the_command_exports_a_graph_and_names_what_it_cannot_use(tmp_path, caps
     assert 'm.safetensors' in capsys.readouterr().err
 
 
-def test_two_processes_that_need_a_graph_at_once_make_it_once(tmp_path):
-    path = tmp_path / 'untrained.safetensors'
+def test_two_that_need_a_graph_at_once_make_it_once(tmp_path, monkeypatch):
+    """Nodes that start together on a new machine: the second waits, and finds it."""
+    path, made = tmp_path / 'small.safetensors', []
     save_checkpoint(awake(SMALL).state_dict(), SMALL, path)
-    code = (
-        'import logging, sys; from pathlib import Path; logging.basicConfig(level=logging.INFO);'
-        'from manivideo_ros.engine.cache import graph_of; graph_of(Path(sys.argv[1]), 1)'
-    )
-    environment = {**os.environ, 'XDG_CACHE_HOME': str(tmp_path), 'PYTHONPATH': str(ROOT)}
-    both = [
-        subprocess.Popen(
-            [sys.executable, '-c', code, str(path)], env=environment, stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    told = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
-    assert sum('exporting untrained' in text for text in told) == 1
-    assert not any('damaged' in text for text in told)
+
+    def slowly(*_):
+        made.append(path)
+        time.sleep(0.3)
+        return model_of(1)
+
+    monkeypatch.setattr(graph_cache, '_made', slowly)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    with ThreadPoolExecutor(2) as both:
+        found = list(both.map(lambda _: graph_cache.graph_of(path, 1), range(2)))
+    assert len(made) == 1 and found[0] == found[1]

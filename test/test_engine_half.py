@@ -8,6 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from shared_graphs import shared_graph
 from test_model import SMALL, awake
 
 from manivideo_ros.engine.export import build_graph
@@ -22,7 +23,8 @@ FRAMES = 8  # more than the past that the network sees
 
 @cache
 def graph_of(precision: str) -> onnx.ModelProto:
-    return build_graph(awake(SMALL), 1, precision)
+    name = '1-False' if precision == 'fp32' else precision  # test_engine has it in fp32
+    return shared_graph(name, lambda: build_graph(awake(SMALL), 1, precision))
 
 
 @cache
