@@ -4,8 +4,9 @@
 backend has a process of its own, with the same threads and the same 64 frames, conditioning
 complete; they run in turn, several times, and a figure is the lower quartile over all frames, which
 other work on the machine disturbs least. Memory is the process's own at the end of the stream,
-libraries included. Parity: how far the frames are from those of torch in fp32, in grey levels; in int8,
-which is calibrated on scenes, those of other generated scenes. A precision that OpenVINO does not report for this processor is left out, and named.
+libraries included. Parity: how far the frames are from those of torch in fp32, in grey levels; in
+int8, which is calibrated on scenes, those of other generated scenes. A precision that OpenVINO does
+not report for this processor is left out, and named.
 """
 
 from __future__ import annotations
