@@ -71,7 +71,7 @@ build: $(INSTALLED)
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
 
 test: $(DEVELOPMENT) build
-	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadgroup
+	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadscope
 
 fuzz: $(DEVELOPMENT) build
 	@$(RUN) python -m fuzz.campaign --examples $(EXAMPLES) --out benchmarks/results/fuzz.json

@@ -17,6 +17,7 @@ if 'MANIVIDEO_SHARED_GRAPHS' not in os.environ:
 import numpy as np
 import pytest
 from PIL import Image
+from xdist.scheduler import LoadScopeScheduling
 
 from manivideo_ros.processes import environment, free_domain
 
@@ -36,10 +37,14 @@ def group_of(file: Path) -> str:
     return 'nodes' if nodes else file.stem
 
 
-def pytest_collection_modifyitems(items):
-    """Groups for `--dist loadgroup`; nothing without it."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+def pytest_xdist_make_scheduler(config, log):
+    """Each worker takes whole groups; nothing without workers."""
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(ROOT / nodeid.split('::')[0])
+
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope='session')
