@@ -283,6 +283,15 @@ def test_a_provenance_that_makes_no_sense_is_refused(whole, text, tmp_path):
         provenance_of(BagReader(tmp_path / 'take'))
 
 
+def test_a_bag_that_is_reached_through_a_link_is_read(split_bag, tmp_path):
+    """As data folders are that lie on another disk."""
+    split_bag(tmp_path / 'disk' / 'take', 1)
+    link = tmp_path / 'link'
+    link.symlink_to(tmp_path / 'disk', target_is_directory=True)
+    expected = len(list(BagReader(tmp_path / 'disk' / 'take').messages()))
+    assert len(list(BagReader(link / 'take').messages())) == expected > 0
+
+
 @pytest.mark.parametrize('name', ['/etc/passwd', '../other/take_0.mcap', 'a\0b.mcap'])
 def test_files_outside_of_the_bag_are_refused_with_what_to_do(split_bag, name, tmp_path):
     folder = tmp_path / 'take'

@@ -121,10 +121,10 @@ def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
         raise _UnreadableError(f'is not that of a bag ({reason_of(error)[:80]})') from None
     if storage not in ('mcap', ''):
         raise BagError(_foreign(path, f'{storage} {mode}'.strip().lower()))
-    folder = path.resolve()
+    folder = Path(os.path.abspath(path))  # as it is named: a folder may be a link itself
     for file in named:
         # A bag from elsewhere must not make us read what lies outside of it.
-        if '\0' in str(file) or folder not in Path(os.path.abspath(folder / file)).parents:
+        if '\0' in str(file) or folder not in Path(os.path.abspath(file)).parents:
             raise BagError(
                 f'{path}: metadata.yaml names {str(file)!r}, which is outside of it: remove '
                 'metadata.yaml to read the .mcap files in the folder'
