@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train_all(args: argparse.Namespace, seed: int) -> dict[str, RowNet]:
-    """The networks of both tables for one seed; those on the base picture have ' on base'."""
+    """The networks of both tables for one seed; those on the base image have ' on base'."""
     light, budget = shared_light(args.light), Budget(steps=args.steps)
     out = {}
     for rows, base in ((ROWS, ''), (ON_BASE, ON)):
@@ -105,8 +105,8 @@ def measure_all(args: argparse.Namespace, trained: dict[int, dict[str, RowNet]])
     (args.results / 'ablation.json').write_text(json.dumps(told, indent=1) + '\n')
     lines = ['# Ablation', '']
     lines += [f'{args.steps} steps a row, seeds {args.seeds}, {args.frames} frames a clip. {NOTE}']
-    lines += ['', *markdown('Without a base picture', plain, none)]
-    lines += markdown('On the base picture', painted, base)
+    lines += ['', *markdown('Without a base image', plain, none)]
+    lines += markdown('On the base image', painted, base)
     (args.results / 'ablation.md').write_text('\n'.join(lines))
     print('\n'.join(lines[:20]))
 

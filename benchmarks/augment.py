@@ -36,12 +36,12 @@ from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.jobs import plan
 from manivideo_ros.engine.processor import reduced_precision, reduced_reason
 from manivideo_ros.motion.files import load_motion, save_motion
-from manivideo_ros.processes import free_port
-from manivideo_ros.recording.bag import BagWriter
-from manivideo_ros.recording.coco import PACKING
-from manivideo_ros.recording.episode import Episode
-from manivideo_ros.recording.video import VideoWriter
-from manivideo_ros.shipped import motion_path
+from manivideo_ros.motion.shipped import motion_path
+from manivideo_ros.process.node_processes import free_port
+from manivideo_ros.recording.bags.bag import BagWriter
+from manivideo_ros.recording.datasets.coco import PACKING
+from manivideo_ros.recording.datasets.episode import Episode
+from manivideo_ros.recording.datasets.video import VideoWriter
 from manivideo_ros.synthesizer import Synthesizer
 
 RESULTS = Path(__file__).parent / 'results' / 'augment.json'
@@ -202,20 +202,20 @@ def stages_of(bag: Path, folder: Path, engine: str) -> dict:
 
 def exports(episode: Path, folder: Path) -> dict:
     """What encoding a frame costs a learner's data set, on one core."""
-    pictures = [picture.copy() for picture in Episode(episode).pictures()]
-    size = (pictures[0].shape[1], pictures[0].shape[0])
+    images = [image.copy() for image in Episode(episode).images()]
+    size = (images[0].shape[1], images[0].shape[0])
     times = {}
     started = time.process_time()
     with VideoWriter(folder / 'video.mp4', 30, size) as video:
-        for picture in pictures:
-            video.add(picture)
+        for image in images:
+            video.add(image)
     times['h264'] = time.process_time() - started, (folder / 'video.mp4').stat().st_size
     started = time.process_time()
-    for index, picture in enumerate(pictures):
-        Image.fromarray(picture).save(folder / f'{index}.png', compress_level=PACKING)
-    stored = sum((folder / f'{i}.png').stat().st_size for i in range(len(pictures)))
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(folder / f'{index}.png', compress_level=PACKING)
+    stored = sum((folder / f'{i}.png').stat().st_size for i in range(len(images)))
     times['png'] = time.process_time() - started, stored
-    count = len(pictures)
+    count = len(images)
     metrics = {}
     for name, (seconds, stored) in times.items():
         metrics[f'{name}_cpu_ms_per_frame'] = round(1e3 * seconds / count, 3)

@@ -6,7 +6,7 @@ complete; they run in turn, several times, and a figure is the lower quartile ov
 other work on the machine disturbs least. Memory is the process's own at the end of the stream,
 libraries included. Parity: how far the frames are from those of torch in fp32, in grey levels; in
 int8, which is calibrated on scenes, those of other generated scenes. A precision that OpenVINO does
-not report for this processor is left out, and named.
+not report for this processor is left out on every backend, and named.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ SCENE_FRAMES = 20
 def opened(backend: str, precision: str, threads: int, graph: Path) -> Runner:
     """A runner with nothing imported that it does not need."""
     if backend == 'onnxruntime':
-        from manivideo_ros.engine.onnx_runner import OnnxRunner
+        from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 
         return OnnxRunner(graph, threads)
     if backend == 'openvino':
-        from manivideo_ros.engine.openvino_runner import OpenVINORunner
+        from manivideo_ros.engine.graph.openvino_runner import OpenVINORunner
 
         return OpenVINORunner(graph, threads, precision)
     import torch
 
-    from manivideo_ros.engine.torch_runner import TorchRunner
+    from manivideo_ros.engine.pytorch.runner import TorchRunner
     from manivideo_ros.model.checkpoint import SHIPPED, load_checkpoint
 
     torch.set_num_threads(threads)
@@ -76,8 +76,8 @@ def measure(name: str, threads: int, graph: Path, frames: Path) -> None:
 
 def runs_here(name: str) -> bool:
     """Whether this processor computes in a row's precision; the reason is printed where not."""
-    backend, precision = ROWS[name]
-    if backend == 'openvino':
+    _, precision = ROWS[name]
+    if precision != 'fp32':
         try:
             require_precision(precision)
         except EngineError as error:
@@ -98,7 +98,7 @@ def on_scenes(name: str, threads: int, graphs: dict[str, Path]) -> Parity:
 
 def rows(rounds: int, threads: int) -> list[dict]:
     """All rows, measured in turn."""
-    from manivideo_ros.engine.cache import graph_of
+    from manivideo_ros.engine.graph.cache import graph_of
     from manivideo_ros.model.checkpoint import SHIPPED
 
     graphs = {name: graph_of(SHIPPED, 1) for name in ROWS if runs_here(name)}

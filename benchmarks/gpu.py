@@ -35,8 +35,8 @@ class Step:
 
 def steps(device: str) -> dict[str, Step]:
     """All steps in order."""
-    tests = ('test_engine_gpu', 'test_tensorrt_gpu', 'test_engine_latent')
-    files = [f'test/{name}.py' for name in (tests if device == 'cuda' else tests[:2])]
+    tests = ('test_gpu', 'test_tensorrt_gpu', 'test_latent_runner')
+    files = [f'test/engine/{name}.py' for name in (tests if device == 'cuda' else tests[:2])]
     limits = {
         'check-tensorrt': 240, 'check-tensorrt_rtx': 90, 'check-torch_cuda': 60,
         'check-onnxruntime_cuda': 60, 'mlo': 90, 'tiny': 90, 'tensorrt': 60, 'base': 90,

@@ -22,13 +22,15 @@ import warp as wp
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 
+from manivideo_ros.drawing.base_image import Appearance, Painter, hand_appearance
+from manivideo_ros.drawing.views import object_appearance, six_views
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
-from manivideo_ros.hand.model import load_hand
-from manivideo_ros.mlo.painted import Appearance, Painter, hand_appearance
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.hand.state import HandState
 from manivideo_ros.mlo.rasterizer import Rasterizer
-from manivideo_ros.mlo.surfaces import HandReference, HandState, hand_surface, object_surface
-from manivideo_ros.mlo.views import object_appearance, six_views
-from manivideo_ros.objects.shapes import generate
+from manivideo_ros.mlo.surfaces import hand_surface, object_surface
+from manivideo_ros.objects.household.shapes import generate
 
 RESULTS = Path(__file__).parent / 'results' / 'mlo.json'
 OBJECT = 'pitcher'
@@ -95,7 +97,7 @@ def embree(rasterizer: Rasterizer, size: int) -> tuple[Callable[[], None], Calla
 
 
 def painters() -> list[Painter]:
-    """The base picture at 256 from the visible surface at 512, on one thread and on two."""
+    """The base image at 256 from the visible surface at 512, on one thread and on two."""
     mesh, drawn = generate(OBJECT), surfaces()
     grey = HandReference(np.full((128, 128, 3), 170, np.uint8), np.ones((128, 128), np.uint8))
     looks: list[Appearance] = [hand_appearance(s.hand, grey) for s in drawn[:2]]
@@ -143,7 +145,7 @@ def bench_size(size: int) -> dict:
 
 
 def bench_base() -> dict:
-    """The live chain's share at 256: seven layers, and the base picture painted from 512."""
+    """The live chain's share at 256: seven layers, and the base image painted from 512."""
     view, moves = camera(256), [poses(seed) for seed in range(12)]
     one, two = painters()
     layers = Rasterizer(surfaces(), 256, 256)
@@ -157,7 +159,7 @@ def bench_base() -> dict:
         'base_1_thread_ms': lambda i: one.paint(view, moves[i % 12]),
         'layers_and_base_2_threads_ms': chain,
     }
-    return {'name': 'base picture 256x256', 'metrics': timed(jobs, 40)}
+    return {'name': 'base image 256x256', 'metrics': timed(jobs, 40)}
 
 
 def machine() -> dict:

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.stream` prints the table and writes benchmarks/results/stream.json. Processes
 of their own play, synthesise and record; latency is measured by the recorder, from the poses' stamp
-to the picture's receipt. The chain runs on each engine, and over Fast DDS' default transports; then
+to the image's receipt. The chain runs on each engine, and over Fast DDS' default transports; then
 for ten minutes under twice the load that it can carry. Run it on a machine that does nothing else.
 """
 
@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.mlo import machine
-from manivideo_ros.demo import Demo, chosen_motion, prepare, stream, synthesizer_parameters
-from manivideo_ros.processes import NodeProcess, environment, free_domain
-from manivideo_ros.stream_report import read_stream, summary
+from manivideo_ros.commands.demo import Demo, chosen_motion, prepare, stream, synthesizer_parameters
+from manivideo_ros.evaluation.reports.stream import read_stream, summary
+from manivideo_ros.process.node_processes import NodeProcess, environment, free_domain
 
 RESULTS = Path(__file__).parent / 'results' / 'stream.json'
 ENGINES = {'the default': 'tiny', 'onnxruntime, fp32': 'tiny_cpu'}
@@ -95,7 +95,7 @@ def chain(demo: Demo, settings: dict[str, str] | None = None) -> dict:
 
 
 def start_up(demo: Demo) -> dict:
-    """Poses come already: how long from the process's start to its first picture, s.
+    """Poses come already: how long from the process's start to its first image, s.
 
     silence_s: the longest time in which it told nothing, until it was active.
     """

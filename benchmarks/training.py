@@ -23,7 +23,7 @@ from manivideo_ros.data.generator import bench, make_shards
 from manivideo_ros.training.batches import Batch, Iterations, iterate
 from manivideo_ros.training.config import Source, TrainConfig
 from manivideo_ros.training.networks import start
-from manivideo_ros.training.picture import frame_times, noisy, predict
+from manivideo_ros.training.patch.objective import frame_times, noisy, predict
 from manivideo_ros.training.sources import open_sources
 from manivideo_ros.training.trainer import Trainer
 
@@ -37,8 +37,8 @@ def bare_pass(trainer: Trainer, batch: Batch) -> None:
     with trainer.autocast():
         time = frame_times(batch)
         latents = noisy(batch, trainer.config, time)
-        picture = predict(trainer.objective.network, latents, time, batch)
-    picture.mean().backward()
+        image = predict(trainer.objective.network, latents, time, batch)
+    image.mean().backward()
     trainer.optimizer.zero_grad(set_to_none=True)
 
 

@@ -15,14 +15,14 @@ import atheris
 
 # Kernels are compiled by Warp from their source: they are not run as Python.
 INSTRUMENTED = [
-    'collada', 'manivideo_ros.bounded_yaml', 'manivideo_ros.data.human',
+    'collada', 'manivideo_ros.files.bounded_yaml', 'manivideo_ros.data.human',
     'manivideo_ros.data.objaverse', 'manivideo_ros.data.recorded', 'manivideo_ros.engine.spec',
     'manivideo_ros.hand', 'manivideo_ros.inputs', 'manivideo_ros.motion.files',
-    'manivideo_ros.motion.read_messages', 'manivideo_ros.motion.recordings',
+    'manivideo_ros.recording.messages.motion_reader', 'manivideo_ros.motion.recordings',
     'manivideo_ros.objects',
     'manivideo_ros.recording', 'manivideo_ros.references', 'manivideo_ros.ros',
-    'manivideo_ros.tracking', 'manivideo_ros.training.config', 'manivideo_ros.web', 'mcap',
-    'rosbags', 'trimesh', 'yaml', 'http.server', 'urllib.parse', 'xml.etree',
+    'manivideo_ros.motion.pose_buffer', 'manivideo_ros.training.config', 'manivideo_ros.web',
+    'mcap',    'rosbags', 'trimesh', 'yaml', 'http.server', 'urllib.parse', 'xml.etree',
 ]  # fmt: skip
 
 

@@ -36,22 +36,24 @@ def parsers() -> dict[str, Parser]:
 
 
 def _files() -> dict[str, Parser]:
-    """What users name: bags, hands, meshes, pictures, weights, configuration."""
+    """What users name: bags, hands, meshes, images, weights, configuration."""
+    from manivideo_ros.camera.background import load_background
     from manivideo_ros.engine.spec import SpecError, load_spec
-    from manivideo_ros.engine.tensorrt_cache import PlanCache, PlanCacheError
+    from manivideo_ros.engine.tensorrt.plan_cache import PlanCache, PlanCacheError
+    from manivideo_ros.evaluation.reports.stream import read_stream
+    from manivideo_ros.hand.load import load_hand
     from manivideo_ros.hand.mano_file import convert_mano
-    from manivideo_ros.hand.model import HandFileError, load_hand
+    from manivideo_ros.hand.model import HandFileError
+    from manivideo_ros.hand.reference import load_hand_reference
     from manivideo_ros.inputs.kinematics import Robot
     from manivideo_ros.model.checkpoint import CheckpointError, read_config
-    from manivideo_ros.model.paper.load import WeightsError, read_weights
+    from manivideo_ros.model.latent.load import WeightsError, read_weights
     from manivideo_ros.motion.convert import convert
     from manivideo_ros.motion.files import MotionError, load_motion
     from manivideo_ros.motion.recordings import RecordingError, read_recording
     from manivideo_ros.objects.mesh import MeshError, load_object
-    from manivideo_ros.recording.bag import BagError, BagReader
-    from manivideo_ros.recording.repair import repair
-    from manivideo_ros.references import load_background, load_hand_reference
-    from manivideo_ros.stream_report import read_stream
+    from manivideo_ros.recording.bags.bag import BagError, BagReader
+    from manivideo_ros.recording.bags.repair import repair
     from manivideo_ros.training.config import TrainConfig, TrainConfigError
 
     def mano(path: Path) -> None:
@@ -102,8 +104,8 @@ def _files() -> dict[str, Parser]:
             f'mesh_{suffix}': Parser(partial(samples.mesh, suffix=suffix), mesh, (MeshError,))
             for suffix in MESHES
         },
-        'mesh_gltf': Parser(partial(samples.pictured_mesh, suffix='gltf'), mesh, (MeshError,)),
-        'mesh_pictured': Parser(partial(samples.pictured_mesh, suffix='glb'), mesh, (MeshError,)),
+        'mesh_gltf': Parser(partial(samples.imaged_mesh, suffix='gltf'), mesh, (MeshError,)),
+        'mesh_imaged': Parser(partial(samples.imaged_mesh, suffix='glb'), mesh, (MeshError,)),
         'material': Parser(samples.material, lambda p: mesh(p.with_name('box.obj')), (MeshError,)),
         'checkpoint': Parser(samples.checkpoint, read_config, (CheckpointError,)),
         'weights': Parser(samples.weights, read_weights, (WeightsError,)),
@@ -112,8 +114,8 @@ def _files() -> dict[str, Parser]:
         ),
         'engine_spec': Parser(samples.spec, load_spec, (SpecError,)),
         'training': Parser(samples.training, TrainConfig.read, (TrainConfigError,)),
-        'background': Parser(samples.picture, load_background),
-        'background_jpeg': Parser(partial(samples.picture, suffix='jpg'), load_background),
+        'background': Parser(samples.image, load_background),
+        'background_jpeg': Parser(partial(samples.image, suffix='jpg'), load_background),
         'hand_parts': Parser(
             samples.hand_parts, lambda p: load_hand_reference(p.with_name('hand.png'))
         ),
@@ -126,11 +128,11 @@ def _datasets() -> dict[str, Parser]:
     """What datasets and our own programs leave: labels, lists, reports."""
     from manivideo_ros.data.human.keypoints import KeypointError, read_people
     from manivideo_ros.data.objaverse.catalogue import ObjaverseError, _read
+    from manivideo_ros.data.recorded.datasets.pickled import read_pickled
     from manivideo_ros.data.recorded.files import RecordedError, read_npz, read_yaml
-    from manivideo_ros.data.recorded.pickled import read_pickled
     from manivideo_ros.data.shards import ShardDataset, ShardError
-    from manivideo_ros.evaluation.held_out import HeldOutError, HeldOutScene
-    from manivideo_ros.recording.dataset import passing
+    from manivideo_ros.evaluation.suites.held_out import HeldOutError, HeldOutScene
+    from manivideo_ros.recording.datasets.dataset import passing
 
     people = partial(read_people, width=64, height=48)
     shapes = {'seg': (None, None), 'pose_y': (None, 3, 4)}
@@ -158,11 +160,11 @@ def _live() -> dict[str, Parser]:
     from rclpy.serialization import deserialize_message
     from sensor_msgs.msg import CameraInfo
 
-    from manivideo_ros.ros.hand_intake import HandIntake
+    from manivideo_ros.motion.pose_buffer import Timing
     from manivideo_ros.ros.images import header
-    from manivideo_ros.ros.intake import PoseIntake
     from manivideo_ros.ros.parameters import HandSourceParameters
-    from manivideo_ros.tracking import Timing
+    from manivideo_ros.ros.sources.hand_intake import HandIntake
+    from manivideo_ros.ros.stream.pose_intake import PoseIntake
 
     stamped = header(10**9, 'world')
     pose = Pose(position=Point(x=0.1, y=0.2, z=0.3), orientation=Quaternion(w=1.0))
@@ -256,10 +258,10 @@ def _drain(connection: socket.socket) -> None:
 
 def _episode(path: Path) -> None:
     """All that an export takes of an episode."""
-    from manivideo_ros.recording.episode import Episode, Topics
+    from manivideo_ros.recording.datasets.episode import Episode, Topics
 
     found = Episode(path, Topics(state=('/arm',), action=('/arm',)))
-    list(found.pictures())
+    list(found.images())
     found.keypoints()
     found.masks()
     _ = found.state, found.action

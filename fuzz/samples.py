@@ -36,7 +36,7 @@ def bag(folder: Path) -> Path:
 
 def open_bag(folder: Path) -> Path:
     """Five frames of it, not compressed and without checksums: corruptions reach the messages."""
-    from manivideo_ros.recording.bag import BagReader
+    from manivideo_ros.recording.bags.bag import BagReader
 
     source = min((ASSETS / 'motion').glob('*/*.mcap'), key=lambda p: p.stat().st_size)
     return _opened(BagReader(source), folder / 'open.mcap', 12)
@@ -44,7 +44,7 @@ def open_bag(folder: Path) -> Path:
 
 def open_episode(folder: Path) -> Path:
     """An episode, the same way."""
-    from manivideo_ros.recording.bag import BagReader
+    from manivideo_ros.recording.bags.bag import BagReader
 
     return _opened(BagReader(episode(folder / 'packed')), folder / 'open.mcap', 100)
 
@@ -88,7 +88,7 @@ def bag_packed(folder: Path) -> Path:
 
 def bag_messages(folder: Path) -> Path:
     """A bag of compressed messages."""
-    from manivideo_ros.recording.bag import BagReader, BagWriter
+    from manivideo_ros.recording.bags.bag import BagReader, BagWriter
 
     source = BagReader(open_bag(folder))
     with BagWriter(folder / 'take') as out:
@@ -108,11 +108,11 @@ def urdf(folder: Path) -> Path:
 
 
 def episode(folder: Path) -> Path:
-    """Three frames of pictures, keypoints and a lab's own type of state, in one small file."""
-    from manivideo_ros.mlo.keypoint import KEYPOINT
-    from manivideo_ros.recording.bag import BagWriter, Connection
-    from manivideo_ros.recording.messages import typestore
-    from manivideo_ros.recording.pictures import image_message, keypoints_message
+    """Three frames of images, keypoints and a lab's own type of state, in one small file."""
+    from manivideo_ros.drawing.keypoint import KEYPOINT
+    from manivideo_ros.recording.bags.bag import BagWriter, Connection
+    from manivideo_ros.recording.messages.images import image_message, keypoints_message
+    from manivideo_ros.recording.messages.types import typestore
 
     with BagWriter(folder, {'provenance': '{"synthetic": true}'}) as out:
         for topic, kind in (
@@ -167,14 +167,14 @@ def mesh(folder: Path, suffix: str) -> Path:
     return path
 
 
-def pictured_mesh(folder: Path, suffix: str) -> Path:
-    """A box with a picture on it; OBJ and glTF keep that, and more, in files beside it."""
+def imaged_mesh(folder: Path, suffix: str) -> Path:
+    """A box with an image on it; OBJ and glTF keep that, and more, in files beside it."""
     import trimesh
 
     box = trimesh.creation.box((0.1, 0.1, 0.1))
-    picture = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
+    pixels = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
     uv = np.random.default_rng(0).random((len(box.vertices), 2))
-    box.visual = trimesh.visual.TextureVisuals(uv, image=picture)
+    box.visual = trimesh.visual.TextureVisuals(uv, image=pixels)
     path = folder / f'box.{suffix}'
     box.export(str(path))
     return path
@@ -182,7 +182,7 @@ def pictured_mesh(folder: Path, suffix: str) -> Path:
 
 def material(folder: Path) -> Path:
     """The material beside an OBJ."""
-    pictured_mesh(folder, 'obj')
+    imaged_mesh(folder, 'obj')
     return next(folder.glob('*.mtl'))
 
 
@@ -209,7 +209,7 @@ def weights(folder: Path) -> Path:
 
 def plan(folder: Path) -> Path:
     """The manifest of a TensorRT plan."""
-    from manivideo_ros.engine.tensorrt_cache import PlanCache
+    from manivideo_ros.engine.tensorrt.plan_cache import PlanCache
 
     return PlanCache(folder).store('x', b'plan', {'a': 'b'}).with_suffix('.json')
 
@@ -224,15 +224,15 @@ def training(folder: Path) -> Path:
     return Path(shutil.copy(ROOT / 'config' / 'train' / 'tiny.yaml', folder))
 
 
-def picture(folder: Path, suffix: str = 'png') -> Path:
+def image(folder: Path, suffix: str = 'png') -> Path:
     """A background."""
-    path = folder / f'picture.{suffix}'
+    path = folder / f'image.{suffix}'
     Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)).save(path)
     return path
 
 
 def hand_parts(folder: Path) -> Path:
-    """The parts beside a picture of a hand."""
+    """The parts beside an image of a hand."""
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / 'hand.png')
     path = folder / 'hand.parts.png'
     Image.fromarray(np.ones((8, 8), np.uint8)).save(path)

@@ -1,6 +1,6 @@
 """Recorded episodes in, synthetic ones out, as an action. `--show-args` lists the arguments."""
 
-from manivideo_ros.ros.launching import EVERY, described, of_config, own
+from manivideo_ros.ros.launch.launching import EVERY, described, of_config, own
 
 AUGMENTER = {
     'bag_folders': (of_config(), 'Folders that goals may name recorded bags in: at least one.'),

@@ -5,7 +5,7 @@ Each camera has a namespace with a synthesizer of its own; where they stand is i
 
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 
-from manivideo_ros.ros.launching import (
+from manivideo_ros.ros.launch.launching import (
     EVERY,
     LOOKS,
     SCENE,

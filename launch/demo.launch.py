@@ -1,6 +1,6 @@
 """The demo: a motion file in, video out. `--show-args` lists the arguments."""
 
-from manivideo_ros.ros.launching import (
+from manivideo_ros.ros.launch.launching import (
     EVERY,
     LOOKS,
     SCENE,

@@ -1,6 +1,6 @@
 """A robot hand and MoveIt's planning scene to video. `--show-args` lists the arguments."""
 
-from manivideo_ros.ros.launching import (
+from manivideo_ros.ros.launch.launching import (
     EVERY,
     LOOKS,
     SCENE,

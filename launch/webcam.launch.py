@@ -1,6 +1,6 @@
 """Bare hands before a webcam, or in a video file, to video. `--show-args` lists the arguments."""
 
-from manivideo_ros.ros.launching import (
+from manivideo_ros.ros.launch.launching import (
     EVERY,
     LOOKS,
     SCENE,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from manivideo_ros.start import end_at_once, import_problem
+from manivideo_ros.process.start import end_at_once, import_problem
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,8 +63,8 @@ def make_parser() -> argparse.ArgumentParser:
     render.add_argument('--out', type=Path, default=Path('video.mp4'), help='the video to write')
     render.add_argument('--engine', default='tiny', help='engine specification: a name, or a file')
     render.add_argument('--checkpoint', default='', help='weights (safetensors)')
-    render.add_argument('--background', default='', help='background picture')
-    render.add_argument('--hand-appearance', default='', help='picture of an open hand')
+    render.add_argument('--background', default='', help='background image')
+    render.add_argument('--hand-appearance', default='', help='image of an open hand')
     render.add_argument('--seed', type=int, default=0, help='of the generative noise')
     render.add_argument('--threads', type=int, default=2, help="of the synthesizer's")
     render.add_argument(
@@ -106,7 +106,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run_demo(args: argparse.Namespace) -> int:
     """The main job end to end."""
-    from manivideo_ros.demo import Demo, run
+    from manivideo_ros.commands.demo import Demo, run
 
     if not 0 < args.seconds <= 3600:
         raise ValueError(f'--seconds: {args.seconds:g} is not in 0 to 3600')
@@ -126,7 +126,7 @@ def run_demo(args: argparse.Namespace) -> int:
 
 def run_render(args: argparse.Namespace) -> int:
     """The video of a recorded motion."""
-    from manivideo_ros.render import Render, run
+    from manivideo_ros.commands.render import Render, run
 
     return run(
         Render(
@@ -145,7 +145,7 @@ def run_render(args: argparse.Namespace) -> int:
 
 def run_doctor(_: argparse.Namespace) -> int:
     """Look at the machine."""
-    from manivideo_ros.doctor import run
+    from manivideo_ros.commands.doctor import run
 
     return run()
 
@@ -236,7 +236,7 @@ def _augment(arguments: list[str]) -> int:
 
 
 def _dataset(arguments: list[str]) -> int:
-    from manivideo_ros.recording.dataset import main as dataset
+    from manivideo_ros.recording.datasets.dataset import main as dataset
 
     return dataset(arguments)
 
@@ -248,7 +248,7 @@ def _gate(arguments: list[str]) -> int:
 
 
 def _repair(arguments: list[str]) -> int:
-    from manivideo_ros.recording.repair import main as repair
+    from manivideo_ros.recording.bags.repair import main as repair
 
     return repair(arguments)
 

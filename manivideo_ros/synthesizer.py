@@ -1,10 +1,10 @@
 """The page that tells the whole frame: pose, rasterise, embed, denoise, decode.
 
-Poses of hands and objects come in, one picture goes out. What decides the picture: H and D of the
-layers and the horizons over them, the base picture, the skeleton of a person where the network was
+Poses of hands and objects come in, one image goes out. What decides the image: H and D of the
+layers and the horizons over them, the base image, the skeleton of a person where the network was
 trained with `human`, the scene's references (six views and surface points of the object, the
 background, a view of the hand) and the stream's noise. Embedding, denoising and decoding are one
-graph (engine/), the layers and the base picture are rasterised (mlo/).
+graph (engine/), the layers and the base image are rasterised (mlo/).
 """
 
 from __future__ import annotations
@@ -18,25 +18,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manivideo_ros.drawing.base_image import hand_appearance
+from manivideo_ros.drawing.drawing import Drawing
+from manivideo_ros.drawing.skeleton import skeleton_map
+from manivideo_ros.drawing.views import object_appearance, six_views
 from manivideo_ros.engine.runner import EngineError, ExchangedError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.mlo.drawing import Drawing
+from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.mlo.layers import LAYER_MAPS
-from manivideo_ros.mlo.painted import hand_appearance
 from manivideo_ros.mlo.rasterizer import LayerBuffers
-from manivideo_ros.mlo.skeleton import skeleton_map
-from manivideo_ros.mlo.surfaces import (
-    HandReference,
-    Surface,
-    SurfacePose,
-    hand_surface,
-    object_surface,
-)
-from manivideo_ros.mlo.views import object_appearance, six_views
+from manivideo_ros.mlo.surfaces import Surface, SurfacePose, hand_surface, object_surface
+from manivideo_ros.motion.pose_buffer import SKELETON, Snapshot
 from manivideo_ros.objects.mesh import ObjectMesh, surface_points
-from manivideo_ros.tracking import SKELETON, Snapshot
 
 NO_OBJECT_VIEW = 128  # grey of a view that shows no object
 
@@ -46,7 +41,7 @@ class Scene:
     """What does not move: the objects by id, the background, and what the hands look like.
 
     The first object is the one that the model sees in six views and 2048 points; the colours of
-    the others reach it through the base picture.
+    the others reach it through the base image.
     """
 
     objects: Mapping[str, ObjectMesh]
@@ -60,7 +55,7 @@ class Frame:
 
     image uint8 [H, W, 3] RGB; layers: the MLO it was made from, in which what fades is as present
     as it is shown; mask float32 [H, W] in 0..1: coverage of hands and objects, None where the
-    network reads no base picture; stages_ms: how long each stage took.
+    network reads no base image; stages_ms: how long each stage took.
     """
 
     stamp_ns: int
@@ -136,7 +131,7 @@ class Synthesizer:
         self.session.fall_back(error)
 
     def step(self, camera: Camera, snapshot: Snapshot) -> Frame:
-        """The frame that shows a snapshot, seen by camera at the model's picture size."""
+        """The frame that shows a snapshot, seen by camera at the model's image size."""
         while True:
             if self.session.inputs is not self._inputs:
                 self._make_drawing()  # an engine on another device serves now
@@ -183,7 +178,7 @@ class Synthesizer:
     def _denoise(
         self, maps: Mapping[str, torch.Tensor], skeleton: NDArray[np.float32] | None
     ) -> NDArray[np.uint8]:
-        """The picture of a frame's maps, by the names of the engine's inputs, on any device."""
+        """The image of a frame's maps, by the names of the engine's inputs, on any device."""
         if self._inputs is None:
             given = {name: maps[name].numpy() for name in (*LAYER_MAPS, 'base')}
             return self.session.step(**given, skeleton=skeleton)
@@ -231,10 +226,10 @@ class Synthesizer:
         camera: Camera,
         poses: list[SurfacePose],
         weights: list[float],
-        whole: torch.Tensor,  # [3, H, W]: the base picture with everything
+        whole: torch.Tensor,  # [3, H, W]: the base image with everything
         covered: torch.Tensor,  # [H, W]: its mask
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The base picture and its mask, mixed with what lies behind the fading surfaces."""
+        """The base image and its mask, mixed with what lies behind the fading surfaces."""
         kept = [pose if weight == 1 else None for pose, weight in zip(poses, weights, strict=True)]
         behind, uncovered = self.drawing.paint(camera, kept)['base'], self.drawing.mask
         assert uncovered is not None
@@ -243,6 +238,6 @@ class Synthesizer:
 
 
 def to_reference(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """Pictures uint8 [N, h, w, 3] as the model takes references: float32 [N, 3, size, size]."""
+    """Images uint8 [N, h, w, 3] as the model takes references: float32 [N, 3, size, size]."""
     resized = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images]
     return np.stack(resized).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)

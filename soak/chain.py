@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from manivideo_ros.demo import Demo, chosen_motion, prepare, synthesizer_parameters
-from manivideo_ros.processes import NodeProcess, environment, free_domain
-from manivideo_ros.recording.bag import BagReader
+from manivideo_ros.commands.demo import Demo, chosen_motion, prepare, synthesizer_parameters
+from manivideo_ros.process.node_processes import NodeProcess, environment, free_domain
+from manivideo_ros.recording.bags.bag import BagReader
 from soak.listener import Listener
 
 START_S = 300.0  # the first start exports the model's graph
@@ -23,7 +23,7 @@ SHARED = (
     'FASTDDS_DEFAULT_PROFILES_FILE',
 )
 STOP_ORDER = ('motion_player', 'recorder', 'synthesizer_node')
-# The picture as JPEG: an hour of it is one gigabyte, and the listener takes the raw one.
+# The image as JPEG: an hour of it is one gigabyte, and the listener takes the raw one.
 RECORDED = [
     'hand_poses',
     'object_poses',
@@ -105,9 +105,9 @@ def bag_counts(bag: Path) -> dict[str, int]:
 
 
 def streaming(listener: Listener, frames: int, timeout: float) -> None:
-    """Wait for that many pictures. Raises TimeoutError."""
+    """Wait for that many images. Raises TimeoutError."""
     deadline, since = time.monotonic() + timeout, time.time_ns()
     while np.sum(listener.frames()[1] > since) < frames:
         if time.monotonic() > deadline:
-            raise TimeoutError(f'{frames} pictures did not come within {timeout:g} s')
+            raise TimeoutError(f'{frames} images did not come within {timeout:g} s')
         time.sleep(0.02)

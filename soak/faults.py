@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.mlo import machine
-from manivideo_ros.demo import Demo
-from manivideo_ros.recording.bag import BagError
+from manivideo_ros.commands.demo import Demo
+from manivideo_ros.recording.bags.bag import BagError
 from soak import network, signals, stream_faults
 from soak.chain import Chain, bag_counts
 from soak.recovery import Outcome

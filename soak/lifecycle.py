@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     import tempfile
 
     from benchmarks.mlo import machine
-    from manivideo_ros.demo import Demo
+    from manivideo_ros.commands.demo import Demo
     from soak import network
     from soak.chain import Chain
     from soak.source import Source

@@ -1,4 +1,4 @@
-"""Listens to the chain as any robot's node would: stamps of poses and pictures, diagnostics."""
+"""Listens to the chain as any robot's node would: stamps of poses and images, diagnostics."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
-from manivideo_ros.recording.maker import STATUS
+from manivideo_ros.evaluation.reports.stream import stamp_of
+from manivideo_ros.recording.messages.maker import STATUS
 from manivideo_ros.ros import qos
-from manivideo_ros.stream_report import stamp_of
 
 HEADER_BYTES = 12  # of a message's encoding and stamp
 
 
 @dataclass
 class Window:
-    """What was heard in a while: stamps of poses; stamp and receipt of each picture, ns."""
+    """What was heard in a while: stamps of poses; stamp and receipt of each image, ns."""
 
     poses_ns: list[int] = field(default_factory=list)
     frames_ns: list[int] = field(default_factory=list)
     received_ns: list[int] = field(default_factory=list)
 
     def latency_ms(self, poses: set[int]) -> list[float]:
-        """From pose stamp to receipt, of the pictures that answer one of the poses."""
+        """From pose stamp to receipt, of the images that answer one of the poses."""
         pairs = zip(self.frames_ns, self.received_ns, strict=True)
         return [1e-6 * (received - stamp) for stamp, received in pairs if stamp in poses]
 
@@ -62,7 +62,7 @@ class Listener:
         return window
 
     def frames(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Stamps and receipts [F] of the pictures that were not taken yet, ns."""
+        """Stamps and receipts [F] of the images that were not taken yet, ns."""
         with self._lock:
             window = self._window
             return np.array(window.frames_ns, np.int64), np.array(window.received_ns, np.int64)

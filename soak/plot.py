@@ -25,14 +25,14 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 def plot(samples: Sequence[dict[str, Any]], path: Path, warm_up_s: float = 0.0) -> None:
     """Draw all panels as a PNG; the warm-up is shaded."""
-    picture = Image.new('RGB', (WIDTH, len(PANELS) * (PANEL + GAP) + GAP), 'white')
-    draw = ImageDraw.Draw(picture)
+    image = Image.new('RGB', (WIDTH, len(PANELS) * (PANEL + GAP) + GAP), 'white')
+    draw = ImageDraw.Draw(image)
     at = np.array([s['t_s'] for s in samples], float)
     for row, (title, names) in enumerate(PANELS):
         top = GAP + row * (PANEL + GAP)
         _panel(draw, top, title, names, at, samples, warm_up_s)
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path)
+    image.save(path)
 
 
 def _panel(

@@ -36,7 +36,7 @@ def recovery_s(
     ended_ns: int,
     answers: Callable[[NDArray[np.int64]], NDArray[np.bool_]] | None = None,
 ) -> float:
-    """From the end of a fault to the first picture that answers poses of after it, s.
+    """From the end of a fault to the first image that answers poses of after it, s.
 
     answers: which stamps [F] do; by default those of after the end. Infinite where none comes; with
     the pause, where the stream then stops for longer than a second.
@@ -57,7 +57,7 @@ def recovery_s(
 
 
 def longest_pause_s(listener: Listener, since_ns: int, until_ns: int) -> float:
-    """The longest time without a picture between two times, s."""
+    """The longest time without an image between two times, s."""
     received = listener.frames()[1]
     inside = received[(received >= since_ns) & (received <= until_ns)]
     edges = np.concatenate([[since_ns], inside, [until_ns]])

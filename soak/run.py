@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mlo import machine
-from manivideo_ros.demo import Demo
-from manivideo_ros.processes import NodeError, NodeProcess
+from manivideo_ros.commands.demo import Demo
+from manivideo_ros.process.node_processes import NodeError, NodeProcess
 from soak import proc
 from soak.chain import Chain, bag_counts, streaming
 from soak.listener import Window
@@ -58,7 +58,7 @@ class Watch:
 
     def sample(self, window: Window, diagnostics: dict[str, str]) -> Sample:
         """One row. Raises OSError where a process has ended."""
-        # A picture may answer a pose of the window before: of these the last second is kept.
+        # An image may answer a pose of the window before: of these the last second is kept.
         self._poses = {p for p in self._poses if p > max(self._poses) - 1e9} | set(window.poses_ns)
         latency = window.latency_ms(self._poses)
         passed, cpu, waited, busy = self._turn()
@@ -159,7 +159,7 @@ def run(minutes: float, every_s: float, demo: Demo, results: Path, warm_up_s: fl
     verdicts = judge(samples, warm_up_s)
     counts = bag_counts(bag)
     kept = counts['/image_raw/compressed']
-    told = f'{kept} pictures of {len(heard)} heard, {counts["/hand_poses"]} poses'
+    told = f'{kept} images of {len(heard)} heard, {counts["/hand_poses"]} poses'
     verdicts.append(Verdict('the bag is whole', told, kept >= 0.999 * len(heard)))
     verdicts.append(Verdict('every node ends with 0', str(ended), not any(ended.values())))
     record['warnings'] = warned

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from manivideo_ros.engine.backends import open_backend
 from manivideo_ros.engine.engine import Engine
-from manivideo_ros.engine.plans import PlanBuild, PlanJob
 from manivideo_ros.engine.runner import Runner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
-from manivideo_ros.engine.tensorrt_cache import NoPlanError
-from manivideo_ros.processes import NodeProcess
-from manivideo_ros.recording.bag import BagError
+from manivideo_ros.engine.tensorrt.plan_cache import NoPlanError
+from manivideo_ros.engine.tensorrt.plans import PlanBuild, PlanJob
+from manivideo_ros.process.node_processes import NodeProcess
+from manivideo_ros.recording.bags.bag import BagError
 from soak import proc
 from soak.chain import RECORDED, Chain, bag_counts
 from soak.recovery import Outcome

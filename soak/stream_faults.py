@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.processes import NodeProcess
+from manivideo_ros.process.node_processes import NodeProcess
 from soak import network, proc
 from soak.chain import Chain, streaming
 from soak.corruptions import CORRUPTIONS, OneIn

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from xdist.scheduler import LoadScopeScheduling
 
-from manivideo_ros.processes import environment, free_domain
+from manivideo_ros.process.node_processes import environment, free_domain
 
 ROOT = Path(__file__).resolve().parents[1]
 # Workers look for a free domain at the same moment: each from another one on.
@@ -60,7 +60,7 @@ def untrained(tmp_path_factory):
 
     from manivideo_ros.model.checkpoint import save_checkpoint
     from manivideo_ros.model.config import ModelConfig
-    from manivideo_ros.model.network import ManiVideoNet
+    from manivideo_ros.model.patch.network import ManiVideoNet
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp('checkpoint') / 'untrained.safetensors'
@@ -69,9 +69,9 @@ def untrained(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """A plain background and a plain hand, as files by name of the node's parameter."""
-    folder = tmp_path_factory.mktemp('pictures')
+    folder = tmp_path_factory.mktemp('images')
     plain = {'background': (120, 130, 140), 'hand_appearance': (200, 150, 120)}
     for name, colour in plain.items():
         Image.fromarray(np.full((128, 128, 3), colour, np.uint8)).save(folder / f'{name}.png')
@@ -118,11 +118,11 @@ def motion_file(motion, tmp_path_factory):
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     """A small network's, with a cache of its own for what is exported and built of it."""
+    from graphs import HUMAN
+    from networks import awake
     from shared_graphs import FOLDER
-    from test_engine import HUMAN
-    from test_model import awake
 
-    from manivideo_ros.engine.cache import cache_folder, graph_of
+    from manivideo_ros.engine.graph.cache import cache_folder, graph_of
     from manivideo_ros.model.checkpoint import save_checkpoint
 
     path = tmp_path_factory.mktemp('weights') / 'small.safetensors'
@@ -145,8 +145,8 @@ def pytest_sessionfinish(session):
 def human(tmp_path_factory):
     """A checkpoint of a small random network that knows people, and its engine specification."""
     import yaml
-    from test_engine import HUMAN
-    from test_model import awake
+    from graphs import HUMAN
+    from networks import awake
 
     from manivideo_ros.engine.spec import EngineSpec
     from manivideo_ros.model.checkpoint import save_checkpoint

@@ -72,7 +72,7 @@ def test_look_at_puts_the_target_on_the_optical_axis_upright(eye, target):
     pixels, depth = camera.project(np.stack([target, np.add(target, [0, 0, 0.01])]))
     np.testing.assert_allclose(pixels[0], [160, 120], atol=1e-6)
     assert depth[0] == pytest.approx(np.linalg.norm(target - eye))
-    assert pixels[1, 1] < pixels[0, 1]  # up in the world is up in the picture: y points down
+    assert pixels[1, 1] < pixels[0, 1]  # up in the world is up in the image: y points down
 
 
 def test_a_resized_camera_sees_the_same_view():

@@ -5,49 +5,35 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_engine import model_of
-from test_model import SMALL, awake
+from graphs import model_of
+from networks import SMALL, awake
+from synthesizers import (
+    BACKGROUND,
+    CAMERA,
+    HANDS,
+    REFERENCE,
+    WHOLE,
+    frames_on,
+)
 
 from manivideo_ros.engine.engine import Engine
-from manivideo_ros.engine.export import build_graph, save_graph
-from manivideo_ros.engine.onnx_runner import OnnxRunner
+from manivideo_ros.engine.graph.export import build_graph, save_graph
+from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
+from manivideo_ros.engine.pytorch.runner import TorchRunner
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.engine.torch_runner import TorchRunner
-from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
-from manivideo_ros.hand.model import load_hand
-from manivideo_ros.mlo.surfaces import HandReference, HandState
-from manivideo_ros.model.network import ManiVideoNet
-from manivideo_ros.objects.shapes import generate
+from manivideo_ros.geometry import rigid
+from manivideo_ros.model.patch.network import ManiVideoNet
+from manivideo_ros.motion.pose_buffer import Snapshot
+from manivideo_ros.objects.household.shapes import generate
 from manivideo_ros.synthesizer import Scene, Synthesizer
-from manivideo_ros.tracking import Snapshot
-
-HANDS = {side: load_hand(side) for side in ('left', 'right')}
-CAMERA = Camera(pinhole(320, 240, 0.7), look_at((0.0, -0.6, 0.4), (0.0, 0.0, 0.05)), 320, 240)
-REFERENCE = HandReference(
-    np.full((128, 128, 3), (210, 60, 40), np.uint8), np.ones((128, 128), np.uint8)
-)
-BACKGROUND = np.full((240, 320, 3), (0, 90, 200), np.uint8)
-
-
-def hand(side: str, x: float) -> HandState:
-    rotation = axis_angle_to_matrix([0, 0, -np.pi / 2 if side == 'right' else np.pi / 2])
-    return HandState(np.zeros(45), np.zeros(10), rotation, np.array([x, -0.1, 0.05]))
-
-
-WHOLE = Snapshot(
-    7,
-    {'left': hand('left', -0.1), 'right': hand('right', 0.1)},
-    {'mug': rigid(np.eye(3), [0, 0.02, 0.05])},
-    {'left': 1.0, 'right': 1.0, 'mug': 1.0},
-)
 
 
 @pytest.fixture(scope='module')
 def session(tmp_path_factory):
     path = tmp_path_factory.mktemp('graph') / 'small.onnx'
-    # Untrained, so that the picture is the base picture: what arrives can be read off.
+    # Untrained, so that the image is the base image: what arrives can be read off.
     save_graph(build_graph(ManiVideoNet(SMALL)), path)
     return StreamingSession(OnnxRunner(path, threads=1))
 
@@ -77,7 +63,7 @@ def test_every_part_is_drawn_where_it_is_posed_and_not_where_it_is_absent(synthe
     assert not empty.layers.normal_map.any()
 
 
-def test_what_fades_leaves_the_picture_by_degrees(synthesizer):
+def test_what_fades_leaves_the_image_by_degrees(synthesizer):
     gone = synthesizer.step(CAMERA, replace(WHOLE, hands={}, objects={})).image.astype(float)
     distances = []
     for weight in (1.0, 0.7, 0.4, 0.1):
@@ -120,7 +106,7 @@ def human(tmp_path_factory):
 
 
 def shown(synthesizer, snapshot):
-    """The first picture of a stream."""
+    """The first image of a stream."""
     synthesizer.reset()
     return synthesizer.step(CAMERA, snapshot).image.astype(int)
 
@@ -130,8 +116,8 @@ def test_a_skeleton_is_shown_and_fades_where_the_network_knows_people(human):
     distances = []
     for weight in (1.0, 0.2, 0.02):
         presence = {**WHOLE.presence, 'skeleton': weight}
-        picture = shown(human, replace(WHOLE, skeleton=PERSON, presence=presence))
-        distances.append(np.abs(picture - nobody).mean())
+        image = shown(human, replace(WHOLE, skeleton=PERSON, presence=presence))
+        distances.append(np.abs(image - nobody).mean())
     assert distances[0] > distances[1] > distances[2] > 0
     np.testing.assert_array_equal(shown(human, WHOLE), nobody)
 
@@ -143,8 +129,8 @@ def test_a_skeleton_needs_no_hands(human):
 
 
 def test_other_networks_show_no_skeleton(synthesizer):
-    picture = shown(synthesizer, WHOLE)
-    np.testing.assert_array_equal(shown(synthesizer, replace(WHOLE, skeleton=PERSON)), picture)
+    image = shown(synthesizer, WHOLE)
+    np.testing.assert_array_equal(shown(synthesizer, replace(WHOLE, skeleton=PERSON)), image)
 
 
 def test_a_pose_that_is_not_finite_is_refused_and_the_next_frame_is_well(synthesizer):
@@ -156,26 +142,11 @@ def test_a_pose_that_is_not_finite_is_refused_and_the_next_frame_is_well(synthes
     np.testing.assert_array_equal(synthesizer.step(CAMERA, WHOLE).image, expected)
 
 
-SNAPSHOTS = [
-    WHOLE,
-    replace(WHOLE, presence={**WHOLE.presence, 'mug': 0.5}),
-    replace(WHOLE, hands={'left': hand('left', 0.0)}),
-    replace(WHOLE, objects={}),
-    WHOLE,
-]
-
-
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory):
     path = tmp_path_factory.mktemp('graph') / 'awake.onnx'
     save_graph(model_of(1), path)
     return path
-
-
-def frames_on(runner) -> np.ndarray:
-    scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
-    synthesizer = Synthesizer(StreamingSession(runner, seed=3), HANDS, scene, 1)
-    return np.stack([synthesizer.step(CAMERA, s).image.copy() for s in SNAPSHOTS]).astype(int)
 
 
 def test_maps_drawn_straight_into_the_engines_inputs_give_the_same_frames(graph):

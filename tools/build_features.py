@@ -1,4 +1,4 @@
-"""Builds manivideo_ros/assets/estimation/features.npz: the fixed filters of evaluation/features.py.
+"""Builds assets/estimation/features.npz, the fixed filters of evaluation/measures/features.py.
 
     python tools/build_features.py
 

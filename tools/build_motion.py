@@ -13,10 +13,11 @@ import sys
 
 import torch
 
-from manivideo_ros.motion.authored import ASSETS, MOTIONS, author
-from manivideo_ros.motion.check import ContactMeter
+from manivideo_ros.motion.authoring.authored import MOTIONS, author
+from manivideo_ros.motion.authoring.check import ContactMeter
 from manivideo_ros.motion.files import save_motion
-from manivideo_ros.objects.shapes import generate
+from manivideo_ros.motion.shipped import MOTIONS as SHIPPED
+from manivideo_ros.objects.household.shapes import generate
 
 
 def build(name: str) -> None:
@@ -28,7 +29,7 @@ def build(name: str) -> None:
     depth, hands, table = (
         1000 * max(getattr(frame, part) for frame in frames) for part in ('depth', 'hands', 'table')
     )
-    folder = ASSETS / name
+    folder = SHIPPED / name
     shutil.rmtree(folder, ignore_errors=True)
     save_motion(motion, folder)
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1000

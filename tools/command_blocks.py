@@ -145,7 +145,7 @@ def _manivideo(words: list[str]) -> None:
     from manivideo_ros import cli
 
     if words and words[0] == 'evaluate' and len(words) > 1 and not words[1].startswith('-'):
-        _parse(module_parser('manivideo_ros.evaluation.report'), words[1:])
+        _parse(module_parser('manivideo_ros.evaluation.reports.recorded'), words[1:])
     elif words and words[0] in cli.PASSED_ON:
         _parse(parser_of(lambda: cli.PASSED_ON[words[0]]([])), words[1:])
     else:

@@ -49,7 +49,7 @@ def manivideo_parsers() -> dict[str, argparse.ArgumentParser]:
         children = list(_children(parser))
         out |= {f'{name} {child}': deeper for child, deeper in children} or {name: parser}
         if name == 'evaluate':
-            out['evaluate BAG'] = module_parser('manivideo_ros.evaluation.report')
+            out['evaluate BAG'] = module_parser('manivideo_ros.evaluation.reports.recorded')
     return out
 
 

@@ -175,7 +175,12 @@ def services(found: list[Entity]) -> str:
 
 def sources() -> str:
     """What hand_source and object_source read."""
-    from manivideo_ros.ros import hand_messages, joint_messages, object_intake, object_messages
+    from manivideo_ros.ros.sources import (
+        hand_messages,
+        joint_messages,
+        object_intake,
+        object_messages,
+    )
 
     rows = ['| Node | `source` | Type |', '|---|---|---|']
     for name, hands in hand_messages.SOURCES.items():

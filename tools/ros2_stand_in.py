@@ -30,7 +30,7 @@ def launch(file: Path, words: list[str]) -> int:
     """Start a launch file's nodes until a signal, or until one of them ends."""
     from launch_stand_in import Launch
 
-    from manivideo_ros.processes import environment
+    from manivideo_ros.process.node_processes import environment
 
     arguments = dict(word.split(':=', 1) for word in words)
     described = Launch(file, environment(int(os.environ.get('ROS_DOMAIN_ID', '0'))), arguments)

@@ -1,4 +1,4 @@
-"""ADiff: depth maps and one picture of the object, after Affordance Diffusion's ContentNet."""
+"""ADiff: depth maps and one image of the object, after Affordance Diffusion's ContentNet."""
 
 from __future__ import annotations
 

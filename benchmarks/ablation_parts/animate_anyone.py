@@ -9,11 +9,11 @@ from torch import Tensor
 from benchmarks.ablation_parts.inputs import SKELETON
 from benchmarks.ablation_parts.network import PlainNet
 from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.model.network import FrameConditions
+from manivideo_ros.model.patch.network import FrameConditions
 
 
 class AnimateAnyoneNet(PlainNet):
-    """Knows where the hands' joints are in the picture, and the reference pictures.
+    """Knows where the hands' joints are in the image, and the reference images.
 
     Nothing tells it where the object is but the hands that hold it.
     """

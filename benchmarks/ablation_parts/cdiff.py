@@ -1,4 +1,4 @@
-"""CDiff: a ControlNet (Zhang et al., ICCV 2023) on depth, normals and skeleton of the picture."""
+"""CDiff: a ControlNet (Zhang et al., ICCV 2023) on depth, normals and skeleton of the image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchmarks.ablation_parts.inputs import DEPTH, NORMALS, SKELETON
 from benchmarks.ablation_parts.network import PlainNet, nearest_normals
 from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.model.network import ManiVideoNet, SceneFeatures
+from manivideo_ros.model.patch.network import ManiVideoNet, SceneFeatures
 from manivideo_ros.model.zero_init import zero_init
 
 HINT = 3 + 1 + 3  # visible normal, nearest depth, skeleton
@@ -45,8 +45,8 @@ class CDiffNet(PlainNet):
         """Nothing: the trunk itself is not told."""
         return torch.zeros_like(given[SKELETON])
 
-    def picture(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
-        """The pictures [B, 3, S, S]; the copy runs first."""
+    def image(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
+        """The images [B, 3, S, S]; the copy runs first."""
         normal = nearest_normals(given[NORMALS], given[DEPTH])
         depth = given[DEPTH].amax(1, keepdim=True)
         mask = (depth > 0).to(depth.dtype)
@@ -55,7 +55,7 @@ class CDiffNet(PlainNet):
         time = self.embed_time(torch.ones(len(noise)))
         embedding = self.activation(time + scene.appearance)
         self._found = self.control(hint, lit, noise, embedding)
-        return super().picture(scene, given, noise)
+        return super().image(scene, given, noise)
 
 
 class ControlBranch(nn.Module):
@@ -83,7 +83,7 @@ class ControlBranch(nn.Module):
         noise: Tensor,  # [B, 3 p^2, S/p, S/p]
         embedding: Tensor,  # [B, T]
     ) -> tuple[Tensor, ...]:
-        """What is added at 1/2, 1/4, 1/8, 1/16 and 1/32 of the picture's side."""
+        """What is added at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's side."""
         half = self.activation(self.stem(hint) + self.light_in(lit))
         quarter = self.activation(self.to_quarter(half))
         low = self.to_trunk(quarter) + self.latent_in(noise)

@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.ablation_parts.inputs import BASE, SIZE, WARPED, FrameInputs, small, small_tensor
 from manivideo_ros.data.packing import unpack_mask
 from manivideo_ros.data.shards import ShardDataset
-from manivideo_ros.hand.model import SIDES
+from manivideo_ros.hand.state import SIDES
 
 REFERENCES = ('views', 'background', 'hand_view', 'points')
 KEPT_SCENES = 24  # whose rasterisers are kept for the steps that follow
@@ -54,8 +54,8 @@ class TrainingFrames:
         shards, size = self.shards, self.size
         told = None
         if WARPED in self.needs:
-            picture = small(shards.array(scene, 'rgb')[source], size)
-            told = picture, shards.poses(scene, source)
+            image = small(shards.array(scene, 'rgb')[source], size)
+            told = image, shards.poses(scene, source)
         poses = shards.poses(scene, frame)
         row = self._renderer(scene).of(shards.camera(scene), poses, told)
         if BASE in self.needs:

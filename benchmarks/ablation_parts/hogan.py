@@ -12,7 +12,7 @@ from torch.nn import functional
 from benchmarks.ablation_parts.inputs import CONFIDENCE, NORMALS, WARPED
 from benchmarks.ablation_parts.network import PlainNet, nearest_normals
 from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.model.network import FrameConditions, SceneFeatures
+from manivideo_ros.model.patch.network import FrameConditions, SceneFeatures
 
 ADVERSARIAL_WEIGHT = 0.05
 
@@ -20,7 +20,7 @@ ADVERSARIAL_WEIGHT = 0.05
 class HoganNet(PlainNet):
     """Knows a source frame of the scene, warped, and the visible normals of the target.
 
-    The warped frame takes the base picture's place, with holes where the source did not show what
+    The warped frame takes the base image's place, with holes where the source did not show what
     is seen now. No noise, no views of the object, no hand view: the source shows them.
     """
 
@@ -43,9 +43,9 @@ class HoganNet(PlainNet):
         """The warped source and the target's normals."""
         return replace(super().conditions(given), base=given[WARPED])
 
-    def picture(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
-        """The pictures [B, 3, S, S], whatever the noise."""
-        return super().picture(scene, given, torch.zeros_like(noise))
+    def image(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
+        """The images [B, 3, S, S], whatever the noise."""
+        return super().image(scene, given, torch.zeros_like(noise))
 
 
 def target_normals(given: dict[str, Tensor]) -> Tensor:
@@ -54,7 +54,7 @@ def target_normals(given: dict[str, Tensor]) -> Tensor:
 
 
 class Adversary(nn.Module):
-    """Tells photographs from pictures, patch by patch, beside the target's normals (PatchGAN)."""
+    """Tells photographs from images, patch by patch, beside the target's normals (PatchGAN)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,11 +64,11 @@ class Adversary(nn.Module):
             layers += [nn.Conv2d(narrow, wide, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
 
-    def forward(self, picture: Tensor, normals: Tensor) -> Tensor:
+    def forward(self, image: Tensor, normals: Tensor) -> Tensor:
         """Scores [B, 1, S/8, S/8], higher for photographs."""
-        return self.layers(torch.cat([picture * 2 - 1, normals], 1))
+        return self.layers(torch.cat([image * 2 - 1, normals], 1))
 
-    def loss(self, picture: Tensor, truth: Tensor, normals: Tensor) -> Tensor:
+    def loss(self, image: Tensor, truth: Tensor, normals: Tensor) -> Tensor:
         """The hinge loss that the adversary itself is trained on."""
-        fake, real = self(picture.detach(), normals), self(truth, normals)
+        fake, real = self(image.detach(), normals), self(truth, normals)
         return functional.relu(1 + fake).mean() + functional.relu(1 - real).mean()

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manivideo_ros.data.human.hand_skeleton import hand_skeleton
-from manivideo_ros.data.shards import picture_tensor, resized
-from manivideo_ros.evaluation.temporal import SurfaceFlow
+from manivideo_ros.data.shards import image_tensor, resized
+from manivideo_ros.drawing.skeleton import skeleton_map
+from manivideo_ros.evaluation.measures.temporal import SurfaceFlow
 from manivideo_ros.geometry import Camera
-from manivideo_ros.hand.model import Side
+from manivideo_ros.hand.state import HandState, Side
 from manivideo_ros.mlo.rasterizer import DEPTH_RANGE, Rasterizer
-from manivideo_ros.mlo.skeleton import skeleton_map
-from manivideo_ros.mlo.surfaces import HandState, Surface, SurfacePose
-from manivideo_ros.model.network import NO_BASE
+from manivideo_ros.mlo.surfaces import Surface, SurfacePose
+from manivideo_ros.model.patch.network import NO_BASE
 
-SIZE = 128  # pixels of the ablation's pictures
+SIZE = 128  # pixels of the ablation's images
 
 NORMALS, CONFIDENCE, DEPTH = 'normal_map', 'confidence', 'depth'
 SKELETON, BASE, WARPED = 'skeleton', 'base', 'warped'
@@ -56,7 +56,7 @@ class FrameInputs:
         """normal_map [7, 3, S, S], confidence (D, graded) and depth (D, mode 'depth') [7, S, S],
         skeleton and warped [3, S, S], as far as needed.
 
-        source: another picture [S, S, 3] of the scene by this camera, and its poses, for WARPED.
+        source: another image [S, S, 3] of the scene by this camera, and its poses, for WARPED.
         """
         out = {}
         if self._layers is not None:
@@ -81,7 +81,7 @@ class FrameInputs:
         flow: SurfaceFlow,
         camera: Camera,
         poses: Sequence[SurfacePose],
-        picture: NDArray[np.uint8],
+        image: NDArray[np.uint8],
         before: Sequence[SurfacePose],
     ) -> Tensor:
         """The source moved to where the poses say [3, S, S]; NO_BASE where it did not show what is
@@ -91,7 +91,7 @@ class FrameInputs:
         out = np.where((now.face < 0)[..., None], self.background / 255, NO_BASE)
         if len(points.rows):
             x, y = np.ascontiguousarray(points.before.T)[:, None]
-            colours = cv2.remap(picture, x, y, cv2.INTER_LINEAR)[0]
+            colours = cv2.remap(image, x, y, cv2.INTER_LINEAR)[0]
             out[points.rows, points.columns] = colours / 255
         return torch.from_numpy(out.astype(np.float32)).permute(2, 0, 1)
 
@@ -102,11 +102,11 @@ def depth_confidence(depth: Tensor) -> Tensor:
     return ((far - depth) / (far - near)).clamp(0, 1) * (depth > 0)
 
 
-def small(picture: NDArray[np.uint8], size: int = SIZE) -> NDArray[np.uint8]:
-    """A stored picture [H, W, 3] by area at the ablation's size."""
-    return resized(np.ascontiguousarray(picture), size)
+def small(image: NDArray[np.uint8], size: int = SIZE) -> NDArray[np.uint8]:
+    """A stored image [H, W, 3] by area at the ablation's size."""
+    return resized(np.ascontiguousarray(image), size)
 
 
-def small_tensor(picture: NDArray[np.uint8], size: int = SIZE) -> Tensor:
-    """A stored picture [H, W, 3] as float32 [3, S, S] in 0..1."""
-    return picture_tensor(small(picture, size))
+def small_tensor(image: NDArray[np.uint8], size: int = SIZE) -> Tensor:
+    """A stored image [H, W, 3] as float32 [3, S, S] in 0..1."""
+    return image_tensor(small(image, size))

@@ -16,10 +16,17 @@ from tqdm import tqdm
 from benchmarks.ablation_parts.inputs import SIZE
 from benchmarks.ablation_parts.methods import Source, method_of
 from benchmarks.ablation_parts.network import RowNet
-from manivideo_ros.evaluation.clip_measures import Figures, Measured, Tools
-from manivideo_ros.evaluation.pictures import contact_sheet
+from manivideo_ros.evaluation.measures.clip import Figures, Measured, Tools
+from manivideo_ros.evaluation.reports.sheets import contact_sheet
 from manivideo_ros.evaluation.run import hand_estimator
-from manivideo_ros.evaluation.suite import FRAMES, RECORDINGS, SuiteClip, build, entries, measure
+from manivideo_ros.evaluation.suites.suite import (
+    FRAMES,
+    RECORDINGS,
+    SuiteClip,
+    build,
+    entries,
+    measure,
+)
 
 SHEET_CLIPS = 6
 
@@ -80,11 +87,11 @@ def write_sheet(clips: list[SuiteClip], frames: int, folder: Path, out: Path) ->
 def _keep(file: Path, found: Mapping[str, Measured]) -> None:
     """Write a clip's figures, and its middle frame with exact poses."""
     shown = found['exact'].sheet
-    pictures: dict[str, Any] = {
+    images: dict[str, Any] = {
         name: shown[name][len(shown[name]) // 2]
         for name in sorted(shown, key=lambda n: n != 'truth')
     }
-    np.savez_compressed(file.with_suffix('.npz'), **pictures)
+    np.savez_compressed(file.with_suffix('.npz'), **images)
     figures = {
         poses: {name: _plain(values) for name, values in one.figures.items()}
         for poses, one in found.items()

@@ -1,4 +1,4 @@
-"""The trained rows as methods of the held-out suite: told poses in, pictures out."""
+"""The trained rows as methods of the held-out suite: told poses in, images out."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 from benchmarks.ablation_parts.inputs import BASE, WARPED, FrameInputs, small
 from benchmarks.ablation_parts.network import RowNet
-from manivideo_ros.data.shards import NO_OBJECT_VIEW, picture_tensor
-from manivideo_ros.evaluation.baselines import Baselines, to_bytes
-from manivideo_ros.evaluation.clips import FramesOf, Picture, Told
-from manivideo_ros.evaluation.pose_noise import noisy
-from manivideo_ros.evaluation.suite import SuiteClip
+from manivideo_ros.data.shards import NO_OBJECT_VIEW, image_tensor
+from manivideo_ros.drawing.views import six_views
+from manivideo_ros.evaluation.measures.baselines import Baselines, to_bytes
+from manivideo_ros.evaluation.suites.clips import FramesOf, RgbImage, Told
+from manivideo_ros.evaluation.suites.pose_noise import noisy
+from manivideo_ros.evaluation.suites.suite import SuiteClip
 from manivideo_ros.mlo.surfaces import SurfacePose
-from manivideo_ros.mlo.views import six_views
 from manivideo_ros.objects.mesh import surface_points
 
 NOISE_SEED = 0  # one noise for all frames, as a stream has it
@@ -30,7 +30,7 @@ class Source:
     """
 
     clip: SuiteClip
-    seen: Picture
+    seen: RgbImage
     measured: SuiteClip
 
     @classmethod
@@ -40,7 +40,7 @@ class Source:
         if frames > last:
             raise ValueError(f'{frames} frames of {clip.name} to measure leave none to warp from')
         measured = clip.cut(frames)
-        return measured, cls(clip, clip.truth(size).frame(last).picture, measured)
+        return measured, cls(clip, clip.truth(size).frame(last).image, measured)
 
     def poses(self, told: Told) -> list[SurfacePose]:
         """The source's poses, as exact as those that a method is told."""
@@ -52,7 +52,7 @@ class Source:
 def method_of(network: RowNet, source: Source) -> FramesOf:
     """A row's network as a method; the source is shown to those alone that warp it."""
 
-    def frames(told: Told) -> Iterator[Picture]:
+    def frames(told: Told) -> Iterator[RgbImage]:
         needs = network.needs
         sides = [*[None] * len(told.objects), *told.hands]
         inputs = FrameInputs(told.surfaces(), sides, needs, told.background, told.size)
@@ -67,12 +67,12 @@ def method_of(network: RowNet, source: Source) -> FramesOf:
         for index in range(len(told.motion)):
             given = inputs.of(told.camera, told.poses(index), from_source)
             if painter is not None:
-                pictures, _ = painter.paint(told.camera, told.poses(index))
-                given[BASE] = pictures['painted']
+                images, _ = painter.paint(told.camera, told.poses(index))
+                given[BASE] = images['painted']
             batch = {name: value[None] for name, value in given.items()}
             with torch.no_grad():
-                picture = network.picture(scene, batch, noise)[0]
-            yield to_bytes(picture)
+                image = network.image(scene, batch, noise)[0]
+            yield to_bytes(image)
 
     return frames
 
@@ -83,12 +83,12 @@ def references_of(told: Told, size: int, points: int) -> dict[str, Tensor]:
     views = torch.full((6, 3, size, size), NO_OBJECT_VIEW / 255)
     surface = torch.zeros(points, 3)
     if meshes:
-        views = picture_tensor(six_views(meshes[0], size).rgb)
+        views = image_tensor(six_views(meshes[0], size).rgb)
         surface = torch.from_numpy(surface_points(meshes[0], points))
     return {
         'views': views[None],
-        'background': picture_tensor(small(told.background, size))[None],
-        'hand_view': picture_tensor(small(told.hand_reference.image, size))[None],
+        'background': image_tensor(small(told.background, size))[None],
+        'hand_view': image_tensor(small(told.hand_reference.image, size))[None],
         'points': surface[None].float(),
     }
 

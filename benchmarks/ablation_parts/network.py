@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.ablation_parts.inputs import BASE, CONFIDENCE, DEPTH, NORMALS, SIZE
 from manivideo_ros.model.config import ModelConfig, PatchTrunk
-from manivideo_ros.model.network import NO_BASE, FrameConditions, ManiVideoNet, SceneFeatures
+from manivideo_ros.model.patch.network import NO_BASE, FrameConditions, ManiVideoNet, SceneFeatures
 
 TRUNK = PatchTrunk(
     channels=(64, 128, 128),
@@ -24,7 +24,7 @@ CONFIG = ModelConfig(preset='ablation', image_size=SIZE, base='none', trunk=TRUN
 
 
 class RowNet(ManiVideoNet):
-    """The paper's own rows: full, noise_only and depth_only, with or without the base picture.
+    """The paper's own rows: full, noise_only and depth_only, with or without the base image.
 
     needs: the inputs (inputs.py) that it is told.
     """
@@ -35,7 +35,7 @@ class RowNet(ManiVideoNet):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The inputs that `picture` reads."""
+        """The inputs that `image` reads."""
         maps = (NORMALS, DEPTH if self.config.mlo == 'depth_only' else CONFIDENCE)
         return (*maps, BASE) if self.config.base == 'painted' else maps
 
@@ -53,14 +53,14 @@ class RowNet(ManiVideoNet):
         """The features of references, once a scene."""
         return self.encode_scene(*self.references(given))
 
-    def picture(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
-        """The pictures [B, 3, S, S] (not clipped) in one step from pure noise."""
+    def image(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
+        """The images [B, 3, S, S] (not clipped) in one step from pure noise."""
         time = torch.ones(len(noise))
         return self.denoise(noise, time, self.conditions(given), scene)[0]
 
 
 class PlainNet(RowNet, ABC):
-    """A row without MLO: one map beside the picture's pixels in place of the visible normals.
+    """A row without MLO: one map beside the image's pixels in place of the visible normals.
 
     H and D, points and H_o are zeros; the light is known as the scene's vector alone.
     """

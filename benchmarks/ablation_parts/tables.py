@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks.ablation_parts.measuring import ClipFigures
 from benchmarks.ablation_parts.rows import UNTRAINED
-from manivideo_ros.evaluation.clip_measures import Figures
-from manivideo_ros.evaluation.intervals import Difference, Interval, paired_difference
-from manivideo_ros.evaluation.summary import column, number, summarize
+from manivideo_ros.evaluation.measures.clip import Figures
+from manivideo_ros.evaluation.measures.intervals import Difference, Interval, paired_difference
+from manivideo_ros.evaluation.reports.summary import column, number, summarize
 
 ALL, EXACT = 'all', 'exact'
 COLUMNS = {
@@ -28,7 +28,7 @@ PERCENT = ('hand_share', 'order')
 COMPARED = {'psnr_db': 1, 'ssim': 1, 'feature_distance': -1, 'hand_share': -1, 'order': 1}
 """Measures of which rows are compared with `full`: 1 where more is better, -1 where less is."""
 NOTE = (
-    'Pictures of 128 x 128, one step from pure noise; only pixels of hands and objects count. '
+    'Images of 128 x 128, one step from pure noise; only pixels of hands and objects count. '
     'Intervals: 95 %, bootstrap by clip; differences are paired by clip and above 0 where full is '
     "better. Hand error: 0 % the photographs' own, 100 % that against another frame's pose. "
     "Temporal and gradient: relative to the truth's own. hogan alone is shown a photograph of the "

@@ -17,7 +17,7 @@ from benchmarks.ablation_parts.rows import Row
 from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.loss import picture_loss
+from manivideo_ros.training.patch.loss import image_loss
 from manivideo_ros.training.trainer import warmed_cosine
 
 
@@ -109,16 +109,16 @@ class Trainer:
         truth, mask = frames['rgb'], frames['mask']
         with torch.autocast('cpu', torch.bfloat16):
             scene = network.scene(references).repeat(budget.frames_per_scene)
-            picture = network.picture(scene, frames, noise)
-        picture = picture.float()
-        loss = picture_loss(picture, truth, mask, self.weighing)
+            image = network.image(scene, frames, noise)
+        image = image.float()
+        loss = image_loss(image, truth, mask, self.weighing)
         if self.adversary is not None:
             normals = target_normals(frames)
-            loss = loss - ADVERSARIAL_WEIGHT * self.adversary(picture, normals).mean()
+            loss = loss - ADVERSARIAL_WEIGHT * self.adversary(image, normals).mean()
             # What this pass leaves at the adversary's weights, the next one clears.
         self._descend(self.optimizers[0], loss, rate)
         if self.adversary is not None:
-            judged = self.adversary.loss(picture, truth, normals)
+            judged = self.adversary.loss(image, truth, normals)
             self._descend(self.optimizers[1], judged, rate / 4)
         self.step += 1
         decay = min(budget.ema_decay, (1 + self.step) / (10 + self.step))

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.stream import chain, row
-from manivideo_ros.demo import Demo
+from manivideo_ros.commands.demo import Demo
 
 LEAST_HZ, MOST_P95_MS = 28.0, 70.0
 

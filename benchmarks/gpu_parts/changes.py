@@ -15,11 +15,11 @@ from benchmarks.mlo import camera, poses
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
-from manivideo_ros.hand.model import load_hand
-from manivideo_ros.mlo.surfaces import HandReference
-from manivideo_ros.objects.shapes import generate
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.motion.pose_buffer import Snapshot
+from manivideo_ros.objects.household.shapes import generate
 from manivideo_ros.synthesizer import Scene, Synthesizer
-from manivideo_ros.tracking import Snapshot
 
 MOST_LEVELS = 2.0  # mean grey levels between a frame before a change and the same frame after it
 LONG = 1000  # frames over which memory must not grow

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.gpu_parts.setup import FRAMES, drawing_of, timed
 from benchmarks.mlo import camera, poses
-from manivideo_ros.mlo.drawing import Drawing
+from manivideo_ros.drawing.drawing import Drawing
 
 MOST_MS = 0.1
 OFF, MOST_OFF = 1e-3, 2e-3  # a value that differs; the share of those, where depths are equal

@@ -26,12 +26,12 @@ from benchmarks.gpu_parts.setup import (
 )
 from benchmarks.mlo import camera, poses
 from manivideo_ros.engine.backends import open_backend
-from manivideo_ros.engine.latent_runner import LatentRunner
 from manivideo_ros.engine.parity import conditions
+from manivideo_ros.engine.pytorch.latent_runner import LatentRunner
 from manivideo_ros.engine.runner import DeviceRunner, EngineError
 from manivideo_ros.engine.spec import find_spec
-from manivideo_ros.engine.tensorrt_builder import LIBRARIES
-from manivideo_ros.engine.tensorrt_cache import PlanCacheError
+from manivideo_ros.engine.tensorrt.library import LIBRARIES
+from manivideo_ros.engine.tensorrt.plan_cache import PlanCacheError
 
 PRESETS = {'tiny': (1, 500.0, None), 'base': (2, 60.0, None), 'paper': (2, 30.0, 3.0)}
 """Steps, frames a second to reach, times torch eager to reach."""

@@ -10,19 +10,20 @@ import numpy as np
 import torch
 
 from benchmarks.mlo import OBJECT
-from manivideo_ros.engine.latent_runner import LatentRunner
-from manivideo_ros.engine.torch_runner import TorchRunner
-from manivideo_ros.engine.torch_stream import TorchStream
-from manivideo_ros.hand.model import load_hand
-from manivideo_ros.mlo.drawing import Drawing
-from manivideo_ros.mlo.painted import hand_appearance
-from manivideo_ros.mlo.surfaces import HandReference, hand_surface, object_surface
-from manivideo_ros.mlo.views import object_appearance, six_views
+from manivideo_ros.drawing.base_image import hand_appearance
+from manivideo_ros.drawing.drawing import Drawing
+from manivideo_ros.drawing.views import object_appearance, six_views
+from manivideo_ros.engine.pytorch.latent_runner import LatentRunner
+from manivideo_ros.engine.pytorch.runner import TorchRunner
+from manivideo_ros.engine.pytorch.stream import TorchStream
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.mlo.surfaces import hand_surface, object_surface
 from manivideo_ros.model.build import build_network
 from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.model.network import ManiVideoNet
-from manivideo_ros.model.paper.autoencoder import autoencoder
-from manivideo_ros.objects.shapes import generate
+from manivideo_ros.model.latent.autoencoder import autoencoder
+from manivideo_ros.model.patch.network import ManiVideoNet
+from manivideo_ros.objects.household.shapes import generate
 
 FRAMES, WARM_UP = 200, 20
 

@@ -13,7 +13,7 @@ from functools import partial
 
 from benchmarks.gpu_parts import chain, changes, layers, networks
 from manivideo_ros.engine.commands import main as engine_command
-from manivideo_ros.engine.tensorrt_builder import LIBRARIES
+from manivideo_ros.engine.tensorrt.library import LIBRARIES
 
 Measured = tuple[list[dict], list[tuple[str, str, bool]]]
 CHECKED = (*LIBRARIES, 'torch_cuda', 'onnxruntime_cuda')

@@ -1,1 +1,1 @@
-"""The parts of the proof: clips, crops of hands, the estimator, its runs, gains, pictures."""
+"""The parts of the proof: clips, crops of hands, the estimator, its runs, gains, images."""

@@ -15,8 +15,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.hand_view import random_hand_view
-from manivideo_ros.data.library import (
+from manivideo_ros.data.rendering.ground_truth import worker_renderer
+from manivideo_ros.data.rendering.hand_view import random_hand_view
+from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.scenes.library import (
     SKINS,
     VARIANTS,
     Split,
@@ -26,10 +28,9 @@ from manivideo_ros.data.library import (
     shape_names,
     skin,
 )
-from manivideo_ros.data.photograph import random_response
-from manivideo_ros.data.placement import drift, place_action
-from manivideo_ros.data.room import random_room
-from manivideo_ros.data.scene import (
+from manivideo_ros.data.scenes.placement import drift, place_action
+from manivideo_ros.data.scenes.room import random_room
+from manivideo_ros.data.scenes.scene import (
     SIZE,
     Scene,
     forearms_of,
@@ -37,11 +38,10 @@ from manivideo_ros.data.scene import (
     random_betas,
     random_sides,
 )
-from manivideo_ros.data.truth import worker_renderer
-from manivideo_ros.data.viewpoint import random_camera
-from manivideo_ros.evaluation.suite_motions import motion_of
-from manivideo_ros.hand.model import load_hand
-from manivideo_ros.mlo.labels import hand_keypoints
+from manivideo_ros.data.scenes.viewpoint import random_camera
+from manivideo_ros.drawing.labels import hand_keypoints
+from manivideo_ros.evaluation.suites.motions import motion_of
+from manivideo_ros.hand.load import load_hand
 from manivideo_ros.motion.files import save_motion
 from manivideo_ros.motion.motion import Motion
 
@@ -55,9 +55,9 @@ VALIDATION_SHAPES = ('teapot', 'can', 'remote', 'banana', 'hammer', 'puzzle_cube
 
 
 class Labelled(NamedTuple):
-    """One frame: picture u8 [SIZE, SIZE, 3], the joints of its hands [K] of dtype KEYPOINT."""
+    """One frame: image u8 [SIZE, SIZE, 3], the joints of its hands [K] of dtype KEYPOINT."""
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     keypoints: NDArray[np.void]
 
 
@@ -113,13 +113,13 @@ def photographs(scene: Scene) -> Iterator[Labelled]:
     renderer = worker_renderer(SIZE)
     renderer.start(scene)
     for index, action in enumerate(scene.frames):
-        picture = renderer.frame(index)
+        image = renderer.frame(index)
         depth = renderer.view.buffers.depth[0].numpy()[1::2, 1::2]
-        yield Labelled(picture, hand_keypoints(scene.hands, action.hands, scene.camera, depth))
+        yield Labelled(image, hand_keypoints(scene.hands, action.hands, scene.camera, depth))
 
 
 def motion_of_clip(scene: Scene) -> Motion:
-    """What a lab would have recorded of the clip besides its pictures: poses and the camera."""
+    """What a lab would have recorded of the clip besides its images: poses and the camera."""
     things = [(scene.object_name, scene.object_seed)]
     motion = motion_of(scene.frames, things, scene.camera, f'clip-{scene.seed}')
     return replace(motion, stamps_ns=motion.stamps_ns * STRIDE)

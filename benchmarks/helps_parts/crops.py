@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.helps_parts.clips import Labelled
 from benchmarks.helps_parts.files import whole
 from manivideo_ros.estimation.crops import HandCrop, crop_of_keypoints, turned_axes
-from manivideo_ros.evaluation.hand_error import hand_size
+from manivideo_ros.evaluation.measures.hand_error import hand_size
 from manivideo_ros.geometry import Array
 
 CROP = 96
@@ -28,12 +28,12 @@ LEFT = 0
 class Hands:
     """N hands.
 
-    pictures u8 [N, CROP, CROP, 3]; points f32 [N, 21, 2]: in shares of the crop, MediaPipe's order;
+    images u8 [N, CROP, CROP, 3]; points f32 [N, 21, 2]: in shares of the crop, MediaPipe's order;
     visible bool [N, 21]; size f32 [N]: of the hand (hand_error.hand_size), as a share of the crop;
     pixels f32 [N]: of the frame in a crop's side; frame int32 [N]: of the clip.
     """
 
-    pictures: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     points: NDArray[np.float32]
     visible: NDArray[np.bool_]
     size: NDArray[np.float32]
@@ -41,7 +41,7 @@ class Hands:
     frame: NDArray[np.int32]
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def write(self, file: Path) -> None:
         """Write them to a file, whole or not at all."""
@@ -65,7 +65,7 @@ class Hands:
 def hands_of(frames: Iterable[Labelled]) -> Hands:
     """The hands of a clip that are seen well enough."""
     rows: list[tuple] = []
-    for index, (picture, keypoints) in enumerate(frames):
+    for index, (image, keypoints) in enumerate(frames):
         for side in np.unique(keypoints['side']):
             own = keypoints[keypoints['side'] == side]
             points = np.stack([own['u'], own['v']], 1).astype(np.float64)
@@ -73,13 +73,13 @@ def hands_of(frames: Iterable[Labelled]) -> Hands:
             if seen.sum() < SEEN or np.ptp(points, axis=0).max() < SMALLEST:
                 continue
             crop = crop_around(points)
-            shown, placed = cut(picture, crop), in_crop(points, crop)
+            shown, placed = cut(image, crop), in_crop(points, crop)
             if side == LEFT:
                 shown, placed = shown[:, ::-1], placed * (-1, 1) + (1, 0)
             rows.append((shown, placed, seen, hand_size(points) / crop.side, crop.side, index))
-    pictures, points, visible, size, pixels, frame = zip(*rows, strict=True) if rows else [()] * 6
+    images, points, visible, size, pixels, frame = zip(*rows, strict=True) if rows else [()] * 6
     return Hands(
-        np.array(pictures, np.uint8).reshape(-1, CROP, CROP, 3),
+        np.array(images, np.uint8).reshape(-1, CROP, CROP, 3),
         np.array(points, np.float32).reshape(-1, 21, 2),
         np.array(visible, bool).reshape(-1, 21),
         np.array(size, np.float32),
@@ -99,17 +99,17 @@ def crop_around(points: Array) -> HandCrop:
 
 
 def in_crop(points: Array, crop: HandCrop) -> Array:
-    """Pixels of a picture [K, 2] in shares of a crop of it."""
+    """Pixels of an image [K, 2] in shares of a crop of it."""
     return (points - crop.centre) @ turned_axes(crop.turn).T / crop.side + 0.5
 
 
-def cut(picture: NDArray[np.uint8], crop: HandCrop) -> NDArray[np.uint8]:
-    """The crop [CROP, CROP, 3] of a picture [S, S, 3]; a large hand is reduced without aliasing."""
-    side = len(picture)
+def cut(image: NDArray[np.uint8], crop: HandCrop) -> NDArray[np.uint8]:
+    """The crop [CROP, CROP, 3] of an image [S, S, 3]; a large hand is reduced without aliasing."""
+    side = len(image)
     wanted = min(side, max(round(side * CROP / crop.side), 1))
     if wanted < side:
-        picture = np.asarray(
-            cv2.resize(picture, (wanted, wanted), interpolation=cv2.INTER_AREA), np.uint8
+        image = np.asarray(
+            cv2.resize(image, (wanted, wanted), interpolation=cv2.INTER_AREA), np.uint8
         )
     scale = wanted / side
-    return HandCrop(crop.centre * scale, crop.side * scale, crop.turn).cut(picture, CROP)
+    return HandCrop(crop.centre * scale, crop.side * scale, crop.turn).cut(image, CROP)

@@ -19,7 +19,7 @@ from benchmarks.helps_parts.files import whole
 from manivideo_ros.augment import cli, gate_report
 from manivideo_ros.augment.variation import episode_name
 from manivideo_ros.model.checkpoint import SHIPPED
-from manivideo_ros.recording.episode import Episode
+from manivideo_ros.recording.datasets.episode import Episode
 
 
 class Data:
@@ -92,7 +92,7 @@ class Data:
 def frames_of(bag: Path) -> list[Labelled]:
     """The frames of a synthetic episode."""
     episode = Episode(bag)
-    return [*map(Labelled, episode.pictures(), episode.keypoints())]
+    return [*map(Labelled, episode.images(), episode.keypoints())]
 
 
 def write_frames(frames: Iterable[Labelled], file: Path) -> None:
@@ -101,7 +101,7 @@ def write_frames(frames: Iterable[Labelled], file: Path) -> None:
     with whole(file) as partial:
         np.savez_compressed(
             partial,
-            pictures=np.stack([frame.picture for frame in listed]),
+            images=np.stack([frame.image for frame in listed]),
             keypoints=np.stack([frame.keypoints for frame in listed]),
         )
 
@@ -109,7 +109,7 @@ def write_frames(frames: Iterable[Labelled], file: Path) -> None:
 def read_frames(file: Path) -> list[Labelled]:
     """The frames of a file that `write_frames` wrote."""
     with np.load(file) as stored:
-        return [*map(Labelled, stored['pictures'], stored['keypoints'])]
+        return [*map(Labelled, stored['images'], stored['keypoints'])]
 
 
 def _verdicts(report: Path) -> dict[str, bool]:

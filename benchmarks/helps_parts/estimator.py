@@ -19,7 +19,7 @@ SPREAD = 1.0  # cells, of the heat that is learned
 
 
 class HandNet(nn.Module):
-    """Pictures [N, 3, INPUT, INPUT] in 0..1 to logits of heat [N, JOINTS, CELLS, CELLS]."""
+    """Images [N, 3, INPUT, INPUT] in 0..1 to logits of heat [N, JOINTS, CELLS, CELLS]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,9 +31,9 @@ class HandNet(nn.Module):
         self.up1 = block(48 + 24, 32)
         self.heat = nn.Conv2d(32, JOINTS, 1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Logits of the heat of each joint."""
-        a = self.down1(self.stem(pictures - 0.5))
+        a = self.down1(self.stem(images - 0.5))
         b = self.down2(a)
         c = F.interpolate(self.down3(b), scale_factor=2)
         b = F.interpolate(self.up2(torch.cat([c, b], 1)), scale_factor=2)
@@ -50,7 +50,7 @@ def block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def expected(logits: Tensor) -> Tensor:
-    """Means [N, J, 2] of the heat, in shares of the picture (x right, y down)."""
+    """Means [N, J, 2] of the heat, in shares of the image (x right, y down)."""
     heat = logits.flatten(2).softmax(-1).view_as(logits)
     centres = (torch.arange(CELLS, dtype=heat.dtype) + 0.5) / CELLS
     return torch.stack([heat.sum(2) @ centres, heat.sum(3) @ centres], -1)
@@ -59,7 +59,7 @@ def expected(logits: Tensor) -> Tensor:
 def loss_of(logits: Tensor, points: Tensor, weight: Tensor) -> Tensor:
     """Cross entropy against heat about the points, and distance of the means; of weighed joints.
 
-    points [N, J, 2] in shares of the picture; weight [N, J]: joints outside of the picture have 0.
+    points [N, J, 2] in shares of the image; weight [N, J]: joints outside of the image have 0.
     """
     centres = (torch.arange(CELLS, dtype=points.dtype) + 0.5) / CELLS
     away = (points.unsqueeze(-1) - centres) * (CELLS / SPREAD)  # [N, J, 2, CELLS]
@@ -83,16 +83,16 @@ class Variety:
 
 
 def views(hands: Hands, chosen: NDArray, turn: Tensor, zoom: Tensor, shift: Tensor):
-    """Pictures [N, 3, INPUT, INPUT] and points [N, 21, 2] of chosen hands, turned and moved.
+    """Images [N, 3, INPUT, INPUT] and points [N, 21, 2] of chosen hands, turned and moved.
 
     turn [N] radians; zoom [N]: of the view's side; shift [N, 2]: of its centre, shares of the crop.
     """
-    pictures = torch.from_numpy(hands.pictures[chosen]).permute(0, 3, 1, 2).float() / 255
+    images = torch.from_numpy(hands.images[chosen]).permute(0, 3, 1, 2).float() / 255
     cos, sin = torch.cos(turn) * VIEW * zoom, torch.sin(turn) * VIEW * zoom
     axes = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], 1)  # [N, 2, 2]
     affine = torch.cat([axes, 2 * shift.unsqueeze(-1)], -1)
     grid = F.affine_grid(affine, [len(chosen), 3, INPUT, INPUT], align_corners=False)
-    seen = F.grid_sample(pictures, grid, padding_mode='border', align_corners=False)
+    seen = F.grid_sample(images, grid, padding_mode='border', align_corners=False)
     points = torch.from_numpy(hands.points[chosen]) - 0.5 - shift.unsqueeze(1)
     return seen, torch.linalg.solve(axes, points.transpose(1, 2)).transpose(1, 2) + 0.5
 
@@ -100,7 +100,7 @@ def views(hands: Hands, chosen: NDArray, turn: Tensor, zoom: Tensor, shift: Tens
 def varied(
     hands: Hands, chosen: NDArray, variety: Variety, random: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Pictures, points and weights of joints as `loss_of` takes them, varied at random."""
+    """Images, points and weights of joints as `loss_of` takes them, varied at random."""
     count = len(chosen)
 
     def spread(*shape: int) -> Tensor:
@@ -120,7 +120,7 @@ def varied(
 
 
 def shown(hands: Hands, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Pictures of all hands as a detector would cut them, a little off; points; zooms [N]."""
+    """Images of all hands as a detector would cut them, a little off; points; zooms [N]."""
     random = torch.Generator().manual_seed(seed)
     count = len(hands)
     zoom = torch.exp(0.1 * (2 * torch.rand(count, generator=random) - 1))
@@ -142,9 +142,9 @@ def errors(net: HandNet, hands: Hands) -> NDArray[np.float32]:
 
 
 def predictions(net: HandNet, hands: Hands) -> tuple[NDArray[np.uint8], NDArray, NDArray]:
-    """Pictures [N, INPUT, INPUT, 3], found and true points [N, 21, 2], in shares of the picture."""
+    """Images [N, INPUT, INPUT, 3], found and true points [N, 21, 2], in shares of the image."""
     seen, points, _ = shown(hands)
     with torch.no_grad():
         found = expected(net.eval()(seen))
-    pictures = (seen * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    return pictures, found.numpy(), points.numpy()
+    images = (seen * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    return images, found.numpy(), points.numpy()

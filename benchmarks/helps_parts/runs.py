@@ -100,7 +100,7 @@ def training_hands(run: Run, clips: Clips) -> tuple[Hands | None, Hands | None]:
 
 
 def mean_pose(run: Run, clips: Clips, part: Part) -> tuple[NDArray, NDArray]:
-    """Error [C] and share found [C] of the mean of a run's real hands, whatever the picture: what
+    """Error [C] and share found [C] of the mean of a run's real hands, whatever the image: what
     an estimator knows that has not looked. Crops are not moved here."""
     real = Hands.joined([clips.train[n] for n in run.clips()])
     mean = real.points.mean(0)

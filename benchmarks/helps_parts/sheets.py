@@ -1,4 +1,4 @@
-"""A picture of the experiment: what is trained on, and what the estimators see in test clips."""
+"""An image of the experiment: what is trained on, and what the estimators see in test clips."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.helps_parts.crops import Hands
 from benchmarks.helps_parts.estimator import HandNet, predictions
 from benchmarks.helps_parts.runs import Clips
-from manivideo_ros.evaluation.pictures import contact_sheet
+from manivideo_ros.evaluation.reports.sheets import contact_sheet
 
 COLUMNS, SIDE = 8, 160
 FINGERS = [[0, *range(first, first + 4)] for first in range(1, 21, 4)]
@@ -32,9 +32,9 @@ def write_sheet(
     some = listed[:: max(len(listed) // columns, 1)][:columns]
     test = Hands.joined([first_of(hands) for hands in some])
     for name, net in nets.items():
-        pictures, found, truth = predictions(net, test)
-        rows.setdefault('test, truth', [*map(skeleton, pictures, truth)])
-        rows[f'test, {name}'] = [*map(skeleton, pictures, found)]
+        images, found, truth = predictions(net, test)
+        rows.setdefault('test, truth', [*map(skeleton, images, truth)])
+        rows[f'test, {name}'] = [*map(skeleton, images, found)]
     return contact_sheet(rows, columns)
 
 
@@ -47,12 +47,12 @@ def first_of(hands: Hands) -> Hands:
 def drawn_hand(hands: Hands) -> NDArray[np.uint8]:
     """The hand of which most is seen, with its labels."""
     hand = first_of(hands)
-    return skeleton(hand.pictures[0], hand.points[0])
+    return skeleton(hand.images[0], hand.points[0])
 
 
-def skeleton(picture: NDArray[np.uint8], points: NDArray) -> NDArray[np.uint8]:
+def skeleton(image: NDArray[np.uint8], points: NDArray) -> NDArray[np.uint8]:
     """A crop [S, S, 3] enlarged, with the joints [21, 2] (shares of it) joined finger by finger."""
-    big = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    big = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     for finger, colour in zip(FINGERS, COLOURS, strict=True):
         line = np.round(points[finger] * SIDE * 16).astype(np.int32)
         cv2.polylines(big, [line], False, colour, 1, cv2.LINE_AA, 4)

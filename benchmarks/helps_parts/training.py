@@ -55,8 +55,8 @@ def train(real: Hands | None, synthetic: Hands | None, recipe: Recipe, seed: int
         ):
             if hands is not None and count:
                 parts.append(varied(hands, drawn(rng, len(hands), count), variety, random))
-        pictures, points, weight = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-        loss = loss_of(net(pictures), points, weight)
+        images, points, weight = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        loss = loss_of(net(images), points, weight)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from manivideo_ros.motion.build_messages import CAMERA, HANDS, OBJECTS, TF
 from manivideo_ros.motion.files import topics_by_type
-from manivideo_ros.recording.bag import BagReader
-from manivideo_ros.recording.messages import decoded
+from manivideo_ros.recording.bags.bag import BagReader
+from manivideo_ros.recording.messages.motion_writer import CAMERA, HANDS, OBJECTS, TF
+from manivideo_ros.recording.messages.types import decoded
 
 
 def warnings_of(name: str, reader: BagReader) -> list[str]:

@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.library import SKINS, Skin, generator, skin
-from manivideo_ros.data.photograph import Response, random_response
-from manivideo_ros.data.room import Room, random_room
-from manivideo_ros.data.scene import SIZE
-from manivideo_ros.evaluation.held_out import table_under
+from manivideo_ros.camera.viewing import action_points, default_camera, fitted
+from manivideo_ros.data.rendering.photograph import Response, random_response
+from manivideo_ros.data.scenes.library import SKINS, Skin, generator, skin
+from manivideo_ros.data.scenes.room import Room, random_room
+from manivideo_ros.data.scenes.scene import SIZE
+from manivideo_ros.evaluation.suites.held_out import table_under
 from manivideo_ros.geometry import (
     Array,
     Camera,
@@ -24,10 +25,9 @@ from manivideo_ros.geometry import (
     rigid,
     transform_points,
 )
-from manivideo_ros.hand.model import SIDES, Side
+from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh
-from manivideo_ros.viewing import action_points, default_camera, fitted
 
 # How far the recorded camera is carried: around the action, over it, about its own axis; and the
 # factor of its distance.
@@ -199,7 +199,7 @@ def _carried(
 ) -> Camera:
     old = np.asarray(camera.camera_from_world, np.float64)
     up, across, along = table_from_world[2, :3], old[0, :3], old[2, :3]
-    # Rising turns about the picture's x axis: the eye goes up where the angle is positive.
+    # Rising turns about the image's x axis: the eye goes up where the angle is positive.
     turns = (azimuth * up, elevation * -across, roll * along)
     about = np.eye(3)
     for turn in turns:

@@ -12,10 +12,10 @@ from manivideo_ros.augment.cluster import run_on_ray
 from manivideo_ros.augment.engine import ENGINE, engine_named
 from manivideo_ros.augment.jobs import plan, run_here, sole_writer
 from manivideo_ros.engine.runner import EngineError
-from manivideo_ros.folders import expanded
+from manivideo_ros.process.folders import expanded
 
 ABOUT = """Recorded episodes in, synthetic episodes out: the poses, states, actions and stamps of
-each bag as they are, its pictures made anew with other skin, light, room, colours of the objects
+each bag as they are, its images made anew with other skin, light, room, colours of the objects
 and a camera carried around. Variation k has the seed S + k and lies in DIR/<bag>_seed<S + k>.
 Stopped or killed, run it again: what is there is kept, the rest is made, with the same result."""
 

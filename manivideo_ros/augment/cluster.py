@@ -35,7 +35,7 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
     """Make episodes on a Ray cluster.
 
     Raises ValueError (one line) where ray is not installed, nothing answers at the address, a
-    machine does not share the folders or would make other pictures, and where an episode cannot be
+    machine does not share the folders or would make other images, and where an episode cannot be
     made; it names the machine.
     """
     try:

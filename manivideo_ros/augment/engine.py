@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from manivideo_ros.engine.cache import engine_sha256
 from manivideo_ros.engine.engine import Engine
+from manivideo_ros.engine.graph.cache import engine_sha256
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, SpecError, find_spec
-from manivideo_ros.folders import expanded
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
+from manivideo_ros.process.folders import expanded
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
 ENGINE = 'tiny_cpu'
@@ -30,7 +30,7 @@ def engine_named(name: str, checkpoint: str | Path = '') -> EngineSpec:
         spec = replace(spec, checkpoint=str(expanded(checkpoint).resolve()))
     if spec.backend == 'auto':
         raise SpecError(
-            f'engine {name}: leaves the backend open, and other backends make other pictures of '
+            f'engine {name}: leaves the backend open, and other backends make other images of '
             'the same seed: name one that does not, as tiny_cpu, tiny_int8 or tiny_openvino'
         )
     spec.check(read_config(spec.weights))

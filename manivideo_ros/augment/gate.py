@@ -1,8 +1,8 @@
 """The quality gate: do generated frames show the hands and objects that were asked for?
 
-The hand that an estimator sees is compared with the commanded one (evaluation/hand_error.py), and
-what stands out from the empty background with the object's silhouette. Episodes beyond a threshold
-are named, with their worst frame.
+The hand that an estimator sees is compared with the commanded one
+(evaluation/measures/hand_error.py), and what stands out from the empty background with the
+object's silhouette. Episodes beyond a threshold are named, with their worst frame.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.drawing.labels import layer_mask
 from manivideo_ros.estimation.crops import crop_of_keypoints
-from manivideo_ros.evaluation.hand_error import Estimator, aligned_error, hand_size
-from manivideo_ros.mlo.labels import layer_mask
-from manivideo_ros.recording.coco import SKELETON
-from manivideo_ros.recording.episode import Episode
+from manivideo_ros.evaluation.measures.hand_error import Estimator, aligned_error, hand_size
+from manivideo_ros.recording.datasets.coco import SKELETON
+from manivideo_ros.recording.datasets.episode import Episode
 
 FRAMES = 12  # of an episode that are looked at
 SEEN = 12  # joints of a hand that must be visible for it to be judged
@@ -49,7 +49,7 @@ class Thresholds:
 class Verdict:
     """An episode's figures (None: nothing to judge by), why it is dropped, its worst frame.
 
-    reasons: empty for one that passes; picture [H, 2 W, 3]: the frame that is farthest off, and the
+    reasons: empty for one that passes; image [H, 2 W, 3]: the frame that is farthest off, and the
     same with what was asked for (`marked`).
     """
 
@@ -58,10 +58,10 @@ class Verdict:
     hand_misses: float | None
     silhouette: float | None
     reasons: tuple[str, ...]
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
 
     def told(self) -> dict[str, Any]:
-        """The verdict without its picture, all of JSON."""
+        """The verdict without its image, all of JSON."""
         names = ('episode', 'hand_error', 'hand_misses', 'silhouette', 'reasons')
         told = {name: getattr(self, name) for name in names}
         figures = {k: round(v, 4) for k, v in told.items() if isinstance(v, float)}
@@ -77,16 +77,16 @@ def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds(
     errors: list[float] = []
     overlaps: list[float] = []
     worst, farthest = -1.0, None
-    for index, picture in enumerate(episode.pictures()):
+    for index, image in enumerate(episode.images()):
         if index not in chosen:
             continue
-        hands = hand_errors(picture, keypoints[index], estimator)
-        overlap = silhouette(picture, background, masks[index])
+        hands = hand_errors(image, keypoints[index], estimator)
+        overlap = silhouette(image, background, masks[index])
         errors += hands
         overlaps += [] if overlap is None else [overlap]
         off = max([1.0 if np.isnan(e) else e for e in hands] + [1 - o for o in overlaps[-1:]] + [0])
         if off > worst:
-            worst, farthest = off, (picture, keypoints[index], masks[index])
+            worst, farthest = off, (image, keypoints[index], masks[index])
     found = [error for error in errors if not np.isnan(error)]
     figures = {
         'hand_error': float(np.mean(found)) if found else None,
@@ -95,23 +95,23 @@ def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds(
     }
     assert farthest is not None
     reasons = tuple(_reasons(figures, thresholds))
-    return Verdict(episode.name, **figures, reasons=reasons, picture=marked(*farthest, estimator))
+    return Verdict(episode.name, **figures, reasons=reasons, image=marked(*farthest, estimator))
 
 
 def hand_errors(
-    picture: NDArray[np.uint8], keypoints: NDArray[np.void], estimator: Estimator
+    image: NDArray[np.uint8], keypoints: NDArray[np.void], estimator: Estimator
 ) -> list[float]:
     """The error of each hand that can be judged, as a share of its size; NaN for a miss."""
     out = []
     for points in _judged(keypoints):
-        seen = estimator.on_crop(picture, crop_of_keypoints(points))
+        seen = estimator.on_crop(image, crop_of_keypoints(points))
         error = aligned_error(seen.keypoints, points) / hand_size(points)
         out.append(error if seen.found else np.nan)
     return out
 
 
 def marked(
-    picture: NDArray[np.uint8],  # [H, W, 3]
+    image: NDArray[np.uint8],  # [H, W, 3]
     keypoints: NDArray[np.void],
     mask: NDArray[np.uint8],  # [H, W], of the layers seen
     estimator: Estimator,
@@ -120,17 +120,17 @@ def marked(
 
     The commanded hands are green, those that the estimator sees red, the object's outline yellow.
     """
-    drawn = picture.copy()
+    drawn = image.copy()
     outlines, _ = cv2.findContours(
         np.isin(mask, OBJECT).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )
     cv2.drawContours(drawn, outlines, -1, (255, 220, 0), 1)
     for points in _judged(keypoints):
         _draw_hand(drawn, points, (0, 220, 0))
-        seen = estimator.on_crop(picture, crop_of_keypoints(points))
+        seen = estimator.on_crop(image, crop_of_keypoints(points))
         if seen.found:
             _draw_hand(drawn, seen.keypoints, (255, 40, 40))
-    return np.concatenate([picture, drawn], 1)
+    return np.concatenate([image, drawn], 1)
 
 
 def _judged(keypoints: NDArray[np.void]) -> list[NDArray[np.float64]]:
@@ -145,16 +145,16 @@ def _judged(keypoints: NDArray[np.void]) -> list[NDArray[np.float64]]:
 
 
 def _draw_hand(
-    picture: NDArray[np.uint8], points: NDArray[np.floating], colour: tuple[int, int, int]
+    image: NDArray[np.uint8], points: NDArray[np.floating], colour: tuple[int, int, int]
 ) -> None:
     pixels = np.round(points).astype(int)
     for first, last in SKELETON:
         a, b = pixels[first - 1].tolist(), pixels[last - 1].tolist()
-        cv2.line(picture, a, b, colour, 1, cv2.LINE_AA)
+        cv2.line(image, a, b, colour, 1, cv2.LINE_AA)
 
 
 def silhouette(
-    picture: NDArray[np.uint8],  # [H, W, 3]
+    image: NDArray[np.uint8],  # [H, W, 3]
     background: NDArray[np.uint8],  # [H, W, 3]
     mask: NDArray[np.uint8],  # [H, W], of the layers seen
 ) -> float | None:
@@ -168,7 +168,7 @@ def silhouette(
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * AROUND + 1, 2 * AROUND + 1))
     hands = cv2.dilate(((mask > 0) & ~wanted).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     looked_at = (cv2.dilate(wanted.astype(np.uint8), disc) > 0) & ~hands
-    apart = np.abs(picture.astype(np.int16) - background).max(-1) > CONTRAST
+    apart = np.abs(image.astype(np.int16) - background).max(-1) > CONTRAST
     apart &= looked_at
     wanted &= looked_at
     return float((apart & wanted).sum() / max((apart | wanted).sum(), 1))

@@ -1,4 +1,4 @@
-"""`manivideo gate`: judges episodes, writes which pass and pictures of those that do not."""
+"""`manivideo gate`: judges episodes, writes which pass and images of those that do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from manivideo_ros.augment.gate import Thresholds, judge
 from manivideo_ros.estimation.hands import HandEstimator
-from manivideo_ros.recording.dataset import find_bags
+from manivideo_ros.recording.datasets.dataset import find_bags
 
 REPORT, PAGE = 'report.json', 'report.html'
 HEAD = """<!doctype html>
@@ -66,7 +66,7 @@ def write_report(bags: Sequence[Path], out: Path, thresholds: Thresholds) -> tup
         verdict = judge(bag, estimator, thresholds)
         verdicts.append(verdict.told())
         if verdict.reasons:
-            Image.fromarray(verdict.picture).save(out / 'dropped' / f'{verdict.episode}.png')
+            Image.fromarray(verdict.image).save(out / 'dropped' / f'{verdict.episode}.png')
     content = {'thresholds': asdict(thresholds), 'episodes': verdicts}
     (out / REPORT).write_text(json.dumps(content, indent=1) + '\n')
     (out / PAGE).write_text(page(verdicts))

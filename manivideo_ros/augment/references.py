@@ -1,4 +1,4 @@
-"""The pictures that a variation's frames are made to look like: empty background and hand view."""
+"""The images that a variation's frames are made to look like: empty background and hand view."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.augment.choices import Choices
-from manivideo_ros.data.hand_view import random_hand_view
-from manivideo_ros.data.library import generator
-from manivideo_ros.data.scene import SIZE, Scene
-from manivideo_ros.data.truth import worker_renderer
+from manivideo_ros.camera.viewing import fitted
+from manivideo_ros.data.rendering.ground_truth import worker_renderer
+from manivideo_ros.data.rendering.hand_view import random_hand_view
+from manivideo_ros.data.scenes.library import generator
+from manivideo_ros.data.scenes.scene import SIZE, Scene
 from manivideo_ros.geometry import invert_rigid
-from manivideo_ros.hand.model import SIDES, load_hand
-from manivideo_ros.mlo.surfaces import HandReference
-from manivideo_ros.viewing import fitted
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.hand.state import SIDES
 
 
 def render_references(choices: Choices) -> tuple[NDArray[np.uint8], HandReference]:

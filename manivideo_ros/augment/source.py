@@ -11,15 +11,15 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.motion.build_messages import CAMERA, HANDS, OBJECTS
 from manivideo_ros.motion.files import load_motion, topics_by_type
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.motion.read_messages import HOLD_NS, pair_hands, stamp_ns
-from manivideo_ros.recording.bag import BagReader
-from manivideo_ros.recording.messages import decoded
+from manivideo_ros.recording.bags.bag import BagReader
+from manivideo_ros.recording.messages.motion_reader import HOLD_NS, pair_hands, stamp_ns
+from manivideo_ros.recording.messages.motion_writer import CAMERA, HANDS, OBJECTS
+from manivideo_ros.recording.messages.types import decoded
 
 # What shows the scene that was recorded, and would contradict the new one.
-PICTURES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', CAMERA)
+IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', CAMERA)
 KEYPOINTS = 'hand_keypoints'  # their pixels, too
 LONGEST = 1.5  # periods between two poses; more, and one is missing
 SECOND = 1_000_000_000
@@ -35,7 +35,7 @@ class Source:
     motion: hands and objects at the stamps of `pace`, the topic whose messages become frames;
     frames_after: how many frames are complete after each of its messages, one unless hands came one
     by one.
-    replaced: topics of pictures and their labels, which are left out of what is made of it;
+    replaced: topics of images and their labels, which are left out of what is made of it;
     sha256: of its file or files together, the recording's name wherever it lies. Raises BagError or
     MotionError for a bag that cannot be used, GapError where poses are missing.
     """
@@ -63,7 +63,7 @@ class Source:
         self.replaced = sorted(
             topic
             for topic, kind in self.reader.topics.items()
-            if kind in PICTURES or topic.rpartition('/')[2] == KEYPOINTS
+            if kind in IMAGES or topic.rpartition('/')[2] == KEYPOINTS
         )
 
     @property

@@ -1,4 +1,4 @@
-"""One synthetic episode: the recorded one with new pictures, whole or not there at all."""
+"""One synthetic episode: the recorded one with new images, whole or not there at all."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ from manivideo_ros.augment.engine import make_synthesizer
 from manivideo_ros.augment.hands import hands_of, shaped_for, told
 from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Source
+from manivideo_ros.drawing.labels import label
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.mlo.labels import label
-from manivideo_ros.motion.build_messages import CAMERA, TF, camera_message, camera_transform
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.named import load_mesh
-from manivideo_ros.recording.bag import BagFullError, BagWriter
-from manivideo_ros.recording.messages import typestore
-from manivideo_ros.recording.pictures import IMAGE, POINTS, image_message, keypoints_message
-from manivideo_ros.recording.provenance import KEY, text_of
+from manivideo_ros.recording.bags.bag import BagFullError, BagWriter
+from manivideo_ros.recording.messages.images import IMAGE, POINTS, image_message, keypoints_message
+from manivideo_ros.recording.messages.motion_writer import (
+    CAMERA,
+    TF,
+    camera_message,
+    camera_transform,
+)
+from manivideo_ros.recording.messages.provenance import KEY, text_of
+from manivideo_ros.recording.messages.types import typestore
 from manivideo_ros.synthesizer import Scene, Synthesizer
-from manivideo_ros.tracking import Snapshot
 
 CAMERA_FRAME = 'synthetic_camera_optical'
 """Not a frame that a recording has: its own transforms stay as they are."""

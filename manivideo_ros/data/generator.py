@@ -22,11 +22,12 @@ from typing import get_args
 from tqdm import tqdm
 
 from manivideo_ros.data.human.generated import sample_hand_scene
-from manivideo_ros.data.library import SPLITS, Split
 from manivideo_ros.data.objaverse.catalogue import ObjaverseObject, read_catalogue
 from manivideo_ros.data.objaverse.scenes import sample_moving_shape, sample_objaverse_scene
+from manivideo_ros.data.rendering.ground_truth import worker_renderer
 from manivideo_ros.data.rows import Kind, scene_row, write_objects, write_shard
-from manivideo_ros.data.scene import (
+from manivideo_ros.data.scenes.library import SPLITS, Split
+from manivideo_ros.data.scenes.scene import (
     CONSECUTIVE_SHARE,
     FRAMES,
     MOTION_SHARE,
@@ -34,7 +35,6 @@ from manivideo_ros.data.scene import (
     Scene,
     sample_scene,
 )
-from manivideo_ros.data.truth import worker_renderer
 
 SCENES_PER_SHARD = 25
 BENCH_SCENES = 24
@@ -44,7 +44,7 @@ BENCH_SCENES = 24
 class Recipe:
     """What scenes to make.
 
-    frames a scene; size of the pictures; motion_share, consecutive_share: as sample_scene takes
+    frames a scene; size of the images; motion_share, consecutive_share: as sample_scene takes
     them. objaverse: folder of the user's copy, for the kind of that name; None: generated shapes.
     """
 
@@ -57,7 +57,7 @@ class Recipe:
 
     @property
     def view_size(self) -> int:
-        """Pixels of the objects' six views: half the pictures' side."""
+        """Pixels of the objects' six views: half the images' side."""
         return self.size // 2
 
     def sample(self, seed: int, split: Split) -> Scene:
@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--split', choices=SPLITS, default='train')
     parser.add_argument('--kind', choices=get_args(Kind), default='hand_object')
     parser.add_argument('--frames', type=int, default=FRAMES, help='of a scene')
-    parser.add_argument('--size', type=int, default=SIZE, help='of the pictures, pixels')
+    parser.add_argument('--size', type=int, default=SIZE, help='of the images, pixels')
     parser.add_argument(
         '--motions', type=float, default=MOTION_SHARE, help='share of scenes from motions'
     )

@@ -18,7 +18,7 @@ from manivideo_ros.mlo.layers import LAYER_MAPS
 
 HELD_OUT_PERCENT = 3
 UNCONDITIONAL_RATE = 0.1
-NO_BASE = -1.0  # of a base picture that is not given, as the network takes it
+NO_BASE = -1.0  # of a base image that is not given, as the network takes it
 CONDITIONS = (
     *LAYER_MAPS,
     'skeleton',
@@ -27,7 +27,7 @@ CONDITIONS = (
     'background',
     'hand_view',
 )
-"""What a sample holds besides its base picture, truth and mask."""
+"""What a sample holds besides its base image, truth and mask."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def held_out(name: str) -> bool:
 
 
 def without_conditions(sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A sample with every condition zeroed and no base picture; its truth and mask stay."""
+    """A sample with every condition zeroed and no base image; its truth and mask stay."""
     out = {k: torch.zeros_like(v) if k in CONDITIONS else v for k, v in sample.items()}
     if 'base' in out:
         out['base'] = torch.full_like(out['base'], NO_BASE)

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.hand.model import SIDES, Side
-from manivideo_ros.mlo.surfaces import HandState
+from manivideo_ros.hand.state import SIDES, HandState, Side
 
 HAND_FIELDS = {'theta': 45, 'betas': 10, 'wrist_rotation': 9, 'wrist_position': 3}
 HAND_FLOATS = 1 + sum(HAND_FIELDS.values())

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.data.packing import pack_hands, pack_mask
-from manivideo_ros.data.scene import Scene
-from manivideo_ros.data.truth import TruthRenderer
+from manivideo_ros.data.rendering.ground_truth import TruthRenderer
+from manivideo_ros.data.scenes.scene import Scene
+from manivideo_ros.drawing.base_image import Painter, hand_appearance
+from manivideo_ros.drawing.views import ObjectViews, six_views
 from manivideo_ros.geometry import Array
-from manivideo_ros.mlo.painted import Painter, hand_appearance
-from manivideo_ros.mlo.views import ObjectViews, six_views
 from manivideo_ros.objects.mesh import ObjectMesh
 
 Kind = Literal['hand_object', 'objaverse', 'human']
@@ -27,28 +27,28 @@ MAX_OTHERS = 2  # objects of a generated scene besides the one with six views
 def scene_row(renderer: TruthRenderer, scene: Scene, kind: Kind = 'hand_object') -> dict[str, Any]:
     """The row of a scene for `write_shard`, at the renderer's size.
 
-    The base picture of a human scene is the background alone: nothing but the skeleton says where
+    The base image of a human scene is the background alone: nothing but the skeleton says where
     the hands are.
     """
-    pictures = renderer.render(scene)
-    reference = pictures.hand_reference
+    images = renderer.render(scene)
+    reference = images.hand_reference
     looks = [hand_appearance(hand, reference) for hand in scene.hands.values()]
     if scene.asset is not None:
         looks.append(scene.asset.painted)
     looks += [asset.painted for _, _, asset in scene.others]
-    painter = Painter(renderer.view, looks, pictures.background)
+    painter = Painter(renderer.view, looks, images.background)
     camera = scene.camera.resized(renderer.size, renderer.size)
     bases, masks, object_poses = [], [], []
     for i in range(len(scene.frames)):
         base, mask = painter.paint(camera, scene.poses(i))
         painted = np.round(255 * base.permute(1, 2, 0).numpy()).astype(np.uint8)
-        bases.append(pictures.background if kind == 'human' else painted)
+        bases.append(images.background if kind == 'human' else painted)
         masks.append(pack_mask(mask.numpy()))
         pose = scene.frames[i].world_from_object
         object_poses.append(np.eye(4) if pose is None else pose)
     return {
-        'rgb': pictures.rgb,
-        'background': pictures.background,
+        'rgb': images.rgb,
+        'background': images.background,
         'base': np.stack(bases),
         'mask': np.stack(masks),
         'hand_view': reference.image,

@@ -4,7 +4,7 @@
     DIR/shard_000150/*.npy            one array per kind, its first axis the scenes of the shard
     DIR/shard_000150/scenes.json      per scene: kind, seed, split, object, hands, consecutive
 
-Pictures are stored; H and D are not: they are rasterised again from the stored poses on loading,
+Images are stored; H and D are not: they are rasterised again from the stored poses on loading,
 and so is the skeleton of scenes of the kind 'human', whose H, D, views and points are zeros.
 """
 
@@ -23,13 +23,16 @@ from numpy.typing import NDArray
 from manivideo_ros.data.human.hand_skeleton import hand_skeleton
 from manivideo_ros.data.packing import unpack_hand, unpack_mask
 from manivideo_ros.data.rows import Kind
+from manivideo_ros.drawing.horizon import HorizonMapper
+from manivideo_ros.drawing.skeleton import skeleton_map
 from manivideo_ros.geometry import Camera
-from manivideo_ros.hand.model import SIDES, HandModel, load_hand
-from manivideo_ros.mlo.horizon import HorizonMapper
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.hand.state import SIDES, HandState
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS, layer_names
 from manivideo_ros.mlo.rasterizer import Rasterizer
-from manivideo_ros.mlo.skeleton import skeleton_map
-from manivideo_ros.mlo.surfaces import HandReference, HandState, Surface, SurfacePose, hand_surface
+from manivideo_ros.mlo.surfaces import Surface, SurfacePose, hand_surface
 
 REFERENCE_SIZE = 128
 NO_OBJECT_VIEW = 128  # grey of a view that shows no object
@@ -158,9 +161,9 @@ class ShardDataset:
         background = np.asarray(self.array(scene, 'background'))
         hand_view = np.asarray(self.array(scene, 'hand_view'))
         return {
-            'views': picture_tensor(views),
-            'background': picture_tensor(resized(background, self.background_size)),
-            'hand_view': picture_tensor(resized(hand_view, self.view_size)),
+            'views': image_tensor(views),
+            'background': image_tensor(resized(background, self.background_size)),
+            'hand_view': image_tensor(resized(hand_view, self.view_size)),
             'points': torch.from_numpy(points.copy()),
         }
 
@@ -169,8 +172,8 @@ class ShardDataset:
         [1, H, W] (coverage of hands and object)."""
         mask = unpack_mask(np.asarray(self.array(scene, 'mask')[frame]))
         return self.conditions(scene, frame) | {
-            'base': picture_tensor(self.array(scene, 'base')[frame]),
-            'rgb': picture_tensor(self.array(scene, 'rgb')[frame]),
+            'base': image_tensor(self.array(scene, 'base')[frame]),
+            'rgb': image_tensor(self.array(scene, 'rgb')[frame]),
             'mask': torch.from_numpy(mask)[None],
         }
 
@@ -265,15 +268,15 @@ def _present(pose: NDArray) -> NDArray[np.floating] | None:
     return np.asarray(pose) if np.isfinite(pose).all() else None
 
 
-def resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """A square picture [S, S, 3] at size x size."""
-    if len(picture) == size:
-        return picture
-    way = cv2.INTER_AREA if size < len(picture) else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=way), np.uint8)
+def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """A square image [S, S, 3] at size x size."""
+    if len(image) == size:
+        return image
+    way = cv2.INTER_AREA if size < len(image) else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (size, size), interpolation=way), np.uint8)
 
 
-def picture_tensor(image: NDArray) -> torch.Tensor:
-    """Pictures uint8 [..., H, W, 3] as float32 [..., 3, H, W] in 0..1."""
+def image_tensor(image: NDArray) -> torch.Tensor:
+    """Images uint8 [..., H, W, 3] as float32 [..., 3, H, W] in 0..1."""
     channels_first = np.ascontiguousarray(np.moveaxis(image, -1, -3))
     return torch.from_numpy(channels_first).float() / 255

@@ -12,7 +12,7 @@ import numpy as np
 from manivideo_ros.data.human.clip import HumanClip
 from manivideo_ros.data.objaverse.catalogue import LICENCES, VERSION, read_catalogue
 from manivideo_ros.data.recorded.survey import SHOWN, Survey
-from manivideo_ros.mlo.skeleton import seen
+from manivideo_ros.drawing.skeleton import seen
 
 ARRAYS = (
     'rgb',
@@ -61,20 +61,20 @@ def survey_shards(root: Path) -> Survey:
             models.add(scene.get('hand_model', 'default'))
             named |= {n for n in (scene.get('object', ''), *scene.get('others', [])) if n}
         arrays = {name: survey.attempt(_array, shard, name, len(scenes)) for name in ARRAYS}
-        hands, pictures = arrays['hands'], arrays['rgb']
-        if hands is not None and pictures is not None:
+        hands, images = arrays['hands'], arrays['rgb']
+        if hands is not None and images is not None:
             frames += hands.shape[0] * hands.shape[1]
-            sizes.add('x'.join(map(str, pictures.shape[3:1:-1])))
+            sizes.add('x'.join(map(str, images.shape[3:1:-1])))
     absent = sorted(n for n in named if not (root / 'objects' / f'{n}.npz').is_file())
     for name in absent[:SHOWN]:
         survey.faults.append(f'{root}/objects/{name}.npz: no such file: make the shards again')
     told = ', '.join(f'{count} of {kind}' for kind, count in sorted(kinds.items()))
     survey.facts.append(f'scenes: {told or "none"}; {frames} frames')
-    survey.facts.append(f'pictures: {", ".join(sorted(sizes)) or "none"} pixels')
+    survey.facts.append(f'images: {", ".join(sorted(sizes)) or "none"} pixels')
     survey.facts.append(f'objects: {len(named) - len(absent)} of {len(named)}')
     survey.facts.append(f'hand models: {", ".join(sorted(models)) or "none"}')
     if len(sizes) > 1:
-        survey.faults.append(f'{root}: pictures of several sizes: keep each in a folder of its own')
+        survey.faults.append(f'{root}: images of several sizes: keep each in a folder of its own')
     return survey
 
 
@@ -99,7 +99,7 @@ def survey_objaverse(root: Path) -> Survey:
 
 
 def survey_human(root: Path) -> Survey:
-    """Clips of people: pictures, skeletons, and in how many frames hands are seen."""
+    """Clips of people: images, skeletons, and in how many frames hands are seen."""
     survey = Survey()
     folders = human_clips(root)
     frames, hands = 0, 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from manivideo_ros.engine.onnx_runner import require_provider
+from manivideo_ros.engine.graph.onnx_runner import require_provider
 from manivideo_ros.engine.processor import require_precision
 from manivideo_ros.engine.runner import EngineError, require_device
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.engine.tensorrt_builder import library
+from manivideo_ros.engine.tensorrt.library import library
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk
 

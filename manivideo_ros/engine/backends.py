@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from manivideo_ros.engine.cache import graph_for
-from manivideo_ros.engine.onnx_runner import OnnxRunner, require_provider
-from manivideo_ros.engine.openvino_runner import OpenVINORunner
-from manivideo_ros.engine.plans import PlanJob
+from manivideo_ros.engine.graph.cache import graph_for
+from manivideo_ros.engine.graph.onnx_runner import OnnxRunner, require_provider
+from manivideo_ros.engine.graph.openvino_runner import OpenVINORunner
 from manivideo_ros.engine.processor import require_precision
 from manivideo_ros.engine.runner import EngineError, Runner, require_device
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.engine.tensorrt_runner import open_plan
+from manivideo_ros.engine.tensorrt.plans import PlanJob
+from manivideo_ros.engine.tensorrt.runner import open_plan
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk
 
@@ -37,7 +37,7 @@ def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
         device = 'cpu' if backend == 'torch' else 'cuda'
         require_device(device)
         # diffusers takes seconds to import, and a graph of onnxruntime's does not need it.
-        from manivideo_ros.engine.torch_runner import TorchRunner
+        from manivideo_ros.engine.pytorch.runner import TorchRunner
         from manivideo_ros.model.checkpoint import load_checkpoint
 
         return TorchRunner(load_checkpoint(spec.weights), spec.steps, precision, device)
@@ -59,6 +59,6 @@ def _open_latent(backend: str, spec: EngineSpec, precision: str) -> Runner:
         )
     device = 'cpu' if backend == 'torch' else 'cuda'
     require_device(device)
-    from manivideo_ros.engine.latent_runner import LatentRunner, load_latent
+    from manivideo_ros.engine.pytorch.latent_runner import LatentRunner, load_latent
 
     return LatentRunner(*load_latent(spec.weights, spec.autoencoder), spec.steps, precision, device)

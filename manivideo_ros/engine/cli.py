@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from manivideo_ros.engine.export import build_graph, save_graph
+from manivideo_ros.engine.graph.export import build_graph, save_graph
 from manivideo_ros.model.checkpoint import SHIPPED, load_checkpoint
 
 

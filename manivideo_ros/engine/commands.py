@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manivideo_ros.engine.backends import open_backend
-from manivideo_ros.engine.cache import cache_folder, graph_of, graph_precision
+from manivideo_ros.engine.graph.cache import cache_folder, graph_of, graph_precision
 from manivideo_ros.engine.parity import FRAMES, Conditions, compare, conditions_for, stream
-from manivideo_ros.engine.plans import PlanBuild, PlanJob, plan_cache
 from manivideo_ros.engine.runner import EngineError, Runner
 from manivideo_ros.engine.spec import PRECISIONS, EngineSpec, find_spec, load_spec, spec_files
-from manivideo_ros.engine.tensorrt_builder import LIBRARIES
-from manivideo_ros.engine.tensorrt_cache import PlanCacheError
+from manivideo_ros.engine.tensorrt.library import LIBRARIES
+from manivideo_ros.engine.tensorrt.plan_cache import PlanCacheError
+from manivideo_ros.engine.tensorrt.plans import PlanBuild, PlanJob, plan_cache
 from manivideo_ros.model.checkpoint import read_config
 
 LEFT_OUT = (EngineError, PlanCacheError)

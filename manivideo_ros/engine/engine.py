@@ -13,10 +13,10 @@ from torch import Tensor
 
 from manivideo_ros.engine.acceptance import open_accepted
 from manivideo_ros.engine.backends import ON_DEVICE
-from manivideo_ros.engine.plans import PlanBuild, PlanJob
 from manivideo_ros.engine.runner import DeviceRunner, EngineError, ExchangedError, Runner
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.engine.tensorrt_cache import NoPlanError, PlanCacheError
+from manivideo_ros.engine.tensorrt.plan_cache import NoPlanError, PlanCacheError
+from manivideo_ros.engine.tensorrt.plans import PlanBuild, PlanJob
 
 log = logging.getLogger(__name__)
 

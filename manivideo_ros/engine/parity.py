@@ -64,7 +64,7 @@ def conditions_for(precision: str) -> Conditions:
     """
     if precision != 'int8':
         return conditions
-    from manivideo_ros.engine.calibration import held_out_frames  # with Warp and its kernels
+    from manivideo_ros.engine.graph.calibration import held_out_frames  # with Warp and its kernels
 
     return held_out_frames
 
@@ -94,7 +94,7 @@ def compare(made: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Parity:
 
 
 def _smooth(rng: np.random.Generator, shape: tuple[int, ...], name: str) -> NDArray[np.float32]:
-    """Values in 0..1, or -1..1 for normals, that change over a fourth of a picture."""
+    """Values in 0..1, or -1..1 for normals, that change over a fourth of an image."""
     if len(shape) < 4:
         return rng.random(shape, dtype=np.float32) * np.float32(0.1)
     height, width = shape[-2:]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from manivideo_ros.bounded_yaml import load_yaml
 from manivideo_ros.engine.processor import ON_X86, reduced_precision, reduced_reason
-from manivideo_ros.folders import expanded
+from manivideo_ros.files.bounded_yaml import load_yaml
 from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.process.folders import expanded
 
 ON_CPU = ('openvino', 'onnxruntime') if ON_X86 else ('onnxruntime',)
 AUTO = ('tensorrt', 'tensorrt_rtx', 'torch_cuda', 'onnxruntime_cuda', *ON_CPU)
@@ -40,7 +40,7 @@ class EngineSpec:
     """What an engine is built for, and how.
 
     checkpoint: a file of weights, '' for those that ship. resolution: the side of the square
-    pictures, pixels. layers: of the MLO. backend: one of PRECISIONS, or 'auto'; where the backend
+    images, pixels. layers: of the MLO. backend: one of PRECISIONS, or 'auto'; where the backend
     that `auto` comes to does not compute in `precision`, it computes in fp32, and OpenVINO, for any
     but fp32, in what this processor computes fastest in: bf16, or else int8. vae: the file of the
     autoencoder's weights, for the presets in latents; '' for none.

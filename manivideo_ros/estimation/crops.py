@@ -1,4 +1,4 @@
-"""The turned square of a picture in which the landmark model looks for one hand.
+"""The turned square of an image in which the landmark model looks for one hand.
 
 The rules are those with which MediaPipe Hands was trained (its graphs palm_detection_detection_to_
 roi and hand_landmark_landmarks_to_roi): the fingers point up in the crop.
@@ -21,25 +21,25 @@ STEADY = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
 
 @dataclass(frozen=True, eq=False)
 class HandCrop:
-    """A square in a picture: centre [2] and side in pixels, turn in radians (x towards y)."""
+    """A square in an image: centre [2] and side in pixels, turn in radians (x towards y)."""
 
     centre: Array
     side: float
     turn: float
 
-    def picture_from_crop(self, size: int) -> Array:
-        """Affine [2, 3] from pixel coordinates of the crop, size x size, to the picture's."""
+    def image_from_crop(self, size: int) -> Array:
+        """Affine [2, 3] from pixel coordinates of the crop, size x size, to the image's."""
         axes = turned_axes(self.turn) * self.side / size
         return np.column_stack([axes.T, self.centre - axes.T @ np.full(2, size / 2)])
 
-    def cut(self, picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-        """The crop [size, size, 3] of a picture [H, W, 3]; its border goes on outside."""
-        affine = self.picture_from_crop(size)
+    def cut(self, image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+        """The crop [size, size, 3] of an image [H, W, 3]; its border goes on outside."""
+        affine = self.image_from_crop(size)
         # Pixel centres lie at halves here and at whole numbers in OpenCV.
         affine[:, 2] += affine[:, :2] @ np.full(2, 0.5) - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(
-            picture, affine, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
+            image, affine, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
         return np.asarray(crop, np.uint8)
 

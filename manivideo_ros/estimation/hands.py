@@ -1,4 +1,4 @@
-"""Keypoints of hands in pictures: where the hand is known, or found by palm detection first."""
+"""Keypoints of hands in images: where the hand is known, or found by palm detection first."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PRESENT = 0.5
 
 @dataclass(frozen=True, eq=False)
 class HandEstimate:
-    """keypoints [21, 2]: pixels of the picture, MediaPipe's order; presence 0..1 of a hand.
+    """keypoints [21, 2]: pixels of the image, MediaPipe's order; presence 0..1 of a hand.
 
-    shape: the same points [21, 3] in metres about the hand's middle, turned as the picture shows
-    them (x right, y down, z away); right: 0..1, how surely it is a right one, in a picture that is
+    shape: the same points [21, 3] in metres about the hand's middle, turned as the image shows
+    them (x right, y down, z away); right: 0..1, how surely it is a right one, in an image that is
     not mirrored. Both as the landmark model guesses them.
     """
 
@@ -48,20 +48,20 @@ class HandEstimator:
         self._threads = threads
         self._landmarks = TfliteModel(MODEL, threads)
 
-    def on_crop(self, picture: NDArray[np.uint8], crop: HandCrop) -> HandEstimate:
-        """The hand of a picture [H, W, 3] sRGB in a known crop (crops.crop_of_keypoints)."""
+    def on_crop(self, image: NDArray[np.uint8], crop: HandCrop) -> HandEstimate:
+        """The hand of an image [H, W, 3] sRGB in a known crop (crops.crop_of_keypoints)."""
         size = self._landmarks.size
-        landmarks, presence, right, shape = self._landmarks(crop.cut(picture, size))
+        landmarks, presence, right, shape = self._landmarks(crop.cut(image, size))
         points = landmarks.reshape(21, 3)[:, :2].astype(np.float64)
-        affine = crop.picture_from_crop(size)
+        affine = crop.image_from_crop(size)
         placed = points @ affine[:, :2].T + affine[:, 2]
         solid = shape.reshape(21, 3).astype(np.float64)
         solid[:, :2] = solid[:, :2] @ turned_axes(crop.turn)
         return HandEstimate(placed, float(presence[0]), solid, float(right[0]))
 
-    def detect(self, picture: NDArray[np.uint8]) -> list[HandEstimate]:
-        """The hands found in a picture [H, W, 3] sRGB, the surest palm first."""
-        estimates = [self.on_crop(picture, palm.crop()) for palm in self._palms(picture)]
+    def detect(self, image: NDArray[np.uint8]) -> list[HandEstimate]:
+        """The hands found in an image [H, W, 3] sRGB, the surest palm first."""
+        estimates = [self.on_crop(image, palm.crop()) for palm in self._palms(image)]
         return [estimate for estimate in estimates if estimate.found]
 
     @cached_property

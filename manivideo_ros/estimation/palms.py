@@ -1,4 +1,4 @@
-"""Palm detection: where hands are in a picture that nothing is known of.
+"""Palm detection: where hands are in an image that nothing is known of.
 
 The model is a single-shot detector (Liu et al. 2016) of MediaPipe Hands; its raw outputs are
 offsets from fixed anchors, decoded here.
@@ -26,7 +26,7 @@ WRIST, MIDDLE_KNUCKLE = 0, 2  # of the seven keypoints of a palm
 
 @dataclass(frozen=True, eq=False)
 class Palm:
-    """A palm in pixels of the picture: box [4] (centre, size), keypoints [7, 2], score 0..1."""
+    """A palm in pixels of the image: box [4] (centre, size), keypoints [7, 2], score 0..1."""
 
     box: Array
     keypoints: Array
@@ -78,15 +78,15 @@ class PalmDetector:
     def __init__(self, threads: int = 1) -> None:
         self._model = TfliteModel(MODEL, threads)
 
-    def __call__(self, picture: NDArray[np.uint8]) -> list[Palm]:
-        """The palms of a picture [H, W, 3] sRGB, best first."""
+    def __call__(self, image: NDArray[np.uint8]) -> list[Palm]:
+        """The palms of an image [H, W, 3] sRGB, best first."""
         size = self._model.size
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         scale = size / max(height, width)
         inner = (max(round(width * scale), 1), max(round(height * scale), 1))
         left, top = (size - inner[0]) // 2, (size - inner[1]) // 2
         padded = np.zeros((size, size, 3), np.uint8)
-        shrunk = cv2.resize(picture, inner, interpolation=cv2.INTER_AREA)
+        shrunk = cv2.resize(image, inner, interpolation=cv2.INTER_AREA)
         padded[top : top + inner[1], left : left + inner[0]] = shrunk
         raw, logits = self._model(padded)
         return [

@@ -1,4 +1,4 @@
-"""Hands that one picture shows, in metres before its camera."""
+"""Hands that one image shows, in metres before its camera."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ SAME = 0.25
 
 
 def hands_before(
-    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
     intrinsics: Array,
     estimator: HandEstimator,
     memory: SideMemory | None = None,
 ) -> list[TrackedHand]:
-    """At most a hand of each side of a picture [H, W, 3] sRGB that is not mirrored.
+    """At most a hand of each side of an image [H, W, 3] sRGB that is not mirrored.
 
-    intrinsics [3, 3]; the points are in the camera's optical frame (z away). One picture does not
+    intrinsics [3, 3]; the points are in the camera's optical frame (z away). One image does not
     tell how large a hand is: it is taken for LENGTH long, and a smaller one to be farther away.
     memory: of the images before; without one each is judged alone.
     """
     seen: list[tuple[HandEstimate, Array]] = []
-    for estimate in estimator.detect(picture):
+    for estimate in estimator.detect(image):
         points = _placed(estimate, intrinsics)
         if points is not None and not any(_same(estimate, other) for other, _ in seen):
             seen.append((estimate, points))

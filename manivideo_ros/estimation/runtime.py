@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-ASSETS = Path(__file__).resolve().parent.parent / 'assets' / 'estimation'
+from manivideo_ros.files.assets import ASSETS
+
+MODELS = ASSETS / 'estimation'
 PACKAGE = 'ai-edge-litert'
 
 
@@ -17,7 +18,7 @@ class EstimatorError(ValueError):
 
 
 class TfliteModel:
-    """One model with one picture as its input.
+    """One model with one image as its input.
 
     name: of a file in assets/estimation, without its suffix. size: side of the input in pixels.
     Raises EstimatorError where the interpreter or the file is missing.
@@ -30,7 +31,7 @@ class TfliteModel:
             raise EstimatorError(
                 f'hand estimator: the package {PACKAGE} is missing; pip install {PACKAGE}'
             ) from None
-        path = ASSETS / f'{name}.tflite'
+        path = MODELS / f'{name}.tflite'
         if not path.is_file():
             raise EstimatorError(f'{path}: no such model file; install the package again')
         self._interpreter: Any = Interpreter(str(path), num_threads=threads)
@@ -42,8 +43,8 @@ class TfliteModel:
         outputs = self._interpreter.get_output_details()
         self._outputs = [d['index'] for d in sorted(outputs, key=lambda d: d['name'])]
 
-    def __call__(self, picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """The outputs, each without its batch axis, of a picture [size, size, 3] sRGB."""
-        self._interpreter.set_tensor(self._input, picture[None].astype(np.float32) / 255)
+    def __call__(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """The outputs, each without its batch axis, of an image [size, size, 3] sRGB."""
+        self._interpreter.set_tensor(self._input, image[None].astype(np.float32) / 255)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index)[0] for index in self._outputs]

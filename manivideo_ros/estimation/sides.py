@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from manivideo_ros.geometry import Array
-from manivideo_ros.hand.model import Side
+from manivideo_ros.hand.state import Side
 
 NEAR_M = 0.25  # a hand moves less from one image to the next
 KEPT = 0.8  # of the evidence of the images before

@@ -1,1 +1,1 @@
-"""Measures of generated pictures against rendered truth, and the reports made of them."""
+"""Measures of generated images against rendered truth, and the reports made of them."""

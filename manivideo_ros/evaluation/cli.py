@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from manivideo_ros.evaluation.evaluation_report import Evaluation, bar_table, write
+from manivideo_ros.evaluation.reports.evaluation import Evaluation, bar_table, write
 from manivideo_ros.evaluation.run import Work, cores, folder_for_frames
 
 OUT = Path('out') / 'evaluation'
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; 2 and one line of error for what cannot be evaluated."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and not arguments[0].startswith('-'):
-        from manivideo_ros.evaluation.report import main as report
+        from manivideo_ros.evaluation.reports.recorded import main as report
 
         return report(arguments)
     parser = make_parser()
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> Evaluation:
     """Measure what the arguments ask for. Raises ValueError (one line) where that cannot be."""
-    from manivideo_ros.engine.cache import graph_of
+    from manivideo_ros.engine.graph.cache import graph_of
     from manivideo_ros.model.checkpoint import SHIPPED, checkpoint_sha256, load_checkpoint
 
     checkpoint = args.checkpoint or SHIPPED
@@ -104,8 +104,8 @@ def run(args: argparse.Namespace) -> Evaluation:
 
 
 def _suite(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evaluation:
-    from manivideo_ros.evaluation.held_out_suite import Part, evaluate
-    from manivideo_ros.evaluation.suite import FRAMES, RECORDINGS
+    from manivideo_ros.evaluation.suites.held_out_suite import Part, evaluate
+    from manivideo_ros.evaluation.suites.suite import FRAMES, RECORDINGS
 
     part = Part(args.clips, min(args.frames or FRAMES, FRAMES), args.recordings or RECORDINGS)
     about['frames'] = part.frames
@@ -113,7 +113,7 @@ def _suite(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evalu
 
 
 def _dexycb(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evaluation:
-    from manivideo_ros.evaluation.dexycb import Views, evaluate
+    from manivideo_ros.evaluation.suites.dexycb import Views, evaluate
 
     if args.folder is None:
         raise ValueError('--data dexycb needs --folder DIR, the dataset as published')

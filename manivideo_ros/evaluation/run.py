@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from manivideo_ros.estimation.hands import HandEstimator
 from manivideo_ros.estimation.runtime import EstimatorError
-from manivideo_ros.evaluation.clip_measures import Measured, Tools
-from manivideo_ros.evaluation.clips import FramesOf, Picture
-from manivideo_ros.evaluation.features import fid
-from manivideo_ros.evaluation.methods import streamed
+from manivideo_ros.evaluation.measures.clip import Measured, Tools
+from manivideo_ros.evaluation.measures.features import fid
+from manivideo_ros.evaluation.suites.clips import FramesOf, RgbImage
+from manivideo_ros.evaluation.suites.methods import streamed
 
 Job = TypeVar('Job')
 Result = TypeVar('Result')
@@ -29,7 +29,7 @@ Result = TypeVar('Result')
 
 @dataclass(frozen=True)
 class Work:
-    """What every worker needs: graphs by method's name, the pictures' size, the user's weights.
+    """What every worker needs: graphs by method's name, the images' size, the user's weights.
 
     keep: folder for frames that are needed when all clips are done, None where there are none.
     human: whether the methods take skeletons.
@@ -111,12 +111,12 @@ def fid_of_all(
     return out
 
 
-def _stored(files: Sequence[Path], name: str) -> list[Picture]:
-    pictures: list[Picture] = []
+def _stored(files: Sequence[Path], name: str) -> list[RgbImage]:
+    images: list[RgbImage] = []
     for file in files:
         with np.load(file, allow_pickle=False) as arrays:
-            pictures += list(arrays[name])
-    return pictures
+            images += list(arrays[name])
+    return images
 
 
 def folder_for_frames(weights: Path | None) -> tempfile.TemporaryDirectory[str] | None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.hand.model import ASSETS, load_hand
+from manivideo_ros.hand.load import HANDS, load_hand
 from manivideo_ros.hand.partition import FIRST_JOINT, SLEEVE
 
 
@@ -60,7 +60,7 @@ def skin_atlas(size: int) -> SkinAtlas:
     vertices = hand.v_template.astype(np.float64)
     normals = _vertex_normals(vertices, hand.faces)
     normal = np.einsum('nk,nkc->nc', weights, normals[ids])
-    with np.load(ASSETS / 'right.npz') as data:
+    with np.load(HANDS / 'right.npz') as data:
         mask = data['nail_mask'].astype(np.float64) / 255
     row, column = texels // size, texels % size
     at = np.clip(((np.stack([row, column]) + 0.5) * 256 / size).astype(int), 0, 255)

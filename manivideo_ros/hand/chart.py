@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.partition import LAYER_OF_JOINT, face_layers
 
 _CHILD = (4, 2, 3, 3, 5, 6, 6, 8, 9, 9, 11, 12, 12, 14, 15, 15)  # a bone's far joint
@@ -12,16 +13,13 @@ _NORMAL_WEIGHT = 0.02  # metres of distance that opposite normals are worth, hal
 
 
 def chart_like_default(
-    side: str, v_template: NDArray, faces: NDArray, weights: NDArray, joints: NDArray
+    default: HandModel, v_template: NDArray, faces: NDArray, weights: NDArray, joints: NDArray
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """corner_uv [F, 3, 2] and vertex_part [V] for a flat hand in MANO's conventions.
 
     The hand is brought onto the default one bone by bone; each triangle then takes the affine
     texture map of the nearest default triangle of its own finger that faces the same way.
     """
-    from manivideo_ros.hand.model import read_hand
-
-    default = read_hand('left' if side == 'left' else 'right')
     theirs = default.v_template.astype(np.float64)
     brought = _bone_by_bone(
         v_template.astype(np.float64), weights, joints, default.J_regressor @ theirs

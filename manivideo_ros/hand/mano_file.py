@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manivideo_ros.errors import reason_of
-from manivideo_ros.hand.inert_pickle import (
+from manivideo_ros.files.errors import reason_of
+from manivideo_ros.files.inert_pickle import (
     AllowListUnpickler,
     Chumpy,
     Inert,
@@ -22,8 +22,9 @@ from manivideo_ros.hand.inert_pickle import (
     InertScalar,
     SparseColumns,
 )
-from manivideo_ros.hand.model import HandFileError, read_hand
-from manivideo_ros.npz import read_npz
+from manivideo_ros.files.npz import read_npz
+from manivideo_ros.hand.load import read_hand
+from manivideo_ros.hand.model import HandFileError
 
 _LARGEST_FILE = 256 * 2**20  # bytes
 _MOST_ENTRIES = 10**7  # of a sparse matrix that is written out

@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manivideo_ros.hand.model import ASSETS, Side
+from manivideo_ros.hand.load import HANDS
+from manivideo_ros.hand.state import Side
 
 # Degrees for the right hand. Fingers: (abduction towards the thumb, flexion of three joints);
 # thumb: axis-angles of its three joints. Abduction turns about y, flexion about z.
@@ -56,7 +57,7 @@ def _right_hand() -> dict[str, NDArray[np.float32]]:
                 theta[first, 1] = values[0]
                 theta[first : first + 3, 2] = values[1:]
         poses[name] = np.radians(theta).reshape(45)
-    poses |= json.loads((ASSETS / 'poses.json').read_text())['right']
+    poses |= json.loads((HANDS / 'poses.json').read_text())['right']
     return {name: np.asarray(poses[name], np.float32) for name in POSES}
 
 

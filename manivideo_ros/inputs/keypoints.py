@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from manivideo_ros.geometry import axis_angle_to_matrix, matrix_to_axis_angle
-from manivideo_ros.hand.model import HandModel, Side, load_hand
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.state import Side
 
 Array = NDArray[np.floating]
 

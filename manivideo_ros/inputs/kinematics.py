@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.files.xml_text import decode_xml, undeclared
 from manivideo_ros.inputs.mimics import MOVING, mimics
-from manivideo_ros.inputs.xml_text import decode_xml, undeclared
 
 Array = NDArray[np.floating]
 

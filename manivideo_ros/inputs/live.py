@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import transform_points
-from manivideo_ros.hand.model import HandModel, Side, load_hand
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.state import HandState, Side
 from manivideo_ros.inputs.checks import SideCheck, forward, unit_problem
 from manivideo_ros.inputs.keypoints import HandFit, fit, fit_betas
 from manivideo_ros.inputs.tables import TrackedHand
 from manivideo_ros.inputs.world import to_ros
-from manivideo_ros.mlo.surfaces import HandState
 
 Array = NDArray[np.floating]
 

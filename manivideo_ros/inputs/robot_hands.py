@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from manivideo_ros.hand.model import Side
+from manivideo_ros.hand.state import Side
 from manivideo_ros.inputs import tables
 from manivideo_ros.inputs.tables import NO_FRAME, TrackedHand
 

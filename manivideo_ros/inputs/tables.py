@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manivideo_ros.hand.model import Side
+from manivideo_ros.hand.state import Side
 from manivideo_ros.inputs.webxr import KEYPOINTS_OF_JOINTS
 
 Array = NDArray[np.floating]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manivideo_ros.blending import blend_poses
+from manivideo_ros.motion.interpolation import interpolate_rigid
 
 Array = NDArray[np.floating]
 
@@ -146,4 +146,4 @@ def _positions(piece: Piece, seconds: float) -> Array:
 
 def _base(piece: Piece, seconds: float) -> Array:
     n, s, _ = _span(piece.base_times, seconds)
-    return piece.bases[n] if s == 0 else blend_poses(piece.bases[n], piece.bases[n + 1], s)
+    return piece.bases[n] if s == 0 else interpolate_rigid(piece.bases[n], piece.bases[n + 1], s)

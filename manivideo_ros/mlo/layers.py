@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.hand.state import SIDES
+
 HAND_LAYERS = ('palm', 'thumb', 'index', 'middle', 'ring', 'pinky')
 LAYERS = ('object', *HAND_LAYERS)
-SIDES = ('left', 'right')
 LAYER_MAPS = ('normal_map', 'occlusion_confidence', 'visible_normal', 'horizon')
 """What a frame's layers are known by: H, D and what is made of them."""
 HORIZON_DIRECTIONS = 8
-"""Direction k is turned by k eighths of a circle in the picture, from the right downwards."""
+"""Direction k is turned by k eighths of a circle in the image, from the right downwards."""
 
 
 def layer_names(num_layers: int = 7) -> tuple[str, ...]:

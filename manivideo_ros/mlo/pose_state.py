@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.hand.state import HandState
 from manivideo_ros.mlo.posing_kernels import STATE_SIZE
-from manivideo_ros.mlo.surfaces import HandState, Surface, SurfacePose
+from manivideo_ros.mlo.surfaces import Surface, SurfacePose
 
 
 def pack_pose(

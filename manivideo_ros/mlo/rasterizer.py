@@ -50,7 +50,7 @@ class LayerBuffers:
 
 
 Shade = Callable[[int, int, int], None]
-"""shade(band, first row, last row): turns the keys of a band of rows into pictures, clears them."""
+"""shade(band, first row, last row): turns the keys of a band of rows into images, clears them."""
 
 
 class Rasterizer:
@@ -191,7 +191,7 @@ class Rasterizer:
         host['view'][0] = ((k[0, 0], k[1, 1]), centre, k[0, 1], self.width, self.height)
 
     def nothing_drawn(self) -> wp.array:
-        """First and last column [L, H, 2] of the rows of layers of empty pictures."""
+        """First and last column [L, H, 2] of the rows of layers of empty images."""
         empty = np.tile(
             np.array([raster.EMPTY_FIRST, raster.EMPTY_LAST], np.int32),
             (len(self.layer_names), self.height, 1),

@@ -109,7 +109,7 @@ def nearest_row(
 ):
     """Columns first..last of the nearest 1/z and its layer, after one more layer.
 
-    plane, row: where the layer and the row start in a picture, in pixels.
+    plane, row: where the layer and the row start in an image, in pixels.
     """
     ...
 
@@ -213,7 +213,7 @@ def resolve_row(
     far: float,
     per_range: float,
 ):
-    """Columns first..last of one layer from keys (0 afterwards) to pictures.
+    """Columns first..last of one layer from keys (0 afterwards) to images.
 
     u = x + half, v: raster coordinates; ray: (ray_a * u + ray_b, ray_y, 1); falloff: log2(e) / tau
     of the graded confidence; far, per_range: z_far and 1 / (z_far - z_near) of the other.

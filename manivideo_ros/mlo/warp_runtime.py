@@ -17,7 +17,7 @@ from types import ModuleType
 import torch
 import warp as wp
 
-from manivideo_ros.folders import cache_root, temporary_root, why_not_writable
+from manivideo_ros.process.folders import cache_root, temporary_root, why_not_writable
 
 log = logging.getLogger(__name__)
 

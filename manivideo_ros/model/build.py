@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
-from manivideo_ros.model.network import ManiVideoNet
-from manivideo_ros.model.paper.network import LatentManiVideoNet
+from manivideo_ros.model.latent.network import LatentManiVideoNet
+from manivideo_ros.model.patch.network import ManiVideoNet
 
 
 def build_network(config: ModelConfig) -> ManiVideoNet | LatentManiVideoNet:

@@ -11,13 +11,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from manivideo_ros.files.assets import ASSETS
 from manivideo_ros.model.config import ModelConfig
 
 if TYPE_CHECKING:  # the networks need diffusers, whose import takes seconds; their graphs do not
-    from manivideo_ros.model.network import ManiVideoNet
-    from manivideo_ros.model.paper.network import LatentManiVideoNet
+    from manivideo_ros.model.latent.network import LatentManiVideoNet
+    from manivideo_ros.model.patch.network import ManiVideoNet
 
-SHIPPED = Path(__file__).parents[1] / 'assets' / 'weights' / 'tiny.safetensors'
+SHIPPED = ASSETS / 'weights' / 'tiny.safetensors'
 
 
 class CheckpointError(ValueError):
@@ -48,7 +49,7 @@ def read_config(path: Path) -> ModelConfig:
 
 def load_checkpoint(path: Path) -> ManiVideoNet:
     """The network over pixels of a checkpoint; raises as `load_network`, and for one in latents."""
-    from manivideo_ros.model.network import ManiVideoNet
+    from manivideo_ros.model.patch.network import ManiVideoNet
 
     network = load_network(path)
     if not isinstance(network, ManiVideoNet):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 class PatchTrunk:
     """A UNet over patch x patch blocks of pixels (network.py); the defaults are `tiny`'s.
 
-    High-resolution skips carry the base picture and the visible normals around it (they never see
+    High-resolution skips carry the base image and the visible normals around it (they never see
     the noise).
     """
 
@@ -97,7 +97,7 @@ class ModelConfig:
                 f'{trunk.motion_positions}: the present frame needs a position too'
             )
         if self.base != 'none':
-            raise ValueError('base must be none: a network in latents has no base picture')
+            raise ValueError('base must be none: a network in latents has no base image')
 
     @classmethod
     def of(cls, preset: str) -> ModelConfig:

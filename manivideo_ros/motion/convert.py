@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from manivideo_ros.geometry import Camera, look_at, pinhole, quaternion_to_matrix, rigid
-from manivideo_ros.hand.model import load_hand
+from manivideo_ros.hand.load import load_hand
 from manivideo_ros.inputs.keypoints import HandFit, fit, fit_betas
 from manivideo_ros.inputs.live import TRUST
 from manivideo_ros.inputs.world import AXES

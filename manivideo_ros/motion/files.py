@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from manivideo_ros.motion.build_messages import (
+from manivideo_ros.motion.motion import Motion, scene_json
+from manivideo_ros.recording.bags.bag import BagError, BagReader, BagWriter
+from manivideo_ros.recording.messages.motion_reader import (
+    pair_hands,
+    read_camera,
+    read_hands,
+    read_objects,
+    read_scene,
+    stamp_ns,
+)
+from manivideo_ros.recording.messages.motion_writer import (
     CAMERA,
     HANDS,
     OBJECTS,
@@ -22,17 +32,7 @@ from manivideo_ros.motion.build_messages import (
     hands_message,
     objects_message,
 )
-from manivideo_ros.motion.motion import Motion, scene_json
-from manivideo_ros.motion.read_messages import (
-    pair_hands,
-    read_camera,
-    read_hands,
-    read_objects,
-    read_scene,
-    stamp_ns,
-)
-from manivideo_ros.recording.bag import BagError, BagReader, BagWriter
-from manivideo_ros.recording.messages import decoded, typestore
+from manivideo_ros.recording.messages.types import decoded, typestore
 
 LOGGER = logging.getLogger(__name__)
 

@@ -14,18 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import (
-    Camera,
-    axis_angle_to_matrix,
-    matrix_to_axis_angle,
-    matrix_to_quaternion,
-    quaternion_to_matrix,
-    rigid,
-    slerp,
-)
-from manivideo_ros.mlo.surfaces import HandState
-
-SIDES = ('left', 'right')
+from manivideo_ros.geometry import Camera
+from manivideo_ros.hand.state import SIDES, HandState
+from manivideo_ros.motion.interpolation import interpolate_hands, interpolate_rigid
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +37,12 @@ class HandTrack:
         frames = len(self.present)
         _check(self, 'hand', theta=(frames, 45), betas=(10,))
         _check(self, 'hand', wrist_rotation=(frames, 3, 3), wrist_position=(frames, 3))
+
+    def state(self, frame: int) -> HandState:
+        """The hand in one frame, whether or not it is present there."""
+        return HandState(
+            self.theta[frame], self.betas, self.wrist_rotation[frame], self.wrist_position[frame]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,46 +156,13 @@ class Motion:
             pair = _pair(hand.present, first, last, part)
             if pair is not None:
                 a, b, s = pair
-                hands[side] = HandState(
-                    theta=blend_axis_angles(hand.theta[a], hand.theta[b], s),
-                    betas=hand.betas,
-                    wrist_rotation=_blend(hand.wrist_rotation[a], hand.wrist_rotation[b], s),
-                    wrist_position=_lerp(hand.wrist_position[a], hand.wrist_position[b], s),
-                )
+                hands[side] = interpolate_hands(hand.state(a), hand.state(b), s)
         for name, track in self.objects.items():
             pair = _pair(track.present, first, last, part)
             if pair is not None:
                 a, b, s = pair
-                objects[name] = blend_rigid(track.poses[a], track.poses[b], s)
+                objects[name] = interpolate_rigid(track.poses[a], track.poses[b], s)
         return MotionSample(hands, objects)
-
-
-def blend_axis_angles(first: NDArray, second: NDArray, part: float) -> NDArray[np.float32]:
-    """Axis-angle joints [3 J] part of the way (0..1) from first to second, joint by joint."""
-    if part == 0.0:
-        return np.asarray(first, np.float32)
-    a, b = (axis_angle_to_matrix(np.reshape(v, (-1, 3))) for v in (first, second))
-    return matrix_to_axis_angle(_blend(a, b, part)).reshape(-1).astype(np.float32)
-
-
-def blend_rigid(first: NDArray, second: NDArray, part: float) -> NDArray[np.float32]:
-    """A rigid transform [4,4] part of the way (0..1) from first to second."""
-    if part == 0.0:
-        return np.asarray(first, np.float32)
-    rotation = _blend(first[:3, :3], second[:3, :3], part)
-    return rigid(rotation, _lerp(first[:3, 3], second[:3, 3], part)).astype(np.float32)
-
-
-def _blend(a: NDArray, b: NDArray, part: float) -> NDArray[np.float32]:
-    """Rotations [..., 3, 3] part of the way from a to b."""
-    if part == 0.0:
-        return np.asarray(a, np.float32)
-    q = slerp(matrix_to_quaternion(a), matrix_to_quaternion(b), np.float64(part))
-    return quaternion_to_matrix(q).astype(np.float32)
-
-
-def _lerp(a: NDArray, b: NDArray, part: float) -> NDArray[np.float32]:
-    return ((1 - part) * a + part * b).astype(np.float32)
 
 
 def _pair(

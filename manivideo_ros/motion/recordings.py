@@ -15,11 +15,11 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.files.npz import read_npz
 from manivideo_ros.geometry import quaternion_to_matrix
 from manivideo_ros.inputs.checks import SideCheck, unit_problem
 from manivideo_ros.inputs.tables import TrackedHand, mediapipe, openxr
 from manivideo_ros.inputs.world import to_ros
-from manivideo_ros.npz import read_npz
 
 Side = Literal['left', 'right']
 HEADSET, VIDEO = ('left', 'right'), 'keypoints'

@@ -13,15 +13,16 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.hand.model import Side
+from manivideo_ros.hand.state import Side
 from manivideo_ros.msg import HandPoses
-from manivideo_ros.ros import clocks, qos, robot_description
+from manivideo_ros.ros import clocks, qos
 from manivideo_ros.ros.conversion import RateLimit
-from manivideo_ros.ros.hand_intake import TF, TOPIC, HandIntake
-from manivideo_ros.ros.hand_pairs import WAIT_S, HandPairs
-from manivideo_ros.ros.joint_messages import STATES
 from manivideo_ros.ros.message_types import message_class
 from manivideo_ros.ros.parameters import HandSourceParameters, declare
+from manivideo_ros.ros.sources import robot_description
+from manivideo_ros.ros.sources.hand_intake import TF, TOPIC, HandIntake
+from manivideo_ros.ros.sources.hand_pairs import WAIT_S, HandPairs
+from manivideo_ros.ros.sources.joint_messages import STATES
 from manivideo_ros.ros.spin import run
 
 SILENCE_S = 5.0

@@ -14,6 +14,7 @@ from tf2_msgs.msg import TFMessage
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion, scene_json
+from manivideo_ros.motion.shipped import motion_path
 from manivideo_ros.msg import HandPoses, ObjectPoses
 from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
 from manivideo_ros.ros.images import header
@@ -21,7 +22,6 @@ from manivideo_ros.ros.parameters import PlayerParameters, declare
 from manivideo_ros.ros.qos import LATCHED, POSES_OUT
 from manivideo_ros.ros.spin import run
 from manivideo_ros.ros.transforms import transform_message
-from manivideo_ros.shipped import motion_path
 
 CAMERA_FRAME = 'camera_optical_frame'
 # Between the last subscriber's arrival and the first pose: the other topics match in this time.

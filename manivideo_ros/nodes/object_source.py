@@ -13,11 +13,12 @@ from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.msg import HandPoses, ObjectPoses
-from manivideo_ros.ros import clocks, qos, robot_description
+from manivideo_ros.ros import clocks, qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.message_types import message_class
-from manivideo_ros.ros.object_intake import GRASP, MOVEIT, TF, Answer, ObjectIntake
 from manivideo_ros.ros.parameters import ObjectSourceParameters, declare
+from manivideo_ros.ros.sources import robot_description
+from manivideo_ros.ros.sources.object_intake import GRASP, MOVEIT, TF, Answer, ObjectIntake
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from manivideo_ros.recording.bag import BagFullError, BagWriter
-from manivideo_ros.recording.maker import Maker
-from manivideo_ros.recording.provenance import KEY
+from manivideo_ros.recording.bags.bag import BagFullError, BagWriter
+from manivideo_ros.recording.messages.maker import Maker
+from manivideo_ros.recording.messages.provenance import KEY
 from manivideo_ros.ros.parameters import RecorderParameters, declare
 from manivideo_ros.ros.qos import recording
 from manivideo_ros.ros.spin import run

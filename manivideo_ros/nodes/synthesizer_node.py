@@ -17,17 +17,17 @@ from rclpy.publisher import Publisher
 from rclpy.service import Service
 from std_msgs.msg import String
 
+from manivideo_ros.files.allowed_files import check_change_of_files
 from manivideo_ros.ros.logs import core_logs, heartbeat
 from manivideo_ros.ros.parameters import NodeParameters, declare, read
 from manivideo_ros.ros.qos import STATE
-from manivideo_ros.ros.scene_files import check_change_of_files
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
 
 if TYPE_CHECKING:  # they bring torch and Warp along: seconds, in which the node is to say so
-    from manivideo_ros.ros.frames import FramePublishers
-    from manivideo_ros.ros.scene import LiveScene
-    from manivideo_ros.ros.stream import Stream
+    from manivideo_ros.ros.stream.frame_publishers import FramePublishers
+    from manivideo_ros.ros.stream.scene import LiveScene
+    from manivideo_ros.ros.stream.stream import Stream
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
@@ -58,8 +58,8 @@ class SynthesizerNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the engine and the scene, offer the topics."""
         with heartbeat(self, 'loading torch and Warp'):
-            from manivideo_ros.ros.frames import FramePublishers
-            from manivideo_ros.ros.scene import scene_from_parameters
+            from manivideo_ros.ros.stream.frame_publishers import FramePublishers
+            from manivideo_ros.ros.stream.scene import scene_from_parameters
         try:
             with heartbeat(self, 'loading the model'):
                 self._scene = scene_from_parameters(self.parameters)
@@ -74,7 +74,7 @@ class SynthesizerNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Take poses and make frames."""
-        from manivideo_ros.ros.stream import Stream
+        from manivideo_ros.ros.stream.stream import Stream
 
         assert self._scene is not None and self._frames is not None
         try:
@@ -154,7 +154,7 @@ class SynthesizerNode(LifecycleNode):
     def _check_change(self, changed: Mapping[str, Any]) -> None:
         check_change_of_files(changed, self.parameters)
         if self._scene is not None and changed.keys() & {'engine', 'checkpoint'}:
-            from manivideo_ros.ros.engines import check_engine
+            from manivideo_ros.ros.stream.engine_loader import check_engine
 
             check_engine(replace(self.parameters, **changed))
 

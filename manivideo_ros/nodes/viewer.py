@@ -17,8 +17,8 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from manivideo_ros.msg import FrameTimes, ObjectPoses, SceneObject
-from manivideo_ros.objects.shapes import SHAPES
-from manivideo_ros.recording.maker import status_name
+from manivideo_ros.objects.household.shapes import SHAPES
+from manivideo_ros.recording.messages.maker import status_name
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.images import to_array, to_jpeg
@@ -35,7 +35,7 @@ STAGES = ('received', 'sampled', 'rendered', 'denoised', 'published')
 
 
 class Viewer(Node):
-    """Hands topics to pages; subscribes to pictures only while a page shows them."""
+    """Hands topics to pages; subscribes to images only while a page shows them."""
 
     finished = False
 
@@ -44,7 +44,7 @@ class Viewer(Node):
         self.parameters = declare(self, ViewerParameters)
         self._feed = Feed(SHAPES)
         self._warned = RateLimit()
-        self._pictures: dict[str, Subscription] = {}
+        self._images: dict[str, Subscription] = {}
         sensor = qos_profile_sensor_data
         self.create_subscription(DiagnosticStatus, 'engine_status', self._take_engine, qos.STATE)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._take_reports, sensor)
@@ -68,18 +68,18 @@ class Viewer(Node):
 
     def _follow_pages(self) -> None:
         watched = self._feed.watched()
-        for stream in watched - self._pictures.keys():
+        for stream in watched - self._images.keys():
             kind = CompressedImage if stream == 'video' else Image
-            take = partial(self._take_picture, stream)
-            self._pictures[stream] = self.create_subscription(
+            take = partial(self._take_image, stream)
+            self._images[stream] = self.create_subscription(
                 kind, STREAMS[stream], take, qos.PACE_IN
             )
-        for stream in self._pictures.keys() - watched:
-            self.destroy_subscription(self._pictures.pop(stream))
+        for stream in self._images.keys() - watched:
+            self.destroy_subscription(self._images.pop(stream))
 
-    def _take_picture(self, stream: str, message: CompressedImage | Image) -> None:
+    def _take_image(self, stream: str, message: CompressedImage | Image) -> None:
         try:
-            self._feed.put_picture(stream, jpeg_of(message))
+            self._feed.put_image(stream, jpeg_of(message))
         except ValueError as error:
             for problem in self._warned.due([f'{STREAMS[stream]}: {error}'], time.monotonic()):
                 self.get_logger().warning(problem)
@@ -118,7 +118,7 @@ class Viewer(Node):
 
 
 def jpeg_of(message: CompressedImage | Image) -> bytes:
-    """A picture as JPEG. Raises ValueError for one that is not, or cannot be."""
+    """An image as JPEG. Raises ValueError for one that is not, or cannot be."""
     if isinstance(message, CompressedImage):
         data = bytes(message.data)
         if not data.startswith(b'\xff\xd8'):

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.inputs.cameras import VirtualCamera
+from manivideo_ros.camera.virtual import VirtualCamera
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import camera_message, read_hands

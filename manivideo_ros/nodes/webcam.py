@@ -13,14 +13,14 @@ from manivideo_ros.estimation.hands import HandEstimator
 from manivideo_ros.estimation.placed import hands_before
 from manivideo_ros.estimation.sides import SideMemory
 from manivideo_ros.geometry import pinhole
-from manivideo_ros.hand.model import SIDES
+from manivideo_ros.hand.state import SIDES
 from manivideo_ros.inputs.live import HandSolver, LiveHand
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.conversion import RateLimit, hands_message
-from manivideo_ros.ros.hand_pairs import HandPairs
 from manivideo_ros.ros.images import header
 from manivideo_ros.ros.parameters import WebcamParameters, declare
+from manivideo_ros.ros.sources.hand_pairs import HandPairs
 from manivideo_ros.ros.spin import run
 
 
@@ -57,10 +57,10 @@ class Webcam(Node):
             self.finished = True
             return
         height, width = frame.shape[:2]
-        picture = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+        image = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
         intrinsics = pinhole(width, height, self.parameters.fov_y)
         told: dict[int, list[LiveHand]] = {}
-        for tracked in hands_before(picture, intrinsics, self._estimator, self._sides):
+        for tracked in hands_before(image, intrinsics, self._estimator, self._sides):
             try:
                 live = self._solvers[tracked.side].add(now, tracked)
             except ValueError as error:

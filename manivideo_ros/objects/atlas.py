@@ -1,4 +1,4 @@
-"""Laying pictures side by side in one."""
+"""Laying images side by side in one."""
 
 from __future__ import annotations
 

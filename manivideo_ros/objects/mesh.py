@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.objects.appearance import bake
-from manivideo_ros.objects.mesh_file import GREY, MeshError, Piece, read_pieces
+from manivideo_ros.objects.formats.appearance import bake
+from manivideo_ros.objects.formats.mesh_file import GREY, MeshError, Piece, read_pieces
 from manivideo_ros.objects.simplify import cluster, creased, sound_faces
 
 MAX_TRIANGLES = 100_000

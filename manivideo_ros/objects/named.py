@@ -8,10 +8,10 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.errors import reason_of
+from manivideo_ros.files.errors import reason_of
+from manivideo_ros.files.package_uri import SCHEME, package_file, package_of
+from manivideo_ros.objects.household.shapes import generate, variant
 from manivideo_ros.objects.mesh import MeshError, ObjectMesh, load_object, object_of
-from manivideo_ros.objects.shapes import generate, variant
-from manivideo_ros.package_uri import SCHEME, package_file, package_of
 
 TRIANGLES = 'data:model/stl;base64,'
 """What a name begins with that is a mesh itself, in metres: binary STL as a data URI (RFC 2397)."""

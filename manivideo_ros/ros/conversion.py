@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from manivideo_ros.geometry import Camera, matrix_to_quaternion, quaternion_to_matrix, rigid
-from manivideo_ros.mlo.surfaces import HandState
+from manivideo_ros.hand.state import HandState
 from manivideo_ros.msg import HandPose, HandPoses, ObjectPose, ObjectPoses
 from manivideo_ros.ros.images import stamp_ns
 
@@ -96,11 +96,11 @@ def read_pose(pose: Pose, name: str) -> NDArray[np.floating]:
 
 
 def read_camera(message: CameraInfo) -> Camera:
-    """The pinhole of a CameraInfo's picture, standing at its own frame's origin.
+    """The pinhole of a CameraInfo's image, standing at its own frame's origin.
 
-    Its picture is the region of interest, binned, where there is one. What bends it (`d`) is
+    Its image is the region of interest, binned, where there is one. What bends it (`d`) is
     lens.py's. Raises ValueError naming the field: size zero, K not a pinhole's, a region that is
-    not in the picture.
+    not in the image.
     """
     if message.width == 0 or message.height == 0:
         raise ValueError(f'width, height: {message.width}x{message.height} is no camera')
@@ -109,7 +109,7 @@ def read_camera(message: CameraInfo) -> Camera:
     offset = np.array([roi.x_offset, roi.y_offset])
     if np.any(offset + size > whole):
         told = f'{size[0]}x{size[1]} at {roi.x_offset}, {roi.y_offset}'
-        raise ValueError(f'roi: {told} is not in the picture of {whole[0]}x{whole[1]}')
+        raise ValueError(f'roi: {told} is not in the image of {whole[0]}x{whole[1]}')
     bins = np.array([message.binning_x or 1, message.binning_y or 1])
     k = np.array(message.k, np.float64).reshape(3, 3)
     k[:2, 2] -= offset

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from manivideo_ros.mlo.keypoint import KEYPOINT
+from manivideo_ros.drawing.keypoint import KEYPOINT
 
 ENCODINGS = {('uint8', (3,)): 'rgb8', ('uint8', ()): 'mono8', ('float32', ()): '32FC1'}
 CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1}
@@ -57,7 +57,7 @@ def to_image(array: NDArray, message_header: Header) -> Image:
 
 
 def to_points(keypoints: NDArray[np.void], message_header: Header) -> PointCloud2:
-    """Keypoints [K] of dtype KEYPOINT (mlo/keypoint.py), a field each of x, y, z, u, v, ..."""
+    """Keypoints [K] of dtype KEYPOINT (drawing/keypoint.py), a field each of x, y, z, u, v, ..."""
     fields: Mapping[str, Any] = KEYPOINT.fields or {}
     message = PointCloud2(
         header=message_header,

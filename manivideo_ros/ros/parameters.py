@@ -69,10 +69,10 @@ class NodeParameters:
         ('mug',), 'of each id: a generated shape, a mesh file or a package:// URI'
     )
     object_scales: tuple[float, ...] = parameter((1.0,), 'of each id: metres per unit of the file')
-    background: str = parameter('', "background picture; '' for the one that ships")
+    background: str = parameter('', "background image; '' for the one that ships")
     hand_appearance: str = parameter(
         '',
-        'picture of an open hand held up to the camera, back to it, fingers up: skin, sleeve and '
+        'image of an open hand held up to the camera, back to it, fingers up: skin, sleeve and '
         "light are read off it; '' for the one that ships",
     )
     scene_folders: tuple[str, ...] = parameter(

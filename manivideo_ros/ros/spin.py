@@ -23,8 +23,8 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from manivideo_ros.process.start import SIGNALS
 from manivideo_ros.ros.mismatches import MismatchWatch
-from manivideo_ros.start import SIGNALS
 
 M_ARENA_MAX = -8  # malloc.h
 # What the making of a node raises for names, values and files that cannot be used.

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.blending import blend_poses
 from manivideo_ros.geometry import invert_rigid, quaternion_to_matrix, rigid
+from manivideo_ros.motion.interpolation import interpolate_rigid
+from manivideo_ros.motion.pose_buffer import JUMP_NS
 from manivideo_ros.ros.conversion import pose_message
 from manivideo_ros.ros.images import stamp_ns
-from manivideo_ros.tracking import JUMP_NS
 
 # Samples of each frame: half a second and more at the rates of robots.
 KEPT = 128
@@ -146,7 +146,7 @@ class _Link:
             return self._samples[after]
         before, next_ns = self._stamps[after - 1], self._stamps[after]
         fraction = (stamp_ns - before) / (next_ns - before)
-        return blend_poses(self._samples[after - 1], self._samples[after], fraction)
+        return interpolate_rigid(self._samples[after - 1], self._samples[after], fraction)
 
 
 def transform_message(

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from manivideo_ros.data.mixture import Draw, Mixture, without_conditions
 from manivideo_ros.mlo.layers import LAYER_MAPS
-from manivideo_ros.model.network import NO_BASE
+from manivideo_ros.model.patch.network import NO_BASE
 from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.mirror import mirrored
+from manivideo_ros.training.patch.mirror import mirrored
 from manivideo_ros.training.stages import Stage
 
 FRAME_KEYS = (*LAYER_MAPS, 'base', 'rgb', 'mask')
@@ -47,7 +47,7 @@ class TrainingScenes(Protocol):
 
 
 class ConditionedScenes(TrainingScenes, Protocol):
-    """Scenes whose conditions can be had without their pictures."""
+    """Scenes whose conditions can be had without their images."""
 
     def conditions(self, scene: int, frame: int) -> dict[str, Tensor]:
         """Of `frame`: the maps of hands and objects, and skeleton."""

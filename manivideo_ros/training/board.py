@@ -13,7 +13,7 @@ COLUMNS = 8
 
 
 class Board:
-    """Scalars under FOLDER/board, sheets of pictures under FOLDER/samples."""
+    """Scalars under FOLDER/board, sheets of images under FOLDER/samples."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,12 +31,12 @@ class Board:
                 self._writer.add_scalar(name, value, iteration)
 
     def sheet(self, iteration: int, rows: list[Tensor]) -> Path:
-        """Rows of pictures [N, 3, H, W] in [0, 1] as one PNG: its path."""
+        """Rows of images [N, 3, H, W] in [0, 1] as one PNG: its path."""
         strips = [torch.cat(list(row[:COLUMNS].float().cpu()), -1) for row in rows]
-        picture = (torch.cat(strips, -2).clamp(0, 1) * 255).round().to(torch.uint8)
+        image = (torch.cat(strips, -2).clamp(0, 1) * 255).round().to(torch.uint8)
         file = self.folder / 'samples' / f'{iteration:06d}.png'
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(file)
         return file
 
     def close(self) -> None:

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import torch
 
-from manivideo_ros.data.light_views import LightViews, ball_normals, make_light_views
+from manivideo_ros.data.rendering.light_views import LightViews, ball_normals, make_light_views
 from manivideo_ros.model.checkpoint import SHIPPED
-from manivideo_ros.model.light import LightNet
+from manivideo_ros.model.patch.light import LightNet
 from manivideo_ros.training.batches import TrainingScenes
 from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.latents import with_latents
-from manivideo_ros.training.light import load_light, train_light
+from manivideo_ros.training.latent.encoded_scenes import with_latents
 from manivideo_ros.training.loop import train
 from manivideo_ros.training.networks import start
+from manivideo_ros.training.patch.light import load_light, train_light
 from manivideo_ros.training.processes import ALONE, Place, join, leave, wait_for_first
 from manivideo_ros.training.saving import MODEL, describe_run, write_run
 from manivideo_ros.training.sources import data_hash, lengths, make_missing, open_sources
@@ -54,10 +54,10 @@ def run_training(
     wait_for_first(place)
     if light is None:
         light = _light(config, data, out, threads, init, place)
-    pictured = open_sources(config, data)
-    sources: Mapping[str, TrainingScenes] = pictured
+    imaged = open_sources(config, data)
+    sources: Mapping[str, TrainingScenes] = imaged
     if config.latent:
-        sources = with_latents(pictured, config, data, place)
+        sources = with_latents(imaged, config, data, place)
     run = describe_run(config, stage, data_hash(config, data), str(init or ''))
     if place.first:
         print(lengths(sources))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
-from manivideo_ros.bounded_yaml import load_yaml
+from manivideo_ros.files.bounded_yaml import load_yaml
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
 
 
@@ -65,7 +65,7 @@ class TrainConfig:
     drop_base: float = 0.0
     drop_both: float = 0.0
     checkpoint_every: int = 250
-    sheet_every: int = 1000  # a picture of what the network makes now; 0: never
+    sheet_every: int = 1000  # an image of what the network makes now; 0: never
     workers: int = 1
     seed: int = 0
 

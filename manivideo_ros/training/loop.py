@@ -57,7 +57,7 @@ def train(
             board.scalars(done, loss=loss, learning_rate=trainer.learning_rate())
         if config.sheet_every and done % config.sheet_every == 0:
             with trainer.autocast(), torch.no_grad():
-                rows = trainer.objective.pictures(on_device(batch, place.device))
+                rows = trainer.objective.images(on_device(batch, place.device))
             if rows:
                 board.sheet(done, rows)
         if done % config.checkpoint_every == 0:

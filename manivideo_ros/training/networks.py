@@ -9,13 +9,17 @@ import torch
 from torch import nn
 
 from manivideo_ros.model.checkpoint import initialise
-from manivideo_ros.model.light import LightNet
-from manivideo_ros.model.network import ManiVideoNet
+from manivideo_ros.model.patch.light import LightNet
+from manivideo_ros.model.patch.network import ManiVideoNet
 from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.distill import PictureDistillation
-from manivideo_ros.training.latent import LatentDistillation, LatentObjective, latent_network
-from manivideo_ros.training.latents import load_autoencoder
-from manivideo_ros.training.picture import PictureObjective
+from manivideo_ros.training.latent.encoded_scenes import load_autoencoder
+from manivideo_ros.training.latent.objective import (
+    LatentDistillation,
+    LatentObjective,
+    latent_network,
+)
+from manivideo_ros.training.patch.distill import ImageDistillation
+from manivideo_ros.training.patch.objective import ImageObjective
 from manivideo_ros.training.processes import ALONE, Place
 from manivideo_ros.training.stages import Stage, choose_trained
 from manivideo_ros.training.trainer import Trainer
@@ -38,26 +42,26 @@ def start(
     if config.offload and (stage == 'distill' or not config.latent):
         raise ValueError('offload: for the image and temporal stages of latent networks alone')
     torch.manual_seed(config.seed)
-    network = latent_network(config, init) if config.latent else _pictures(config, init, light)
+    network = latent_network(config, init) if config.latent else _images(config, init, light)
     network.to(place.device)
     choose_trained(network, stage, config.clip_share > 0)
-    objective: LatentObjective | PictureObjective
+    objective: LatentObjective | ImageObjective
     if config.latent:
         vae = load_autoencoder(config) if config.sheet_every and place.first else None
         objective = LatentObjective(network, config, vae)
     else:
-        objective = PictureObjective(network, config)
+        objective = ImageObjective(network, config)
     trainer = Trainer(config, objective, place)
     if stage == 'distill':
         teacher, target = frozen_copy(network), averaged(trainer)
         if isinstance(objective, LatentObjective):
             trainer.objective = LatentDistillation(network, config, teacher, target, objective.vae)
         else:
-            trainer.objective = PictureDistillation(network, config, teacher, target)
+            trainer.objective = ImageDistillation(network, config, teacher, target)
     return trainer
 
 
-def _pictures(config: TrainConfig, init: Path | None, light: LightNet | None) -> nn.Module:
+def _images(config: TrainConfig, init: Path | None, light: LightNet | None) -> nn.Module:
     """The network over pixel patches; its light net stays as it was learned."""
     network = ManiVideoNet(config.model)
     if init is not None:

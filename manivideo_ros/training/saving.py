@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from manivideo_ros.errors import reason_of
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.model.checkpoint import save_checkpoint
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.trainer import Trainer, TrainingError

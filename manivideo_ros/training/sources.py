@@ -110,7 +110,7 @@ def _open(source: Source, folder: Path, config: TrainConfig) -> ConditionedScene
     found = scenes.camera(0).width
     if found != size:
         raise ValueError(
-            f'{folder}: its pictures are {found} pixels wide, the network takes {size}; make the '
+            f'{folder}: its images are {found} pixels wide, the network takes {size}; make the '
             f'shards with --size {size}'
         )
     if not source.objects:

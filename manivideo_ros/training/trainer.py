@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from manivideo_ros.training.batches import SCENE_KEYS, Batch
 from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.offload import HostCopies
+from manivideo_ros.training.latent.offload import HostCopies
 from manivideo_ros.training.processes import Place, average_gradients, mean_over
 
 PER_SCENE = (*SCENE_KEYS, 'time', 'noise_seed', 'draw')
@@ -39,8 +39,8 @@ class Objective(Protocol):
         """The mean over the batch's frames; every scene's share depends on that scene alone."""
         ...
 
-    def pictures(self, batch: Batch) -> list[Tensor]:
-        """Rows of pictures [N, 3, H, W] in [0, 1] that show how far the network is."""
+    def images(self, batch: Batch) -> list[Tensor]:
+        """Rows of images [N, 3, H, W] in [0, 1] that show how far the network is."""
         ...
 
 

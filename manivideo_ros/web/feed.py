@@ -1,4 +1,4 @@
-"""What a page shows: the newest picture of each stream, and the state of the synthesizer."""
+"""What a page shows: the newest image of each stream, and the state of the synthesizer."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Feed:
         self.shapes = sorted(shapes)
         self.started = secrets.token_hex(8)  # tells this start from the next
         self._news = threading.Condition()
-        self._pictures: dict[str, tuple[int, bytes]] = {}
+        self._images: dict[str, tuple[int, bytes]] = {}
         self._watched: Counter[str] = Counter()
         self._latencies: deque[tuple[int, dict[str, float]]] = deque(maxlen=KEPT_FRAMES)
         self._frames = 0
         self._told: dict[str, dict[str, Any]] = {}
         self._objects: set[str] = set()
 
-    def put_picture(self, stream: str, jpeg: bytes) -> None:
-        """The newest picture of a stream; one that nobody fetched in time is forgotten."""
+    def put_image(self, stream: str, jpeg: bytes) -> None:
+        """The newest image of a stream; one that nobody fetched in time is forgotten."""
         with self._news:
-            number = self._pictures.get(stream, (0, b''))[0] + 1
-            self._pictures[stream] = number, jpeg
+            number = self._images.get(stream, (0, b''))[0] + 1
+            self._images[stream] = number, jpeg
             self._news.notify_all()
 
     def put_latencies(self, since_stamp_ms: Mapping[str, float]) -> None:
@@ -67,10 +67,10 @@ class Feed:
     def watch(self, stream: str) -> Iterator[None]:
         """Count as one page that shows the stream."""
         with self._news:
-            # A picture from before would be shown as if it were live.
+            # An image from before would be shown as if it were live.
             if not self._watched[stream]:
-                number = self._pictures.get(stream, (0, b''))[0]
-                self._pictures[stream] = number, b''
+                number = self._images.get(stream, (0, b''))[0]
+                self._images[stream] = number, b''
             self._watched[stream] += 1
         try:
             yield
@@ -78,18 +78,18 @@ class Feed:
             with self._news:
                 self._watched[stream] -= 1
 
-    def picture(self, stream: str, after: int, timeout_s: float) -> tuple[int, bytes] | None:
-        """The newest picture (number, JPEG) with a number above `after`; None where none came."""
+    def image(self, stream: str, after: int, timeout_s: float) -> tuple[int, bytes] | None:
+        """The newest image (number, JPEG) with a number above `after`; None where none came."""
         with self._news:
 
             def fresh() -> bool:
-                number, jpeg = self._pictures.get(stream, (0, b''))
+                number, jpeg = self._images.get(stream, (0, b''))
                 return number > after and bool(jpeg)
 
-            return self._pictures[stream] if self._news.wait_for(fresh, timeout_s) else None
+            return self._images[stream] if self._news.wait_for(fresh, timeout_s) else None
 
     def state(self, after: int) -> dict[str, Any]:
-        """All but the pictures, as JSON takes it; latencies of frames with numbers above after."""
+        """All but the images, as JSON takes it; latencies of frames with numbers above after."""
         with self._news:
             return {
                 'engine': self._told.get('engine'),

@@ -37,7 +37,7 @@ def refusal(headers: Mapping[str, str], method: str, host: str) -> str:
         return f'Origin {origin[:80]!r} is another page'
     site = headers.get('Sec-Fetch-Site', 'same-origin')
     if site in ('cross-site', 'same-site'):
-        # A link to the page may be followed; its pictures and forms are for itself.
+        # A link to the page may be followed; its images and forms are for itself.
         followed = headers.get('Sec-Fetch-Mode') == 'navigate' and method in ('GET', 'HEAD')
         if not followed or headers.get('Sec-Fetch-Dest', 'document') != 'document':
             return f'Sec-Fetch-Site {site}: another page asks'

@@ -1,4 +1,4 @@
-"""The HTTP server of the page: pictures as multipart JPEG, state as JSON, one guarded form."""
+"""The HTTP server of the page: images as multipart JPEG, state as JSON, one guarded form."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
-from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+from manivideo_ros.files.assets import ASSETS
 from manivideo_ros.web.feed import MOST_OBJECTS, STREAMS, Feed
 from manivideo_ros.web.guard import HEADERS, refusal, token_fits
 
-ASSETS = Path(__file__).resolve().parents[1] / 'assets' / 'web'
+PAGE = ASSETS / 'web'
 FILES = {
     '/': ('page.html', 'text/html; charset=utf-8'),
     '/page.js': ('page.js', 'text/javascript; charset=utf-8'),
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         stream = split.path.removeprefix('/stream/')
         if split.path in FILES:
             name, kind = FILES[split.path]
-            text = (ASSETS / name).read_text().replace('{{token}}', self.server.token)
+            text = (PAGE / name).read_text().replace('{{token}}', self.server.token)
             self._answer(HTTPStatus.OK, kind, text.encode())
         elif split.path == '/state':
             after = parse_qs(split.query).get('after', ['0'])[0]
@@ -178,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         feed, number = self.server.feed, 0
         with feed.watch(stream):
             while not self.server.closing.is_set():
-                fresh = feed.picture(stream, number, LOOK_S)
+                fresh = feed.image(stream, number, LOOK_S)
                 if fresh is None:
                     if self._is_gone():
                         return

@@ -1,8 +1,8 @@
-"""A clip of one person: pictures and skeletons, cut to a square; the background behind.
+"""A clip of one person: images and skeletons, cut to a square; the background behind.
 
-CLIP/frames/*.png, *.jpg             the pictures in the order of their names, at about 30 Hz
+CLIP/frames/*.png, *.jpg             the images in the order of their names, at about 30 Hz
 CLIP/keypoints.npz                   keypoints [F, P, 134, 3] of all frames; or else
-CLIP/keypoints/<picture's name>.npz  one file a picture, or .json, or _keypoints.json
+CLIP/keypoints/<image's name>.npz  one file an image, or .json, or _keypoints.json
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.data.human.keypoints import KeypointError, in_pixels, read_npz, read_people
-from manivideo_ros.mlo.skeleton import LEFT_HAND, RIGHT_HAND, largest_person, person_box, seen
-from manivideo_ros.picture_file import opaque
-from manivideo_ros.references import load_picture
+from manivideo_ros.drawing.skeleton import LEFT_HAND, RIGHT_HAND, largest_person, person_box, seen
+from manivideo_ros.files.image_file import load_image, opaque
 
-PICTURES = ('.png', '.jpg', '.jpeg')
+IMAGES = ('.png', '.jpg', '.jpeg')
 BACKGROUND_FRAMES = 25  # at most, spread evenly over the clip
 BOX_MARGIN = 0.15
 """Of a box's longer side, added on all sides: keypoints lie inside of hair, clothes and fingers."""
@@ -33,19 +32,19 @@ class ClipError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class HumanFrame:
-    """picture u8 [S, S, 3]; skeleton [134, 3] in its pixels with confidence, zeros where nobody is;
+    """image u8 [S, S, 3]; skeleton [134, 3] in its pixels with confidence, zeros where nobody is;
     box u8 [S, S]: 1 around the person, margin included."""
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     skeleton: NDArray[np.float32]
     box: NDArray[np.uint8]
 
 
 class HumanClip:
-    """The pictures and the largest person of a clip's folder; skeletons are read at once.
+    """The images and the largest person of a clip's folder; skeletons are read at once.
 
     window: left, top and side in pixels of the square that all frames are cut to, which is as high
-    (or wide) as the pictures and follows the person's mean place, not its motion.
+    (or wide) as the images and follows the person's mean place, not its motion.
 
     Raises ClipError and KeypointError.
     """
@@ -54,10 +53,10 @@ class HumanClip:
         self.folder = Path(folder)
         frames = self.folder / 'frames'
         inside = sorted(frames.iterdir()) if frames.is_dir() else []
-        self.files = [f for f in inside if f.suffix.lower() in PICTURES]
+        self.files = [f for f in inside if f.suffix.lower() in IMAGES]
         if not self.files:
-            raise ClipError(f'{frames}: no pictures here; put the frames there as PNG or JPEG')
-        self.height, self.width = _picture(self.files[0]).shape[:2]
+            raise ClipError(f'{frames}: no images here; put the frames there as PNG or JPEG')
+        self.height, self.width = _image(self.files[0]).shape[:2]
         self.skeletons = np.stack([largest_person(people) for people in self._people()])
         side = min(self.width, self.height)
         boxes = np.array([b for s in self.skeletons if (b := person_box(s))]).reshape(-1, 4)
@@ -78,8 +77,8 @@ class HumanClip:
             array = read_npz(whole, clip=True)
             if len(array) != len(self.files):
                 raise KeypointError(
-                    f'{whole}: {len(array)} frames of keypoints for {len(self.files)} pictures in '
-                    f'{self.folder}/frames; run DWPose on these pictures'
+                    f'{whole}: {len(array)} frames of keypoints for {len(self.files)} images in '
+                    f'{self.folder}/frames; run DWPose on these images'
                 )
             return list(in_pixels(array, *size))
         return [read_people(self._keypoint_file(f.stem), *size) for f in self.files]
@@ -91,33 +90,33 @@ class HumanClip:
         return there[0] if there else folder / names[0]
 
     def frame(self, index: int, size: int) -> HumanFrame:
-        """A frame at size x size. Raises ClipError: its picture is broken or of another size."""
-        picture = _picture(self.files[index])
-        if picture.shape[:2] != (self.height, self.width):
+        """A frame at size x size. Raises ClipError: its image is broken or of another size."""
+        image = _image(self.files[index])
+        if image.shape[:2] != (self.height, self.width):
             raise ClipError(
-                f'{self.files[index]}: {picture.shape[1]}x{picture.shape[0]}, the clip begins with '
+                f'{self.files[index]}: {image.shape[1]}x{image.shape[0]}, the clip begins with '
                 f'{self.width}x{self.height}; a clip has one size'
             )
         left, top, side = self.window
-        cut = picture[top : top + side, left : left + side]
+        cut = image[top : top + side, left : left + side]
         way = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
         small = np.asarray(cv2.resize(cut, (size, size), interpolation=way), np.uint8)
         skeleton = self.skeleton(index, size)
         return HumanFrame(small, skeleton, _box_mask(skeleton, size))
 
     def skeleton(self, index: int, size: int) -> NDArray[np.float32]:
-        """The person [134, 3] of a frame, in pixels of its size x size picture."""
+        """The person [134, 3] of a frame, in pixels of its size x size image."""
         left, top, side = self.window
         skeleton = self.skeletons[index].copy()
         skeleton[:, :2] = (skeleton[:, :2] - (left, top)) * (size / side)
         return skeleton
 
     def background(self, size: int) -> NDArray[np.uint8]:
-        """The picture u8 [S, S, 3] without the person: per pixel the median over time of what lies
+        """The image u8 [S, S, 3] without the person: per pixel the median over time of what lies
         outside of the person's box; where the box always lies, filled in from around."""
         chosen = np.unique(np.linspace(0, len(self) - 1, BACKGROUND_FRAMES).round().astype(int))
         frames = [self.frame(int(i), size) for i in chosen]
-        stack = np.stack([f.picture for f in frames]).astype(np.float32)
+        stack = np.stack([f.image for f in frames]).astype(np.float32)
         stack[np.stack([f.box for f in frames]) > 0] = np.nan
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', 'All-NaN slice', RuntimeWarning)
@@ -148,13 +147,13 @@ class HumanClip:
         # Pixels' centres lie at whole numbers for OpenCV, at halves here.
         shift = -low * scale + 0.5 * scale - 0.5
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-        picture = _picture(self.files[index])
-        return np.asarray(cv2.warpAffine(picture, matrix, (size, size)), np.uint8)
+        image = _image(self.files[index])
+        return np.asarray(cv2.warpAffine(image, matrix, (size, size)), np.uint8)
 
 
-def _picture(file: Path) -> NDArray[np.uint8]:
+def _image(file: Path) -> NDArray[np.uint8]:
     try:
-        return np.ascontiguousarray(opaque(load_picture(file)))
+        return np.ascontiguousarray(opaque(load_image(file)))
     except ValueError as error:
         raise ClipError(f'{error}; make the frame anew') from None
 

@@ -1,18 +1,18 @@
 """Generated human scenes: hands without an object, so that training needs no download.
 
 They stand in for human video as far as hands go: of a person, no more than hands and forearms is
-in the picture. A skeleton is all that the network is told of them (data/shards.py).
+in the image. A skeleton is all that the network is told of them (data/shards.py).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from manivideo_ros.data.hand_view import random_hand_view
-from manivideo_ros.data.library import SKINS, Split, generator, skin
-from manivideo_ros.data.photograph import random_response
-from manivideo_ros.data.room import random_room
-from manivideo_ros.data.scene import (
+from manivideo_ros.data.rendering.hand_view import random_hand_view
+from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.scenes.library import SKINS, Split, generator, skin
+from manivideo_ros.data.scenes.room import random_room
+from manivideo_ros.data.scenes.scene import (
     CONSECUTIVE_SHARE,
     FRAMES,
     SIZE,
@@ -23,8 +23,9 @@ from manivideo_ros.data.scene import (
     random_betas,
     random_sides,
 )
-from manivideo_ros.data.viewpoint import random_camera
-from manivideo_ros.hand.model import SIDES, load_hand
+from manivideo_ros.data.scenes.viewpoint import random_camera
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.state import SIDES
 
 _STREAM = 9  # of the random numbers of these scenes
 

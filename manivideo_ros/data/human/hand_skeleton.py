@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manivideo_ros.drawing.skeleton import LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.lbs import keypoints21, lbs
-from manivideo_ros.hand.model import Side, load_hand
-from manivideo_ros.mlo.skeleton import LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
-from manivideo_ros.mlo.surfaces import HandState
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.state import HandState, Side
 
 PLACE: dict[Side, slice] = {'left': LEFT_HAND, 'right': RIGHT_HAND}
 

@@ -1,4 +1,4 @@
-"""Files of one picture's people: DWPose's arrays as npz or JSON, OpenPose's JSON.
+"""Files of one image's people: DWPose's arrays as npz or JSON, OpenPose's JSON.
 
 npz     keypoints [P, 134, 3]; or, as DWPose returns them, candidate [P, 134, 2] and subset
         [P, 134] (confidences)
@@ -6,7 +6,7 @@ JSON    {"keypoints": [P][134][3]}; or OpenPose's {"people": [{"pose_keypoints_2
         or 18 points, "face_keypoints_2d": 70 or 68, "hand_left_keypoints_2d": 21,
         "hand_right_keypoints_2d": 21}]}; a part that is empty, null or absent is not seen
 
-Coordinates are pixels, or shares of the picture's width and height.
+Coordinates are pixels, or shares of the image's width and height.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manivideo_ros import npz as arrays
-from manivideo_ros.mlo.skeleton import (
+from manivideo_ros.drawing.skeleton import (
     BODY,
     FACE,
     FEET,
@@ -28,11 +27,12 @@ from manivideo_ros.mlo.skeleton import (
     RIGHT_HAND,
     THRESHOLD,
 )
+from manivideo_ros.files import npz as arrays
 
 # OpenPose's BODY_25 has the middle of the hips (8) between; its order is otherwise that of COCO-18.
 _BODY_OF_25 = (*range(8), *range(9, 19))
 _FEET_OF_25 = tuple(range(19, 25))
-_SHARES_UP_TO = 2.0  # no person is two pixels tall, and none reaches farther out of a picture
+_SHARES_UP_TO = 2.0  # no person is two pixels tall, and none reaches farther out of an image
 
 
 class KeypointError(ValueError):
@@ -40,7 +40,7 @@ class KeypointError(ValueError):
 
 
 def read_people(path: Path, width: int, height: int) -> NDArray[np.float32]:
-    """Skeletons [P, 134, 3] of the people in a picture, in its pixels; P may be 0.
+    """Skeletons [P, 134, 3] of the people in an image, in its pixels; P may be 0.
 
     Points that are not finite get confidence 0. Raises KeypointError.
     """
@@ -48,7 +48,7 @@ def read_people(path: Path, width: int, height: int) -> NDArray[np.float32]:
 
 
 def in_pixels(people: NDArray, width: int, height: int) -> NDArray[np.float32]:
-    """People [..., 134, 3] in pixels of a width x height picture, whichever unit they are in."""
+    """People [..., 134, 3] in pixels of a width x height image, whichever unit they are in."""
     out = np.array(people, np.float32)
     out[~np.isfinite(out).all(-1)] = 0
     there = out[out[..., 2] >= THRESHOLD, :2]

@@ -1,7 +1,7 @@
 """Human clips as scenes to train on: a skeleton, no object and no hand model.
 
 Every object condition is zeroed (arXiv 2412.16212), and so are the hand layers: nothing but the
-skeleton S says where the person is. The base picture is the background alone.
+skeleton S says where the person is. The base image is the background alone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manivideo_ros.data.human.clip import ClipError, HumanClip
-from manivideo_ros.data.library import Split
 from manivideo_ros.data.mixture import held_out
-from manivideo_ros.data.scene import FRAMES, SIZE
-from manivideo_ros.data.shards import REFERENCE_SIZE, no_layers, picture_tensor, resized
+from manivideo_ros.data.scenes.library import Split
+from manivideo_ros.data.scenes.scene import FRAMES, SIZE
+from manivideo_ros.data.shards import REFERENCE_SIZE, image_tensor, no_layers, resized
+from manivideo_ros.drawing.skeleton import skeleton_map
 from manivideo_ros.mlo.layers import layer_names
-from manivideo_ros.mlo.skeleton import skeleton_map
 
 _KEPT_CLIPS = 64  # with their backgrounds, 0.3 MB each
 
@@ -75,8 +75,8 @@ class HumanScenes:
         number, first = self.windows[scene]
         one = self.clips[number].frame(first + frame, self.size)
         return self.conditions(scene, frame) | {
-            'base': picture_tensor(_pictures_of(self.clips[number], self.size, self.view_size)[0]),
-            'rgb': picture_tensor(one.picture),
+            'base': image_tensor(_images_of(self.clips[number], self.size, self.view_size)[0]),
+            'rgb': image_tensor(one.image),
             'mask': torch.from_numpy(one.box.astype(np.float32))[None],
         }
 
@@ -94,17 +94,17 @@ class HumanScenes:
         """views [6, 3, V, V] and points [2048, 3], all zero; background [3, B, B] and hand_view
         [3, V, V] in 0..1."""
         clip = self.clips[self.windows[scene][0]]
-        background, hand = _pictures_of(clip, self.size, self.view_size)
+        background, hand = _images_of(clip, self.size, self.view_size)
         return {
             'views': torch.zeros(6, 3, self.view_size, self.view_size),
             'points': torch.zeros(2048, 3),
-            'background': picture_tensor(resized(background, self.background_size)),
-            'hand_view': picture_tensor(hand),
+            'background': image_tensor(resized(background, self.background_size)),
+            'hand_view': image_tensor(hand),
         }
 
 
 @lru_cache(maxsize=_KEPT_CLIPS)
-def _pictures_of(
+def _images_of(
     clip: HumanClip, size: int, view_size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A clip's background and hand view."""

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manivideo_ros.data.library import Split
 from manivideo_ros.data.mixture import held_out
+from manivideo_ros.data.scenes.library import Split
 
 VERSION = 'hf-objaverse-v1'
 LICENCES = ('cc0', 'by')

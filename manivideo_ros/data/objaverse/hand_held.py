@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from manivideo_ros.data.library import ObjectAsset, prepare_object
 from manivideo_ros.data.objaverse.catalogue import ObjaverseObject
+from manivideo_ros.data.scenes.library import ObjectAsset, prepare_object
 from manivideo_ros.objects.mesh import MeshError, ObjectMesh, load_object
 
 LONGEST_SIDE = (0.06, 0.25)

@@ -7,8 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from manivideo_ros.data.hand_view import random_hand_view
-from manivideo_ros.data.library import (
+from manivideo_ros.data.objaverse.catalogue import ObjaverseError, ObjaverseObject
+from manivideo_ros.data.objaverse.hand_held import SIZES, hand_held_asset
+from manivideo_ros.data.objaverse.trajectory import (
+    Trajectory,
+    TrajectoryError,
+    random_trajectory,
+)
+from manivideo_ros.data.rendering.hand_view import random_hand_view
+from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.scenes.library import (
     SKINS,
     VARIANTS,
     ObjectAsset,
@@ -19,18 +27,10 @@ from manivideo_ros.data.library import (
     shape_names,
     skin,
 )
-from manivideo_ros.data.objaverse.catalogue import ObjaverseError, ObjaverseObject
-from manivideo_ros.data.objaverse.hand_held import SIZES, hand_held_asset
-from manivideo_ros.data.objaverse.trajectory import (
-    Trajectory,
-    TrajectoryError,
-    random_trajectory,
-)
-from manivideo_ros.data.photograph import random_response
-from manivideo_ros.data.placement import Action
-from manivideo_ros.data.room import random_room
-from manivideo_ros.data.scene import FRAMES, SIZE, Scene, random_betas
-from manivideo_ros.data.viewpoint import framing_camera
+from manivideo_ros.data.scenes.placement import Action
+from manivideo_ros.data.scenes.room import random_room
+from manivideo_ros.data.scenes.scene import FRAMES, SIZE, Scene, random_betas
+from manivideo_ros.data.scenes.viewpoint import framing_camera
 from manivideo_ros.geometry import Array, Camera
 from manivideo_ros.objects.mesh import MeshError
 

@@ -92,7 +92,7 @@ def _places(rng: np.random.Generator, camera: Camera, radius: float, floor: floa
     k = np.asarray(camera.intrinsics, np.float64)
     size = np.array([camera.width, camera.height], np.float64)
     focal, centre = np.array([k[0, 0], k[1, 1]]), k[:2, 2]
-    # A sphere clears the plane through the eye and a side of the picture by its distance to it.
+    # A sphere clears the plane through the eye and a side of the image by its distance to it.
     first, last = np.hypot(focal, centre) * radius, np.hypot(focal, size - centre) * radius
     near = max(1.05 * float(np.max((first + last) / size)), _NEAREST + radius)
     z = rng.uniform(near, _DEEPEST * near, (_TRIES, 1))

@@ -14,9 +14,9 @@ EDGE = 5  # pixels about the labels that are left out: shadows, blur and impreci
 
 
 class Background(NamedTuple):
-    """picture u8 [H, W, 3]; seen bool [H, W]: where it was seen, the rest is filled from there."""
+    """image u8 [H, W, 3]; seen bool [H, W]: where it was seen, the rest is filled from there."""
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     seen: NDArray[np.bool_]
 
 
@@ -30,20 +30,20 @@ def median_background(clip: RecordedClip, frames: int = 24) -> Background:
         raise ValueError(f'{clip.name}: its dataset has no segmentation to take a background by')
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int))
     kernel = np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8)
-    pictures, counts = [], np.zeros((clip.camera.height, clip.camera.width), np.int64)
+    images, counts = [], np.zeros((clip.camera.height, clip.camera.width), np.int64)
     for index in chosen.tolist():
         labels = clip.segmentation(index)
         assert labels is not None  # read_labels is there
         free = cv2.dilate((labels != 0).astype(np.uint8), kernel) == 0
         # Pixels that do not count sort behind all others.
-        pictures.append(np.where(free[..., None], clip.picture(index), np.int16(256)))
+        images.append(np.where(free[..., None], clip.image(index), np.int16(256)))
         counts += free
-    ordered = np.sort(np.stack(pictures).astype(np.int16), axis=0)
+    ordered = np.sort(np.stack(images).astype(np.int16), axis=0)
     middle = np.maximum(counts - 1, 0) // 2
-    picture = np.take_along_axis(ordered, middle[None, ..., None], 0)[0]
+    image = np.take_along_axis(ordered, middle[None, ..., None], 0)[0]
     seen = counts > 0
-    picture = np.where(seen[..., None], picture, 0).astype(np.uint8)
+    image = np.where(seen[..., None], image, 0).astype(np.uint8)
     if not seen.all() and seen.any():
         hidden = (~seen).astype(np.uint8)
-        picture = np.asarray(cv2.inpaint(picture, hidden, 3, cv2.INPAINT_TELEA), np.uint8)
-    return Background(picture, seen)
+        image = np.asarray(cv2.inpaint(image, hidden, 3, cv2.INPAINT_TELEA), np.uint8)
+    return Background(image, seen)

@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from manivideo_ros.data.library import SPLITS
-from manivideo_ros.data.recorded import arctic, dexycb, ho_cap
-from manivideo_ros.data.recorded.dexycb_splits import SETUPS
+from manivideo_ros.data.recorded.datasets import arctic, dexycb, ho_cap
+from manivideo_ros.data.recorded.datasets.dexycb_splits import SETUPS
+from manivideo_ros.data.recorded.datasets.listing import Dataset, list_views
 from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.data.recorded.hands import read_published_mano
-from manivideo_ros.data.recorded.listing import Dataset, list_views
 from manivideo_ros.data.recorded.shards import RecordedRecipe, make_clip_shards
 from manivideo_ros.data.recorded.survey import Survey
 from manivideo_ros.data.recorded.surveys import (
@@ -22,6 +21,7 @@ from manivideo_ros.data.recorded.surveys import (
     survey_dexycb,
     survey_ho_cap,
 )
+from manivideo_ros.data.scenes.library import SPLITS
 from manivideo_ros.data.surveys import (
     human_clips,
     is_objaverse,
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     make.add_argument('--flat-hand-mean', choices=('true', 'false'), help="of HO-Cap's poses")
     make.add_argument('--frames', type=int, default=24, help='of a scene')
     make.add_argument('--every', type=int, default=1, help='take each so-many-th scene of a clip')
-    make.add_argument('--size', type=int, default=256, help='of the pictures, pixels')
+    make.add_argument('--size', type=int, default=256, help='of the images, pixels')
     make.add_argument('--workers', type=int, default=1, help='processes')
     args = parser.parse_args(arguments)
     try:

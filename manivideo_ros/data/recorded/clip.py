@@ -1,4 +1,4 @@
-"""A recorded clip: pictures of one camera, and the hands and objects that they show."""
+"""A recorded clip: images of one camera, and the hands and objects that they show."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from manivideo_ros.motion.motion import Motion
 
 @dataclass(frozen=True, eq=False)
 class RecordedClip:
-    """One view of a recorded sequence; frame i of the motion is picture i.
+    """One view of a recorded sequence; frame i of the motion is image i.
 
     motion: with its camera (pixel centres at +0.5, as everywhere here) and `hand_model`, whose
-    theta and betas they are; what is absent is `present=False`. fps: pictures a second.
+    theta and betas they are; what is absent is `present=False`. fps: images a second.
     hand_labels: side by value of the segmentation; object_labels: object id by value.
-    Pictures and labels are read when asked for.
+    Images and labels are read when asked for.
     """
 
     name: str
     motion: Motion
     fps: float
-    read_picture: Callable[[int], NDArray[np.uint8]]
+    read_image: Callable[[int], NDArray[np.uint8]]
     read_labels: Callable[[int], NDArray[np.integer]] | None = None
     hand_labels: Mapping[int, str] = field(default_factory=dict)
     object_labels: Mapping[int, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class RecordedClip:
 
     @property
     def camera(self) -> Camera:
-        """The camera that took the pictures."""
+        """The camera that took the images."""
         assert self.motion.camera is not None  # checked when made
         return self.motion.camera
 
@@ -49,20 +49,20 @@ class RecordedClip:
         """'mano' or 'default': the hand whose theta and betas the motion holds."""
         return self.motion.hand_model
 
-    def picture(self, index: int) -> NDArray[np.uint8]:
-        """The picture [H, W, 3] of a frame.
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """The image [H, W, 3] of a frame.
 
         Raises IndexError outside of the clip, RecordedError for a file that is missing, damaged
         or of another size than the camera's.
         """
-        picture = self.read_picture(self._checked(index))
-        self._check_size(picture, index, 'picture')
-        return picture
+        image = self.read_image(self._checked(index))
+        self._check_size(image, index, 'image')
+        return image
 
     def segmentation(self, index: int) -> NDArray[np.integer] | None:
         """Labels [H, W] of a frame (0: neither hand nor object), None where there are none.
 
-        Errors as `picture`.
+        Errors as `image`.
         """
         if self.read_labels is None:
             return None

@@ -1,4 +1,4 @@
-"""Square crops: which square of a picture to take, and the camera that would have taken it."""
+"""Square crops: which square of an image to take, and the camera that would have taken it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.camera.viewing import action_points
 from manivideo_ros.geometry import Camera
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.viewing import action_points
 
 
 @dataclass(frozen=True)
 class Box:
-    """A square of a picture, whole pixels: its left and top edge and its side."""
+    """A square of an image, whole pixels: its left and top edge and its side."""
 
     left: int
     top: int
@@ -23,9 +23,9 @@ class Box:
 
 
 def square_about(points: NDArray, camera: Camera, margin: float = 0.3) -> Box:
-    """The square about pixels [N, 2] with a margin (of its side, all round), inside the picture.
+    """The square about pixels [N, 2] with a margin (of its side, all round), inside the image.
 
-    It is at most the picture's shorter side, and is moved, not cut, where it would stick out. With
+    It is at most the image's shorter side, and is moved, not cut, where it would stick out. With
     no points it is the largest central square.
     """
     largest = min(camera.width, camera.height)
@@ -43,7 +43,7 @@ def square_about(points: NDArray, camera: Camera, margin: float = 0.3) -> Box:
 def clip_box(motion: Motion, margin: float = 0.3) -> Box:
     """One square for a whole clip: what its hands reach and where its objects lie, as seen.
 
-    Points behind the camera and outside of the picture do not count. Raises ValueError for a
+    Points behind the camera and outside of the image do not count. Raises ValueError for a
     motion without a camera.
     """
     camera = motion.camera
@@ -57,16 +57,16 @@ def clip_box(motion: Motion, margin: float = 0.3) -> Box:
 
 
 def cropped(camera: Camera, box: Box, size: int) -> Camera:
-    """The camera whose picture is the box, sampled by size x size pixels."""
+    """The camera whose image is the box, sampled by size x size pixels."""
     intrinsics = np.array(camera.intrinsics, np.float64)
     intrinsics[:2, 2] -= box.left, box.top
     cut = replace(camera, intrinsics=intrinsics, width=box.side, height=box.side)
     return cut.resized(size, size)
 
 
-def cropped_picture(picture: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
-    """The box of a picture [H, W, 3] or of a mask [H, W], size x size; masks keep their values."""
-    cut = picture[box.top : box.top + box.side, box.left : box.left + box.side]
+def cropped_image(image: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
+    """The box of an image [H, W, 3] or of a mask [H, W], size x size; masks keep their values."""
+    cut = image[box.top : box.top + box.side, box.left : box.left + box.side]
     method = cv2.INTER_AREA if size < box.side else cv2.INTER_CUBIC
-    method = cv2.INTER_NEAREST if picture.ndim == 2 else method
+    method = cv2.INTER_NEAREST if image.ndim == 2 else method
     return np.asarray(cv2.resize(cut, (size, size), interpolation=method), np.uint8)

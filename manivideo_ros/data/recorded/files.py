@@ -16,10 +16,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from manivideo_ros import npz
-from manivideo_ros.bounded_yaml import BoundedLoader, load_yaml
-from manivideo_ros.picture_file import opaque
-from manivideo_ros.references import load_picture
+from manivideo_ros.files import npz
+from manivideo_ros.files.bounded_yaml import BoundedLoader, load_yaml
+from manivideo_ros.files.image_file import load_image, opaque
 
 Shape = Sequence[int | None]
 """Of an array; None stands for any length."""
@@ -117,15 +116,15 @@ def read_npy(file: Path, shape: Shape) -> NDArray:
     return array
 
 
-def read_picture(file: Path) -> NDArray[np.uint8]:
-    """An RGB picture [H, W, 3]. Raises RecordedError where it is missing or cut short."""
+def read_image(file: Path) -> NDArray[np.uint8]:
+    """An RGB image [H, W, 3]. Raises RecordedError where it is missing or cut short."""
     try:
-        return opaque(load_picture(file))
+        return opaque(load_image(file))
     except ValueError as error:
         if not file.is_file():
             raise missing(file) from None
         raise RecordedError(
-            f'{file}: not a readable picture ({one_line(error)}): get it again'
+            f'{file}: not a readable image ({one_line(error)}): get it again'
         ) from None
 
 

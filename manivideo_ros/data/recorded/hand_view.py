@@ -10,10 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.data.recorded.clip import RecordedClip
-from manivideo_ros.data.recorded.crop import cropped_picture, square_about
+from manivideo_ros.data.recorded.crop import cropped_image, square_about
 from manivideo_ros.hand.lbs import lbs
-from manivideo_ros.hand.model import SLEEVE, HandModel, Side, load_hand
-from manivideo_ros.mlo.surfaces import HandReference, HandState
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.partition import SLEEVE
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.hand.state import HandState, Side
 
 SIZE = 128
 SKIN = 1
@@ -43,8 +46,8 @@ def hand_view(
         box = square_about(pixels, clip.camera, 0.15)
         mask = _mask(clip, side, index, pixels)
         return HandReference(
-            cropped_picture(clip.picture(index), box, SIZE),
-            cropped_picture(mask, box, SIZE),
+            cropped_image(clip.image(index), box, SIZE),
+            cropped_image(mask, box, SIZE),
         )
     return None
 

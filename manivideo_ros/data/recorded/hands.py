@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from manivideo_ros.data.recorded.files import RecordedError, read_npz
 from manivideo_ros.geometry import axis_angle_to_matrix, invert_rigid, transform_points
-from manivideo_ros.hand.model import SIDES, Side, read_hand
+from manivideo_ros.hand.load import read_hand
+from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.convert import convert
 from manivideo_ros.motion.motion import HandTrack
 from manivideo_ros.motion.recordings import Recording

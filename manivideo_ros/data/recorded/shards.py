@@ -20,21 +20,24 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from manivideo_ros.data.library import Split
 from manivideo_ros.data.packing import pack_hands, pack_mask
 from manivideo_ros.data.recorded.background import median_background
 from manivideo_ros.data.recorded.clip import RecordedClip
-from manivideo_ros.data.recorded.crop import Box, clip_box, cropped, cropped_picture
+from manivideo_ros.data.recorded.crop import Box, clip_box, cropped, cropped_image
+from manivideo_ros.data.recorded.datasets.listing import View
 from manivideo_ros.data.recorded.hand_view import hand_view
 from manivideo_ros.data.recorded.hands import read_published_mano
-from manivideo_ros.data.recorded.listing import View
 from manivideo_ros.data.rows import padded, write_object, write_shard
+from manivideo_ros.data.scenes.library import Split
+from manivideo_ros.drawing.base_image import Appearance, Painter, hand_appearance
+from manivideo_ros.drawing.views import ObjectViews, object_appearance, six_views
 from manivideo_ros.geometry import Camera
-from manivideo_ros.hand.model import SIDES, HandModel, Side, load_hand
-from manivideo_ros.mlo.painted import Appearance, Painter, hand_appearance
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.mlo.rasterizer import Rasterizer
-from manivideo_ros.mlo.surfaces import HandReference, SurfacePose, hand_surface, object_surface
-from manivideo_ros.mlo.views import ObjectViews, object_appearance, six_views
+from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
 from manivideo_ros.motion.motion import MotionSample
 from manivideo_ros.objects.mesh import ObjectMesh, load_object, surface_points
 
@@ -48,7 +51,7 @@ class RecordedRecipe:
 
     hands: folder of the user's MANO, None to fit the default hand to joints where the dataset has
     them; flat_hand_mean: as View.read takes it; frames a scene; every: of the scenes that a clip
-    could be cut into, each so-many-th; size of the pictures.
+    could be cut into, each so-many-th; size of the images.
     """
 
     hands: Path | None = None
@@ -68,7 +71,7 @@ class Item:
 
 
 class ClipPainter:
-    """What a clip shows, as its geometry says: base pictures and masks of its frames."""
+    """What a clip shows, as its geometry says: base images and masks of its frames."""
 
     def __init__(
         self, clip: RecordedClip, hands: Mapping[Side, HandModel], camera: Camera, size: int
@@ -173,8 +176,8 @@ def _frames(
         labels = clip.segmentation(first + i)
         covered = mask.numpy()
         if labels is not None:
-            covered = cropped_picture((labels != 0).astype(np.uint8), box, size).astype('f4')
-        rgb.append(cropped_picture(clip.picture(first + i), box, size))
+            covered = cropped_image((labels != 0).astype(np.uint8), box, size).astype('f4')
+        rgb.append(cropped_image(clip.image(first + i), box, size))
         bases.append(np.round(255 * base.permute(1, 2, 0).numpy()).astype(np.uint8))
         masks.append(pack_mask(covered))
         absent = np.full((4, 4), np.nan)
@@ -198,7 +201,7 @@ def _background(
 ) -> NDArray[np.uint8]:
     """The clip's background [S, S, 3], without labels by what the geometry covers."""
     if clip.read_labels is not None:
-        return cropped_picture(median_background(clip).picture, box, size)
+        return cropped_image(median_background(clip).image, box, size)
     painter = painting.painter(UNSEEN, np.full((size, size, 3), 128, np.uint8))
 
     def covered(index: int) -> NDArray[np.uint8]:
@@ -208,7 +211,7 @@ def _background(
         out[box.top : box.top + box.side, box.left : box.left + box.side] = inside
         return out
 
-    return cropped_picture(median_background(replace(clip, read_labels=covered)).picture, box, size)
+    return cropped_image(median_background(replace(clip, read_labels=covered)).image, box, size)
 
 
 def make_clip_shard(job: tuple[int, View, Path, Split, RecordedRecipe]) -> str:

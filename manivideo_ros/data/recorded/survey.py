@@ -15,7 +15,7 @@ import torch
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.files import one_line
 from manivideo_ros.hand.lbs import lbs
-from manivideo_ros.hand.model import load_hand
+from manivideo_ros.hand.load import load_hand
 
 # The published 21 keypoints that are MANO's 16 joints, in MANO's order.
 JOINTS = [0, 5, 6, 7, 9, 10, 11, 17, 18, 19, 13, 14, 15, 1, 2, 3]
@@ -42,9 +42,9 @@ class Survey:
             return None
 
     def check_frames(self, folder: Path, frames: int, patterns: Sequence[str]) -> int:
-        """Files `pattern % frame` of a view, whole where they are npz; how many pictures there are.
+        """Files `pattern % frame` of a view, whole where they are npz; how many images there are.
 
-        The first pattern is the pictures'.
+        The first pattern is the images'.
         """
         if not folder.is_dir():
             self.faults.append(f'{folder}: no such folder: get this part of the dataset too')

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from manivideo_ros.data.recorded import arctic, dexycb, ho_cap
-from manivideo_ros.data.recorded.dexycb_splits import SEQUENCES, SETUPS, SUBSETS, views
+from manivideo_ros.data.recorded.datasets import arctic, dexycb, ho_cap
+from manivideo_ros.data.recorded.datasets.dexycb_splits import SEQUENCES, SETUPS, SUBSETS, views
 from manivideo_ros.data.recorded.files import folders, read_npz
 from manivideo_ros.data.recorded.hands import PublishedMano, keypoints_in_world
 from manivideo_ros.data.recorded.survey import AGREE, Survey, joint_error
-from manivideo_ros.hand.model import SIDES, Side
+from manivideo_ros.hand.state import SIDES, Side
 
 Mano = Mapping[Side, PublishedMano] | None
 
@@ -20,7 +20,7 @@ Mano = Mapping[Side, PublishedMano] | None
 def survey_dexycb(root: Path, mano: Mano, hands: Path | None) -> Survey:
     """DexYCB; with MANO, its poses against the labels' joint_3d."""
     survey = Survey()
-    names, frames, pictures, present = dexycb.sequences(root), 0, 0, 0
+    names, frames, images, present = dexycb.sequences(root), 0, 0, 0
     meshes: set[Path] = set()
     sides: set[str] = set()
     compared = False
@@ -37,10 +37,10 @@ def survey_dexycb(root: Path, mano: Mano, hands: Path | None) -> Survey:
         for serial in found.serials:
             whole &= survey.attempt(found.camera, serial) is not None
             patterns = ('color_%06d.jpg', 'labels_%06d.npz')
-            pictures += survey.check_frames(found.folder / serial, found.frames, patterns)
+            images += survey.check_frames(found.folder / serial, found.frames, patterns)
         if whole and mano and hands and not compared:
             compared = bool(survey.attempt(_compare_dexycb, survey, found, mano, hands))
-    survey.facts.insert(0, f'sequences: {len(names)}, {frames} frames, {pictures} pictures')
+    survey.facts.insert(0, f'sequences: {len(names)}, {frames} frames, {images} images')
     survey.facts.append(f'hands: {", ".join(sorted(sides)) or "none"}, in {present} frames')
     survey.check_models(meshes)
     survey.facts.append(_splits(root))
@@ -50,7 +50,7 @@ def survey_dexycb(root: Path, mano: Mano, hands: Path | None) -> Survey:
 def survey_ho_cap(root: Path, mano: Mano, hands: Path | None) -> Survey:
     """HO-Cap; with MANO, its poses against the labels' joints, with both mean poses."""
     survey = Survey()
-    names, frames, pictures = ho_cap.sequences(root), 0, 0
+    names, frames, images = ho_cap.sequences(root), 0, 0
     meshes: set[Path] = set()
     present: dict[Side, int] = dict.fromkeys(SIDES, 0)
     compared = False
@@ -70,10 +70,10 @@ def survey_ho_cap(root: Path, mano: Mano, hands: Path | None) -> Survey:
         for serial in found.serials:
             whole &= survey.attempt(found.camera, serial) is not None
             patterns = ('color_%06d.jpg', 'label_%06d.npz')
-            pictures += survey.check_frames(found.folder / serial, found.frames, patterns)
+            images += survey.check_frames(found.folder / serial, found.frames, patterns)
         if whole and mano and hands and not compared:
             compared = bool(survey.attempt(_compare_ho_cap, survey, found, mano, hands))
-    survey.facts.insert(0, f'sequences: {len(names)}, {frames} frames, {pictures} pictures')
+    survey.facts.insert(0, f'sequences: {len(names)}, {frames} frames, {images} images')
     counts = ', '.join(f'{side} in {count} frames' for side, count in present.items())
     survey.facts.append(f'hands: {counts}')
     survey.check_models(meshes)
@@ -85,7 +85,7 @@ def survey_arctic(root: Path, mano: Mano, hands: Path | None) -> Survey:
     survey = Survey()
     names, frames = arctic.sequences(root), 0
     meshes: set[Path] = set()
-    pictured: dict[int, int] = {}
+    imaged: dict[int, int] = {}
     present: dict[Side, int] = dict.fromkeys(SIDES, 0)
     for name in names:
         found = survey.attempt(arctic.Sequence, root, name)
@@ -101,18 +101,18 @@ def survey_arctic(root: Path, mano: Mano, hands: Path | None) -> Survey:
             if view is None or not view.folder.is_dir():
                 continue
             files = {file.name for file in view.folder.glob('*.jpg')}
-            there = sum(view.picture_file(frame).name in files for frame in range(len(found)))
-            pictured[number] = pictured.get(number, 0) + there
+            there = sum(view.image_file(frame).name in files for frame in range(len(found)))
+            imaged[number] = imaged.get(number, 0) + there
             if there < len(found):
                 survey.faults.append(
                     f'{view.folder}: {len(found) - there} of {len(found)} annotated frames'
-                    ' have no picture: those frames are left out'
+                    ' have no image: those frames are left out'
                 )
     survey.facts.insert(0, f'sequences: {len(names)}, {frames} frames')
-    told = ', '.join(f'view {view}: {count}' for view, count in sorted(pictured.items()))
-    survey.facts.append(f'pictures: {told or "none"}')
-    if not pictured and names:
-        survey.faults.append(f'{root / "images"}: no pictures: get `images` of the dataset too')
+    told = ', '.join(f'view {view}: {count}' for view, count in sorted(imaged.items()))
+    survey.facts.append(f'images: {told or "none"}')
+    if not imaged and names:
+        survey.faults.append(f'{root / "images"}: no images: get `images` of the dataset too')
     counts = ', '.join(f'{side} in {count} frames' for side, count in present.items())
     survey.facts.append(f'hands: {counts}')
     survey.check_models(meshes)

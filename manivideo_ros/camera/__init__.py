@@ -1,0 +1,1 @@
+"""What a camera sees: the view that fits the network, lenses, virtual cameras, backgrounds."""

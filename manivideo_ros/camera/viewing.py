@@ -1,0 +1,85 @@
+"""The view that frames are made for: fitted to the model's image, or set up around hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.geometry import Camera, look_at, pinhole
+from manivideo_ros.hand.state import HandState
+
+# A wrist and a point this far (metres) along its fingers stand for the hand in the view test.
+REACH = 0.12
+DEFAULT_FOV = np.radians(40.0)
+
+
+def reach_points(side: str, hand: HandState) -> NDArray[np.floating]:
+    """Wrist, middle and tip [3, 3] of a stretched hand in the world, metres."""
+    along = -REACH if side == 'right' else REACH
+    wrist = np.asarray(hand.wrist_position, np.float64)
+    tip = wrist + np.asarray(hand.wrist_rotation, np.float64)[:, 0] * along
+    return np.stack([wrist, 0.5 * (wrist + tip), tip])
+
+
+def action_points(
+    hands: Mapping[str, HandState], objects: Iterable[NDArray[np.floating]]
+) -> NDArray[np.floating]:
+    """World points [N, 3] of an instant: what the hands reach and where the objects [4, 4] lie."""
+    clouds = [reach_points(side, hand) for side, hand in hands.items()]
+    clouds += [np.asarray(pose)[None, :3, 3] for pose in objects]
+    return np.concatenate([np.zeros((0, 3)), *clouds])
+
+
+def hands_in_view(hands: Mapping[str, HandState], camera: Camera) -> bool:
+    """Whether the wrist or the reach of any hand projects into the camera's image."""
+    size = np.array([camera.width, camera.height])
+    for side, hand in hands.items():
+        pixels, depth = camera.project(reach_points(side, hand))
+        if np.any((depth > 0) & np.all((pixels >= 0) & (pixels < size), -1)):
+            return True
+    return False
+
+
+def fitted(camera: Camera, width: int, height: int) -> Camera:
+    """The camera's view cut at its centre to the aspect of width x height, at that size."""
+    scale = max(width / camera.width, height / camera.height)
+    cut_width, cut_height = width / scale, height / scale
+    k = np.array(camera.intrinsics, np.float64)
+    k[0, 2] -= 0.5 * (camera.width - cut_width)
+    k[1, 2] -= 0.5 * (camera.height - cut_height)
+    k[:2] *= scale
+    return replace(camera, intrinsics=k, width=width, height=height)
+
+
+def fitted_points(
+    points: NDArray[np.floating],  # [..., 2 or more], x and y first
+    size: tuple[int, int],  # width and height of the image that they are in
+    width: int,
+    height: int,
+) -> NDArray[np.floating]:
+    """Pixels of an image as pixels of the same image cut and scaled as by `fitted`."""
+    out = np.array(points, np.float64)
+    scale = max(width / size[0], height / size[1])
+    out[..., :2] = (out[..., :2] - 0.5 * np.array(size)) * scale + 0.5 * np.array([width, height])
+    return out
+
+
+def default_camera(
+    hands: Mapping[str, HandState],
+    objects: Iterable[NDArray[np.floating]],
+    width: int,
+    height: int,
+) -> Camera:
+    """A camera in front of and above the hands (world: z up) that has all of them in its view."""
+    points = action_points(hands, objects)
+    if len(points) == 0:
+        points = np.zeros((1, 3))
+    centre = 0.5 * (points.min(0) + points.max(0))
+    # Hands wander: leave half of the image free around where they are first seen.
+    radius = max(float(np.linalg.norm(points - centre, axis=-1).max()), 0.12)
+    distance = 1.5 * radius / np.sin(0.5 * DEFAULT_FOV)
+    eye = centre + distance * np.array([0.0, -np.cos(0.6), np.sin(0.6)])
+    return Camera(pinhole(width, height, DEFAULT_FOV), look_at(eye, centre), width, height)

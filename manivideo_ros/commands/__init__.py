@@ -1,0 +1,1 @@
+"""Jobs of the `manivideo` command that combine several rooms: demo, render, doctor."""

@@ -1,0 +1,144 @@
+"""Renders scenes: the truth's photographs, the background and the hand reference of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manivideo_ros.data.rendering.hand_view import HAND_VIEW_SIZE
+from manivideo_ros.data.rendering.kernels import MATERIAL_OBJECT
+from manivideo_ros.data.rendering.photograph import develop
+from manivideo_ros.data.rendering.renderer import SHADOW_SIZE, Look, Renderer
+from manivideo_ros.data.scenes.library import ObjectAsset, generator
+from manivideo_ros.data.scenes.room import Room
+from manivideo_ros.data.scenes.scene import SIZE, Scene
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+
+
+def face_parts(hand: HandModel) -> NDArray[np.int32]:
+    """Part of each face [F]: 0 skin, 1 nail, 2 sleeve."""
+    return np.median(hand.vertex_part[hand.faces], axis=1).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """rgb u8 [K, 256, 256, 3]; background u8 [256, 256, 3]; hand_reference (128 px)."""
+
+    rgb: NDArray[np.uint8]
+    background: NDArray[np.uint8]
+    hand_reference: HandReference
+
+
+def looks_of(scene: Scene) -> list[Look]:
+    """What the surfaces of a scene are made of, in their order."""
+    skin = scene.skin
+    looks = [
+        Look(skin.texture, face_parts(hand), skin.gloss, skin.discs[side])
+        for side, hand in scene.hands.items()
+    ]
+    if scene.asset is not None:
+        looks.append(object_look(scene.asset))
+    return looks + [object_look(asset) for _, _, asset in scene.others]
+
+
+def object_look(asset: ObjectAsset) -> Look:
+    """What an object is made of."""
+    material = np.full(len(asset.mesh.faces), int(MATERIAL_OBJECT), np.int32)
+    return Look(asset.mesh.texture, material, asset.mesh.gloss, asset.discs)
+
+
+class TruthRenderer:
+    """Renders one scene after the other at twice the images' size; keep one per process."""
+
+    def __init__(self, size: int = SIZE) -> None:
+        self.size = size
+        self.renderer = Renderer(2 * size)
+        self.small = Renderer(2 * HAND_VIEW_SIZE)
+        hands = [load_hand('left'), load_hand('right')]
+        self.hand_surfaces = {hand.side: [hand_surface(hand)] for hand in hands}
+        side = 2 * HAND_VIEW_SIZE
+        self.hand_views = {
+            name: Rasterizer(surfaces, side, side, threads=1, merge=True)
+            for name, surfaces in self.hand_surfaces.items()
+        }
+        self.hand_shadows = {
+            name: Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
+            for name, surfaces in self.hand_surfaces.items()
+        }
+
+    def start(self, scene: Scene, others: Sequence[ObjectAsset] = ()) -> NDArray[np.uint8]:
+        """Take a scene up; returns its background u8 [H, W, 3], for which `frame` then renders.
+
+        others: further objects, whose poses `photograph` takes behind the scene's own.
+        """
+        self.scene = scene
+        self.camera = scene.camera.resized(2 * self.size, 2 * self.size)
+        empty = self.renderer.set_view(scene.room, self.camera)
+        surfaces = [*scene.surfaces(), *(object_surface(asset.mesh) for asset in others)]
+        looks = [*looks_of(scene), *(object_look(asset) for asset in others)]
+        self.renderer.set_surfaces(surfaces, looks)
+        self.view = Rasterizer(surfaces, 2 * self.size, 2 * self.size, threads=1, merge=True)
+        self.shadow = Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
+        rng = generator(scene.split, 2, scene.seed)
+        return develop(empty, scene.response, self.size, rng)
+
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        """The photograph u8 [H, W, 3] of one of the scene's frames."""
+        return self.photograph(self.scene.poses(index), index)
+
+    def photograph(self, poses: Sequence[SurfacePose], index: int) -> NDArray[np.uint8]:
+        """The photograph u8 [H, W, 3] of any poses, taken as the scene's frame of that index."""
+        scene = self.scene
+        exposed = self.renderer.frame(self.view, self.shadow, poses, scene.seed + 7 * index)
+        rng = generator(scene.split, 3, scene.seed, index)
+        return develop(exposed, scene.response, self.size, rng)
+
+    def hand_reference(self, scene: Scene) -> HandReference:
+        """The hand of the scene's reference, under the scene's light."""
+        exposed = next(self.hand_light(scene, [scene.room]))
+        rng = generator(scene.split, 4, scene.seed)
+        image = develop(exposed, scene.response, HAND_VIEW_SIZE, rng)
+        face = self.hand_views[scene.hand_view.side].buffers.face_index[0].numpy()[1::2, 1::2]
+        material = face_parts(load_hand(scene.hand_view.side))
+        parts = np.where(face < 0, 0, material[face] + 1).astype(np.uint8)
+        return HandReference(image, parts)
+
+    def hand_light(self, scene: Scene, rooms: Iterable[Room]) -> Iterator[NDArray[np.float32]]:
+        """Exposed light [256, 256, 3] of the scene's reference in rooms; valid until the next."""
+        view, small, skin = scene.hand_view, self.small, scene.skin
+        camera = view.camera.resized(2 * HAND_VIEW_SIZE, 2 * HAND_VIEW_SIZE)
+        material = face_parts(load_hand(view.side))
+        look = Look(skin.texture, material, skin.gloss, skin.discs[view.side])
+        small.set_surfaces(self.hand_surfaces[view.side], [look])
+        rasterizer, shadows = self.hand_views[view.side], self.hand_shadows[view.side]
+        for room in rooms:
+            small.set_view(room, camera)
+            yield small.frame(rasterizer, shadows, [view.state])
+
+    def render(self, scene: Scene) -> Images:
+        """All images of a scene."""
+        background = self.start(scene)
+        rgb = np.stack([self.frame(i) for i in range(len(scene.frames))])
+        return Images(rgb, background, self.hand_reference(scene))
+
+
+def worker_renderer(size: int = SIZE) -> TruthRenderer:
+    """A worker process's one renderer; the process keeps to one thread from now on."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    return _kept_renderer(size)
+
+
+@cache
+def _kept_renderer(size: int) -> TruthRenderer:
+    return TruthRenderer(size)

@@ -1,0 +1,234 @@
+"""Hand references alone, with the light that they were taken under: what light is learned from.
+
+The label is what a grey ball in the hand's place would look like in the same photograph. Light adds
+up: a hand rendered once under each of several lights alone is any mixture of them, with any colours
+and exposure, for next to nothing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from manivideo_ros.data.rendering.ground_truth import TruthRenderer, worker_renderer
+from manivideo_ros.data.rendering.hand_view import HAND_VIEW_SIZE, random_hand_view
+from manivideo_ros.data.rendering.photograph import (
+    BRIGHTEST,
+    Response,
+    develop,
+    random_response,
+    tone_curve,
+)
+from manivideo_ros.data.scenes.library import SKINS, Split, generator, skin
+from manivideo_ros.data.scenes.room import (
+    LAMPS,
+    MAX_LAMPS,
+    Lamp,
+    Room,
+    exposure_for,
+    harmonic_basis,
+    lamp_colour,
+    lamp_place,
+    random_panorama,
+    random_room,
+    room_level,
+    table_irradiance,
+    table_light,
+    tint,
+    upper_harmonics,
+)
+from manivideo_ros.data.scenes.scene import SIZE, Scene, random_betas
+from manivideo_ros.data.scenes.viewpoint import random_camera
+
+BALL_NORMALS = 64
+GREY = 0.5  # the ball's albedo
+KEYS, FILLS, ROOMS = 4, 3, 2  # lights that a hand is rendered under, one at a time
+DIM = 0.25  # exposure of these renders, so that no highlight is cut
+FILES = ('images', 'balls', 'tables')
+JOB = 10  # hands
+
+
+def ball_normals() -> NDArray[np.float32]:
+    """Unit normals [64, 3] that face a camera (z < 0 in its frame), evenly spread over the disc."""
+    index = np.arange(BALL_NORMALS) + 0.5
+    radius, angle = np.sqrt(index / BALL_NORMALS), np.pi * (1 + 5**0.5) * index
+    x, y = radius * np.cos(angle), radius * np.sin(angle)
+    return np.stack([x, y, -np.sqrt(1 - radius**2)], -1).astype(np.float32)
+
+
+def ball_light(room: Room, place: NDArray, world_from_camera: NDArray) -> NDArray[np.float32]:
+    """Irradiance / pi [64, 3] of a ball at a place [3], at `ball_normals`; unshadowed."""
+    normals = ball_normals() @ np.asarray(world_from_camera, np.float32)[:3, :3].T
+    light = np.maximum(harmonic_basis(normals) @ room.harmonics, 0)
+    light += room.below * (0.5 * (1 - normals[:, 2:]))
+    for lamp in room.lamps:
+        towards = lamp.position - place
+        distance = np.linalg.norm(towards)
+        cosine = np.maximum(normals @ (towards / distance), 0)[:, None]
+        light += lamp.intensity * cosine / distance**2
+    return light
+
+
+def photographed(
+    light: NDArray[np.float32],  # [64, 3], of `ball_light`
+    exposure: NDArray,  # [3]
+    response: Response,
+) -> NDArray[np.float32]:
+    """What a grey ball shows in that light: sRGB in 0..1."""
+    exposed = np.minimum(GREY * light * exposure, BRIGHTEST)
+    shown = tone_curve(exposed.astype(np.float32), response.contrast)
+    return shown.astype(np.float32) / np.float32(255)
+
+
+def sample_light_scene(seed: int, split: Split = 'train') -> Scene:
+    """A scene that is a hand reference and nothing else."""
+    rng = generator(split, 5, seed)
+    look = skin(split, int(rng.integers(SKINS)))
+    around = rng.uniform((-0.12, -0.12, 0), (0.12, 0.12, 0.16), (8, 3))
+    camera = random_camera(rng, around, SIZE)
+    room, response = random_room(rng), random_response(rng)
+    view = random_hand_view(rng, ['left', 'right'], random_betas(rng), camera)
+    return Scene(
+        split, seed, {}, look, None, '', 0, room, camera, response, [], False, view
+    )  # fmt: skip
+
+
+def lights_of(scene: Scene) -> Iterator[tuple[Room, NDArray]]:
+    """The scene's table under one light alone, and the table's irradiance / pi [3].
+
+    KEYS and FILLS white lamps that shine with 1 on what faces them in the middle of the table, then
+    ROOMS surroundings of mean radiance 1.
+    """
+    rng = generator(scene.split, 6, scene.seed)
+    dark = np.zeros_like(scene.room.panorama)
+    white = np.ones(3, np.float32)
+
+    def alone(lamp: Lamp, panorama: NDArray) -> tuple[Room, NDArray]:
+        harmonics = upper_harmonics(panorama)
+        irradiance = table_irradiance((lamp,), harmonics)
+        below = table_light(irradiance, scene.room.table)
+        room = replace(
+            scene.room, lamps=(lamp,), panorama=panorama, soft_panorama=panorama,
+            harmonics=harmonics, below=below, exposure=white * np.float32(DIM),
+        )  # fmt: skip
+        return room, irradiance
+
+    for index in range(KEYS + FILLS):
+        azimuth = rng.uniform(0, 2 * np.pi)
+        position, distance, radius = lamp_place(rng, index < KEYS, azimuth)
+        yield alone(Lamp(position, radius, white * np.float32(distance**2)), dark)
+    unlit = Lamp(position, radius, 0 * white)
+    for _ in range(ROOMS):
+        neutral = (Lamp(position, radius, white),)
+        yield alone(unlit, random_panorama(rng, neutral, 1.0))
+
+
+def render_lights(
+    renderer: TruthRenderer, scene: Scene
+) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
+    """A scene's hand reference under its lights, one at a time.
+
+    Returns radiance [L, 128, 128, 3], balls' irradiance / pi [L, 64, 3], the table's [L, 3].
+    """
+    turn = np.asarray(scene.hand_view.camera.camera_from_world)[:3, :3].T
+    place = np.asarray(scene.hand_view.state.wrist_position)
+    rooms, tables = zip(*lights_of(scene), strict=True)
+    size = (HAND_VIEW_SIZE, HAND_VIEW_SIZE)
+    images = [
+        cv2.resize(light, size, interpolation=cv2.INTER_AREA) / DIM
+        for light in renderer.hand_light(scene, rooms)
+    ]
+    balls = [ball_light(room, place, turn) for room in rooms]
+    return np.stack(images).astype(np.float16), np.stack(balls), np.stack(tables)
+
+
+def random_mixture(rng: np.random.Generator) -> NDArray[np.float32]:
+    """How much of each light [L, 3] there is: a key, fills and surroundings, as in a room."""
+    out = np.zeros((KEYS + FILLS + ROOMS, 3), np.float32)
+    count = int(rng.choice(np.arange(1, MAX_LAMPS + 1), p=LAMPS))
+    warmth = rng.uniform(2700, 7000)
+    out[rng.integers(KEYS)] = lamp_colour(rng, True, warmth)
+    for fill in rng.choice(FILLS, count - 1, replace=False):
+        out[KEYS + fill] = lamp_colour(rng, False, warmth)
+    out[KEYS + FILLS + rng.integers(ROOMS)] = room_level(rng) * tint(out.sum(0))
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class LightViews:
+    """Hands under single lights, as `render_lights` has them, N of each; drawn as photographs."""
+
+    images: NDArray[np.float16]  # [N, L, R, R, 3]
+    balls: NDArray[np.float32]  # [N, L, 64, 3]
+    tables: NDArray[np.float32]  # [N, L, 3]
+
+    @classmethod
+    def open(cls, folder: Path) -> LightViews:
+        """What `make_light_views` wrote; images stay on the disk until they are drawn."""
+        return cls(*(np.load(folder / f'{name}.npy', mmap_mode='r') for name in FILES))
+
+    def __len__(self) -> int:
+        return len(self.balls)
+
+    def photograph(self, index: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+        """A hand in a random mixture of its lights u8 [R, R, 3], and the ball f32 [64, 3]."""
+        mixture = random_mixture(rng)
+        lit = np.flatnonzero(mixture.any(1))
+        mixture = mixture[lit]
+        exposure = exposure_for((mixture * self.tables[index, lit]).sum(0), rng)
+        light = np.einsum('lhwc,lc->hwc', self.images[index, lit].astype(np.float32), mixture)
+        response = random_response(rng)
+        exposed = np.minimum(light * exposure, BRIGHTEST)
+        image = develop(exposed, response, light.shape[0], rng)
+        ball = np.einsum('lkc,lc->kc', self.balls[index, lit], mixture)
+        return image, photographed(ball, exposure, response)
+
+    def photographs(
+        self, indices: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Photographs u8 [B, R, R, 3] and balls f32 [B, 64, 3]."""
+        made = [self.photograph(int(index), rng) for index in indices]
+        return np.stack([m[0] for m in made]), np.stack([m[1] for m in made])
+
+
+def make_light_views(folder: Path, count: int, seed: int, split: Split, workers: int) -> None:
+    """Render hands under single lights into a new folder."""
+    jobs = [
+        (range(first, min(first + JOB, seed + count)), split)
+        for first in range(seed, seed + count, JOB)
+    ]
+    partial = folder.with_name(folder.name + '.partial')
+    partial.mkdir(parents=True, exist_ok=True)
+    arrays: list[np.memmap] = []
+    with (
+        multiprocessing.get_context('spawn').Pool(max(1, workers)) as pool,
+        tqdm(total=count, unit='hand', mininterval=5) as bar,
+    ):
+        for made in pool.imap(_make, jobs):
+            if not arrays:
+                arrays = [
+                    np.lib.format.open_memmap(
+                        partial / f'{name}.npy', 'w+', one.dtype, (count, *one.shape[1:])
+                    )
+                    for name, one in zip(FILES, made, strict=True)
+                ]
+            for array, one in zip(arrays, made, strict=True):
+                array[bar.n : bar.n + len(one)] = one
+            bar.update(len(made[0]))
+    for array in arrays:
+        array.flush()
+    partial.rename(folder)
+
+
+def _make(job: tuple[range, Split]) -> list[NDArray]:
+    seeds, split = job
+    renderer = worker_renderer()
+    made = [render_lights(renderer, sample_light_scene(seed, split)) for seed in seeds]
+    return [np.stack(parts) for parts in zip(*made, strict=True)]

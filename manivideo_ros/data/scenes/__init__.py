@@ -1,0 +1,1 @@
+"""Random scenes before they are rendered: objects, hands, room, camera."""

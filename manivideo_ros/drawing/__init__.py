@@ -1,0 +1,1 @@
+"""The conditions of a frame, drawn: base image, horizons, object views, skeletons, labels."""

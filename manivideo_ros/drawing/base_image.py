@@ -1,0 +1,183 @@
+"""The base image: the visible surface in its references' colours under one fixed light.
+
+Nothing of the scene's true light or of the target's pixels enters: only geometry, the object's six
+views, the mean colours of the hand reference and the background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import warp as wp
+from numpy.typing import NDArray
+
+from manivideo_ros.drawing import base_image_kernels as paint_kernels
+from manivideo_ros.drawing.base_image_kernels import Light, paint_rows
+from manivideo_ros.geometry import Camera
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import SurfacePose
+from manivideo_ros.mlo.warp_runtime import load_kernels
+
+if TYPE_CHECKING:
+    from manivideo_ros.hand.model import HandModel
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """One light for every image, in the camera's frame (x right, y down, z forward)."""
+
+    sky: float
+    ground: float
+    sun: float
+    direction: tuple[float, float, float]  # towards the sun
+
+
+FIXED_LIGHT = Lighting(sky=0.85, ground=0.45, sun=0.6, direction=(-0.5, -0.7, -0.6))
+"""Hemispheric ambient light and a sun at the camera's upper left, behind it."""
+UNLIT = Lighting(sky=1.0, ground=1.0, sun=0.0, direction=(0.0, 0.0, -1.0))
+"""Albedo as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """Colours of a surface: texture uint8 [h, w, 3] sRGB, corner_uv [F, 3, 2] in 0..1, v down."""
+
+    texture: NDArray[np.uint8]
+    corner_uv: NDArray[np.float32]
+
+
+def hand_appearance(hand: HandModel, reference: HandReference) -> Appearance:
+    """Each face in the mean colour that its part has in the hand reference."""
+    part = np.median(hand.vertex_part[hand.faces], axis=1).astype(np.int64)
+    uv = np.full((len(hand.faces), 3, 2), 0.5, np.float32)
+    uv[..., 0] = (part[:, None] + 0.5) / 3
+    palette = np.round(255 * reference.mean_colours()).astype(np.uint8)
+    return Appearance(palette[None], uv)
+
+
+class Painter:
+    """Paints what a merged rasteriser of twice the image's size sees.
+
+    rasterizer: made with merge=True at an even width and height; this painter renders with it.
+    appearances: one per surface of the rasteriser. background: uint8 [H, W, 3] sRGB.
+    out: a tensor [3, H, W] to paint into instead of an own one. The tensors that `paint` returns
+    are overwritten by the next call.
+
+    Raises ValueError where sizes or counts do not fit.
+    """
+
+    def __init__(
+        self,
+        rasterizer: Rasterizer,
+        appearances: Sequence[Appearance],
+        background: NDArray[np.uint8] | None = None,
+        lighting: Lighting = FIXED_LIGHT,
+        out: torch.Tensor | None = None,
+    ) -> None:
+        if len(rasterizer.layer_names) != 1 or rasterizer.width % 2 or rasterizer.height % 2:
+            raise ValueError('Painter needs a rasteriser with merge=True of even width and height')
+        load_kernels(rasterizer.device, paint_kernels)
+        self.rasterizer = rasterizer
+        self.width, self.height = rasterizer.width // 2, rasterizer.height // 2
+        device = rasterizer.device
+        own = torch.zeros(3, self.height, self.width, device=device)
+        self._base = own if out is None else out
+        self._mask = torch.zeros(self.height, self.width, device=device)
+        self._background = torch.zeros(3, self.height, self.width, device=device)
+        self._chunks = 1 if rasterizer.on_cpu else self.width
+        self._light = _warp_light(lighting)
+        self._arrays: dict[str, wp.array] = {}
+        self._drawn = rasterizer.nothing_drawn()
+        self.set_appearances(appearances)
+        if background is None:
+            background = np.full((self.height, self.width, 3), 128, np.uint8)
+        self.set_background(background)
+
+    def set_appearances(self, appearances: Sequence[Appearance]) -> None:
+        """Exchange the colours of all surfaces."""
+        surfaces = self.rasterizer.surfaces
+        if len(appearances) != len(surfaces):
+            raise ValueError(f'{len(appearances)} appearances for {len(surfaces)} surfaces')
+        textures, texels, corners, start = [], [], [], 0
+        for i, (look, surface) in enumerate(zip(appearances, surfaces, strict=True)):
+            height, width = look.texture.shape[:2]
+            if look.corner_uv.shape != (len(surface.faces), 3, 2):
+                raise ValueError(f'appearance {i}: corner_uv must be [{len(surface.faces)}, 3, 2]')
+            textures.append((start, width, height))
+            texels.append(look.texture.reshape(-1, 3))
+            corners.append(look.corner_uv * np.array([width, height], np.float32))
+            start += width * height
+        device = self.rasterizer.device
+        joined = np.concatenate([np.zeros((0, 3), np.uint8), *texels])
+        corner = np.concatenate([np.zeros((0, 3, 2), np.float32), *corners]).astype(np.float32)
+        self._arrays = {
+            'face_texels': wp.array(corner, dtype=wp.vec2, ndim=2, device=device),
+            'face_texture': self.rasterizer.arrays['face_surface'],
+            'textures': wp.array(np.array(textures, np.int32), dtype=wp.vec3i, device=device),
+            'texels': wp.array(joined, dtype=wp.vec3ub, device=device),
+        }
+        self._record()
+
+    def set_background(self, background: NDArray[np.uint8]) -> None:
+        """Exchange the background, uint8 [H, W, 3]."""
+        if background.shape != (self.height, self.width, 3):
+            raise ValueError(
+                f'background must be [{self.height}, {self.width}, 3], got {background.shape}'
+            )
+        image = torch.from_numpy(np.ascontiguousarray(background)).permute(2, 0, 1) / 255
+        self._background.copy_(image)
+        self._base.copy_(self._background)
+        self._mask.zero_()
+
+    def paint(
+        self, camera: Camera, poses: Sequence[SurfacePose]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Base image [3, H, W] in 0..1 and coverage [H, W] of hands and objects in 0..1.
+
+        Raises ValueError as Rasterizer.render does.
+        """
+        self.rasterizer.write_state(camera, poses)
+        return self.draw()
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `paint` returns, of the state that its rasteriser was given last (its `draw`)."""
+        self.rasterizer.draw(self._shade)
+        return self.images
+
+    @property
+    def images(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The base image and the coverage as they were painted last."""
+        return self._base, self._mask
+
+    def _shade(self, band: int, first: int, last: int) -> None:
+        command = self._commands[band]
+        command.set_param_at_index_from_ctype(0, first // 2)
+        command.set_dim((last // 2 - first // 2 + 1) * self._chunks)
+        command.launch()
+
+    def _record(self) -> None:
+        numbers = {
+            'first_row': 0,
+            'drawn': self._drawn,
+            'chunks': self._chunks,
+            'light': self._light,
+            'background': wp.from_torch(self._background.flatten(-2)),
+            'base': wp.from_torch(self._base.flatten(-2)),
+            'mask': wp.from_torch(self._mask.flatten()),
+            **self._arrays,
+        }
+        self._commands = self.rasterizer.record(paint_rows, self.height, numbers)
+
+
+def _warp_light(lighting: Lighting) -> Light:
+    light = Light()
+    direction = np.array(lighting.direction)
+    light.up = wp.vec3(0.0, -1.0, 0.0)
+    light.sky, light.ground, light.sun = lighting.sky, lighting.ground, lighting.sun
+    light.direction = wp.vec3(*(direction / np.linalg.norm(direction)))
+    return light

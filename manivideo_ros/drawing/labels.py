@@ -1,0 +1,108 @@
+"""What is known of a frame besides its image: mask, depth, layers, the joints of the hands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manivideo_ros.drawing.keypoint import JOINTS, KEYPOINT
+from manivideo_ros.geometry import Camera, transform_points
+from manivideo_ros.hand.lbs import keypoints21, lbs
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.state import SIDES, HandState
+from manivideo_ros.mlo.rasterizer import LayerBuffers
+
+COLUMNS = 4  # of the mosaics of layers
+FLESH = 0.025  # metres: a joint lies this far under the skin at most
+
+
+class Labels(NamedTuple):
+    """The labels of one frame of H x W pixels.
+
+    mask u8 [H, W]: 0 background, else as `layer_mask`; depth f32 [H, W]: metres along z of what is
+    seen, 0 where only background is; keypoints [K] of dtype KEYPOINT, 21 for each hand.
+    """
+
+    mask: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    keypoints: NDArray[np.void]
+
+
+def label(
+    layers: LayerBuffers,
+    camera: Camera,
+    hands: Mapping[str, HandModel],  # by side
+    states: Mapping[str, HandState],  # those present, by side
+) -> Labels:
+    """The labels of the frame that these layers were made for."""
+    nearest = layers.nearest_layer.cpu().numpy()
+    depth = visible_depth(layers)
+    mask = layer_mask(nearest, len(layers.normal_map))
+    return Labels(mask, depth, hand_keypoints(hands, states, camera, depth))
+
+
+def layer_mask(nearest_layer: NDArray[np.integer], layers: int) -> NDArray[np.uint8]:
+    """0 for background, else (visible layer + 1) * (255 // layers): greys that the eye can tell."""
+    return ((nearest_layer + 1) * (255 // layers)).astype(np.uint8)
+
+
+def visible_depth(layers: LayerBuffers) -> NDArray[np.float32]:
+    """Depth [H, W] in metres of the layer that is seen; 0 where none is."""
+    seen = layers.nearest_layer.clamp_min(0).long()[None]
+    depth = layers.depth.gather(0, seen)[0] * (layers.nearest_layer >= 0)
+    return depth.cpu().numpy()
+
+
+def hand_keypoints(
+    hands: Mapping[str, HandModel],
+    states: Mapping[str, HandState],
+    camera: Camera,
+    depth: NDArray[np.float32],  # [H, W] of what is seen, 0 for nothing
+) -> NDArray[np.void]:
+    """The joints [21 for each hand] of dtype KEYPOINT, left hand first."""
+    present = [side for side in SIDES if side in states]
+    found = np.zeros((len(present), JOINTS), KEYPOINT)
+    for side, out in zip(present, found, strict=True):
+        world = world_keypoints(hands[side], states[side])
+        points = transform_points(camera.camera_from_world, world)
+        pixels, _ = camera.project(world)
+        out['x'], out['y'], out['z'] = points.T
+        out['u'], out['v'] = pixels.T
+        out['side'], out['joint'] = SIDES.index(side), np.arange(JOINTS)
+        out['visible'] = _visible(pixels, points[:, 2], depth)
+    return found.reshape(-1)
+
+
+def world_keypoints(hand: HandModel, state: HandState) -> NDArray[np.floating]:
+    """World points [21, 3] of a posed hand's joints and tips, metres, MediaPipe's order."""
+    arrays = (state.theta, state.betas, state.wrist_rotation, state.wrist_position)
+    posed = lbs(hand, *(torch.tensor(np.asarray(a, np.float32))[None] for a in arrays))
+    return keypoints21(hand, *posed)[0].numpy()
+
+
+def mosaic(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Layers [L, H, W, ...] in one image, row by row, four to a row, black where none is left."""
+    count, height, width = tiles.shape[:3]
+    rows = -(-count // COLUMNS)
+    out = np.zeros((rows * height, COLUMNS * width, *tiles.shape[3:]), np.uint8)
+    for i, tile in enumerate(tiles):
+        top, left = i // COLUMNS * height, i % COLUMNS * width
+        out[top : top + height, left : left + width] = tile
+    return out
+
+
+def _visible(
+    pixels: NDArray[np.floating],  # [21, 2]
+    z: NDArray[np.floating],  # [21]
+    depth: NDArray[np.float32],  # [H, W]
+) -> NDArray[np.bool_]:
+    """Whether nothing lies before a joint but its own flesh."""
+    height, width = depth.shape
+    inside = (z > 0) & np.all((pixels >= 0) & (pixels < (width, height)), -1)
+    column, row = np.where(inside[:, None], pixels, 0).astype(int).T
+    nearest = depth[row, column]
+    return np.asarray(inside & ((nearest == 0) | (nearest > z - FLESH)))

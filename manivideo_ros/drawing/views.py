@@ -1,0 +1,221 @@
+"""The six views of an object, and its surface coloured from them alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, uniform_filter
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from manivideo_ros.drawing.base_image import UNLIT, Appearance, Painter
+from manivideo_ros.geometry import Camera, invert_rigid, look_at
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import object_surface
+
+if TYPE_CHECKING:
+    from manivideo_ros.objects.mesh import ObjectMesh
+
+VIEWS = ('front', 'back', 'left', 'right', 'top', 'bottom')
+_EYES = ((0, -1, 0), (0, 1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1))
+_DISTANCE = 60.0  # in object sizes: perspective moves nothing by more than half a pixel of 128
+_MARGIN = 1.08
+_GREY = 128
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectViews:
+    """What six cameras around an object see; all at one scale, the object centred.
+
+    rgb uint8 [6, S, S, 3]: unlit albedo, sRGB, antialiased over mid grey. depth float32 [6, S, S]:
+    metres along the view's z, the nearest of each pixel; 0 where nothing is. coverage float32
+    [6, S, S] in 0..1. cameras: far pinholes in the object's frame, in the order of VIEWS.
+    """
+
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    coverage: NDArray[np.float32]
+    cameras: tuple[Camera, ...]
+
+
+def view_cameras(vertices: NDArray[np.float32], size: int) -> tuple[Camera, ...]:
+    """Six far pinholes around the bounding box of vertices [V, 3], front at -y looking along +y."""
+    low, high = vertices.min(0).astype(np.float64), vertices.max(0).astype(np.float64)
+    centre, extent = 0.5 * (low + high), max(float(np.max(high - low)), 1e-6)
+    distance = _DISTANCE * extent
+    focal = size * distance / (_MARGIN * extent)
+    intrinsics = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1.0]])
+    cameras = []
+    for eye in np.array(_EYES, np.float64):
+        up = (0.0, 1.0, 0.0) if eye[2] else (0.0, 0.0, 1.0)
+        cameras.append(Camera(intrinsics, look_at(centre + distance * eye, centre, up), size, size))
+    return tuple(cameras)
+
+
+def six_views(mesh: ObjectMesh, size: int = 128) -> ObjectViews:
+    """The mesh from front, back, left, right, top and bottom; ValueError without vertices."""
+    if len(mesh.vertices) == 0 or len(mesh.faces) == 0:
+        raise ValueError(f'object {mesh.name}: an empty mesh has no views')
+    cameras = view_cameras(mesh.vertices, size)
+    rasterizer = Rasterizer([object_surface(mesh)], 2 * size, 2 * size, threads=1, merge=True)
+    look = Appearance(mesh.texture, mesh.corner_uv)
+    painter = Painter(rasterizer, [look], np.full((size, size, 3), _GREY, np.uint8), UNLIT)
+    rgb, depth, coverage = [], [], []
+    for camera in cameras:
+        image, mask = painter.paint(camera, [np.eye(4)])
+        rgb.append(np.round(255 * image.permute(1, 2, 0).numpy()).astype(np.uint8))
+        coverage.append(mask.numpy().copy())
+        fine = rasterizer.render(camera, [np.eye(4)]).depth[0].numpy()
+        blocks = fine.reshape(size, 2, size, 2).transpose(0, 2, 1, 3).reshape(size, size, 4)
+        nearest = np.where(blocks > 0, blocks, np.inf).min(-1)
+        depth.append(np.where(np.isfinite(nearest), nearest, 0).astype(np.float32))
+    return ObjectViews(np.stack(rgb), np.stack(depth), np.stack(coverage), cameras)
+
+
+def reprojected_texture(
+    mesh: ObjectMesh, views: ObjectViews
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Atlas uint8 [2S, 3S, 3] and corner_uv [F, 3, 2]: the surface as the six views show it.
+
+    The atlas is the views themselves, so nothing else can reach a face. Each face takes the view
+    that sees most of it, least slanted; what no view sees takes the colour of what is seen beside
+    it, from where the views are plain: the pixel of a rim mixes what lies on both its sides. Grey
+    borders are pushed out of the silhouettes first.
+    """
+    size = views.rgb.shape[1]
+    corners = mesh.vertices[mesh.faces].astype(np.float64)
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
+    centroid = corners.mean(1)
+    inner = 0.85 * corners + 0.15 * centroid[:, None]
+    probes = np.concatenate([inner, 0.5 * (inner + np.roll(inner, 1, 1)), centroid[:, None]], 1)
+
+    # The inside of a closed thin wall is nearer to what is seen than a pixel can tell.
+    edge_pairs, closed = _edge_pairs(mesh)
+    scores, pixels = [], []
+    for view, camera in enumerate(views.cameras):
+        eye = invert_rigid(camera.camera_from_world)[:3, 3]
+        towards = eye - centroid
+        cosine = np.sum(normal * towards, -1) / np.linalg.norm(towards, axis=-1)
+        cosine = cosine if closed else np.abs(cosine)
+        at, z = camera.project(probes)
+        seen = views.depth[view][*np.moveaxis(_pixel(at, size), -1, 0)]
+        pixel = z / camera.intrinsics[0, 0]
+        slope = np.sqrt(1 - np.minimum(cosine, 1) ** 2) / np.maximum(cosine, 0.1)
+        visible = (seen > 0) & (z - seen < pixel * (1.0 + slope[:, None]))
+        share = visible.mean(-1)
+        scores.append(np.where(cosine > 0.1, share**2 * cosine, 0.0))
+        pixels.append(camera.project(corners)[0])
+    best, score = np.argmax(scores, 0), np.max(scores, 0)
+    uv = np.stack(pixels)[best, np.arange(len(corners))]
+
+    area = np.linalg.norm(across, axis=-1)
+    contrast = _contrast(views)[best, *np.moveaxis(_pixel(uv.mean(1), size), -1, 0)]
+    worth = area * score / (4 + contrast)
+    donor = _donors(edge_pairs, score < 0.02, worth, centroid, _pieces(mesh))
+    borrowed = donor != np.arange(len(donor))
+    uv[borrowed] = uv[donor[borrowed]].mean(1, keepdims=True)
+    best = best[donor]
+    uv = np.clip(uv, 0.5, size - 0.5) + size * np.stack([best % 3, best // 3], -1)[:, None]
+    atlas = np.concatenate(
+        [np.concatenate([_filled(views, 3 * r + c) for c in range(3)], 1) for r in range(2)], 0
+    )
+    return atlas, (uv / np.array([3 * size, 2 * size])).astype(np.float32)
+
+
+def object_appearance(
+    mesh: ObjectMesh, views: ObjectViews, mode: Literal['painted', 'mean'] = 'painted'
+) -> Appearance:
+    """'painted': re-projected from the six views; 'mean': the mean colour of what they show."""
+    if mode == 'painted':
+        return Appearance(*reprojected_texture(mesh, views))
+    if mode != 'mean':
+        raise ValueError(f"appearance mode must be 'painted' or 'mean', got {mode!r}")
+    inside = views.coverage > 0.99
+    colour = views.rgb[inside].mean(0) if inside.any() else np.full(3, _GREY)
+    uv = np.full((len(mesh.faces), 3, 2), 0.5, np.float32)
+    return Appearance(np.round(colour).astype(np.uint8)[None, None], uv)
+
+
+def _edge_pairs(mesh: ObjectMesh) -> tuple[NDArray[np.int64], bool]:
+    """Faces [E, 2] that share an edge, coinciding vertices being one; whether the mesh is closed.
+
+    Closed: every edge belongs to as many faces of one direction as of the other.
+    """
+    _, same = np.unique(mesh.vertices, axis=0, return_inverse=True)
+    faces = same.reshape(-1).astype(np.int64)[mesh.faces]
+    edges = np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2)
+    undirected = np.sort(edges, 1) @ [len(same), 1]
+    order = np.argsort(undirected, kind='stable')
+    again = np.flatnonzero(np.diff(undirected[order]) == 0)
+    forth, back = edges @ [len(same), 1], edges @ [1, len(same)]
+    return np.stack([order[again], order[again + 1]], -1) // 3, bool(
+        np.array_equal(np.sort(forth), np.sort(back))
+    )
+
+
+def _donors(
+    edge_pairs: NDArray[np.int64],
+    unseen: NDArray[np.bool_],
+    worth: NDArray[np.floating],
+    centroid: NDArray[np.floating],
+    piece: NDArray[np.integer],
+) -> NDArray[np.int64]:
+    """For each face, the face [F] whose colour it shows: itself where it is seen.
+
+    Unseen faces that hang together (the wall inside a cup) show one colour, that of the worthiest
+    seen face next to them, if there is one of the same piece; a part that touches none takes the
+    nearest seen face.
+    """
+    donor = np.arange(len(unseen))
+    if not unseen.any() or unseen.all():
+        return donor
+    first, second = edge_pairs.T
+    both = unseen[first] & unseen[second]
+    graph = coo_matrix((both[both], (first[both], second[both])), (len(unseen),) * 2)
+    _, region = connected_components(graph, directed=False)
+    _, nearest = cKDTree(centroid[~unseen]).query(centroid[unseen])
+    donor[unseen] = np.flatnonzero(~unseen)[nearest]
+    pairs = np.concatenate([edge_pairs, edge_pairs[:, ::-1]])
+    pairs = pairs[unseen[pairs[:, 0]] & ~unseen[pairs[:, 1]]]
+    foreign = piece[pairs[:, 0]] != piece[pairs[:, 1]]
+    pairs = pairs[np.lexsort([worth[pairs[:, 1]], ~foreign])]  # the worthiest is written last
+    chosen = np.full(len(unseen), -1)
+    chosen[region[pairs[:, 0]]] = pairs[:, 1]
+    given = unseen & (chosen[region] >= 0)
+    donor[given] = chosen[region[given]]
+    return donor
+
+
+def _pieces(mesh: ObjectMesh) -> NDArray[np.int32]:
+    """Number of the piece [F] that each face belongs to: faces that share vertices are one."""
+    count, faces = len(mesh.vertices), mesh.faces
+    graph = coo_matrix(
+        (np.ones(2 * len(faces)), (faces[:, [0, 0]].ravel(), faces[:, 1:].ravel())), (count,) * 2
+    )
+    return connected_components(graph, directed=False)[1][faces[:, 0]]
+
+
+def _pixel(at: NDArray[np.floating], size: int) -> NDArray[np.int64]:
+    """Row and column [..., 2] of image points (x, y) [..., 2]."""
+    return np.clip(np.floor(at[..., ::-1]), 0, size - 1).astype(np.int64)
+
+
+def _contrast(views: ObjectViews) -> NDArray[np.float32]:
+    """How far each pixel [6, S, S] is from its surroundings' mean, grey levels."""
+    rgb = views.rgb.astype(np.float32)
+    away = np.abs(rgb - uniform_filter(rgb, (0, 5, 5, 0))).mean(-1)
+    return uniform_filter(away, (0, 3, 3))
+
+
+def _filled(views: ObjectViews, view: int) -> NDArray[np.uint8]:
+    """A view whose background and mixed border have the colour of the nearest full pixel."""
+    mixed = views.coverage[view] < 0.99
+    if mixed.all():
+        return views.rgb[view]
+    row, col = distance_transform_edt(mixed, return_distances=False, return_indices=True)
+    return views.rgb[view][row, col]

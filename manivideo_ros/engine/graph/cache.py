@@ -1,0 +1,158 @@
+"""Exported graphs on disk: made on first use, named by what they were made from."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import torch
+
+from manivideo_ros import model
+from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.model.checkpoint import checkpoint_sha256, load_checkpoint
+from manivideo_ros.process.folders import cache_root, temporary_root, why_not_writable
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).parent
+EXPORT = (HERE / 'export.py', HERE / 'stitch.py')
+QUANTIZATION = (HERE / 'calibration.py', HERE / 'quantization.py')
+
+
+def cache_folder() -> Path:
+    """Where graphs are kept: $XDG_CACHE_HOME/manivideo_ros, a temporary folder if read-only."""
+    try:
+        folder = cache_root() / 'manivideo_ros'
+    except ValueError:
+        log.warning('no home folder is known (HOME is unset); caches go to %s', temporary_root())
+        return temporary_root()
+    if not why_not_writable(folder):
+        return folder
+    log.warning('cache folder %s is not writable; using %s', folder, temporary_root())
+    return temporary_root()
+
+
+def _source_hash() -> str:
+    """A hash of the code that decides what a graph computes."""
+    return _hash_of([*sorted(Path(model.__path__[0]).rglob('*.py')), *EXPORT])
+
+
+def _hash_of(files: Iterable[Path]) -> str:
+    return hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()
+
+
+def graph_sha256(graph: Path) -> str:
+    """The hash that names a graph in manifests, reports and bags."""
+    return hashlib.sha256(graph.read_bytes()).hexdigest()
+
+
+def engine_sha256(spec: EngineSpec, backend: str) -> str:
+    """The hash of the graph that a backend runs of a specification; '' for torch, which runs none.
+
+    Raises CheckpointError, EngineError as `graph_of`.
+    """
+    if backend.startswith('torch'):
+        return ''
+    return graph_sha256(graph_for(spec, backend))
+
+
+def graph_for(spec: EngineSpec, backend: str) -> Path:
+    """The graph that a backend runs of a specification; OpenVINO lowers fp32 to bf16 itself.
+
+    Raises CheckpointError, EngineError as `graph_of`.
+    """
+    return graph_of(spec.weights, spec.steps, graph_precision(spec, backend))
+
+
+def graph_precision(spec: EngineSpec, backend: str) -> str:
+    """The precision of the graph that a backend runs of a specification."""
+    precision = spec.precision_on(backend)
+    return 'fp32' if backend == 'openvino' and precision == 'bf16' else precision
+
+
+def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
+    """The exported graph of a checkpoint, from the cache or made now (seconds); int8 is calibrated.
+
+    Raises CheckpointError where the checkpoint cannot be used, EngineError where the graph cannot
+    be written.
+    """
+    if not checkpoint.is_file():
+        load_checkpoint(checkpoint)  # says what is wrong
+    made_from: dict[str, object] = {
+        'checkpoint_sha256': checkpoint_sha256(checkpoint),
+        'steps': steps,
+        'precision': precision,
+        'torch': torch.__version__,
+        'onnxruntime': onnxruntime.__version__,
+        'source': _source_hash(),
+    }
+    if precision == 'int8':
+        made_from['calibration'] = _hash_of(QUANTIZATION)
+    key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
+    path = cache_folder() / f'{key}.onnx'
+    try:
+        with _one_process(path):
+            if not _kept(path):
+                _write(_made(checkpoint, steps, precision), path, made_from)
+    except OSError as error:
+        path.with_suffix('.partial').unlink(missing_ok=True)
+        raise EngineError(
+            f'{path}: {error.strerror}: free space there, or set XDG_CACHE_HOME to another folder'
+        ) from None
+    return path
+
+
+@contextmanager
+def _one_process(path: Path) -> Iterator[None]:
+    """Have one process at a time make a file: the others wait for it, and find it."""
+    with path.with_suffix('.lock').open('w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info('waiting for another process that makes %s', path.name)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _kept(path: Path) -> bool:
+    """Whether a graph is there as it was written."""
+    manifest = path.with_suffix('.json')
+    if not path.is_file() or not manifest.is_file():
+        return False
+    try:
+        kept = json.loads(manifest.read_text())['graph_sha256']
+    except (ValueError, KeyError, TypeError, RecursionError):
+        kept = ''
+    if kept == graph_sha256(path):
+        return True
+    log.warning('cached graph %s is damaged; exporting it again', path)
+    return False
+
+
+def _write(graph: onnx.ModelProto, path: Path, made_from: dict[str, object]) -> None:
+    from manivideo_ros.engine.graph import export
+
+    export.save_graph(graph, path)
+    described = {**made_from, 'graph_sha256': graph_sha256(path)}
+    path.with_suffix('.json').write_text(json.dumps(described, indent=1))
+
+
+def _made(checkpoint: Path, steps: int, precision: str) -> onnx.ModelProto:
+    if precision == 'int8':
+        whole = graph_of(checkpoint, steps)
+        log.info('calibrating %s for int8 (first use)', checkpoint.name)
+        from manivideo_ros.engine.graph.quantization import quantized  # with Warp and its kernels
+
+        return quantized(whole)
+    log.info('exporting %s to one graph (first use)', checkpoint.name)
+    from manivideo_ros.engine.graph import export
+
+    return export.build_graph(load_checkpoint(checkpoint), steps, precision)

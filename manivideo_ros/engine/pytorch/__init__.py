@@ -1,0 +1,1 @@
+"""The network executed by PyTorch: eagerly, in CUDA graphs, over latents, in windows."""

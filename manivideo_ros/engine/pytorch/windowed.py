@@ -1,0 +1,236 @@
+"""Quality mode, for what is recorded: the windowed model over a clip of any length.
+
+Windows of 24 frames overlap by 4 (method: Training). A stream sees the past alone; in a window of a
+network in latents every frame sees every other. Windows are made one after the other, so that only
+two of them are ever held, and from the second on each is bound to the one before it: at every
+denoising step the clean images of both are blended over the overlap, and the next step starts
+from the blend. What has been given out already stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manivideo_ros.engine.graph.export import PRECISIONS, shown_pixels
+from manivideo_ros.engine.pytorch.latent_runner import encode_images, load_latent
+from manivideo_ros.engine.runner import SCENE_INPUTS, input_shapes
+from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.model.checkpoint import load_checkpoint, read_config
+from manivideo_ros.model.config import LatentTrunk, ModelConfig
+from manivideo_ros.model.latent.autoencoder import decode, place
+from manivideo_ros.model.latent.network import (
+    LatentConditions,
+    LatentManiVideoNet,
+    LatentSceneFeatures,
+)
+from manivideo_ros.model.latent.schedule import clean_latents, sampling_levels, step_to
+from manivideo_ros.model.patch.network import FrameConditions, ManiVideoNet, SceneFeatures
+from manivideo_ros.model.patch.schedule import ddim_step, sampling_times
+
+WINDOW, OVERLAP = 24, 4
+
+Given = Mapping[str, NDArray[Any]]
+"""A frame's inputs and its scene's, as a runner's `put` takes them."""
+
+
+class WindowModel(Protocol):
+    """A network of either family, as the sampler of windows sees it."""
+
+    steps: int
+    device: torch.device
+    dtype: torch.dtype
+
+    def encode(self, scene: Mapping[str, Tensor]) -> Any:
+        """The features of SCENE_INPUTS."""
+
+    def clean(self, latents: Tensor, step: int, given: Mapping[str, Tensor], scene: Any) -> Tensor:
+        """What a step takes the clean images of F frames to be [F, C, h, w], float32."""
+
+    def after(self, latents: Tensor, clean: Tensor, step: int) -> Tensor:
+        """The latents of the next step [F, c, h, w]."""
+
+    def image(self, clean: Tensor) -> Tensor:  # [1, C, h, w] -> [1, 3, H, W]
+        """One frame in 0..1."""
+
+
+class PixelWindows:
+    """A network over pixels; its clean images are images [F, 3, H, W]."""
+
+    def __init__(self, network: ManiVideoNet, steps: int) -> None:
+        self.network, self.steps = network, steps
+        self.times = [*sampling_times(steps), 0.0]
+        self.device, self.dtype = network.head.weight.device, network.dtype
+
+    def encode(self, scene: Mapping[str, Tensor]) -> SceneFeatures:
+        """See WindowModel."""
+        return self.network.encode_scene(*(scene[name] for name in SCENE_INPUTS))
+
+    def clean(
+        self, latents: Tensor, step: int, given: Mapping[str, Tensor], scene: SceneFeatures
+    ) -> Tensor:
+        """See WindowModel."""
+        frames = len(latents)
+        conditions = FrameConditions(**given)
+        time = torch.full((frames,), self.times[step], device=self.device)
+        image, _ = self.network.denoise(
+            latents.to(self.dtype), time, conditions, scene.repeat(frames), frames
+        )
+        return image.float().clamp(0, 1)
+
+    def after(self, latents: Tensor, clean: Tensor, step: int) -> Tensor:
+        """See WindowModel."""
+        predicted = self.network.patchify(clean)
+        return ddim_step(latents, predicted, self.times[step], self.times[step + 1])
+
+    def image(self, clean: Tensor) -> Tensor:
+        """See WindowModel."""
+        return clean
+
+
+class LatentWindows:
+    """A network in latents; its clean images are latents [F, 4, h, w]."""
+
+    def __init__(self, network: LatentManiVideoNet, vae: AutoencoderKL, steps: int) -> None:
+        self.network, self.vae, self.steps = network, vae, steps
+        self.levels = sampling_levels(steps)
+        weight = network.guider.out.weight
+        self.device, self.dtype = weight.device, weight.dtype
+
+    def encode(self, scene: Mapping[str, Tensor]) -> LatentSceneFeatures:
+        """See WindowModel."""
+        return encode_images(self.network, self.vae, scene)
+
+    def clean(
+        self, latents: Tensor, step: int, given: Mapping[str, Tensor], scene: LatentSceneFeatures
+    ) -> Tensor:
+        """See WindowModel."""
+        frames, level = len(latents), self.levels[step]
+        conditions = LatentConditions(
+            given['normal_map'], given['occlusion_confidence'], given.get('skeleton')
+        )
+        timesteps = torch.full((frames,), level.timestep, device=self.device)
+        v = self.network.denoise(latents.to(self.dtype), timesteps, conditions, scene, frames)
+        return clean_latents(latents, v.float(), level)
+
+    def after(self, latents: Tensor, clean: Tensor, step: int) -> Tensor:
+        """See WindowModel."""
+        return step_to(latents, clean, self.levels[step], self.levels[step + 1])
+
+    def image(self, clean: Tensor) -> Tensor:
+        """See WindowModel."""
+        return decode(self.vae, clean.to(self.dtype))
+
+
+@torch.inference_mode()
+def windowed(
+    model: WindowModel, frames: Iterable[Given], window: int = WINDOW, overlap: int = OVERLAP
+) -> Iterator[NDArray[np.uint8]]:
+    """The images [H, W, 3] of a clip's frames, in their order; all are of the first's scene.
+
+    frames are copied as they are taken; those of two windows at most are held.
+    """
+    source = iter(frames)
+    first = next(source, None)
+    if first is None:
+        return
+    scene = model.encode({name: _on(model, first[name]) for name in SCENE_INPUTS})
+    held = [_frame(model, first), *(_frame(model, f) for f in islice(source, window - 1))]
+    cleans = _sample(model, held, scene)
+    shown = 0  # how many of the held frames have been given out
+    while new := [_frame(model, f) for f in islice(source, window - overlap)]:
+        settled = window - overlap
+        yield from _images(model, cleans[-1][shown:settled])
+        # A last window that would be short reaches back instead, over frames that stay.
+        moved = len(new)
+        held = held[moved:] + new
+        kept = [clean[moved:] for clean in cleans]
+        place = torch.arange(moved, window, device=model.device) - settled + 1
+        weight = (place / (overlap + 1)).clamp_min(0).view(-1, 1, 1, 1)
+        cleans = _sample(model, held, scene, kept, weight)
+        shown = settled - moved
+    yield from _images(model, cleans[-1][shown:])
+
+
+def open_windows(spec: EngineSpec, device: str) -> WindowModel:
+    """The windowed model of a specification, on 'cpu' or 'cuda'.
+
+    Raises CheckpointError; SpecError and WeightsError for the autoencoder.
+    """
+    dtype = PRECISIONS[spec.precision_on('torch' if device == 'cpu' else 'torch_cuda')]
+    if isinstance(read_config(spec.weights).trunk, LatentTrunk):
+        network, vae = load_latent(spec.weights, spec.autoencoder)
+        network.to(device, dtype)
+        place(vae, device, dtype)
+        return LatentWindows(network, vae, spec.steps)
+    return PixelWindows(load_checkpoint(spec.weights).to(device, dtype), spec.steps)
+
+
+class Collector:
+    """A runner that makes no frame: it takes what a session gives it, for a window to come."""
+
+    backend = 'windowed'
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.shapes = input_shapes(config)
+        self.given: dict[str, NDArray[Any]] = {}
+        self._nothing = np.zeros((config.image_size, config.image_size, 3), np.uint8)
+
+    def put(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """See Runner."""
+        self.given.update(values)
+
+    def run(self) -> NDArray[np.uint8]:
+        """A black frame."""
+        return self._nothing
+
+    def forget(self) -> None:
+        """See Runner."""
+
+
+def _on(model: WindowModel, value: NDArray[Any]) -> Tensor:
+    return torch.tensor(value, device=model.device).to(model.dtype)
+
+
+def _frame(model: WindowModel, given: Given) -> dict[str, Tensor]:
+    """A frame's own inputs [1, ...]; a skeleton that is not there is a black one."""
+    there = bool(given.get('has_skeleton', True))
+    left_out = (*SCENE_INPUTS, 'has_skeleton', 'latents')
+    out = {name: _on(model, value) for name, value in given.items() if name not in left_out}
+    if 'skeleton' in out:
+        out['skeleton'] *= there
+    return out | {'latents': torch.tensor(given['latents'], device=model.device)}
+
+
+def _sample(
+    model: WindowModel,
+    held: list[dict[str, Tensor]],  # of a window
+    scene: Any,
+    kept: list[Tensor] | None = None,  # of each step the clean images that are known [K, ...]
+    weight: Tensor | None = None,  # of the new ones among them [K, 1, 1, 1]
+) -> list[Tensor]:
+    """The clean images of each step."""
+    given = {name: torch.cat([frame[name] for frame in held]) for name in held[0]}
+    latents = given.pop('latents')
+    cleans: list[Tensor] = []
+    for step in range(model.steps):
+        clean = model.clean(latents, step, given, scene)
+        if kept is not None and weight is not None:
+            both = torch.lerp(kept[step], clean[: len(weight)], weight)
+            clean = torch.cat([both, clean[len(weight) :]])
+        cleans.append(clean)
+        latents = model.after(latents, clean, step)
+    return cleans
+
+
+def _images(model: WindowModel, cleans: Tensor) -> Iterator[NDArray[np.uint8]]:
+    for clean in cleans.split(1):
+        image: NDArray[np.uint8] = shown_pixels(model.image(clean)).cpu().numpy()
+        yield image

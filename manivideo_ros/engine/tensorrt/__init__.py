@@ -1,0 +1,1 @@
+"""The network as TensorRT plans: built beside the stream, cached, executed."""

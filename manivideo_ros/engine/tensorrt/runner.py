@@ -1,0 +1,190 @@
+"""The graph as TensorRT plans on the GPU, with the drawing of the frame's maps before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manivideo_ros.engine.cuda_queue import EXCLUSIVE, CapturedDraw, CudaQueue, Queue, Staging
+from manivideo_ros.engine.runner import (
+    SCENE_INPUTS,
+    EngineError,
+    caches_of,
+    one_line,
+    require_device,
+)
+from manivideo_ros.engine.tensorrt.graphs import FRAME, SCENE, SKELETON, unpack
+from manivideo_ros.engine.tensorrt.library import OTHER_BACKEND, TensorRTError, library
+from manivideo_ros.engine.tensorrt.plans import PlanJob
+from manivideo_ros.engine.tensorrt.runtime import KernelCache, TensorRTGraph
+
+LASTING = ('latents', 'skeleton', *SCENE_INPUTS)
+"""Inputs that are often given again as they are: compared, and uploaded where they changed."""
+
+
+class TensorRTRunner:
+    """See DeviceRunner: the plans' own input tensors are what is drawn into.
+
+    content: the plans of all parts, as `pack` made it. kernels: what `kernels` gave before, b''
+    for nothing. One frame is run here already, so that the first of a stream takes no longer.
+
+    Raises TensorRTError as TensorRTGraph does.
+    """
+
+    def __init__(
+        self, trt: ModuleType, content: bytes, kernels: bytes = b'', queue: Queue | None = None
+    ) -> None:
+        self.backend = trt.__name__
+        with _guarded(self.backend):
+            self._queue: Queue = queue or CudaQueue()
+            self._kernels = KernelCache(trt, kernels)
+            with self._queue.entered():
+                self._load(trt, unpack(content))
+                with EXCLUSIVE:  # a plan may capture itself at its first run
+                    self._denoise = self._warmed_up()
+
+    def _load(self, trt: ModuleType, plans: Mapping[str, bytes]) -> None:
+        queue = self._queue
+        parts = {n: TensorRTGraph(trt, plan, queue, self._kernels) for n, plan in plans.items()}
+        self._frame, self._scene = parts[FRAME], parts[SCENE]
+        self._skeleton = parts.get(SKELETON)
+        frame = self._frame.tensors
+        for branch in (part for part in parts.values() if part is not self._frame):
+            for name in branch.outputs:
+                branch.bind(name, frame[name])  # what a branch gives is what the frame takes
+        caches = caches_of(self._frame.inputs, self._frame.outputs)
+        self._next = [(frame[cache], frame[output]) for output, cache in caches.items()]
+        self._empty = {n: torch.zeros_like(frame[n]) for n in ('valid', *self._guide_names())}
+        made = {*caches.values(), *self._scene.outputs, *self._guide_names()}
+        self._inputs = {n: frame[n] for n in self._frame.inputs if n not in made}
+        for branch in (part for part in parts.values() if part is not self._frame):
+            self._inputs.update({name: branch.tensors[name] for name in branch.inputs})
+        for name, tensor in self._inputs.items():
+            if tensor.dtype != torch.float32:
+                raise TensorRTError(
+                    f'the TensorRT engine takes {name} in {tensor.dtype}, not in float32: build '
+                    f'it again, or {OTHER_BACKEND}'
+                )
+        self.shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
+        if self._skeleton is not None:
+            self.shapes['has_skeleton'] = ()
+        self._shown = queue.host_tensor(frame['frame'].shape, torch.uint8)
+        self._staging = Staging(queue)
+        self._refresh, self._has_skeleton, self._guide_stale = True, False, True
+        self._draw = CapturedDraw(queue)
+
+    def _guide_names(self) -> list[str]:
+        return self._skeleton.outputs if self._skeleton is not None else []
+
+    def _warmed_up(self) -> Callable[[], None]:
+        """What enqueues a frame; all was run once, since libraries compile and allocate then."""
+        self._scene.run()
+        if self._skeleton is not None:
+            self._skeleton.run()
+        self._frame.run()
+        self._queue.wait()
+        self.forget()
+        # A plan that captures itself cannot be part of another graph.
+        return self._compute if self._frame.captures_itself else self._queue.capture(self._compute)
+
+    def kernels(self) -> bytes:
+        """Kernels that were compiled for this GPU, to be given to the next runner.
+
+        b'' where all were given, or the library compiles none. They are executable code, as plans.
+        """
+        return self._kernels.content()
+
+    @property
+    def inputs(self) -> Mapping[str, Tensor]:
+        """See DeviceRunner."""
+        return self._inputs
+
+    @torch.no_grad()
+    def put(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """See Runner."""
+        with _guarded(self.backend), EXCLUSIVE, self._queue.entered():
+            for name, value in values.items():
+                if name == 'has_skeleton':
+                    self._guide_stale |= self._has_skeleton != bool(value)
+                    self._has_skeleton = bool(value)
+                    continue
+                if name in LASTING and self._staging.holds(name, value):
+                    continue
+                self._staging.upload(name, self._inputs[name], value)
+                self._refresh |= name in SCENE_INPUTS
+                self._guide_stale |= name == 'skeleton'
+
+    def run(self) -> NDArray[np.uint8]:
+        """See Runner."""
+        return self.run_drawn(None)
+
+    @torch.no_grad()
+    def forget(self) -> None:
+        """See Runner."""
+        with _guarded(self.backend), EXCLUSIVE, self._queue.entered():
+            self._queue.copy(self._frame.tensors['valid'], self._empty['valid'])
+
+    @torch.no_grad()
+    def run_drawn(self, draw: Callable[[], None] | None) -> NDArray[np.uint8]:
+        """See DeviceRunner."""
+        with _guarded(self.backend), EXCLUSIVE, self._queue.entered():
+            if self._refresh:
+                self._scene.run()
+            if self._skeleton is not None and self._guide_stale:
+                self._guide(self._skeleton)
+            if draw is not None:
+                self._draw(draw)
+            self._denoise()
+            self._queue.copy(self._shown, self._frame.tensors['frame'])
+            self._queue.wait()  # the frame's one wait
+            self._refresh = self._guide_stale = False
+        frame: NDArray[np.uint8] = self._shown.numpy()
+        return frame
+
+    def _guide(self, skeleton: TensorRTGraph) -> None:
+        if self._has_skeleton:
+            skeleton.run()
+            return
+        for name in skeleton.outputs:
+            self._queue.copy(self._frame.tensors[name], self._empty[name])
+
+    def _compute(self) -> None:
+        self._frame.run()
+        for cache, following in self._next:
+            self._queue.copy(cache, following)
+
+
+def open_plan(job: PlanJob) -> TensorRTRunner:
+    """A runner of the plan that is kept; what is compiled at its first run is kept beside it.
+
+    Raises NoPlanError, PlanCacheError, TensorRTError.
+    """
+    trt = library([job.backend])
+    require_device('cuda')  # before the minutes of a build that nobody could run
+    runner = TensorRTRunner(trt, job.load(), job.load_kernels())
+    job.keep_kernels(runner.kernels())
+    return runner
+
+
+@contextmanager
+def _guarded(backend: str) -> Iterator[None]:
+    """Make what torch raises of the GPU an error of the backend, with what to do."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except torch.OutOfMemoryError:
+        raise TensorRTError(
+            f'{backend}: no memory left on the GPU: end what else runs there, or {OTHER_BACKEND}'
+        ) from None
+    except RuntimeError as error:
+        raise TensorRTError(
+            f'{backend} failed ({one_line(error)}): look at nvidia-smi, or {OTHER_BACKEND}'
+        ) from None

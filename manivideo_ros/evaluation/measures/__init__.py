@@ -1,0 +1,1 @@
+"""What is measured of images and clips, and the baselines beside them."""

@@ -1,0 +1,73 @@
+"""The images that a model must beat: its own base image, and the same in mean colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manivideo_ros.drawing.base_image import Appearance, Painter, hand_appearance
+from manivideo_ros.drawing.views import ObjectViews, object_appearance
+from manivideo_ros.geometry import Camera
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.hand.state import Side
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.objects.mesh import ObjectMesh
+
+COVERED = 0.5
+"""Coverage from which on a pixel counts as hand or object."""
+
+
+class Baselines:
+    """Paints the poses of one scene as the synthesiser does ('painted'), or in mean colours.
+
+    painted: objects re-projected from their six views; mean: each object in the mean colour of
+    its views. In both, hands have the mean colours of the hand reference.
+    """
+
+    def __init__(
+        self,
+        objects: Sequence[tuple[ObjectMesh, ObjectViews]],
+        hands: Mapping[Side, HandModel],
+        background: NDArray[np.uint8],  # [S, S, 3]
+        references: Mapping[str, HandReference] | HandReference,
+    ) -> None:
+        """references: one for both images, or one by image name; further names are painted."""
+        size = len(background)
+        if isinstance(references, HandReference):
+            references = {'painted': references, 'mean': references}
+        surfaces = [object_surface(mesh) for mesh, _ in objects]
+        surfaces += [hand_surface(hand) for hand in hands.values()]
+        painted = [object_appearance(mesh, views) for mesh, views in objects]
+        mean = [object_appearance(mesh, views, 'mean') for mesh, views in objects]
+        self._looks: dict[str, list[Appearance]] = {
+            name: [
+                *(mean if name == 'mean' else painted),
+                *(hand_appearance(hand, reference) for hand in hands.values()),
+            ]
+            for name, reference in references.items()
+        }
+        rasterizer = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)
+        self._painter = Painter(rasterizer, next(iter(self._looks.values())), background)
+
+    def paint(
+        self, camera: Camera, poses: Sequence[SurfacePose]
+    ) -> tuple[dict[str, torch.Tensor], NDArray[np.bool_]]:
+        """Images [3, S, S] in 0..1 by name, and the mask [S, S]; poses of objects, then hands."""
+        images, mask = {}, np.zeros(0, bool)
+        for name, looks in self._looks.items():
+            self._painter.set_appearances(looks)
+            base, coverage = self._painter.paint(camera, poses)
+            images[name] = base.clone()
+            mask = coverage.numpy() > COVERED
+        return images, mask
+
+
+def to_bytes(image: torch.Tensor) -> NDArray[np.uint8]:
+    """An image [3, H, W] in 0..1 (clipped to it) as uint8 [H, W, 3]."""
+    scaled = (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+    return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())

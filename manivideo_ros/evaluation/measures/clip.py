@@ -1,0 +1,237 @@
+"""All measures of one clip: of every method, and of the baselines that need no method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from manivideo_ros.drawing.views import six_views
+from manivideo_ros.evaluation.measures.baselines import Baselines, to_bytes
+from manivideo_ros.evaluation.measures.features import (
+    FeatureStatistics,
+    distance_of_maps,
+    feature_maps,
+    frechet_distance,
+    lpips_distance,
+)
+from manivideo_ros.evaluation.measures.hand_error import (
+    ClipHandError,
+    Estimator,
+    projected_keypoints,
+)
+from manivideo_ros.evaluation.measures.image import ClipQuality
+from manivideo_ros.evaluation.measures.order import ClipOrder
+from manivideo_ros.evaluation.measures.sharpness import ClipSharpness
+from manivideo_ros.evaluation.measures.temporal import ClipSteadiness, Correspondence, SurfaceFlow
+from manivideo_ros.evaluation.suites.clips import (
+    ClipTruth,
+    FramesOf,
+    Mask,
+    RgbImage,
+    Told,
+    TrueFrame,
+)
+from manivideo_ros.geometry import Array
+from manivideo_ros.motion.motion import Motion
+
+SHEET_COLUMNS = 6
+LIT_NOT_KNOWN = 'the light of recorded images is not known'
+Figures = dict[str, float | str]
+"""Measures by name; a text says why there is none."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What measures need besides images: an estimator of hands, and the user's weights."""
+
+    estimator: Estimator | None = None
+    alexnet: Path | None = None
+    keep_frames: bool = False  # for measures that need all clips at once (FID)
+
+
+@dataclass
+class Measured:
+    """One clip with one kind of told poses: figures by candidate, and what is put together later.
+
+    statistics and frames: also of 'truth'. frames are empty unless they were to be kept.
+    """
+
+    figures: dict[str, Figures] = field(default_factory=dict)
+    statistics: dict[str, FeatureStatistics] = field(default_factory=dict)
+    frames: dict[str, list[RgbImage]] = field(default_factory=dict)
+    masks: list[Mask] = field(default_factory=list)
+    sheet: dict[str, list[RgbImage]] = field(default_factory=dict)
+
+
+def evaluate_clip(
+    truth: ClipTruth,
+    methods: Mapping[str, FramesOf],
+    told: Mapping[str, Motion],
+    other_hands: Mapping[str, Array],
+    tools: Tools,
+) -> dict[str, Measured]:
+    """Measure methods on a clip, once for each kind of told poses ('exact', 'noise').
+
+    told: the motion that methods are told, by kind; the truth shows its own poses whatever they
+    are told. other_hands: keypoints [K, 21, 2] of other frames' poses by side, which take turns.
+    Every method is asked for the whole clip, frame by frame, as a stream.
+    """
+    clip = truth.told
+    asked = {kind: clip.with_poses(motion) for kind, motion in told.items()}
+    streams = {kind: {n: f(t) for n, f in methods.items()} for kind, t in asked.items()}
+    gathered = {kind: _Gatherer(clip, tools) for kind in told}
+    painter = _painter(clip)
+    flow = SurfaceFlow(clip.surfaces(), clip.size)
+    before: dict[str, tuple[dict[str, RgbImage], RgbImage]] = {}
+    before_seen = None
+    count = len(clip.motion)
+    shown = {*((np.arange(SHEET_COLUMNS) + 0.5) / SHEET_COLUMNS * count).astype(int).tolist()}
+    for index in range(count):
+        true = truth.frame(index)
+        seen = flow.see(clip.camera, clip.poses(index))
+        points = None if before_seen is None else flow.between(before_seen, seen)
+        hands = _hands(clip, index, other_hands)
+        for kind, asked_for in asked.items():
+            images = {name: next(s).copy() for name, s in streams[kind].items()}
+            images |= painted(painter, asked_for, index)
+            lit = truth.true_light(asked_for.motion.frame(index))
+            if lit is not None:
+                images['true_light'] = lit
+            gathered[kind].add(images, true, hands)
+            if points is not None:
+                gathered[kind].compare(before[kind], (images, true.image), points)
+            before[kind] = images, true.image
+            if index in shown:
+                gathered[kind].show(images, true)
+        before_seen = seen
+    return {kind: one.result() for kind, one in gathered.items()}
+
+
+def painted(painter: Baselines, told: Told, index: int) -> dict[str, RgbImage]:
+    """The baselines' images: 'painted' in mean colours, 'textured' from the six views."""
+    images, _ = painter.paint(told.camera, told.poses(index))
+    return {'painted': to_bytes(images['mean']), 'textured': to_bytes(images['painted'])}
+
+
+def _painter(told: Told) -> Baselines:
+    objects = [(mesh, six_views(mesh)) for mesh in told.objects.values()]
+    return Baselines(objects, told.hands, told.background, told.hand_reference)
+
+
+def _hands(told: Told, index: int, others: Mapping[str, Array]) -> list[tuple[Array, Array]]:
+    """Keypoints [21, 2] of each hand of a frame, and those of another frame's pose.
+
+    A hand of which a keypoint lies outside of the image is left out.
+    """
+    out = []
+    for side, model in told.hands.items():
+        state = told.motion.frame(index).hands.get(side)
+        if state is None or not len(others.get(side, ())):
+            continue
+        keypoints = projected_keypoints(model, state, told.camera)
+        if np.all((keypoints >= 0) & (keypoints <= told.size)):
+            out.append((keypoints, others[side][index % len(others[side])]))
+    return out
+
+
+class _Gatherer:
+    """The measures of one clip with one kind of told poses."""
+
+    def __init__(self, told: Told, tools: Tools) -> None:
+        self._told, self._tools = told, tools
+        self._quality, self._sharpness = ClipQuality(), ClipSharpness()
+        self._steadiness, self._order = ClipSteadiness(), ClipOrder()
+        self._hands = ClipHandError(tools.estimator) if tools.estimator is not None else None
+        self._distances: dict[str, list[float]] = {}
+        self._out = Measured()
+
+    def add(
+        self, images: Mapping[str, RgbImage], true: TrueFrame, hands: list[tuple[Array, Array]]
+    ) -> None:
+        """Take a frame of all candidates."""
+        truth, mask = true.image, true.mask
+        self._quality.add(images, truth, mask)
+        self._sharpness.add(images, truth, mask)
+        if true.swapped is not None and true.competing is not None:
+            self._order.add(images, truth, true.swapped, true.competing)
+        if self._hands is not None:
+            for own, other in hands:
+                self._hands.add(images, truth, own, other)
+        true_maps = feature_maps(truth, mask)
+        for name, image in {**images, 'truth': truth}.items():
+            maps = true_maps if name == 'truth' else feature_maps(image, mask)
+            distance = distance_of_maps(maps, true_maps, mask)
+            self._distances.setdefault(name, []).append(distance)
+            self._out.statistics.setdefault(name, FeatureStatistics()).add_maps(maps, mask)
+            if self._tools.keep_frames or self._tools.alexnet is not None:
+                self._out.frames.setdefault(name, []).append(image)
+        self._out.masks.append(mask)
+
+    def compare(
+        self,
+        before: tuple[Mapping[str, RgbImage], RgbImage],
+        now: tuple[Mapping[str, RgbImage], RgbImage],
+        points: Correspondence,
+    ) -> None:
+        """Take two consecutive frames of all candidates and of the truth."""
+        self._steadiness.add(before[0], now[0], (before[1], now[1]), points)
+
+    def show(self, images: Mapping[str, RgbImage], true: TrueFrame) -> None:
+        """Keep a frame for the contact sheet."""
+        for name, image in {'truth': true.image, **images}.items():
+            self._out.sheet.setdefault(name, []).append(image)
+
+    def result(self) -> Measured:
+        """All figures of the frames so far."""
+        out, truth = self._out, self._out.statistics['truth']
+        quality, order = self._quality.result(), self._order.result()
+        sharpness, steadiness = self._sharpness.result(), self._steadiness.result()
+        for name, (psnr, ssim) in quality.items():
+            figures: Figures = {
+                'psnr_db': psnr,
+                'ssim': ssim,
+                'feature_distance': float(np.nanmean(self._distances[name])),
+                'frechet_distance': frechet_distance(out.statistics[name], truth),
+                'lpips': self._lpips(name),
+                'gradient_energy': sharpness[name],
+                **self._hand_figures(name),
+            }
+            if name in steadiness:
+                figures['temporal_error'], figures['temporal_truth'], _ = steadiness[name]
+                figures['temporal_ratio'] = steadiness[name].ratio
+            if name in order:
+                figures['order'], figures['order_pixels'] = order[name]
+            else:
+                figures['order'] = LIT_NOT_KNOWN
+            out.figures[name] = figures
+        if not self._tools.keep_frames:
+            out.frames, out.masks = {}, []
+        return out
+
+    def _lpips(self, name: str) -> float | str:
+        frames, weights = self._out.frames, self._tools.alexnet
+        if weights is None:
+            return lpips_distance([], [], [], None)
+        return lpips_distance(frames[name], frames['truth'], self._out.masks, weights)
+
+    def _hand_figures(self, name: str) -> Figures:
+        if self._hands is None:
+            return {'hand_share': 'the hand estimator cannot run here'}
+        result = self._hands.result()
+        if name not in result:
+            return {'hand_share': 'no hand is wholly in the image'}
+        found, (own, wrong) = result[name], self._hands.anchors()
+        return {
+            'hand_pixels': found.pixels,
+            'hand_of_size': found.of_hand,
+            'hand_misses': found.misses,
+            'hands': found.hands,
+            'hand_unmeasured': self._hands.unmeasured,
+            'hand_share': found.share,
+            'hand_with_misses': found.with_misses,
+            'hand_own': own,
+            'hand_other': wrong,
+        }

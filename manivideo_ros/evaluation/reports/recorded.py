@@ -1,0 +1,157 @@
+"""What a recorded stream was like, out of its bag alone: figures and images.
+
+    manivideo evaluate BAG [--out DIR]
+
+The figures are report.json of the demo; with --out they are written there with video.mp4,
+sheet.png and clip.webp.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from manivideo_ros.evaluation.measures.quality import stream_quality
+from manivideo_ros.evaluation.reports.sheets import (
+    RgbImage,
+    ShownFrame,
+    clip_frame,
+    contact_sheet,
+    steady,
+    video_frame,
+    write_clip,
+    write_video,
+)
+from manivideo_ros.evaluation.reports.stream import summary
+from manivideo_ros.evaluation.suites.held_out import HeldOutTruth
+from manivideo_ros.evaluation.suites.recorded import RecordedStream
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.state import SIDES
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.objects.named import load_mesh
+
+SHEET_COLUMNS = 8
+VIDEO_HZ = 30
+CLIP_HZ, CLIP_SECONDS = 15.0, 6.0
+
+
+class EvaluationError(ValueError):
+    """A recording that cannot be evaluated; the text is one line."""
+
+
+def evaluate(bag: str | Path, workers: int = 2) -> dict[str, Any]:
+    """The report of a recorded stream; `quality` is None where its truth is not known.
+
+    It is known where a held-out scene was recorded, and for the default hand. Raises ValueError
+    (one line) where the bag cannot be read or holds no video.
+    """
+    stream = _open(bag)
+    known = stream.scene is not None and stream.motion.hand_model == 'default'
+    quality = stream_quality(bag, len(stream), workers) if known else None
+    return {**summary(stream.told), 'quality': quality}
+
+
+def illustrate(bag: str | Path, out: str | Path, clip: bool = False) -> None:
+    """Write video.mp4 and sheet.png, and clip.webp where asked. Raises as evaluate does."""
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    stream = _open(bag)
+    shower = Shower(stream)
+    Image.fromarray(shower.sheet()).save(out / 'sheet.png')
+    stamps = stream.stamps_ns.tolist()
+    images = enumerate(stream.images())
+    caption = f'{len(stream)} frames from {len(stream.told.poses_ns)} poses'
+    frames = (video_frame(shower.show(i, image), caption) for i, image in images)
+    write_video(out / 'video.mp4', steady(frames, stamps, VIDEO_HZ), VIDEO_HZ)
+    if clip:
+        short = [i for i, stamp in enumerate(stamps) if stamp - stamps[0] < CLIP_SECONDS * 1e9]
+        pieces = (
+            clip_frame(shower.show(i, image))
+            for i, image in zip(short, stream.images(set(short)), strict=True)
+        )
+        kept = list(steady(pieces, [stamps[i] for i in short], CLIP_HZ))
+        write_clip(out / 'clip.webp', kept, CLIP_HZ)
+
+
+class Shower:
+    """Renders again the layers that a recorded stream's frames were made from."""
+
+    def __init__(self, stream: RecordedStream) -> None:
+        self.stream, self.camera = stream, stream.camera()
+        meshes = {
+            name: load_mesh(track.mesh, track.scale)
+            for name, track in stream.motion.objects.items()
+        }
+        self.objects = list(meshes)
+        surfaces = [object_surface(mesh) for mesh in meshes.values()]
+        surfaces += [hand_surface(load_hand(side)) for side in SIDES]
+        self.rasterizer = Rasterizer(surfaces, self.camera.width, self.camera.height, threads=1)
+
+    def show(self, index: int, image: RgbImage) -> ShownFrame:
+        """A frame beside its layers."""
+        hands, objects = self.stream.poses(index)
+        poses: list[SurfacePose] = [objects.get(name) for name in self.objects]
+        poses += [hands.get(side) for side in SIDES]
+        return ShownFrame.of(image, self.rasterizer.render(self.camera, poses))
+
+    def sheet(self) -> RgbImage:
+        """The contact sheet: truth (where the scene is known), generated, normals, confidence."""
+        stream, stamps = self.stream, self.stream.stamps_ns
+        count = min(SHEET_COLUMNS, len(stream))
+        # The ends of a motion are hands at rest: the columns lie between them.
+        indices = sorted({*((np.arange(count) + 0.5) / count * len(stream)).astype(int).tolist()})
+        shown = [
+            self.show(i, image)
+            for i, image in zip(indices, stream.images(set(indices)), strict=True)
+        ]
+        rows: dict[str, list[RgbImage]] = {}
+        if stream.scene is not None:
+            truth = HeldOutTruth(stream.scene)
+            rows['rendered truth'] = [truth.photograph(*stream.poses(i), i) for i in indices]
+        rows |= {
+            'generated': [frame.image for frame in shown],
+            'normals': [frame.normals for frame in shown],
+            'confidence': [frame.confidence for frame in shown],
+        }
+        titles = [f'{(stamps[i] - stamps[0]) * 1e-9:.1f} s' for i in indices]
+        return contact_sheet(rows, SHEET_COLUMNS, titles)
+
+
+def _open(bag: str | Path) -> RecordedStream:
+    stream = RecordedStream(bag)
+    if len(stream) == 0:
+        raise EvaluationError(
+            f'{bag}: holds no frame that answers a pose: record poses and image_raw'
+        )
+    return stream
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; 2 and one line of error for a bag that cannot be evaluated."""
+    parser = argparse.ArgumentParser(
+        prog='manivideo evaluate', description='Measure a recorded stream against the truth.'
+    )
+    parser.add_argument('bag', type=Path, help='folder of the recording')
+    parser.add_argument('--out', type=Path, help='folder for report.json and images')
+    args = parser.parse_args(arguments)
+    try:
+        text = json.dumps(evaluate(args.bag), indent=2)
+        if args.out is not None:
+            illustrate(args.bag, args.out, clip=True)
+            (args.out / 'report.json').write_text(text + '\n')
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print(text)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

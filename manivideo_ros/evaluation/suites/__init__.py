@@ -1,0 +1,1 @@
+"""What is measured on: the held-out suite, DexYCB, stored shards, recorded streams."""

@@ -1,0 +1,250 @@
+"""The held-out scene of a motion: skin, room and light that were never trained on, and its truth.
+
+The motion says where hands and objects are and what camera sees them; a seed says the rest. The
+scene gives the synthesiser its references (the empty background and a hand view) and tells, for
+any poses, what a photograph of them would have shown. It is kept with a recording as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from manivideo_ros.camera.viewing import action_points, default_camera, fitted
+from manivideo_ros.data.rendering.ground_truth import TruthRenderer
+from manivideo_ros.data.rendering.hand_view import random_hand_view
+from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.scenes.library import SKINS, generator, prepare_object, skin
+from manivideo_ros.data.scenes.room import random_room
+from manivideo_ros.data.scenes.scene import SIZE, Scene
+from manivideo_ros.evaluation.measures.true_light import TrueLight
+from manivideo_ros.geometry import Array, Camera, invert_rigid, rigid, transform_points
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.hand.state import SIDES, HandState, Side
+from manivideo_ros.mlo.surfaces import SurfacePose
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.objects.mesh import ObjectMesh
+from manivideo_ros.objects.named import load_mesh
+
+LOOKING_DOWN = np.radians(30)  # of a camera whose world has no known up
+NEAR_ORIGIN, NEAR_TABLE = 0.4, 0.2  # metres from where generated scenes play
+
+
+class HeldOutError(ValueError):
+    """A text that describes no held-out scene; the message is one line."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutScene:
+    """What decides the images of a motion besides the poses.
+
+    seed: of skin, room, light and camera response (split 'test'). camera: the view, SIZE square.
+    objects: mesh name or file and its scale, by id. side, betas [10]: whose hand the hand view
+    shows. table_from_world [4, 4]: the table top is z = 0 of that frame.
+    """
+
+    seed: int
+    camera: Camera
+    objects: dict[str, tuple[str, float]]
+    side: Side
+    betas: NDArray[np.float32]
+    table_from_world: Array
+
+    @classmethod
+    def of(cls, motion: Motion, seed: int) -> HeldOutScene:
+        """The scene of a motion."""
+        first = motion.frame(0)
+        camera = motion.camera
+        if camera is None:
+            camera = default_camera(first.hands, first.objects.values(), SIZE, SIZE)
+        sides = [side for side in SIDES if side in motion.hands] or ['right']
+        side = sides[int(generator('test', 21, seed).integers(len(sides)))]
+        track = motion.hands.get(side)
+        return cls(
+            seed,
+            fitted(camera, SIZE, SIZE),
+            motion.meshes,
+            side,
+            np.zeros(10, np.float32) if track is None else np.asarray(track.betas, np.float32),
+            table_under(motion, camera),
+        )
+
+    def to_json(self) -> str:
+        """The scene as the text that travels with a recording."""
+        camera = self.camera
+        return json.dumps(
+            {
+                'seed': self.seed,
+                'intrinsics': np.asarray(camera.intrinsics, np.float64).tolist(),
+                'camera_from_world': np.asarray(camera.camera_from_world, np.float64).tolist(),
+                'objects': {k: {'mesh': m, 'scale': s} for k, (m, s) in self.objects.items()},
+                'side': self.side,
+                'betas': self.betas.tolist(),
+                'table_from_world': np.asarray(self.table_from_world).tolist(),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> HeldOutScene:
+        """The scene of a recording. Raises HeldOutError for another text."""
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            return cls(
+                int(fields['seed']),
+                Camera(
+                    np.array(fields['intrinsics']),
+                    np.array(fields['camera_from_world']),
+                    SIZE,
+                    SIZE,
+                ),
+                {k: (str(o['mesh']), float(o['scale'])) for k, o in fields['objects'].items()},
+                SIDES[SIDES.index(fields['side'])],
+                np.array(fields['betas'], np.float32).reshape(10),
+                np.array(fields['table_from_world']).reshape(4, 4),
+            )
+        except (
+            AttributeError,
+            LookupError,
+            OverflowError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as e:
+            reason = ' '.join(str(e).split())[:200]
+            raise HeldOutError(f'held-out scene: not of this version ({reason})') from None
+
+    @cached_property
+    def meshes(self) -> dict[str, ObjectMesh]:
+        """The objects' meshes by id."""
+        return {name: load_mesh(mesh, scale) for name, (mesh, scale) in self.objects.items()}
+
+    @cached_property
+    def hands(self) -> dict[Side, HandModel]:
+        """The hands by side."""
+        return {side: load_hand(side) for side in SIDES}
+
+
+class HeldOutTruth:
+    """Renders the references of a held-out scene and the photographs of its poses."""
+
+    def __init__(self, scene: HeldOutScene) -> None:
+        self.scene = scene
+        rng = generator('test', 20, scene.seed)
+        look = skin('test', int(rng.integers(SKINS)))
+        room, response = random_room(rng), random_response(rng)
+        view = replace(
+            scene.camera,
+            camera_from_world=scene.camera.camera_from_world @ invert_rigid(scene.table_from_world),
+        )
+        hand_view = random_hand_view(rng, [scene.side], scene.betas, view)
+        # The objects go to the renderer alone: they need no recipe, nor to be of one shape.
+        self._stage = Scene(
+            'test', scene.seed, scene.hands, look, None, '', 0, room, view, response, [], True,
+            hand_view,
+        )  # fmt: skip
+        self._assets = [prepare_object(mesh) for mesh in scene.meshes.values()]
+        self._renderer = TruthRenderer(SIZE)
+        self.background = self._renderer.start(self._stage, self._assets)
+
+    def hand_reference(self) -> HandReference:
+        """The hand view, under the scene's light."""
+        return self._renderer.hand_reference(self._stage)
+
+    def photograph(
+        self,
+        hands: Mapping[str, HandState],
+        objects: Mapping[str, NDArray[np.floating]],  # world_from_object [4, 4] by id
+        index: int,
+    ) -> NDArray[np.uint8]:
+        """What the camera sees [SIZE, SIZE, 3] of poses in the world; index: of its noise."""
+        return self._renderer.photograph(self.on_table(hands, objects), index)
+
+    def under_true_light(
+        self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
+    ) -> NDArray[np.uint8]:
+        """The upper mark [SIZE, SIZE, 3] of poses in the world (true_light.py)."""
+        return self.true_light.paint(self.on_table(hands, objects))
+
+    @cached_property
+    def true_light(self) -> TrueLight:
+        """Paints poses on the table under the scene's light."""
+        return TrueLight(self._stage, self._assets, SIZE)
+
+    def on_table(
+        self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
+    ) -> list[SurfacePose]:
+        """Poses in the table's frame, in the order of the renderer's surfaces."""
+        table = self.scene.table_from_world
+        poses: list[SurfacePose] = [
+            _moved(hands[side], table) if side in hands else None for side in self.scene.hands
+        ]
+        return poses + [table @ objects[i] if i in objects else None for i in self.scene.objects]
+
+
+def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str:
+    """Render a motion's held-out scene for a synthesiser; the scene as JSON.
+
+    Writes background.png, hand_view.png and hand_view.parts.png, and the JSON as held_out.json.
+    Raises MeshError or OSError.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    scene = HeldOutScene.of(motion, scene_seed)
+    truth = HeldOutTruth(scene)
+    reference = truth.hand_reference()
+    Image.fromarray(truth.background).save(folder / 'background.png')
+    Image.fromarray(reference.image).save(folder / 'hand_view.png')
+    Image.fromarray(reference.parts).save(folder / 'hand_view.parts.png')
+    text = scene.to_json()
+    (folder / 'held_out.json').write_text(text)
+    return text
+
+
+def table_under(motion: Motion, camera: Camera) -> Array:
+    """table_from_world [4, 4]: the identity where the motion plays on z = 0 around the origin.
+
+    Elsewhere the table is laid under the motion's lowest point; where the camera tells that the
+    world's z is not up, the table is tilted to be looked at from above.
+    """
+    rotation = np.asarray(camera.camera_from_world)[:3, :3]
+    up_in_image, forward = -rotation[1], rotation[2]
+    turn = np.eye(3)
+    if up_in_image[2] < 0.1 and forward[2] > -0.95:
+        z = np.cos(LOOKING_DOWN) * up_in_image - np.sin(LOOKING_DOWN) * forward
+        x = rotation[0]
+        turn = np.stack([x, np.cross(z, x), z])
+    points = transform_points(rigid(turn, np.zeros(3)), _extent(motion))
+    low, high = points.min(0), points.max(0)
+    shift = -np.append(0.5 * (low + high)[:2], low[2])
+    if np.linalg.norm(shift[:2]) < NEAR_ORIGIN and abs(shift[2]) < NEAR_TABLE:
+        shift = np.zeros(3)
+    return rigid(turn, shift)
+
+
+def _extent(motion: Motion) -> Array:
+    """World points [N, 3] that hands and objects reach over a motion."""
+    chosen = np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)).tolist()
+    samples = [motion.frame(index) for index in chosen]
+    points = np.concatenate([action_points(s.hands, s.objects.values()) for s in samples])
+    return points if len(points) else np.zeros((1, 3))
+
+
+def _moved(hand: HandState, by: Array) -> HandState:
+    """A hand moved by a rigid transform [4, 4]."""
+    return replace(
+        hand,
+        wrist_rotation=(by[:3, :3] @ hand.wrist_rotation).astype(np.float32),
+        wrist_position=transform_points(by, np.asarray(hand.wrist_position)[None])[0].astype(
+            np.float32
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Files from elsewhere, read within bounds: images, YAML, npz, pickles, XML, package URIs."""

@@ -1,0 +1,26 @@
+"""The state of a posed hand, and its side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Side = Literal['left', 'right']
+SIDES: tuple[Side, Side] = ('left', 'right')
+
+
+@dataclass(frozen=True, eq=False)
+class HandState:
+    """Pose and shape of one hand; world frame, metres, radians.
+
+    theta [45] axis-angle joint rotations relative to the flat hand (MANO joint order); betas [10];
+    wrist_rotation [3, 3] and wrist_position [3]: world from wrist, joint 0 lies at wrist_position.
+    """
+
+    theta: NDArray[np.floating]
+    betas: NDArray[np.floating]
+    wrist_rotation: NDArray[np.floating]
+    wrist_position: NDArray[np.floating]

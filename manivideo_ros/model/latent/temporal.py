@@ -1,0 +1,175 @@
+"""AnimateDiff's motion modules: bidirectional over a window, or causal with a stream's cache.
+
+A module holds two self-attentions a block, each over the frames at one place. Over a window it
+is AnimateDiff's. Causally, frame f sees itself and `context` frames before it; the frames' keys
+carry the positions 0..context with the present frame last, whenever they are looked at, so that
+a stream has no end. to_k is linear: the position's share is added on use, and cached keys stay
+as they are. The group norm is taken per frame, since AnimateDiff's looks at the whole window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers.models.attention_processor import Attention
+from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
+from torch import Tensor
+from torch.nn import functional
+
+from manivideo_ros.model.patch.temporal import MASKED
+
+
+def window(module: AnimateDiffTransformer3D, hidden: Tensor, frames: int) -> Tensor:
+    """AnimateDiff's own attention over clips, [B * F, C, h, w] -> the same."""
+    return module(hidden, num_frames=frames)
+
+
+def causal(
+    module: AnimateDiffTransformer3D,
+    hidden: Tensor,  # [B * F, C, h, w]; F is 1 in a stream
+    frames: int,
+    context: int,
+    cache: Tensor | None = None,  # [2 * A, B, S, context, C]: keys, values of A attentions
+    valid: Tensor | None = None,  # [B, context], 1 where the cache holds a frame
+) -> tuple[Tensor, Tensor | None]:
+    """The features after this module, and in a stream the next cache."""
+    past = cache.shape[-2] if cache is not None else 0
+    slots = _slots(frames, past, context, hidden)
+    mask = (1 - slots.sum(-1)) * MASKED  # [F, K]
+    if valid is not None:
+        seen = functional.pad(valid, (0, frames), value=1.0)
+        mask = mask + ((1 - seen) * MASKED)[:, None, None, None]  # [B, 1, 1, F, K]
+    kept: list[Tensor] = []
+
+    def attend(attention: Attention, normed: Tensor, position: Tensor) -> Tensor:
+        keys, values = attention.to_k(normed), attention.to_v(normed)
+        if cache is not None:
+            pair = cache[len(kept) : len(kept) + 2]
+            keys, values = torch.cat([pair[0], keys], 2), torch.cat([pair[1], values], 2)
+        kept.extend([keys, values])
+        split = _heads(attention, keys), _heads(attention, values)
+        return _weigh(attention, normed, position, *split, slots, mask)
+
+    out = _through(module, hidden, frames, context, attend)
+    return out, None if cache is None else torch.stack(kept)[..., -context:, :]
+
+
+def in_place(
+    module: AnimateDiffTransformer3D,
+    hidden: Tensor,  # [B, C, h, w], one frame of a stream
+    ring: Tensor,  # [2 * A, B, S, heads, context + 1, C / heads]: keys, values; written
+    place: Tensor,  # [1], int64: this frame's in the ring
+    slots: Tensor,  # [1, K, context + 1], as `ring_slots` gives it
+    mask: Tensor,  # [B, 1, 1, 1, K]
+) -> Tensor:
+    """What `causal` gives of a stream's frame; of the past nothing is moved, as much as it is.
+
+    The newest frame takes the place of the oldest, and keys differ by their age.
+    """
+    count, kept = ring.shape[-2], iter(ring)
+
+    def attend(attention: Attention, normed: Tensor, position: Tensor) -> Tensor:
+        keys, values = next(kept), next(kept)
+        keys.index_copy_(-2, place, _heads(attention, attention.to_k(normed)))
+        values.index_copy_(-2, place, _heads(attention, attention.to_v(normed)))
+        return _weigh(attention, normed, position, keys, values, slots, mask)
+
+    return _through(module, hidden, 1, count - 1, attend)
+
+
+def ring_slots(
+    valid: Tensor,  # [B, context + 1], 1 where the rings hold a frame, this one included
+    place: Tensor,  # [1], int64: this frame's in the rings
+) -> tuple[Tensor, Tensor]:
+    """Which age each key of a frame's rings has [1, K, context + 1], and what masks the empty ones.
+
+    The mask is [B, 1, 1, 1, K]. They are the same for every module of a frame.
+    """
+    count = valid.shape[-1]
+    places = torch.arange(count, device=valid.device)
+    slot = count - 1 - (place - places) % count
+    slots = (slot.unsqueeze(-1) == places).to(valid.dtype).unsqueeze(0)
+    return slots, ((1 - valid) * MASKED)[:, None, None, None]
+
+
+def empty_cache(
+    module: AnimateDiffTransformer3D,
+    batch: int,
+    cells: int,
+    context: int,
+) -> Tensor:
+    """The cache [2 * A, B, S, context, C] of a stream that has seen no frame."""
+    weight: Any = module.proj_in.weight
+    attentions = 2 * len(module.transformer_blocks)
+    return weight.new_zeros(2 * attentions, batch, cells, context, weight.shape[0])
+
+
+def empty_ring(
+    module: AnimateDiffTransformer3D,
+    batch: int,
+    cells: int,
+    context: int,
+) -> Tensor:
+    """The ring [2 * A, B, S, heads, context + 1, C / heads] of a stream that has seen no frame."""
+    cache = empty_cache(module, batch, cells, context + 1)
+    blocks: Any = module.transformer_blocks
+    return _heads(blocks[0].attn1, cache).contiguous()
+
+
+def _slots(frames: int, past: int, context: int, like: Tensor) -> Tensor:
+    """[F, past + F, context + 1], 1 where that frame sees that key in that slot."""
+    query = past + torch.arange(frames, device=like.device).unsqueeze(1)
+    slot = context - query + torch.arange(past + frames, device=like.device)  # [F, K]
+    return (slot.unsqueeze(-1) == torch.arange(context + 1, device=like.device)).to(like.dtype)
+
+
+def _through(
+    module: AnimateDiffTransformer3D,
+    hidden: Tensor,  # [B * F, C, h, w]
+    frames: int,
+    context: int,
+    attend: Callable[[Attention, Tensor, Tensor], Tensor],
+) -> Tensor:
+    """The features after a module whose attentions are run by `attend`.
+
+    It is given the attention, normed tokens [B, S, F, C] and positions [context + 1, C].
+    """
+    height, width = hidden.shape[-2:]
+    blocks: Any = module.transformer_blocks
+    tokens = module.norm(hidden).unflatten(0, (-1, frames)).flatten(3).permute(0, 3, 1, 2)
+    tokens = module.proj_in(tokens)  # [B, S, F, C]
+    for block in blocks:
+        position = block.pos_embed.pe[0, : context + 1].to(tokens.dtype)
+        for attention, norm in ((block.attn1, block.norm1), (block.attn2, block.norm2)):
+            tokens = tokens + attend(attention, norm(tokens), position)
+        tokens = tokens + block.ff(block.norm3(tokens))
+    tokens = module.proj_out(tokens).permute(0, 2, 3, 1).unflatten(-1, (height, width))
+    return tokens.flatten(0, 1) + hidden
+
+
+def _heads(attention: Attention, x: Tensor) -> Tensor:  # [..., K, C] -> [..., heads, K, C / heads]
+    return x.unflatten(-1, (attention.heads, -1)).transpose(-2, -3)
+
+
+def _weigh(
+    attention: Attention,
+    normed: Tensor,  # [B, S, F, C]
+    position: Tensor,  # [context + 1, C]
+    keys: Tensor,  # [B, S, heads, K, C / heads], without positions
+    values: Tensor,
+    slots: Tensor,  # [F, K, context + 1]
+    mask: Tensor,  # [(B, 1, 1,) F, K]
+) -> Tensor:
+    """The attention's output [B, S, F, C]."""
+    query = _heads(attention, attention.to_q(normed + position[-1])) * attention.scale
+    place_keys = _heads(attention, attention.to_k(position))
+    place_values = _heads(attention, attention.to_v(position))
+    scores = query @ keys.transpose(-1, -2) + mask  # [B, S, heads, F, K]
+    by_slot = query @ place_keys.transpose(-1, -2)  # [B, S, heads, F, context + 1]
+    weights = (scores + torch.einsum('...qw,qkw->...qk', by_slot, slots)).softmax(-1)
+    output = weights @ values
+    output = output + torch.einsum('...qk,qkw->...qw', weights, slots) @ place_values
+    out: Tensor = attention.to_out[0](output.transpose(-2, -3).flatten(-2))
+    return out

@@ -1,0 +1,96 @@
+"""SD 1.5's transformer block with the paper's attentions to E_F and E_N beside its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.attention_processor import Attention
+from torch import Tensor, nn
+
+from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.patch.transformer import ReferenceAttentionProcessor
+from manivideo_ros.model.zero_init import zero_init
+
+
+@dataclass
+class Injected:
+    """What a block attends to beside its own tokens and the appearance; None where absent."""
+
+    reference: Tensor | None  # [2, B, R, C], keys and values
+    mlo: Tensor | None  # [B, N, E], E_F
+    geometry: Tensor | None  # [B, M, E], E_N
+
+
+class ConditionedBlock(nn.Module):
+    """A block of SD 1.5 with two more cross-attentions, h += ZeroInit(CrossAttn(LN(h), E)).
+
+    attn1: concat(own tokens, reference tokens); attn2: the appearance tokens; then E_F and E_N,
+    each with its own norm; then the feed-forward layer.
+    """
+
+    def __init__(self, block: BasicTransformerBlock, config: ModelConfig) -> None:
+        super().__init__()
+        self.block = block
+        block.attn1.set_processor(ReferenceAttentionProcessor())  # type: ignore[arg-type]
+        trunk = config.latent_trunk
+        heads = trunk.attention_head_dim
+
+        def attention() -> Attention:
+            made = Attention(
+                block.dim,
+                cross_attention_dim=trunk.cross_attention_dim,
+                heads=heads,
+                dim_head=block.dim // heads,
+            )
+            zero_init(made.to_out)
+            return made
+
+        self.mlo_norm, self.mlo_attention = nn.LayerNorm(block.dim), attention()
+        self.geometry_norm, self.geometry_attention = nn.LayerNorm(block.dim), attention()
+
+    def reference_key_values(self, tokens: Tensor) -> Tensor:  # [B, R, C] -> [2, B, R, C]
+        """The references' keys and values, once per reference set."""
+        attention = self.block.attn1
+        return torch.stack([attention.to_k(tokens), attention.to_v(tokens)])
+
+    def forward(
+        self,
+        hidden_states: Tensor,  # [B, S, C]
+        encoder_hidden_states: Tensor,  # [B, A, E], the appearance tokens
+        cross_attention_kwargs: dict[str, Injected],
+        **_: Any,  # masks and labels that diffusers passes to every block
+    ) -> Tensor:
+        """The tokens [B, S, C] after this block."""
+        block, injected, hidden = self.block, cross_attention_kwargs['injected'], hidden_states
+        hidden = hidden + block.attn1(block.norm1(hidden), reference=injected.reference)
+        hidden = hidden + block.attn2(block.norm2(hidden), encoder_hidden_states)
+        if injected.mlo is not None:
+            hidden = hidden + self.mlo_attention(self.mlo_norm(hidden), injected.mlo)
+        if injected.geometry is not None:
+            normed = self.geometry_norm(hidden)
+            hidden = hidden + self.geometry_attention(normed, injected.geometry)
+        return hidden + block.ff(block.norm3(hidden))
+
+
+def attend(
+    transformer: nn.Module,
+    hidden: Tensor,  # [B * F, C, h, w]
+    appearance: Tensor,  # [B, A, E]
+    reference: Tensor | None,  # [2, B, R, C]
+    mlo: Tensor | None,  # [B * F, N, E]
+    geometry: Tensor | None,  # [B * F, M, E]
+) -> Tensor:
+    """A whole transformer of the UNet; what belongs to a scene is repeated for its frames."""
+    frames = len(hidden) // len(appearance)
+    if frames > 1:
+        appearance = appearance.repeat_interleave(frames, 0)
+        reference = None if reference is None else reference.repeat_interleave(frames, 1)
+    return transformer(
+        hidden,
+        encoder_hidden_states=appearance,
+        cross_attention_kwargs={'injected': Injected(reference, mlo, geometry)},
+        return_dict=False,
+    )[0]

@@ -1,0 +1,1 @@
+"""The network over pixel patches that runs live on a CPU."""

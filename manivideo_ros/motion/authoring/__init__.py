@@ -1,0 +1,1 @@
+"""The authored motions that ship: grasps, keyframes, contact, and their checks."""

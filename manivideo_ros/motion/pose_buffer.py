@@ -1,0 +1,376 @@
+"""The newest state of every source, at one instant: interpolated, held, faded, missing.
+
+Sources are hands, objects and the skeleton of a person. A frame's time is the newest hand stamp,
+or while no hands come the newest skeleton's. Other sources are interpolated to it where they have
+samples on both sides, else their last good state is held: silently for `late` seconds, then as
+late; after `hold` it fades out over `fade` seconds and is reported as missing.
+
+Every source has a clock of its own: it is compared with its own last stamp alone, so that one that
+is steadily late or ahead undoes nothing. What sets the pace and goes back resets everything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.hand.state import HandState
+from manivideo_ros.motion.interpolation import interpolate_hands, interpolate_rigid
+
+State = TypeVar('State')
+SECOND = 1_000_000_000
+# A stamp this much older than its source's last one is a clock that was set back, not a message
+# out of order.
+JUMP_NS = SECOND // 2
+# While hands are silent this long others move the frames' clock on, each stamp by so much at most.
+QUIET_NS = AHEAD_NS = SECOND // 10
+DELAYS = 16  # messages of a source over which its delay is measured
+HANDS, PEOPLE, OBJECTS = 'hands', 'people', 'objects'
+_RANKS = {HANDS: 0, PEOPLE: 1, OBJECTS: 2}  # which kind of source sets the frames' clock
+SKELETON = 'skeleton'
+"""What the source of skeletons is called in `presence` and `age`."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a silent source counts, in seconds."""
+
+    late: float = 0.05
+    hold: float = 0.2
+    fade: float = 0.3
+
+    def presence(self, age: float) -> float:
+        """Weight 0..1 of a state that is `age` seconds old."""
+        if age <= self.hold:
+            return 1.0
+        return max(0.0, 1.0 - (age - self.hold) / self.fade) if self.fade > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is where at one instant (stamp_ns).
+
+    hands by side, objects (world_from_object [4, 4]) by id and the skeleton [134, 3] (pixels of the
+    frame, drawing/skeleton.py) hold all whose presence is above 0; presence: weight 0..1 of each;
+    age: seconds since each one's last good state, also of those that are missing.
+    """
+
+    stamp_ns: int
+    hands: dict[str, HandState]
+    objects: dict[str, NDArray[np.floating]]
+    presence: dict[str, float]
+    age: dict[str, float] = field(default_factory=dict)
+    skeleton: NDArray[np.floating] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        stamp_ns: int,
+        hands: Mapping[str, HandState],
+        objects: Mapping[str, NDArray[np.floating]],
+    ) -> Snapshot:
+        """Hands and objects that are all wholly there."""
+        present = dict.fromkeys([*hands, *objects], 1.0)
+        return cls(stamp_ns, dict(hands), dict(objects), present)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Sources that were seen once and have faded out."""
+        return tuple(sorted(name for name in self.age if name not in self.presence))
+
+
+class _Track(Generic[State]):
+    """The last samples of one source, in the order of their stamps."""
+
+    def __init__(self, blend: Callable[[State, State, float], State]) -> None:
+        self.samples: deque[tuple[int, State]] = deque(maxlen=64)
+        self.blend = blend
+
+    def add(self, stamp_ns: int, state: State) -> None:
+        if not self.samples or stamp_ns > self.samples[-1][0]:
+            self.samples.append((stamp_ns, state))
+
+    def at(self, stamp_ns: int) -> tuple[State, int]:
+        """The state at that instant and the stamp of the last sample that it rests on."""
+        after: tuple[int, State] | None = None
+        for stamp, state in reversed(self.samples):
+            if stamp == stamp_ns or (stamp < stamp_ns and after is None):
+                return state, stamp
+            if stamp < stamp_ns and after is not None:
+                fraction = (stamp_ns - stamp) / (after[0] - stamp)
+                return self.blend(state, after[1], fraction), stamp_ns
+            after = (stamp, state)
+        assert after is not None
+        return after[1], after[0]
+
+
+@dataclass
+class _SourceClock:
+    """A source's newest stamp and its receipt; delays_ns: receipt minus stamp of the last ones.
+
+    earlier_ns: a stamp far before the newest that no second one has confirmed yet.
+    """
+
+    stamp_ns: int
+    received_ns: int
+    delays_ns: deque[int] = field(default_factory=lambda: deque(maxlen=DELAYS))
+    earlier_ns: int | None = None
+
+
+_Key = tuple[str, str]  # kind and name of a source; '' for messages that name none
+
+
+class PoseTracker:
+    """Collects poses as they come, gives what is where at an instant. Not thread-safe.
+
+    clock: the stamp that the frames' clock is at and its time of receipt; jumps: how often
+    everything was reset. Messages are answered with what is wrong with their stamps.
+    """
+
+    def __init__(self, timing: Timing | None = None) -> None:
+        self.timing = timing or Timing()
+        self.clock: tuple[int, int] | None = None
+        self._leader: _Key = (OBJECTS, '')  # which source the clock is of
+        self._first_received_ns = 0  # of the first message, whoever sent it
+        self._clocks: dict[_Key, _SourceClock] = {}
+        self.jumps = 0
+        self._hands: dict[str, _Track[HandState]] = {}
+        self._objects: dict[str, _Track[NDArray[np.floating]]] = {}
+        self._people: dict[str, _Track[NDArray[np.floating]]] = {}
+
+    @property
+    def newest_ns(self) -> int | None:
+        """The newest hand stamp."""
+        return self._newest(HANDS)
+
+    @property
+    def newest_skeleton_ns(self) -> int | None:
+        """The newest stamp of skeletons."""
+        return self._newest(PEOPLE)
+
+    def reset(self) -> None:
+        """Forget every source."""
+        self.clock = None
+        for sources in (self._clocks, self._hands, self._objects, self._people):
+            sources.clear()
+
+    def start_anew(self) -> None:
+        """Forget every source: the clock was reset."""
+        self.reset()
+        self.jumps += 1
+
+    def clock_began(self, received_ns: int) -> None:
+        """The clock of receipt only now begins: what was received so far counts as of now."""
+        if self.clock is not None:
+            self.clock = (self.clock[0], received_ns)
+        self._first_received_ns = received_ns
+        for source in self._clocks.values():
+            source.received_ns = received_ns
+            source.delays_ns.clear()
+
+    def forget_objects(self) -> None:
+        """Forget the objects: the scene has others now."""
+        self._objects.clear()
+
+    def add_hands(
+        self, stamp_ns: int, hands: Mapping[str, HandState], received_ns: int
+    ) -> list[str]:
+        """Take hands by side; received_ns on any monotonic clock. What is wrong with the stamp."""
+        taken, problems = self._take(HANDS, [*hands], stamp_ns, received_ns)
+        for side in taken:
+            self._hands.setdefault(side, _Track(interpolate_hands)).add(stamp_ns, hands[side])
+        return problems
+
+    def add_objects(
+        self, stamp_ns: int, objects: Mapping[str, NDArray[np.floating]], received_ns: int
+    ) -> list[str]:
+        """Take object poses [4, 4] by id; what is wrong with the stamp."""
+        taken, problems = self._take(OBJECTS, [*objects], stamp_ns, received_ns)
+        for name in taken:
+            self._objects.setdefault(name, _Track(interpolate_rigid)).add(stamp_ns, objects[name])
+        return problems
+
+    def add_skeleton(
+        self, stamp_ns: int, skeleton: NDArray[np.floating] | None, received_ns: int
+    ) -> list[str]:
+        """Take a skeleton [134, 3], None where nobody is seen; what is wrong with the stamp."""
+        taken, problems = self._take(PEOPLE, [SKELETON], stamp_ns, received_ns)
+        if skeleton is not None and taken:
+            self._people.setdefault(SKELETON, _Track(_nearer)).add(stamp_ns, skeleton)
+        return problems
+
+    def hands_after(self, stamp_ns: int) -> int | None:
+        """How many stamps of hands came after that one; None where it is none of theirs."""
+        stamps = {s for track in self._hands.values() for s, _ in track.samples}
+        return sum(s > stamp_ns for s in stamps) if stamp_ns in stamps else None
+
+    def silent(self, received_ns: int, after: float) -> bool:
+        """Whether neither hands nor skeletons were received for more than `after` seconds.
+
+        Where none came yet, since the first message: objects may come a moment before their hands.
+        """
+        last = [at for kind in (HANDS, PEOPLE) if (at := self._received(kind)) is not None]
+        since = max(last, default=self._first_received_ns)
+        return self.clock is not None and received_ns - since > after * SECOND
+
+    def hands_silent(self, received_ns: int, after: float) -> bool:
+        """Whether no hands were received for more than `after` seconds, but something was."""
+        last = self._received(HANDS)
+        return self.clock is not None and (last is None or received_ns - last > after * SECOND)
+
+    def frame_stamp(self, received_ns: int, after: float) -> int | None:
+        """The stamp of a frame to be made now; None before the first hands, for `after` seconds.
+
+        The newest hands', or while these are silent the newest skeleton's, or the sources' clock.
+        """
+        if not self.hands_silent(received_ns, after):
+            return self.newest_ns
+        if not self.silent(received_ns, after):
+            return self.newest_skeleton_ns
+        return self.estimate(received_ns)
+
+    def estimate(self, received_ns: int) -> int | None:
+        """The frames' clock at a time of receipt: its newest stamp and what has passed since."""
+        if self.clock is None:
+            return None
+        stamp_ns, at = self.clock
+        return stamp_ns + max(0, received_ns - at)
+
+    def delays(self) -> dict[str, dict[str, float]]:
+        """By kind and name of source: seconds from its stamps to their receipt, the least of late.
+
+        Only of sources of which enough messages were received to tell.
+        """
+        out: dict[str, dict[str, float]] = {}
+        for (kind, name), source in self._clocks.items():
+            if name and len(source.delays_ns) >= DELAYS // 4:
+                out.setdefault(kind, {})[name] = min(source.delays_ns) / SECOND
+        return out
+
+    def sample(self, stamp_ns: int) -> Snapshot:
+        """Everything at that instant."""
+        out = Snapshot(stamp_ns, {}, {}, {})
+        for side, hand in self._hands.items():
+            self._place(out, side, hand, out.hands)
+        for name, thing in self._objects.items():
+            self._place(out, name, thing, out.objects)
+        people: dict[str, NDArray[np.floating]] = {}
+        for name, person in self._people.items():
+            self._place(out, name, person, people)
+        return replace(out, skeleton=people.get(SKELETON))
+
+    def _place(
+        self, out: Snapshot, name: str, track: _Track[State], states: dict[str, State]
+    ) -> None:
+        state, last_ns = track.at(out.stamp_ns)
+        age = max(0, out.stamp_ns - last_ns) / SECOND
+        out.age[name] = age
+        presence = self.timing.presence(age)
+        if presence > 0:
+            states[name], out.presence[name] = state, presence
+
+    def _newest(self, kind: str) -> int | None:
+        stamps = (source.stamp_ns for (of, _), source in self._clocks.items() if of == kind)
+        return max(stamps, default=None)
+
+    def _received(self, kind: str) -> int | None:
+        times = (source.received_ns for (of, _), source in self._clocks.items() if of == kind)
+        return max(times, default=None)
+
+    def _take(
+        self, kind: str, names: list[str], stamp_ns: int, received_ns: int
+    ) -> tuple[list[str], list[str]]:
+        """Which of these sources' states are to be used, and what is wrong with their stamp."""
+        problems = []
+        left_out = set()
+        for name in names or ['']:
+            source = self._clocks.get((kind, name))
+            if source is None:
+                continue
+            back = source.stamp_ns - stamp_ns
+            if back <= JUMP_NS:
+                source.earlier_ns = None
+            elif kind != OBJECTS and (kind == HANDS or self._leads((kind, name))):
+                problems.append(f'header.stamp: set back by {back / SECOND:.1f} s: clock reset')
+                self._reset_to(stamp_ns)
+                break
+            elif source.earlier_ns is None or stamp_ns <= source.earlier_ns:
+                # Another detector that is late, or the first stamp of a clock that was set back.
+                source.earlier_ns = stamp_ns
+                left_out.add(name)
+                problems.append(
+                    f'header.stamp: {name or kind}: {back / SECOND:.1f} s before its last one: '
+                    'left out'
+                )
+            elif self._leads((kind, name)):
+                problems.append(f'header.stamp: set back by {back / SECOND:.1f} s: clock reset')
+                self._reset_to(stamp_ns)
+                break
+            else:
+                problems.append(
+                    f'header.stamp: {name or kind}: set back by {back / SECOND:.1f} s: what it was '
+                    'is forgotten'
+                )
+                self._forget((kind, name))
+        for name in names or ['']:
+            if name not in left_out:
+                self._note((kind, name), stamp_ns, received_ns)
+        return [name for name in names if name not in left_out], problems
+
+    def _note(self, key: _Key, stamp_ns: int, received_ns: int) -> None:
+        """A stamp of a source was received: its clock goes on, and perhaps the frames' too."""
+        source = self._clocks.setdefault(key, _SourceClock(stamp_ns, received_ns))
+        if self.clock is None:
+            self._first_received_ns = received_ns
+        if self._moves_on(key, stamp_ns, received_ns):
+            self.clock, self._leader = (stamp_ns, received_ns), key
+        source.stamp_ns = max(stamp_ns, source.stamp_ns)
+        source.received_ns = received_ns
+        source.delays_ns.append(received_ns - stamp_ns)
+
+    def _leads(self, key: _Key) -> bool:
+        """Whether the frames' clock is this source's, or hands' as this is."""
+        return key == self._leader or key[0] == HANDS == self._leader[0]
+
+    def _moves_on(self, key: _Key, stamp_ns: int, received_ns: int) -> bool:
+        """Whether a stamp moves the frames' clock on."""
+        if self.clock is None or _RANKS[key[0]] < _RANKS[self._leader[0]]:
+            return True
+        newest_ns, at_ns = self.clock
+        if self._leads(key):
+            return stamp_ns > newest_ns
+        elapsed = received_ns - at_ns
+        if key[0] != self._leader[0] and elapsed <= QUIET_NS:
+            return False
+        # A clock that is ahead of the frames' would make everything else late.
+        return newest_ns < stamp_ns <= newest_ns + elapsed + AHEAD_NS
+
+    def _reset_to(self, stamp_ns: int) -> None:
+        """What sets the pace was set back: nothing of after it counts any more."""
+        self.jumps += 1
+        self.clock = None
+        for key, source in list(self._clocks.items()):
+            if key[0] == HANDS or source.stamp_ns > stamp_ns + JUMP_NS:
+                self._forget(key)
+
+    def _forget(self, key: _Key) -> None:
+        kind, name = key
+        self._clocks.pop(key, None)
+        tracks: dict[str, dict[str, Any]] = {
+            HANDS: self._hands,
+            OBJECTS: self._objects,
+            PEOPLE: self._people,
+        }
+        tracks[kind].pop(name, None)
+
+
+def _nearer(
+    first: NDArray[np.floating], second: NDArray[np.floating], fraction: float
+) -> NDArray[np.floating]:
+    """Of two skeletons the nearer in time, as it is: they may be of two people."""
+    return first if fraction < 0.5 else second

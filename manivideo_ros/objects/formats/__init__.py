@@ -1,0 +1,1 @@
+"""Mesh files as triangles with one material each: glTF, OBJ, COLLADA, PLY, STL, OFF."""

@@ -1,0 +1,122 @@
+"""How glTF's materials look: one image or colour each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.objects.formats.gltf_file import Gltf
+from manivideo_ros.objects.formats.piece import GLOSS, clamped, displayed
+
+CLAMP, MIRROR = 33071, 33648
+UNIT = 'KHR_materials_pbrSpecularGlossiness'
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """linear: factor [3] in linear light that colours are multiplied with; texture: of the colour
+    (textureInfo) or None; alpha: the material's alphaMode; stated: whether it is the file's."""
+
+    linear: NDArray[np.float64]
+    texture: dict[str, Any] | None
+    alpha: str
+    gloss: float
+    stated: bool
+
+
+def look_of(gltf: Gltf, n: Any) -> Look:
+    """The look of material n, or of none."""
+    if n is None:
+        return Look(np.ones(3), None, 'OPAQUE', GLOSS, False)
+    material = gltf.item('materials', n)
+    metal, gloss = material.get('pbrMetallicRoughness', {}), GLOSS
+    if 'roughnessFactor' in metal:
+        gloss = float(np.clip(1 - metal['roughnessFactor'], 0, 1))
+    factor, texture = metal.get('baseColorFactor'), metal.get('baseColorTexture')
+    older = material.get('extensions', {}).get(UNIT)
+    if older is not None:
+        factor, texture = older.get('diffuseFactor'), older.get('diffuseTexture')
+        gloss = float(np.clip(older.get('glossinessFactor', 1.0), 0, 1))
+    linear = _rgb(factor, 1.0)
+    emissive, shining = _rgb(material.get('emissiveFactor'), 0.0), material.get('emissiveTexture')
+    if emissive.any() and (not linear.any() or (factor is None and texture is None)):
+        strength = material.get('extensions', {}).get('KHR_materials_emissive_strength', {})
+        emissive = emissive * strength.get('emissiveStrength', 1.0)
+        linear, texture = np.clip(emissive, 0, 1), shining  # It shows by its own light alone.
+    return Look(linear, texture, material.get('alphaMode', 'OPAQUE'), gloss, True)
+
+
+def image_of(gltf: Gltf, look: Look, instead: str) -> tuple[NDArray[np.uint8] | None, Any]:
+    """The image of a look's colour texture u8 [h, w, 3], as it is to be shown, and its sampler."""
+    info = look.texture or {}
+    texture = gltf.item('textures', info.get('index'))
+    extensions = texture.get('extensions', {})
+    source = extensions.get('EXT_texture_webp', {}).get('source', texture.get('source'))
+    for other in ('MSFT_texture_dds', 'KHR_texture_basisu'):
+        if source is None:
+            source = extensions.get(other, {}).get('source')
+    sampler = gltf.item('samplers', texture['sampler']) if 'sampler' in texture else {}
+    if source is None:
+        gltf.beside.warn(f'textures[{info.get("index")}] has no image; shown instead: {instead}')
+        return None, sampler
+    stated = gltf.item('images', source)
+    name, data = stated.get('uri', ''), None
+    if 'bufferView' in stated or name.startswith('data:'):
+        uri = name
+        name = stated.get('name') or f'images[{source}]'
+        data = gltf.view(stated['bufferView'])[0] if not uri else gltf.bytes_of_uri(uri)
+    image = gltf.beside.image(name, instead, data)
+    if image is None:
+        return None, sampler
+    shown = np.asarray(displayed(look.linear))
+    return np.round(_opaque(gltf, image, look) * shown).astype(np.uint8), sampler
+
+
+def placed_on(
+    image: NDArray[np.uint8], info: dict[str, Any], sampler: dict[str, Any], uv: NDArray
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """An image that repeats, and coordinates [..., 2], v up, that look it up as the file says."""
+    at = np.nan_to_num(np.asarray(uv, np.float64), posinf=0, neginf=0)
+    moved = info.get('extensions', {}).get('KHR_texture_transform')
+    if moved:
+        turn, by = float(moved.get('rotation', 0.0)), np.asarray(moved.get('offset', (0, 0)), float)
+        at = at * np.asarray(moved.get('scale', (1, 1)), float)
+        c, s = np.cos(turn), np.sin(turn)
+        # Counterclockwise as seen, with v down, as the sample viewer and three.js do.
+        at = np.stack([c * at[..., 0] + s * at[..., 1], c * at[..., 1] - s * at[..., 0]], -1) + by
+    for axis, key in enumerate(('wrapS', 'wrapT')):
+        if sampler.get(key) == CLAMP:
+            image, at = clamped(image, at, axis)
+        elif sampler.get(key) == MIRROR and (at[..., axis].min() < 0 or at[..., axis].max() > 1):
+            image = np.concatenate([image, np.flip(image, 1 - axis)], 1 - axis)
+            at[..., axis] = at[..., axis] / 2
+    return image, np.stack([at[..., 0], 1 - at[..., 1]], -1)
+
+
+def coordinate_set(info: dict[str, Any]) -> int:
+    """Which TEXCOORD a texture is looked up by."""
+    moved = info.get('extensions', {}).get('KHR_texture_transform', {})
+    return int(moved.get('texCoord', info.get('texCoord', 0)))
+
+
+def _opaque(gltf: Gltf, image: NDArray[np.uint8], look: Look) -> NDArray[np.float64]:
+    """RGB [h, w, 3]: alpha counts where the material says so, and then shows the mean colour."""
+    rgb = image[..., :3].astype(np.float64)
+    if image.shape[-1] == 3 or look.alpha == 'OPAQUE' or bool((image[..., 3] > 250).all()):
+        return rgb
+    alpha = image[..., 3:] / 255.0
+    gltf.beside.warn('parts of it are transparent: they are shown opaque, in its mean colour')
+    mean = (rgb * alpha).sum((0, 1)) / max(float(alpha.sum()), 1e-6)
+    return rgb * alpha + mean * (1 - alpha)
+
+
+def _rgb(factor: Any, default: float) -> NDArray[np.float64]:
+    if factor is None:
+        return np.full(3, default)
+    values = np.asarray(factor, np.float64).reshape(-1)[:3]
+    if len(values) != 3:
+        raise ValueError(f'{factor} is no colour')
+    return np.nan_to_num(values, nan=default)

@@ -1,0 +1,1 @@
+"""rosbag2 bags in MCAP, read, written and repaired without rclpy."""

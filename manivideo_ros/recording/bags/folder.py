@@ -1,0 +1,218 @@
+"""Which files make up a bag, and what its folder knows of them: how every reader opens one.
+
+A bag is a rosbag2 folder or one MCAP file. Its metadata.yaml may be absent, empty, or rebuilt with
+fields left out; what it lacks is taken from the files themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import yaml
+
+from manivideo_ros.files.bounded_yaml import load_yaml
+from manivideo_ros.files.errors import reason_of
+
+METADATA = 'metadata.yaml'
+MAGIC = b'\x89MCAP0\r\n'
+PACKED = '.zstd'  # what rosbag2 appends to the name of a file that it compressed
+_SUFFIXES = ('.mcap', f'.mcap{PACKED}')
+_SQLITE = ('.db3', f'.db3{PACKED}')
+
+
+class BagError(ValueError):
+    """A bag that cannot be written or read; the text is one line."""
+
+
+@dataclass
+class BagFolder:
+    """The files of a bag, in the order of its metadata or of the numbers in their names.
+
+    empty: files of it that hold nothing; seconds: length by file name, as far as the metadata has
+    it; custom_data: of the metadata, None where the metadata cannot have any (absent or rebuilt).
+    notes: what differs from a whole bag and what is read instead, a line each.
+    """
+
+    files: list[Path]
+    empty: list[Path] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    custom_data: dict[str, str] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path is a bag's folder or file, by its names alone."""
+    return path.is_file() or (path / METADATA).is_file() or bool(_listed(path))
+
+
+def find(path: Path) -> BagFolder:
+    """The files of the bag at path. Raises BagError for what is no bag that can be read."""
+    if path.is_file():
+        found = BagFolder([path])
+    elif not path.is_dir():
+        raise BagError(f'{path}: no such bag: give its folder or its .mcap file')
+    else:
+        found = _of_folder(path)
+    for file in found.files:
+        if file.name.endswith(_SQLITE):
+            raise BagError(_foreign(path, 'sqlite3'))
+    _leave_out_empty(found)
+    return found
+
+
+def in_order(file: Path) -> list[Any]:
+    """Sort key of a file's name: the numbers in it by their value."""
+    return [int(part) if part.isdigit() else part for part in re.split(r'([0-9]+)', file.name)]
+
+
+def custom_data_of(information: Any) -> dict[str, str] | None:
+    """The custom data in what rosbag2 writes about a bag; None where it cannot have any.
+
+    Versions before 8 have no such field, and `ros2 bag reindex` drops it with the distribution's
+    name. Raises ValueError, TypeError or AttributeError for what is no such content.
+    """
+    custom = {str(k): str(v) for k, v in dict(information.get('custom_data') or {}).items()}
+    return custom if custom or information.get('ros_distro') else None
+
+
+def _of_folder(path: Path) -> BagFolder:
+    there, metadata = _listed(path), path / METADATA
+    problem = 'there is no metadata.yaml'
+    if metadata.is_file():
+        try:
+            return _by_metadata(path, metadata, there)
+        except _UnreadableError as error:
+            problem = f'metadata.yaml {error}'
+    if not there:
+        if any(path.glob(f'*{_SQLITE[0]}*')):
+            raise BagError(_foreign(path, 'sqlite3'))
+        if metadata.is_file():
+            raise BagError(f'{path}: {problem}, and there is no .mcap file: record it again')
+        raise BagError(f'{path}: holds no .mcap file: give the folder of a rosbag2')
+    return BagFolder(there, notes=[f'{problem}; read from {_names(there)} instead'])
+
+
+class _UnreadableError(Exception):
+    """Metadata that describe nothing; the text goes after 'metadata.yaml'."""
+
+
+def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
+    """The files that the metadata name. Raises _UnreadableError, BagError."""
+    try:
+        content = metadata.read_bytes()
+        if not content.strip(b'\0 \t\r\n'):
+            raise _UnreadableError('is empty')
+        info = load_yaml(content.decode())['rosbag2_bagfile_information']
+        storage, mode = str(info['storage_identifier'] or ''), info.get('compression_mode') or ''
+        named = [path / str(name) for name in list(info['relative_file_paths'])]
+        seconds = {
+            Path(str(file['path'])).name: int(file['duration']['nanoseconds']) * 1e-9
+            for file in info.get('files') or []
+        }
+        custom_data = custom_data_of(info)
+    except OSError as error:
+        raise BagError(f'{metadata}: cannot be read ({error.strerror})') from None
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _UnreadableError(f'is not that of a bag ({reason_of(error)[:80]})') from None
+    if storage not in ('mcap', ''):
+        raise BagError(_foreign(path, f'{storage} {mode}'.strip().lower()))
+    folder = Path(os.path.abspath(path))  # as it is named: a folder may be a link itself
+    for file in named:
+        # A bag from elsewhere must not make us read what lies outside of it.
+        if '\0' in str(file) or folder not in Path(os.path.abspath(file)).parents:
+            raise BagError(
+                f'{path}: metadata.yaml names {str(file)!r}, which is outside of it: remove '
+                'metadata.yaml to read the .mcap files in the folder'
+            )
+    found = BagFolder([], seconds=seconds, custom_data=custom_data)
+    if not storage and named and not named[0].name.endswith(_SQLITE):
+        found.notes.append('metadata.yaml names no storage; read as MCAP')
+    found.files = _present(path, named, there, found)
+    return found
+
+
+def _present(path: Path, named: list[Path], there: list[Path], found: BagFolder) -> list[Path]:
+    """Those named that are there, and those there that belong to them."""
+    gone, files = [], []
+    for file in named:
+        # The recorder compresses a file once it is full, and may have ended before.
+        plain = file.with_name(file.name.removesuffix(PACKED))
+        present = next((f for f in (file, plain) if f.is_file()), None)
+        if present is None:
+            gone.append(file)
+        else:
+            files.append(present)
+    if not files and not there:
+        if not named:
+            raise BagError(f'{path}: holds no .mcap file: give the folder of a rosbag2')
+        raise BagError(f'{gone[0]}: missing, though the metadata names it: copy it there')
+    kind = {_pattern(file) for file in named}
+    added = [f for f in there if f not in files and (not files or _pattern(f) in kind)]
+    if gone:
+        lost = f'{_names(gone)}{_lasting(gone, found.seconds)}'
+        found.notes.append(
+            f'metadata.yaml names {lost}, which is not there; read from {_names([*files, *added])}'
+        )
+    elif added:
+        found.notes.append(f'metadata.yaml does not name {_names(added)}; read as well')
+    return [*files, *added]
+
+
+def _leave_out_empty(found: BagFolder) -> None:
+    """Take the files without content out. Raises BagError where nothing is left.
+
+    A file system that lost power leaves files of no bytes, or of zeros.
+    """
+    for file in found.files:
+        try:
+            with file.open('rb') as stream:
+                head = stream.read(len(MAGIC))
+        except OSError as error:
+            raise BagError(f'{file}: cannot be read ({error.strerror})') from None
+        if not head.strip(b'\0') or (len(head) < len(MAGIC) and MAGIC.startswith(head)):
+            found.empty.append(file)
+    found.files = [file for file in found.files if file not in found.empty]
+    if not found.files:
+        raise BagError(f'{found.empty[0]}: is empty: nothing was written to it; record it again')
+    for file in found.empty:
+        lost = _lasting([file], found.seconds)
+        found.notes.append(f'{file.name} is empty{lost}; left out')
+
+
+def _listed(path: Path) -> list[Path]:
+    """The MCAP files in a folder; of a file and its compressed copy the file."""
+    # Names that begin with a dot are a file system's own (`._bag_0.mcap`).
+    files = [f for f in path.glob('*.mcap*') if f.name.endswith(_SUFFIXES) and f.name[0] != '.']
+    plain = {file.name for file in files}
+    return sorted((f for f in files if f.name.removesuffix(PACKED) == f.name
+                   or f.name.removesuffix(PACKED) not in plain), key=in_order)  # fmt: skip
+
+
+def _pattern(file: Path) -> str:
+    return re.sub('[0-9]+', '#', file.name.removesuffix(PACKED))
+
+
+def _names(files: list[Path]) -> str:
+    shown = [file.name for file in files]
+    if len(shown) > 3:
+        return f'{len(shown)} files ({shown[0]} to {shown[-1]})'
+    return ', '.join(shown)
+
+
+def _lasting(files: list[Path], seconds: dict[str, float]) -> str:
+    known = [seconds[file.name] for file in files if file.name in seconds]
+    return f' ({sum(known):.1f} s)' if known else ''
+
+
+def _foreign(path: Path, storage: str) -> str:
+    source = path.parent if path.is_file() else path
+    src, dst = quote(str(source)), quote(f'{source.resolve().name}_mcap')
+    return (
+        f'{path}: storage is {storage}, not mcap: run `rosbags-convert --src {src} --dst {dst} '
+        '--dst-storage mcap` (or `ros2 bag convert`)'
+    )

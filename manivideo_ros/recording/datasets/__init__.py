@@ -1,0 +1,1 @@
+"""Episodes as datasets: LeRobot, robomimic, image folders, video."""

@@ -1,0 +1,57 @@
+"""Figures of a feature over its frames, as LeRobot keeps them (lerobot.datasets.compute_stats)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUANTILES = (0.01, 0.10, 0.50, 0.90, 0.99)
+Figures = dict[str, NDArray]
+
+
+def figures_of(values: NDArray) -> Figures:
+    """min, max, mean, std [N], count [1] and quantiles q01..q99 [N] of values [F, N]."""
+    values = np.asarray(values, np.float64)
+    out = {
+        'min': values.min(0),
+        'max': values.max(0),
+        'mean': values.mean(0),
+        'std': values.std(0),
+        'count': np.array([len(values)]),
+    }
+    for quantile in QUANTILES:
+        out[f'q{round(100 * quantile):02d}'] = np.quantile(values, quantile, axis=0)
+    return out
+
+
+def image_figures(images: Sequence[NDArray[np.uint8]]) -> Figures:
+    """The same per channel of images [H, W, 3], in 0..1, as [3, 1, 1]; count: of images."""
+    pixels = np.stack([image[::4, ::4] for image in images]).reshape(-1, 3) / 255
+    out = {name: value.reshape(3, 1, 1) for name, value in figures_of(pixels).items()
+           if name != 'count'}  # fmt: skip
+    return {**out, 'count': np.array([len(images)])}
+
+
+def together(parts: Sequence[Figures]) -> Figures:
+    """The figures of all frames from those of the episodes; quantiles as weighted means."""
+    counts = np.array([part['count'][0] for part in parts], np.float64)
+    weights = counts / counts.sum()
+
+    def mean(name: str) -> NDArray:
+        return np.asarray(sum(w * part[name] for w, part in zip(weights, parts, strict=True)))
+
+    middle = mean('mean')
+    spread = sum(
+        w * (part['std'] ** 2 + (part['mean'] - middle) ** 2)
+        for w, part in zip(weights, parts, strict=True)
+    )
+    out = {
+        'min': np.min([part['min'] for part in parts], axis=0),
+        'max': np.max([part['max'] for part in parts], axis=0),
+        'mean': middle,
+        'std': np.sqrt(spread),
+        'count': np.array([int(counts.sum())]),
+    }
+    return out | {name: mean(name) for name in parts[0] if name.startswith('q')}

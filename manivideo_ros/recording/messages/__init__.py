@@ -1,0 +1,1 @@
+"""Messages of recordings on the rosbags typestore, read and built without rclpy."""

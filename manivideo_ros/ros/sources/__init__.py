@@ -1,0 +1,1 @@
+"""What drivers publish, as HandPoses and ObjectPoses: one intake per kind of source."""

@@ -1,0 +1,35 @@
+"""A robot's URDF: from a file, or as robot_state_publisher tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.node import Node
+from std_msgs.msg import String
+
+from manivideo_ros.files.xml_text import decode_xml
+from manivideo_ros.process.folders import expanded
+from manivideo_ros.ros import qos
+
+TOPIC = 'robot_description'
+
+
+def listen(node: Node, file: str, take: Callable[[str], list[str]]) -> None:
+    """Have `take` called with the URDF's text; file: '' for what the latched topic tells.
+
+    What `take` answers is warned about. Raises ValueError where it refuses the file's.
+    """
+    if file:
+        try:
+            problems = take(decode_xml(expanded(file).read_bytes()))
+        except (OSError, ValueError) as error:
+            problems = [getattr(error, 'strerror', None) or str(error)]
+        if problems:
+            raise ValueError(f'urdf: {file}: {problems[0]}')
+        return
+
+    def callback(message: String) -> None:
+        for problem in take(message.data):
+            node.get_logger().warning(f'{TOPIC}: refused: {problem}')
+
+    node.create_subscription(String, TOPIC, callback, qos.LATCHED)

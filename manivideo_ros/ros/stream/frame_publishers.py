@@ -1,0 +1,132 @@
+"""The topics of a frame: images and MLO maps, each made only while somebody listens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from visualization_msgs.msg import MarkerArray
+
+from manivideo_ros.camera.lens import Lens
+from manivideo_ros.drawing.colours import normal_colours
+from manivideo_ros.drawing.labels import (
+    hand_keypoints,
+    layer_mask,
+    mosaic,
+    visible_depth,
+    world_keypoints,
+)
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.objects.mesh import ObjectMesh
+from manivideo_ros.ros.conversion import camera_message
+from manivideo_ros.ros.images import header, to_image, to_jpeg, to_points
+from manivideo_ros.ros.qos import IMAGES
+from manivideo_ros.ros.stream.markers import Box, scene_markers
+from manivideo_ros.ros.stream.pose_intake import View
+from manivideo_ros.synthesizer import Frame
+
+
+class FramePublishers:
+    """Publishes frames under their poses' stamp."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        make = node.create_lifecycle_publisher
+        self.image = make(Image, 'image_raw', IMAGES)
+        self.jpeg = make(CompressedImage, 'image_raw/compressed', IMAGES)
+        self.camera = make(CameraInfo, 'camera_info', IMAGES)
+        self.normals = make(Image, 'mlo/normals', IMAGES)
+        self.confidence = make(Image, 'mlo/confidence', IMAGES)
+        self.mask = make(Image, 'mlo/mask', IMAGES)
+        self.depth = make(Image, 'mlo/depth', IMAGES)
+        self.keypoints = make(PointCloud2, 'hand_keypoints', IMAGES)
+        self.markers = make(MarkerArray, 'markers', IMAGES)
+        self._node = node
+
+    def publish(
+        self,
+        frame: Frame,
+        view: View,
+        jpeg_quality: int,
+        hands: Mapping[str, HandModel],
+        objects: Mapping[str, ObjectMesh],
+    ) -> None:
+        """One frame on every topic that somebody listens to; hands by side, objects by id."""
+        stamped = header(view.snapshot.stamp_ns, view.camera_frame)
+        lens = view.lens
+        if lens is None:
+            self.camera.publish(camera_message(stamped, view.camera))
+        else:
+            info = camera_message(stamped, lens.shown, lens.model, lens.coefficients)
+            self.camera.publish(info)
+        if self.image.get_subscription_count() or self.jpeg.get_subscription_count():
+            image = _bent(lens, frame.image)
+            if self.image.get_subscription_count():
+                self.image.publish(to_image(image, stamped))
+            if self.jpeg.get_subscription_count():
+                self.jpeg.publish(to_jpeg(image, stamped, jpeg_quality))
+        if self.normals.get_subscription_count():
+            normals = normal_colours(frame.layers.normal_map.cpu().numpy())
+            self.normals.publish(to_image(mosaic(_bent_layers(lens, normals)), stamped))
+        if self.confidence.get_subscription_count():
+            confidence = frame.layers.occlusion_confidence.cpu().numpy()
+            grey = (confidence * 255 + 0.5).astype(np.uint8)
+            self.confidence.publish(to_image(mosaic(_bent_layers(lens, grey)), stamped))
+        if self.mask.get_subscription_count():
+            layers = frame.layers
+            mask = layer_mask(layers.nearest_layer.cpu().numpy(), len(layers.normal_map))
+            self.mask.publish(to_image(_bent(lens, mask, smooth=False), stamped))
+        if self.depth.get_subscription_count():
+            depth = visible_depth(frame.layers)
+            self.depth.publish(to_image(_bent(lens, depth, smooth=False), stamped))
+        if self.keypoints.get_subscription_count():
+            depth = visible_depth(frame.layers)
+            found = hand_keypoints(hands, view.snapshot.hands, view.camera, depth)
+            if lens is not None:
+                points = np.stack([found['x'], found['y'], found['z']], -1)
+                pixels = lens.pixels(points)
+                found['u'], found['v'] = pixels.T
+                found['visible'] &= lens.shows(pixels)
+            self.keypoints.publish(to_points(found, stamped))
+        if self.markers.get_subscription_count():
+            self.markers.publish(self._markers(view, hands, objects))
+
+    def destroy(self) -> None:
+        """Give the topics back."""
+        for publisher in (
+            self.image,
+            self.jpeg,
+            self.camera,
+            self.normals,
+            self.confidence,
+            self.mask,
+            self.depth,
+            self.keypoints,
+            self.markers,
+        ):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _markers(
+        self, view: View, hands: Mapping[str, HandModel], objects: Mapping[str, ObjectMesh]
+    ) -> MarkerArray:
+        shown = view.snapshot
+        joints = {side: world_keypoints(hands[side], state) for side, state in shown.hands.items()}
+        boxes = {
+            name: Box(pose, objects[name].vertices.min(0), objects[name].vertices.max(0))
+            for name, pose in shown.objects.items()
+            if name in objects
+        }
+        passed = 1e-6 * (self._node.get_clock().now().nanoseconds - shown.stamp_ns)
+        stamped = header(shown.stamp_ns, view.world)
+        return scene_markers(stamped, joints, boxes, shown.presence, f'{passed:.0f} ms')
+
+
+def _bent(lens: Lens | None, image: NDArray, smooth: bool = True) -> NDArray:
+    return image if lens is None else lens.bend(image, smooth)
+
+
+def _bent_layers(lens: Lens | None, images: NDArray) -> NDArray:
+    """Of layers [L, H, W, ...] the nearest pixels: borders between layers are no places between."""
+    return images if lens is None else np.stack([lens.bend(p, smooth=False) for p in images])

@@ -1,0 +1,290 @@
+"""From pose messages to what a frame shows: one place for frames, cameras and bad input.
+
+Every method that takes a message answers with its problems, each one line naming the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo
+from tf2_msgs.msg import TFMessage
+
+from manivideo_ros.camera.lens import Lens, lens_of
+from manivideo_ros.camera.viewing import DEFAULT_FOV, default_camera, fitted, hands_in_view
+from manivideo_ros.geometry import Camera, pinhole
+from manivideo_ros.motion.pose_buffer import SKELETON, PoseTracker, Snapshot, Timing
+from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
+from manivideo_ros.ros.conversion import read_camera, read_hands, read_objects
+from manivideo_ros.ros.stream.skeletons import read_skeleton
+from manivideo_ros.ros.transforms import TransformTree
+
+SECOND = 1_000_000_000
+DEFAULT_FRAME = 'default_camera_optical_frame'
+# Poses alone for this long: no camera will come, the default one is taken.
+CAMERA_WAIT_NS = SECOND
+# A frame waits this long at most, and over so many poses of the hands, for a camera that is told
+# to move after the hands.
+RIDE_NS, RIDE_FRAMES = 50_000_000, 3
+# Poses may run this far ahead of a simulated clock: it and they come by different ways.
+AHEAD_NS = SECOND // 2
+# Hands, and skeletons, that are silent for this long no longer set the pace of the frames.
+SILENCE_S = 0.1
+
+
+@dataclass(frozen=True)
+class View:
+    """What one frame shows: the snapshot, the fitted camera and the name of its frame.
+
+    The camera is the pinhole that draws; lens: what bends its image to the one that is shown,
+    where anything does. jumps: how often time has jumped back so far; world: the frame that the
+    poses are in.
+    """
+
+    snapshot: Snapshot
+    camera: Camera
+    camera_frame: str
+    jumps: int = 0
+    lens: Lens | None = None
+    world: str = ''
+
+
+class PoseIntake:
+    """Takes messages, gives views of width x height pixels. Not thread-safe.
+
+    human: whether the network knows what to do with skeletons.
+    """
+
+    def __init__(
+        self,
+        object_ids: Collection[str],
+        hand_model: str,
+        size: tuple[int, int],
+        timing: Timing,
+        human: bool = False,
+    ) -> None:
+        self.object_ids = set(object_ids)
+        self.human, self._told_of_skeletons = human, False
+        self.hand_model = hand_model
+        self.width, self.height = size
+        self.tracker = PoseTracker(timing)
+        self.transforms = TransformTree()
+        self.world = ''
+        self._skeleton_frame = ''
+        self._pinhole: tuple[Camera, str] | None = None
+        self._distortion: tuple[str, tuple[float, ...]] = ('', ())
+        self._lens_made: tuple[str, Lens | None] = ('', None)
+        self._default: Camera | None = None
+        self._first_pose_ns: int | None = None
+        self._stale: tuple[int, int] | None = None
+        self._unseen_since_ns: int | None = None
+        self._waiting_since_ns: int | None = None
+        self._missing: set[str] = set()
+        self._shown: tuple[int, int] | None = None  # resets before the last view, its stamp
+
+    def take_hands(self, message: HandPoses, received_ns: int) -> list[str]:
+        """Hand poses; their frame is the world that frames are made in."""
+        hands = read_hands(message, self.hand_model)
+        self.world = hands.frame_id
+        if refusal := self._refusal(hands.stamp_ns, received_ns):
+            return [*hands.problems, refusal]
+        jumps = self.tracker.jumps
+        problems = self.tracker.add_hands(hands.stamp_ns, hands.states, received_ns)
+        if self.tracker.jumps != jumps:
+            self._unseen_since_ns = None
+        return [*hands.problems, *problems]
+
+    def take_objects(self, message: ObjectPoses, received_ns: int) -> list[str]:
+        """Object poses, in the hands' frame or any that a transform connects with it."""
+        objects = read_objects(message, self.object_ids)
+        self.world = self.world or objects.frame_id
+        poses: dict[str, NDArray[np.floating]] = objects.states
+        if refusal := self._refusal(objects.stamp_ns, received_ns):
+            return [*objects.problems, refusal]
+        if objects.frame_id != self.world:
+            try:
+                to_world = self.transforms.lookup(self.world, objects.frame_id, objects.stamp_ns)
+            except LookupError as error:
+                return [*objects.problems, f'header.frame_id: {error}']
+            poses = {name: to_world @ pose for name, pose in poses.items()}
+        problems = self.tracker.add_objects(objects.stamp_ns, poses, received_ns)
+        return [*objects.problems, *problems]
+
+    def take_skeletons(self, message: SkeletonPoses, received_ns: int) -> list[str]:
+        """People in the camera's image; without `human` they are not used, which is told once."""
+        if not self.human:
+            told, self._told_of_skeletons = self._told_of_skeletons, True
+            return [] if told else ['not used: the checkpoint was trained without `human`']
+        person = read_skeleton(message, self.width, self.height)
+        self._skeleton_frame = person.frame_id
+        if refusal := self._refusal(person.stamp_ns, received_ns):
+            return [*person.problems, refusal]
+        if self._pinhole is not None and person.frame_id not in ('', self._pinhole[1]):
+            person.problems.append(
+                f'header.frame_id: {person.frame_id!r} is not the camera of the view, '
+                f'{self._pinhole[1]!r}: the keypoints are taken as in its image'
+            )
+        skeleton = person.states.get(SKELETON)
+        problems = self.tracker.add_skeleton(person.stamp_ns, skeleton, received_ns)
+        return [*person.problems, *problems]
+
+    def clock_jumped(self, before_ns: int, now_ns: int) -> list[str]:
+        """The clock of receipt, a simulated one, was set back from `before_ns`, or began (0).
+
+        Set back, it takes all that was seen with it: no frame until new poses come.
+        """
+        if before_ns == 0:
+            self.tracker.clock_began(now_ns)
+            self._first_pose_ns = None if self._first_pose_ns is None else now_ns
+            return []
+        # A small step back leaves less room between the poses of before and those of after.
+        ahead = min(AHEAD_NS, (before_ns - now_ns) // 2)
+        self._stale = (ahead, before_ns + SECOND)
+        self.tracker.start_anew()
+        self.transforms.forget_moving()
+        self._first_pose_ns = self._unseen_since_ns = self._waiting_since_ns = None
+        return ['/clock was set back: started anew']
+
+    def _refusal(self, stamp_ns: int, received_ns: int) -> str:
+        """Why a pose of that stamp must not be used; '' if nothing speaks against it."""
+        if self._first_pose_ns is None:
+            self._first_pose_ns = received_ns
+        if stamp_ns == 0:
+            return 'header.stamp: zero: the driver must stamp its poses'
+        if self._stale is not None:
+            ahead, last = self._stale
+            if received_ns + ahead >= last:
+                self._stale = None
+            elif received_ns + ahead < stamp_ns <= last:
+                return 'header.stamp: of before /clock was set back: left out'
+        return ''
+
+    def skeletons_set_the_pace(self, received_ns: int) -> bool:
+        """Whether a skeleton is to be answered by a frame: no hands come."""
+        return self.human and self.tracker.hands_silent(received_ns, SILENCE_S)
+
+    def take_camera(self, message: CameraInfo) -> list[str]:
+        """The camera whose view is wanted; one that cannot be shown leaves the one before."""
+        distortion = (message.distortion_model, tuple(message.d))
+        try:
+            camera = read_camera(message)
+            self._lens(fitted(camera, self.width, self.height), distortion)
+        except ValueError as error:
+            return [str(error)]
+        self._pinhole, self._distortion = (camera, message.header.frame_id), distortion
+        return []
+
+    def _lens(self, camera: Camera, distortion: tuple[str, tuple[float, ...]]) -> Lens | None:
+        """The lens of a fitted camera, where it stands. Raises ValueError.
+
+        Made anew only where it changes, not where the camera moves.
+        """
+        key = repr((camera.intrinsics.tolist(), camera.width, camera.height, distortion))
+        if key != self._lens_made[0]:
+            self._lens_made = (key, lens_of(camera, *distortion))
+        lens = self._lens_made[1]
+        return None if lens is None else lens.placed(camera.camera_from_world)
+
+    def take_transforms(self, message: TFMessage, static: bool = False) -> list[str]:
+        """Where frames are; static: they stay there."""
+        return self.transforms.take(message, static)
+
+    def set_objects(self, object_ids: Collection[str]) -> None:
+        """The scene has these objects now."""
+        self.object_ids = set(object_ids)
+        self.tracker.forget_objects()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a frame was asked for that waits for where the camera is."""
+        return self._waiting_since_ns is not None
+
+    def due(self, received_ns: int) -> bool:
+        """Whether a frame is due although nothing sets the pace: others move, or all fades."""
+        return self.waits or self.tracker.silent(received_ns, SILENCE_S)
+
+    def view(self, received_ns: int) -> tuple[View | None, list[str]]:
+        """The newest view, None as long as there is nothing to show or no camera yet."""
+        stamp = self.tracker.frame_stamp(received_ns, SILENCE_S)
+        if stamp is None:
+            return None, []
+        snapshot = self.tracker.sample(stamp)
+        camera, frame, problems = self._camera(snapshot, received_ns)
+        if camera is None:
+            return None, problems
+        self._waiting_since_ns = None
+        before, self._shown = self._shown, (self.tracker.jumps, stamp)
+        if before is not None and before[0] == self.tracker.jumps and stamp < before[1]:
+            self._shown = before
+            return None, []  # time goes on: another source set the pace until now
+        lens = self._lens(camera, self._distortion) if frame != DEFAULT_FRAME else None
+        if lens is not None:
+            camera = lens.drawn
+            if snapshot.skeleton is not None:
+                straight = np.array(snapshot.skeleton)
+                straight[:, :2] = lens.unbent(straight[:, :2])
+                snapshot = replace(snapshot, skeleton=straight)
+        problems += self._watch(snapshot, camera)
+        return View(snapshot, camera, frame, self.tracker.jumps, lens, self.world), problems
+
+    def _camera(self, snapshot: Snapshot, received_ns: int) -> tuple[Camera | None, str, list[str]]:
+        problems: list[str] = []
+        if self._pinhole is not None:
+            camera, frame = self._pinhole
+            try:
+                # Without any poses there is no world: the camera stands at its own origin.
+                world, stamp = self.world or frame, snapshot.stamp_ns
+                to_camera = self.transforms.lookup(frame, world, stamp)
+                known = self.transforms.newest_ns(frame, world)
+                if known is not None and known < stamp:
+                    if self._rides(known, received_ns):
+                        return None, '', []
+                    if stamp - known > self.tracker.timing.hold * SECOND:
+                        problems = [f'/tf: {frame} was not told of late: it is held where it was']
+                placed = replace(camera, camera_from_world=to_camera)
+                return fitted(placed, self.width, self.height), frame, problems
+            except LookupError as error:
+                problems = [
+                    f'camera/camera_info: header.frame_id: {error}: the default camera serves'
+                ]
+        if self._first_pose_ns is None or received_ns - self._first_pose_ns < CAMERA_WAIT_NS:
+            return None, '', []
+        if self._default is None and snapshot.hands:
+            self._default = default_camera(
+                snapshot.hands, snapshot.objects.values(), self.width, self.height
+            )
+        if self._default is None and self.tracker.newest_skeleton_ns is not None:
+            # A skeleton needs no place in space: any camera serves, until hands come.
+            anywhere = pinhole(self.width, self.height, DEFAULT_FOV)
+            camera = Camera(anywhere, np.eye(4), self.width, self.height)
+            return camera, self._skeleton_frame or DEFAULT_FRAME, problems
+        return self._default, DEFAULT_FRAME, problems
+
+    def _rides(self, known_ns: int, received_ns: int) -> bool:
+        """Whether to wait for the camera: it moves with the hands, under their stamps, and is told
+        a little later, as one on a wrist is.
+        """
+        behind = self.tracker.hands_after(known_ns)
+        if behind is None or behind > RIDE_FRAMES:
+            return False
+        if self._waiting_since_ns is None:
+            self._waiting_since_ns = received_ns
+        return 0 <= received_ns - self._waiting_since_ns <= RIDE_NS
+
+    def _watch(self, snapshot: Snapshot, camera: Camera) -> list[str]:
+        lost = set(snapshot.missing) - self._missing
+        self._missing = set(snapshot.missing)
+        problems = [
+            f'{name}: no good pose for {snapshot.age[name]:.1f} s, faded out'
+            for name in sorted(lost)
+        ]
+        if not snapshot.hands or hands_in_view(snapshot.hands, camera):
+            self._unseen_since_ns = None
+        elif self._unseen_since_ns is None:
+            self._unseen_since_ns = snapshot.stamp_ns
+        elif snapshot.stamp_ns - self._unseen_since_ns >= SECOND:
+            problems.append("no hand is in the camera's view: check frame_id and the camera's pose")
+        return problems

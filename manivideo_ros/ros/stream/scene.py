@@ -1,0 +1,223 @@
+"""The synthesizer with its scene, from the node's parameters and as SetScene changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from manivideo_ros.camera.background import BACKGROUND, load_background
+from manivideo_ros.engine.engine import Engine
+from manivideo_ros.engine.graph.cache import engine_sha256
+from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.engine.session import StreamingSession
+from manivideo_ros.engine.spec import EngineSpec, find_spec
+from manivideo_ros.files.allowed_files import resolve
+from manivideo_ros.files.package_uri import SCHEME
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.reference import HAND_REFERENCE, load_hand_reference
+from manivideo_ros.hand.state import SIDES
+from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
+from manivideo_ros.motion.motion import scene_json
+from manivideo_ros.msg import SceneObject
+from manivideo_ros.objects import named
+from manivideo_ros.objects.household.shapes import SHAPES
+from manivideo_ros.objects.mesh import ObjectMesh, object_of
+from manivideo_ros.process.folders import expanded
+from manivideo_ros.ros.parameters import NodeParameters
+from manivideo_ros.srv import SetScene
+from manivideo_ros.synthesizer import Scene, Synthesizer
+
+_engine_sha256 = lru_cache(maxsize=4)(engine_sha256)
+MOST_OBJECTS = 64  # of a scene
+MOST_TOLD = 20_000  # triangles, a megabyte of text
+
+
+class LiveScene:
+    """The synthesizer, what its objects are called, and what it runs on."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        hands: dict[str, HandModel],
+        scene: Scene,
+        meshes: Mapping[str, tuple[str, float]],
+        parameters: NodeParameters,
+    ) -> None:
+        self.engine, self._meshes = engine, meshes
+        self.engine_named = engine_names(parameters)
+        threads, seed = parameters.threads, parameters.appearance_seed
+        self._threads, self._seed = threads, seed
+        session = StreamingSession(engine, seed)
+        self.synthesizer = Synthesizer(session, hands, scene, threads)
+        self._sha256 = checkpoint_sha256(engine.spec.weights)
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What the frames are made by, for diagnostics and recordings."""
+        spec, backend = self.engine.spec, self.engine.backend
+        reason = spec.precision_reason(backend)
+        return {
+            'backend': backend,
+            'engine': f'{self.engine.why}; {reason}' if reason else self.engine.why,
+            'preset': spec.preset,
+            'steps': str(spec.steps),
+            'precision': spec.precision_on(backend),
+            'checkpoint_sha256': self._sha256,
+            'engine_sha256': _engine_sha256(spec, backend),
+            'appearance_seed': str(self._seed),
+        }
+
+    @property
+    def objects_json(self) -> str:
+        """Id, mesh and scale of each object: what a recording has to know of the scene."""
+        return scene_json(self._meshes)
+
+    @property
+    def hand_model(self) -> str:
+        """The name of the hand model that poses are of."""
+        return self.synthesizer.hands['right'].name
+
+    @property
+    def object_ids(self) -> Collection[str]:
+        """The ids that poses may name."""
+        return self.synthesizer.scene.objects.keys()
+
+    @property
+    def human(self) -> bool:
+        """Whether the network knows what to do with skeletons."""
+        return self.synthesizer.session.human
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames, pixels."""
+        return self.synthesizer.session.image_size, self.synthesizer.session.image_size
+
+    def change(self, request: SetScene.Request, folders: Iterable[str]) -> str:
+        """Do what a request asks; what was done. Raises ValueError, and then changes nothing."""
+        folders, old = list(folders), self.synthesizer.scene
+        ids = [item.id for item in request.objects]
+        if '' in ids or len(set(ids)) != len(ids):
+            raise ValueError('objects: every object needs an id of its own')
+        kept = old.objects if request.keep_objects else {}
+        if (count := len(kept.keys() | set(ids))) > MOST_OBJECTS:
+            raise ValueError(f'objects: are {count}, may be {MOST_OBJECTS}')
+        given = [(item, *_named(item, folders)) for item in request.objects]
+        objects = {**kept, **{item.id: mesh for item, _, mesh in given}}
+        meshes = {i: told for i, told in self._meshes.items() if i in kept and i not in ids}
+        meshes |= {item.id: (name, item.scale or 1.0) for item, name, _ in given if name}
+        background, hand = old.background, old.hand_reference
+        if request.background:
+            background = load_background(_file(request.background, folders))
+        if request.hand_appearance:
+            hand = load_hand_reference(_file(request.hand_appearance, folders))
+        try:
+            self.synthesizer.set_scene(Scene(objects, background, hand))
+        except ValueError:
+            self.synthesizer.set_scene(old)
+            raise
+        self._meshes = meshes
+        if not request.keep_appearance_seed:
+            self._seed = request.appearance_seed
+            self.synthesizer.session.set_seed(self._seed)
+        return f'the scene has {", ".join(objects) or "no object"}'
+
+    def exchange(self, engine: Engine, named: dict[str, str]) -> str:
+        """Go on with another engine, from the next frame on; what was done.
+
+        named: by `engine_names`, of the parameters that asked for it.
+        """
+        old = self.synthesizer
+        if engine.shapes == old.session.runner.shapes:
+            old.session.exchange(engine)
+        else:
+            session = StreamingSession(engine, self._seed)
+            self.synthesizer = Synthesizer(session, old.hands, old.scene, self._threads)
+        self.engine.close()
+        self.engine, self._sha256 = engine, checkpoint_sha256(engine.spec.weights)
+        self.engine_named = named
+        return f'{engine.spec.steps} steps on {engine.why}'
+
+
+def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
+    """Load the engine and the first scene. Raises ValueError, one line, for what is amiss."""
+    ids, meshes = parameters.object_ids, parameters.object_meshes
+    # Without objects there is no scale, but ROS has no empty list to say so.
+    scales = parameters.object_scales if ids else ()
+    if not len(ids) == len(meshes) == len(scales):
+        raise ValueError('object_ids, object_meshes and object_scales must be of one length')
+    spec = spec_of(parameters)
+    hands: dict[str, HandModel] = {
+        side: load_hand(
+            side,
+            expanded(parameters.hand_folder) / f'{side}.npz' if parameters.hand_folder else None,
+        )
+        for side in SIDES
+    }
+    given = [(i, mesh_name(m, None), s) for i, m, s in zip(ids, meshes, scales, strict=True)]
+    scene = Scene(
+        {i: named.load_mesh(m, s) for i, m, s in given},
+        load_background(_file(parameters.background, None, BACKGROUND)),
+        load_hand_reference(_file(parameters.hand_appearance, None, HAND_REFERENCE)),
+    )
+    engine = engine_of(spec, parameters)
+    told = {i: (m, s) for i, m, s in given}
+    return LiveScene(engine, hands, scene, told, parameters)
+
+
+def engine_names(parameters: NodeParameters) -> dict[str, str]:
+    """The parameters by which an engine is named."""
+    return {'engine': parameters.engine, 'checkpoint': parameters.checkpoint}
+
+
+def spec_of(parameters: NodeParameters) -> EngineSpec:
+    """The engine that the parameters ask for. Raises ValueError for one that cannot be had."""
+    spec = find_spec(parameters.engine)
+    if parameters.checkpoint:
+        spec = replace(spec, checkpoint=parameters.checkpoint)
+    spec.check(read_config(spec.weights))
+    return spec
+
+
+def engine_of(spec: EngineSpec, parameters: NodeParameters) -> Engine:
+    """Load an engine. Raises ValueError, one line, where no backend can run it."""
+    try:
+        return Engine(spec, parameters.threads, parameters.require_backend)
+    except EngineError as error:
+        raise ValueError(str(error)) from None
+
+
+def mesh_name(name: str, folders: Iterable[str] | None) -> str:
+    """What a mesh is called wherever one stands: files by their real path.
+
+    folders: as for `resolve`. Raises ValueError, one line, for what is not there or refused.
+    """
+    if name.startswith(named.TRIANGLES):
+        return name
+    found = str(resolve(name, SHAPES, folders))
+    return name if name.startswith(SCHEME) else found
+
+
+def _named(item: SceneObject, folders: Iterable[str]) -> tuple[str, ObjectMesh]:
+    """An object's mesh, and before it what recordings call it: '' for triangles too many to be told
+    with a scene."""
+    if not len(item.triangles):
+        name = mesh_name(item.mesh, folders)
+        return name, named.load_mesh(name, item.scale or 1.0)
+    if item.mesh:
+        raise ValueError(f'objects: {item.id}: mesh and triangles: only one of them')
+    if len(item.triangles) % 3 or len(item.vertices) % 3:
+        raise ValueError(f'objects: {item.id}: vertices, triangles: three numbers each')
+    vertices, faces = (np.reshape(np.asarray(a), (-1, 3)) for a in (item.vertices, item.triangles))
+    mesh = object_of(item.id, vertices, faces)
+    return named.triangles_uri(vertices, faces) if len(faces) <= MOST_TOLD else '', mesh
+
+
+def _file(name: str, folders: Iterable[str] | None, default: Path | None = None) -> Path:
+    if not name and default is not None:
+        return default
+    return Path(resolve(name, (), folders))

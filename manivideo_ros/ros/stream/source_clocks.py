@@ -1,0 +1,106 @@
+"""Sources whose clocks do not agree: which one is off, by how much, and what to do.
+
+A delay is the time from a stamp to its receipt. Alone it may be a slow driver as well as a clock
+that is off; compared with the delays of the others and with this machine's clock it is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from manivideo_ros.motion.pose_buffer import HANDS, OBJECTS, PEOPLE
+
+TOPICS = {HANDS: 'hand_poses', PEOPLE: 'skeleton_poses', OBJECTS: 'object_poses'}
+OFFSET_S = 0.2  # between two sources: more is named
+STALE_S = 10.0  # no live source is so late: its stamps are of another time, as a bag's are
+_SPANS = ((31_557_600.0, 'years'), (86_400.0, 'days'), (3600.0, 'hours'), (60.0, 'minutes'))
+
+
+class ClockWatch:
+    """Compares the sources once a second; each thing is said once, until it is right again.
+
+    problem: what is wrong now, '' where nothing is.
+    """
+
+    def __init__(self) -> None:
+        self.problem = ''
+        self._known: set[str] = set()
+
+    def compare(
+        self, delays: Mapping[str, Mapping[str, float]], clock_s: float, simulated: bool
+    ) -> list[str]:
+        """What was not said yet, one line each.
+
+        delays: seconds by kind and name of source, by the clock of receipt (PoseTracker.delays);
+        clock_s: by how much this node's clock is ahead of that one; simulated: it is /clock.
+        """
+        found = _problems(delays, clock_s, simulated)
+        self.problem = next(iter(found.values()), '')
+        new = [text for key, text in found.items() if key not in self._known]
+        self._known = set(found)
+        return new
+
+
+def _problems(
+    delays: Mapping[str, Mapping[str, float]], clock_s: float, simulated: bool
+) -> dict[str, str]:
+    """One line by what it is about."""
+    kind = next((k for k in TOPICS if delays.get(k)), None)
+    if kind is None:
+        return {}
+    late = {(k, name): d + clock_s for k, of in delays.items() for name, d in of.items()}
+    first = min((key for key in late if key[0] == kind), key=lambda key: abs(late[key]))
+    base, pace, here = late[first], TOPICS[kind], '/clock' if simulated else "this machine's clock"
+    out = {}
+    # A simulated clock may come a little after the poses that it is ahead of.
+    stale = base > STALE_S or base < (-STALE_S if simulated else -OFFSET_S)
+    if stale and simulated:
+        out[f'{pace} {base > 0}'] = (
+            f'{pace}: stamps are {span(base)} {_side(base)} {here}: its source goes by another '
+            'clock; set use_sim_time there too'
+        )
+    elif stale and base > 0:
+        out[f'{pace} behind'] = (
+            f'{pace}: stamps are {span(base)} behind {here}: a bag that is played? Play it with '
+            '--clock and set use_sim_time: true. Latencies count from receipt'
+        )
+    elif stale:
+        out[f'{pace} ahead'] = (
+            f'{pace}: stamps are {span(base)} ahead of {here}: synchronise the clock of its '
+            'machine. Latencies count from receipt'
+        )
+    for (other, name), delay in late.items():
+        topic, apart_s = TOPICS[other], delay - base
+        if abs(apart_s) <= OFFSET_S:
+            continue
+        if abs(delay) < abs(base):
+            if not stale:
+                out[f'{pace} {apart_s < 0}'] = (
+                    f'{pace}: stamps are {span(apart_s)} {_side(-apart_s)} those of {topic} and '
+                    f'{here}: a slow driver, or the clock of its machine is off: synchronise it'
+                )
+        elif apart_s > 0:
+            out[f'{topic} {name} behind'] = (
+                f'{topic}: {name}: stamps are {span(apart_s)} behind those of {pace}: a slow '
+                'detector, or the clock of its machine is off: synchronise it, or give hold_s more '
+                'than that'
+            )
+        else:
+            out[f'{topic} {name} ahead'] = (
+                f'{topic}: {name}: stamps are {span(apart_s)} ahead of those of {pace}: the clock '
+                f'of its machine is ahead of {here}: synchronise it'
+            )
+    return out
+
+
+def _side(seconds: float) -> str:
+    return 'behind' if seconds > 0 else 'ahead of'
+
+
+def span(seconds: float) -> str:
+    """A length of time in words, whatever its sign: 0.7 s, 4 minutes, 12 days."""
+    length = abs(seconds)
+    for unit, name in _SPANS:
+        if length >= 2 * unit:
+            return f'{length / unit:.0f} {name}'
+    return f'{length:.1f} s'

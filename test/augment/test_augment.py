@@ -1,0 +1,469 @@
+"""Synthetic episodes of recorded ones: what is carried over, made anew, refused, resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from augmenting import augment, hashes
+from episode_samples import record_episode, synthetic_episode
+from evaluation_samples import short_motion
+from pose_streams import one_by_one, two_hands
+
+from manivideo_ros.augment.apart import FrameDone, Order, made_apart
+from manivideo_ros.augment.choices import choose
+from manivideo_ros.augment.cli import main
+from manivideo_ros.augment.engine import engine_named
+from manivideo_ros.augment.hands import warnings_of
+from manivideo_ros.augment.jobs import plan
+from manivideo_ros.augment.source import GapError, Source, complete
+from manivideo_ros.augment.variation import make_episode
+from manivideo_ros.drawing.labels import world_keypoints
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.state import SIDES
+from manivideo_ros.motion.files import load_motion, save_motion
+from manivideo_ros.objects.household.shapes import generate
+from manivideo_ros.recording.bags.bag import BagReader, BagWriter
+from manivideo_ros.recording.messages.images import image_of, keypoints_of
+from manivideo_ros.recording.messages.motion_writer import hands_message, objects_message
+from manivideo_ros.recording.messages.provenance import provenance_of
+from manivideo_ros.recording.messages.types import typestore
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMES = 4
+
+
+@pytest.fixture(scope='module')
+def recording(tmp_path_factory):
+    return record_episode(tmp_path_factory.mktemp('recorded') / 'grasp')
+
+
+def decoded(message):
+    return typestore().deserialize_cdr(message.data, message.type_name)
+
+
+def stamp_of(message):
+    stamp = decoded(message).header.stamp
+    return stamp.sec * 10**9 + stamp.nanosec
+
+
+@pytest.fixture(scope='module')
+def episodes(recording, untrained, tmp_path_factory):
+    """Two variations, made by one run."""
+    out = tmp_path_factory.mktemp('augmented') / 'out'
+    assert augment(recording, out, untrained, 2) == 0
+    return out
+
+
+def by_topic(reader: BagReader) -> dict[str, list]:
+    found: dict[str, list] = {topic: [] for topic in reader.topics}
+    for message in reader.messages():
+        found[message.topic].append(message)
+    return found
+
+
+def test_states_actions_and_poses_are_carried_over_bit_for_bit(recording, episodes):
+    recorded = BagReader(recording)
+    made = BagReader(episodes / 'grasp_seed0')
+    before, after = by_topic(recorded), by_topic(made)
+    for topic in ('/arm/state', '/arm/action', '/hand_poses', '/object_poses', '/scene'):
+        assert len(before[topic]) > 0
+        assert after[topic] == before[topic]
+        assert made.connections[topic] == recorded.connections[topic]
+    assert after['/tf_static'][-1:] == before['/tf_static'] and len(after['/tf_static']) == 2
+    assert made.custom_data['operator'] == 'somebody'
+
+
+def test_frame_i_carries_stamp_i_and_is_received_with_its_pose(recording, episodes):
+    after = by_topic(BagReader(episodes / 'grasp_seed1'))
+    poses = after['/hand_poses']
+    assert len(poses) == FRAMES
+    for topic in ('/image_raw', '/camera_info', '/mlo/mask', '/mlo/depth', '/hand_keypoints'):
+        assert [stamp_of(m) for m in after[topic]] == [stamp_of(m) for m in poses]
+        assert [m.stamp_ns for m in after[topic]] == [m.stamp_ns for m in poses]
+
+
+def test_images_of_the_recorded_scene_are_replaced_and_named(episodes):
+    reader = BagReader(episodes / 'grasp_seed0')
+    assert '/front/image_raw' not in reader.topics
+    told = provenance_of(reader)
+    assert told['source']['replaced'] == ['/camera_info', '/front/image_raw']
+    assert image_of(decoded(by_topic(reader)['/image_raw'][0])).shape == (256, 256, 3)
+
+
+def test_labels_of_the_recorded_image_are_made_anew(untrained, tmp_path):
+    recording = synthetic_episode(tmp_path / 'labelled', frames=2)
+    assert augment(recording, tmp_path / 'out', untrained, 1) == 0
+    reader = BagReader(tmp_path / 'out' / 'labelled_seed0')
+    assert '/hand_keypoints' in provenance_of(reader)['source']['replaced']
+    assert len(by_topic(reader)['/hand_keypoints']) == 2
+
+
+def test_every_choice_is_recorded(recording, untrained, episodes):
+    told = provenance_of(BagReader(episodes / 'grasp_seed1'))
+    assert told['synthetic'] is True and told['seed'] == 1
+    assert told['source']['bag'] == 'grasp'
+    assert told['source']['sha256'] == Source(recording).sha256
+    assert told['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
+    assert len(told['engine_sha256']) == 64
+    choices = told['choices']
+    assert {'noise_seed', 'skin', 'hand_view', 'objects', 'light', 'background', 'camera'} <= {
+        *choices
+    }
+    other = provenance_of(BagReader(episodes / 'grasp_seed0'))['choices']
+    for name in ('noise_seed', 'skin', 'objects', 'light', 'background', 'camera'):
+        assert choices[name] != other[name], name
+
+
+def test_the_new_camera_is_told_as_a_recorded_one_would_be(episodes):
+    motion = load_motion(episodes / 'grasp_seed0')
+    camera = provenance_of(BagReader(episodes / 'grasp_seed0'))['choices']['camera']
+    np.testing.assert_allclose(motion.camera.camera_from_world, camera['camera_from_world'],
+                               atol=1e-5)  # fmt: skip
+    np.testing.assert_allclose(motion.camera.intrinsics, camera['intrinsics'], atol=1e-5)
+    recorded = short_motion(FRAMES).camera.camera_from_world
+    assert np.abs(motion.camera.camera_from_world - recorded).max() > 0.01
+
+
+def test_labels_agree_with_each_other_and_with_the_poses(episodes):
+    folder = episodes / 'grasp_seed0'
+    topics, motion = by_topic(BagReader(folder)), load_motion(folder)
+    mask = image_of(decoded(topics['/mlo/mask'][2]))
+    depth = image_of(decoded(topics['/mlo/depth'][2]))
+    keypoints = keypoints_of(decoded(topics['/hand_keypoints'][2]))
+    assert ((mask > 0) == (depth > 0)).all() and 0.01 < (mask > 0).mean() < 0.5
+    assert len(keypoints) == 42
+    right = keypoints[keypoints['side'] == 1]
+    world = world_keypoints(load_hand('right'), motion.frame(2).hands['right'])
+    pixels, z = motion.camera.project(world)
+    np.testing.assert_allclose(np.stack([right['u'], right['v']], 1), pixels, atol=0.01)
+    np.testing.assert_allclose(right['z'], z, atol=1e-5)
+    seen = right[right['visible'] == 1]
+    assert len(seen) > 3
+    assert (mask[seen['v'].astype(int), seen['u'].astype(int)] > 0).mean() > 0.9
+
+
+def test_a_gate_finds_the_objects_in_what_was_made(episodes):
+    pytest.importorskip('ai_edge_litert')
+    from manivideo_ros.augment.gate import judge
+    from manivideo_ros.estimation.hands import HandEstimator
+
+    verdict = judge(episodes / 'grasp_seed0', HandEstimator())
+    assert verdict.silhouette > 0.5
+    assert verdict.image.shape == (256, 512, 3)
+
+
+def test_an_object_changes_colours_but_not_its_shape():
+    motion = short_motion(2)
+    look = choose(motion, 5, 0).objects['thing']
+    mesh = generate('jar')
+    changed = look.on(mesh)
+    assert np.array_equal(changed.vertices, mesh.vertices)
+    assert changed.texture.shape == mesh.texture.shape and changed.texture.dtype == np.uint8
+    assert np.abs(changed.texture.astype(int) - mesh.texture).mean() > 3
+
+
+@pytest.mark.parametrize('seed', range(12))
+def test_a_moved_camera_stays_above_the_table_and_sees_the_action(seed):
+    motion = short_motion(3)
+    camera = choose(motion, seed, 1).camera
+    eye = np.linalg.inv(camera.camera_from_world)[:3, 3]
+    assert eye[2] > 0.04
+    pixels, depth = camera.project(motion.objects['thing'].poses[:, :3, 3])
+    assert (depth > 0.1).all() and (np.abs(pixels - 128) < 110).all()
+
+
+def test_the_same_seed_gives_the_same_files_by_any_number_of_workers(
+    recording, untrained, episodes, tmp_path
+):
+    assert augment(recording, tmp_path / 'out', untrained, 3, '--workers', 2) == 0
+    found = hashes(tmp_path / 'out')
+    assert {k: v for k, v in found.items() if 'seed2' not in k} == hashes(episodes)
+    assert len(found) == 6
+
+
+def test_what_is_there_is_neither_made_again_nor_touched(recording, untrained, episodes, capsys):
+    before = {f: f.stat().st_mtime_ns for f in episodes.glob('*/*')}
+    assert augment(recording, episodes, untrained, 2) == 0
+    assert '2 of 2 episodes are there already' in capsys.readouterr().out
+    assert before == {f: f.stat().st_mtime_ns for f in episodes.glob('*/*')}
+
+
+def test_killed_anywhere_it_goes_on_and_gives_the_same(recording, untrained, episodes, tmp_path):
+    command = [sys.executable, '-m', 'manivideo_ros.cli', 'augment', recording, '--variations', '2']
+    command += ['--out', tmp_path / 'out', '--checkpoint', untrained]
+    env = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+    partial = tmp_path / 'out' / '.partial'
+    for look_for in ('grasp_seed0', 'grasp_seed1'):  # in the middle of the first, of the second
+        process = subprocess.Popen([str(c) for c in command], cwd=ROOT, env=env,
+                                   stdout=subprocess.DEVNULL)  # fmt: skip
+        deadline = time.monotonic() + 400
+        while not list(partial.glob(f'*/{look_for}/*.mcap')) and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert list(partial.glob(f'*/{look_for}'))
+        assert not (tmp_path / 'out' / look_for).exists()
+    kept = {f: f.stat().st_mtime_ns for f in (tmp_path / 'out' / 'grasp_seed0').iterdir()}
+    assert len(kept) == 2
+    assert augment(recording, tmp_path / 'out', untrained, 2) == 0
+    assert kept == {f: f.stat().st_mtime_ns for f in kept}
+    assert hashes(tmp_path / 'out') == hashes(episodes)
+    assert not partial.exists()
+
+
+@pytest.mark.parametrize(
+    ('without', 'named'),
+    [(('/hand_poses', 3), r'topic /hand_poses, at 0\.067 s .*no poses for the next 67 ms'),
+     (('/hand_poses', 0), None)],
+)  # fmt: skip
+def test_a_missing_pose_is_an_error_not_a_resample(tmp_path, without, named):
+    folder = record_episode(tmp_path / 'gap', 8, without)
+    if named is None:  # an episode may begin where it likes
+        Source(folder)
+        return
+    with pytest.raises(GapError, match=named) as caught:
+        Source(folder)
+    assert str(folder) in str(caught.value) and '\n' not in str(caught.value)
+
+
+def bag_of(folder: Path, hands: list[int], objects: list[int]):
+    motion = short_motion(20)
+    with BagWriter(folder) as bag:
+        for topic, chosen, build in (
+            ('/hand_poses', hands, hands_message),
+            ('/object_poses', objects, objects_message),
+        ):
+            message = build(motion, 0)
+            bag.add_topic(topic, message.__msgtype__)
+            for index in chosen:
+                message = build(motion, index)
+                data = typestore().serialize_cdr(message, message.__msgtype__)
+                bag.write(topic, data, int(motion.stamps_ns[index]))
+    return folder
+
+
+def test_objects_that_fall_silent_are_a_gap_too(tmp_path):
+    folder = bag_of(tmp_path / 'silent', [*range(20)], [*range(10), *range(15, 20)])
+    with pytest.raises(GapError, match=r'topic /object_poses, at 0\.367 s .*within 50 ms'):
+        Source(folder)
+
+
+def test_stamps_that_do_not_increase_are_refused(tmp_path):
+    folder = bag_of(tmp_path / 'twice', [0, 1, 2, 2, 3], [0, 1, 2, 3])
+    with pytest.raises(GapError, match=r'topic /hand_poses, at 0\.067 s .*does not increase'):
+        Source(folder)
+
+
+def test_a_recording_that_was_cut_off_is_to_be_repaired_first(recording, untrained, tmp_path):
+    cut = tmp_path / 'cut'
+    shutil.copytree(recording, cut)
+    (file,) = cut.glob('*.mcap')
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(GapError, match='manivideo repair'):
+        Source(cut)
+
+
+def test_what_cannot_be_used_is_one_line_and_status_2(
+    recording, untrained, episodes, tmp_path, capsys
+):
+    def refused(*arguments):
+        assert main([str(a) for a in arguments]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith('error: ') and said.count('\n') == 1
+        return said
+
+    rest = ['--checkpoint', untrained, '--variations', 1, '--out', tmp_path / 'out']
+    assert 'no such bag' in refused(tmp_path / 'absent', *rest)
+    assert '--variations' in refused(recording, *rest, '--variations', 0)
+    same = tmp_path / 'other' / 'grasp'
+    shutil.copytree(recording, same)
+    assert 'one name' in refused(recording, same, *rest)
+    changed = record_episode(tmp_path / 'changed' / 'grasp', 5)
+    assert 'another source' in refused(changed, *rest, '--out', episodes)
+    assert not list((tmp_path / 'out').glob('grasp*'))
+
+
+def test_two_runs_do_not_write_into_one_folder(recording, untrained, tmp_path, capsys):
+    from manivideo_ros.augment.jobs import sole_writer
+
+    with sole_writer(tmp_path / 'out'):
+        assert augment(recording, tmp_path / 'out', untrained, 1) == 2
+    assert 'another augment is writing there' in capsys.readouterr().err
+
+
+def test_without_ray_the_option_says_how_to_get_it(recording, untrained, tmp_path, capsys,
+                                                   monkeypatch):  # fmt: skip
+    monkeypatch.setitem(sys.modules, 'ray', None)
+    assert augment(recording, tmp_path / 'out', untrained, 1, '--ray', 'auto') == 2
+    assert "pip install 'manivideo_ros[ray]'" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_nothing_half_made(recording, untrained, tmp_path, capsys, monkeypatch):
+    def full(self, *_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(BagWriter, 'write', full)
+    assert augment(recording, tmp_path / 'out', untrained, 1) == 2
+    assert 'No space left' in capsys.readouterr().err
+    assert [f.name for f in (tmp_path / 'out').iterdir()] == ['.lock']
+
+
+def test_a_process_of_its_own_that_dies_is_told_and_leaves_nothing_half_made(
+    recording, untrained, tmp_path
+):
+    order = Order(recording, tmp_path / 'out', range(1), engine_named('tiny_cpu', untrained))
+    with made_apart(order) as news:
+        while not isinstance(next(news), FrameDone):
+            pass
+        (process,) = multiprocessing.active_children()
+        process.kill()
+        with pytest.raises(ValueError, match='ended with status -9'):
+            list(news)
+    assert [f.name for f in (tmp_path / 'out').iterdir()] == ['.lock']
+
+
+def shaped(folder: Path, model: str) -> Path:
+    """A recording of hands of a model, of another shape than the mean."""
+    motion = replace(short_motion(2), hand_model=model)
+    betas = np.linspace(-2, 2, 10, dtype=np.float32)
+    tracks = {side: replace(track, betas=betas) for side, track in motion.hands.items()}
+    save_motion(replace(motion, hands=tracks), folder)
+    return folder
+
+
+def seen_of(folder: Path):
+    """Keypoints and what is told of the hands in an episode."""
+    reader = BagReader(folder)
+    keypoints = keypoints_of(decoded(by_topic(reader)['/hand_keypoints'][0]))
+    return keypoints, provenance_of(reader)['hands']
+
+
+def test_the_recorded_hands_shape_is_shown(untrained, tmp_path, capsys):
+    from hand_files import mano_like, save_npz
+
+    (tmp_path / 'mano').mkdir()
+    for side in SIDES:
+        save_npz(tmp_path / 'mano' / f'{side}.npz', mano_like(side))
+    hands = ('--hand-folder', tmp_path / 'mano')
+    for model, more in (('default', ()), ('mano', hands)):
+        recorded = shaped(tmp_path / model / 'grasp', model)
+        assert augment(recorded, tmp_path / f'{model}_out', untrained, 1, *more) == 0
+        assert 'warning' not in capsys.readouterr().err
+        keypoints, told = seen_of(tmp_path / f'{model}_out' / 'grasp_seed0')
+        motion = load_motion(tmp_path / f'{model}_out' / 'grasp_seed0')
+        path = tmp_path / 'mano' / 'right.npz' if more else None
+        pixels, _ = motion.camera.project(
+            world_keypoints(load_hand('right', path), motion.frame(0).hands['right'])
+        )
+        right = keypoints[keypoints['side'] == 1]
+        np.testing.assert_allclose(np.stack([right['u'], right['v']], 1), pixels, atol=0.01)
+        assert (told['recorded_model'], told['model']) == (model, model)
+        np.testing.assert_allclose(told['betas']['left'], np.linspace(-2, 2, 10), atol=1e-5)
+    assert augment(tmp_path / 'mano' / 'grasp', tmp_path / 'mano_out', untrained, 1) == 2
+    assert 'made with another hands' in capsys.readouterr().err
+
+
+def test_a_shape_that_the_hands_in_use_do_not_have_is_told(untrained, tmp_path, capsys):
+    recorded = shaped(tmp_path / 'grasp', 'mano')
+    assert augment(recorded, tmp_path / 'out', untrained, 1) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("warning: grasp: its betas are of the hand model 'mano'")
+    assert '--hand-folder' in said and said.count('\n') == 1
+    _, told = seen_of(tmp_path / 'out' / 'grasp_seed0')
+    assert told == {
+        'recorded_model': 'mano', 'model': 'default', 'betas': {s: [0.0] * 10 for s in SIDES}
+    }  # fmt: skip
+
+
+def test_betas_that_change_are_told(tmp_path):
+    with BagWriter(tmp_path / 'grasp') as bag:
+        bag.add_topic('/hand_poses', 'manivideo_ros/msg/HandPoses')
+        for index, beta in enumerate((0, 0, 1)):
+            motion = short_motion(3)
+            betas = np.full(10, beta, np.float32)
+            track = replace(motion.hands['left'], betas=betas)
+            message = hands_message(replace(motion, hands={**motion.hands, 'left': track}), index)
+            data = typestore().serialize_cdr(message, message.__msgtype__)
+            bag.write('/hand_poses', data, int(motion.stamps_ns[index]))
+    source = Source(tmp_path / 'grasp')
+    (line,) = warnings_of('grasp', source.motion, source.reader, 'default')
+    assert line.startswith('grasp: the betas of the left hand change')
+
+
+def test_an_engine_that_leaves_its_backend_open_is_refused(recording, untrained, tmp_path, capsys):
+    assert augment(recording, tmp_path / 'out', untrained, 1, '--engine', 'tiny') == 2
+    said = capsys.readouterr().err
+    assert 'engine tiny: leaves the backend open' in said and 'tiny_openvino' in said
+
+
+def test_another_engine_is_told_and_does_not_join_the_first(
+    recording, untrained, episodes, tmp_path, capsys
+):
+    pytest.importorskip('openvino')
+    file = tmp_path / 'openvino.yaml'  # fp32: any processor computes in it
+    text = (Path(__file__).parents[2] / 'engines' / 'tiny_cpu.yaml').read_text()
+    file.write_text(text.replace('onnxruntime', 'openvino'))
+    more = ('--engine', str(file))
+    assert augment(recording, tmp_path / 'out', untrained, 1, *more) == 0
+    told = provenance_of(BagReader(tmp_path / 'out' / 'grasp_seed0'))
+    assert (told['backend'], told['precision'], told['steps']) == ('openvino', 'fp32', '1')
+    assert augment(recording, episodes, untrained, 2, *more) == 2
+    assert 'made with another backend' in capsys.readouterr().err
+
+
+def test_a_recording_that_changes_under_the_work_is_not_taken_for_it(
+    recording, untrained, tmp_path
+):
+    (tmp_path / 'out').mkdir()
+    engine = engine_named('tiny_cpu', untrained)
+    (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
+    with pytest.raises(ValueError, match='not what it was when the work was planned'):
+        make_episode(replace(job, sha256='0' * 64))
+
+
+def test_an_episode_that_somebody_else_made_meanwhile_is_kept(recording, untrained, tmp_path):
+    (tmp_path / 'out').mkdir()
+    engine = engine_named('tiny_cpu', untrained)
+    (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
+    first = make_episode(job)
+    before = {f: f.stat().st_mtime_ns for f in Path(first.folder).iterdir()}
+    assert make_episode(job) == first
+    assert before == {f: f.stat().st_mtime_ns for f in Path(first.folder).iterdir()}
+    assert not list((tmp_path / 'out' / '.partial').iterdir())
+
+
+def test_the_provenance_is_json(episodes):
+    text = BagReader(episodes / 'grasp_seed0').custom_data['provenance']
+    assert json.dumps(json.loads(text), sort_keys=True) == text
+
+
+def test_hands_that_were_recorded_one_by_one_are_one_frame(untrained, tmp_path):
+    one_by_one(two_hands(3), tmp_path / 'apart')
+    assert augment(tmp_path / 'apart', tmp_path / 'out', untrained, 1) == 0
+    before, after = (
+        by_topic(BagReader(path)) for path in (tmp_path / 'apart', tmp_path / 'out/apart_seed0')
+    )
+    assert after['/hand_poses'] == before['/hand_poses'] and len(before['/hand_poses']) == 6
+    stamps = [stamp_of(m) for m in before['/hand_poses'][1::2]]
+    assert [stamp_of(m) for m in after['/image_raw']] == stamps
+    found = [keypoints_of(decoded(m)) for m in after['/hand_keypoints']]
+    assert [len(points) for points in found] == [42] * 3
+
+
+def test_a_frame_is_made_once_all_of_its_messages_are_there():
+    assert complete([0, 0, 1, 1]) == [0, 1, 0, 1]
+    assert complete([0, 1, 0, 1, 2]) == [0, 0, 1, 1, 1]
+    assert complete([0, 1, 1, 0]) == [0, 0, 0, 2]

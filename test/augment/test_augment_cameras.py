@@ -1,0 +1,62 @@
+"""A recorded camera whose place is not known is warned about: variations carry it from there."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from manivideo_ros.augment.cameras import warnings_of
+from manivideo_ros.recording.messages.motion_writer import (
+    CAMERA,
+    HANDS,
+    TF,
+    camera_message,
+    camera_transform,
+    hands_message,
+)
+from manivideo_ros.recording.messages.types import typestore
+
+
+class Bag:
+    """The messages of a recording, each one a topic's."""
+
+    def __init__(self, messages):
+        self.topics = {topic: kind for topic, (kind, _) in messages.items()}
+        self._data = {
+            topic: typestore().serialize_cdr(message, kind)
+            for topic, (kind, message) in messages.items()
+        }
+
+    def messages(self, topics):
+        return [SimpleNamespace(topic=t, data=self._data[t]) for t in topics]
+
+
+@pytest.fixture
+def recorded(motion):
+    stamp = int(motion.stamps_ns[0])
+    return {
+        '/hand_poses': (HANDS, hands_message(motion, 0)),
+        '/camera/camera_info': (CAMERA, camera_message(motion.camera, stamp, 'cam')),
+        '/tf_static': (TF, camera_transform(motion, motion.camera, 'cam')),
+    }
+
+
+def test_a_camera_that_has_its_place_is_nothing_to_warn_of(recorded):
+    assert warnings_of('episode', Bag(recorded)) == []
+
+
+def test_a_camera_without_its_place_is_named_with_what_to_record(recorded, motion):
+    elsewhere = camera_transform(motion, motion.camera, 'another')
+    for static in ({}, {'/tf_static': (TF, elsewhere)}):
+        recorded.pop('/tf_static', None)
+        (line,) = warnings_of('episode', Bag({**recorded, **static}))
+        assert line.startswith("episode: /camera/camera_info: no transform from 'world' to 'cam'")
+        assert 'Record /tf_static' in line and '\n' not in line
+
+
+def test_poses_in_the_cameras_own_frame_and_bags_without_a_camera_need_no_place(recorded, motion):
+    stamp = int(motion.stamps_ns[0])
+    del recorded['/tf_static']
+    recorded['/camera/camera_info'] = CAMERA, camera_message(motion.camera, stamp, motion.frame_id)
+    assert warnings_of('episode', Bag(recorded)) == []
+    del recorded['/camera/camera_info']
+    assert warnings_of('episode', Bag(recorded)) == []

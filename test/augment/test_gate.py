@@ -1,0 +1,124 @@
+"""The quality gate: what passes, what is dropped and why."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from manivideo_ros.augment import gate, gate_report
+from manivideo_ros.augment.gate import Thresholds, Verdict, hand_errors, silhouette
+from manivideo_ros.drawing.keypoint import KEYPOINT
+from manivideo_ros.drawing.labels import layer_mask
+
+OBJECT, PALM = layer_mask(np.array([0, 1]), 7)
+
+
+def a_hand(side=1, visible=21):
+    """21 joints on a fan, 100 pixels across."""
+    points = np.zeros(21, KEYPOINT)
+    turn = np.linspace(-0.8, 0.8, 21)
+    points['u'] = 128 + 60 * np.sin(turn) * np.linspace(0.2, 1, 21)
+    points['v'] = 160 - 60 * np.cos(3 * turn)
+    points['side'], points['joint'] = side, np.arange(21)
+    points['visible'][:visible] = 1
+    return points
+
+
+class Sees:
+    """Stands for the estimator: says what it is told."""
+
+    def __init__(self, keypoints, found=True):
+        self.answer = SimpleNamespace(keypoints=keypoints, found=found)
+
+    def on_crop(self, image, crop):
+        return self.answer
+
+
+def test_a_hand_seen_as_commanded_has_no_error_wherever_it_is_and_however_large():
+    hand = a_hand()
+    points = np.stack([hand['u'], hand['v']], 1)
+    assert hand_errors(None, hand, Sees(1.3 * points + 7)) == pytest.approx([0], abs=1e-6)
+    other = points + np.random.default_rng(0).normal(0, 20, points.shape)
+    (error,) = hand_errors(None, hand, Sees(other))
+    assert 0.1 < error < 0.5
+
+
+def test_a_hand_that_is_not_found_is_a_miss_and_a_hidden_one_is_not_judged():
+    hand = a_hand()
+    points = np.stack([hand['u'], hand['v']], 1)
+    assert np.isnan(hand_errors(None, hand, Sees(points, found=False))).all()
+    assert hand_errors(None, a_hand(visible=5), Sees(points)) == []
+
+
+def scene(shift=0, colour=200):
+    """Background, image and mask of a square object with a hand over its right side."""
+    background = np.full((96, 96, 3), 90, np.uint8)
+    mask = np.zeros((96, 96), np.uint8)
+    mask[30:60, 30:60], mask[30:60, 52:80] = OBJECT, PALM
+    image = background.copy()
+    image[30:60, 30 + shift : 60 + shift] = colour
+    image[30:60, 52:80] = (220, 170, 140)
+    return image, background, mask
+
+
+def test_an_object_where_it_should_be_has_its_silhouette():
+    assert silhouette(*scene()) > 0.95
+
+
+def test_an_object_that_moved_or_is_missing_has_not():
+    assert silhouette(*scene(shift=-8)) < 0.75
+    assert silhouette(*scene(colour=90)) == 0
+
+
+def test_too_little_of_an_object_is_not_judged():
+    image, background, mask = scene()
+    mask[mask == OBJECT] = PALM
+    assert silhouette(image, background, mask) is None
+
+
+def test_a_reason_names_the_figure_and_the_threshold():
+    figures = {'hand_error': 0.3, 'hand_misses': 0.1, 'silhouette': None}
+    assert gate._reasons(figures, Thresholds()) == ['hand_error 0.300 is above 0.15']
+    figures = {'hand_error': None, 'hand_misses': None, 'silhouette': 0.2}
+    assert gate._reasons(figures, Thresholds()) == ['silhouette 0.200 is below 0.5']
+
+
+def test_the_report_shows_what_was_dropped_and_why(tmp_path, monkeypatch):
+    image = np.full((8, 8, 3), 7, np.uint8)
+    verdicts = {
+        'good': Verdict('good', 0.05, 0.0, 0.9, (), image),
+        'bad': Verdict('bad', 0.4, 0.0, 0.9, ('hand_error 0.400 is above 0.15',), image),
+    }
+    monkeypatch.setattr(gate_report, 'HandEstimator', lambda: None)
+    monkeypatch.setattr(gate_report, 'judge', lambda bag, *_: verdicts[bag.name])
+    for name in verdicts:
+        (tmp_path / 'set' / name).mkdir(parents=True)
+        (tmp_path / 'set' / name / 'metadata.yaml').touch()
+    assert gate_report.main([str(tmp_path / 'set'), '--out', str(tmp_path / 'gate')]) == 0
+    told = json.loads((tmp_path / 'gate' / 'report.json').read_text())
+    assert {v['episode']: v['kept'] for v in told['episodes']} == {'good': True, 'bad': False}
+    assert told['thresholds']['hand_error'] == 0.15
+    assert [f.name for f in (tmp_path / 'gate' / 'dropped').iterdir()] == ['bad.png']
+    page = (tmp_path / 'gate' / 'report.html').read_text()
+    assert '1 of 2 episodes pass' in page and 'hand_error 0.400 is above 0.15' in page
+    assert page.count('<img') == 1 and 'dropped/bad.png' in page
+
+
+def test_a_dropped_frame_shows_what_was_asked_for_and_what_is_seen():
+    hand, (image, _, mask) = a_hand(), scene()
+    frame = np.zeros((256, 256, 3), np.uint8)
+    frame[:96, :96] = image
+    grey = np.zeros((256, 256), np.uint8)
+    grey[:96, :96] = mask
+    points = np.stack([hand['u'], hand['v']], 1)
+    both = gate.marked(frame, hand, grey, Sees(points + 6))
+    assert np.array_equal(both[:, :256], frame)
+    green, red, yellow = ((both[:, 256:] == colour).all(-1) for colour in
+                          ((0, 220, 0), (255, 40, 40), (255, 220, 0)))  # fmt: skip
+    assert green.sum() > 20 and red.sum() > 20
+    assert yellow[30, 30:50].all() and not yellow[96:].any()
+    unseen = gate.marked(frame, hand, grey, Sees(points, found=False))
+    assert not (unseen[:, 256:] == (255, 40, 40)).all(-1).any()

@@ -1,0 +1,49 @@
+"""`manivideo render`: the video of a motion file, as a stream and in windows."""
+
+import av
+import numpy as np
+import pytest
+from evaluation_samples import short_motion
+
+from manivideo_ros import cli
+from manivideo_ros.motion.files import save_motion
+
+
+@pytest.fixture(scope='module')
+def motion(tmp_path_factory):
+    path = tmp_path_factory.mktemp('motion') / 'short'
+    save_motion(short_motion(3), path)
+    return path
+
+
+def frames_of(video) -> np.ndarray:
+    with av.open(str(video)) as container:
+        return np.stack([f.to_ndarray(format='rgb24') for f in container.decode(video=0)])
+
+
+def test_a_motion_becomes_a_video_and_windows_show_what_the_stream_shows(
+    motion, images, tmp_path, capsys
+):
+    # The default network looks only at the past, in a window as in a stream.
+    made = []
+    for name, more in (('stream', ['--engine', 'tiny_torch']), ('windows', ['--quality'])):
+        out = tmp_path / f'{name}.mp4'
+        given = ['--background', images['background'], '--threads', '1', *more]
+        assert cli.main(['render', str(motion), '--out', str(out), *given]) == 0
+        assert capsys.readouterr().out.strip() == str(out)
+        made.append(frames_of(out).astype(float))
+    assert made[0].shape == (3, 256, 256, 3)
+    assert np.abs(made[0] - made[1]).mean() < 1
+    assert made[0].std() > 10
+
+
+def test_what_cannot_be_used_is_one_line_and_leaves_nothing(motion, tmp_path, capsys):
+    for given, said in (
+        ([str(tmp_path / 'absent')], 'absent'),
+        ([str(motion), '--engine', 'paper_cuda'], 'no weights ship for the preset paper'),
+        ([str(motion), '--background', str(tmp_path / 'none.png')], 'none.png'),
+    ):
+        assert cli.main(['render', *given, '--out', str(tmp_path / 'out.mp4')]) == 2
+        told = capsys.readouterr().err
+        assert said in told and told.count('\n') == 1
+    assert not list(tmp_path.glob('out*'))

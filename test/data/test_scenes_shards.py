@@ -1,0 +1,154 @@
+"""Shards: what is written is what the scene had, and H and D come out exactly on loading."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from manivideo_ros.data import generator
+from manivideo_ros.data.packing import pack_hands, pack_mask, unpack_hand, unpack_mask
+from manivideo_ros.data.rendering.photograph import encode_srgb
+from manivideo_ros.data.scenes.scene import sample_scene
+from manivideo_ros.data.scenes.table_tops import srgb_to_linear
+from manivideo_ros.data.shards import ShardDataset, ShardError
+from manivideo_ros.hand.state import SIDES
+from manivideo_ros.mlo.rasterizer import Rasterizer
+
+FIRST = 40
+KEPT = ('views', 'points')  # of an object, zero where none is
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp('shards')
+    generator.make_shards(out, 3, FIRST, 'train', workers=1)
+    return out
+
+
+def test_a_scene_is_loaded_with_all_inputs_of_the_model(folder: Path) -> None:
+    data = pickle.loads(pickle.dumps(ShardDataset(folder)))
+    assert len(data) == 3 and data.consecutive.shape == (3,)
+    shapes = {
+        'normal_map': (7, 3, 256, 256),
+        'occlusion_confidence': (7, 256, 256),
+        'base': (3, 256, 256),
+        'visible_normal': (3, 256, 256),
+        'horizon': (8, 128, 128),
+        'rgb': (3, 256, 256),
+        'mask': (1, 256, 256),
+    }
+    references = {
+        'views': (6, 3, 128, 128),
+        'background': (3, 128, 128),
+        'hand_view': (3, 128, 128),
+        'points': (2048, 3),
+    }
+    for scene in range(3):
+        assert data.frames_of(scene) == 4
+        for got, wanted in ((data.frame(scene, 1), shapes), (data.references(scene), references)):
+            assert {key: tuple(value.shape) for key, value in got.items()} == wanted
+            assert all(value.dtype == torch.float32 for value in got.values())
+
+
+def test_layers_on_loading_are_those_of_the_scene(folder: Path) -> None:
+    data = ShardDataset(folder)
+    for index in range(3):
+        scene = sample_scene(FIRST + index)
+        rasterizer = Rasterizer(scene.surfaces(), 256, 256, threads=1)
+        for frame in (0, 3):
+            wanted = rasterizer.render(scene.camera, scene.poses(frame))
+            got = data.frame(index, frame)
+            torch.testing.assert_close(got['normal_map'], wanted.normal_map, atol=1e-5, rtol=0)
+            torch.testing.assert_close(
+                got['occlusion_confidence'], wanted.occlusion_confidence, atol=1e-5, rtol=0
+            )
+            # The mask is antialiased: it agrees with the layers everywhere but on silhouettes.
+            seen = wanted.nearest_layer >= 0
+            mask = got['mask'][0]
+            assert (mask[seen] == 0).float().mean() < 0.01
+            assert (mask[~seen] == 1).float().mean() < 0.01
+
+
+def test_truth_and_base_differ_from_the_background_only_where_they_may(folder: Path) -> None:
+    data = ShardDataset(folder)
+    got = data.frame(0, 0)
+    background = torch.from_numpy(np.array(data.array(0, 'background'))).permute(2, 0, 1) / 255
+    bare = got['mask'][0] == 0
+    assert (got['base'] - background)[:, bare].abs().max() < 1e-6
+    assert (got['rgb'] - background)[:, ~bare].abs().mean() > 0.03
+
+
+def test_shards_do_not_depend_on_how_the_work_is_shared(folder: Path, tmp_path: Path) -> None:
+    generator.make_shards(tmp_path, 1, FIRST + 2, 'train', workers=1)
+    one, all_ = ShardDataset(tmp_path), ShardDataset(folder)
+    for key in ('rgb', 'background', 'base', 'hand_view', 'hands'):
+        np.testing.assert_array_equal(one.array(0, key), all_.array(2, key))
+
+
+def test_a_folder_without_shards_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match='no shards here'):
+        ShardDataset(tmp_path)
+    (tmp_path / 'shard_00000').mkdir()
+    with pytest.raises(ShardError, match=r'scenes\.json'):
+        ShardDataset(tmp_path)
+
+
+def test_hand_states_survive() -> None:
+    scene = sample_scene(FIRST)
+    rows = pack_hands(scene.frames[0].hands)
+    for side, row in zip(SIDES, rows, strict=True):
+        state, wanted = unpack_hand(row), scene.frames[0].hands.get(side)
+        assert (state is None) == (wanted is None)
+        if state is not None and wanted is not None:
+            np.testing.assert_array_equal(state.theta, wanted.theta)
+            np.testing.assert_array_equal(state.wrist_rotation, wanted.wrist_rotation)
+
+
+@given(hnp.arrays(np.uint8, (6, 8), elements=st.integers(0, 4)))
+def test_masks_survive(quarters: np.ndarray) -> None:
+    mask = quarters.astype(np.float32) / 4
+    np.testing.assert_array_equal(unpack_mask(pack_mask(mask)), mask)
+
+
+@given(st.integers(0, 255))
+def test_srgb_encoding_inverts_decoding(value: int) -> None:
+    assert encode_srgb(srgb_to_linear(np.array(value / 255))) == value
+
+
+def test_a_human_scene_has_a_skeleton_on_its_hands_and_no_layers(tmp_path: Path) -> None:
+    recipe = generator.Recipe('human', consecutive_share=1.0)
+    generator.make_shards(tmp_path, 1, FIRST, 'train', 1, recipe)
+    data = ShardDataset(tmp_path)
+    assert data.kind(0) == 'human' and data.consecutive.all()
+    frame, references = data.frame(0, 2), data.references(0)
+    for empty in (frame['normal_map'], frame['occlusion_confidence'], *map(references.get, KEPT)):
+        assert empty is not None and not empty.any()
+    drawn = frame['skeleton'].amax(0) > 0.5
+    assert drawn.any() and frame['mask'][0][drawn].mean() > 0.9
+    background = torch.from_numpy(np.array(data.array(0, 'background'))).permute(2, 0, 1) / 255
+    torch.testing.assert_close(frame['base'], background)
+
+
+def test_a_moving_shape_stands_in_where_no_objaverse_is_at_hand(tmp_path: Path) -> None:
+    recipe = generator.Recipe('objaverse', frames=6, size=128)
+    generator.make_shards(tmp_path, 1, FIRST, 'train', 1, recipe)
+    data = ShardDataset(tmp_path, view_size=64, background_size=128)
+    assert data.frames_of(0) == 6 and data.kind(0) == 'objaverse'
+    frame, references = data.frame(0, 5), data.references(0)
+    assert frame['rgb'].shape == frame['normal_map'].shape[1:] == (3, 128, 128)
+    assert not frame['normal_map'][1:].any() and frame['normal_map'][0].any()
+    assert references['views'].shape[-1] == 64 and references['background'].shape[-1] == 128
+
+
+def test_layers_may_tell_the_hands_apart_and_confidence_may_be_depth(folder: Path) -> None:
+    plain = ShardDataset(folder).frame(0, 0)['occlusion_confidence']
+    data = pickle.loads(pickle.dumps(ShardDataset(folder, num_layers=13, confidence='depth')))
+    frame = data.frame(0, 0)
+    assert frame['normal_map'].shape == (13, 3, 256, 256)
+    torch.testing.assert_close(frame['occlusion_confidence'][0] > 0, plain[0] > 0)
+    assert not torch.allclose(frame['occlusion_confidence'][0], plain[0])

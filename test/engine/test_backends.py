@@ -1,0 +1,415 @@
+"""Backends: each paints what torch paints; the first that works serves, and then the next."""
+
+import logging
+import threading
+import time
+from collections import deque
+from types import MappingProxyType
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from graphs import rendered, run
+from networks import SMALL, references
+from streams import psnr, spec_of, streamed
+
+from manivideo_ros.engine.acceptance import open_accepted
+from manivideo_ros.engine.backends import open_backend
+from manivideo_ros.engine.engine import Engine
+from manivideo_ros.engine.graph.cache import graph_of
+from manivideo_ros.engine.graph.calibration import SCENES
+from manivideo_ros.engine.graph.onnx_runner import require_provider
+from manivideo_ros.engine.processor import reduced_precision
+from manivideo_ros.engine.runner import EngineError, ExchangedError
+from manivideo_ros.engine.session import StreamingSession
+from manivideo_ros.engine.spec import AUTO, ON_CPU, PRECISIONS
+from manivideo_ros.engine.tensorrt.plan_cache import NoPlanError
+from manivideo_ros.model.checkpoint import SHIPPED, CheckpointError
+
+
+@pytest.fixture(scope='module')
+def reference(checkpoint):
+    return streamed(open_backend('torch', spec_of(checkpoint, 'torch')))
+
+
+def differences(backend, precision, checkpoint, reference) -> np.ndarray:
+    if backend == 'openvino':
+        pytest.importorskip('openvino', reason='needs it: pip install openvino')
+    made = streamed(open_backend(backend, spec_of(checkpoint, backend, precision)))
+    return made.astype(float) - reference
+
+
+@pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
+def test_in_fp32_a_stream_is_that_of_torch_to_a_grey_level(backend, checkpoint, reference):
+    assert np.ptp(reference, axis=0).max() > 20  # there is something to be wrong about
+    assert np.abs(differences(backend, 'fp32', checkpoint, reference)).max() <= 1
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'torch'])
+def test_in_half_precision_a_stream_is_within_40_db_of_torch(backend, checkpoint, reference):
+    if backend == 'openvino' and reduced_precision() != 'bf16':
+        pytest.skip('this processor does not compute in bf16')
+    error = differences(backend, 'bf16', checkpoint, reference)
+    assert psnr(error) > 40
+
+
+def test_an_onnxruntime_without_cuda_is_to_be_uninstalled_first():
+    """Both packages own one folder: installed over the other, either leaves a mixture."""
+    if 'CUDAExecutionProvider' in ort.get_available_providers():
+        pytest.skip('the installed onnxruntime has CUDA')
+    with pytest.raises(EngineError, match=r'pip uninstall onnxruntime.*; pip install onnxruntime-'):
+        require_provider('cuda')
+
+
+def test_in_int8_a_stream_is_within_two_grey_levels_of_torch(checkpoint, reference, caplog):
+    with caplog.at_level(logging.INFO):
+        error = differences('openvino', 'int8', checkpoint, reference)
+    assert 0 < np.abs(error).mean() <= 2
+    assert f'calibrating int8: scene {SCENES} of {SCENES}' in caplog.text  # it is not silent
+
+
+def test_an_int8_graph_has_the_convolutions_in_8_bits_and_the_rest_in_floats(checkpoint):
+    graph = onnx.load(graph_of(checkpoint, 1, 'int8')).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    fed = {made_by.get(node.input[1]) for node in graph.node if node.op_type == 'Conv'}
+    assert fed == {'DequantizeLinear'}
+    products = [node for node in graph.node if node.op_type == 'MatMul']
+    assert products and not any(made_by.get(n.input[1]) == 'DequantizeLinear' for n in products)
+
+
+def test_an_int8_graph_that_is_damaged_is_named_and_made_again(checkpoint, caplog, monkeypatch):
+    path = graph_of(checkpoint, 1, 'int8')
+    whole = onnx.load(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    monkeypatch.setattr('manivideo_ros.engine.graph.quantization.quantized', lambda _: whole)
+    assert graph_of(checkpoint, 1, 'int8') == path
+    assert f'cached graph {path} is damaged' in caplog.text
+    onnx.checker.check_model(onnx.load(path))
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """A processor that computes in what it is given; None: without OpenVINO."""
+
+    def set_to(*reported):
+        def capabilities():
+            if reported == (None,):
+                raise EngineError('OpenVINO cannot be imported (no module): pip install openvino')
+            return reported
+
+        monkeypatch.setattr('manivideo_ros.engine.processor.capabilities', capabilities)
+
+    return set_to
+
+
+@pytest.mark.parametrize(
+    ('reported', 'chosen'),
+    [
+        (('BF16', 'FP32', 'INT8'), 'bf16'),
+        (('FP32', 'INT8'), 'int8'),
+        (('FP32',), 'fp32'),
+        ((None,), 'fp32'),
+    ],
+)
+def test_auto_takes_the_precision_that_the_processor_reports(processor, reported, chosen):
+    processor(*reported)
+    spec = spec_of('', precision='fp16')
+    assert spec.precision_on('openvino') == chosen
+    said = ', '.join(reported) if reported[0] else 'cannot be imported'
+    assert spec.precision_reason('openvino').startswith(f'{chosen} for fp16: OpenVINO')
+    assert said in spec.precision_reason('openvino')
+    assert spec_of('', precision='fp32').precision_on('openvino') == 'fp32'
+    assert spec_of('', 'openvino', 'int8').precision_on('openvino') == 'int8'
+
+
+def test_a_precision_that_the_processor_has_not_is_refused_and_named(processor):
+    processor('FP32', 'INT8')
+    with pytest.raises(EngineError, match=r'no bf16 on .*FP32, INT8\): set precision to int8'):
+        open_backend('openvino', spec_of(SHIPPED, 'openvino', 'bf16'))
+
+
+def test_without_openvino_onnxruntime_serves_and_no_graph_is_made_for_nothing(
+    processor, checkpoint, monkeypatch
+):
+    processor(None)
+    spec = spec_of(checkpoint, precision='fp16')
+    with pytest.raises(EngineError, match='OpenVINO cannot be imported'):
+        open_backend('openvino', spec)
+    engine = Engine(spec, threads=1)
+    assert engine.backend == ('onnxruntime' if not torch.cuda.is_available() else 'torch_cuda')
+
+
+def test_forgetting_and_exchanging_a_runner_leave_no_trace_of_the_past(checkpoint):
+    spec = spec_of(checkpoint)
+    session = StreamingSession(open_backend('onnxruntime', spec), seed=1)
+    session.set_scene(*(x[0].numpy() for x in references(SMALL)))
+    first = run(session, rendered(1))
+    run(session, rendered(2))
+    session.exchange(open_backend('torch', spec))
+    assert np.abs(run(session, rendered(1)).astype(float) - first).max() <= 1
+
+
+class Fake:
+    """A runner that paints its name; it fails at given frames, and at given inputs."""
+
+    def __init__(self, backend, fails_at=(), refuses=()):
+        self.backend, self.fails_at, self.refuses = backend, deque(fails_at), set(refuses)
+        self.shapes = {'base': (1, 3, 8, 8)}
+        self.given, self.frames, self.forgotten = {}, 0, 0
+
+    def put(self, values):
+        if self.refuses & values.keys():
+            raise EngineError('CUDA error: an illegal memory access: look at nvidia-smi')
+        self.given.update(values)
+
+    def run(self):
+        if self.fails_at and self.frames == self.fails_at[0]:
+            raise EngineError('the device fell off: look at nvidia-smi')
+        self.frames += 1
+        return self.backend
+
+    def forget(self):
+        self.forgotten += 1
+
+
+class FakeBuild:
+    def __init__(self, job):
+        self.job, self.progress, self.phase, self.error = job, 0.25, 'tuning', ''
+        self.running, self.cancelled = True, False
+
+    def wait(self, timeout_s=None):
+        self.running = False
+        return True
+
+    def cancel(self):
+        self.cancelled, self.running = True, False
+
+
+def engine_of(works, required=False, backend='auto', missing=(), before_opening=lambda: None):
+    """An engine whose backends are fakes: those in `works`, and plans in `missing` to be built."""
+    missing, to_build = set(missing), set(missing)
+
+    def open_one(name, spec, threads):
+        if name in missing:
+            raise NoPlanError('plan', f'{name}.plan: not built yet')
+        if name not in works:
+            raise EngineError(f'{name} is not installed: pip install it')
+        if name in to_build:
+            before_opening()
+        return works[name]
+
+    builds = []
+
+    def start(job):
+        builds.append(FakeBuild(job))
+        missing.discard(job.backend)
+        return builds[-1]
+
+    made = Engine(spec_of('', backend), 1, required, open_one, start)
+    return made, builds
+
+
+def run_until_loaded(engine) -> str:
+    """Frames until what was built serves or is given up, and one more."""
+    deadline = time.monotonic() + 30
+    while engine.build is not None and time.monotonic() < deadline:
+        engine.run()
+    return engine.run()
+
+
+def test_auto_takes_the_first_that_works_and_tells_why_not_the_others():
+    engine, _ = engine_of({n: Fake(n) for n in ('onnxruntime_cuda', 'onnxruntime')})
+    assert engine.backend == 'onnxruntime_cuda'
+    assert list(engine.reasons) == ['tensorrt', 'tensorrt_rtx', 'torch_cuda']
+    assert 'not tensorrt: tensorrt is not installed: pip install it' in engine.why
+    assert engine.degraded == ''
+
+
+def test_a_backend_that_fails_in_the_stream_is_followed_by_the_next_without_a_frame_lost(caplog):
+    first, second = Fake('torch_cuda', fails_at=[2]), Fake('onnxruntime')
+    engine, _ = engine_of({'torch_cuda': first, 'onnxruntime': second})
+    engine.put({'base': 'b', 'views': 'v'})
+    with caplog.at_level(logging.ERROR):
+        assert [engine.run() for _ in range(4)] == ['torch_cuda'] * 2 + ['onnxruntime'] * 2
+    assert second.given == {'base': 'b', 'views': 'v'} and second.forgotten == 1
+    assert 'torch_cuda failed in the stream' in caplog.text
+    assert engine.degraded.startswith('onnxruntime serves since torch_cuda failed')
+
+
+def test_a_backend_that_fails_when_it_is_given_inputs_is_followed_by_the_next(caplog):
+    first, second = Fake('torch_cuda', refuses=['base']), Fake('onnxruntime')
+    engine, _ = engine_of({'torch_cuda': first, 'onnxruntime': second})
+    engine.put({'views': 'v'})
+    assert engine.run() == 'torch_cuda'
+    with caplog.at_level(logging.ERROR):
+        engine.put({'base': 'b'})
+        assert engine.run() == 'onnxruntime'
+    assert second.given == {'views': 'v', 'base': 'b'}
+    assert caplog.text.count('illegal memory access') == 1
+    assert engine.degraded.startswith('onnxruntime serves since torch_cuda failed: CUDA error')
+
+
+def test_a_backend_that_cannot_even_begin_is_passed_over_when_another_fails():
+    works = {
+        'torch_cuda': Fake('torch_cuda', fails_at=[0]),
+        'onnxruntime_cuda': Fake('onnxruntime_cuda', refuses=['base']),
+        'onnxruntime': Fake('onnxruntime'),
+    }
+    engine, _ = engine_of(works)
+    engine.put({'base': 'b'})
+    assert engine.run() == 'onnxruntime'
+    assert {'torch_cuda', 'onnxruntime_cuda'} <= set(engine.reasons)
+
+
+def test_maps_that_were_drawn_for_a_device_that_failed_are_not_shown_by_the_next():
+    class OnDevice(Fake):
+        inputs = MappingProxyType({})
+
+        def run_drawn(self, draw):
+            return self.run()
+
+    works = {'torch_cuda': OnDevice('torch_cuda', fails_at=[1]), 'onnxruntime': Fake('onnxruntime')}
+    engine, _ = engine_of(works)
+    assert engine.inputs is OnDevice.inputs
+    assert engine.run_drawn(None) == 'torch_cuda'
+    with pytest.raises(ExchangedError, match='onnxruntime serves now'):
+        engine.run_drawn(None)  # fading: the maps are in the inputs already
+    assert engine.inputs is None and works['onnxruntime'].frames == 0
+
+
+def test_the_stream_goes_on_while_what_was_built_is_loaded_and_checked():
+    loading = threading.Event()
+    works = {'tensorrt': Fake('tensorrt'), 'onnxruntime': Fake('onnxruntime')}
+    engine, builds = engine_of(works, missing=['tensorrt'], before_opening=loading.wait)
+    builds[0].running = False
+    assert [engine.run() for _ in range(3)] == ['onnxruntime'] * 3
+    assert engine.degraded == 'onnxruntime serves while tensorrt is loaded and checked'
+    loading.set()
+    assert run_until_loaded(engine) == 'tensorrt'
+
+
+def test_where_none_is_left_the_stream_is_told_so():
+    engine, _ = engine_of({'onnxruntime': Fake('onnxruntime', fails_at=[0])})
+    with pytest.raises(EngineError, match=r'no backend can run small.*fell off'):
+        engine.run()
+
+
+def test_a_required_backend_starts_or_refuses_and_never_falls_back():
+    with pytest.raises(EngineError, match='tensorrt is required: tensorrt is not installed'):
+        engine_of({'onnxruntime': Fake('onnxruntime')}, required=True)
+    engine, _ = engine_of({'tensorrt': Fake('tensorrt', fails_at=[0])}, required=True)
+    with pytest.raises(EngineError, match='fell off'):
+        engine.run()
+
+
+def test_a_plan_is_built_beside_the_stream_and_takes_over_between_two_frames():
+    works = {'tensorrt': Fake('tensorrt'), 'onnxruntime': Fake('onnxruntime')}
+    engine, builds = engine_of(works, missing=['tensorrt'])
+    engine.put({'views': 'v'})
+    assert engine.run() == 'onnxruntime'
+    assert engine.degraded == 'onnxruntime serves while tensorrt is built: 25%'
+    builds[0].running = False
+    assert run_until_loaded(engine) == 'tensorrt'
+    assert works['tensorrt'].given == {'views': 'v'} and works['tensorrt'].forgotten == 1
+    assert engine.degraded == '' and engine.why.startswith('tensorrt (')
+    works['tensorrt'].fails_at = deque([works['tensorrt'].frames])
+    assert engine.run() == 'onnxruntime'  # what served before serves again
+
+
+def test_a_build_that_fails_is_told_and_the_stream_goes_on(caplog):
+    engine, builds = engine_of({'onnxruntime': Fake('onnxruntime')}, missing=['tensorrt'])
+    builds[0].running, builds[0].error = False, 'out of memory: free memory'
+    assert run_until_loaded(engine) == 'onnxruntime'
+    assert engine.reasons['tensorrt'] == 'out of memory: free memory'
+    assert 'onnxruntime goes on: out of memory' in caplog.text
+
+
+def test_a_required_plan_is_built_before_the_stream_starts():
+    engine, _ = engine_of({'tensorrt': Fake('tensorrt')}, required=True, missing=['tensorrt'])
+    assert engine.backend == 'tensorrt'
+
+
+def test_closing_gives_up_the_build():
+    engine, builds = engine_of({'onnxruntime': Fake('onnxruntime')}, missing=['tensorrt'])
+    engine.close()
+    assert builds[0].cancelled
+
+
+def test_without_a_gpu_the_default_comes_to_the_fastest_on_a_cpu_and_says_why(checkpoint):
+    if torch.cuda.is_available():
+        pytest.skip('there is a GPU')
+    # Without the check of its frames: random weights do not bear int8.
+    engine = Engine(spec_of(checkpoint, precision='fp16'), threads=1, open_one=open_backend)
+    assert engine.backend == ON_CPU[0]
+    assert list(engine.reasons) == list(AUTO[: AUTO.index(ON_CPU[0])])
+    assert 'no CUDA' in engine.reasons['torch_cuda'] or 'finds none' in engine.reasons['torch_cuda']
+    expected = reduced_precision() if engine.backend == 'openvino' else 'fp32'
+    assert engine.spec.precision_on(engine.backend) == expected
+
+
+class Inverted:
+    """A runner whose frames are another runner's, inverted: what a wrong kernel might paint."""
+
+    def __init__(self, runner, backend):
+        self.runner, self.backend = runner, backend
+
+    def __getattr__(self, name):
+        return getattr(self.runner, name)
+
+    def run(self):
+        return 255 - self.runner.run()
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+def test_a_backend_that_paints_another_image_does_not_serve(checkpoint, precision):
+    def open_one(backend, spec, threads):
+        if backend == 'tensorrt':
+            return Inverted(open_backend('onnxruntime', spec, threads), backend)
+        return open_backend(backend, spec, threads)
+
+    with pytest.raises(
+        EngineError, match=rf'tensorrt in {precision} paints other frames than onnx'
+    ):
+        open_accepted('tensorrt', spec_of(checkpoint, 'tensorrt', precision), 1, open_one)
+
+
+def test_a_backend_that_paints_the_reference_serves_and_has_forgotten_the_check(checkpoint):
+    pytest.importorskip('openvino', reason='needs it: pip install openvino')
+    spec = spec_of(checkpoint, 'openvino')
+    fresh = streamed(open_backend('openvino', spec), 8)
+    np.testing.assert_array_equal(streamed(open_accepted('openvino', spec), 8), fresh)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_no_reason_for_another_backend(tmp_path):
+    with pytest.raises(CheckpointError, match='does not exist'):
+        Engine(spec_of(tmp_path / 'none.safetensors'), threads=1)
+
+
+def test_a_graph_that_onnxruntime_cannot_load_is_named(tmp_path, checkpoint, monkeypatch):
+    broken = tmp_path / 'broken.onnx'
+    broken.write_bytes(b'\x08\x01')
+    monkeypatch.setattr('manivideo_ros.engine.backends.graph_for', lambda *_: broken)
+    with pytest.raises(EngineError, match=r'onnxruntime cannot load broken.onnx: .*export it anew'):
+        open_backend('onnxruntime', spec_of(checkpoint))
+
+
+def test_every_backend_of_auto_is_known_and_computes_in_fp32():
+    assert set(AUTO) <= set(PRECISIONS)
+    assert all('fp32' in precisions for precisions in PRECISIONS.values())
+    assert spec_of('', 'auto', 'bf16').precision_on('onnxruntime') == 'fp32'
+
+
+def test_a_gpu_that_torch_has_and_warp_has_not_is_passed_over_with_one_reason(
+    checkpoint, monkeypatch
+):
+    """The driver is new enough for torch, and too old for the wheel of Warp."""
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr('warp.get_cuda_device_count', lambda: 0)
+    monkeypatch.setattr('warp.get_cuda_driver_version', lambda: (12, 2))
+    monkeypatch.setattr('warp.get_cuda_toolkit_version', lambda: (13, 0))
+    engine = Engine(spec_of(checkpoint), threads=1)
+    assert engine.backend in AUTO[AUTO.index('onnxruntime_cuda') :]
+    assert 'the NVIDIA driver supports CUDA 12.2; Warp' in engine.reasons['torch_cuda']
+    assert '\n' not in engine.reasons['torch_cuda']

@@ -1,0 +1,76 @@
+"""A checkpoint's stream as a method: what its session is given of what it is told."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from evaluation_samples import short_motion
+
+from manivideo_ros.evaluation.suites.clips import Told
+from manivideo_ros.evaluation.suites.held_out import HeldOutScene
+from manivideo_ros.evaluation.suites.methods import stream
+from manivideo_ros.evaluation.suites.motions import crowding
+from manivideo_ros.evaluation.suites.suite import human_entries
+from manivideo_ros.hand.reference import HandReference
+
+SIZE = 64
+
+
+class Remembers:
+    """Stands for a session: keeps what it is given, shows grey."""
+
+    image_size, reference_size, background_size, layers, num_points = SIZE, 64, 64, 7, 2048
+    inputs = None  # nothing to draw into
+
+    def __init__(self, human=True):
+        self.human, self.given = human, []
+
+    def set_scene(self, views, background, hand_view, points):
+        self.points = points
+
+    def step(self, normal_map, occlusion_confidence, visible_normal, horizon, base, skeleton=None):
+        self.given.append((normal_map.copy(), base.copy(), skeleton))
+        return np.full((SIZE, SIZE, 3), 128, np.uint8)
+
+    def reset(self):
+        pass
+
+
+@pytest.fixture(scope='module')
+def told():
+    motion = short_motion(2)
+    scene = HeldOutScene.of(motion, 3)
+    background = np.full((SIZE, SIZE, 3), 90, np.uint8)
+    reference = HandReference(np.full((64, 64, 3), 180, np.uint8), np.ones((64, 64), np.uint8))
+    camera = scene.camera.resized(SIZE, SIZE)
+    return Told(motion, camera, scene.meshes, scene.hands, background, reference)
+
+
+def test_a_session_is_given_the_poses_layers_and_no_skeleton(told):
+    session = Remembers()
+    assert len(list(stream(session, told))) == 2
+    for normals, base, skeleton in session.given:
+        assert normals.any() and (base != base[:, :1, :1]).any() and skeleton is None
+    assert session.points.any()
+
+
+def test_told_by_a_skeleton_a_session_is_given_nothing_else(told):
+    session = Remembers()
+    list(stream(session, replace(told, by_skeleton=True)))
+    for normals, base, skeleton in session.given:
+        assert not normals.any() and not session.points.any()
+        assert np.allclose(base, 90 / 255, atol=1e-3)
+        assert skeleton is not None and skeleton.any()
+
+
+def test_models_that_cannot_are_refused_in_one_line(told):
+    with pytest.raises(ValueError, match='no skeleton'):
+        next(stream(Remembers(human=False), replace(told, by_skeleton=True)))
+    with pytest.raises(ValueError, match='of 64 pixels'):
+        next(stream(Remembers(), replace(told, camera=told.camera.resized(128, 128))))
+
+
+def test_the_human_clip_shows_free_hands():
+    motion = human_entries()[0].make(8)
+    assert set(motion.hands) == {'left', 'right'} and not motion.objects
+    assert crowding(motion).fingers == 0

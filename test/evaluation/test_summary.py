@@ -1,0 +1,154 @@
+"""Figures of many clips, the bars, and the files that tell of them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from manivideo_ros.evaluation.measures.clip import Measured
+from manivideo_ros.evaluation.measures.features import FeatureStatistics
+from manivideo_ros.evaluation.measures.intervals import ratio_of_sums
+from manivideo_ros.evaluation.reports.evaluation import (
+    Evaluation,
+    as_json,
+    as_markdown,
+    ranked,
+    write,
+)
+from manivideo_ros.evaluation.reports.summary import bars, summarize, way
+
+
+def figures(psnr, **others):
+    """A clip's figures."""
+    base = {
+        'psnr_db': psnr,
+        'ssim': 0.9,
+        'lpips': 'no weights',
+        'gradient_energy': 1.0,
+        'temporal_ratio': 1.0,
+        'order': 1.0,
+        'order_pixels': 100,
+        'hands': 10,
+        'hand_misses': 0,
+        'hand_own': 0.05,
+        'hand_other': 0.25,
+        'hand_with_misses': 0.07,
+    }
+    return base | others
+
+
+def test_a_ratio_of_sums_weighs_clips_by_their_size():
+    assert ratio_of_sums([1, 0], [1, 9]).mean == pytest.approx(0.1)
+    interval = ratio_of_sums([1, 2, 3], [2, 4, 6])
+    assert interval == pytest.approx((0.5, 0.5, 0.5))
+    assert ratio_of_sums([1, np.nan], [2, 5]).mean == 0.5
+    assert np.isnan(ratio_of_sums([1.0], [0.0]).mean) and np.isnan(ratio_of_sums([], []).mean)
+
+
+def test_order_counts_pixels_and_hands_count_hands():
+    few = figures(20, order=0.0, order_pixels=100, hand_with_misses=0.25, hands=1)
+    many = figures(20, order=1.0, order_pixels=900, hand_with_misses=0.05, hands=9)
+    row = summarize([few, many])
+    assert row['order'].mean == pytest.approx(0.9)
+    assert row['hand_share'].mean == pytest.approx(0.1)
+
+
+def test_a_better_hand_than_the_truths_own_is_not_rounded_up():
+    assert summarize([figures(20, hand_with_misses=0.04)])['hand_share'].mean < 0
+
+
+def test_what_no_clip_has_is_told_in_words():
+    assert summarize([figures(20)])['lpips'] == 'no weights'
+    unlit = {key: value for key, value in figures(20).items() if key != 'order_pixels'}
+    assert summarize([unlit | {'order': 'no light'}])['order'] == 'no light'
+
+
+def test_the_way_is_between_means_over_clips():
+    low, high = [figures(20), figures(22)], [figures(30), figures(32)]
+    assert way([figures(27), figures(29)], low, high, 'psnr_db').mean == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
+    ('change', 'missed'),
+    [
+        ({}, set()),
+        ({'psnr_db': 25.9}, {'PSNR, dB'}),
+        ({'gradient_energy': 1.3}, {'gradient energy of the truth'}),
+        ({'hand_with_misses': 0.09}, {'hand error, way to another pose'}),
+        ({'temporal_ratio': 0.6}, {'temporal error of the truth'}),
+        ({'order': 0.94}, {'occlusion order right'}),
+    ],
+)
+def test_a_bar_is_reached_within_its_bounds(change, missed):
+    clips = {
+        'generated': [figures(28) | change],
+        'textured': [figures(18, ssim=0.5)],
+        'true_light': [figures(29, ssim=0.95)],
+        'better': [figures(28.5, ssim=0.9)],
+    }
+    found = bars(clips, 'generated', None if 'psnr_db' in change else 'better')
+    assert {bar.name for bar in found if bar.reached is False} == missed
+    unmeasured = {bar.name for bar in bars(clips, 'generated', None) if bar.reached is None}
+    assert len(unmeasured) == 4 and all('more steps' in name for name in unmeasured)
+
+
+def test_more_steps_must_be_near_and_reach_the_bar():
+    clips = {'generated': [figures(28)], 'textured': [figures(18, ssim=0.5)]}
+    clips['true_light'] = [figures(29, ssim=0.95)]
+    for more, missed in ((28.9, 0), (29.1, 1), (26.9, 1), (25.0, 3)):
+        found = bars(clips | {'better': [figures(more)]}, 'generated', 'better')
+        assert sum(bar.reached is False for bar in found) == missed, more
+
+
+def test_clips_told_by_a_skeleton_are_reported_apart(result):
+    result.clips[0]['subsets'] = ['human']
+    assert result.summary('all', 'exact')['generated']['psnr_db'].mean == 27.5
+    assert result.summary('human', 'exact')['generated']['psnr_db'].mean == 20
+    assert 0 not in ranked(result, 'exact').values()
+
+
+def test_without_true_light_its_bars_are_not_measured():
+    found = bars({'generated': [figures(28)], 'textured': [figures(20)]}, 'generated', None)
+    assert [bar.reached for bar in found[:2]] == [None, None]
+
+
+@pytest.fixture
+def result():
+    out = Evaluation({'title': 'Held-out suite', 'steps': [1]}, 'generated', None)
+    plain = np.full((32, 32, 3), 90, np.uint8)
+    for number, psnr in enumerate((20.0, 30.0, 25.0)):
+        one = Measured()
+        for place, name in enumerate(('generated', 'painted', 'textured', 'true_light')):
+            one.figures[name] = figures(psnr + place)
+        for name in (*one.figures, 'truth'):
+            one.sheet[name] = [plain, plain]
+            one.statistics[name] = FeatureStatistics()
+        out.clips.append({'name': f'clip/{number}', 'subsets': ['a' if number else 'b']})
+        out.measured.append({'exact': one, 'noise': one})
+    out.fid = {kind: dict.fromkeys(one.figures, 'no weights for it') for kind in ('exact', 'noise')}
+    out.empty = {'human': 'none yet'}
+    return out
+
+
+def test_the_json_holds_every_clip_subset_and_bar(result):
+    read = json.loads(json.dumps(as_json(result), allow_nan=False))
+    assert len(read['clips']) == 3 and len(read['bars']) == 22
+    cell = read['subsets']['exact']['all']['generated']
+    assert cell['psnr_db']['mean'] == 25 and cell['psnr_db']['lo'] < 25 < cell['psnr_db']['hi']
+    assert cell['lpips'] == {'mean': None, 'lo': None, 'hi': None, 'why': 'no weights'}
+    assert read['subsets']['noise']['b']['generated']['psnr_db']['mean'] == 20
+    assert read['empty_subsets'] == {'human': 'none yet'}
+
+
+def test_the_markdown_tells_bars_tables_and_reasons(result):
+    text = as_markdown(result)
+    assert '| PSNR, dB | >= 26 | 25.00' in text and '| NO |' in text
+    assert '### b (1 clips)' in text and 'no weights for it' in text and 'human: no clip' in text
+
+
+def test_sheets_show_the_best_the_median_and_the_worst(result, tmp_path):
+    assert ranked(result, 'exact') == {'best': 1, 'median': 2, 'worst': 0}
+    write(result, tmp_path)
+    names = {file.name for file in tmp_path.iterdir()}
+    assert {'evaluation.json', 'evaluation.md', 'exact_best_clip_1.png'} <= names
+    assert len(names) == 8

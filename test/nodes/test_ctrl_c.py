@@ -1,0 +1,95 @@
+"""Ctrl-C at any moment of a node's start ends it with status 0 and not a word of an error."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from manivideo_ros.process.node_processes import environment, free_domain
+
+NODES = Path(sys.prefix) / 'lib' / 'manivideo_ros'
+# The moments of a node that starts quickly, in seconds: Python itself, imports, rclpy, topics.
+SOON = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
+QUICK = ('motion_player', 'hand_source', 'object_source', 'virtual_camera', 'viewer', 'recorder')
+MASKS = ('SigBlk', 'SigIgn', 'SigCgt')
+# And of the synthesizer, by what it says: torch is imported, the engine loads, frames may come.
+SAID = ('loading torch', 'loading torch', 'loading the model', 'engine: ', 'active')
+
+
+@pytest.fixture(scope='module')
+def env():
+    return environment(free_domain(96))
+
+
+def started(node, env, parameters=(), terminal=True):
+    given = [word for name, value in parameters for word in ('-p', f'{name}:={value}')]
+    return subprocess.Popen(
+        [NODES / node, '--ros-args', *given],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=terminal,
+    )
+
+
+def takes_signals(process):
+    """Whether SIGINT does no longer simply kill it, as in the shell's own first millisecond."""
+    status = Path(f'/proc/{process.pid}/status').read_text()
+    masks = (line.split()[1] for line in status.splitlines() if line[:6] in MASKS)
+    return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
+
+
+def ended_quietly(process, said=''):
+    """As `ros2 launch` has it: the terminal's signal, then its own."""
+    while not takes_signals(process):
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.02)
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    said += process.communicate(timeout=60)[0]
+    assert process.returncode == 0, said
+    assert 'Traceback' not in said and 'error' not in said.lower(), said
+
+
+@pytest.mark.parametrize('moment', SOON)
+def test_while_it_starts(moment, env, tmp_path):
+    """Several at once: what one of them waits for, another may do."""
+    others = {'viewer': [('port', 0)], 'recorder': [('bag', tmp_path / 'bag')]}
+    wanted = QUICK if moment else (*QUICK, 'synthesizer', 'webcam', 'augmenter')
+    for group in (wanted[:3], wanted[3:]):
+        processes = [started(node, env, others.get(node, ())) for node in group]
+        time.sleep(moment)
+        for process in processes:
+            ended_quietly(process)
+
+
+@pytest.mark.parametrize(('number', 'words'), list(enumerate(SAID)))
+def test_while_the_synthesizer_loads(number, words, env, human, images):
+    parameters = {**human, **images}.items()
+    process = started('synthesizer', env, parameters)
+    said = ''
+    while words not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    time.sleep(0.3 * (number % 2))
+    ended_quietly(process, said)
+
+
+def test_signals_that_were_sent_before_it_could_take_them_count(env):
+    """The shell that starts Python has them wait."""
+    process = started('motion_player', env)
+    while not takes_signals(process):
+        time.sleep(0.001)
+    for _ in range(20):
+        time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0

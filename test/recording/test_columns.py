@@ -1,0 +1,217 @@
+"""States and actions as robots publish them: slowly, on change, latched, by several nodes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bag_headers import header
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manivideo_ros.recording.bags.bag import BagWriter
+from manivideo_ros.recording.datasets.columns import ColumnsError, is_latched, series_of, table
+from manivideo_ros.recording.datasets.dataset import main as dataset
+from manivideo_ros.recording.datasets.episode import Episode, EpisodeError, Topics
+from manivideo_ros.recording.messages.images import image_message
+from manivideo_ros.recording.messages.types import typestore
+
+START, SECOND = 1_795_880_000 * 10**9, 10**9
+STATE, NUMBER = 'sensor_msgs/msg/JointState', 'std_msgs/msg/Float64MultiArray'
+FRAMES = 60
+
+
+def joints(at: int, velocity=(), **positions):
+    """A JointState."""
+    return typestore().types[STATE](
+        header=header(at, ''), name=list(positions),
+        position=np.array([*positions.values()], float),
+        velocity=np.array(velocity, float), effort=np.zeros(0),
+    )  # fmt: skip
+
+
+def numbers(*values):
+    types = typestore().types
+    layout = types['std_msgs/msg/MultiArrayLayout'](dim=[], data_offset=0)
+    return types[NUMBER](layout=layout, data=np.array(values, float))
+
+
+def record(folder: Path, topics: dict[str, list], latched=()) -> Path:
+    """Two seconds of images at 30 Hz, and messages by topic as (seconds after the start, it)."""
+    images = [
+        (k / 30, image_message(np.full((16, 16, 3), 4 * k, np.uint8), START, 'camera'))
+        for k in range(FRAMES)
+    ]
+    with BagWriter(folder) as bag:
+        everything = []
+        for topic, messages in {'/image_raw': images, **topics}.items():
+            bag.add_topic(topic, messages[0][1].__msgtype__, latched=topic in latched)
+            everything += [(START + round(t * SECOND), topic, m) for t, m in messages]
+        for at, topic, message in sorted(everything, key=lambda item: item[0]):
+            if topic == '/image_raw':
+                message.header = header(at, 'camera')
+            bag.write(topic, typestore().serialize_cdr(message, message.__msgtype__), at)
+    return folder
+
+
+def every(period: float, start: float = 0.003, until: float = 2.0):
+    return [start + k * period for k in range(int((until - start) / period) + 1)]
+
+
+def states(folder: Path, topic: str, hold_s: float | None = None):
+    episode = Episode(folder, Topics(state=(topic,), hold_s=hold_s))
+    return episode, episode.state
+
+
+@pytest.mark.parametrize('rate', [5, 2])
+def test_the_last_value_of_a_slow_topic_holds_for_three_of_its_periods(tmp_path, rate):
+    told = [(t, joints(0, jaw=t)) for t in every(1 / rate)]
+    episode, state = states(record(tmp_path / 'bag', {'/gripper': told}), '/gripper')
+    assert state.names == ('position.jaw',)
+    received = np.array([t for t, _ in told])
+    for frame, value in enumerate(state.values[:, 0]):
+        # The last before the frame, or one received within half a frame of it.
+        assert value == received[received <= frame / 30 + 0.0167].max()
+    held = episode.held['/gripper']
+    assert held.rate_hz == pytest.approx(rate) and held.early == 0
+    assert 1 / rate - 0.04 < held.longest_s < 1 / rate
+
+
+def test_fast_topics_give_the_nearest_message_and_nothing_is_held(tmp_path):
+    told = [(t, joints(0, arm=t)) for t in every(1 / 50, 0.0)]
+    episode, state = states(record(tmp_path / 'bag', {'/arm': told}), '/arm')
+    np.testing.assert_allclose(state.values[:, 0], np.arange(FRAMES) / 30, atol=0.0101)
+    assert episode.held == {}
+
+
+def test_a_value_that_is_published_on_change_holds_as_long_as_one_says(tmp_path):
+    told = [(t, joints(0, jaw=t)) for t in (0.0, 0.1, 0.2, 1.9)]
+    folder = record(tmp_path / 'bag', {'/gripper': told})
+    with pytest.raises(EpisodeError) as caught:
+        _ = states(folder, '/gripper')[1]
+    line = str(caught.value)
+    assert (
+        'topic /gripper, at 0.5' in line and '10.0 Hz' in line and 'give --hold 1 or more' in line
+    )
+    assert states(folder, '/gripper', 2.0)[1].values[50, 0] == 0.2
+    with pytest.raises(EpisodeError, match='no message within 1000 ms'):
+        _ = states(folder, '/gripper', 1.0)[1]
+
+
+def test_one_message_before_the_frames_stands_where_it_is_latched_or_one_says_so(tmp_path):
+    told = {'/mode': [(-30.0, numbers(3.0))]}
+    episode, state = states(record(tmp_path / 'latched', told, latched=['/mode']), '/mode')
+    assert np.all(state.values == [0, 3.0]) and episode.held['/mode'].rate_hz is None
+    folder = record(tmp_path / 'plain', told)
+    with pytest.raises(EpisodeError, match='of which there is one message'):
+        _ = states(folder, '/mode')[1]
+    assert np.all(states(folder, '/mode', float('inf'))[1].values[:, -1] == 3.0)
+
+
+def test_frames_before_the_first_value_take_it_for_one_period_at_most(tmp_path):
+    late = {'/gripper': [(t, joints(0, jaw=t)) for t in every(0.2, 0.15)]}
+    episode, state = states(record(tmp_path / 'late', late), '/gripper')
+    assert state.values[0, 0] == 0.15 and episode.held['/gripper'].early == 3
+    assert 'the first value serves the 3 frames before it' in episode.held['/gripper'].text
+    too_late = {'/gripper': [(t, joints(0, jaw=t)) for t in every(0.2, 0.9)]}
+    with pytest.raises(EpisodeError, match=r'the first comes 0\.90 s after it'):
+        _ = states(record(tmp_path / 'too_late', too_late), '/gripper')[1]
+
+
+def test_publishers_of_one_topic_are_merged_by_the_names_of_their_joints(tmp_path):
+    arm = [(t, joints(0, [1, 2], a=t, b=-t)) for t in every(0.02, 0.0)]
+    gripper = [(t, joints(0, jaw=t)) for t in every(0.2, 0.001)]
+    # A third tells a joint of the arm's in another order than it.
+    other = [(t, joints(0, b=7.0, c=8.0)) for t in (0.003,)]
+    folder = record(tmp_path / 'bag', {'/joint_states': arm + gripper + other})
+    episode, state = states(folder, '/joint_states', 5.0)
+    assert state.names == ('position.a', 'position.b', 'velocity.a', 'velocity.b', 'position.jaw',
+                           'position.c')  # fmt: skip
+    row = dict(zip(state.names, state.values[30], strict=True))
+    assert row['position.a'] == pytest.approx(1.0, abs=0.011)
+    assert row['position.b'] == -row['position.a'] and row['velocity.b'] == 2
+    assert row['position.jaw'] == pytest.approx(0.801 + 0.2, abs=0.001) and row['position.c'] == 8
+    assert episode.held['/joint_states'].longest_s > 1.9
+
+
+def test_joints_in_another_order_stay_in_their_columns(tmp_path):
+    mixed = [(t, joints(0, a=1, b=2) if n % 2 else joints(0, b=2, a=1))
+             for n, t in enumerate(every(0.02, 0.0))]  # fmt: skip
+    _, state = states(record(tmp_path / 'bag', {'/arm': mixed}), '/arm')
+    assert state.names == ('position.b', 'position.a')
+    assert np.all(state.values == [2, 1])
+
+
+def test_messages_without_names_that_differ_in_size_are_refused_with_a_way_out():
+    with pytest.raises(ColumnsError, match=r'has 4 numbers where it had 3: .* topics of their own'):
+        series_of([(numbers(1, 2), 0), (numbers(1, 2, 3), 1)])
+    message = joints(0, a=1, b=2)
+    message.name = ['a', 'a']
+    with pytest.raises(ColumnsError, match='names a twice'):
+        series_of([(message, 0)])
+    with pytest.raises(ColumnsError, match='is empty'):
+        table([], np.zeros(1, np.int64), None, False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(0, 3000), min_size=1, max_size=20, unique=True),
+    st.lists(st.integers(0, 3000), min_size=1, max_size=20, unique=True),
+)
+def test_no_frame_takes_a_value_from_after_it_but_by_a_moment(received, frames):
+    times = [1_000_000 * t for t in sorted(received)]
+    shown = np.array(sorted(frames), np.int64) * 1_000_000
+    messages = [(numbers(t), t) for t in times]
+    try:
+        values, _, held = table(series_of(messages), shown, 5.0, False)
+    except ColumnsError:
+        assert times[0] > shown[0] + 50_000_000  # the first frame has no value
+        return
+    for frame, value in zip(shown.tolist(), values[:, -1].tolist(), strict=True):
+        before = [t for t in times if t <= frame]
+        if before:
+            assert value in (before[-1], *(t for t in times if 0 < t - frame <= 50_000_000))
+        else:
+            assert value == times[0]
+    longest = max((shown[:, None] - values[:, -1]).max(), 0) * 1e-9 if len(times) == 1 else None
+    assert longest is None or held is None or held.longest_s == pytest.approx(longest)
+
+
+@pytest.mark.parametrize(
+    ('qos', 'latched'),
+    [('- durability: 1', True), ('- durability: transient_local\n  depth: 1', True),
+     ('- durability: 2', False), ('- durability: 1\n- durability: 2', False), ('', False),
+     ('[', False), ('text', False)],
+)  # fmt: skip
+def test_latched_topics_are_known_by_what_their_publishers_offer(qos, latched):
+    assert is_latched(qos) == latched
+
+
+def test_the_dataset_reports_what_it_held_and_for_how_long(tmp_path, capsys):
+    topics = {
+        '/gripper': [(t, joints(0, jaw=t)) for t in every(0.2)],
+        '/arm': [(t, joints(0, arm=t)) for t in every(0.02)],
+    }
+    folder = record(tmp_path / 'bag', topics)
+    options = ['--state', '/arm', '/gripper', '--action', '/arm']
+    arguments = ['robomimic', str(folder), '--out', str(tmp_path / 'set'), *options]
+    assert dataset(arguments) == 0
+    said = capsys.readouterr().out
+    assert 'bag: topic /gripper (5.0 Hz: the last value held for up to 0.16 s)' in said
+    told = json.loads((tmp_path / 'set' / 'meta' / 'provenance.json').read_text())['episodes'][0]
+    assert told['held'].keys() == {'/gripper'}
+    assert told['held']['/gripper']['rate_hz'] == pytest.approx(5)
+    assert dataset([*arguments, '--hold', '-1']) == 2
+    assert '--hold must be above 0' in capsys.readouterr().err
+
+
+def test_episodes_whose_joints_differ_do_not_go_into_one_set(tmp_path, capsys):
+    for name, order in (('one', {'a': 1, 'b': 2}), ('two', {'b': 2, 'a': 1})):
+        told = [(t, joints(0, **order)) for t in every(0.02)]
+        record(tmp_path / 'bags' / name, {'/arm': told})
+    for kind in ('lerobot', 'robomimic'):
+        arguments = [kind, str(tmp_path / 'bags'), '--out', str(tmp_path / kind)]
+        assert dataset([*arguments, '--state', '/arm', '--action', '/arm']) == 2
+        assert 'the first' in capsys.readouterr().err

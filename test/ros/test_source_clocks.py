@@ -1,0 +1,120 @@
+"""Sources whose clocks do not agree: which is named, how far it is off; a stream goes on."""
+
+import numpy as np
+import pytest
+from intakes import MS, hands, objects
+
+from manivideo_ros.motion.pose_buffer import HANDS, OBJECTS, PEOPLE, Timing
+from manivideo_ros.ros.stream.source_clocks import ClockWatch, span
+
+
+def delays(hands=0.02, **others):
+    return {HANDS: {'right': hands}, OBJECTS: others}
+
+
+def said(found, simulated=False):
+    """What is said of delays by this machine's clock."""
+    return ClockWatch().compare(found, 0.0, simulated)
+
+
+def test_sources_that_agree_are_not_complained_about():
+    assert said({}) == []
+    assert said(delays(0.02, mug=0.1)) == []
+    assert said(delays(0.15, mug=0.02)) == []
+    assert said({PEOPLE: {'skeleton': 0.1}}) == []
+
+
+@pytest.mark.parametrize(
+    ('found', 'text'),
+    [
+        (
+            delays(0.02, mug=0.88),
+            'object_poses: mug: stamps are 0.9 s behind those of hand_poses: a slow detector, or',
+        ),
+        (
+            delays(0.02, mug=-0.68),
+            'object_poses: mug: stamps are 0.7 s ahead of those of hand_poses: the clock of its '
+            "machine is ahead of this machine's clock: synchronise it",
+        ),
+        (
+            delays(0.72, mug=0.02),
+            "hand_poses: stamps are 0.7 s behind those of object_poses and this machine's clock: ",
+        ),
+        (
+            delays(-0.68, mug=0.02),
+            "hand_poses: stamps are 0.7 s ahead of this machine's clock: synchronise the clock",
+        ),
+        (
+            delays(3 * 86400.0, mug=3 * 86400.0 + 0.1),
+            "hand_poses: stamps are 3 days behind this machine's clock: a bag that is played? Play "
+            'it with --clock and set use_sim_time: true. Latencies count from receipt',
+        ),
+        (
+            {HANDS: {'left': 0.01, 'right': 0.71}},
+            'hand_poses: right: stamps are 0.7 s behind those of hand_poses: ',
+        ),
+    ],
+)
+def test_the_source_that_is_off_is_named_with_how_far(found, text):
+    problems = said(found)
+    assert len(problems) == 1 and problems[0].startswith(text)
+
+
+def test_wall_time_under_a_simulated_clock_is_named():
+    (problem,) = said(delays(-1.8e9), simulated=True)
+    assert problem.startswith('hand_poses: stamps are 57 years ahead of /clock: ')
+    assert 'use_sim_time there too' in problem
+    # Poses may come a little before the /clock that they are of.
+    assert said(delays(-0.4), simulated=True) == []
+
+
+def test_it_is_said_once_shown_as_long_as_it_lasts_and_said_again_when_it_comes_back():
+    watch = ClockWatch()
+    assert len(watch.compare(delays(mug=0.86), 0.0, False)) == 1
+    assert watch.compare(delays(mug=0.91), 0.0, False) == []
+    assert 'mug' in watch.problem
+    assert watch.compare(delays(mug=0.05), 0.0, False) == [] and watch.problem == ''
+    assert len(watch.compare(delays(mug=0.86), 0.0, False)) == 1
+
+
+def test_delays_count_by_this_nodes_clock():
+    assert ClockWatch().compare(delays(-1e9, mug=-1e9), 1e9, False) == []
+
+
+def test_spans_read_as_people_say_them():
+    lengths = {0.73: '0.7 s', -90: '90.0 s', 600: '10 minutes', 9000: '2 hours', 1e9: '32 years'}
+    assert [span(length) for length in lengths] == list(lengths.values())
+
+
+@pytest.mark.parametrize(
+    ('late_s', 'rate_hz'), [(0.45, 1.4), (0.86, 1.4), (0.6, 4.6), (-0.7, 10), (5.0, 30)]
+)
+def test_objects_by_another_clock_undo_nothing(ready, late_s, rate_hz):
+    """Hands at 30 Hz; a detector's poses carry their image's stamp, or another machine's time."""
+    ready.tracker.timing = Timing(hold=2.0)
+    due, shown, problems = late_s, [], []
+    for n in range(150):
+        now = n / 30
+        if now >= due:
+            message = objects(round(1000 * (due - late_s)), np.eye(4))
+            problems += ready.take_objects(message, round(now * 1e9))
+            due += 1 / rate_hz
+        problems += ready.take_hands(hands(round(1000 * now)), round(now * 1e9))
+        view, more = ready.view(round(now * 1e9))
+        problems += [text for text in more if 'good pose' not in text]
+        assert view.snapshot.stamp_ns == ready.tracker.newest_ns and view.jumps == 0
+        shown.append('mug' in view.snapshot.objects)
+    assert problems == []
+    assert all(shown[100:]) if late_s < 2 else not any(shown)
+
+
+def test_frames_do_not_go_back_where_another_source_sets_the_pace(ready):
+    """Hands pause and come back late: no frame carries a stamp before the last one's."""
+    ready.take_objects(objects(0, np.eye(4)), 0)
+    ready.take_hands(hands(0), 0)
+    assert ready.view(0)[0] is not None
+    ahead = ready.view(400 * MS)[0].snapshot.stamp_ns
+    ready.take_hands(hands(300), 410 * MS)
+    assert ready.view(411 * MS) == (None, [])
+    ready.take_hands(hands(433), 543 * MS)
+    assert ready.view(544 * MS)[0].snapshot.stamp_ns > ahead

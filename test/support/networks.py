@@ -1,0 +1,72 @@
+"""What tests share: networks."""
+
+import torch
+
+from manivideo_ros.model.config import ModelConfig, PatchTrunk
+from manivideo_ros.model.patch.network import (
+    FrameConditions,
+    ManiVideoNet,
+)
+
+SMALL = ModelConfig(
+    preset='small',
+    image_size=64,
+    num_points=32,
+    trunk=PatchTrunk(
+        channels=(32, 64, 64),
+        skip_channels=(16, 32),
+        guider_channels=(8, 16, 32),
+        embed_dim=32,
+        time_dim=64,
+    ),
+)
+
+
+def awake(config: ModelConfig = SMALL) -> ManiVideoNet:
+    """A network whose zero-initialised parts have been given weights, as training would."""
+    torch.manual_seed(0)
+    network = ManiVideoNet(config).eval()
+    for parameter in network.parameters():
+        if parameter.dim() > 1 and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return network
+
+
+def conditions_of(config: ModelConfig, frames: int, seed: int = 1) -> FrameConditions:
+    generator = torch.Generator().manual_seed(seed)
+    size, layers = config.image_size, config.layers
+    normals = torch.randn(frames, layers, 3, size, size, generator=generator)
+    confidence = torch.rand(frames, layers, size, size, generator=generator)
+    return FrameConditions(
+        torch.nn.functional.normalize(normals, dim=2),
+        confidence * (confidence > 0.5),
+        torch.rand(frames, 3, size, size, generator=generator),
+    )
+
+
+def references(config: ModelConfig) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(2)
+    r = config.reference_size
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    return (
+        draw(1, 6, 3, r, r),
+        draw(1, 3, r, r),
+        draw(1, 3, r, r),
+        draw(1, config.num_points, 3) * 0.1,
+    )
+
+
+def latents_of(config: ModelConfig, frames: int = 1) -> torch.Tensor:
+    side = config.trunk_size
+    noise = torch.randn(
+        1, config.latent_channels, side, side, generator=torch.Generator().manual_seed(3)
+    )
+    return noise.repeat(frames, 1, 1, 1)
+
+
+def skeleton_of(config: ModelConfig) -> torch.Tensor:
+    size = config.image_size
+    return torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(4))

@@ -1,0 +1,448 @@
+"""Training: it lowers the loss, resumes bit for bit, refuses what it cannot go on from."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+import torch
+from networks import SMALL
+from skimage.metrics import structural_similarity as skimage_ssim
+from training_runs import CONFIG, IMAGES, KINDS, RUN, SOURCES, PlainScenes
+
+from manivideo_ros.model.checkpoint import load_checkpoint, save_checkpoint
+from manivideo_ros.model.patch.light import LightNet
+from manivideo_ros.model.patch.network import NO_BASE
+from manivideo_ros.process.node_processes import free_port
+from manivideo_ros.training import batches, loop, saving
+from manivideo_ros.training import cli as training_cli
+from manivideo_ros.training.batches import Iterations, iterate
+from manivideo_ros.training.cli import main
+from manivideo_ros.training.config import Source, TrainConfig, TrainConfigError
+from manivideo_ros.training.loop import train
+from manivideo_ros.training.networks import start
+from manivideo_ros.training.patch.loss import image_loss, structural_similarity
+from manivideo_ros.training.patch.mirror import mirrored
+from manivideo_ros.training.processes import Place
+from manivideo_ros.training.stages import is_temporal
+from manivideo_ros.training.trainer import TrainingError, split
+
+
+def weights(trainer) -> dict[str, torch.Tensor]:
+    averages = {f'average of {name}': value for name, value in trainer.average.items()}
+    return trainer.objective.network.state_dict() | averages
+
+
+def same(first, second) -> None:
+    theirs = weights(second)
+    for name, value in weights(first).items():
+        assert torch.equal(value, theirs[name]), name
+
+
+# Batches.
+
+
+def test_every_iteration_shares_its_scenes_equally_among_the_three_kinds():
+    batch = Iterations(SOURCES, IMAGES)[0]
+    people = batch['skeleton'].flatten(1).any(1)
+    assert people.view(6, 2).all(1).sum() == people.view(6, 2).any(1).sum() == 2
+    assert not batch['normal_map'][people].any()
+    assert batch['normal_map'][~people].flatten(1).any(1).all()
+
+
+def test_batches_depend_on_the_iteration_alone():
+    later = Iterations(SOURCES, CONFIG, first=3)[0]
+    same = Iterations(SOURCES, CONFIG)[3]
+    assert all(torch.equal(later[key], same[key]) for key in same)
+
+
+def test_processes_share_out_the_scenes_of_one_batch():
+    whole = Iterations(SOURCES, IMAGES)[1]
+    parts = [Iterations(SOURCES, IMAGES, rank=rank, world=2)[1] for rank in range(2)]
+    for scene in range(6):
+        part, place = parts[scene % 2], scene // 2
+        assert torch.equal(part['noise_seed'][place], whole['noise_seed'][scene])
+        assert torch.equal(part['rgb'][2 * place], whole['rgb'][2 * scene])
+    with pytest.raises(ValueError, match='cannot be shared by 4'):
+        Iterations(SOURCES, IMAGES, world=4)
+
+
+def test_clips_are_consecutive_frames_of_scenes_that_have_enough():
+    batch = Iterations(SOURCES, CONFIG, 'temporal')[0]
+    assert batch['clip'] and len(batch['rgb']) == 8
+    with pytest.raises(ValueError, match='no scene has 9 consecutive frames'):
+        Iterations(SOURCES, replace(CONFIG, clip_frames=9), 'temporal')
+
+
+def test_a_source_may_have_a_larger_share():
+    config = replace(IMAGES, sources={'human': Source('human', share=2), 'objaverse': Source('o')})
+    batch = Iterations({k: SOURCES[k] for k in ('human', 'objaverse')}, config)[0]
+    assert batch['skeleton'].flatten(1).any(1).sum() == 8  # of 12 frames
+
+
+def test_dropped_conditions_are_zero_for_all_frames_of_a_scene():
+    batch = Iterations(SOURCES, replace(IMAGES, drop_both=1.0))[0]
+    assert bool((batch['base'] == NO_BASE).all())
+    assert not batch['views'].any()
+    assert batch['normal_map'].any()
+    bare = Iterations(SOURCES, replace(IMAGES, unconditional_rate=1.0))[0]
+    assert not bare['normal_map'].any() and not bare['skeleton'].any() and bare['rgb'].any()
+
+
+def test_a_batch_in_parts_loses_nothing():
+    batch = Iterations(SOURCES, IMAGES)[0]
+    parts = split(batch, 4)
+    assert [len(part['views']) for part in parts] == [4, 2]
+    for key in ('rgb', 'views', 'noise_seed', 'weight'):
+        assert torch.equal(torch.cat([part[key] for part in parts]), batch[key])
+
+
+# The loop.
+
+
+def test_training_learns_what_the_frames_have_in_common():
+    config = replace(
+        IMAGES,
+        scenes_per_batch=3,
+        frames_per_scene=1,
+        iterations=25,
+        warmup=10,
+        learning_rate=2e-3,
+        pure_noise_share=1.0,
+    )
+    trainer = start(config)
+    losses = [trainer.step(batch) for batch in iterate(Iterations(SOURCES, config), 0)]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+
+
+def test_a_run_that_was_cut_off_ends_as_one_that_was_not(tmp_path):
+    whole = train(start(CONFIG), SOURCES, tmp_path / 'whole', RUN)
+    first = start(CONFIG)
+    for batch, _ in zip(iterate(Iterations(SOURCES, CONFIG), 0), range(2), strict=False):
+        first.step(batch)
+    (tmp_path / 'parts').mkdir()
+    saving.save(first, tmp_path / 'parts', RUN)
+    torch.rand(3)  # what happens between has no influence
+    resumed = train(start(CONFIG), SOURCES, tmp_path / 'parts', RUN)
+    drawn = torch.get_rng_state()
+    assert resumed.iteration == whole.iteration == 4
+    same(whole, resumed)
+    whole.restore(torch.load(tmp_path / 'whole' / 'state.pt', weights_only=True))
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert (tmp_path / 'whole' / 'samples' / '000002.png').exists()
+    assert load_checkpoint(tmp_path / 'whole' / 'model.safetensors').config == CONFIG.model
+
+
+def test_parts_of_a_batch_one_after_the_other_train_as_the_whole():
+    plain = replace(IMAGES, precision='fp32')
+    runs = [start(plain), start(replace(plain, micro_batch=2))]
+    batch = Iterations(SOURCES, plain)[0]
+    for trainer in runs:
+        trainer.step(batch)
+    ours, theirs = (weights(trainer) for trainer in runs)
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], atol=1e-5, rtol=1e-4)
+
+
+def test_the_image_stage_leaves_the_temporal_layers_and_the_temporal_stage_the_others(tmp_path):
+    made = start(CONFIG).objective.network.state_dict()
+    save_checkpoint(made, CONFIG.model, tmp_path / 'image.safetensors')
+    for stage, config in (('image', IMAGES), ('temporal', CONFIG)):
+        init = tmp_path / 'image.safetensors' if stage == 'temporal' else None
+        trainer = start(config, stage, init)
+        before = {n: v.clone() for n, v in trainer.objective.network.state_dict().items()}
+        for index in range(2):
+            trainer.step(Iterations(SOURCES, config, stage)[index])
+        moved = {
+            name
+            for name, value in trainer.objective.network.state_dict().items()
+            if not torch.equal(value, before[name])
+        }
+        assert moved and {is_temporal(name) for name in moved} == {stage == 'temporal'}
+
+
+def test_later_stages_ask_for_weights_to_start_from():
+    for stage in ('temporal', 'distill'):
+        with pytest.raises(ValueError, match='--init'):
+            start(CONFIG, stage)
+
+
+def test_a_run_starts_from_a_checkpoint_and_leaves_the_light_as_it_was_learned(tmp_path):
+    torch.manual_seed(5)
+    light = LightNet(SMALL)
+    before = {name: value.clone() for name, value in light.state_dict().items()}
+    given = start(CONFIG).objective.network.state_dict()
+    older = {name: value for name, value in given.items() if not name.startswith('light')}
+    older['stem.weight'] = older['stem.weight'][:, :8] + 1
+    save_checkpoint(older, CONFIG.model, tmp_path / 'older.safetensors')
+    trainer = start(CONFIG, init=tmp_path / 'older.safetensors', light=light)
+    network = trainer.objective.network
+    stem = network.stem.weight.detach().clone()
+    assert torch.allclose(stem[:, :8], older['stem.weight'], atol=1e-3)
+    trainer.step(Iterations(SOURCES, CONFIG)[0])
+    for name, value in network.light.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert not torch.equal(network.stem.weight, stem)
+
+
+def test_distillation_draws_predictions_of_neighbouring_times_together(tmp_path):
+    """What a step more or less changes shrinks, where the truth has no say."""
+    torch.manual_seed(3)
+    made = start(CONFIG).objective.network
+    for parameter in made.parameters():
+        if parameter.dim() > 1 and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    save_checkpoint(made.state_dict(), CONFIG.model, tmp_path / 'image.safetensors')
+    config = replace(
+        IMAGES,
+        scenes_per_batch=3,
+        frames_per_scene=1,
+        truth_weight=0.0,
+        distill_times=4,
+        learning_rate=1e-3,
+        warmup=1,
+        iterations=12,
+    )
+    trainer = start(config, 'distill', tmp_path / 'image.safetensors')
+    teacher = {n: v.clone() for n, v in trainer.objective.teacher.state_dict().items()}
+    batch = Iterations(SOURCES, config, 'distill')[0]
+    batch['draw'] = torch.linspace(0.3, 0.9, len(batch['draw']), dtype=torch.float64)
+    losses = [trainer.step(batch) for _ in range(12)]
+    assert losses[-1] < 0.7 * losses[0]
+    for name, value in trainer.objective.target.state_dict().items():
+        assert torch.equal(value, trainer.average[name]), name
+    for name, value in trainer.objective.teacher.state_dict().items():
+        assert torch.equal(value, teacher[name]), name
+
+
+TWO_PROCESSES = """
+import sys
+from dataclasses import replace
+import torch
+from training_runs import CONFIG, IMAGES, RUN, SOURCES
+from manivideo_ros.training.loop import train
+from manivideo_ros.training.networks import start
+from manivideo_ros.training.processes import join, leave
+from pathlib import Path
+torch.set_num_threads(1)
+place = join('cpu')
+config = replace(IMAGES, precision='fp32', iterations=2)
+train(start(config, place=place), SOURCES, Path(sys.argv[1]), RUN)
+leave(place)
+"""
+
+
+def test_two_processes_train_as_one(tmp_path):
+    (tmp_path / 'both.py').write_text(TWO_PROCESSES)
+    root = Path(__file__).parents[2]
+    paths = [str(root / 'test' / 'support'), str(root)]
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths), 'OMP_NUM_THREADS': '1'}
+    running = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
+    running += ['--master-port', str(free_port()), str(tmp_path / 'both.py'), str(tmp_path / 'two')]
+    done = subprocess.run(running, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    config = replace(IMAGES, precision='fp32', iterations=2)
+    one = train(start(config), SOURCES, tmp_path / 'one', RUN)
+    two = torch.load(tmp_path / 'two' / 'state.pt', weights_only=True)
+    assert two['iteration'] == 2
+    for name, value in one.objective.network.state_dict().items():
+        torch.testing.assert_close(two['network'][name], value, atol=2e-5, rtol=1e-4, msg=name)
+
+
+# What can go wrong.
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    trainer = start(CONFIG)
+    saving.save(trainer, tmp_path, RUN)
+    kept = (tmp_path / 'state.pt').read_bytes()
+
+    def full(state, path):
+        Path(path).write_bytes(b'half')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(saving.torch, 'save', full)
+    with pytest.raises(TrainingError, match=r'No space left.*make room') as caught:
+        saving.save(trainer, tmp_path, RUN)
+    assert '\n' not in str(caught.value)
+    assert (tmp_path / 'state.pt').read_bytes() == kept
+    assert not list(tmp_path.glob('*.partial'))
+
+
+class Vanishing(PlainScenes):
+    """Scenes whose worker is killed, as for want of memory."""
+
+    def frame(self, scene, frame):
+        os._exit(9)
+
+
+def test_the_loss_of_a_worker_is_one_line(tmp_path):
+    config = replace(IMAGES, workers=1)
+    with pytest.raises(TrainingError, match=r'iteration 0 .*last checkpoint') as caught:
+        train(start(config), {'hand_object': Vanishing()}, tmp_path, RUN)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_loss_that_is_not_finite_stops_training_with_advice():
+    trainer = start(CONFIG)
+    before = weights(trainer)['head.weight'].clone()
+    batch = Iterations(SOURCES, CONFIG)[0]
+    batch['rgb'] = batch['rgb'] * float('nan')
+    with pytest.raises(TrainingError, match='learning_rate'):
+        trainer.step(batch)
+    assert torch.equal(weights(trainer)['head.weight'], before)
+
+
+def test_errors_on_the_mask_weigh_more_than_those_outside():
+    truth = torch.full((1, 3, 8, 8), 0.5)
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., :4] = 1
+    inside, outside = truth.clone(), truth.clone()
+    inside[..., :4] += 0.1
+    outside[..., 4:] += 0.1
+    assert image_loss(inside, truth, mask, CONFIG) > 2 * image_loss(outside, truth, mask, CONFIG)
+    assert image_loss(truth, truth, mask, CONFIG) == 0
+
+
+def test_the_structural_term_is_the_measure_itself():
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(1, 3, 40, 40, generator=generator)
+    image = (truth + 0.2 * torch.randn(truth.shape, generator=generator)).clamp(0, 1)
+    _, expected = skimage_ssim(
+        image[0].permute(1, 2, 0).numpy(),
+        truth[0].permute(1, 2, 0).numpy(),
+        channel_axis=2,
+        full=True,
+        data_range=1,
+        gaussian_weights=True,
+        use_sample_covariance=False,
+    )
+    with torch.autocast('cpu', torch.bfloat16):
+        found = structural_similarity(image, truth)[0].permute(1, 2, 0).numpy()
+    inner = slice(6, -6)  # beside it the two pad differently
+    np.testing.assert_allclose(found[inner, inner], expected[inner, inner], atol=1e-4)
+    whole = torch.ones(1, 1, 40, 40)
+    without = image_loss(image, truth, whole, CONFIG)
+    given = image_loss(image, truth, whole, replace(CONFIG, structure_weight=0.5))
+    assert float(given - without) == pytest.approx(0.5 * (1 - found.mean()), abs=1e-4)
+
+
+def test_a_training_file_describes_a_run_and_names_wrong_fields(tmp_path):
+    path = tmp_path / 'run.yaml'
+    path.write_text(CONFIG.to_yaml())
+    assert TrainConfig.read(path) == CONFIG
+    path.write_text('iteration: 3')
+    with pytest.raises(TrainConfigError, match="'iteration'"):
+        TrainConfig.read(path)
+
+
+def test_the_command_makes_scenes_trains_and_leaves_a_checkpoint(tmp_path, capsys):
+    config = TrainConfig(
+        model=replace(SMALL, image_size=128, num_points=2048, human=True),
+        light_views=3,
+        light_iterations=2,
+        iterations=2,
+        scenes_per_batch=3,
+        frames_per_scene=1,
+        sheet_every=0,
+        workers=0,
+    )
+    (tmp_path / 'run.yaml').write_text(config.to_yaml())
+    folders = ['--data', str(tmp_path / 'data'), '--out', str(tmp_path / 'out')]
+    asked = ['--config', str(tmp_path / 'run.yaml'), *folders, '--scenes', '2', '--threads', '1']
+    asked += ['--device', 'cpu']
+    assert main(['image', *asked]) == 0
+    made = {p.name for p in (tmp_path / 'data').iterdir() if p.is_dir()}
+    assert made == {*KINDS, 'light_views'}
+    checkpoint = tmp_path / 'out' / 'model.safetensors'
+    assert load_checkpoint(checkpoint).config == config.model
+    assert TrainConfig.read(tmp_path / 'out' / 'run.yaml') == config
+    told = (tmp_path / 'out' / 'run.yaml').read_text()
+    assert all(f'# {name}: ' in told for name in ('code', 'data', 'seed', 'stage'))
+    assert main(['temporal', *asked]) == 2
+    assert '--init' in capsys.readouterr().err
+    asked[1] = str(tmp_path / 'nowhere.yaml')
+    assert main(['image', *asked]) == 2
+    assert 'nowhere.yaml' in capsys.readouterr().err
+
+
+def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
+    """The base too: the mirrored scene, painted under the light that is fixed in the camera."""
+    from manivideo_ros.drawing.base_image import Painter, hand_appearance
+    from manivideo_ros.drawing.horizon import HorizonMapper
+    from manivideo_ros.geometry import Camera, look_at, pinhole
+    from manivideo_ros.hand.load import load_hand
+    from manivideo_ros.hand.reference import HandReference
+    from manivideo_ros.hand.state import HandState
+    from manivideo_ros.mlo.rasterizer import Rasterizer
+    from manivideo_ros.mlo.surfaces import hand_surface
+
+    grey = HandReference(np.full((128, 128, 3), 120, np.uint8), np.ones((128, 128), np.uint8))
+    camera = Camera(pinhole(64, 64, 0.6), look_at((0, -0.3, 0.4), (0, 0, 0)), 64, 64)
+    rng = np.random.default_rng(1)
+    theta = rng.normal(0, 0.2, 45).astype('f4')
+    made = {}
+    for side, sign in (('right', 1), ('left', -1)):
+        hand = load_hand(side)
+        bent = (theta.reshape(15, 3) * [1, sign, sign]).ravel()
+        place = np.array([sign * 0.04, 0.01, 0])
+        state = HandState(bent, np.zeros(10, 'f4'), np.eye(3), place)
+        rasterizer = Rasterizer([hand_surface(hand)], 64, 64, threads=1)
+        layers = rasterizer.render(camera, [state])
+        painter = Painter(
+            Rasterizer([hand_surface(hand)], 128, 128, threads=1, merge=True),
+            [hand_appearance(hand, grey)],
+        )
+        base, mask = painter.paint(camera, [state])
+        made[side] = {
+            'normal_map': layers.normal_map.clone()[None],
+            'occlusion_confidence': layers.occlusion_confidence.clone()[None],
+            'visible_normal': layers.visible_normal.clone()[None],
+            'horizon': HorizonMapper(rasterizer).map().clone()[None],
+            'base': base.clone()[None],
+            'mask': mask.clone()[None, None],
+        }
+    extra = {'rgb': torch.zeros(1, 3, 64, 64), 'background': torch.zeros(1, 3, 128, 128)}
+    extra |= {'hand_view': torch.zeros(1, 3, 128, 128), 'points': torch.ones(1, 4, 3)}
+    views = torch.arange(6.0).view(1, 6, 1, 1, 1).expand(-1, -1, 3, 128, 128)
+    seen = mirrored({**made['right'], **extra, 'views': views})
+    # Horizons are looked for at the left ones of each two pixels, so that the mirrored ones lie a
+    # pixel beside, which is much in 64; they are nearer than in any other order of directions.
+    horizon, elsewhere = made['left'].pop('horizon'), made['right']['horizon'].flip(-1)
+    off = (seen['horizon'] - horizon).abs().mean()
+    assert off < 0.7 * (elsewhere - horizon).abs().mean()
+    for key, expected in made['left'].items():
+        near = (seen[key] - expected).abs() < 0.02
+        assert near.float().mean() > 0.995, key
+    assert seen['views'][0, :, 0, 0, 0].tolist() == [0, 1, 3, 2, 4, 5]
+    assert seen['points'][0, 0].tolist() == [-1, 1, 1]
+
+
+def test_batches_for_a_gpu_come_in_pinned_memory(monkeypatch, tmp_path):
+    given = []
+    monkeypatch.setattr(
+        batches, 'DataLoader', lambda *_, **options: given.append(options['pin_memory']) or ()
+    )
+    for device in ('cpu', 'cuda'):
+        place = Place(1, 2, torch.device(device))
+        trainer = SimpleNamespace(config=CONFIG, place=place, iteration=0)
+        loop.train(trainer, SOURCES, tmp_path, {})
+    assert given == [False, True]
+
+
+def test_the_light_is_learned_on_the_device_of_the_rest(monkeypatch, tmp_path):
+    """While it is learned, the other processes wait."""
+    devices, place = [], Place(0, 2, torch.device('cuda'))
+    monkeypatch.setattr(training_cli, 'make_light_views', lambda *_: None)
+    views = MagicMock()
+    views.open.return_value.__len__.return_value = 9
+    monkeypatch.setattr(training_cli, 'LightViews', views)
+    monkeypatch.setattr(training_cli, 'train_light', lambda *a: devices.append(a[-1]) or 0.0)
+    monkeypatch.setattr(training_cli, 'load_light', lambda *_: 'light')
+    light = training_cli._light(CONFIG, tmp_path, tmp_path, 1, None, place)
+    assert light == 'light' and devices == [place.device]
