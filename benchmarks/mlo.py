@@ -22,8 +22,8 @@ import warp as wp
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 
-from manivideo_ros.drawing.base_image import Appearance, Painter, hand_appearance
-from manivideo_ros.drawing.views import object_appearance, six_views
+from manivideo_ros.drawing.base_image import Material, Painter, hand_material
+from manivideo_ros.drawing.views import object_material, six_views
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.reference import HandReference
@@ -100,9 +100,9 @@ def painters() -> list[Painter]:
     """The base image at 256 from the visible surface at 512, on one thread and on two."""
     mesh, drawn = generate(OBJECT), surfaces()
     grey = HandReference(np.full((128, 128, 3), 170, np.uint8), np.ones((128, 128), np.uint8))
-    looks: list[Appearance] = [hand_appearance(s.hand, grey) for s in drawn[:2]]
-    looks.append(object_appearance(mesh, six_views(mesh)))
-    return [Painter(Rasterizer(drawn, 512, 512, threads=t, merge=True), looks) for t in (1, 2)]
+    materials: list[Material] = [hand_material(s.hand, grey) for s in drawn[:2]]
+    materials.append(object_material(mesh, six_views(mesh)))
+    return [Painter(Rasterizer(drawn, 512, 512, threads=t, merge=True), materials) for t in (1, 2)]
 
 
 def timed(jobs: dict[str, Callable[[int], object]], turns: int) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The whole chain over DDS, as the demo runs it: start, rate, latency, and lag under overload.
 
 `python -m benchmarks.stream` prints the table and writes benchmarks/results/stream.json. Processes
-of their own play, synthesise and record; latency is measured by the recorder, from the poses' stamp
+of their own play, synthesize and record; latency is measured by the recorder, from the poses' stamp
 to the image's receipt. The chain runs on each engine, and over Fast DDS' default transports; then
 for ten minutes under twice the load that it can carry. Run it on a machine that does nothing else.
 """

@@ -47,7 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='manivideo', description='Pose topics in, video out.')
     commands = parser.add_subparsers(title='commands', metavar='')
 
-    demo = commands.add_parser('demo', help='play a motion, synthesise its video, report')
+    demo = commands.add_parser('demo', help='play a motion, synthesize its video, report')
     demo.add_argument('--motion', default='', help='motion file, or the name of one that ships')
     demo.add_argument('--object', default='', help='mesh file or generated shape to handle')
     demo.add_argument('--object-scale', type=float, default=1.0, help='metres per unit of the mesh')

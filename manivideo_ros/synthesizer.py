@@ -1,10 +1,10 @@
-"""The page that tells the whole frame: pose, rasterise, embed, denoise, decode.
+"""The page that tells the whole frame: pose, rasterize, embed, denoise, decode.
 
 Poses of hands and objects come in, one image goes out. What decides the image: H and D of the
 layers and the horizons over them, the base image, the skeleton of a person where the network was
 trained with `human`, the scene's references (six views and surface points of the object, the
 background, a view of the hand) and the stream's noise. Embedding, denoising and decoding are one
-graph (engine/), the layers and the base image are rasterised (mlo/).
+graph (engine/), the layers and the base image are rasterized (mlo/).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.drawing.base_image import hand_appearance
+from manivideo_ros.drawing.base_image import hand_material
 from manivideo_ros.drawing.drawing import Drawing
 from manivideo_ros.drawing.skeleton import skeleton_map
-from manivideo_ros.drawing.views import object_appearance, six_views
+from manivideo_ros.drawing.views import object_material, six_views
 from manivideo_ros.engine.runner import EngineError, ExchangedError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Camera
@@ -51,7 +51,7 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One synthesised frame; the arrays are valid until the next step.
+    """One synthesized frame; the arrays are valid until the next step.
 
     image uint8 [H, W, 3] RGB; layers: the MLO it was made from, in which what fades is as present
     as it is shown; mask float32 [H, W] in 0..1: coverage of hands and objects, None where the
@@ -89,11 +89,11 @@ class Synthesizer:
             *(object_surface(mesh) for mesh in meshes),
             *(hand_surface(hand, self.session.layers) for hand in self.hands.values()),
         ]
-        appearances = [
-            *(object_appearance(m, v) for m, v in zip(meshes, views, strict=True)),
-            *(hand_appearance(hand, scene.hand_reference) for hand in self.hands.values()),
+        materials = [
+            *(object_material(m, v) for m, v in zip(meshes, views, strict=True)),
+            *(hand_material(hand, scene.hand_reference) for hand in self.hands.values()),
         ]
-        self._looks = surfaces, appearances
+        self._looks = surfaces, materials
         self.scene = scene
         self._make_drawing()
         grey = np.full((6, *[self.session.reference_size] * 2, 3), NO_OBJECT_VIEW, np.uint8)
@@ -151,12 +151,12 @@ class Synthesizer:
         skeleton, fading = self._skeleton(snapshot), min(weights, default=1.0) < 1
         if self._inputs is not None and not fading:
             drawing.write_state(camera, poses)
-            rasterised = painted = perf_counter()  # drawn and denoised without a wait between
+            rasterized = painted = perf_counter()  # drawn and denoised without a wait between
             image = self.session.step_drawn(drawing.draw, skeleton)
             layers, mask = drawing.rasterizer.buffers, drawing.mask
         else:
             layers = drawing.rasterizer.render(camera, poses)
-            rasterised = perf_counter()
+            rasterized = perf_counter()
             maps = drawing.paint(camera, poses)
             mask = drawing.mask
             if fading:
@@ -169,8 +169,8 @@ class Synthesizer:
             image = self._denoise({**vars(layers), **maps}, skeleton)
         done = perf_counter()
         stages = {
-            'rasterize': 1e3 * (rasterised - started),
-            'paint': 1e3 * (painted - rasterised),
+            'rasterize': 1e3 * (rasterized - started),
+            'paint': 1e3 * (painted - rasterized),
             'denoise': 1e3 * (done - painted),
         }
         return Frame(snapshot.stamp_ns, image, layers, mask, stages)

@@ -10,14 +10,15 @@ from benchmarks.ablation_parts.network import PlainNet
 
 
 class ADiffNet(PlainNet):
-    """Knows the visible depth of hands and of object, the front view, background and hand view."""
+    """Knows the visible depth of hands and of object, the front view, background and hand
+    reference."""
 
     needs = (DEPTH,)
 
     def references(self, given: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One object view in six places: its mean is then the view's own."""
-        views, background, hand_view, points = super().references(given)
-        return views[:, :1].expand_as(views), background, hand_view, points
+        views, background, hand_reference, points = super().references(given)
+        return views[:, :1].expand_as(views), background, hand_reference, points
 
     def pixel_map(self, given: dict[str, Tensor]) -> Tensor:
         """Depth of the object where it is seen, of the hands where they are, of either."""

@@ -16,8 +16,8 @@ from manivideo_ros.data.packing import unpack_mask
 from manivideo_ros.data.shards import ShardDataset
 from manivideo_ros.hand.state import SIDES
 
-REFERENCES = ('views', 'background', 'hand_view', 'points')
-KEPT_SCENES = 24  # whose rasterisers are kept for the steps that follow
+REFERENCES = ('views', 'background', 'hand_reference', 'points')
+KEPT_SCENES = 24  # whose rasterizers are kept for the steps that follow
 
 
 class TrainingFrames:

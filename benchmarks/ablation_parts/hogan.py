@@ -21,7 +21,7 @@ class HoganNet(PlainNet):
     """Knows a source frame of the scene, warped, and the visible normals of the target.
 
     The warped frame takes the base image's place, with holes where the source did not show what
-    is seen now. No noise, no views of the object, no hand view: the source shows them.
+    is seen now. No noise, no views of the object, no hand reference: the source shows them.
     """
 
     needs = (NORMALS, CONFIDENCE, WARPED)
@@ -32,8 +32,8 @@ class HoganNet(PlainNet):
 
     def references(self, given: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The background alone."""
-        views, background, hand_view, points = super().references(given)
-        return views, background, torch.zeros_like(hand_view), points
+        views, background, hand_reference, points = super().references(given)
+        return views, background, torch.zeros_like(hand_reference), points
 
     def pixel_map(self, given: dict[str, Tensor]) -> Tensor:
         """The target's normals."""

@@ -78,7 +78,8 @@ def method_of(network: RowNet, source: Source) -> FramesOf:
 
 
 def references_of(told: Told, size: int, points: int) -> dict[str, Tensor]:
-    """views [1, 6, 3, R, R], background and hand_view [1, 3, R, R], points [1, P, 3] of a clip."""
+    """views [1, 6, 3, R, R], background and hand_reference [1, 3, R, R], points [1, P, 3] of a
+    clip."""
     meshes = list(told.objects.values())
     views = torch.full((6, 3, size, size), NO_OBJECT_VIEW / 255)
     surface = torch.zeros(points, 3)
@@ -88,7 +89,7 @@ def references_of(told: Told, size: int, points: int) -> dict[str, Tensor]:
     return {
         'views': views[None],
         'background': image_tensor(small(told.background, size))[None],
-        'hand_view': image_tensor(small(told.hand_reference.image, size))[None],
+        'hand_reference': image_tensor(small(told.hand_reference.image, size))[None],
         'points': surface[None].float(),
     }
 

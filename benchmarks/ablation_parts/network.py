@@ -40,8 +40,8 @@ class RowNet(ManiVideoNet):
         return (*maps, BASE) if self.config.base == 'painted' else maps
 
     def references(self, given: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What encode_scene is told of views, background, hand view and points [B, ...]."""
-        return given['views'], given['background'], given['hand_view'], given['points']
+        """What encode_scene is told of views, background, hand reference and points [B, ...]."""
+        return given['views'], given['background'], given['hand_reference'], given['points']
 
     def conditions(self, given: dict[str, Tensor]) -> FrameConditions:
         """What denoise is told of a batch of frames."""
@@ -67,8 +67,8 @@ class PlainNet(RowNet, ABC):
 
     def references(self, given: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """All but the geometry of the object."""
-        views, background, hand_view, points = super().references(given)
-        return views, background, hand_view, torch.zeros_like(points)
+        views, background, hand_reference, points = super().references(given)
+        return views, background, hand_reference, torch.zeros_like(points)
 
     @abstractmethod
     def pixel_map(self, given: dict[str, Tensor]) -> Tensor:

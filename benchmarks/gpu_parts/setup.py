@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from benchmarks.mlo import OBJECT
-from manivideo_ros.drawing.base_image import hand_appearance
+from manivideo_ros.drawing.base_image import hand_material
 from manivideo_ros.drawing.drawing import Drawing
-from manivideo_ros.drawing.views import object_appearance, six_views
+from manivideo_ros.drawing.views import object_material, six_views
 from manivideo_ros.engine.pytorch.latent_runner import LatentRunner
 from manivideo_ros.engine.pytorch.runner import TorchRunner
 from manivideo_ros.engine.pytorch.stream import TorchStream
@@ -77,8 +77,8 @@ def drawing_of(size: int, device: str, inputs: Mapping[str, torch.Tensor] | None
     mesh = generate(OBJECT)
     hands = [load_hand(side) for side in ('right', 'left')]
     skin = HandReference(np.full((64, 64, 3), 150, np.uint8), np.zeros((64, 64), np.uint8))
-    looks = [hand_appearance(hand, skin) for hand in hands]
-    looks.append(object_appearance(mesh, six_views(mesh, 64)))
+    looks = [hand_material(hand, skin) for hand in hands]
+    looks.append(object_material(mesh, six_views(mesh, 64)))
     surfaces = [*(hand_surface(hand, 7) for hand in hands), object_surface(mesh)]
     background = np.full((size, size, 3), 128, np.uint8)
     if inputs is None:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.data.rendering.ground_truth import worker_renderer
-from manivideo_ros.data.rendering.hand_view import random_hand_view
 from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import (
     SKINS,
     VARIANTS,
@@ -104,7 +104,7 @@ def sample_clip(part: Part, number: int, frames: int = FRAMES) -> Scene:
         response=random_response(rng),
         frames=actions,
         consecutive=False,
-        hand_view=random_hand_view(rng, sides, betas, camera),
+        reference_pose=random_reference_pose(rng, sides, betas, camera),
     )
 
 

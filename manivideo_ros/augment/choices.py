@@ -73,10 +73,10 @@ class ObjectLook:
 class Choices:
     """All that one variation draws, from its seed and the recording alone.
 
-    noise: seed of the generative noise; side, betas [10]: whose hand the hand view shows, betas of
-    the default hand; camera: of the frames, square, in the world of the poses; table_from_world
-    [4, 4]: the table top is z = 0 there; moved: how the recorded camera was moved (radians, and the
-    factor of its distance).
+    noise: seed of the generative noise; side, betas [10]: whose hand the hand reference shows,
+    betas of the default hand; camera: of the frames, square, in the world of the poses;
+    table_from_world [4, 4]: the table top is z = 0 there; moved: how the recorded camera was moved
+    (radians, and the factor of its distance).
     """
 
     seed: int
@@ -110,7 +110,7 @@ class Choices:
             'seed': self.seed,
             'noise_seed': self.noise,
             'skin': {'index': self.skin_index, 'tone': round(self.skin.tone, 6)},
-            'hand_view': {'side': self.side},
+            'hand_reference': {'side': self.side},
             'objects': {name: asdict(look) for name, look in self.objects.items()},
             'light': {'lamps': lamps, 'exposure': _numbers(self.room.exposure)},
             'background': {'table_radiance': _numbers(self.room.below)},

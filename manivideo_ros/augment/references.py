@@ -1,4 +1,4 @@
-"""The images that a variation's frames are made to look like: empty background and hand view."""
+"""The references of a variation: its background and its hand reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from manivideo_ros.augment.choices import Choices
 from manivideo_ros.camera.viewing import fitted
 from manivideo_ros.data.rendering.ground_truth import worker_renderer
-from manivideo_ros.data.rendering.hand_view import random_hand_view
+from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import generator
 from manivideo_ros.data.scenes.scene import SIZE, Scene
 from manivideo_ros.geometry import invert_rigid
@@ -20,12 +20,12 @@ from manivideo_ros.hand.state import SIDES
 
 
 def render_references(choices: Choices) -> tuple[NDArray[np.uint8], HandReference]:
-    """Background [SIZE, SIZE, 3] and hand view of a variation. The process keeps to one thread."""
+    """Background [SIZE, SIZE, 3] and hand reference of a variation, on one thread."""
     world_from_table = invert_rigid(choices.table_from_world)
     camera = fitted(choices.camera, SIZE, SIZE)
     view = replace(camera, camera_from_world=camera.camera_from_world @ world_from_table)
     rng = generator('train', 41, choices.seed)
-    hand_view = random_hand_view(rng, [choices.side], choices.betas, view)
+    reference_pose = random_reference_pose(rng, [choices.side], choices.betas, view)
     stage = Scene(
         split='train',
         seed=choices.seed,
@@ -39,7 +39,7 @@ def render_references(choices: Choices) -> tuple[NDArray[np.uint8], HandReferenc
         response=choices.response,
         frames=[],
         consecutive=True,
-        hand_view=hand_view,
+        reference_pose=reference_pose,
     )
     renderer = worker_renderer(SIZE)
     background = renderer.start(stage)

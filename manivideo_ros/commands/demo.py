@@ -1,4 +1,4 @@
-"""The main job end to end: three processes over DDS play, synthesise and record; then the report.
+"""The main job end to end: three processes over DDS play, synthesize and record; then the report.
 
 Leaves in the output folder: bag/, scene/ (the references and the motion played), video.mp4,
 sheet.png and report.json.
@@ -108,7 +108,7 @@ def prepare(demo: Demo, motion: Motion) -> Path:
     from manivideo_ros.evaluation.suites.held_out import write_references
 
     folder = demo.out / 'scene'
-    print('scene: rendering the background and the hand view', flush=True)
+    print('scene: rendering the background and the hand reference', flush=True)
     write_references(folder, motion, SCENE_SEED)
     try:
         save_motion(motion, folder / 'motion')
@@ -120,7 +120,7 @@ def prepare(demo: Demo, motion: Motion) -> Path:
 def stream(
     demo: Demo, motion: Motion, scene: Path, settings: Mapping[str, str] | None = None
 ) -> None:
-    """Play, synthesise and record; settings are laid over the nodes' environment.
+    """Play, synthesize and record; settings are laid over the nodes' environment.
 
     Raises NodeError where a process fails, KeyboardInterrupt; leaves a whole bag in any case.
     """
@@ -173,7 +173,7 @@ def synthesizer_parameters(demo: Demo, motion: Motion, scene: Path) -> dict[str,
         'engine': demo.engine,
         'threads': demo.threads,
         'background': str(scene / 'background.png'),
-        'hand_appearance': str(scene / 'hand_view.png'),
+        'hand_appearance': str(scene / 'hand_reference.png'),
         'object_ids': list(objects) or [''],
         'object_meshes': [track.mesh for track in objects.values()] or [''],
         'object_scales': [float(track.scale) for track in objects.values()] or [1.0],

@@ -25,7 +25,7 @@ CONDITIONS = (
     'views',
     'points',
     'background',
-    'hand_view',
+    'hand_reference',
 )
 """What a sample holds besides its base image, truth and mask."""
 

@@ -1,8 +1,9 @@
-"""How shards store hand states and masks."""
+"""How shards store arrays, hand states and masks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,14 @@ from manivideo_ros.hand.state import SIDES, HandState, Side
 
 HAND_FIELDS = {'theta': 45, 'betas': 10, 'wrist_rotation': 9, 'wrist_position': 3}
 HAND_FLOATS = 1 + sum(HAND_FIELDS.values())
+OLD_NAMES = {'hand_reference': 'hand_view', 'images': 'pictures'}  # in data of release 0.1
+
+
+def array_file(folder: Path, name: str) -> Path:
+    """The file of a stored array, also where release 0.1 wrote it under another name."""
+    file = folder / f'{name}.npy'
+    old = folder / f'{OLD_NAMES.get(name, name)}.npy'
+    return old if old.is_file() and not file.is_file() else file
 
 
 def pack_hands(hands: Mapping[Side, HandState]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from manivideo_ros.data.packing import pack_hands, pack_mask
 from manivideo_ros.data.rendering.ground_truth import TruthRenderer
 from manivideo_ros.data.scenes.scene import Scene
-from manivideo_ros.drawing.base_image import Painter, hand_appearance
+from manivideo_ros.drawing.base_image import Painter, hand_material
 from manivideo_ros.drawing.views import ObjectViews, six_views
 from manivideo_ros.geometry import Array
 from manivideo_ros.objects.mesh import ObjectMesh
@@ -32,7 +32,7 @@ def scene_row(renderer: TruthRenderer, scene: Scene, kind: Kind = 'hand_object')
     """
     images = renderer.render(scene)
     reference = images.hand_reference
-    looks = [hand_appearance(hand, reference) for hand in scene.hands.values()]
+    looks = [hand_material(hand, reference) for hand in scene.hands.values()]
     if scene.asset is not None:
         looks.append(scene.asset.painted)
     looks += [asset.painted for _, _, asset in scene.others]
@@ -51,7 +51,7 @@ def scene_row(renderer: TruthRenderer, scene: Scene, kind: Kind = 'hand_object')
         'background': images.background,
         'base': np.stack(bases),
         'mask': np.stack(masks),
-        'hand_view': reference.image,
+        'hand_reference': reference.image,
         'hand_parts': reference.parts,
         'hands': np.stack([pack_hands(action.hands) for action in scene.frames]),
         'object_pose': np.stack(object_poses),

@@ -4,7 +4,7 @@
     DIR/shard_000150/*.npy            one array per kind, its first axis the scenes of the shard
     DIR/shard_000150/scenes.json      per scene: kind, seed, split, object, hands, consecutive
 
-Images are stored; H and D are not: they are rasterised again from the stored poses on loading,
+Images are stored; H and D are not: they are rasterized again from the stored poses on loading,
 and so is the skeleton of scenes of the kind 'human', whose H, D, views and points are zeros.
 """
 
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.data.human.hand_skeleton import hand_skeleton
-from manivideo_ros.data.packing import unpack_hand, unpack_mask
+from manivideo_ros.data.packing import array_file, unpack_hand, unpack_mask
 from manivideo_ros.data.rows import Kind
 from manivideo_ros.drawing.horizon import HorizonMapper
 from manivideo_ros.drawing.skeleton import skeleton_map
@@ -100,10 +100,10 @@ class ShardDataset:
         self.__init__(**state)  # type: ignore[misc]
 
     def array(self, scene: int, key: str) -> NDArray:
-        """One scene's part of a stored array: rgb, background, base, mask, hand_view, hand_parts,
-        hands, object_pose, other_poses, intrinsics, camera_from_world."""
+        """One scene's part of a stored array: rgb, background, base, mask, hand_reference,
+        hand_parts, hands, object_pose, other_poses, intrinsics, camera_from_world."""
         shard, row = self.place[scene]
-        return _open(self.shards[shard] / f'{key}.npy')[row]
+        return _open(array_file(self.shards[shard], key))[row]
 
     def frames_of(self, scene: int) -> int:
         """How many frames a scene has."""
@@ -147,10 +147,10 @@ class ShardDataset:
     def hand_reference(self, scene: int) -> HandReference:
         """The scene's hand reference."""
         parts = np.asarray(self.array(scene, 'hand_parts'))
-        return HandReference(np.asarray(self.array(scene, 'hand_view')), parts)
+        return HandReference(np.asarray(self.array(scene, 'hand_reference')), parts)
 
     def references(self, scene: int) -> dict[str, torch.Tensor]:
-        """views [6, 3, V, V], background [3, B, B], hand_view [3, V, V], points [2048, 3]."""
+        """views [6, 3, V, V], background [3, B, B], hand_reference [3, V, V], points [2048, 3]."""
         name = self.scenes[scene]['object']
         grey = 0 if self.kind(scene) == 'human' else NO_OBJECT_VIEW
         views = np.full((6, self.view_size, self.view_size, 3), grey, np.uint8)
@@ -159,11 +159,11 @@ class ShardDataset:
             _, stored, points = _object(self.folder, name)
             views = np.stack([resized(view, self.view_size) for view in stored])
         background = np.asarray(self.array(scene, 'background'))
-        hand_view = np.asarray(self.array(scene, 'hand_view'))
+        hand_reference = np.asarray(self.array(scene, 'hand_reference'))
         return {
             'views': image_tensor(views),
             'background': image_tensor(resized(background, self.background_size)),
-            'hand_view': image_tensor(resized(hand_view, self.view_size)),
+            'hand_reference': image_tensor(resized(hand_reference, self.view_size)),
             'points': torch.from_numpy(points.copy()),
         }
 
@@ -199,7 +199,7 @@ class ShardDataset:
         }
 
     def _rasterizer(self, scene: int, width: int, height: int) -> tuple[Rasterizer, HorizonMapper]:
-        """The rasteriser of the scene's object, kept for the frames that follow."""
+        """The rasterizer of the scene's object, kept for the frames that follow."""
         model = self.scenes[scene].get('hand_model', 'default')
         key = (model, tuple(self._objects(scene)), width, height)
         kept: dict[Any, tuple[Rasterizer, HorizonMapper]] = self.__dict__.setdefault('_kept', {})

@@ -11,6 +11,7 @@ import numpy as np
 
 from manivideo_ros.data.human.clip import HumanClip
 from manivideo_ros.data.objaverse.catalogue import LICENCES, VERSION, read_catalogue
+from manivideo_ros.data.packing import array_file
 from manivideo_ros.data.recorded.survey import SHOWN, Survey
 from manivideo_ros.drawing.skeleton import seen
 
@@ -19,7 +20,7 @@ ARRAYS = (
     'base',
     'mask',
     'background',
-    'hand_view',
+    'hand_reference',
     'hand_parts',
     'hands',
     'object_pose',
@@ -127,7 +128,7 @@ def _scenes(shard: Path) -> list[dict]:
 
 
 def _array(shard: Path, name: str, scenes: int) -> np.ndarray:
-    file = shard / f'{name}.npy'
+    file = array_file(shard, name)
     try:
         array: np.ndarray = np.load(file, mmap_mode='r')
     except (OSError, ValueError) as error:

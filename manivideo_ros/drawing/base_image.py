@@ -44,27 +44,27 @@ UNLIT = Lighting(sky=1.0, ground=1.0, sun=0.0, direction=(0.0, 0.0, -1.0))
 
 
 @dataclass(frozen=True, eq=False)
-class Appearance:
+class Material:
     """Colours of a surface: texture uint8 [h, w, 3] sRGB, corner_uv [F, 3, 2] in 0..1, v down."""
 
     texture: NDArray[np.uint8]
     corner_uv: NDArray[np.float32]
 
 
-def hand_appearance(hand: HandModel, reference: HandReference) -> Appearance:
+def hand_material(hand: HandModel, reference: HandReference) -> Material:
     """Each face in the mean colour that its part has in the hand reference."""
     part = np.median(hand.vertex_part[hand.faces], axis=1).astype(np.int64)
     uv = np.full((len(hand.faces), 3, 2), 0.5, np.float32)
     uv[..., 0] = (part[:, None] + 0.5) / 3
     palette = np.round(255 * reference.mean_colours()).astype(np.uint8)
-    return Appearance(palette[None], uv)
+    return Material(palette[None], uv)
 
 
 class Painter:
-    """Paints what a merged rasteriser of twice the image's size sees.
+    """Paints what a merged rasterizer of twice the image's size sees.
 
     rasterizer: made with merge=True at an even width and height; this painter renders with it.
-    appearances: one per surface of the rasteriser. background: uint8 [H, W, 3] sRGB.
+    materials: one per surface of the rasterizer. background: uint8 [H, W, 3] sRGB.
     out: a tensor [3, H, W] to paint into instead of an own one. The tensors that `paint` returns
     are overwritten by the next call.
 
@@ -74,13 +74,13 @@ class Painter:
     def __init__(
         self,
         rasterizer: Rasterizer,
-        appearances: Sequence[Appearance],
+        materials: Sequence[Material],
         background: NDArray[np.uint8] | None = None,
         lighting: Lighting = FIXED_LIGHT,
         out: torch.Tensor | None = None,
     ) -> None:
         if len(rasterizer.layer_names) != 1 or rasterizer.width % 2 or rasterizer.height % 2:
-            raise ValueError('Painter needs a rasteriser with merge=True of even width and height')
+            raise ValueError('Painter needs a rasterizer with merge=True of even width and height')
         load_kernels(rasterizer.device, paint_kernels)
         self.rasterizer = rasterizer
         self.width, self.height = rasterizer.width // 2, rasterizer.height // 2
@@ -93,18 +93,18 @@ class Painter:
         self._light = _warp_light(lighting)
         self._arrays: dict[str, wp.array] = {}
         self._drawn = rasterizer.nothing_drawn()
-        self.set_appearances(appearances)
+        self.set_materials(materials)
         if background is None:
             background = np.full((self.height, self.width, 3), 128, np.uint8)
         self.set_background(background)
 
-    def set_appearances(self, appearances: Sequence[Appearance]) -> None:
+    def set_materials(self, materials: Sequence[Material]) -> None:
         """Exchange the colours of all surfaces."""
         surfaces = self.rasterizer.surfaces
-        if len(appearances) != len(surfaces):
-            raise ValueError(f'{len(appearances)} appearances for {len(surfaces)} surfaces')
+        if len(materials) != len(surfaces):
+            raise ValueError(f'{len(materials)} materials for {len(surfaces)} surfaces')
         textures, texels, corners, start = [], [], [], 0
-        for i, (look, surface) in enumerate(zip(appearances, surfaces, strict=True)):
+        for i, (look, surface) in enumerate(zip(materials, surfaces, strict=True)):
             height, width = look.texture.shape[:2]
             if look.corner_uv.shape != (len(surface.faces), 3, 2):
                 raise ValueError(f'appearance {i}: corner_uv must be [{len(surface.faces)}, 3, 2]')
@@ -145,7 +145,7 @@ class Painter:
         return self.draw()
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """What `paint` returns, of the state that its rasteriser was given last (its `draw`)."""
+        """What `paint` returns, of the state that its rasterizer was given last (its `draw`)."""
         self.rasterizer.draw(self._shade)
         return self.images
 

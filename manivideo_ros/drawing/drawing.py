@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.drawing import base_image_kernels as paint_kernels
 from manivideo_ros.drawing import horizon_kernels
-from manivideo_ros.drawing.base_image import Appearance, Painter
+from manivideo_ros.drawing.base_image import Material, Painter
 from manivideo_ros.drawing.horizon import HorizonMapper
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo import posing_kernels, raster_kernels
@@ -21,9 +21,9 @@ from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream, requir
 
 
 class Drawing:
-    """The rasteriser, painter and horizon mapper of a scene's frames, size x size pixels.
+    """The rasterizer, painter and horizon mapper of a scene's frames, size x size pixels.
 
-    surfaces, appearances: one each. background: uint8 [size, size, 3]. out: tensors [1, ...] to
+    surfaces, materials: one each. background: uint8 [size, size, 3]. out: tensors [1, ...] to
     draw into, by the names that the engine's inputs have; they decide on the device, and what is
     not among them is not drawn. Without them the tensors are the drawing's own, on the CPU.
     face_surface: int64 [F] on the device, as Rasterizer's. Raises ValueError as Rasterizer and
@@ -33,7 +33,7 @@ class Drawing:
     def __init__(
         self,
         surfaces: Sequence[Surface],
-        appearances: Sequence[Appearance],
+        materials: Sequence[Material],
         background: NDArray[np.uint8],
         size: int,
         layers: int,
@@ -56,7 +56,7 @@ class Drawing:
                 visible = Rasterizer(
                     surfaces, 2 * size, 2 * size, device=device, threads=threads, merge=True
                 )
-                self._painter = Painter(visible, appearances, background, out=given.get('base'))
+                self._painter = Painter(visible, materials, background, out=given.get('base'))
         self.face_surface = torch.from_numpy(self.rasterizer.face_surface).long().to(device)
         if device != 'cpu':  # frames may be drawn on another stream than the one here
             torch.cuda.current_stream(device).synchronize()

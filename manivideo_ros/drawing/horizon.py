@@ -24,7 +24,7 @@ RADII = (0.006, 0.014, 0.028, 0.05, 0.085, 0.14)
 
 
 class HorizonMapper:
-    """Looks at what a rasteriser of layers rendered last, without allocating.
+    """Looks at what a rasterizer of layers rendered last, without allocating.
 
     out: a tensor [8, H/2, W/2] to write instead of an own one.
 

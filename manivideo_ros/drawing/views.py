@@ -12,7 +12,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from manivideo_ros.drawing.base_image import UNLIT, Appearance, Painter
+from manivideo_ros.drawing.base_image import UNLIT, Material, Painter
 from manivideo_ros.geometry import Camera, invert_rigid, look_at
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import object_surface
@@ -62,7 +62,7 @@ def six_views(mesh: ObjectMesh, size: int = 128) -> ObjectViews:
         raise ValueError(f'object {mesh.name}: an empty mesh has no views')
     cameras = view_cameras(mesh.vertices, size)
     rasterizer = Rasterizer([object_surface(mesh)], 2 * size, 2 * size, threads=1, merge=True)
-    look = Appearance(mesh.texture, mesh.corner_uv)
+    look = Material(mesh.texture, mesh.corner_uv)
     painter = Painter(rasterizer, [look], np.full((size, size, 3), _GREY, np.uint8), UNLIT)
     rgb, depth, coverage = [], [], []
     for camera in cameras:
@@ -127,18 +127,18 @@ def reprojected_texture(
     return atlas, (uv / np.array([3 * size, 2 * size])).astype(np.float32)
 
 
-def object_appearance(
+def object_material(
     mesh: ObjectMesh, views: ObjectViews, mode: Literal['painted', 'mean'] = 'painted'
-) -> Appearance:
+) -> Material:
     """'painted': re-projected from the six views; 'mean': the mean colour of what they show."""
     if mode == 'painted':
-        return Appearance(*reprojected_texture(mesh, views))
+        return Material(*reprojected_texture(mesh, views))
     if mode != 'mean':
         raise ValueError(f"appearance mode must be 'painted' or 'mean', got {mode!r}")
     inside = views.coverage > 0.99
     colour = views.rgb[inside].mean(0) if inside.any() else np.full(3, _GREY)
     uv = np.full((len(mesh.faces), 3, 2), 0.5, np.float32)
-    return Appearance(np.round(colour).astype(np.uint8)[None, None], uv)
+    return Material(np.round(colour).astype(np.uint8)[None, None], uv)
 
 
 def _edge_pairs(mesh: ObjectMesh) -> tuple[NDArray[np.int64], bool]:

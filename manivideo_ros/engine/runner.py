@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OTHER_BACKEND = 'or use another backend, as auto does'
-SCENE_INPUTS = ('views', 'background', 'hand_view', 'points')
+SCENE_INPUTS = ('views', 'background', 'hand_reference', 'points')
 
 
 class EngineError(RuntimeError):
@@ -97,7 +97,7 @@ def input_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         'base': (1, 3, size, size),
         'views': (1, 6, 3, view, view),
         'background': (1, 3, background, background),
-        'hand_view': (1, 3, view, view),
+        'hand_reference': (1, 3, view, view),
         'points': (1, config.num_points, 3),
     }
     return (

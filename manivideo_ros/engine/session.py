@@ -27,7 +27,7 @@ class StreamingSession:
         self.runner = runner
         shapes = runner.shapes
         self.image_size = shapes['base'][-1]
-        self.reference_size = shapes['hand_view'][-1]
+        self.reference_size = shapes['hand_reference'][-1]
         self.background_size = shapes['background'][-1]
         self.layers = shapes['normal_map'][1]
         self.num_points = shapes['points'][1]
@@ -52,11 +52,16 @@ class StreamingSession:
         self,
         views: Floats,  # [6, 3, R, R] in [0, 1]
         background: Floats,  # [3, B, B]
-        hand_view: Floats,  # [3, R, R]
+        hand_reference: Floats,  # [3, R, R]
         points: Floats,  # [P, 3] m, object frame
     ) -> None:
         """Take a new scene's references; they are encoded with the next frame."""
-        given = {'views': views, 'background': background, 'hand_view': hand_view, 'points': points}
+        given = {
+            'views': views,
+            'background': background,
+            'hand_reference': hand_reference,
+            'points': points,
+        }
         self._put_lasting({n: np.array(v[None], np.float32, order='C') for n, v in given.items()})
         self.reset()
 

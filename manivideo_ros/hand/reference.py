@@ -12,7 +12,7 @@ from PIL import Image
 from manivideo_ros.files.assets import ASSETS
 from manivideo_ros.files.image_file import load_image, square
 
-HAND_REFERENCE = ASSETS / 'scene' / 'hand_view.png'
+HAND_REFERENCE = ASSETS / 'scene' / 'hand_reference.png'
 HAND_SIZE = 128
 PARTS = ('skin', 'nail', 'sleeve')
 

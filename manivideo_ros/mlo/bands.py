@@ -69,7 +69,7 @@ def run_bands(job: Job, count: int, threads: int) -> None:
 
 @cache
 def _helper(pid: int, index: int) -> SimpleQueue[Callable[[], None]]:
-    """The queue of a helper thread that all rasterisers of a process share.
+    """The queue of a helper thread that all rasterizers of a process share.
 
     Keyed by process: a forked one (a data loader's worker) has none of its parent's threads.
     """

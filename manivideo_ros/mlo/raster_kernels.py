@@ -118,7 +118,7 @@ def record_faces(
     large: wp.array(dtype=wp.int32),  # [F] out: faces above LARGE, in any order; [0]: not listed
     large_count: wp.array(dtype=wp.int32),  # [1] in and out: how many; 0 at first
 ):
-    """What rasterising and shading need of a face, one thread a face."""
+    """What rasterizing and shading need of a face, one thread a face."""
     f = first + wp.tid()
     box[f] = wp.vec4i(0, 0, -1, -1)
     if present[face_surface[f]] == 0:

@@ -1,4 +1,4 @@
-"""The Multi-Layer Occlusion rasteriser: poses in; normals, depths and confidences of layers out."""
+"""The Multi-Layer Occlusion rasterizer: poses in; normals, depths and confidences of layers out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEPTH_RANGE = (0.1, 2.0)
 
 @dataclass(frozen=True, eq=False)
 class LayerBuffers:
-    """What a render wrote; torch tensors on the rasteriser's device, valid until the next render.
+    """What a render wrote; torch tensors on the rasterizer's device, valid until the next render.
 
     normal_map f32 [L, 3, H, W]: unit, camera frame, facing the camera; 0 where absent.
     depth f32 [L, H, W]: metres along z; 0 where absent.
@@ -84,7 +84,7 @@ class Rasterizer:
         out: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         if width <= 0 or height <= 0:
-            raise ValueError(f'rasteriser size must be positive, got {width}x{height}')
+            raise ValueError(f'rasterizer size must be positive, got {width}x{height}')
         if confidence not in ('graded', 'depth'):
             raise ValueError(f"confidence must be 'graded' or 'depth', got {confidence!r}")
         if threads < 1:
@@ -112,7 +112,7 @@ class Rasterizer:
         self._record_launches(('graded', 'depth').index(confidence))
 
     def render(self, camera: Camera, poses: Sequence[SurfacePose]) -> LayerBuffers:
-        """The layers seen by camera (sampled at this rasteriser's size), one pose per surface.
+        """The layers seen by camera (sampled at this rasterizer's size), one pose per surface.
 
         Raises ValueError naming a pose that is not finite, or of the wrong kind or shape.
         """

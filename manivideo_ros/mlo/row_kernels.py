@@ -1,4 +1,4 @@
-"""The three innermost loops of the rasteriser, over pixels of a row, in C++ for CPU and CUDA.
+"""The three innermost loops of the rasterizer, over pixels of a row, in C++ for CPU and CUDA.
 
 On the CPU each loop becomes masked vector instructions, with no remainder loop: a pixel's result
 does not depend on where its run began, so rectangles and threads cannot change a bit. On CUDA a

@@ -1,4 +1,4 @@
-"""All surfaces of a rasteriser as one mesh of Warp arrays that never change."""
+"""All surfaces of a rasterizer as one mesh of Warp arrays that never change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rasteriser draws: surfaces at rest, and the pose of each."""
+"""What the rasterizer draws: surfaces at rest, and the pose of each."""
 
 from __future__ import annotations
 

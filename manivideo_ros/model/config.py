@@ -64,7 +64,9 @@ class ModelConfig:
     preset: str = 'tiny'
     image_size: int = 256  # pixels, square
     layers: int = 7  # MLO layers: 7, or 13 with the hands apart
-    reference_size: int = 128  # pixels of views and hand view; a LatentTrunk's background: image's
+    reference_size: int = (
+        128  # pixels of views and hand reference; a LatentTrunk's background: image's
+    )
     num_points: int = 2048  # surface points of the object
     temporal_context: int = 4  # past frames that causal attention sees
     base: Literal['painted', 'none'] = 'painted'
@@ -142,7 +144,7 @@ class ModelConfig:
 
     @property
     def num_references(self) -> int:
-        """Images of the appearance net: six views, the background, the hand view."""
+        """Images of the appearance net: six views, the background, the hand reference."""
         return 8
 
     @property

@@ -14,7 +14,7 @@ from manivideo_ros.objects.formats.mesh_file import GREY, MeshError, Piece, read
 from manivideo_ros.objects.simplify import cluster, creased, sound_faces
 
 MAX_TRIANGLES = 100_000
-"""Above this a loaded mesh is simplified: the rasteriser and the views gain nothing from more."""
+"""Above this a loaded mesh is simplified: the rasterizer and the views gain nothing from more."""
 
 MOST_TRIANGLES = 2_000_000
 """Of a mesh that comes in a message."""

@@ -61,7 +61,7 @@ class NodeParameters:
     require_backend: bool = parameter(
         False, "start on the engine's first backend or not at all, and never fall back on another"
     )
-    threads: int = parameter(2, 'threads of the rasteriser and the model', 1, 64)
+    threads: int = parameter(2, 'threads of the rasterizer and the model', 1, 64)
     appearance_seed: int = parameter(0, 'seed of the generative noise', 0, 2**32 - 1)
     hand_folder: str = parameter('', "folder of a converted MANO model; '' for the default hand")
     object_ids: tuple[str, ...] = parameter(('mug',), 'ids that ObjectPose.object_id refers to')

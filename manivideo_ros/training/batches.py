@@ -18,7 +18,7 @@ from manivideo_ros.training.patch.mirror import mirrored
 from manivideo_ros.training.stages import Stage
 
 FRAME_KEYS = (*LAYER_MAPS, 'base', 'rgb', 'mask')
-SCENE_KEYS = ('views', 'background', 'hand_view', 'points')
+SCENE_KEYS = ('views', 'background', 'hand_reference', 'points')
 SILENCE = 600  # seconds without a batch after which a worker counts as lost
 Batch = dict[str, Tensor]
 

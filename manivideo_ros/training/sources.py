@@ -121,7 +121,7 @@ def _open(source: Source, folder: Path, config: TrainConfig) -> ConditionedScene
 
 
 def reference_sizes(config: TrainConfig) -> tuple[int, int]:
-    """Pixels of the six views and the hand view, and of the background."""
+    """Pixels of the six views and the hand reference, and of the background."""
     size = config.model.reference_size
     return size, config.model.image_size if config.latent else size
 

@@ -118,7 +118,7 @@ def test_every_choice_is_recorded(recording, untrained, episodes):
     assert told['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
     assert len(told['engine_sha256']) == 64
     choices = told['choices']
-    assert {'noise_seed', 'skin', 'hand_view', 'objects', 'light', 'background', 'camera'} <= {
+    assert {'noise_seed', 'skin', 'hand_reference', 'objects', 'light', 'background', 'camera'} <= {
         *choices
     }
     other = provenance_of(BagReader(episodes / 'grasp_seed0'))['choices']

@@ -184,7 +184,7 @@ def test_baselines_do_not_know_the_geometry_of_the_object(name, batch):
 
 def test_hogan_sees_the_source_in_place_of_references(batch):
     network, references = awake(BY_NAME['hogan']), batch[0]
-    for key in ('views', 'hand_view'):
+    for key in ('views', 'hand_reference'):
         assert not reacts(network, batch, {key: 1 - references[key]})
     assert reacts(network, batch, changed_frames={WARPED: batch[1][WARPED].flip(-1)})
 
@@ -211,7 +211,7 @@ def test_a_frame_warped_onto_itself_is_itself(data):
     assert error.max() < 1 / 255
 
 
-def test_depth_is_the_rasterisers_own(data):
+def test_depth_is_the_rasterizers_own(data):
     frames = TrainingFrames(data, (DEPTH,), size=64)
     scene = frames.scenes[0]
     shards = frames.shards

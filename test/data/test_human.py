@@ -195,16 +195,16 @@ def test_what_is_never_bare_is_filled_in_from_around(tmp_path: Path) -> None:
 
 def test_the_hand_view_is_the_largest_hand_well_seen(tmp_path: Path) -> None:
     folder = make_clip(tmp_path / 'hand')
-    assert HumanClip(folder).hand_view(32).any()
+    assert HumanClip(folder).hand_reference(32).any()
     people = np.zeros((FRAMES, 1, NUM_KEYPOINTS, 3), np.float32)
     people[2, 0, 92:113] = skeleton(44, 40, 20, 40)[92:113]  # on the figure of frame 2
     people[5, 0, 92:113] = skeleton(0, 0, 5, 5)[92:113]
     np.savez(folder / 'keypoints.npz', keypoints=people)
-    view = HumanClip(folder).hand_view(32)
+    view = HumanClip(folder).hand_reference(32)
     np.testing.assert_allclose(view[16, 16], PERSON, atol=2)
     people[..., 2] = 0.1
     np.savez(folder / 'keypoints.npz', keypoints=people)
-    assert not HumanClip(folder).hand_view(32).any()
+    assert not HumanClip(folder).hand_reference(32).any()
 
 
 def test_keypoints_may_lie_in_a_file_a_image(tmp_path: Path, clip: HumanClip) -> None:
@@ -255,7 +255,7 @@ def test_scenes_have_a_skeleton_and_every_object_condition_zeroed(tmp_path: Path
     assert not references['views'].any() and not references['points'].any()
     assert frame['normal_map'].shape == (7, 3, 64, 64)
     assert frame['skeleton'].shape == (3, 64, 64) and frame['skeleton'].max() == 1
-    assert references['background'].shape == references['hand_view'].shape == (3, 128, 128)
+    assert references['background'].shape == references['hand_reference'].shape == (3, 128, 128)
     # Frame 2 of the second window is frame 6 of the clip; away from the person it is the base.
     wanted = torch.from_numpy(scenes.clips[0].frame(6, 64).image).permute(2, 0, 1) / 255
     torch.testing.assert_close(frame['rgb'], wanted)

@@ -1,4 +1,4 @@
-"""The light of a scene: its label, the hand view that shows it, the net that reads it."""
+"""The light of a scene: its label, the hand reference that shows it, the net that reads it."""
 
 from dataclasses import replace
 
@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manivideo_ros.data.rendering.ground_truth import TruthRenderer
-from manivideo_ros.data.rendering.hand_view import random_hand_view
 from manivideo_ros.data.rendering.light_views import (
     DIM,
     FILLS,
@@ -25,6 +24,7 @@ from manivideo_ros.data.rendering.light_views import (
     sample_light_scene,
 )
 from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import generator
 from manivideo_ros.data.scenes.room import Lamp, random_room, table_irradiance, table_light
 from manivideo_ros.geometry import Camera, look_at, pinhole
@@ -83,7 +83,7 @@ def test_the_hand_is_held_up_in_the_scenes_camera(seed, elevation, roll):
     eye = np.array([np.cos(elevation), 0, np.sin(elevation)])
     up = (0, np.sin(roll), np.cos(roll))
     scene = Camera(pinhole(256, 256, 0.8), look_at(eye, np.zeros(3), up), 256, 256)
-    view = random_hand_view(rng, ['left', 'right'], np.zeros(10), scene)
+    view = random_reference_pose(rng, ['left', 'right'], np.zeros(10), scene)
     turn = np.asarray(scene.camera_from_world)[:3, :3]
     np.testing.assert_allclose(view.camera.camera_from_world[:3, :3], turn, atol=1e-9)
     # The back of the hand is the wrist's y; fingers point along -x (right) or x.
@@ -125,8 +125,8 @@ def test_lights_add_up_to_the_room_that_has_them_all(renderer):
     # Where only one of two lamps reaches, shadow taps differ by a grain.
     assert np.abs(mixed - rendered).mean() < 0.002
     assert np.quantile(np.abs(mixed - rendered), 0.999) < 0.03
-    turn = np.asarray(scene.hand_view.camera.camera_from_world)[:3, :3].T
-    ball = ball_light(whole, np.asarray(scene.hand_view.state.wrist_position), turn)
+    turn = np.asarray(scene.reference_pose.camera.camera_from_world)[:3, :3].T
+    ball = ball_light(whole, np.asarray(scene.reference_pose.state.wrist_position), turn)
     np.testing.assert_allclose(np.einsum('lkc,lc->kc', balls, mixture), ball, atol=0.01)
 
 

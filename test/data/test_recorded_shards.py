@@ -47,7 +47,7 @@ def test_a_clip_becomes_scenes_that_training_reads(made, mano):
     frame, references = data.frame(1, 0), data.references(1)
     assert frame['rgb'].shape == frame['normal_map'].shape[1:] == (3, 128, 128)
     assert frame['normal_map'][0].any() and frame['normal_map'][1:].any()
-    assert references['points'].any() and references['hand_view'].any()
+    assert references['points'].any() and references['hand_reference'].any()
     assert 0 < frame['mask'].mean() < 1
 
 

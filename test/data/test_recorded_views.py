@@ -14,7 +14,7 @@ from published_layouts import (
 from manivideo_ros.data.recorded.background import median_background
 from manivideo_ros.data.recorded.crop import Box, clip_box, cropped, cropped_image, square_about
 from manivideo_ros.data.recorded.datasets import arctic, dexycb
-from manivideo_ros.data.recorded.hand_view import hand_view
+from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.data.recorded.hands import read_published_mano
 from manivideo_ros.geometry import Camera, look_at, pinhole
 
@@ -78,7 +78,7 @@ def test_background_is_what_was_seen_beside_hand_and_object(clip):
 
 
 def test_hand_reference_is_of_another_frame(clip):
-    reference = hand_view(clip, 'right', 4)
+    reference = cropped_hand_reference(clip, 'right', 4)
     assert reference is not None
     assert reference.image.shape == (128, 128, 3)
     assert set(np.unique(reference.parts)) <= {0, 1}
@@ -91,9 +91,9 @@ def test_hand_reference_is_of_another_frame(clip):
         clip.read_labels,
         clip.hand_labels,
     )
-    hand_view(spied, 'right', 4)
+    cropped_hand_reference(spied, 'right', 4)
     assert read == [1]  # frame 0 has no hand
-    assert hand_view(clip, 'left', 4) is None
+    assert cropped_hand_reference(clip, 'left', 4) is None
 
 
 def test_without_segmentation_the_posed_hand_is_the_mask(tmp_path):
@@ -104,6 +104,6 @@ def test_without_segmentation_the_posed_hand_is_the_mask(tmp_path):
     assert recorded.segmentation(0) is None
     with pytest.raises(ValueError, match='no segmentation'):
         median_background(view)
-    reference = hand_view(view, 'right', 0)
+    reference = cropped_hand_reference(view, 'right', 0)
     assert reference is not None
     assert 0.2 < (reference.parts == 1).mean() < 0.9

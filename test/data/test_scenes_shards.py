@@ -45,7 +45,7 @@ def test_a_scene_is_loaded_with_all_inputs_of_the_model(folder: Path) -> None:
     references = {
         'views': (6, 3, 128, 128),
         'background': (3, 128, 128),
-        'hand_view': (3, 128, 128),
+        'hand_reference': (3, 128, 128),
         'points': (2048, 3),
     }
     for scene in range(3):
@@ -86,7 +86,7 @@ def test_truth_and_base_differ_from_the_background_only_where_they_may(folder: P
 def test_shards_do_not_depend_on_how_the_work_is_shared(folder: Path, tmp_path: Path) -> None:
     generator.make_shards(tmp_path, 1, FIRST + 2, 'train', workers=1)
     one, all_ = ShardDataset(tmp_path), ShardDataset(folder)
-    for key in ('rgb', 'background', 'base', 'hand_view', 'hands'):
+    for key in ('rgb', 'background', 'base', 'hand_reference', 'hands'):
         np.testing.assert_array_equal(one.array(0, key), all_.array(2, key))
 
 

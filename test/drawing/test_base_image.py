@@ -10,12 +10,12 @@ import torch
 from manivideo_ros.drawing.base_image import (
     FIXED_LIGHT,
     UNLIT,
-    Appearance,
     Lighting,
+    Material,
     Painter,
-    hand_appearance,
+    hand_material,
 )
-from manivideo_ros.drawing.views import VIEWS, object_appearance, reprojected_texture, six_views
+from manivideo_ros.drawing.views import VIEWS, object_material, reprojected_texture, six_views
 from manivideo_ros.geometry import Camera, look_at, pinhole, rigid
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.reference import HandReference
@@ -85,12 +85,12 @@ def test_views_stand_upright():
 def test_reprojection_reads_the_views_and_nothing_else():
     mesh = block()
     views = six_views(mesh, 64)
-    painted = image(mesh, Appearance(*reprojected_texture(mesh, views)), slanted_camera())[0]
+    painted = image(mesh, Material(*reprojected_texture(mesh, views)), slanted_camera())[0]
     blank = replace(mesh, texture=np.zeros_like(mesh.texture))
-    again = image(blank, Appearance(*reprojected_texture(blank, views)), slanted_camera())[0]
+    again = image(blank, Material(*reprojected_texture(blank, views)), slanted_camera())[0]
     assert np.array_equal(painted, again)
     inverted = replace(views, rgb=255 - views.rgb)
-    other = image(mesh, Appearance(*reprojected_texture(mesh, inverted)), slanted_camera())
+    other = image(mesh, Material(*reprojected_texture(mesh, inverted)), slanted_camera())
     inside = other[1] == 1
     assert np.abs(other[0] - (1 - painted))[inside].max() < 0.01
 
@@ -99,11 +99,11 @@ def test_reprojection_reads_the_views_and_nothing_else():
 def test_reprojected_objects_look_like_themselves(name):
     mesh = generate(name, 0)
     camera = slanted_camera(96, 4 * float(mesh.extents.max()))
-    truth, mask = image(mesh, Appearance(mesh.texture, mesh.corner_uv), camera)
+    truth, mask = image(mesh, Material(mesh.texture, mesh.corner_uv), camera)
     views = six_views(mesh)
     errors = {}
     for mode in ('painted', 'mean'):
-        found = image(mesh, object_appearance(mesh, views, mode), camera)[0]
+        found = image(mesh, object_material(mesh, views, mode), camera)[0]
         errors[mode] = np.sqrt(np.mean((found - truth)[mask == 1] ** 2))
     assert errors['painted'] < 0.09
     assert errors['painted'] < 0.5 * errors['mean']
@@ -113,18 +113,18 @@ def test_the_wall_inside_a_cup_does_not_show_the_outside():
     mesh = generate('tumbler', 0)
     atlas, uv = reprojected_texture(mesh, six_views(mesh))
     camera = Camera(pinhole(64, 64, 0.5), look_at((0.0, -0.2, 0.35), (0, 0, 0.03)), 64, 64)
-    truth, mask = image(mesh, Appearance(mesh.texture, mesh.corner_uv), camera)
-    found, _ = image(mesh, Appearance(atlas, uv), camera)
+    truth, mask = image(mesh, Material(mesh.texture, mesh.corner_uv), camera)
+    found, _ = image(mesh, Material(atlas, uv), camera)
     assert np.mean(np.abs(found - truth)[mask == 1].max(-1) > 0.25) < 0.12
 
 
 def test_mean_mode_has_one_colour():
     mesh = block()
-    look = object_appearance(mesh, six_views(mesh), 'mean')
+    look = object_material(mesh, six_views(mesh), 'mean')
     found, mask = image(mesh, look, slanted_camera())
     assert np.ptp(found[mask == 1], axis=0).max() < 1e-6
     with pytest.raises(ValueError, match='mode'):
-        object_appearance(mesh, six_views(mesh), 'photo')
+        object_material(mesh, six_views(mesh), 'photo')
 
 
 def test_hands_wear_the_mean_colours_of_their_reference():
@@ -137,7 +137,7 @@ def test_hands_wear_the_mean_colours_of_their_reference():
     reference = HandReference(image, parts)
     assert np.abs(reference.mean_colours() - colours / 255).max() < 1e-6
     hand = load_hand('right')
-    look = hand_appearance(hand, reference)
+    look = hand_material(hand, reference)
     assert np.array_equal(look.texture[0], colours)
     column = np.floor(look.corner_uv[:, 0, 0] * 3).astype(int)
     assert set(column) == {0, 1, 2}
@@ -157,7 +157,7 @@ def expected_light(lighting: Lighting, normal):
 
 def test_shading_is_the_fixed_light_on_the_visible_normal():
     mesh = generate('ball', 0)
-    white = Appearance(np.full((1, 1, 3), 160, np.uint8), np.full_like(mesh.corner_uv, 0.5))
+    white = Material(np.full((1, 1, 3), 160, np.uint8), np.full_like(mesh.corner_uv, 0.5))
     camera = slanted_camera(64)
     rasterizer = Rasterizer([object_surface(mesh)], 128, 128, merge=True)
     base, mask = Painter(rasterizer, [white]).paint(camera, [np.eye(4)])
@@ -177,7 +177,7 @@ def test_the_mask_is_coverage_and_the_background_shows_around_it():
     mesh, camera = block(), slanted_camera()
     rasterizer = Rasterizer([object_surface(mesh)], 128, 128, merge=True)
     background = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    painter = Painter(rasterizer, [Appearance(mesh.texture, mesh.corner_uv)], background)
+    painter = Painter(rasterizer, [Material(mesh.texture, mesh.corner_uv)], background)
     plain = torch.from_numpy(background).permute(2, 0, 1) / 255
     moves = [rigid(np.eye(3), (0.05, 0, 0)), rigid(np.eye(3), (-0.08, 0, 0.02)), None]
     for pose in moves:
@@ -188,7 +188,7 @@ def test_the_mask_is_coverage_and_the_background_shows_around_it():
         assert torch.equal(base, painter.paint(camera, [pose])[0])
     assert not mask.any()
     painter.paint(camera, moves[:1])
-    painter.set_appearances([Appearance(mesh.texture, mesh.corner_uv)])
+    painter.set_materials([Material(mesh.texture, mesh.corner_uv)])
     assert torch.equal(painter.paint(camera, [None])[0], plain)
     painter.set_background(background[::-1])
     assert torch.equal(painter.paint(camera, [None])[0], plain.flip(1))
@@ -197,9 +197,11 @@ def test_the_mask_is_coverage_and_the_background_shows_around_it():
 def test_paintings_are_bit_identical_for_any_threads():
     drawn, camera = scenes.surfaces(), scenes.camera(128)
     grey = HandReference(np.full((128, 128, 3), 150, np.uint8), np.ones((128, 128), np.uint8))
-    looks = [hand_appearance(surface.hand, grey) for surface in drawn[:2]]
-    looks.append(Appearance(scenes.mug().texture, scenes.mug().corner_uv))
-    painters = [Painter(Rasterizer(drawn, 256, 256, threads=t, merge=True), looks) for t in (1, 2)]
+    materials = [hand_material(surface.hand, grey) for surface in drawn[:2]]
+    materials.append(Material(scenes.mug().texture, scenes.mug().corner_uv))
+    painters = [
+        Painter(Rasterizer(drawn, 256, 256, threads=t, merge=True), materials) for t in (1, 2)
+    ]
     for seed in (0, 1, 0):
         (one, cover), (two, again) = (p.paint(camera, scenes.poses(seed)) for p in painters)
         assert torch.equal(one, two)
@@ -208,13 +210,13 @@ def test_paintings_are_bit_identical_for_any_threads():
 
 def test_what_does_not_fit_is_refused():
     drawn = [object_surface(block())]
-    look = Appearance(block().texture, block().corner_uv)
+    look = Material(block().texture, block().corner_uv)
     with pytest.raises(ValueError, match='merge=True'):
         Painter(Rasterizer(drawn, 64, 64), [look])
     with pytest.raises(ValueError, match='even'):
         Painter(Rasterizer(drawn, 63, 64, merge=True), [look])
     merged = Rasterizer(drawn, 64, 64, merge=True)
-    with pytest.raises(ValueError, match='2 appearances for 1'):
+    with pytest.raises(ValueError, match='2 materials for 1'):
         Painter(merged, [look, look])
     with pytest.raises(ValueError, match='background must be'):
         Painter(merged, [look], np.zeros((64, 64, 3), np.uint8))

@@ -25,7 +25,7 @@ from manivideo_ros.model.checkpoint import save_checkpoint
 from manivideo_ros.model.patch.schedule import ddim_step, sampling_times
 
 CONDITIONS = {'normal_map', 'occlusion_confidence', 'visible_normal', 'horizon', 'base'}
-REFERENCES = {'views', 'background', 'hand_view', 'points'}
+REFERENCES = {'views', 'background', 'hand_reference', 'points'}
 OWN_STATE = {
     'valid',
     'cached_reference',

@@ -62,8 +62,8 @@ def batch(values: np.ndarray) -> torch.Tensor:
 @torch.no_grad()
 def reference_stream(network, vae, session, scene, frames, steps=STEPS) -> np.ndarray:
     """The slow stream: diffusers' own DDIM around the network, frame by frame."""
-    views, background, hand_view, points = (batch(x) for x in scene)
-    close = encode(vae, views[0])[None], encode(vae, hand_view)
+    views, background, hand_reference, points = (batch(x) for x in scene)
+    close = encode(vae, views[0])[None], encode(vae, hand_reference)
     features = network.encode_scene(*close, encode(vae, background), points)
     scheduler = ddim_scheduler()
     scheduler.set_timesteps(steps)

@@ -146,7 +146,7 @@ def test_one_window_over_pixels_is_what_the_network_denoises():
 
 
 def latent_frames(count):
-    names = ('views', 'background', 'hand_view', 'points')
+    names = ('views', 'background', 'hand_reference', 'points')
     scene = {n: x[None] for n, x in zip(names, scene_of(1), strict=True)}
     shapes = input_shapes(LATENT)
     for index in range(count):
@@ -163,11 +163,11 @@ def test_one_window_of_latents_is_what_the_network_denoises_looking_both_ways():
     network, vae, steps, count = awake_latent(), autoencoder(LATENT), 2, 4
     made = np.stack(list(windowed(LatentWindows(network, vae, steps), latent_frames(count))))
     given = list(latent_frames(count))
-    views, background, hand_view, points = (
-        torch.from_numpy(given[0][n]) for n in ('views', 'background', 'hand_view', 'points')
+    views, background, hand_reference, points = (
+        torch.from_numpy(given[0][n]) for n in ('views', 'background', 'hand_reference', 'points')
     )
     scene = network.encode_scene(
-        encode(vae, views[0])[None], encode(vae, hand_view), encode(vae, background), points
+        encode(vae, views[0])[None], encode(vae, hand_reference), encode(vae, background), points
     )
 
     def together(name):

@@ -42,7 +42,7 @@ def painted_hand():
     """An image of an open right hand seen from above, and its keypoints [21, 2]."""
     import torch
 
-    from manivideo_ros.drawing.base_image import Painter, hand_appearance
+    from manivideo_ros.drawing.base_image import Painter, hand_material
     from manivideo_ros.evaluation.measures.baselines import to_bytes
     from manivideo_ros.hand.lbs import keypoints21, lbs
     from manivideo_ros.hand.load import load_hand
@@ -55,7 +55,7 @@ def painted_hand():
     skin = np.full((128, 128, 3), (224, 172, 140), np.uint8)
     background = np.full((SIZE, SIZE, 3), (60, 80, 90), np.uint8)
     rasterizer = Rasterizer([hand_surface(hand)], 2 * SIZE, 2 * SIZE, threads=1, merge=True)
-    looks = [hand_appearance(hand, HandReference(skin, np.ones((128, 128), np.uint8)))]
+    looks = [hand_material(hand, HandReference(skin, np.ones((128, 128), np.uint8)))]
     state = HandState(
         np.full(45, 0.04), np.zeros(10), axis_angle_to_matrix([np.pi / 2, 0, 0]), np.zeros(3)
     )

@@ -111,7 +111,7 @@ def test_place_turn_and_scale_do_not_count_but_a_mirror_does(angle, scale, shift
 def test_the_estimator_tells_an_open_hand_from_a_bent_one():
     """End to end on painted images: an image of another pose comes out near 1."""
     pytest.importorskip('ai_edge_litert')
-    from manivideo_ros.drawing.base_image import Painter, hand_appearance
+    from manivideo_ros.drawing.base_image import Painter, hand_material
     from manivideo_ros.estimation.hands import HandEstimator
     from manivideo_ros.evaluation.measures.baselines import to_bytes
     from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
@@ -128,7 +128,7 @@ def test_the_estimator_tells_an_open_hand_from_a_bent_one():
     )
     rasterizer = Rasterizer([hand_surface(model)], 2 * size, 2 * size, threads=1, merge=True)
     table = np.full((size, size, 3), (60, 80, 90), np.uint8)
-    painter = Painter(rasterizer, [hand_appearance(model, skin)], table)
+    painter = Painter(rasterizer, [hand_material(model, skin)], table)
     view = look_at([-0.09, -0.02, 0.5], [-0.09, 0, 0])
     camera = Camera(pinhole(size, size, 0.7), view, size, size)
     palm_up = axis_angle_to_matrix([-np.pi / 2, 0, 0])

@@ -45,7 +45,7 @@ def test_background_shows_the_scene_without_hands_and_object(motion, truth):
 def test_references_are_what_the_node_reads(motion, truth, tmp_path):
     text = write_references(tmp_path, motion, SEED)
     assert (tmp_path / 'held_out.json').read_text() == text
-    reference = load_hand_reference(tmp_path / 'hand_view.png')
+    reference = load_hand_reference(tmp_path / 'hand_reference.png')
     own = truth.hand_reference()
     assert isinstance(own, HandReference)
     assert np.array_equal(reference.image, own.image)

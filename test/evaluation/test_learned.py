@@ -95,7 +95,7 @@ def test_the_hand_view_decides_what_the_hands_look_like(quality):
 
 
 def test_the_hand_view_tells_the_light_beyond_its_colours(quality):
-    assert gain(quality, 'generated', 'wrong_hand_view') >= 1.0
+    assert gain(quality, 'generated', 'wrong_hand_reference') >= 1.0
 
 
 def test_the_occlusion_layers_carry_what_the_base_image_does_not(quality):

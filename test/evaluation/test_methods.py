@@ -25,7 +25,7 @@ class Remembers:
     def __init__(self, human=True):
         self.human, self.given = human, []
 
-    def set_scene(self, views, background, hand_view, points):
+    def set_scene(self, views, background, hand_reference, points):
         self.points = points
 
     def step(self, normal_map, occlusion_confidence, visible_normal, horizon, base, skeleton=None):

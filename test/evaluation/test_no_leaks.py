@@ -1,4 +1,4 @@
-"""The synthesiser runs where nothing of the truth can be imported."""
+"""The synthesizer runs where nothing of the truth can be imported."""
 
 import subprocess
 import sys
@@ -31,8 +31,8 @@ class Session:  # stands for engine/session.py: shows what it is given
     image_size, reference_size, background_size, layers, num_points = 256, 128, 128, 7, 2048
     inputs = None  # nothing to draw into
 
-    def set_scene(self, views, background, hand_view, points):
-        self.given = (views.shape, background.shape, hand_view.shape, points.shape)
+    def set_scene(self, views, background, hand_reference, points):
+        self.given = (views.shape, background.shape, hand_reference.shape, points.shape)
 
     def step(self, normal_map, occlusion_confidence, visible_normal, horizon, base, skeleton=None):
         return (base.transpose(1, 2, 0) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A motion played through the synthesiser without ROS."""
+"""A motion played through the synthesizer without ROS."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ class ShowsItsBase:
         pass
 
 
-def test_the_painted_baseline_is_the_synthesisers_own_base_image():
+def test_the_painted_baseline_is_the_synthesizers_own_base_image():
     quality, rows = measure(ShowsItsBase(), short_motion(3), seed=3, frames=2)
     result = quality.result()
     assert result['generated'] == pytest.approx(result['painted'], abs=1e-9)

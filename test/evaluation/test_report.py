@@ -29,7 +29,7 @@ def scene(motion):
 
 @pytest.fixture(scope='module')
 def base(motion, scene):
-    """The frames of a synthesiser that learned nothing: it shows its base images."""
+    """The frames of a synthesizer that learned nothing: it shows its base images."""
     truth = HeldOutTruth(scene)
     objects = [(mesh, six_views(mesh)) for mesh in scene.meshes.values()]
     painter = Baselines(objects, scene.hands, truth.background, truth.hand_reference())

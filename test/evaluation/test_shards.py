@@ -23,7 +23,7 @@ def test_a_model_that_learned_nothing_measures_as_its_base(folder, untrained, tm
     scenes, sheet = ShardDataset(folder), tmp_path / 'sheet.png'
     result = measure(load_checkpoint(untrained), scenes, SCENES, sheet)
     assert list(result) == list(CANDIDATES)
-    for name in ('generated', 'wrong_hand_view', 'no_layers', 'no_references'):
+    for name in ('generated', 'wrong_hand_reference', 'no_layers', 'no_references'):
         assert result[name] == pytest.approx(result['painted'], abs=1e-6)
     # Colours of another person's hand are in the image, though nothing was learned.
     assert result['wrong_hand'] != pytest.approx(result['painted'], abs=1e-3)

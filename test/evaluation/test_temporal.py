@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from evaluation_samples import short_motion
 
-from manivideo_ros.drawing.base_image import UNLIT, Appearance, Painter, hand_appearance
+from manivideo_ros.drawing.base_image import UNLIT, Material, Painter, hand_material
 from manivideo_ros.evaluation.measures.baselines import to_bytes
 from manivideo_ros.evaluation.measures.temporal import (
     ClipSteadiness,
@@ -36,10 +36,10 @@ def clip():
     skin = HandReference(
         np.full((128, 128, 3), (200, 150, 120), np.uint8), np.ones((128, 128), np.uint8)
     )
-    looks = [Appearance(jar.texture, jar.corner_uv)]
-    looks += [hand_appearance(hand, skin) for hand in hands.values()]
+    materials = [Material(jar.texture, jar.corner_uv)]
+    materials += [hand_material(hand, skin) for hand in hands.values()]
     wide = Rasterizer(surfaces, 2 * SIZE, 2 * SIZE, threads=1, merge=True)
-    painter = Painter(wide, looks, np.zeros((SIZE, SIZE, 3), np.uint8), UNLIT)
+    painter = Painter(wide, materials, np.zeros((SIZE, SIZE, 3), np.uint8), UNLIT)
     camera = Camera(pinhole(SIZE, SIZE, 0.6), look_at((0.05, -0.5, 0.3), (0, 0, 0.1)), SIZE, SIZE)
     flow = SurfaceFlow(surfaces, SIZE)
     images, seen = [], []

@@ -1,4 +1,4 @@
-"""What the rasteriser does on CUDA, as far as a machine without a GPU can show it."""
+"""What the rasterizer does on CUDA, as far as a machine without a GPU can show it."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mlo_cuda import as_on_cuda
 
 from manivideo_ros import mlo
-from manivideo_ros.drawing.base_image import Appearance, Painter
+from manivideo_ros.drawing.base_image import Material, Painter
 from manivideo_ros.drawing.drawing import Drawing
 from manivideo_ros.drawing.horizon import HorizonMapper
 from manivideo_ros.geometry import Camera, pinhole, rigid
@@ -169,11 +169,11 @@ def test_no_thread_visits_more_than_a_few_pixels_of_any_shipped_object(shape):
 def painter_of_two_plates():
     """Its two surfaces, of different colours, lie beside each other."""
     plate = [[[-0.2, -0.2, 0], [0.2, -0.2, 0], [0, 0.3, 0]]]
-    looks = [
-        Appearance(np.full((1, 1, 3), grey, np.uint8), np.full((1, 3, 2), 0.5, np.float32))
+    materials = [
+        Material(np.full((1, 1, 3), grey, np.uint8), np.full((1, 3, 2), 0.5, np.float32))
         for grey in (60, 200)
     ]
-    return Painter(Rasterizer([loose(plate), loose(plate)], 128, 128, merge=True), looks)
+    return Painter(Rasterizer([loose(plate), loose(plate)], 128, 128, merge=True), materials)
 
 
 LEFT, RIGHT = rigid(np.eye(3), (-0.3, 0, 1)), rigid(np.eye(3), (0.3, 0, 1))
@@ -212,7 +212,7 @@ def test_a_replayed_frame_shows_its_own_poses_while_the_next_ones_are_written(mo
 def test_a_captured_drawing_gives_every_map_that_the_cpu_gives(monkeypatch):
     plate = [[[-0.3, -0.3, 0], [0.3, -0.3, 0], [0, 0.4, 0.1]]]
     surfaces = [loose(plate, layer) for layer in (0, 2)]
-    look = Appearance(np.full((1, 1, 3), 90, np.uint8), np.full((1, 3, 2), 0.5, np.float32))
+    look = Material(np.full((1, 1, 3), 90, np.uint8), np.full((1, 3, 2), 0.5, np.float32))
     background, view = np.full((64, 64, 3), 200, np.uint8), straight_camera(64, 64)
     moves = ([LEFT, RIGHT], [RIGHT, rigid(np.eye(3), (0.2, 0, 0.9))])
 
@@ -353,7 +353,7 @@ def test_compiling_is_logged_before_and_after_and_only_where_it_happens(tmp_path
     assert after.startswith('compiled kernels for cpu in ')
 
 
-def test_kernels_are_ready_when_a_rasteriser_is_made_and_not_at_its_first_frame(monkeypatch):
+def test_kernels_are_ready_when_a_rasterizer_is_made_and_not_at_its_first_frame(monkeypatch):
     rasterizer = Rasterizer(scenes.surfaces(), 64, 64)
     mapper = HorizonMapper(rasterizer)
     loading = type(wp.get_module(raster_kernels.__name__))

@@ -1,4 +1,4 @@
-"""The rasteriser against two oracles: slow float64 numpy, and Embree through trimesh."""
+"""The rasterizer against two oracles: slow float64 numpy, and Embree through trimesh."""
 
 import mlo_reference as reference
 import mlo_scenes as scenes

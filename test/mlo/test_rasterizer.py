@@ -1,4 +1,4 @@
-"""What the rasteriser promises beside agreeing with its oracles."""
+"""What the rasterizer promises beside agreeing with its oracles."""
 
 import subprocess
 import sys
@@ -165,7 +165,7 @@ def test_the_camera_may_stand_inside_a_hand_or_before_nothing():
     assert not rasterizer.render(behind, poses).depth.any()
 
 
-def test_any_camera_size_is_sampled_at_the_rasterisers():
+def test_any_camera_size_is_sampled_at_the_rasterizers():
     rasterizer = Rasterizer(scenes.surfaces(), 96, 64)
     camera = replace(scenes.camera(480), height=320)
     again = snapshot(rasterizer.render(camera, scenes.poses(0)))

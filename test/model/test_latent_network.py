@@ -109,7 +109,7 @@ def test_over_a_window_it_is_diffusers_motion_unet() -> None:
 def test_the_appearance_net_keeps_what_each_self_attention_of_sd15_is_given() -> None:
     network = awake()
     net = network.appearance
-    views, hand_view, background, _ = references(SMALL)
+    views, hand_reference, background, _ = references(SMALL)
     seen: list[Tensor] = []
     hooks = [
         transformer.transformer_blocks[0].norm1.register_forward_hook(
@@ -121,7 +121,7 @@ def test_the_appearance_net_keeps_what_each_self_attention_of_sd15_is_given() ->
         net.unet(background, torch.zeros(1), net.role[7:])
         for hook in hooks:
             hook.remove()
-        tokens, appearance = net(views, hand_view, background)
+        tokens, appearance = net(views, hand_reference, background)
     cells = background.shape[-1] ** 2
     assert len(tokens) == len(seen) > 0
     for ours, theirs in zip(tokens, seen, strict=True):

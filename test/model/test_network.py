@@ -85,7 +85,7 @@ def test_later_frames_do_not_change_earlier_ones():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('index', range(4), ids=['views', 'background', 'hand_view', 'points'])
+@pytest.mark.parametrize('index', range(4), ids=['views', 'background', 'hand_reference', 'points'])
 def test_every_reference_reaches_the_image(index):
     network, conditions = awake(), conditions_of(SMALL, 1)
     given = list(references(SMALL))
@@ -150,11 +150,11 @@ def test_horizons_stand_beside_the_base_image_and_are_otherwise_not_known(config
 @torch.no_grad()
 def test_without_the_object_its_views_and_points_do_not_reach_the_image():
     network, conditions = awake(replace(SMALL, object='none')), conditions_of(SMALL, 1)
-    views, background, hand_view, points = references(SMALL)
-    before = image_of(network, conditions, (views, background, hand_view, points))
-    changed = image_of(network, conditions, (1 - views, background, hand_view, -points))
+    views, background, hand_reference, points = references(SMALL)
+    before = image_of(network, conditions, (views, background, hand_reference, points))
+    changed = image_of(network, conditions, (1 - views, background, hand_reference, -points))
     torch.testing.assert_close(changed, before, atol=0, rtol=0)
-    others = image_of(network, conditions, (views, 1 - background, hand_view, points))
+    others = image_of(network, conditions, (views, 1 - background, hand_reference, points))
     assert (others - before).abs().max() > 1e-4
 
 

@@ -1,4 +1,4 @@
-"""Loading meshes: formats, scale, looks, and files that are wrong."""
+"""Loading meshes: formats, scale, materials, and files that are wrong."""
 
 import warnings
 

@@ -177,7 +177,7 @@ def test_the_foxglove_layout_follows_the_namespace(node_environment, monkeypatch
     )
     assert plain.endswith('/config/foxglove_layout.json')
     layout = json.loads(Path(lab.rpartition(' ')[2]).read_text())
-    image = layout['configById']['Image!synthesised']['imageMode']
+    image = layout['configById']['Image!synthesized']['imageMode']
     assert image['imageTopic'] == '/lab/one/image_raw/compressed'
     paths = layout['configById']['Plot!latency']['paths']
     assert paths[0]['value'] == '/lab/one/frame_times.latency'

@@ -7,9 +7,9 @@ from manivideo_ros.engine.runner import input_shapes
 
 
 def scene_of(seed: int) -> list[np.ndarray]:
-    """Views, background, hand view and points, as a session takes them."""
+    """Views, background, hand reference and points, as a session takes them."""
     shapes = input_shapes(SMALL)
-    names = ('views', 'background', 'hand_view', 'points')
+    names = ('views', 'background', 'hand_reference', 'points')
     drawn = [noise(*shapes[n], seed=seed + i).sigmoid()[0].numpy() for i, n in enumerate(names)]
     return [*drawn[:3], drawn[3] * 0.1]
 

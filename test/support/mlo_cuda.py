@@ -53,7 +53,7 @@ class Stream:
 
 
 def as_on_cuda(monkeypatch) -> Stream:
-    """Rasterisers made from now on take CUDA's way, chunks, lanes and staging, in this stream."""
+    """Rasterizers made from now on take CUDA's way, chunks, lanes and staging, in this stream."""
     stream, device = Stream(), SimpleNamespace(is_cpu=False, ordinal=0)
     cuda = SimpleNamespace(**vars(wp))
     cuda.get_device = lambda name: device

@@ -1,4 +1,4 @@
-"""Scenes that the rasteriser's tests share: two hands around an object, seeded."""
+"""Scenes that the rasterizer's tests share: two hands around an object, seeded."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class PlainScenes:
         return 5
 
     def references(self, scene: int) -> dict[str, torch.Tensor]:
-        names = ('views', 'background', 'hand_view', 'points')
+        names = ('views', 'background', 'hand_reference', 'points')
         return {n: x[0].clone() for n, x in zip(names, references(SMALL), strict=True)}
 
     def frame(self, scene: int, frame: int) -> dict[str, torch.Tensor]:

@@ -373,7 +373,7 @@ def test_the_command_makes_scenes_trains_and_leaves_a_checkpoint(tmp_path, capsy
 
 def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
     """The base too: the mirrored scene, painted under the light that is fixed in the camera."""
-    from manivideo_ros.drawing.base_image import Painter, hand_appearance
+    from manivideo_ros.drawing.base_image import Painter, hand_material
     from manivideo_ros.drawing.horizon import HorizonMapper
     from manivideo_ros.geometry import Camera, look_at, pinhole
     from manivideo_ros.hand.load import load_hand
@@ -396,7 +396,7 @@ def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
         layers = rasterizer.render(camera, [state])
         painter = Painter(
             Rasterizer([hand_surface(hand)], 128, 128, threads=1, merge=True),
-            [hand_appearance(hand, grey)],
+            [hand_material(hand, grey)],
         )
         base, mask = painter.paint(camera, [state])
         made[side] = {
@@ -408,7 +408,7 @@ def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
             'mask': mask.clone()[None, None],
         }
     extra = {'rgb': torch.zeros(1, 3, 64, 64), 'background': torch.zeros(1, 3, 128, 128)}
-    extra |= {'hand_view': torch.zeros(1, 3, 128, 128), 'points': torch.ones(1, 4, 3)}
+    extra |= {'hand_reference': torch.zeros(1, 3, 128, 128), 'points': torch.ones(1, 4, 3)}
     views = torch.arange(6.0).view(1, 6, 1, 1, 1).expand(-1, -1, 3, 128, 128)
     seen = mirrored({**made['right'], **extra, 'views': views})
     # Horizons are looked for at the left ones of each two pixels, so that the mirrored ones lie a

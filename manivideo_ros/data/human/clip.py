@@ -127,7 +127,7 @@ class HumanClip:
         out = np.round(np.nan_to_num(median)).astype(np.uint8)
         return np.asarray(cv2.inpaint(out, unseen.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
 
-    def hand_view(self, size: int) -> NDArray[np.uint8]:
+    def hand_reference(self, size: int) -> NDArray[np.uint8]:
         """The clip's largest well-seen hand u8 [S, S, 3], cut out; black where none is seen."""
         best, found = 0.0, None
         for index, skeleton in enumerate(self.skeletons):

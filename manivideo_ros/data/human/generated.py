@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from manivideo_ros.data.rendering.hand_view import random_hand_view
 from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import SKINS, Split, generator, skin
 from manivideo_ros.data.scenes.room import random_room
 from manivideo_ros.data.scenes.scene import (
@@ -47,5 +47,5 @@ def sample_hand_scene(
     look = skin(split, int(rng.integers(SKINS)))
     return Scene(
         split, seed, hands, look, None, '', 0, random_room(rng), camera, random_response(rng),
-        actions, consecutive, random_hand_view(rng, list(hands), betas, camera),
+        actions, consecutive, random_reference_pose(rng, list(hands), betas, camera),
     )  # fmt: skip

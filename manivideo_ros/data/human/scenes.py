@@ -91,15 +91,15 @@ class HumanScenes:
         }
 
     def references(self, scene: int) -> dict[str, Tensor]:
-        """views [6, 3, V, V] and points [2048, 3], all zero; background [3, B, B] and hand_view
-        [3, V, V] in 0..1."""
+        """views [6, 3, V, V] and points [2048, 3], all zero; background [3, B, B] and
+        hand_reference [3, V, V] in 0..1."""
         clip = self.clips[self.windows[scene][0]]
         background, hand = _images_of(clip, self.size, self.view_size)
         return {
             'views': torch.zeros(6, 3, self.view_size, self.view_size),
             'points': torch.zeros(2048, 3),
             'background': image_tensor(resized(background, self.background_size)),
-            'hand_view': image_tensor(hand),
+            'hand_reference': image_tensor(hand),
         }
 
 
@@ -107,5 +107,5 @@ class HumanScenes:
 def _images_of(
     clip: HumanClip, size: int, view_size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A clip's background and hand view."""
-    return clip.background(size), clip.hand_view(view_size)
+    """A clip's background and hand reference."""
+    return clip.background(size), clip.hand_reference(view_size)

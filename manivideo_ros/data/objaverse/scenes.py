@@ -14,8 +14,8 @@ from manivideo_ros.data.objaverse.trajectory import (
     TrajectoryError,
     random_trajectory,
 )
-from manivideo_ros.data.rendering.hand_view import random_hand_view
 from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import (
     SKINS,
     VARIANTS,
@@ -81,7 +81,8 @@ def _moving(
     actions = [Action({}, pose) for pose in trajectory.poses()]
     return Scene(
         split, seed, {}, look, asset, name, number, random_room(rng), camera,
-        random_response(rng), actions, True, random_hand_view(rng, [], random_betas(rng), camera),
+        random_response(rng), actions, True,
+        random_reference_pose(rng, [], random_betas(rng), camera),
     )  # fmt: skip
 
 

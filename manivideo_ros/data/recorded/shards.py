@@ -1,7 +1,7 @@
-"""Recorded clips as shards: cropped, painted, with a background and a hand view, to train on.
+"""Recorded clips as shards: cropped, painted, with a background and a hand reference, to train on.
 
 What is slow is done once: hands are fitted, backgrounds taken, meshes painted. Poses and meshes are
-stored as those of generated scenes are, so that H and D are rasterised on loading.
+stored as those of generated scenes are, so that H and D are rasterized on loading.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from manivideo_ros.data.recorded.background import median_background
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.crop import Box, clip_box, cropped, cropped_image
 from manivideo_ros.data.recorded.datasets.listing import View
-from manivideo_ros.data.recorded.hand_view import hand_view
+from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.data.recorded.hands import read_published_mano
 from manivideo_ros.data.rows import padded, write_object, write_shard
 from manivideo_ros.data.scenes.library import Split
-from manivideo_ros.drawing.base_image import Appearance, Painter, hand_appearance
-from manivideo_ros.drawing.views import ObjectViews, object_appearance, six_views
+from manivideo_ros.drawing.base_image import Material, Painter, hand_material
+from manivideo_ros.drawing.views import ObjectViews, object_material, six_views
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
@@ -67,7 +67,7 @@ class Item:
 
     mesh: ObjectMesh
     views: ObjectViews
-    look: Appearance
+    look: Material
 
 
 class ClipPainter:
@@ -93,8 +93,8 @@ class ClipPainter:
 
     def painter(self, reference: HandReference, background: NDArray[np.uint8]) -> Painter:
         """Paints with the colours of a hand reference on a background."""
-        looks = [hand_appearance(hand, reference) for hand in self.hands.values()]
-        return Painter(self.rasterizer, looks + [item.look for item in self.items], background)
+        materials = [hand_material(hand, reference) for hand in self.hands.values()]
+        return Painter(self.rasterizer, materials + [item.look for item in self.items], background)
 
 
 @lru_cache(maxsize=64)
@@ -104,7 +104,7 @@ def load_item(mesh: Path, scale: float) -> Item:
         warnings.simplefilter('ignore', UserWarning)  # a dataset is simplified without a choice
         loaded = load_object(mesh, scale)
     views = six_views(loaded)
-    return Item(loaded, views, object_appearance(loaded, views))
+    return Item(loaded, views, object_material(loaded, views))
 
 
 def clip_rows(
@@ -132,7 +132,7 @@ def clip_rows(
         sides = [side for side in SIDES if any(side in s.hands for s in samples)]
         if not sides:
             continue
-        seen = hand_view(clip, sides[-1], first + recipe.frames // 2, hands[sides[-1]])
+        seen = cropped_hand_reference(clip, sides[-1], first + recipe.frames // 2, hands[sides[-1]])
         reference = seen or UNSEEN
         painter = painting.painter(reference, background)
         row = _frames(clip, painting, painter, samples, first, box)
@@ -140,7 +140,7 @@ def clip_rows(
             row
             | {
                 'background': background,
-                'hand_view': reference.image,
+                'hand_reference': reference.image,
                 'hand_parts': reference.parts,
                 'intrinsics': np.asarray(camera.intrinsics, np.float64),
                 'camera_from_world': np.asarray(camera.camera_from_world, np.float64),

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.hand_view import HAND_VIEW_SIZE
 from manivideo_ros.data.rendering.kernels import MATERIAL_OBJECT
 from manivideo_ros.data.rendering.photograph import develop
 from manivideo_ros.data.rendering.renderer import SHADOW_SIZE, Look, Renderer
@@ -20,7 +19,7 @@ from manivideo_ros.data.scenes.room import Room
 from manivideo_ros.data.scenes.scene import SIZE, Scene
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.hand.reference import HAND_SIZE, HandReference
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
 
@@ -63,11 +62,11 @@ class TruthRenderer:
     def __init__(self, size: int = SIZE) -> None:
         self.size = size
         self.renderer = Renderer(2 * size)
-        self.small = Renderer(2 * HAND_VIEW_SIZE)
+        self.small = Renderer(2 * HAND_SIZE)
         hands = [load_hand('left'), load_hand('right')]
         self.hand_surfaces = {hand.side: [hand_surface(hand)] for hand in hands}
-        side = 2 * HAND_VIEW_SIZE
-        self.hand_views = {
+        side = 2 * HAND_SIZE
+        self.reference_views = {
             name: Rasterizer(surfaces, side, side, threads=1, merge=True)
             for name, surfaces in self.hand_surfaces.items()
         }
@@ -107,20 +106,24 @@ class TruthRenderer:
         """The hand of the scene's reference, under the scene's light."""
         exposed = next(self.hand_light(scene, [scene.room]))
         rng = generator(scene.split, 4, scene.seed)
-        image = develop(exposed, scene.response, HAND_VIEW_SIZE, rng)
-        face = self.hand_views[scene.hand_view.side].buffers.face_index[0].numpy()[1::2, 1::2]
-        material = face_parts(load_hand(scene.hand_view.side))
+        image = develop(exposed, scene.response, HAND_SIZE, rng)
+        face = (
+            self.reference_views[scene.reference_pose.side]
+            .buffers.face_index[0]
+            .numpy()[1::2, 1::2]
+        )
+        material = face_parts(load_hand(scene.reference_pose.side))
         parts = np.where(face < 0, 0, material[face] + 1).astype(np.uint8)
         return HandReference(image, parts)
 
     def hand_light(self, scene: Scene, rooms: Iterable[Room]) -> Iterator[NDArray[np.float32]]:
         """Exposed light [256, 256, 3] of the scene's reference in rooms; valid until the next."""
-        view, small, skin = scene.hand_view, self.small, scene.skin
-        camera = view.camera.resized(2 * HAND_VIEW_SIZE, 2 * HAND_VIEW_SIZE)
+        view, small, skin = scene.reference_pose, self.small, scene.skin
+        camera = view.camera.resized(2 * HAND_SIZE, 2 * HAND_SIZE)
         material = face_parts(load_hand(view.side))
         look = Look(skin.texture, material, skin.gloss, skin.discs[view.side])
         small.set_surfaces(self.hand_surfaces[view.side], [look])
-        rasterizer, shadows = self.hand_views[view.side], self.hand_shadows[view.side]
+        rasterizer, shadows = self.reference_views[view.side], self.hand_shadows[view.side]
         for room in rooms:
             small.set_view(room, camera)
             yield small.frame(rasterizer, shadows, [view.state])

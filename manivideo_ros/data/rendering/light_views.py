@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from manivideo_ros.data.packing import array_file
 from manivideo_ros.data.rendering.ground_truth import TruthRenderer, worker_renderer
-from manivideo_ros.data.rendering.hand_view import HAND_VIEW_SIZE, random_hand_view
 from manivideo_ros.data.rendering.photograph import (
     BRIGHTEST,
     Response,
@@ -26,6 +26,7 @@ from manivideo_ros.data.rendering.photograph import (
     random_response,
     tone_curve,
 )
+from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import SKINS, Split, generator, skin
 from manivideo_ros.data.scenes.room import (
     LAMPS,
@@ -46,6 +47,7 @@ from manivideo_ros.data.scenes.room import (
 )
 from manivideo_ros.data.scenes.scene import SIZE, Scene, random_betas
 from manivideo_ros.data.scenes.viewpoint import random_camera
+from manivideo_ros.hand.reference import HAND_SIZE
 
 BALL_NORMALS = 64
 GREY = 0.5  # the ball's albedo
@@ -94,7 +96,7 @@ def sample_light_scene(seed: int, split: Split = 'train') -> Scene:
     around = rng.uniform((-0.12, -0.12, 0), (0.12, 0.12, 0.16), (8, 3))
     camera = random_camera(rng, around, SIZE)
     room, response = random_room(rng), random_response(rng)
-    view = random_hand_view(rng, ['left', 'right'], random_betas(rng), camera)
+    view = random_reference_pose(rng, ['left', 'right'], random_betas(rng), camera)
     return Scene(
         split, seed, {}, look, None, '', 0, room, camera, response, [], False, view
     )  # fmt: skip
@@ -137,10 +139,10 @@ def render_lights(
 
     Returns radiance [L, 128, 128, 3], balls' irradiance / pi [L, 64, 3], the table's [L, 3].
     """
-    turn = np.asarray(scene.hand_view.camera.camera_from_world)[:3, :3].T
-    place = np.asarray(scene.hand_view.state.wrist_position)
+    turn = np.asarray(scene.reference_pose.camera.camera_from_world)[:3, :3].T
+    place = np.asarray(scene.reference_pose.state.wrist_position)
     rooms, tables = zip(*lights_of(scene), strict=True)
-    size = (HAND_VIEW_SIZE, HAND_VIEW_SIZE)
+    size = (HAND_SIZE, HAND_SIZE)
     images = [
         cv2.resize(light, size, interpolation=cv2.INTER_AREA) / DIM
         for light in renderer.hand_light(scene, rooms)
@@ -172,7 +174,7 @@ class LightViews:
     @classmethod
     def open(cls, folder: Path) -> LightViews:
         """What `make_light_views` wrote; images stay on the disk until they are drawn."""
-        return cls(*(np.load(folder / f'{name}.npy', mmap_mode='r') for name in FILES))
+        return cls(*(np.load(array_file(folder, name), mmap_mode='r') for name in FILES))
 
     def __len__(self) -> int:
         return len(self.balls)

@@ -1,4 +1,4 @@
-"""The truth's renderer: a rasterised scene, shaded under its room's light, frame by frame."""
+"""The truth's renderer: a rasterized scene, shaded under its room's light, frame by frame."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ class Renderer:
         return out
 
     def set_surfaces(self, surfaces: Sequence[Surface], looks: Sequence[Look]) -> None:
-        """Take the surfaces that appear, in the rasteriser's order, and what they are made of."""
+        """Take the surfaces that appear, in the rasterizer's order, and what they are made of."""
         starts = np.cumsum([0] + [look.texture[..., 0].size for look in looks])
         counts = [len(s.faces) for s in surfaces]
         g = shading.Geometry()

@@ -1,4 +1,4 @@
-"""Warp kernels that shade the rasteriser's visible buffer: lamps, ambient light, one bounce."""
+"""Warp kernels that shade the rasterizer's visible buffer: lamps, ambient light, one bounce."""
 
 # mypy: ignore-errors
 # ruff: noqa: UP018  (float(0.0) makes a variable that a kernel may change)
@@ -39,7 +39,7 @@ class Surfels:
 
 @wp.struct
 class Geometry:
-    """The posed surfaces, as the rasteriser left them, with what each face is made of."""
+    """The posed surfaces, as the rasterizer left them, with what each face is made of."""
 
     vertices: wp.array(dtype=wp.vec3)
     faces: wp.array(dtype=wp.vec3i)

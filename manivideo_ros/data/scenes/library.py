@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from manivideo_ros.data.rendering.surfels import DiscSet, face_colours, sample_discs
 from manivideo_ros.data.scenes.grasps import Solid, solid_of
-from manivideo_ros.drawing.base_image import Appearance
-from manivideo_ros.drawing.views import ObjectViews, object_appearance, six_views
+from manivideo_ros.drawing.base_image import Material
+from manivideo_ros.drawing.views import ObjectViews, object_material, six_views
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.skin import skin_texture
 from manivideo_ros.hand.state import Side
@@ -43,7 +43,7 @@ class ObjectAsset:
     discs: DiscSet
     views: ObjectViews
     points: NDArray[np.float32]
-    painted: Appearance
+    painted: Material
 
 
 def generator(split: Split, *numbers: int) -> np.random.Generator:
@@ -79,7 +79,7 @@ def prepare_object(mesh: ObjectMesh) -> ObjectAsset:
         sample_discs(mesh.vertices, mesh.faces, colours, 80),
         views,
         surface_points(mesh),
-        object_appearance(mesh, views),
+        object_material(mesh, views),
     )
 
 

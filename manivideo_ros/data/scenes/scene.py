@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.hand_view import HandView, random_hand_view
 from manivideo_ros.data.rendering.photograph import Response, random_response
+from manivideo_ros.data.rendering.reference_pose import ReferencePose, random_reference_pose
 from manivideo_ros.data.scenes.grasps import probes
 from manivideo_ros.data.scenes.library import (
     SKINS,
@@ -59,11 +59,11 @@ class Scene:
     response: Response
     frames: list[Action]
     consecutive: bool
-    hand_view: HandView
+    reference_pose: ReferencePose
     others: tuple[tuple[str, int, ObjectAsset], ...] = ()
 
     def surfaces(self, num_layers: int = 7) -> list[Surface]:
-        """Surfaces for a rasteriser: the hands by side, then the object."""
+        """Surfaces for a rasterizer: the hands by side, then the object."""
         out = [hand_surface(hand, num_layers) for hand in self.hands.values()]
         assets = [self.asset] if self.asset else []
         assets += [asset for _, _, asset in self.others]
@@ -125,7 +125,7 @@ def sample_scene(
     return Scene(
         split, seed, hands, look, asset, name, number, random_room(rng), camera,
         random_response(rng), actions, consecutive,
-        random_hand_view(rng, list(hands), betas, camera), others,
+        random_reference_pose(rng, list(hands), betas, camera), others,
     )  # fmt: skip
 
 

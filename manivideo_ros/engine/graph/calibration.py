@@ -1,8 +1,8 @@
 """Inputs that a graph is calibrated on for int8: streams of generated scenes, drawn as a frame is.
 
 Each scene has an object, one or two hands that close on it while the camera moves, a background and
-a hand view of its own brightness. Everything comes from what ships with the package, so that any
-checkpoint can be calibrated where it runs.
+a hand reference of its own brightness. Everything comes from what ships with the package, so that
+any checkpoint can be calibrated where it runs.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.camera.background import BACKGROUND, load_background
-from manivideo_ros.drawing.base_image import hand_appearance
+from manivideo_ros.drawing.base_image import hand_material
 from manivideo_ros.drawing.drawing import Drawing
-from manivideo_ros.drawing.views import object_appearance, six_views
+from manivideo_ros.drawing.views import object_material, six_views
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
@@ -51,11 +51,11 @@ def calibration_streams(
     shapes: of what a runner's `put` takes (runner.input_shapes). scenes: their numbers.
     """
     hands = {side: load_hand(side) for side in SIDES}
-    background, hand_view = load_background(BACKGROUND), load_hand_reference(HAND_REFERENCE)
+    background, hand_reference = load_background(BACKGROUND), load_hand_reference(HAND_REFERENCE)
     for index in scenes:
         rng = np.random.default_rng((SEED, index))
         gain = rng.uniform(0.4, 1.3)
-        look = HandReference(_scaled(hand_view.image, gain), hand_view.parts)
+        look = HandReference(_scaled(hand_reference.image, gain), hand_reference.parts)
         behind = _scaled(background, gain) if index % 2 == 0 else _gradient(rng)
         mesh = generate(str(rng.choice(SHAPES)), index)
         yield list(_stream(rng, shapes, hands, mesh, behind, look))
@@ -73,14 +73,14 @@ def _stream(
     views = six_views(mesh, shapes['views'][-1])
     surfaces = [object_surface(mesh), *(hand_surface(hand, layers) for hand in hands.values())]
     looks = [
-        object_appearance(mesh, views), *(hand_appearance(hand, look) for hand in hands.values())
+        object_material(mesh, views), *(hand_material(hand, look) for hand in hands.values())
     ]  # fmt: skip
     drawing = Drawing(surfaces, looks, _resized(background, size), size, layers, threads=2)
     given: Inputs = {
         'latents': rng.standard_normal(shapes['latents']).astype(np.float32),
         'views': _reference(views.rgb, shapes['views'][-1]),
         'background': _reference(background[None], shapes['background'][-1])[0],
-        'hand_view': _reference(look.image[None], shapes['hand_view'][-1])[0],
+        'hand_reference': _reference(look.image[None], shapes['hand_reference'][-1])[0],
         'points': surface_points(mesh, shapes['points'][1])[None],
     }
     if 'skeleton' in shapes:

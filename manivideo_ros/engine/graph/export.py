@@ -47,10 +47,10 @@ class SceneGraph(nn.Module):
         self.network = network
 
     def forward(
-        self, views: Tensor, background: Tensor, hand_view: Tensor, points: Tensor
+        self, views: Tensor, background: Tensor, hand_reference: Tensor, points: Tensor
     ) -> tuple[Tensor, ...]:
         """SCENE_INPUTS to SCENE_FEATURES."""
-        given = (views, background, hand_view, points)
+        given = (views, background, hand_reference, points)
         scene = self.network.encode_scene(*(x.to(self.network.dtype) for x in given))
         return tuple(getattr(scene, name) for name in SCENE_FEATURES)
 
@@ -137,7 +137,7 @@ def example_inputs(network: ManiVideoNet) -> dict[str, Tensor]:
         'base': torch.rand(1, 3, size, size),
         'views': torch.rand(1, 6, 3, reference, reference),
         'background': torch.rand(1, 3, reference, reference),
-        'hand_view': torch.rand(1, 3, reference, reference),
+        'hand_reference': torch.rand(1, 3, reference, reference),
         'points': torch.rand(1, config.num_points, 3) * 0.1,
         'skeleton': torch.rand(1, 3, size, size),
     }

@@ -39,7 +39,7 @@ def encode_images(
     given: Mapping[str, Tensor],  # SCENE_INPUTS, of the network's type
 ) -> LatentSceneFeatures:
     """A scene's features from its images."""
-    close = encode(vae, torch.cat([given['views'][0], given['hand_view']]))
+    close = encode(vae, torch.cat([given['views'][0], given['hand_reference']]))
     return network.encode_scene(
         close[None, :-1], close[-1:], encode(vae, given['background']), given['points']
     )

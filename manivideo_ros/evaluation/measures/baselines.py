@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.drawing.base_image import Appearance, Painter, hand_appearance
-from manivideo_ros.drawing.views import ObjectViews, object_appearance
+from manivideo_ros.drawing.base_image import Material, Painter, hand_material
+from manivideo_ros.drawing.views import ObjectViews, object_material
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
@@ -23,7 +23,7 @@ COVERED = 0.5
 
 
 class Baselines:
-    """Paints the poses of one scene as the synthesiser does ('painted'), or in mean colours.
+    """Paints the poses of one scene as the synthesizer does ('painted'), or in mean colours.
 
     painted: objects re-projected from their six views; mean: each object in the mean colour of
     its views. In both, hands have the mean colours of the hand reference.
@@ -42,12 +42,12 @@ class Baselines:
             references = {'painted': references, 'mean': references}
         surfaces = [object_surface(mesh) for mesh, _ in objects]
         surfaces += [hand_surface(hand) for hand in hands.values()]
-        painted = [object_appearance(mesh, views) for mesh, views in objects]
-        mean = [object_appearance(mesh, views, 'mean') for mesh, views in objects]
-        self._looks: dict[str, list[Appearance]] = {
+        painted = [object_material(mesh, views) for mesh, views in objects]
+        mean = [object_material(mesh, views, 'mean') for mesh, views in objects]
+        self._looks: dict[str, list[Material]] = {
             name: [
                 *(mean if name == 'mean' else painted),
-                *(hand_appearance(hand, reference) for hand in hands.values()),
+                *(hand_material(hand, reference) for hand in hands.values()),
             ]
             for name, reference in references.items()
         }
@@ -59,8 +59,8 @@ class Baselines:
     ) -> tuple[dict[str, torch.Tensor], NDArray[np.bool_]]:
         """Images [3, S, S] in 0..1 by name, and the mask [S, S]; poses of objects, then hands."""
         images, mask = {}, np.zeros(0, bool)
-        for name, looks in self._looks.items():
-            self._painter.set_appearances(looks)
+        for name, materials in self._looks.items():
+            self._painter.set_materials(materials)
             base, coverage = self._painter.paint(camera, poses)
             images[name] = base.clone()
             mask = coverage.numpy() > COVERED

@@ -26,7 +26,7 @@ CLEARLY_APART = 20.0
 
 
 class SwappedRasterizer(Rasterizer):
-    """Stands for a merged rasteriser: it sees the second nearest layer where there are two.
+    """Stands for a merged rasterizer: it sees the second nearest layer where there are two.
 
     competing bool [H, W]: where two layers of the last render compete.
     """

@@ -21,7 +21,7 @@ from manivideo_ros.data.recorded.crop import clip_box, cropped, cropped_image
 from manivideo_ros.data.recorded.datasets.dexycb import YCB, Sequence, read_clip
 from manivideo_ros.data.recorded.datasets.dexycb_splits import SETUPS, SUBSETS, views
 from manivideo_ros.data.recorded.files import RecordedError, field, numbers, read_yaml
-from manivideo_ros.data.recorded.hand_view import hand_view
+from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.data.recorded.hands import read_published_mano
 from manivideo_ros.data.scenes.scene import SIZE
 from manivideo_ros.evaluation.measures.clip import Measured, evaluate_clip
@@ -87,7 +87,9 @@ class RecordedTruth:
         order = [grasped, *(name for name in tracks if name != grasped)]
         used = {side: hands[side] for side in SIDES if side in clip.motion.hands}
         side = next(iter(used), None)
-        reference = None if side is None else hand_view(clip, side, self._first, used[side])
+        reference = (
+            None if side is None else cropped_hand_reference(clip, side, self._first, used[side])
+        )
         if reference is None:
             raise RecordedError(f'{clip.name}: {NO_HAND_VIEW}')
         stamps = clip.motion.stamps_ns[self._first : self._first + count]

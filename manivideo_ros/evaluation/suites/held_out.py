@@ -1,8 +1,8 @@
 """The held-out scene of a motion: skin, room and light that were never trained on, and its truth.
 
 The motion says where hands and objects are and what camera sees them; a seed says the rest. The
-scene gives the synthesiser its references (the empty background and a hand view) and tells, for
-any poses, what a photograph of them would have shown. It is kept with a recording as JSON.
+scene gives the synthesizer its references (the empty background and a hand reference) and tells,
+for any poses, what a photograph of them would have shown. It is kept with a recording as JSON.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from PIL import Image
 
 from manivideo_ros.camera.viewing import action_points, default_camera, fitted
 from manivideo_ros.data.rendering.ground_truth import TruthRenderer
-from manivideo_ros.data.rendering.hand_view import random_hand_view
 from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import SKINS, generator, prepare_object, skin
 from manivideo_ros.data.scenes.room import random_room
 from manivideo_ros.data.scenes.scene import SIZE, Scene
@@ -49,7 +49,7 @@ class HeldOutScene:
     """What decides the images of a motion besides the poses.
 
     seed: of skin, room, light and camera response (split 'test'). camera: the view, SIZE square.
-    objects: mesh name or file and its scale, by id. side, betas [10]: whose hand the hand view
+    objects: mesh name or file and its scale, by id. side, betas [10]: whose hand the hand reference
     shows. table_from_world [4, 4]: the table top is z = 0 of that frame.
     """
 
@@ -146,18 +146,18 @@ class HeldOutTruth:
             scene.camera,
             camera_from_world=scene.camera.camera_from_world @ invert_rigid(scene.table_from_world),
         )
-        hand_view = random_hand_view(rng, [scene.side], scene.betas, view)
+        reference_pose = random_reference_pose(rng, [scene.side], scene.betas, view)
         # The objects go to the renderer alone: they need no recipe, nor to be of one shape.
         self._stage = Scene(
             'test', scene.seed, scene.hands, look, None, '', 0, room, view, response, [], True,
-            hand_view,
+            reference_pose,
         )  # fmt: skip
         self._assets = [prepare_object(mesh) for mesh in scene.meshes.values()]
         self._renderer = TruthRenderer(SIZE)
         self.background = self._renderer.start(self._stage, self._assets)
 
     def hand_reference(self) -> HandReference:
-        """The hand view, under the scene's light."""
+        """The hand reference, under the scene's light."""
         return self._renderer.hand_reference(self._stage)
 
     def photograph(
@@ -192,10 +192,10 @@ class HeldOutTruth:
 
 
 def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str:
-    """Render a motion's held-out scene for a synthesiser; the scene as JSON.
+    """Render a motion's held-out scene for a synthesizer; the scene as JSON.
 
-    Writes background.png, hand_view.png and hand_view.parts.png, and the JSON as held_out.json.
-    Raises MeshError or OSError.
+    Writes background.png, hand_reference.png and hand_reference.parts.png, and the JSON as
+    held_out.json. Raises MeshError or OSError.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,8 +203,8 @@ def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str
     truth = HeldOutTruth(scene)
     reference = truth.hand_reference()
     Image.fromarray(truth.background).save(folder / 'background.png')
-    Image.fromarray(reference.image).save(folder / 'hand_view.png')
-    Image.fromarray(reference.parts).save(folder / 'hand_view.parts.png')
+    Image.fromarray(reference.image).save(folder / 'hand_reference.png')
+    Image.fromarray(reference.parts).save(folder / 'hand_reference.parts.png')
     text = scene.to_json()
     (folder / 'held_out.json').write_text(text)
     return text

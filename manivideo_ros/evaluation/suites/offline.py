@@ -1,9 +1,9 @@
-"""Plays a motion through the synthesiser without ROS and measures its frames against the truth.
+"""Plays a motion through the synthesizer without ROS and measures its frames against the truth.
 
     python -m manivideo_ros.evaluation.suites.offline --checkpoint FILE [--motion NAME]
         [--seeds 20 1 2] [--frames 60] [--sheet PNG]
 
-Each seed is another skin, room and light. Every frame of the motion is synthesised, as a stream
+Each seed is another skin, room and light. Every frame of the motion is synthesized, as a stream
 would; as many as asked for are compared.
 """
 

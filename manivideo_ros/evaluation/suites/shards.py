@@ -37,8 +37,8 @@ CANDIDATES = {
     'generated': 'generated',
     'painted': 'painted, six views re-projected (the base)',
     'mean': 'painted, mean colours',
-    'wrong_hand': 'wrong hand view, its colours in the base too',
-    'wrong_hand_view': 'wrong hand view, the base as it was',
+    'wrong_hand': 'wrong hand reference, its colours in the base too',
+    'wrong_hand_reference': 'wrong hand reference, the base as it was',
     'no_layers': 'H and D zeroed',
     'no_references': 'references dropped',
 }
@@ -56,7 +56,7 @@ def generate(
     noise = torch.Generator().manual_seed(NOISE_SEED)
     shape = (1, config.latent_channels, config.trunk_size, config.trunk_size)
     scene = network.encode_scene(
-        *(references[key][None] for key in ('views', 'background', 'hand_view', 'points'))
+        *(references[key][None] for key in ('views', 'background', 'hand_reference', 'points'))
     )
     conditions = FrameConditions(
         frame['normal_map'][None],
@@ -92,7 +92,7 @@ def candidates(
     """The images [3, H, W] of CANDIDATES; the wrong hand is that of the scene `other`."""
     inputs, references = scenes.frame(scene, frame), scenes.references(scene)
     painted = repaint(scenes, scene, frame, scenes.hand_reference(other))
-    wrong = {**references, 'hand_view': scenes.references(other)['hand_view']}
+    wrong = {**references, 'hand_reference': scenes.references(other)['hand_reference']}
     blind = {key: torch.zeros_like(inputs[key]) for key in LAYER_MAPS}
     dropped = {key: torch.zeros_like(value) for key, value in references.items()}
     return {
@@ -101,7 +101,7 @@ def candidates(
         'painted': inputs['base'],
         'mean': painted['mean'],
         'wrong_hand': generate(network, wrong, {**inputs, 'base': painted['wrong_hand']}),
-        'wrong_hand_view': generate(network, wrong, inputs),
+        'wrong_hand_reference': generate(network, wrong, inputs),
         'no_layers': generate(network, references, {**inputs, **blind}),
         'no_references': generate(network, dropped, inputs),
     }

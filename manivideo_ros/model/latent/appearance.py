@@ -10,7 +10,7 @@ from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.latent.unet import call, embed_time, image_unet, modules_in_order, walk
 
 VIEWS = 6
-REFERENCES = VIEWS + 2  # the six views, the hand view, the background
+REFERENCES = VIEWS + 2  # the six views, the hand reference, the background
 
 
 class RecordingProcessor(AttnProcessor2_0):
@@ -48,7 +48,7 @@ class LatentAppearanceNet(nn.Module):
     """Reference latents -> tokens for every self-attention, and the appearance tokens E_A.
 
     The model is text-free. In R, attn2 attends to learned tokens of the reference's role (which
-    of the six views, the hand view, the background). In the denoising UNet, attn2 attends to
+    of the six views, the hand reference, the background). In the denoising UNet, attn2 attends to
     E_A, one token a reference: the mean of R's middle block, projected. It takes the place that
     a global image embedding has in SD image variations, and needs no second encoder.
     """
@@ -97,11 +97,11 @@ class LatentAppearanceNet(nn.Module):
     def forward(
         self,
         views: Tensor | None,  # [B, 6, 4, v, v] latents; None without an object
-        hand_view: Tensor,  # [B, 4, v, v]
+        hand_reference: Tensor,  # [B, 4, v, v]
         background: Tensor,  # [B, 4, h, w]
     ) -> tuple[list[Tensor], Tensor]:
         """Per self-attention of the UNet tokens [B, R, C], and E_A [B, A, E]."""
-        close = hand_view.unsqueeze(1)
+        close = hand_reference.unsqueeze(1)
         if views is not None:
             close = torch.cat([views, close], 1)
         sets = [

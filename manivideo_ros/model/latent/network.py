@@ -84,13 +84,15 @@ class LatentManiVideoNet(nn.Module):
     def encode_scene(
         self,
         views: Tensor,  # [B, 6, 4, v, v] latents of the object's views
-        hand_view: Tensor,  # [B, 4, v, v]
+        hand_reference: Tensor,  # [B, 4, v, v]
         background: Tensor,  # [B, 4, h, w]
         points: Tensor,  # [B, P, 3] m, object frame
     ) -> LatentSceneFeatures:
         """The references' features: R runs here and nowhere else."""
         has_object = self.config.object != 'none'
-        tokens, appearance = self.appearance(views if has_object else None, hand_view, background)
+        tokens, appearance = self.appearance(
+            views if has_object else None, hand_reference, background
+        )
         blocks = (t.transformer_blocks[0] for t in modules_in_order(self.unet, 'attentions'))
         pairs = zip(blocks, tokens, strict=True)
         reference = [block.reference_key_values(layer) for block, layer in pairs]

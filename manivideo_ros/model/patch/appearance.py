@@ -1,4 +1,4 @@
-"""AppearanceNet R: six object views, the background and a hand view, once per scene."""
+"""AppearanceNet R: six object views, the background and a hand reference, once per scene."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class AppearanceNet(nn.Module):
         self,
         views: Tensor,  # [B, 6, 3, R, R] in [0, 1]
         background: Tensor,  # [B, 3, R, R]
-        hand_view: Tensor,  # [B, 3, R, R]
+        hand_reference: Tensor,  # [B, 3, R, R]
     ) -> tuple[Tensor, Tensor]:
         """Reference tokens [B, 8 * (R/32)^2, C] and the appearance vector [B, T]."""
-        images = torch.cat([views, background.unsqueeze(1), hand_view.unsqueeze(1)], 1)
+        images = torch.cat([views, background.unsqueeze(1), hand_reference.unsqueeze(1)], 1)
         batch, count = images.shape[:2]
         features = self.stem(images.flatten(0, 1) * 2 - 1)
         features = features + self.role.repeat(batch, 1).unsqueeze(-1).unsqueeze(-1)

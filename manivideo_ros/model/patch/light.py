@@ -1,4 +1,4 @@
-"""The scene's light, read off the hand view: what a grey ball would look like in it."""
+"""The scene's light, read off the hand reference: what a grey ball would look like in it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CHANNELS = (32, 64, 96, 160)
 
 
 class LightNet(nn.Module):
-    """The hand view -> coefficients of the light, an addition of this project.
+    """The hand reference -> coefficients of the light, an addition of this project.
 
     The hand is always shown in one pose, turned as the scene's camera is: a plain regression.
-    It is trained on hand views alone, before the rest, and then left as it is.
+    It is trained on hand references alone, before the rest, and then left as it is.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -48,9 +48,9 @@ class LightNet(nn.Module):
         )
         self.activation = nn.SiLU()
 
-    def forward(self, hand_view: Tensor) -> Tensor:  # [B, 3, R, R] in [0, 1] -> [B, 16, 3]
+    def forward(self, hand_reference: Tensor) -> Tensor:  # [B, 3, R, R] in [0, 1] -> [B, 16, 3]
         """The light's coefficients."""
-        half = self.activation(self.down_first(hand_view * 2 - 1))
+        half = self.activation(self.down_first(hand_reference * 2 - 1))
         quarter = self.activation(self.down_second(half))
         eighth = self.third(self.down_third(quarter), None)
         deep = self.last(self.down_last(self.activation(eighth)), None)

@@ -158,15 +158,15 @@ class ManiVideoNet(nn.Module):
         self,
         views: Tensor,  # [B, 6, 3, R, R] in [0, 1]
         background: Tensor,  # [B, 3, R, R]
-        hand_view: Tensor,  # [B, 3, R, R]
+        hand_reference: Tensor,  # [B, 3, R, R]
         points: Tensor,  # [B, P, 3] m, object frame
     ) -> SceneFeatures:
         """The references' features: the appearance net runs here and nowhere else."""
         if self.config.object == 'none':
             views, points = torch.zeros_like(views), torch.zeros_like(points)
-        tokens, appearance = self.appearance(views, background, hand_view)
+        tokens, appearance = self.appearance(views, background, hand_reference)
         reference = torch.stack([block.reference_key_values(tokens) for block in self.blocks])
-        light = self.light(hand_view)
+        light = self.light(hand_reference)
         appearance = appearance + self.light_embedding(light.flatten(1))
         looked_up = grey_at(self.light_directions.unsqueeze(0), light)  # [B, 3, 1 + 8]
         facing, around = looked_up[:, :, :1].unsqueeze(3), looked_up[:, :, 1:]
@@ -285,8 +285,8 @@ class ManiVideoNet(nn.Module):
 
         What a grey ball shows at the visible normals: in logarithms, so that what light does to a
         colour is a sum, as the head's gain is; twice, since objects show albedo in the base, hands
-        what the hand view, facing the camera, shows. Then the horizons, and how much light comes
-        from where they rise. With `base: none` as with depths alone there are none of them.
+        what the hand reference, facing the camera, shows. Then the horizons, and how much light
+        comes from where they rise. With `base: none` as with depths alone there are none of them.
         """
         mask = functional.avg_pool2d(mask, 2)
         if horizon is None:

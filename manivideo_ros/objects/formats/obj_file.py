@@ -65,7 +65,7 @@ def read_obj(path: Path, beside: Beside) -> list[Piece]:
     text = re.sub(r'^((?:v|vt|vn|f) [^#\n]*)#.*$', r'\1', text, flags=re.M)
     libraries = re.findall(r'^mtllib +(.+?) *$', text, flags=re.M)
     names: dict[str, int] = {}
-    # Under names of our own: trimesh cuts some short, and looks for none of its own accord.
+    # Under names of our own: trimesh cuts some short, and materials for none of its own accord.
     text = re.sub(
         r'^usemtl *(.*?) *$',
         lambda m: f'usemtl m{names.setdefault(" ".join(m[1].split()), len(names))}',

@@ -27,6 +27,7 @@ from manivideo_ros.ros import clocks, qos
 from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.images import header
 from manivideo_ros.ros.parameters import NodeParameters
+from manivideo_ros.ros.stream import diagnostics
 from manivideo_ros.ros.stream.engine_loader import EngineLoader
 from manivideo_ros.ros.stream.frame_publishers import FramePublishers
 from manivideo_ros.ros.stream.frame_times import FrameTimer
@@ -34,7 +35,6 @@ from manivideo_ros.ros.stream.input_watch import InputWatch
 from manivideo_ros.ros.stream.pose_intake import PoseIntake
 from manivideo_ros.ros.stream.scene import LiveScene, engine_names, spec_of
 from manivideo_ros.ros.stream.source_clocks import ClockWatch
-from manivideo_ros.ros.stream import diagnostics
 
 # Inputs that are published all the time by what moves.
 MUST_GO_ON = ('hand_poses', 'object_poses', 'skeleton_poses')

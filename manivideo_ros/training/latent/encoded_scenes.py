@@ -25,7 +25,7 @@ from manivideo_ros.training.processes import Place, wait_for_first
 from manivideo_ros.training.sources import source_hash, used
 
 AT_ONCE = 4  # images that are encoded together
-IMAGES = ('views', 'hand_view', 'background')
+IMAGES = ('views', 'hand_reference', 'background')
 
 
 class LatentScenes:
@@ -48,7 +48,7 @@ class LatentScenes:
         return self.scenes.conditions(scene, frame) | {'latents': latents}
 
     def references(self, scene: int) -> dict[str, Tensor]:
-        """Latents of the views [6, 4, v, v], hand view and background; points [P, 3]."""
+        """Latents of the views [6, 4, v, v], hand reference and background; points [P, 3]."""
         return {name: self._read(scene, name) for name in (*IMAGES, 'points')}
 
     def _read(self, scene: int, name: str) -> Tensor:

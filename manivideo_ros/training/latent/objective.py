@@ -148,7 +148,7 @@ def velocity(network: nn.Module, latents: Tensor, timesteps: Tensor, batch: Batc
         return batch[name].to(weight.dtype)
 
     scene = network.encode_scene(
-        *(given(n) for n in ('views', 'hand_view', 'background', 'points'))
+        *(given(n) for n in ('views', 'hand_reference', 'background', 'points'))
     )
     skeleton = given('skeleton') if 'skeleton' in batch else None
     conditions = LatentConditions(given('normal_map'), given('occlusion_confidence'), skeleton)

@@ -1,4 +1,4 @@
-"""The first stage: the light of a scene, learned from hand views alone."""
+"""The first stage: the light of a scene, learned from hand references alone."""
 
 from __future__ import annotations
 

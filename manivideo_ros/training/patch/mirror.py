@@ -14,7 +14,7 @@ IMAGES = (
     'rgb',
     'mask',
     'background',
-    'hand_view',
+    'hand_reference',
     'skeleton',  # of hands alone, both of which are drawn in the same colours
 )
 VIEWS = [0, 1, 3, 2, 4, 5]  # left is right

@@ -70,7 +70,7 @@ def predict(network: nn.Module, latents: Tensor, time: Tensor, batch: Batch) -> 
     assert isinstance(network, ManiVideoNet)
     frames = frames_each(batch)
     scene = network.encode_scene(
-        batch['views'], batch['background'], batch['hand_view'], batch['points']
+        batch['views'], batch['background'], batch['hand_reference'], batch['points']
     )
     conditions = FrameConditions(
         batch['normal_map'],

@@ -22,7 +22,7 @@ SIZE = 128
 SKIN = 1
 
 
-def hand_view(
+def cropped_hand_reference(
     clip: RecordedClip, side: Side, frame: int, hand: HandModel | None = None
 ) -> HandReference | None:
     """What a hand looks like, seen in the frame farthest from `frame` that has all of it in view.

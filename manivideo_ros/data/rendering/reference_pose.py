@@ -13,15 +13,15 @@ from manivideo_ros.data.scenes.placement import hand_points
 from manivideo_ros.data.scenes.viewpoint import framing_along
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix
 from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.reference import HAND_SIZE
 from manivideo_ros.hand.state import HandState, Side
 
-HAND_VIEW_SIZE = 128
 LOWEST_EYE = 0.05  # metres over the table
 SLEEVE_SEEN = 0.07  # metres of forearm in the image
 
 
 @dataclass(frozen=True, eq=False)
-class HandView:
+class ReferencePose:
     """How the hand reference is taken: one open hand, its own camera (128 px)."""
 
     side: Side
@@ -29,9 +29,9 @@ class HandView:
     camera: Camera
 
 
-def random_hand_view(
+def random_reference_pose(
     rng: np.random.Generator, sides: list[Side], betas: NDArray, camera: Camera
-) -> HandView:
+) -> ReferencePose:
     """An open hand above the table, its back to the camera, its fingers up in the image.
 
     One pose, but for what a person's hand varies, and the turn of the scene's camera: the light's
@@ -50,10 +50,10 @@ def random_hand_view(
     # The sleeve's beginning is seen too.
     seen = ~probes(hand).forearm | ((points - place) @ turn.T @ fingers > -SLEEVE_SEEN)
     fov, fill = np.radians(rng.uniform(22, 40)), rng.uniform(0.85, 0.95)
-    view = framing_along(turn, points[seen], fov, fill, HAND_VIEW_SIZE)
+    view = framing_along(turn, points[seen], fov, fill, HAND_SIZE)
     eye_height = -(turn.T @ view.camera_from_world[:3, 3])[2]
     lift = np.array([0, 0, max(0.0, LOWEST_EYE - eye_height)])
     matrix = np.array(view.camera_from_world)
     matrix[:3, 3] -= turn @ lift
     state = HandState(theta, betas, rotation.astype('f4'), (place + lift).astype('f4'))
-    return HandView(side, state, Camera(view.intrinsics, matrix, HAND_VIEW_SIZE, HAND_VIEW_SIZE))
+    return ReferencePose(side, state, Camera(view.intrinsics, matrix, HAND_SIZE, HAND_SIZE))
