@@ -74,12 +74,12 @@ test: $(DEVELOPMENT) build
 	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadscope
 
 fuzz: $(DEVELOPMENT) build
-	@$(RUN) python -m fuzz.campaign --examples $(EXAMPLES) --out benchmarks/results/fuzz.json
+	@$(RUN) python -m robustness.fuzz.campaign --examples $(EXAMPLES) --out robustness/results/fuzz.json
 
 # An hour at full rate, ten lives of the node, the faults: on a machine that does nothing else.
 soak: $(DEVELOPMENT) build
-	@$(RUN) python -m soak.run --minutes $(MINUTES); soaked=$$?; $(RUN) python -m soak.lifecycle; \
-	  lived=$$?; $(RUN) python -m soak.faults && exit $$((soaked + lived))
+	@$(RUN) python -m robustness.soak.run --minutes $(MINUTES); soaked=$$?; $(RUN) python -m robustness.soak.lifecycle; \
+	  lived=$$?; $(RUN) python -m robustness.soak.faults && exit $$((soaked + lived))
 
 # Every command block of the documentation, in a fresh clone.
 try-docs: $(DEVELOPMENT) build
@@ -97,11 +97,11 @@ evaluate: $(DEVELOPMENT) build
 
 # Hours on two cores; goes on where it was stopped.
 ablation: $(DEVELOPMENT) build
-	@$(RUN) python -m benchmarks.ablation
+	@$(RUN) python -m experiments.ablation.run
 
 # Does synthetic data help? Some 25 minutes of one core; goes on where it was stopped.
 helps: $(DEVELOPMENT) build
-	@$(RUN) python -m benchmarks.synthetic_helps
+	@$(RUN) python -m experiments.synthetic_helps.run
 
 lint: $(DEVELOPMENT) build
 	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy

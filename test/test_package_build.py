@@ -54,7 +54,7 @@ OPTIONAL = {
     'yourdfpy',
 }  # fmt: skip
 OURS = {
-    'benchmarks', 'fuzz', 'manivideo_ros', 'soak', 'tools',
+    'benchmarks', 'experiments', 'manivideo_ros', 'robustness', 'tools',
     *(f.stem for f in ROOT.glob('test/**/*.py'))
 }  # fmt: skip
 

@@ -29,8 +29,8 @@ from manivideo_ros.ros.conversion import RateLimit
 from manivideo_ros.ros.images import header, stamp_ns, to_array
 from manivideo_ros.ros.mismatches import incompatible, type_name
 from manivideo_ros.ros.transforms import transform_message
-from soak.lifecycle import arguments, cycle, judge
-from soak.source import Source
+from robustness.soak.lifecycle import arguments, cycle, judge
+from robustness.soak.source import Source
 
 FAILURE = TransitionCallbackReturn.FAILURE
 

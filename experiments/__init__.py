@@ -1,0 +1,1 @@
+"""The experiments of the paper: ablation, and training on synthetic data."""

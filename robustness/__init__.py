@@ -1,0 +1,1 @@
+"""Robustness: corrupted files for every parser (fuzz), long runs and faults (soak)."""
