@@ -204,7 +204,7 @@ def test_a_device_that_fails_while_it_draws_is_given_up_for_the_next_backend(gra
         def fail(*_):
             raise RuntimeError('CUDA error: an illegal memory access was encountered')
 
-        patch.setattr(synthesizer.drawing.rasterizer, 'render', fail)
+        patch.setattr(synthesizer.drawing.rasterizer, 'draw', fail)
         synthesizer.step(CAMERA, fading)
     assert engine.backend == 'onnxruntime' and 'illegal memory access' in engine.degraded
     synthesizer.reset()

@@ -29,15 +29,15 @@ def measure(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]:
 
 
 def _milliseconds(drawing: Drawing, size: int, device: str) -> float:
-    drawing.write_state(camera(size), poses(0))
-    run: Callable[[], object] = drawing.rasterizer.draw
+    drawing.pose(camera(size), poses(0))
+    run: Callable[[], object] = drawing.draw_layers
     if device == 'cuda':
         with drawing.on_stream():
-            drawing.rasterizer.draw()
+            drawing.draw_layers()
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph), drawing.on_stream():
-            drawing.rasterizer.draw()
+            drawing.draw_layers()
         run = graph.replay
     return 1e3 * float(np.median(timed(run, device, FRAMES if device == 'cuda' else 3)))
 
@@ -48,9 +48,9 @@ def _share_off(drawing: Drawing, expected: Drawing, size: int) -> float:
     for seed in range(4):
         maps = []
         for one in (drawing, expected):
-            one.write_state(camera(size), poses(seed))
+            one.pose(camera(size), poses(seed))
             with one.on_stream():
-                one.rasterizer.draw()
+                one.draw_layers()
             layers = one.rasterizer.buffers
             maps.append(
                 torch.cat([layers.normal_map.flatten(), layers.occlusion_confidence.flatten()])

@@ -105,7 +105,7 @@ def _drawn(runner: DeviceRunner, size: int, device: str) -> Callable[[], object]
     numbers = itertools.cycle(range(16))
 
     def frame() -> None:
-        drawing.write_state(view, poses(next(numbers)))
+        drawing.pose(view, poses(next(numbers)))
         runner.run_drawn(drawing.draw)
 
     return frame

@@ -141,8 +141,8 @@ class Painter:
 
         Raises ValueError as Rasterizer.render does.
         """
-        self.rasterizer.write_state(camera, poses)
-        return self.draw()
+        self.rasterizer.rasterize(camera, poses, self._shade)
+        return self.images
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
         """What `paint` returns, of the state that its rasterizer was given last (its `draw`)."""

@@ -1,33 +1,53 @@
-"""What draws the conditions of a frame: layers, base image, horizons; on the CPU or a GPU."""
+"""Draws the conditions of a scene's frames: layers, base image, horizons; on the CPU or a GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.drawing import base_image_kernels as paint_kernels
-from manivideo_ros.drawing import horizon_kernels
+from manivideo_ros.drawing import base_image_kernels, horizon_kernels
 from manivideo_ros.drawing.base_image import Material, Painter
 from manivideo_ros.drawing.horizon import HorizonMapper
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo import posing_kernels, raster_kernels
-from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.layers import LAYER_MAPS
+from manivideo_ros.mlo.posed_surfaces import PosedSurfaces
+from manivideo_ros.mlo.rasterizer import LayerBuffers, Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
 from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream, require_warp
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What was drawn of one frame, in which a fading surface is as present as its weight says.
+
+    layers: the MLO. maps: by the names of the engine's inputs, without a batch axis: normal_map,
+    occlusion_confidence, visible_normal, and where they are drawn base [3, H, W] in 0..1 and
+    horizon [8, H/2, W/2]. mask float32 [H, W] in 0..1: coverage of hands and objects, None without
+    a base image. stages_ms: how long layers (rasterize) and the other maps (paint) took. Valid
+    until the next frame.
+    """
+
+    layers: LayerBuffers
+    maps: Mapping[str, torch.Tensor]
+    mask: torch.Tensor | None
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 class Drawing:
     """The rasterizer, painter and horizon mapper of a scene's frames, size x size pixels.
 
-    surfaces, materials: one each. background: uint8 [size, size, 3]. out: tensors [1, ...] to
-    draw into, by the names that the engine's inputs have; they decide on the device, and what is
-    not among them is not drawn. Without them the tensors are the drawing's own, on the CPU.
-    face_surface: int64 [F] on the device, as Rasterizer's. Raises ValueError as Rasterizer and
-    Painter do, RuntimeError where the device fails.
+    surfaces, materials: one each. background: uint8 [size, size, 3]. inputs: the engine's own
+    tensors [1, ...] to draw into, by name; they decide on the device, and what is not among them is
+    not drawn. Without them the tensors are the drawing's own, on the CPU.
+
+    Raises ValueError as Rasterizer and Painter do, RuntimeError where the device fails.
     """
 
     def __init__(
@@ -38,61 +58,78 @@ class Drawing:
         size: int,
         layers: int,
         threads: int,
-        out: Mapping[str, torch.Tensor] | None = None,
+        inputs: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        given = {name: tensor[0] for name, tensor in (out or {}).items()}
-        device = str(given['normal_map'].device) if given else 'cpu'
+        self.inputs = inputs
+        out = {name: tensor[0] for name, tensor in (inputs or {}).items()}
+        device = str(out['normal_map'].device) if out else 'cpu'
         require_warp(device)
-        load_kernels(device, posing_kernels, raster_kernels, paint_kernels, horizon_kernels)
+        load_kernels(device, posing_kernels, raster_kernels, base_image_kernels, horizon_kernels)
         self._horizon: HorizonMapper | None = None
         self._painter: Painter | None = None
         with on_torch_stream(device):
-            self.rasterizer = Rasterizer(
-                surfaces, size, size, layers, device=device, threads=threads, out=given
-            )
-            if not given or 'horizon' in given:
-                self._horizon = HorizonMapper(self.rasterizer, given.get('horizon'))
-            if not given or 'base' in given:
-                visible = Rasterizer(
-                    surfaces, 2 * size, 2 * size, device=device, threads=threads, merge=True
-                )
-                self._painter = Painter(visible, materials, background, out=given.get('base'))
-        self.face_surface = torch.from_numpy(self.rasterizer.face_surface).long().to(device)
+            self._posed = PosedSurfaces(surfaces, device, threads)
+            self.rasterizer = Rasterizer(self._posed, size, size, layers, out=out)
+            if not out or 'horizon' in out:
+                self._horizon = HorizonMapper(self.rasterizer, out.get('horizon'))
+            if not out or 'base' in out:
+                visible = Rasterizer(self._posed, 2 * size, 2 * size, merge=True)
+                self._painter = Painter(visible, materials, background, out=out.get('base'))
+        face_surface = torch.from_numpy(self.rasterizer.face_surface).long()
+        self._face_surface = face_surface.to(device)  # [F]
         if device != 'cpu':  # frames may be drawn on another stream than the one here
             torch.cuda.current_stream(device).synchronize()
 
-    def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
-        """Say what `draw` is to draw. Raises ValueError as Rasterizer.render does."""
-        self.rasterizer.write_state(camera, poses)
-        if self._painter is not None:
-            self._painter.rasterizer.write_state(camera, poses)
+    def pose(
+        self, camera: Camera, poses: Sequence[SurfacePose], presence: Sequence[float] = ()
+    ) -> None:
+        """Write what is to be drawn: one pose per surface, and how present each is, 0..1.
 
-    def draw(self) -> None:
-        """Draw all maps, into the tensors that they were given; a CUDA graph may capture it."""
-        with self.on_stream():
-            self.rasterizer.draw()
-            if self._painter is not None:
-                self._painter.draw()
-            if self._horizon is not None:
-                self._horizon.map()
+        presence: empty where all surfaces are whole. Raises ValueError as Rasterizer.render does.
+        """
+        self._poses, self._presence = poses, list(presence)
+        self._posed.write_state(camera, poses)
+        self._camera = camera
+        self.rasterizer.write_view(camera)
+        if self._painter is not None:
+            self._painter.rasterizer.write_view(camera)
 
     @property
-    def mask(self) -> torch.Tensor | None:
-        """The coverage [H, W] in 0..1 as it was painted last; None where nothing is painted."""
-        return None if self._painter is None else self._painter.images[1]
+    def fading(self) -> bool:
+        """Whether a surface of the frame is less than whole."""
+        return min(self._presence, default=1.0) < 1
 
-    def paint(self, camera: Camera, poses: Sequence[SurfacePose]) -> dict[str, torch.Tensor]:
-        """The maps beside the layers that were rendered last, those of them that are drawn at all.
+    def draw(self) -> None:
+        """Launch everything that draws a frame without fading; a CUDA graph may capture it."""
+        with self.on_stream():
+            self.draw_layers()
+            self._draw_maps()
 
-        base [3, H, W] in 0..1, horizon [8, H/2, W/2] as HorizonMapper's; valid until the next call.
-        Raises ValueError as Rasterizer.render does.
-        """
-        maps = {}
-        if self._painter is not None:
-            maps['base'], _ = self._painter.paint(camera, poses)
+    def drawn(self) -> Drawn:
+        """Draw the frame, and fade what fades."""
+        started = perf_counter()
+        with self.on_stream():
+            self.draw_layers()
+            rasterized = perf_counter()
+            self._draw_maps()
+            drawn = self.last()
+            if self.fading:
+                drawn = self._faded(drawn)
+                for name, target in (self.inputs or {}).items():
+                    target[0].copy_(drawn.maps[name])
+        stages = {'rasterize': rasterized - started, 'paint': perf_counter() - rasterized}
+        return replace(drawn, stages_ms={name: 1e3 * s for name, s in stages.items()})
+
+    def last(self) -> Drawn:
+        """What the last launches of `draw` drew."""
+        layers = self.rasterizer.buffers
+        maps = {name: getattr(layers, name) for name in LAYER_MAPS if hasattr(layers, name)}
+        mask = None
         if self._horizon is not None:
-            maps['horizon'] = self._horizon.map()
-        return maps
+            maps['horizon'] = self._horizon.last
+        if self._painter is not None:
+            maps['base'], mask = self._painter.images
+        return Drawn(layers, maps, mask)
 
     def on_stream(self) -> AbstractContextManager[None]:
         """Have Warp enqueue on torch's current stream of the device, so that their order is one.
@@ -100,3 +137,50 @@ class Drawing:
         The stream is Warp's for the whole process: one thread at a time may draw on a device.
         """
         return on_torch_stream(self.rasterizer.device)
+
+    def draw_layers(self) -> None:
+        """Launch the posing of the surfaces and the layers alone."""
+        self._posed.pose()
+        self.rasterizer.draw()
+
+    def _draw_maps(self) -> None:
+        if self._painter is not None:
+            self._painter.draw()
+        if self._horizon is not None:
+            self._horizon.map()
+
+    def _faded(self, drawn: Drawn) -> Drawn:
+        layers = self._faded_layers(drawn.layers)
+        maps = {**drawn.maps, **{name: getattr(layers, name) for name in vars(layers)}}
+        mask = drawn.mask
+        if mask is not None:
+            maps['base'], mask = self._faded_base(maps['base'].clone(), mask.clone())
+        return Drawn(layers, {name: maps[name] for name in drawn.maps}, mask)
+
+    def _faded_layers(self, layers: LayerBuffers) -> LayerBuffers:
+        weight = torch.tensor(self._presence).to(layers.normal_map)[
+            self._face_surface[layers.face_index.long()]
+        ]
+        weight = torch.where(layers.face_index >= 0, weight, 1.0)  # [L, H, W]
+        seen = weight.gather(0, layers.nearest_layer.clamp_min(0).long()[None])
+        return replace(
+            layers,
+            normal_map=layers.normal_map * weight[:, None],
+            occlusion_confidence=layers.occlusion_confidence * weight,
+            visible_normal=layers.visible_normal * seen,
+        )
+
+    def _faded_base(
+        self,
+        whole: torch.Tensor,  # [3, H, W]: the base image with everything
+        covered: torch.Tensor,  # [H, W]: its mask
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The base image and its mask, mixed with what lies behind the fading surfaces."""
+        assert self._painter is not None
+        weights = self._presence
+        kept = [p if w == 1 else None for p, w in zip(self._poses, weights, strict=True)]
+        self._posed.write_state(self._camera, kept)
+        self._posed.pose()
+        behind, uncovered = self._painter.draw()
+        mix = float(np.mean([weight for weight in weights if weight < 1]))
+        return torch.lerp(behind, whole, mix), torch.lerp(uncovered, covered, mix)

@@ -26,7 +26,7 @@ RADII = (0.006, 0.014, 0.028, 0.05, 0.085, 0.14)
 class HorizonMapper:
     """Looks at what a rasterizer of layers rendered last, without allocating.
 
-    out: a tensor [8, H/2, W/2] to write instead of an own one.
+    out: a tensor [8, H/2, W/2] to write instead of an own one. last: the map that was made last.
 
     Raises ValueError for an image of odd width or height.
     """
@@ -41,13 +41,13 @@ class HorizonMapper:
         self._device = rasterizer.device
         rows, columns = rasterizer.height // 2, rasterizer.width // 2
         own = torch.zeros(HORIZON_DIRECTIONS, rows, columns, device=rasterizer.device)
-        self._map = own if out is None else out
+        self.last = own if out is None else out
         self._threads, self._columns = rasterizer.threads, columns
         numbers = {
             'first_row': 0,
             'columns': columns,
             'radii': wp.array(np.array(RADII, 'f4'), dtype=wp.float32, device=rasterizer.device),
-            'horizon': wp.from_torch(self._map),
+            'horizon': wp.from_torch(self.last),
         }
         self._commands = rasterizer.record(horizon_kernels.horizon_rows, rows * columns, numbers)
         edges = np.linspace(0, rows, len(self._commands) + 1).astype(int).tolist()
@@ -59,7 +59,7 @@ class HorizonMapper:
         """
         with on_torch_stream(self._device):
             run_bands(self._look, len(self._shares), self._threads)
-        return self._map
+        return self.last
 
     def _look(self, band: int) -> None:
         first, end = self._shares[band]

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.drawing.keypoint import JOINTS, KEYPOINT
 from manivideo_ros.geometry import Camera, transform_points
+from manivideo_ros.hand.keypoint import JOINTS, KEYPOINT
 from manivideo_ros.hand.lbs import keypoints21, lbs
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import SIDES, HandState

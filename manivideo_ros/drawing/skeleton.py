@@ -8,13 +8,13 @@ and confidence, in DWPose's order: OpenPose's 18 body points, 6 of the feet, 68 
 from __future__ import annotations
 
 import colorsys
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-NUM_KEYPOINTS = 134
+from manivideo_ros.messages.read import NUM_KEYPOINTS
+
 BODY, FEET, FACE = slice(0, 18), slice(18, 24), slice(24, 92)
 LEFT_HAND, RIGHT_HAND = slice(92, 113), slice(113, 134)
 THRESHOLD = 0.3
@@ -106,29 +106,3 @@ def skeleton_map(
             line(hand.start + first, hand.start + second, hue, max(1, side // 256))
     inner = canvas[_PADDING:-_PADDING, _PADDING:-_PADDING]
     return np.ascontiguousarray(inner.transpose(2, 0, 1))
-
-
-def read_skeletons(message: Any, width: int, height: int) -> tuple[NDArray[np.float32], list[str]]:
-    """People [P, 134, 3] of a SkeletonPoses, in pixels of a width x height image, and problems.
-
-    message: anything with the message's fields. A person whose numbers make no sense is left out
-    and named, in one line that starts with the field.
-    """
-    size = np.array([message.image_width, message.image_height], np.float64)
-    if np.any(size <= 0):
-        nobody = np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
-        return nobody, ['image_width, image_height: must be the size of the image in pixels']
-    scale = np.append(np.array([width, height]) / size, 1.0)
-    people: list[NDArray] = []
-    problems: list[str] = []
-    for i, person in enumerate(message.people):
-        numbers = np.asarray(person.keypoints, np.float64)
-        if numbers.shape != (3 * NUM_KEYPOINTS,):
-            problems.append(
-                f'people[{i}].keypoints: {numbers.size} values, must be {3 * NUM_KEYPOINTS}'
-            )
-        elif not np.isfinite(numbers).all():
-            problems.append(f'people[{i}].keypoints: not finite')
-        else:
-            people.append(numbers.reshape(-1, 3) * scale)
-    return np.array(people, np.float32).reshape(-1, NUM_KEYPOINTS, 3), problems

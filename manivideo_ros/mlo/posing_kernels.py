@@ -6,8 +6,7 @@ from __future__ import annotations
 import warp as wp
 
 JOINTS = 16
-STATE_SIZE = 12 + 45 + 10
-"""Floats of one surface's state: camera_from_root rows [3, 4], theta [45], betas [10]."""
+BETAS = 10
 
 wp.set_module_options({'enable_backward': False})
 
@@ -28,7 +27,7 @@ def axis_angle_rotation(v: wp.vec3) -> wp.mat33:
 
 @wp.func
 def shaped_joint(
-    state: wp.array2d(dtype=wp.float32),
+    betas: wp.array2d(dtype=wp.float32),
     rest_joint: wp.array2d(dtype=wp.vec3),
     joint_dirs: wp.array3d(dtype=wp.vec3),
     s: int,
@@ -36,25 +35,19 @@ def shaped_joint(
 ) -> wp.vec3:
     """Rest position of a joint with the surface's betas."""
     rest = rest_joint[s, j]
-    for b in range(10):
-        rest += state[s, 57 + b] * joint_dirs[s, j, b]
+    for b in range(BETAS):
+        rest += betas[s, b] * joint_dirs[s, j, b]
     return rest
-
-
-@wp.func
-def joint_rotation(state: wp.array2d(dtype=wp.float32), s: int, j: int) -> wp.mat33:
-    """Rotation of joint j > 0 relative to its parent."""
-    return axis_angle_rotation(
-        wp.vec3(state[s, 9 + 3 * j], state[s, 10 + 3 * j], state[s, 11 + 3 * j])
-    )
 
 
 @wp.kernel
 def pose_bones(
     first: int,
     lanes: int,
-    state: wp.array2d(dtype=wp.float32),  # [S, STATE_SIZE]
     present: wp.array(dtype=wp.int32),  # [S]
+    camera_from_root: wp.array(dtype=wp.mat44),  # [S]
+    theta: wp.array2d(dtype=wp.vec3),  # [S, 15] axis-angle, of the joints after the wrist
+    betas: wp.array2d(dtype=wp.float32),  # [S, 10]
     is_hand: wp.array(dtype=wp.int32),  # [S]
     parent: wp.array2d(dtype=wp.int32),  # [S, 16]
     rest_joint: wp.array2d(dtype=wp.vec3),  # [S, 16] at zero betas
@@ -72,12 +65,13 @@ def pose_bones(
     s = first + t // lanes
     if present[s] == 0:
         return
+    m = camera_from_root[s]
     root = wp.mat33(
-        state[s, 0], state[s, 1], state[s, 2],
-        state[s, 4], state[s, 5], state[s, 6],
-        state[s, 8], state[s, 9], state[s, 10],
+        m[0, 0], m[0, 1], m[0, 2],
+        m[1, 0], m[1, 1], m[1, 2],
+        m[2, 0], m[2, 1], m[2, 2],
     )  # fmt: skip
-    origin = wp.vec3(state[s, 3], state[s, 7], state[s, 11])
+    origin = wp.vec3(m[0, 3], m[1, 3], m[2, 3])
     start = t % lanes
     stop = start + 1
     if is_hand[s] == 0:
@@ -105,9 +99,9 @@ def pose_bones(
             joint = wp.int32(j)
             for _ in range(steps - k):
                 joint = parent[s, joint]
-            rest = shaped_joint(state, rest_joint, joint_dirs, s, joint)
+            rest = shaped_joint(betas, rest_joint, joint_dirs, s, joint)
             if joint > 0:
-                local = joint_rotation(state, s, joint)
+                local = axis_angle_rotation(theta[s, joint - 1])
                 position = rotation * rest + bone
                 rotation = rotation * local
             bone = position - rotation * rest
@@ -124,8 +118,8 @@ def pose_bones(
 @wp.kernel
 def pose_vertices(
     first: int,
-    state: wp.array2d(dtype=wp.float32),  # [S, STATE_SIZE]
     present: wp.array(dtype=wp.int32),  # [S]
+    betas: wp.array2d(dtype=wp.float32),  # [S, 10]
     surface: wp.array(dtype=wp.int32),  # [V]
     rest: wp.array(dtype=wp.vec3),  # [V]
     weight_start: wp.array(dtype=wp.int32),  # [V + 1] CSR over the joints of each vertex
@@ -148,8 +142,8 @@ def pose_vertices(
     p = rest[v]
     row = shape_row[v]
     if row >= 0:
-        for b in range(10):
-            p += state[s, 57 + b] * shape_dirs[row, b]
+        for b in range(BETAS):
+            p += betas[s, b] * shape_dirs[row, b]
     row = pose_row[v]
     if row >= 0:
         for k in range(135):

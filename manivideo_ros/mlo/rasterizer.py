@@ -11,20 +11,13 @@ import torch
 import warp as wp
 
 from manivideo_ros.geometry import Camera
-from manivideo_ros.mlo import posing_kernels as posing
 from manivideo_ros.mlo import raster_kernels as raster
 from manivideo_ros.mlo.bands import cuts_by_cost, run_bands
 from manivideo_ros.mlo.layers import layer_names
-from manivideo_ros.mlo.pose_state import checked, pack_pose
+from manivideo_ros.mlo.posed_surfaces import PosedSurfaces, recorded
 from manivideo_ros.mlo.staging import Staging
-from manivideo_ros.mlo.static_mesh import build_static_mesh
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
-from manivideo_ros.mlo.warp_runtime import (
-    load_kernels,
-    on_torch_stream,
-    require_warp,
-    torch_name,
-)
+from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream
 
 DEPTH_RANGE = (0.1, 2.0)
 """z_near and z_far of the 'depth' confidence, metres."""
@@ -56,12 +49,13 @@ Shade = Callable[[int, int, int], None]
 class Rasterizer:
     """Draws the layers of fixed surfaces at changing poses, without allocating.
 
-    surfaces: hands and objects; their faces are numbered one surface after the other. width, height
-    in pixels. num_layers 7 or 13 (hand surfaces made for the same number). device: 'cpu', 'cuda' or
-    'cuda:1', in torch's numbering; threads: CPU threads. merge: one layer of all faces, the visible
-    surface. confidence: mode of the occlusion confidence. out: tensors to write instead of own
-    ones, by their name in LayerBuffers, contiguous. Images depend neither on threads and the order
-    in which they run nor on earlier frames.
+    surfaces: hands and objects, or those that another rasterizer of the same camera poses (its
+    `posed`), which then draws first. width, height in pixels. num_layers 7 or 13 (hand surfaces
+    made for the same number). device: 'cpu', 'cuda' or 'cuda:1', in torch's numbering; threads: CPU
+    threads. merge: one layer of all faces, the visible surface. confidence: mode of the occlusion
+    confidence. out: tensors to write instead of own ones, by their name in LayerBuffers,
+    contiguous. Images depend neither on threads and the order in which they run nor on earlier
+    frames.
 
     faces [F, 3], face_surface [F], face_layer [F]: int32 numpy, global. camera_vertices [V, 3] and
     vertex_normals [V, 3] (unit, outward): torch views of the last poses in the camera's frame;
@@ -73,7 +67,7 @@ class Rasterizer:
 
     def __init__(
         self,
-        surfaces: Sequence[Surface],
+        surfaces: Sequence[Surface] | PosedSurfaces,
         width: int,
         height: int,
         num_layers: int = 7,
@@ -87,25 +81,24 @@ class Rasterizer:
             raise ValueError(f'rasterizer size must be positive, got {width}x{height}')
         if confidence not in ('graded', 'depth'):
             raise ValueError(f"confidence must be 'graded' or 'depth', got {confidence!r}")
-        if threads < 1:
-            raise ValueError(f'threads must be at least 1, got {threads}')
-        require_warp(device)
-        self.device = device = torch_name(device)
-        load_kernels(device, posing, raster)
-        self.surfaces = tuple(surfaces)
+        self._own_posing = not isinstance(surfaces, PosedSurfaces)
+        self.posed = (
+            surfaces
+            if isinstance(surfaces, PosedSurfaces)
+            else PosedSurfaces(surfaces, device, threads)
+        )
+        self.device, self.surfaces = self.posed.device, self.posed.surfaces
+        load_kernels(self.device, raster)
         self.width, self.height = width, height
         self.layer_names = ('visible',) if merge else layer_names(num_layers)
-        self.on_cpu = wp.get_device(device).is_cpu
-        self.threads = threads if self.on_cpu else 1
+        self.on_cpu, self.threads = self.posed.on_cpu, self.posed.threads
         self._num_bands = 2 * self.threads if self.threads > 1 else 1
-
-        mesh = build_static_mesh(self.surfaces, device)
-        self.faces, self.face_surface = mesh.faces, mesh.face_surface
-        self.face_layer = np.zeros_like(mesh.face_layer) if merge else mesh.face_layer
+        self.faces, self.face_surface = self.posed.faces, self.posed.face_surface
+        self.face_layer = np.zeros_like(self.posed.face_layer) if merge else self.posed.face_layer
         if len(self.faces) and self.face_layer.max() >= len(self.layer_names):
             raise ValueError(f'a face lies in layer {self.face_layer.max()} of {num_layers}')
-        self.arrays = mesh.arrays
-        self.arrays['face_layer'] = wp.array(self.face_layer, dtype=wp.int32, device=device)
+        self.arrays = dict(self.posed.arrays)
+        self.arrays['face_layer'] = wp.array(self.face_layer, dtype=wp.int32, device=self.device)
         self._allocate(out or {})
         self.camera_vertices = wp.to_torch(self.arrays['vertices'])
         self.vertex_normals = wp.to_torch(self.arrays['normals'])
@@ -122,7 +115,9 @@ class Rasterizer:
     def rasterize(self, camera: Camera, poses: Sequence[SurfacePose], shade: Shade) -> None:
         """Pose, record and raster all faces, then shade the keys in bands of rows."""
         self.write_state(camera, poses)
-        self.draw(shade)
+        with on_torch_stream(self.device):
+            self.posed.pose()
+            self._raster(shade)
 
     def draw(self, shade: Shade | None = None) -> None:
         """The launches of `rasterize`, of the state that was written last; shade: of `render`.
@@ -131,12 +126,14 @@ class Rasterizer:
         they can be captured in a graph, which reads the state again whenever it is replayed.
         """
         with on_torch_stream(self.device):
-            self._draw(shade or self._resolve)
+            if self._own_posing:
+                self.posed.pose()
+            self._raster(shade or self._resolve)
 
-    def _draw(self, shade: Shade) -> None:
+    def _raster(self, shade: Shade) -> None:
         self._staging.upload()
         if len(self.faces):
-            run_bands(self._pose_surfaces, len(self._geometry), self.threads)
+            run_bands(self._record_faces, len(self._face_records), self.threads)
         rows = cuts_by_cost(self._row_cost, self._num_bands)
 
         def raster_and_shade(band: int) -> None:
@@ -155,10 +152,8 @@ class Rasterizer:
         if rows:
             run_bands(raster_and_shade, len(rows), self.threads)
 
-    def _pose_surfaces(self, group: int) -> None:
-        """From poses to face records, for one group of surfaces."""
-        for command in self._geometry[group]:
-            command.launch()
+    def _record_faces(self, group: int) -> None:
+        self._face_records[group].launch()
 
     def _resolve(self, band: int, first: int, last: int) -> None:
         command = self._commands['resolve_layers'][band]
@@ -167,28 +162,20 @@ class Rasterizer:
         command.launch()
 
     def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
-        """Check camera and poses and write them where `draw` finds them; raises as `render`.
+        """Check camera and poses and write them where `draw` finds them.
 
-        On CUDA each draw sees what was written before it was enqueued: the copies of the draws so
-        far, captured ones that were replayed too, are waited for. A draw of a frame that ended with
-        a synchronisation has none left.
+        Raises ValueError, and waits on CUDA, as PosedSurfaces.write_state does.
         """
-        if len(poses) != len(self.surfaces):
-            raise ValueError(f'{len(poses)} poses for {len(self.surfaces)} surfaces')
+        self.posed.write_state(camera, poses)
+        self.write_view(camera)
+
+    def write_view(self, camera: Camera) -> None:
+        """Write the camera where `draw` finds it, the surfaces staying as they were posed."""
         camera = camera.resized(self.width, self.height)
-        camera_from_world = checked('camera_from_world', camera.camera_from_world, (4, 4))
-        states = [
-            None if pose is None else pack_pose(i, surface, pose, camera_from_world)
-            for i, (surface, pose) in enumerate(zip(self.surfaces, poses, strict=True))
-        ]
-        host = self._staging.writable()
-        for i, state in enumerate(states):
-            host['present'][i] = state is not None
-            if state is not None:
-                host['state'][i] = state
         k = np.asarray(camera.intrinsics, np.float64)
         centre = k[0, 2] - 0.5 * self.width, k[1, 2] - 0.5 * self.height
-        host['view'][0] = ((k[0, 0], k[1, 1]), centre, k[0, 1], self.width, self.height)
+        view = (k[0, 0], k[1, 1]), centre, k[0, 1], self.width, self.height
+        self._staging.writable()['view'][0] = view
 
     def nothing_drawn(self) -> wp.array:
         """First and last column [L, H, 2] of the rows of layers of empty images."""
@@ -201,23 +188,15 @@ class Rasterizer:
     def _allocate(self, out: Mapping[str, torch.Tensor]) -> None:
         """Everything that a frame reads or writes, once."""
         height, width, device = self.height, self.width, self.device
-        surfaces, faces, layers = len(self.surfaces), len(self.faces), len(self.layer_names)
-        vertices, pixels = len(self.arrays['rest']), height * width
+        faces, layers, pixels = len(self.faces), len(self.layer_names), height * width
         self.chunks = 1 if self.on_cpu else width
         layout: dict[str, tuple[tuple[int, ...], Any]] = {
-            'state': ((surfaces, posing.STATE_SIZE), wp.float32),
-            'present': ((surfaces,), wp.int32),
             'view': ((1,), raster.View),
             'large_count': ((1,), wp.int32),  # the host writes its 0 before every draw
         }
         self._staging = Staging(layout, device)
         self.arrays.update(self._staging.arrays)
         shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-            'bone_rotation': ((surfaces, posing.JOINTS), wp.mat33),
-            'bone_origin': ((surfaces, posing.JOINTS), wp.vec3),
-            'pose_feature': ((surfaces, 135), wp.float32),
-            'vertices': ((vertices,), wp.vec3),
-            'normals': ((vertices,), wp.vec3),
             'planes': ((faces, raster.NUM_PLANES), wp.vec3),
             'limits': ((faces,), wp.vec2),
             'box': ((faces,), wp.vec4i),
@@ -271,30 +250,13 @@ class Rasterizer:
             self._large_faces = self._launch(
                 raster.raster_large_faces, raster.TEAMS * raster.TEAM_LANES, numbers
             )
-        vertex = np.cumsum([0, *(len(s.vertices) for s in self.surfaces)])
-        face = np.cumsum([0, *(len(s.faces) for s in self.surfaces)])
-        # Surfaces share nothing until faces compete for pixels; one thread takes them all at once.
-        count = len(self.surfaces)
-        groups = [(i, i + 1) for i in range(count)] if self.threads > 1 else [(0, count)]
-        groups.sort(key=lambda group: face[group[0]] - face[group[1]])  # the largest first
-        joints = 1 if self.on_cpu else posing.JOINTS
-        kernels = (
-            (posing.pose_bones, np.arange(count + 1), joints),
-            (posing.pose_vertices, vertex, 1),
-            (posing.vertex_normals, vertex, 1),
-            (raster.record_faces, face, 1),
-        )
-        self._geometry = [
-            [
-                self._launch(
-                    kernel,
-                    int(ends[stop] - ends[start]) * lanes,
-                    {'first': int(ends[start]), 'lanes': lanes},
-                )
-                for kernel, ends, lanes in kernels
-                if ends[stop] > ends[start]
-            ]
-            for start, stop in groups
+        ends = self.posed.face_ends
+        self._face_records = [
+            self._launch(
+                raster.record_faces, int(ends[stop] - ends[start]), {'first': int(ends[start])}
+            )
+            for start, stop in self.posed.groups
+            if ends[stop] > ends[start]
         ]
 
     def record(self, kernel: wp.Kernel, size: int, numbers: dict[str, Any]) -> list[wp.Launch]:
@@ -303,6 +265,4 @@ class Rasterizer:
 
     def _launch(self, kernel: wp.Kernel, size: int, numbers: dict[str, Any]) -> wp.Launch:
         """A launch whose arguments are found by name in `numbers` or `arrays`."""
-        known = {**self.arrays, **numbers}
-        values = [known[argument.label] for argument in kernel.adj.args]
-        return wp.launch(kernel, size, values, device=self.device, record_cmd=True)
+        return recorded(kernel, size, {**self.arrays, **numbers}, self.device)

@@ -31,6 +31,7 @@ class Staging:
             count = int(np.prod(shape)) * wp.types.type_size_in_bytes(dtype)
             size += -(-count // ALIGNMENT) * ALIGNMENT
         on_cpu = self._device.is_cpu
+        size = max(size, ALIGNMENT)  # an empty array has no address
         self._host = wp.zeros(size, wp.uint8, 'cpu', pinned=not on_cpu)
         self._copy = self._host if on_cpu else wp.zeros(size, wp.uint8, self._device)
         self.arrays: dict[str, wp.array] = {}

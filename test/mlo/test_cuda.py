@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlo_cuda import as_on_cuda
 
-from manivideo_ros import mlo
+from manivideo_ros import drawing, mlo
 from manivideo_ros.drawing.base_image import Material, Painter
 from manivideo_ros.drawing.drawing import Drawing
 from manivideo_ros.drawing.horizon import HorizonMapper
@@ -27,7 +27,11 @@ from manivideo_ros.mlo.surfaces import Surface, hand_surface, object_surface
 from manivideo_ros.mlo.warp_runtime import WarpDeviceError, require_warp
 from manivideo_ros.objects.household.shapes import SHAPES, generate
 
-KERNELS = sorted(path.stem for path in Path(mlo.__file__).parent.glob('*_kernels.py'))
+KERNELS = sorted(
+    f'manivideo_ros.{path.parent.name}.{path.stem}'
+    for room in (mlo, drawing)
+    for path in Path(room.__file__).parent.glob('*_kernels.py')
+)
 GPUS = (75, 87, 89, 90, 120)
 
 
@@ -218,7 +222,11 @@ def test_a_captured_drawing_gives_every_map_that_the_cpu_gives(monkeypatch):
 
     def maps(drawing, given):
         buffers = snapshot(drawing.rasterizer.buffers)
-        maps = {'base': given['base'][0], 'mask': drawing.mask, 'horizon': given['horizon'][0]}
+        maps = {
+            'base': given['base'][0],
+            'mask': drawing.last().mask,
+            'horizon': given['horizon'][0],
+        }
         return buffers | {name: tensor.numpy().copy() for name, tensor in maps.items()}
 
     def drawing():
@@ -232,7 +240,7 @@ def test_a_captured_drawing_gives_every_map_that_the_cpu_gives(monkeypatch):
 
     (plain, drawn), expected = drawing(), []
     for poses in moves:
-        plain.write_state(view, poses)
+        plain.pose(view, poses)
         plain.draw()
         expected.append(maps(plain, drawn))
     stream = as_on_cuda(monkeypatch)
@@ -241,7 +249,7 @@ def test_a_captured_drawing_gives_every_map_that_the_cpu_gives(monkeypatch):
         captured.draw()
         stream.enqueue(lambda: found.append(maps(captured, drawn)))
     for poses in moves:
-        captured.write_state(view, poses)
+        captured.pose(view, poses)
         replay()
     stream.finish()
     assert all(same(*pair) for pair in zip(expected, found, strict=True))
@@ -277,7 +285,7 @@ def test_a_frame_allocates_nothing(monkeypatch):
 @pytest.mark.parametrize('arch', GPUS)
 def test_every_kernel_compiles_ahead_of_time_for_every_kind_of_gpu(arch, tmp_path):
     for name in KERNELS:
-        module = import_module(f'manivideo_ros.mlo.{name}')
+        module = import_module(name)
         if not wp.get_module(module.__name__).kernels:
             continue  # functions of other modules' kernels
         (artifact,) = wp.compile_aot_module(module, arch=arch, module_dir=tmp_path, use_ptx=True)
@@ -335,7 +343,8 @@ def test_compiling_is_logged_before_and_after_and_only_where_it_happens(tmp_path
     program = (
         'import logging\n'
         "logging.basicConfig(level=logging.INFO, format='%(message)s')\n"
-        'from manivideo_ros.mlo import horizon_kernels, warp_runtime\n'
+        'from manivideo_ros.drawing import horizon_kernels\n'
+        'from manivideo_ros.mlo import warp_runtime\n'
         'for _ in range(2):\n'
         "    warp_runtime.load_kernels('cpu', horizon_kernels)\n"
         '    warp_runtime._compiled.cache_clear()\n'  # as in a process of its own

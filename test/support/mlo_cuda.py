@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import warp as wp
 
-from manivideo_ros.mlo import rasterizer, staging
+from manivideo_ros.mlo import posed_surfaces, rasterizer, staging
 
 
 class Stream:
@@ -72,6 +72,7 @@ def as_on_cuda(monkeypatch) -> Stream:
 
     launch = wp.Launch.launch
     torch_cuda = SimpleNamespace(Event=Event, current_stream=lambda ordinal: stream)
+    monkeypatch.setattr(posed_surfaces, 'wp', cuda)
     monkeypatch.setattr(rasterizer, 'wp', cuda)
     monkeypatch.setattr(staging, 'wp', cuda)
     monkeypatch.setattr(staging, 'torch', SimpleNamespace(cuda=torch_cuda))
