@@ -1,13 +1,10 @@
-"""Recorded episodes in, synthetic ones out, as an action. `--show-args` lists the arguments."""
+"""The action server that makes synthetic variations of recorded episodes.
 
-from manivideo_ros.ros.launch.launching import EVERY, described, of_config, own
+`--show-args` lists the arguments.
+"""
 
-AUGMENTER = {
-    'bag_folders': (of_config(), 'Folders that goals may name recorded bags in: at least one.'),
-    'out_folder': (of_config(), 'Folder that the outputs of goals lie under: must be given.'),
-    'checkpoint': (of_config(), "Weights (safetensors); '' for the ones that ship."),
-}
+from manivideo_ros.ros.launch.launching import launch_description, node
 
 
 def generate_launch_description():
-    return described([AUGMENTER, EVERY], own('augmenter', AUGMENTER))
+    return launch_description(node('augmenter', ['bag_folders', 'out_folder', 'checkpoint']))

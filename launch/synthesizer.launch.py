@@ -1,19 +1,7 @@
-"""The synthesizer for your own pose topics. `--show-args` lists the arguments."""
+"""The synthesizer for any pose topics. `--show-args` lists the arguments."""
 
-from manivideo_ros.ros.launch.launching import (
-    EVERY,
-    LOOKS,
-    SCENE,
-    config_of,
-    described,
-    looks,
-    synthesizer,
-)
+from manivideo_ros.ros.launch.launching import launch_description, synthesizer, viewers
 
 
 def generate_launch_description():
-    return described(
-        [SCENE, LOOKS, config_of('teleop.yaml'), EVERY],
-        *looks(),
-        synthesizer(),
-    )
+    return launch_description(*viewers(), synthesizer(), config='teleop.yaml')

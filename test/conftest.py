@@ -72,7 +72,7 @@ def untrained(tmp_path_factory):
 def images(tmp_path_factory):
     """A plain background and a plain hand, as files by name of the node's parameter."""
     folder = tmp_path_factory.mktemp('images')
-    plain = {'background': (120, 130, 140), 'hand_appearance': (200, 150, 120)}
+    plain = {'background': (120, 130, 140), 'hand_reference': (200, 150, 120)}
     for name, colour in plain.items():
         Image.fromarray(np.full((128, 128, 3), colour, np.uint8)).save(folder / f'{name}.png')
     return {name: str(folder / f'{name}.png') for name in plain}

@@ -123,7 +123,7 @@ def test_all_shell_blocks_are_marked_as_such():
         ('ros2 run manivideo_ros hand_sauce', 'no such node'),
         ('ros2 run manivideo_ros webcam --ros-args -p camera:=99', 'camera: 99'),
         ('python -m manivideo_ros.nodes.viewer --ros-args -p prot:=1', 'no such parameter'),
-        ('ros2 param set /synthesizer threads 3', 'read at the start'),
+        ('ros2 param set /synthesizer threads 3', 'read at startup'),
         ('ros2 topic echo /image_rw', 'no node has it'),
         ('ros2 service call /set_scene manivideo_ros/srv/SetScenes', 'no such interface'),
         ('make demmo', 'no such target'),

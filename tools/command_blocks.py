@@ -17,7 +17,8 @@ from typing import Any
 
 import yaml
 
-from manivideo_ros.ros.parameters import ALL, check_change, check_file
+from manivideo_ros.ros.declare_parameters import check_change, check_values
+from manivideo_ros.ros.parameters import ALL
 from tools.command_lines import ROOT, launch_arguments, module_parser, parser_of
 from tools.reference import meanings
 
@@ -238,7 +239,7 @@ def _node(node: str, words: list[str]) -> None:
 def _parameter(node: str, name: str, text: str) -> None:
     if name == 'use_sim_time':
         return
-    check_file({name: yaml.safe_load(text)}, ALL[node])
+    check_values({name: yaml.safe_load(text)}, ALL[node])
 
 
 def _changed(node: str, name: str, text: str) -> None:

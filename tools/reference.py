@@ -26,7 +26,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from manivideo_ros.cli import _ros as node_arguments
-from manivideo_ros.ros.parameters import table
+from manivideo_ros.ros.parameters import ALL, default_of, description_of, entries
 from tools.command_lines import ROOT, arguments, manivideo_parsers, shown
 from tools.command_lines import launch_arguments as declared_by
 
@@ -206,6 +206,19 @@ def interfaces() -> str:
     return '\n'.join(rows)
 
 
+def parameters() -> str:
+    """The parameters of all nodes."""
+    rows = ['| Node | Parameter | Default | Meaning |', '|---|---|---|---|']
+    for node, kind in ALL.items():
+        for name, entry in entries(kind).items():
+            default = default_of(entry)
+            default = ', '.join(map(str, default)) if isinstance(default, list) else default
+            default = str(default).lower() if isinstance(default, bool) else default
+            live = '; may change live' if entry.metadata['live'] else ''
+            rows.append(f'| {node} | `{name}` | {_code(default)} | {description_of(entry)}{live} |')
+    return '\n'.join(rows)
+
+
 def launch_arguments() -> str:
     """The arguments of all launch files; those that many share once."""
     by_file = {
@@ -253,7 +266,7 @@ def sections(found: list[Entity]) -> dict[str, str]:
         'services': services(found),
         'sources': sources(),
         'interfaces': interfaces(),
-        'parameters': table(),
+        'parameters': parameters(),
         'launch': launch_arguments(),
         'commands': commands(),
     }

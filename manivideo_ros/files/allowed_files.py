@@ -18,7 +18,7 @@ FILES = {
     'hand_folder',
     'object_meshes',
     'background',
-    'hand_appearance',
+    'hand_reference',
 }
 # What Python raises on names with NUL, too long, or of links that go round in circles.
 UNUSABLE = (OSError, RuntimeError, ValueError)

@@ -76,6 +76,20 @@ def environment(domain: int) -> dict[str, str]:
     return out
 
 
+def as_yaml(value: Any) -> str:
+    """A value as YAML on one line, as ROS arguments take it."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6)
+    return text.strip().removesuffix('...').strip()
+
+
+def node_arguments(**parameters: Any) -> list[str]:
+    """Command-line arguments of a node that set these parameters."""
+    out = ['--ros-args']
+    for name, value in parameters.items():
+        out += ['-p', f'{name}:={as_yaml(value)}']
+    return out
+
+
 class NodeProcess:
     """One node, started as `python -m manivideo_ros.nodes.<module>`; its output is kept.
 
@@ -95,16 +109,14 @@ class NodeProcess:
         log_level: str = '',
     ) -> None:
         self.module = module
-        arguments = ['--log-level', log_level] if log_level else []
+        arguments = node_arguments(**parameters)
+        arguments += ['--log-level', log_level] if log_level else []
         for name, other in (remapped or {}).items():
             arguments += ['-r', f'{name}:={other}']
-        for name, value in parameters.items():
-            text = yaml.safe_dump(value, default_flow_style=True, width=10**6)
-            arguments += ['-p', f'{name}:={text.removesuffix(chr(10)).removesuffix("...").strip()}']
         self.lines: list[str] = []
         self._news = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, '-m', f'manivideo_ros.nodes.{module}', '--ros-args', *arguments],
+            [sys.executable, '-m', f'manivideo_ros.nodes.{module}', *arguments],
             env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

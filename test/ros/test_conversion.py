@@ -10,16 +10,9 @@ from std_msgs.msg import Header
 
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, pinhole, rigid
 from manivideo_ros.hand.state import HandState
-from manivideo_ros.ros.conversion import (
-    RateLimit,
-    camera_message,
-    hands_message,
-    objects_message,
-    read_camera,
-    read_hands,
-    read_objects,
-)
-from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.messages.read import read_camera, read_hands, read_objects, stamp_ns
+from manivideo_ros.ros.message_types import RCLPY
+from manivideo_ros.ros.rate_limit import RateLimit
 
 STAMP = 1_700_000_000_123_456_789
 numbers = st.floats(-3, 3, width=32)
@@ -36,16 +29,16 @@ def state(seed=0):
 
 
 def hands(**states):
-    return hands_message(header(STAMP, 'world'), states, 'default')
+    return RCLPY.hands(RCLPY.header(STAMP, 'world'), states, 'default')
 
 
 def objects(**poses):
-    return objects_message(header(STAMP, 'world'), poses)
+    return RCLPY.objects(RCLPY.header(STAMP, 'world'), poses)
 
 
 @given(st.integers(0, 2**31 * 10**9 - 1))
 def test_stamps_survive(stamp):
-    assert stamp_ns(header(stamp, '')) == stamp
+    assert stamp_ns(RCLPY.header(stamp, '')) == stamp
 
 
 def test_hands_survive():
@@ -136,7 +129,7 @@ def test_a_third_hand_is_named():
 
 
 def test_betas_of_another_model_are_not_used():
-    message = hands_message(header(STAMP, 'world'), {'left': state(1)}, 'mano')
+    message = RCLPY.hands(RCLPY.header(STAMP, 'world'), {'left': state(1)}, 'mano')
     out = read_hands(message, 'default')
     assert out.problems[0].startswith('hands[0].hand_model') and "'mano'" in out.problems[0]
     assert not out.states['left'].betas.any()
@@ -178,7 +171,7 @@ def test_an_object_twice_is_named():
 
 def test_cameras_survive():
     camera = Camera(pinhole(640, 480, 0.9), np.eye(4), 640, 480)
-    message = camera_message(Header(), camera)
+    message = RCLPY.camera(Header(), camera)
     out = read_camera(message)
     np.testing.assert_array_equal(out.intrinsics, camera.intrinsics)
     assert (out.width, out.height) == (640, 480)
@@ -196,7 +189,7 @@ def test_cameras_survive():
     ],
 )
 def test_a_camera_of_nothing_is_named(change, named):
-    message = camera_message(Header(), Camera(pinhole(64, 48, 0.9), np.eye(4), 64, 48))
+    message = RCLPY.camera(Header(), Camera(pinhole(64, 48, 0.9), np.eye(4), 64, 48))
     for name, value in change.items():
         setattr(message, name, value)
     with pytest.raises(ValueError, match=f'^{named}'):
@@ -211,7 +204,7 @@ def test_a_camera_of_nothing_is_named(change, named):
 )
 def test_a_region_of_interest_and_binning_are_what_the_camera_shows(x, y, bins, point):
     whole = Camera(pinhole(640, 480, 0.9), np.eye(4), 640, 480)
-    message = camera_message(Header(), whole)
+    message = RCLPY.camera(Header(), whole)
     message.roi = RegionOfInterest(x_offset=x, y_offset=y, width=320, height=240)
     message.binning_x, message.binning_y = bins
     camera = read_camera(message)

@@ -19,7 +19,8 @@ from sensor_msgs.msg import Image
 
 from manivideo_ros.process.node_processes import environment, free_domain
 from manivideo_ros.recording.bags.bag import BagReader
-from manivideo_ros.ros.parameters import ALL, check_file
+from manivideo_ros.ros.declare_parameters import check_values
+from manivideo_ros.ros.parameters import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 CAMERAS = ('front', 'side')
@@ -147,7 +148,7 @@ def test_nodes_are_installed_and_get_parameters_that_they_have(file, node_enviro
         for file in node.parameters:
             for section, content in yaml.safe_load(Path(file).read_text()).items():
                 kind = section.rpartition('/')[2]
-                check_file(content['ros__parameters'], ALL.get(kind, ALL[node.executable]))
+                check_values(content['ros__parameters'], ALL.get(kind, ALL[node.executable]))
 
 
 def test_each_way_to_look_on_is_a_node(node_environment):

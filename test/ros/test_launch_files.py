@@ -17,9 +17,10 @@ from launch_stand_in import DeclareLaunchArgument, Launch, load, text_of
 from rclpy.node import Node
 
 from manivideo_ros.process.node_processes import free_domain
+from manivideo_ros.ros.declare_parameters import declare
 from manivideo_ros.ros.launch import foxglove
 from manivideo_ros.ros.launch import values as launch_values
-from manivideo_ros.ros.parameters import ALL, declare
+from manivideo_ros.ros.parameters import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.name.split('.')[0]: file for file in sorted((ROOT / 'launch').glob('*.launch.py'))}
@@ -112,7 +113,7 @@ def test_the_default_that_an_argument_shows_is_the_nodes_own(name, executable):
         ({'view': 'maybe'}, "view: must be true or false, is 'maybe'"),
         ({'respawn': 'often'}, 'respawn: must be true or false'),
         ({'use_sim_time': '2'}, 'use_sim_time: must be true or false'),
-        ({'remaps': 'hand_poses'}, "remaps: 'hand_poses' is no rule: write"),
+        ({'remaps': 'hand_poses'}, "remaps: 'hand_poses' is not a rule: write"),
         ({'config': '/nowhere/lab.yaml'}, r'config: /nowhere/lab\.yaml: no such file; name a file'),
         ({'config': 'demmo.yaml'}, r'demmo\.yaml: no such file.*demo\.yaml'),
     ],
@@ -137,6 +138,19 @@ def test_in_a_labs_own_launch_file_what_resembles_an_argument_is_warned_of(node_
     started = launch('demo', node_environment, {'enigne': 'tiny', 'robot_name': 'arm'})
     (note,) = started.notes
     assert note.startswith('[WARN] launch argument enigne') and 'did you mean engine?' in note
+
+
+def test_a_former_argument_sets_the_one_that_replaces_it_with_a_warning(
+    node_environment, monkeypatch
+):
+    monkeypatch.setattr(sys, 'argv', ['ros2', 'launch', 'manivideo_ros', 'demo.launch.py'])
+    started = launch('demo', node_environment, {'hand_appearance': 'hand.png'})
+    (note,) = started.notes
+    assert note.startswith('[WARN] launch argument hand_appearance is now called hand_reference')
+    assert parameters_of(started, 'synthesizer').hand_reference == 'hand.png'
+    both = {'hand_appearance': 'hand.png', 'hand_reference': 'mine.png'}
+    started = launch('demo', node_environment, both)
+    assert parameters_of(started, 'synthesizer').hand_reference == 'mine.png'
 
 
 def test_a_missing_package_is_named_before_anything_starts(node_environment):

@@ -10,7 +10,7 @@ from visualization_msgs.msg import Marker
 
 from manivideo_ros.drawing.skeleton import HAND_LIMBS
 from manivideo_ros.geometry import axis_angle_to_matrix, rigid
-from manivideo_ros.ros.images import header
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.stream.markers import Box, scene_markers
 
 
@@ -26,7 +26,7 @@ def test_bones_join_the_wrist_to_every_tip():
 
 def test_hands_are_where_their_joints_are():
     joints = np.random.default_rng(0).normal(size=(21, 3))
-    stamped = header(5_000_000_000, 'world')
+    stamped = RCLPY.header(5_000_000_000, 'world')
     found = scene_markers(stamped, {'left': joints}, {}, {'left': 0.25}, '31 ms').markers
     bones, spheres, text = found
     assert (bones.type, spheres.type) == (Marker.LINE_LIST, Marker.SPHERE_LIST)
@@ -42,7 +42,7 @@ def test_hands_are_where_their_joints_are():
 def test_objects_are_boxes_about_their_meshes():
     pose = rigid(axis_angle_to_matrix([0, 0, np.pi / 2]), [1.0, 0, 0])
     box = Box(pose, np.array([0.0, 0, 0]), np.array([0.2, 0.1, 0.1]))
-    cube, name, _ = scene_markers(header(1, 'world'), {}, {'mug': box}, {}, '').markers
+    cube, name, _ = scene_markers(RCLPY.header(1, 'world'), {}, {'mug': box}, {}, '').markers
     np.testing.assert_allclose(xyz(cube.pose.position), [0.95, 0.1, 0.05], atol=1e-9)
     np.testing.assert_allclose(xyz(cube.scale), [0.2, 0.1, 0.1])
     assert cube.type == Marker.CUBE and name.text == 'mug'
@@ -50,7 +50,7 @@ def test_objects_are_boxes_about_their_meshes():
 
 
 def test_nothing_to_show_is_no_marker():
-    assert scene_markers(header(1, 'world'), {}, {}, {}, '').markers == []
+    assert scene_markers(RCLPY.header(1, 'world'), {}, {}, {}, '').markers == []
 
 
 def test_the_markers_that_are_built_here_are_those_of_ros():

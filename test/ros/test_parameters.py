@@ -9,18 +9,15 @@ import yaml
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from manivideo_ros.ros.declare_parameters import check_change, check_values, declare, read
 from manivideo_ros.ros.parameters import (
     ALL,
     CameraParameters,
     HandSourceParameters,
     NodeParameters,
     PlayerParameters,
-    check_change,
-    check_file,
-    declare,
-    read,
-    table,
 )
+from tools.reference import parameters as table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,7 +57,7 @@ def test_every_parameter_says_what_it_is_and_what_it_may_be(kind, context):
     for entry in fields(kind):
         told = some.describe_parameter(entry.name)
         assert len(told.description) > 5, entry.name
-        assert ('read at the start' in told.description) != entry.metadata['live'], entry.name
+        assert ('read at startup' in told.description) != entry.metadata['live'], entry.name
         if entry.type == 'int':
             assert told.integer_range, entry.name
         if entry.type == 'float':
@@ -84,7 +81,7 @@ def test_what_is_read_at_the_start_is_refused_later_with_the_reason(kind, contex
     other = others.get(type(value), lambda v: [*v, 'x'])(value)
     result = some.set_parameters([Parameter(fixed.name, value=other)])[0]
     assert not result.successful
-    assert result.reason == f'{fixed.name} is read at the start: set it there'
+    assert result.reason == f'{fixed.name} is read at startup: restart the node to change it'
 
 
 @pytest.mark.parametrize('kind', ALL.values(), ids=ALL)
@@ -138,6 +135,37 @@ def test_a_value_for_a_parameter_that_there_is_not_is_warned_of(context, capfd):
     assert told.count('no such parameter') == 1
 
 
+def test_a_former_name_sets_the_parameter_with_one_warning(context, capfd):
+    some = node(context, appearance_seed=3, hand_appearance='hand.png', noise_seed=4)
+    got = declare(some, NodeParameters, unlocked=lambda name: True)
+    assert (got.noise_seed, got.hand_reference) == (4, 'hand.png'), 'the present name wins'
+    said = capfd.readouterr().err
+    assert said.count('parameter appearance_seed is now called noise_seed') == 1
+    assert said.count('parameter hand_appearance is now called hand_reference') == 1
+    for seed in (5, 6):
+        assert some.set_parameters([Parameter('appearance_seed', value=seed)])[0].successful
+        assert read(some, NodeParameters).noise_seed == seed
+    assert not capfd.readouterr().err
+    (refused,) = some.set_parameters([Parameter('appearance_seed', value=-1)])
+    assert 'noise_seed' in refused.reason
+    assert not some.has_parameter('appearance_seed')
+
+
+def test_a_former_name_is_warned_of_once_while_the_node_runs(context, capfd):
+    some = node(context)
+    declare(some, NodeParameters, unlocked=lambda name: True)
+    for name in ('a.png', 'b.png'):
+        some.set_parameters([Parameter('hand_appearance', value=name)])
+    assert read(some, NodeParameters).hand_reference == 'b.png'
+    assert capfd.readouterr().err.count('is now called hand_reference') == 1
+
+
+def test_a_file_may_hold_former_names():
+    check_values({'appearance_seed': 3, 'hand_appearance': 'hand.png'}, NodeParameters)
+    with pytest.raises(ValueError, match='noise_seed: -1'):
+        check_values({'appearance_seed': -1}, NodeParameters)
+
+
 def test_every_parameter_is_described(context):
     some = node(context)
     declare(some, NodeParameters)
@@ -186,18 +214,18 @@ def test_changes_while_running(name, value, accepted, context):
 
 def test_changes_say_why_not():
     assert 'hold_s' in check_change(NodeParameters, [Parameter('hold_s', value=9.0)]).reason
-    assert 'start' in check_change(PlayerParameters, [Parameter('motion', value='m')]).reason
+    assert 'startup' in check_change(PlayerParameters, [Parameter('motion', value='m')]).reason
 
 
 @pytest.mark.parametrize('file', sorted((ROOT / 'config').glob('*.yaml')), ids=lambda f: f.name)
 def test_configuration_files_hold_parameters_only(file):
     for name, content in yaml.safe_load(file.read_text()).items():
-        check_file(content['ros__parameters'], ALL[name.rpartition('/')[2]])
+        check_values(content['ros__parameters'], ALL[name.rpartition('/')[2]])
 
 
 def test_a_misspelt_parameter_in_a_file_is_named():
     with pytest.raises(ValueError, match='holds_s'):
-        check_file({'holds_s': 1.0}, NodeParameters)
+        check_values({'holds_s': 1.0}, NodeParameters)
 
 
 def test_the_table_lists_them_all():

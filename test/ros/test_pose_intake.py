@@ -14,9 +14,9 @@ from manivideo_ros.geometry import (
     rigid,
 )
 from manivideo_ros.motion.pose_buffer import Timing
-from manivideo_ros.ros.images import header
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.stream.pose_intake import DEFAULT_FRAME, PoseIntake
-from manivideo_ros.ros.transforms import TransformTree, transform_message
+from manivideo_ros.ros.transforms import TransformTree
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def skeletons(ms, *centres, frame='camera', size=(640, 480)):
         keypoints[1, :2] = (x + 20, y + 20)
         poses.append(SkeletonPose(keypoints=keypoints.ravel()))
     return SkeletonPoses(
-        header=header(START + ms * MS, frame),
+        header=RCLPY.header(START + ms * MS, frame),
         image_width=size[0],
         image_height=size[1],
         people=poses,
@@ -229,7 +229,7 @@ def test_poses_received_before_a_simulated_clock_began_are_not_late(intake):
 def moved(ms, x, child='camera', parent='world'):
     transform = rigid(np.eye(3), [x, 0, 0])
     return TFMessage(
-        transforms=[transform_message(header(START + ms * MS, parent), child, transform)]
+        transforms=[RCLPY.transform(RCLPY.header(START + ms * MS, parent), child, transform)]
     )
 
 
@@ -286,7 +286,7 @@ def test_transforms_chain_over_a_tree():
     steps = {'base': ('world', [1, 0, 0]), 'arm': ('base', [0, 2, 0]), 'eye': ('world', [0, 0, 3])}
     for child, (parent, position) in steps.items():
         transform = rigid(axis_angle_to_matrix([0, 0, 0.3]), position)
-        tree.add(transform_message(header(0, parent), child, transform))
+        tree.add(RCLPY.transform(RCLPY.header(0, parent), child, transform))
     there_and_back = tree.lookup('eye', 'arm') @ tree.lookup('arm', 'eye')
     np.testing.assert_allclose(there_and_back, np.eye(4), atol=1e-12)
     chained = tree.lookup('world', 'base') @ tree.lookup('base', 'arm')
@@ -325,8 +325,8 @@ def test_static_frames_hold_at_all_times_and_moving_ones_are_forgotten_when_time
 
 def test_a_loop_of_transforms_ends():
     tree = TransformTree()
-    tree.add(transform_message(header(0, 'a'), 'b', np.eye(4)))
-    tree.add(transform_message(header(0, 'b'), 'a', np.eye(4)))
+    tree.add(RCLPY.transform(RCLPY.header(0, 'a'), 'b', np.eye(4)))
+    tree.add(RCLPY.transform(RCLPY.header(0, 'b'), 'a', np.eye(4)))
     with pytest.raises(LookupError):
         tree.lookup('c', 'a')
 

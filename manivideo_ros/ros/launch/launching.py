@@ -1,9 +1,9 @@
-"""What the launch files share: described arguments, nodes with the DDS profile, ways to look on.
+"""What the launch files share: arguments, nodes with the DDS profile, viewers and recorder.
 
-Everything that was asked for is checked before the first process starts, and other makers' nodes
-start before ours: what is wrong or missing ends the launch with nothing left behind. Only the few
-classes of `launch` and `launch_ros` that are used here are, so that a small stand-in serves where
-these cannot be installed.
+Arguments that set parameters are described by the parameter dataclasses. All arguments and packages
+are checked before the first process starts, and nodes of other packages start before ours: an error
+ends the launch and leaves nothing running. Of `launch` and `launch_ros` only the few classes below
+are used, so that a small stand-in serves where they cannot be installed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import FindPackageShare
 
+from manivideo_ros.process.renamed import renamed
 from manivideo_ros.ros.launch.foxglove import layout_file
 from manivideo_ros.ros.launch.values import (
     STRONGEST,
     USE_SIM_TIME,
     WEAKEST,
+    argument_of,
     config_file,
+    former_arguments,
     is_given,
     is_true,
     misspelt,
@@ -44,61 +47,53 @@ PROFILES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 # By name: default and description. A default by `of_config` leaves the parameter file alone.
 Arguments = Mapping[str, tuple[str, str]]
 
-EVERY: Arguments = {
+COMMON: Arguments = {
     'namespace': ('', 'Namespace of all nodes and topics.'),
-    'use_sim_time': (of_config('false'), 'Whether time is what a simulator publishes on /clock.'),
+    'use_sim_time': (of_config('false'), 'Whether to use the simulated time of /clock.'),
     'remaps': ('', 'Remappings of all nodes of this package: "[hand_poses:=/glove/poses]".'),
-    'log_level': ('info', 'What these nodes log: debug, info, warn, error or fatal.'),
+    'log_level': ('info', 'Log level of these nodes: debug, info, warn, error or fatal.'),
     'respawn': (
         'false',
         'Whether a node that ended is started again after 2 s; not motion_player, webcam and '
         'recorder, which end by themselves.',
     ),
 }
-SCENE: Arguments = {
-    'object_ids': (of_config('[mug]'), 'The ids by which ObjectPoses name the objects.'),
-    'object_meshes': (
-        of_config('[mug]'),
-        'Of each: a generated shape, a mesh file or a package:// URI.',
-    ),
-    'object_scales': (of_config('[1.0]'), 'Of each: metres per unit of the mesh file.'),
-    'background': (of_config(), "Background image; '' for the one that ships."),
-    'hand_appearance': (
-        of_config(),
-        "Image of a hand with the skin and sleeve wanted; '' for the shipped.",
-    ),
-    'hand_folder': (of_config(), "Folder of a converted MANO model; '' for the default hand."),
-    'engine': (of_config('tiny'), 'Engine specification: a name in engines/ or a YAML file.'),
-    'checkpoint': (of_config(), "Weights (safetensors); '' for the engine's own."),
-    'autostart': (of_config('true'), 'Whether the synthesizer configures and activates itself.'),
-}
-LOOKS: Arguments = {
-    'view': ('false', 'Whether to serve the page for browsers, on http://127.0.0.1:8642/.'),
-    'rviz': ('false', 'Whether to start RViz on video, layers and markers; needs rviz2.'),
-    'foxglove': ('false', 'Whether to start foxglove_bridge on port 8765; needs that package.'),
-    'h264': (
-        'false',
-        'Whether to publish the video as image_raw/ffmpeg too; needs ffmpeg_image_transport.',
-    ),
-    'record': ('false', 'Whether to record poses and video into a rosbag2 (MCAP).'),
-    'bag': (of_config(), "Folder of the recording; '' for one named by the time."),
-}
+SCENE = (
+    'object_ids',
+    'object_meshes',
+    'object_scales',
+    'background',
+    'hand_reference',
+    'hand_folder',
+    'engine',
+    'checkpoint',
+    'autostart',
+)
 
 
 @dataclass(frozen=True)
-class Own:
+class Switch:
+    """A launch argument, true or false, that starts a node."""
+
+    name: str
+    description: str
+    default: str = 'false'
+
+
+@dataclass(frozen=True)
+class PackageNode:
     """A node of this package.
 
     arguments: launch argument by the parameter that it sets. defaults: values of parameters that
-    the parameter file may override; fixed: values that nothing overrides. only_if: the argument
-    that must be true. ends: whether it ends by itself, and is not started again.
+    the parameter file may override; fixed: values that nothing overrides. switch: what starts the
+    node; None where it always starts. ends: whether it ends by itself and is not started again.
     """
 
     executable: str
     arguments: Mapping[str, str]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    only_if: str = ''
+    switch: Switch | None = None
     namespace: Any = None
     remappings: Sequence[tuple[str, Any]] = ()
     kind: type = Node
@@ -106,57 +101,76 @@ class Own:
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """A node of another package that must be installed; options: as its action takes them."""
+class OtherNode:
+    """A node of another package, which must be installed; options: of its launch action."""
 
     package: str
     executable: str
-    only_if: str
+    switch: Switch
     options: Mapping[str, Any]
 
 
-def config_of(default: str) -> Arguments:
-    """The argument `config`."""
-    return {'config': (default, 'Parameter file: a path, or a name in config/ of this package.')}
+AnyNode = PackageNode | OtherNode
 
 
-def described(groups: Iterable[Arguments], *nodes: Own | Foreign) -> LaunchDescription:
-    """The launch file of these arguments and nodes."""
-    arguments = {name: told for group in groups for name, told in group.items()}
+def launch_description(*nodes: AnyNode, config: str = '') -> LaunchDescription:
+    """A launch file with these nodes, and the arguments that they need.
+
+    config: the default of the argument `config`; '' for a launch file without it.
+    """
+    arguments = dict(_arguments(nodes))
+    if config:
+        about = 'Parameter file: a path, or a name in config/ of this package.'
+        arguments['config'] = (config, about)
+    arguments |= COMMON
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in arguments.items()
     ]
-    start = OpaqueFunction(function=partial(_started, known=tuple(arguments), nodes=nodes))
+    start = OpaqueFunction(function=partial(_actions, known=tuple(arguments), nodes=nodes))
     return LaunchDescription([*declared, start])
 
 
-def own(
+def node(
     executable: str,
     arguments: Iterable[str] = (),
     *,
     renamed: Mapping[str, str] | None = None,
     **others: Any,
-) -> Own:
+) -> PackageNode:
     """A node of this package.
 
-    arguments: launch arguments that are parameters of the same name; renamed: parameter by launch
-    argument of another name; others: as Own has them.
+    arguments: parameters that launch arguments of the same name set; renamed: parameter by launch
+    argument of another name; others: fields of PackageNode.
     """
     named = {name: name for name in arguments}
     named |= {parameter: argument for argument, parameter in (renamed or {}).items()}
-    return Own(executable, {**named, USE_SIM_TIME: USE_SIM_TIME}, **others)
+    return PackageNode(executable, {**named, USE_SIM_TIME: USE_SIM_TIME}, **others)
 
 
-def synthesizer(**others: Any) -> Own:
-    """The synthesizer with the arguments of SCENE."""
-    return own('synthesizer', SCENE, kind=LifecycleNode, **others)
+def synthesizer(**others: Any) -> PackageNode:
+    """The synthesizer, with launch arguments for its scene and engine."""
+    return node('synthesizer', SCENE, kind=LifecycleNode, **others)
 
 
-def looks(rviz: str = 'manivideo.rviz', videos: Sequence[Any] = ()) -> list[Own | Foreign]:
-    """The nodes of LOOKS; rviz: a file in rviz/.
+def motion_player(arguments: Iterable[str]) -> PackageNode:
+    """The motion player, which `play:=false` leaves out."""
+    play = Switch('play', "Whether to play a motion; 'false' waits for other pose topics.", 'true')
+    return node('motion_player', arguments, switch=play, ends=True)
 
-    videos: the namespaces that videos are in, by default the one of all; the page shows the first.
+
+def virtual_camera(default: str) -> PackageNode:
+    """A virtual camera, with its kind as argument; default: of the argument that starts it."""
+    about = 'Whether to start a virtual camera; without one a default camera frames the hands.'
+    switch = Switch('camera', about, default)
+    return node('virtual_camera', renamed={'camera_kind': 'kind'}, switch=switch)
+
+
+def viewers(rviz: str = 'manivideo.rviz', videos: Sequence[Any] = ()) -> list[AnyNode]:
+    """RViz, Foxglove, the page, H.264 and the recorder, each with its switch.
+
+    rviz: a file in rviz/. videos: the namespaces of the videos, by default that of all nodes; the
+    page shows the first.
     """
     namespace = LaunchConfiguration('namespace')
     videos = videos or (namespace,)
@@ -166,43 +180,82 @@ def looks(rviz: str = 'manivideo.rviz', videos: Sequence[Any] = ()) -> list[Own 
         'parameters': [{'in_transport': 'raw', 'out_transport': 'ffmpeg'}],
         'remappings': [('in', 'image_raw'), ('out/ffmpeg', 'image_raw/ffmpeg')],
     }
-    bridge = {'name': 'foxglove_bridge', 'namespace': namespace}
+    bridge = {'name': 'foxglove_bridge', 'namespace': namespace, 'layouts': videos}
+    page = Switch('view', 'Whether to serve the page for browsers, on http://127.0.0.1:8642/.')
+    show = Switch('rviz', 'Whether to start RViz with video, layers and markers; needs rviz2.')
+    foxglove = Switch(
+        'foxglove', 'Whether to start foxglove_bridge on port 8765; needs that package.'
+    )
+    h264 = Switch(
+        'h264',
+        'Whether to publish the video as image_raw/ffmpeg too; needs ffmpeg_image_transport.',
+    )
+    record = Switch('record', 'Whether to record poses and video into a rosbag2 (MCAP).')
     return [
-        Foreign('rviz2', 'rviz2', 'rviz', {'namespace': namespace, 'arguments': ['-d', display]}),
-        Foreign('foxglove_bridge', 'foxglove_bridge', 'foxglove', {**bridge, 'layouts': videos}),
+        OtherNode('rviz2', 'rviz2', show, {'namespace': namespace, 'arguments': ['-d', display]}),
+        OtherNode('foxglove_bridge', 'foxglove_bridge', foxglove, bridge),
         *(
-            Foreign('image_transport', 'republish', 'h264', {'namespace': place, **republish})
+            OtherNode('image_transport', 'republish', h264, {'namespace': place, **republish})
             for place in videos
         ),
-        own('viewer', only_if='view', namespace=videos[0]),
-        own('recorder', ['bag'], only_if='record', ends=True),
+        node('viewer', switch=page, namespace=videos[0]),
+        node('recorder', ['bag'], switch=record, ends=True),
     ]
 
 
-def _started(context: Any, *, known: Sequence[str], nodes: Sequence[Own | Foreign]) -> list[Any]:
-    """The actions of all nodes that were asked for, other makers' first. Raises ValueError."""
-    values = context.launch_configurations
-    out: list[Any] = _misspelt(context, known)
-    wanted = [n for n in nodes if not n.only_if or is_true(n.only_if, values[n.only_if])]
-    foreign = [node for node in wanted if isinstance(node, Foreign)]
-    for node in foreign:
-        _require(context, node)
-    ours = [_action(context, node) for node in wanted if isinstance(node, Own)]
-    for node in foreign:
-        out += _foreign(context, node)
+def _arguments(nodes: Iterable[AnyNode]) -> Iterable[tuple[str, tuple[str, str]]]:
+    """The arguments of nodes; one that several share is that of the node which names it so."""
+    found: dict[str, tuple[str, str]] = {}
+    exact: set[str] = set()
+    for each in nodes:
+        if each.switch is not None:
+            found[each.switch.name] = (each.switch.default, each.switch.description)
+        if not isinstance(each, PackageNode):
+            continue
+        for parameter, name in each.arguments.items():
+            if name == USE_SIM_TIME or name in exact:
+                continue
+            if parameter == name or name not in found:
+                found[name] = argument_of(each.executable, parameter, each.defaults)
+            if parameter == name:
+                exact.add(name)
+    return found.items()
+
+
+def _actions(context: Any, *, known: Sequence[str], nodes: Sequence[AnyNode]) -> list[Any]:
+    """The actions of all nodes to start, those of other packages first. Raises ValueError."""
+    values = dict(context.launch_configurations)
+    out: list[Any] = []
+    for old, new in former_arguments(
+        (n.executable, n.arguments) for n in nodes if isinstance(n, PackageNode)
+    ).items():
+        if old in values:
+            out.append(LogInfo(msg=f'[WARN] launch argument {renamed(old, new)}'))
+            given = values.pop(old)
+            values[new] = values[new] if is_given(values[new]) else given
+    out += _misspelt(context, values, known)
+    started = [
+        n for n in nodes if n.switch is None or is_true(n.switch.name, values[n.switch.name])
+    ]
+    others = [each for each in started if isinstance(each, OtherNode)]
+    for other in others:
+        _require(context, other)
+    ours = [_action(context, values, each) for each in started if isinstance(each, PackageNode)]
+    for other in others:
+        out += _other(context, values, other)
     return out + ours
 
 
-def _misspelt(context: Any, known: Sequence[str]) -> list[Any]:
-    """Warnings of arguments that resemble one of ours. Raises ValueError where this very file was
-    started from a shell, and nobody else can have meant them.
+def _misspelt(context: Any, values: Iterable[str], known: Sequence[str]) -> list[Any]:
+    """Warnings of arguments that resemble one of ours. Raises ValueError for unknown ones where
+    this file itself was started from a shell: nothing else can have meant them.
     """
     file = os.path.basename(str(context.locals.current_launch_file_path))
     typed = [word.split(':=', 1)[0] for word in context.argv if ':=' in word]
     itself = any(os.path.basename(word) == file for word in sys.argv[1:])
     others = ('launch-prefix', 'launch-prefix-filter')  # the options of `ros2 launch`
     out = []
-    for name, near in misspelt(context.launch_configurations, known).items():
+    for name, near in misspelt(values, known).items():
         meant = f'; did you mean {near}?' if near else f'; --show-args lists those of {file}'
         text = f'launch argument {name}: {file} has none of this name{meant}'
         if itself and name in typed and name not in others:
@@ -212,55 +265,54 @@ def _misspelt(context: Any, known: Sequence[str]) -> list[Any]:
     return out
 
 
-def _require(context: Any, node: Foreign) -> None:
+def _require(context: Any, other: OtherNode) -> None:
     try:
-        context.perform_substitution(FindPackageShare(node.package))
+        context.perform_substitution(FindPackageShare(other.package))
     except PackageNotFoundError:
-        apt = f'ros-{os.environ.get("ROS_DISTRO", "jazzy")}-{node.package.replace("_", "-")}'
+        apt = f'ros-{os.environ.get("ROS_DISTRO", "jazzy")}-{other.package.replace("_", "-")}'
         raise ValueError(
-            f'launch argument {node.only_if}: the package {node.package} is not installed: '
+            f'launch argument {other.switch.name}: the package {other.package} is not installed: '
             f'sudo apt install {apt}'
         ) from None
 
 
-def _foreign(context: Any, node: Foreign) -> list[Any]:
-    """A node of another package, and for Foxglove the layouts to open there."""
-    options = dict(node.options)
+def _other(context: Any, values: Mapping[str, str], other: OtherNode) -> list[Any]:
+    """The action of a node of another package; for Foxglove, notes on the layouts to import."""
+    options = dict(other.options)
     layouts = [layout_file(context.perform_substitution(ns)) for ns in options.pop('layouts', ())]
-    clock = context.launch_configurations[USE_SIM_TIME]
+    clock = values[USE_SIM_TIME]
     if is_given(clock):
         simulated = {USE_SIM_TIME: is_true(USE_SIM_TIME, clock)}
         options['parameters'] = [*options.get('parameters', ()), simulated]
     notes = [LogInfo(msg=f'Foxglove: import the layout {file}') for file in layouts]
-    return [*notes, Node(package=node.package, executable=node.executable, **options)]
+    return [*notes, Node(package=other.package, executable=other.executable, **options)]
 
 
-def _action(context: Any, node: Own) -> Any:
-    """A node of this package, with its parameters in the order of their precedence."""
-    values = context.launch_configurations
+def _action(context: Any, values: Mapping[str, str], each: PackageNode) -> Any:
+    """The action of a node of this package, its parameters in the order of their precedence."""
     share = Path(context.perform_substitution(FindPackageShare(PACKAGE)))
     given = {
-        parameter: value_of(argument, values[argument], node.executable, parameter)
-        for parameter, argument in node.arguments.items()
+        parameter: value_of(argument, values[argument], each.executable, parameter)
+        for parameter, argument in each.arguments.items()
         if is_given(values[argument])
     }
-    files = [parameter_file(WEAKEST, node.defaults)] if node.defaults else []
+    files = [parameter_file(WEAKEST, each.defaults)] if each.defaults else []
     if 'config' in values:
         files.append(config_file(values['config'], share / 'config'))
-    if given or node.fixed:
-        files.append(parameter_file(STRONGEST, {**given, **node.fixed}))
+    if given or each.fixed:
+        files.append(parameter_file(STRONGEST, {**given, **each.fixed}))
     profile = str(share / 'config' / 'fastdds.xml')
-    return node.kind(
+    return each.kind(
         package=PACKAGE,
-        executable=node.executable,
-        name=node.executable,
-        namespace=LaunchConfiguration('namespace') if node.namespace is None else node.namespace,
+        executable=each.executable,
+        name=each.executable,
+        namespace=LaunchConfiguration('namespace') if each.namespace is None else each.namespace,
         output='screen',
         parameters=files,
         # The first rule that fits a name counts.
-        remappings=[*remaps_of(values['remaps']), *node.remappings],
+        remappings=[*remaps_of(values['remaps']), *each.remappings],
         ros_arguments=['--log-level', values['log_level']],
-        respawn=is_true('respawn', values['respawn']) and not node.ends,
+        respawn=is_true('respawn', values['respawn']) and not each.ends,
         respawn_delay=RESPAWN_DELAY_S,
         additional_env={name: profile for name in PROFILES if name not in os.environ},
     )

@@ -1,7 +1,7 @@
-"""What launch arguments mean: which were given, of which type, and the files that pass them on.
+"""Values of launch arguments: which were given, their types, and the files that pass them on.
 
-Knows nothing of `launch` itself. What cannot be used raises ValueError, one line that names the
-argument.
+Uses nothing of `launch` itself. A value that cannot be used raises ValueError, one line that names
+its argument.
 """
 
 from __future__ import annotations
@@ -16,12 +16,21 @@ from typing import Any
 import yaml
 
 from manivideo_ros.process.folders import expanded
-from manivideo_ros.ros.parameters import ALL, check_file
+from manivideo_ros.process.node_processes import as_yaml
+from manivideo_ros.ros.declare_parameters import check_values
+from manivideo_ros.ros.parameters import (
+    ALL,
+    default_of,
+    description_of,
+    entries,
+    former_names,
+    types,
+)
 
 OF_CONFIG = '(config'
-# rcl applies the sections of parameter files in the order in which their names first came up, and
-# merges sections of one name. These two match every node, and nobody else has them: what stands
-# under the first is overridden by every other file, what stands under the second by none.
+# rcl applies the sections of parameter files in the order in which their names first appear, and
+# merges sections of one name. These two match every node, and are used nowhere else: every other
+# file overrides the values of the first, and none those of the second.
 WEAKEST, STRONGEST = '/**/**/**', '/**/**'
 USE_SIM_TIME = 'use_sim_time'
 
@@ -29,13 +38,36 @@ USE_SIM_TIME = 'use_sim_time'
 def of_config(default: str = '') -> str:
     """The default of an argument that leaves the value of the parameter file alone.
 
-    default: the value where the file has none, for people to read.
+    default: the value where the file has none; it is only shown.
     """
     return f'{OF_CONFIG}, else {default})' if default else f'{OF_CONFIG})'
 
 
+def argument_of(executable: str, parameter: str, defaults: Mapping[str, Any]) -> tuple[str, str]:
+    """Default and description of the argument that sets a parameter.
+
+    defaults: those of the launch file, where it has others than the node.
+    """
+    entry = entries(ALL[executable])[parameter]
+    value = defaults.get(parameter, default_of(entry))
+    return of_config('' if value in ('', ['']) else as_yaml(value)), f'{description_of(entry)}.'
+
+
+def former_arguments(nodes: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
+    """Arguments by their names in the previous release.
+
+    nodes: executable of each node, and its launch arguments by the parameter that they set.
+    """
+    return {
+        old: new
+        for executable, arguments in nodes
+        for old, new in former_names(ALL[executable]).items()
+        if arguments.get(new) == new
+    }
+
+
 def is_given(text: str) -> bool:
-    """Whether an argument's text is a value that somebody gave."""
+    """Whether an argument was given, or still has its default by `of_config`."""
     return not text.startswith(OF_CONFIG)
 
 
@@ -50,21 +82,21 @@ def is_true(argument: str, text: str) -> bool:
 def value_of(argument: str, text: str, executable: str, parameter: str) -> Any:
     """An argument's text as the value of a node's parameter, checked as the node checks it.
 
-    A text stays as it is: a folder named 2026 is no number.
+    Strings are not read as YAML: a folder named 2026 is not a number.
     """
     try:
         if parameter == USE_SIM_TIME:
             return is_true(argument, text)
         kind = ALL[executable]
-        wanted = typing.get_type_hints(kind)[parameter]
-        if wanted is str:
+        expected = types(kind)[parameter]
+        if expected is str:
             value: Any = text
-        elif typing.get_args(wanted)[:1] == (str,):
-            value = yaml.load(text, yaml.BaseLoader)  # every entry is a text
+        elif typing.get_args(expected)[:1] == (str,):
+            value = yaml.load(text, yaml.BaseLoader)  # every entry is a string
             value = '' if value is None else value
         else:
             value = yaml.safe_load(text)
-        check_file({parameter: value}, kind)
+        check_values({parameter: value}, kind)
     except yaml.YAMLError:
         raise ValueError(f'launch argument {argument}: {text!r} cannot be read as YAML') from None
     except ValueError as error:
@@ -95,20 +127,21 @@ def config_file(name: str, shipped: Path) -> str:
 
 
 def remaps_of(text: str) -> list[tuple[str, str]]:
-    """The pairs of `[from:=to, from:=to]`, which may also stand without brackets."""
+    """The rules of `[from:=to, from:=to]`, as pairs; the brackets may be left out."""
     out = []
     for rule in text.strip().strip('[]').replace(',', ' ').split():
         old, separator, new = rule.strip('\'"').partition(':=')
         if not (old and separator and new):
             raise ValueError(
-                f'launch argument remaps: {rule!r} is no rule: write "[hand_poses:=/glove/poses]"'
+                f'launch argument remaps: {rule!r} is not a rule: write '
+                '"[hand_poses:=/glove/poses]"'
             )
         out.append((old, new))
     return out
 
 
 def misspelt(given: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """Names that are none of the known ones, each with the known one that it resembles, or ''."""
+    """Unknown names, each with the known one that it resembles, or ''."""
     return {
         name: next(iter(difflib.get_close_matches(name, known, 1, 0.75)), '')
         for name in given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -28,13 +29,20 @@ from manivideo_ros.objects import named
 from manivideo_ros.objects.household.shapes import SHAPES
 from manivideo_ros.objects.mesh import ObjectMesh, object_of
 from manivideo_ros.process.folders import expanded
+from manivideo_ros.process.renamed import renamed
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.srv import SetScene
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
+log = logging.getLogger(__name__)
 _engine_sha256 = lru_cache(maxsize=4)(engine_sha256)
 MOST_OBJECTS = 64  # of a scene
 MOST_TOLD = 20_000  # triangles, a megabyte of text
+RENAMED = {  # deprecated fields of SetScene
+    'appearance_seed': 'noise_seed',
+    'keep_appearance_seed': 'keep_noise_seed',
+    'hand_appearance': 'hand_reference',
+}
 
 
 class LiveScene:
@@ -50,7 +58,7 @@ class LiveScene:
     ) -> None:
         self.engine, self._meshes = engine, meshes
         self.engine_named = engine_names(parameters)
-        threads, seed = parameters.threads, parameters.appearance_seed
+        threads, seed = parameters.threads, parameters.noise_seed
         self._threads, self._seed = threads, seed
         session = StreamingSession(engine, seed)
         self.synthesizer = Synthesizer(session, hands, scene, threads)
@@ -69,7 +77,7 @@ class LiveScene:
             'precision': spec.precision_on(backend),
             'checkpoint_sha256': self._sha256,
             'engine_sha256': _engine_sha256(spec, backend),
-            'appearance_seed': str(self._seed),
+            'noise_seed': str(self._seed),
         }
 
     @property
@@ -98,7 +106,8 @@ class LiveScene:
         return self.synthesizer.session.image_size, self.synthesizer.session.image_size
 
     def change(self, request: SetScene.Request, folders: Iterable[str]) -> str:
-        """Do what a request asks; what was done. Raises ValueError, and then changes nothing."""
+        """Apply a request and describe the result. Raises ValueError, and then changes nothing."""
+        warnings = _rename_fields(request)
         folders, old = list(folders), self.synthesizer.scene
         ids = [item.id for item in request.objects]
         if '' in ids or len(set(ids)) != len(ids):
@@ -113,18 +122,18 @@ class LiveScene:
         background, hand = old.background, old.hand_reference
         if request.background:
             background = load_background(_file(request.background, folders))
-        if request.hand_appearance:
-            hand = load_hand_reference(_file(request.hand_appearance, folders))
+        if request.hand_reference:
+            hand = load_hand_reference(_file(request.hand_reference, folders))
         try:
             self.synthesizer.set_scene(Scene(objects, background, hand))
         except ValueError:
             self.synthesizer.set_scene(old)
             raise
         self._meshes = meshes
-        if not request.keep_appearance_seed:
-            self._seed = request.appearance_seed
+        if not request.keep_noise_seed:
+            self._seed = request.noise_seed
             self.synthesizer.session.set_seed(self._seed)
-        return f'the scene has {", ".join(objects) or "no object"}'
+        return '; '.join([f'the scene has {", ".join(objects) or "no object"}', *warnings])
 
     def exchange(self, engine: Engine, named: dict[str, str]) -> str:
         """Go on with another engine, from the next frame on; what was done.
@@ -162,7 +171,7 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
     scene = Scene(
         {i: named.load_mesh(m, s) for i, m, s in given},
         load_background(_file(parameters.background, None, BACKGROUND)),
-        load_hand_reference(_file(parameters.hand_appearance, None, HAND_REFERENCE)),
+        load_hand_reference(_file(parameters.hand_reference, None, HAND_REFERENCE)),
     )
     engine = engine_of(spec, parameters)
     told = {i: (m, s) for i, m, s in given}
@@ -215,6 +224,17 @@ def _named(item: SceneObject, folders: Iterable[str]) -> tuple[str, ObjectMesh]:
     vertices, faces = (np.reshape(np.asarray(a), (-1, 3)) for a in (item.vertices, item.triangles))
     mesh = object_of(item.id, vertices, faces)
     return named.triangles_uri(vertices, faces) if len(faces) <= MOST_TOLD else '', mesh
+
+
+def _rename_fields(request: SetScene.Request) -> list[str]:
+    """Move deprecated fields to those that replace them; a warning of each, which is logged too."""
+    found = []
+    for old, new in RENAMED.items():
+        if value := getattr(request, old):
+            setattr(request, new, getattr(request, new) or value)
+            found.append(renamed(old, new))
+            log.warning('set_scene: %s', found[-1])
+    return found
 
 
 def _file(name: str, folders: Iterable[str] | None, default: Path | None = None) -> Path:
