@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.floating]
 
@@ -21,62 +22,36 @@ def quaternion_to_matrix(quaternion: ArrayLike) -> Array:
     Raises ValueError for a quaternion of (nearly) zero length or with non-finite parts.
     """
     q = np.asarray(quaternion, np.float64)
-    norm = np.linalg.norm(q, axis=-1, keepdims=True)
-    if not np.all(np.isfinite(q)) or np.any(norm < 1e-6):
+    if not np.all(np.isfinite(q)) or np.any(np.linalg.norm(q, axis=-1) < 1e-6):
         raise ValueError('quaternion must be finite and of non-zero length')
-    x, y, z, w = np.moveaxis(q / norm, -1, 0)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.stack([np.stack(row, -1) for row in rows], -2)
+    return Rotation.from_quat(q).as_matrix()
 
 
 def matrix_to_quaternion(matrix: ArrayLike) -> Array:
     """Quaternions xyzw [..., 4] with w >= 0 of rotation matrices [..., 3, 3]."""
-    m = np.asarray(matrix, np.float64)
-    trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
-    # Four candidates, each stable where its own component is the largest (Shepperd's method).
-    squares = np.stack([2 * m[..., i, i] - trace for i in range(3)] + [trace], -1) + 1.0
-    d10, d20, d21 = (m[..., i, j] - m[..., j, i] for i, j in ((1, 0), (2, 0), (2, 1)))
-    s10, s20, s21 = (m[..., i, j] + m[..., j, i] for i, j in ((1, 0), (2, 0), (2, 1)))
-    candidates = np.stack(
-        [
-            np.stack([squares[..., 0], s10, s20, d21], -1),
-            np.stack([s10, squares[..., 1], s21, -d20], -1),
-            np.stack([s20, s21, squares[..., 2], d10], -1),
-            np.stack([d21, -d20, d10, squares[..., 3]], -1),
-        ],
-        -2,
-    )
-    best = np.argmax(squares, -1)[..., None, None]
-    q = np.take_along_axis(candidates, best, -2)[..., 0, :]
-    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
-    return np.where(q[..., 3:] < 0, -q, q)
+    return _rotation(matrix).as_quat(canonical=True)
 
 
 def axis_angle_to_matrix(axis_angle: ArrayLike) -> Array:
-    """Rotation matrices [..., 3, 3] of axis-angle vectors [..., 3], radians (Rodrigues)."""
-    v = np.asarray(axis_angle, np.float64)
-    angle = np.linalg.norm(v, axis=-1)[..., None, None]
-    x, y, z = np.moveaxis(v, -1, 0)
-    zero = np.zeros_like(x)
-    skew = np.stack(
-        [np.stack(row, -1) for row in ([zero, -z, y], [z, zero, -x], [-y, x, zero])], -2
-    )
-    a = np.sinc(angle / np.pi)
-    b = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
-    return np.eye(3) + a * skew + b * (skew @ skew)
+    """Rotation matrices [..., 3, 3] of axis-angle vectors [..., 3], radians."""
+    return Rotation.from_rotvec(np.asarray(axis_angle, np.float64)).as_matrix()
 
 
 def matrix_to_axis_angle(matrix: ArrayLike) -> Array:
     """Axis-angle vectors [..., 3], angle in [0, pi], of rotation matrices [..., 3, 3]."""
-    q = matrix_to_quaternion(matrix)
-    sine = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
-    angle = 2 * np.arctan2(sine, q[..., 3:])
-    scale = np.where(sine > 1e-12, angle / np.maximum(sine, 1e-12), 2.0)
-    return q[..., :3] * scale
+    return _rotation(matrix).as_rotvec()
+
+
+def interpolate_rotations(first: ArrayLike, second: ArrayLike, fraction: float) -> Array:
+    """Rotation matrices [..., 3, 3] that fraction 0..1 of the shorter arc from first to second."""
+    start = _rotation(first)
+    turn = (start.inv() * _rotation(second)).as_rotvec()
+    return (start * Rotation.from_rotvec(fraction * turn)).as_matrix()
+
+
+def _rotation(matrix: ArrayLike) -> Rotation:
+    # Valid as callers have them: scipy would orthogonalise each matrix.
+    return Rotation.from_matrix(np.asarray(matrix, np.float64), assume_valid=True)
 
 
 def rigid(rotation: ArrayLike, translation: ArrayLike) -> Array:
@@ -99,22 +74,6 @@ def transform_points(transform: ArrayLike, points: ArrayLike) -> Array:
     """Points [..., N, 3] moved by transforms [..., 4, 4]."""
     m, p = np.asarray(transform, np.float64), np.asarray(points, np.float64)
     return p @ np.swapaxes(m[..., :3, :3], -1, -2) + m[..., None, :3, 3]
-
-
-def slerp(first: ArrayLike, second: ArrayLike, fraction: ArrayLike) -> Array:
-    """Quaternions xyzw [..., 4] along the shorter arc; fraction [...] in 0..1."""
-    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    s = np.asarray(fraction, np.float64)[..., None]
-    dot = np.sum(a * b, -1, keepdims=True)
-    b, dot = np.where(dot < 0, -b, b), np.minimum(np.abs(dot), 1.0)
-    angle = np.arccos(dot)
-    sine = np.sin(angle)
-    near = sine < 1e-6
-    safe = np.where(near, 1.0, sine)
-    wa = np.where(near, 1 - s, np.sin((1 - s) * angle) / safe)
-    wb = np.where(near, s, np.sin(s * angle) / safe)
-    q = wa * a + wb * b
-    return q / np.linalg.norm(q, axis=-1, keepdims=True)
 
 
 def pinhole(width: int, height: int, fov_y: float) -> Array:

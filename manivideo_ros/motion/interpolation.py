@@ -5,6 +5,7 @@ What comes out has the dtype of `first`; at fraction 0 it is `first` itself.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,9 @@ from numpy.typing import NDArray
 
 from manivideo_ros.geometry import (
     axis_angle_to_matrix,
+    interpolate_rotations,
     matrix_to_axis_angle,
-    matrix_to_quaternion,
-    quaternion_to_matrix,
     rigid,
-    slerp,
 )
 from manivideo_ros.hand.state import HandState
 
@@ -40,30 +39,20 @@ def interpolate_hands(first: HandState, second: HandState, fraction: float) -> H
 
     Its shape (betas) is the second's.
     """
+    if fraction == 0:
+        return replace(first, betas=second.betas)
     return HandState(
         theta=_axis_angles(first.theta, second.theta, fraction),
         betas=second.betas,
-        wrist_rotation=interpolate_rotations(first.wrist_rotation, second.wrist_rotation, fraction),
+        wrist_rotation=interpolate_rotations(
+            first.wrist_rotation, second.wrist_rotation, fraction
+        ).astype(first.wrist_rotation.dtype),
         wrist_position=_linear(first.wrist_position, second.wrist_position, fraction),
     )
 
 
-def interpolate_rotations(
-    first: Array,  # [..., 3, 3]
-    second: Array,  # [..., 3, 3]
-    fraction: float,
-) -> Array:
-    """Rotations [..., 3, 3] that fraction 0..1 of the way from first to second."""
-    if fraction == 0:
-        return first
-    a, b = matrix_to_quaternion(first), matrix_to_quaternion(second)
-    return quaternion_to_matrix(slerp(a, b, np.float64(fraction))).astype(first.dtype)
-
-
 def _axis_angles(first: Array, second: Array, fraction: float) -> Array:
     """Axis-angle joints [3 J] a fraction of the way, joint by joint."""
-    if fraction == 0:
-        return first
     a, b = (axis_angle_to_matrix(np.reshape(v, (-1, 3))) for v in (first, second))
     angles = matrix_to_axis_angle(interpolate_rotations(a, b, fraction))
     return angles.reshape(-1).astype(first.dtype)

@@ -11,7 +11,7 @@ from manivideo_ros.hand.lbs import keypoints21, lbs
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.poses import POSES, finger_pose
 
-RECORDINGS = Path(__file__).resolve().parents[2] / 'shared' / 'data' / 'motion'
+RECORDINGS = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'motion'
 
 
 def keypoints_of(side, theta, betas, turn, place):
