@@ -1,13 +1,12 @@
-"""A page in the browser: live video, layers, latency, engine and the choice of objects."""
+"""Serves a web page: live video, layers, latency, engine, choice of objects, recording."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -16,26 +15,29 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from manivideo_ros.messages.images import read_image
 from manivideo_ros.msg import FrameTimes, ObjectPoses, SceneObject
 from manivideo_ros.objects.household.shapes import SHAPES
-from manivideo_ros.recording.messages.maker import status_name
+from manivideo_ros.recording.bags.provenance import status_name
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.conversion import RateLimit
-from manivideo_ros.ros.images import to_array, to_jpeg
-from manivideo_ros.ros.parameters import ViewerParameters, declare
+from manivideo_ros.ros.declare_parameters import declare
+from manivideo_ros.ros.message_types import RCLPY
+from manivideo_ros.ros.parameters import RecorderParameters, ViewerParameters
+from manivideo_ros.ros.rate_limit import RateLimit
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
 from manivideo_ros.web.feed import STREAMS, Feed
+from manivideo_ros.web.recording import Recording
 from manivideo_ros.web.server import PageServer
 
-LOOK_PERIOD_S = 0.2  # how soon a stream that a page asks for is subscribed to
-ANSWER_S = 30.0  # within which set_scene answers: meshes are loaded and their views drawn
+POLL_S = 0.2  # how often subscriptions follow what pages show
+ANSWER_S = 30.0  # timeout of set_scene, which loads meshes and renders their views
 JPEG_QUALITY = 85  # of the layers
 STAGES = ('received', 'sampled', 'rendered', 'denoised', 'published')
 
 
 class Viewer(Node):
-    """Hands topics to pages; subscribes to images only while a page shows them."""
+    """Serves topics to web pages; subscribes to images only while a page shows them."""
 
     finished = False
 
@@ -51,20 +53,28 @@ class Viewer(Node):
         self.create_subscription(FrameTimes, 'frame_times', self._take_times, sensor)
         self.create_subscription(ObjectPoses, 'object_poses', self._take_objects, qos.PACE_IN)
         self._scene = self.create_client(SetScene, 'set_scene')
-        self.create_timer(LOOK_PERIOD_S, self._follow_pages)
-        self._server = PageServer(
-            self._feed, self._choose, self.parameters.host, self.parameters.port
+        self.create_timer(POLL_S, self._follow_pages)
+        topics = [self.resolve_topic_name(name) for name in RecorderParameters().topics]
+        self._recording = Recording(
+            self.parameters.record_folder,
+            topics,
+            self.get_namespace(),
+            self.context.get_domain_id(),
         )
-        self.get_logger().info(f'look at {self._server.url}')
+        host, port = self.parameters.host, self.parameters.port
+        self._server = PageServer(self._feed, self._choose, host, port, self._recording)
+        self.get_logger().info(f'serving {self._server.url}')
         if address := self._server.only_here:
             self.get_logger().warning(
-                f'host: {self.parameters.host} is {address} on this machine: no other machine '
+                f'host: {host} is {address} on this machine: no other machine '
                 'reaches the page. Give the address that the others use, or 0.0.0.0 for all'
             )
 
     def close(self) -> None:
-        """Let go of the pages."""
+        """Close the pages and complete the recording."""
+        self._recording.interrupt()
         self._server.close()
+        self._recording.close()
 
     def _follow_pages(self) -> None:
         watched = self._feed.watched()
@@ -85,12 +95,12 @@ class Viewer(Node):
                 self.get_logger().warning(problem)
 
     def _take_engine(self, message: DiagnosticStatus) -> None:
-        self._feed.tell('engine', *told(message))
+        self._feed.put_status('engine', *status_fields(message))
 
     def _take_reports(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name == status_name(self.get_namespace()):
-                self._feed.tell('stream', *told(status))
+                self._feed.put_status('stream', *status_fields(status))
 
     def _take_times(self, message: FrameTimes) -> None:
         self._feed.put_latencies(latencies(message))
@@ -98,46 +108,48 @@ class Viewer(Node):
     def _take_objects(self, message: ObjectPoses) -> None:
         self._feed.put_objects({item.object_id for item in message.objects if item.object_id})
 
-    def _choose(self, objects: Mapping[str, str], seed: int) -> tuple[bool, str]:
-        """Runs in the thread of a page's request, while the executor goes on."""
+    async def _choose(self, objects: Mapping[str, str], seed: int) -> tuple[bool, str]:
+        """Call set_scene; runs in the server's event loop while the executor spins."""
         if not self._scene.service_is_ready():
-            return False, 'no synthesizer answers here yet'
+            return False, 'set_scene is not available: start a synthesizer in this namespace'
         request = SetScene.Request(
             objects=[SceneObject(id=i, mesh=shape) for i, shape in objects.items()],
             keep_objects=True,
-            appearance_seed=seed,
+            noise_seed=seed,
         )
-        answered = threading.Event()
+        loop, answered = asyncio.get_running_loop(), asyncio.Event()
         future = self._scene.call_async(request)
-        future.add_done_callback(_call(answered.set))
-        if not answered.wait(ANSWER_S):
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(answered.set))
+        try:
+            await asyncio.wait_for(answered.wait(), ANSWER_S)
+        except TimeoutError:
             self._scene.remove_pending_request(future)
-            return False, f'the synthesizer did not answer within {ANSWER_S:g} s'
+            return False, f'set_scene did not answer within {ANSWER_S:g} s'
         response = future.result()
         return response.success, response.message
 
 
 def jpeg_of(message: CompressedImage | Image) -> bytes:
-    """An image as JPEG. Raises ValueError for one that is not, or cannot be."""
+    """The message's image as JPEG. Raises ValueError for an encoding that cannot be converted."""
     if isinstance(message, CompressedImage):
         data = bytes(message.data)
         if not data.startswith(b'\xff\xd8'):
-            raise ValueError(f'format {message.format!r} is not shown: JPEG is')
+            raise ValueError(f'format {message.format!r} is not supported: publish JPEG')
         return data
-    pixels = to_array(message)
+    pixels = read_image(message)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, -1)
-    return bytes(to_jpeg(pixels, message.header, JPEG_QUALITY).data)
+    return bytes(RCLPY.jpeg(message.header, pixels, JPEG_QUALITY).data)
 
 
-def told(status: DiagnosticStatus) -> tuple[int, str, dict[str, str]]:
+def status_fields(status: DiagnosticStatus) -> tuple[int, str, dict[str, str]]:
     """Level, message and values of a diagnostic status."""
     level = int.from_bytes(status.level, 'little')
     return level, status.message, {v.key: v.value for v in status.values}
 
 
 def latencies(times: FrameTimes) -> dict[str, float]:
-    """How long after its poses' stamp (ms) each stage of a frame was done."""
+    """Time from the poses' stamp of a frame to the end of each stage, ms."""
     stamp = times.header.stamp
     return {
         name: 1e3 * (at.sec - stamp.sec) + 1e-6 * (at.nanosec - stamp.nanosec)
@@ -146,12 +158,8 @@ def latencies(times: FrameTimes) -> dict[str, float]:
     }
 
 
-def _call(done: Callable[[], Any]) -> Callable[[object], None]:
-    return lambda _: done()
-
-
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop."""
+    """Run the node until a signal."""
     return run(Viewer, args)
 
 

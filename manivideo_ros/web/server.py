@@ -1,228 +1,244 @@
-"""The HTTP server of the page: images as multipart JPEG, state as JSON, one guarded form."""
+"""The HTTP server of the page: images as multipart JPEG, state as JSON, guarded forms."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+import logging
 import secrets
 import socket
-import sys
 import threading
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from ipaddress import ip_address
-from socketserver import TCPServer
-from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from manivideo_ros.files.assets import ASSETS
 from manivideo_ros.web.feed import MOST_OBJECTS, STREAMS, Feed
 from manivideo_ros.web.guard import HEADERS, refusal, token_fits
+from manivideo_ros.web.recording import Recording
 
 PAGE = ASSETS / 'web'
 FILES = {
-    '/': ('page.html', 'text/html; charset=utf-8'),
-    '/page.js': ('page.js', 'text/javascript; charset=utf-8'),
-    '/page.css': ('page.css', 'text/css; charset=utf-8'),
+    '/': ('page.html', 'text/html'),
+    '/page.js': ('page.js', 'text/javascript'),
+    '/page.css': ('page.css', 'text/css'),
 }
 BOUNDARY = 'frame'
-LOOK_S = 0.5  # how soon a silent stream notices that its page or the server is gone
-READ_TIMEOUT_S = 10.0
+TIMEOUT_S = 10.0
+KEEP_ALIVE_S = 1  # pages ask twice a second
+SHUTDOWN_S = 0.4  # after which connections that do not take what they were sent are dropped
 MOST_BYTES = 8192  # of a form
+MOST_HEADERS = 100
 MOST_CONNECTIONS = 32
 
-# Object id -> shape, and the seed: whether the scene was changed, and one line about it.
-Choose = Callable[[Mapping[str, str], int], tuple[bool, str]]
+# Shape by object id, and the seed: whether the scene was changed, and one line about it.
+Choose = Callable[[Mapping[str, str], int], Awaitable[tuple[bool, str]]]
 
 
-class PageServer(ThreadingHTTPServer):
-    """Serves the page of a feed until closed. Raises ValueError where the address is not to be had.
+class PageServer:
+    """Serves the page in a thread until closed. Raises ValueError where it cannot listen.
 
-    host, port: where to listen; port 0 takes a free one. choose: called, in a thread of the
-    request, with a scene that the form asks for.
+    host, port: where to listen; port 0 takes a free one. choose: called, in the server's event
+    loop, with the scene of a form. recording: what the page starts and stops; None disables it.
     """
 
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, feed: Feed, choose: Choose, host: str, port: int) -> None:
+    def __init__(
+        self, feed: Feed, choose: Choose, host: str, port: int, recording: Recording | None = None
+    ) -> None:
         self.feed, self.choose, self.host = feed, choose, host
+        self.recording = recording or Recording()
         self.token = secrets.token_urlsafe(24)
-        self.closing = threading.Event()
-        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        if ':' in host:
-            self.address_family = socket.AF_INET6
+        listener = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET)
         try:
-            super().__init__((host, port), _Handler)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen()
         except OSError as error:
+            listener.close()
             raise ValueError(f'{host}:{port}: {error.strerror or error}') from None
-        self._thread = threading.Thread(target=self.serve_forever, name='page', daemon=True)
+        self.server_address = listener.getsockname()
+        routes = [
+            *(Route(path, self._file) for path in FILES),
+            Route('/state', self._state),
+            Route('/stream/{stream}', self._stream),
+            Route('/scene', self._scene, methods=['POST']),
+            Route('/record/{action}', self._record, methods=['POST']),
+        ]
+        self._app = Starlette(
+            routes=routes,
+            exception_handlers={HTTPException: lambda _, e: _line(e.status_code, e.detail)},
+        )
+        self._app.router.redirect_slashes = False
+        self._server = Server(
+            Config(
+                self._guarded,
+                loop='asyncio',
+                http=_Connection,
+                ws='none',
+                lifespan='off',
+                interface='asgi3',
+                log_config=None,
+                log_level='error',
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                headers=list(HEADERS.items()),
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=SHUTDOWN_S,  # type: ignore[arg-type]
+            )
+        )
+        # uvicorn installs its signal handlers in the main thread only.
+        run = partial(self._server.run, sockets=[listener])
+        self._thread = threading.Thread(target=run, name='page', daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
-        """Where a browser finds the page."""
+        """The page's address."""
         name = f'[{self.host}]' if ':' in self.host else self.host
         return f'http://{name}:{self.server_address[1]}/'
 
     @property
     def only_here(self) -> str:
-        """The loopback address that a name stands for on this machine, as Debian's own name for
-        itself does; '' where others reach the page, or the address was given as one.
+        """The loopback address that `host` resolves to, as Debian resolves a machine's own name.
+
+        '' where other machines reach the page, or where the address itself was given.
         """
         address = str(self.server_address[0])
         named = self.host not in ('localhost', address)
         return address if named and ip_address(address).is_loopback else ''
 
-    def server_bind(self) -> None:
-        """Bind without asking the network for this machine's name, which can take seconds."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """One thread a connection, up to a bound: a flood of them is turned away."""
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve one connection."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A page that went away is no error."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
     def close(self) -> None:
-        """Stop listening and let go of all pages."""
-        self.closing.set()
-        self.shutdown()
+        """End all streams and stop listening, within a second."""
+        logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)  # of what is dropped now
+        self.feed.close()
+        self._server.should_exit = True
         self._thread.join()
-        self.server_close()
 
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers, method, status = Request(scope).headers, scope['method'], 403
+        why = refusal(headers, method, self.host)
+        if not why and any(len(headers.getlist(name)) > 1 for name in ('Host', 'Origin')):
+            why = 'Host and Origin must be given once'
+        elif not why and len(headers) > MOST_HEADERS:
+            status, why = 431, f'more than {MOST_HEADERS} headers'
+        elif not why and method not in ('GET', 'HEAD', 'POST'):
+            status, why = 501, f'{method} is not supported'
+        await (_line(status, why) if why else self._app)(scope, receive, send)
 
-class _Handler(BaseHTTPRequestHandler):
-    server: PageServer
-    server_version, sys_version = 'manivideo', ''
-    timeout = READ_TIMEOUT_S
+    async def _file(self, request: Request) -> Response:
+        name, media_type = FILES[request.url.path]
+        text = (PAGE / name).read_text().replace('{{token}}', self.token)
+        return Response(text, media_type=media_type)
 
-    def do_GET(self) -> None:
-        if not self._accepted():
-            return
-        split = urlsplit(self.path)
-        stream = split.path.removeprefix('/stream/')
-        if split.path in FILES:
-            name, kind = FILES[split.path]
-            text = (PAGE / name).read_text().replace('{{token}}', self.server.token)
-            self._answer(HTTPStatus.OK, kind, text.encode())
-        elif split.path == '/state':
-            after = parse_qs(split.query).get('after', ['0'])[0]
-            number = int(after) if after.isascii() and after.isdigit() and len(after) < 16 else 0
-            text = json.dumps(self.server.feed.state(number))
-            self._answer(HTTPStatus.OK, 'application/json', text.encode())
-        elif split.path.startswith('/stream/') and stream in STREAMS:
-            self._stream(stream)
-        else:
-            self._say(HTTPStatus.NOT_FOUND, 'no such page')
+    async def _state(self, request: Request) -> Response:
+        after = request.query_params.get('after', '')
+        number = int(after) if after.isascii() and after.isdigit() and len(after) < 16 else 0
+        return JSONResponse(self.feed.state(number) | {'recording': self.recording.state()})
 
-    def do_HEAD(self) -> None:
-        self.do_GET()  # `_answer` and `_stream` leave the body out
+    async def _stream(self, request: Request) -> Response:
+        if (stream := request.path_params['stream']) not in STREAMS:
+            raise HTTPException(404)
+        return StreamingResponse(
+            self._parts(stream) if request.method == 'GET' else iter(()),
+            media_type=f'multipart/x-mixed-replace; boundary={BOUNDARY}',
+        )
 
-    def do_POST(self) -> None:
-        if not self._accepted():
-            return
-        if self.path != '/scene':
-            self._say(HTTPStatus.NOT_FOUND, 'no such page')
-            return
-        length = self.headers.get('Content-Length', '')
-        if not (length.isascii() and length.isdigit()) or int(length[:9]) > MOST_BYTES:
-            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f'forms have up to {MOST_BYTES} bytes')
-            return
-        try:
-            form = self.rfile.read(int(length)).decode()
-            fields = parse_qsl(form, keep_blank_values=True, max_num_fields=MOST_OBJECTS + 2)
-        except ValueError:
-            self._say(HTTPStatus.BAD_REQUEST, 'this form cannot be read')
-            return
-        if not token_fits(dict(fields).get('token', ''), self.server.token):
-            self._say(HTTPStatus.FORBIDDEN, 'the page is of an earlier start: load it again')
-            return
-        try:
-            objects, seed = scene_of(fields, self.server.feed.shapes)
-        except ValueError as error:
-            self._say(HTTPStatus.BAD_REQUEST, str(error))
-            return
-        done, message = self.server.choose(objects, seed)
-        self._say(HTTPStatus.OK if done else HTTPStatus.CONFLICT, message)
+    async def _parts(self, stream: str) -> AsyncIterator[bytes]:
+        newest: asyncio.Queue[bytes] = asyncio.Queue(1)
 
-    def _accepted(self) -> bool:
-        why = refusal(self.headers, self.command, self.server.host)  # type: ignore[arg-type]
-        if not why and any(len(self.headers.get_all(n, [])) > 1 for n in ('Host', 'Origin')):
-            why = 'Host and Origin are said once'
-        if why:
-            self._say(HTTPStatus.FORBIDDEN, why)
-        return not why
+        def replace(jpeg: bytes) -> None:
+            if newest.full():
+                newest.get_nowait()
+            newest.put_nowait(jpeg)
 
-    def _stream(self, stream: str) -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header('Content-Type', f'multipart/x-mixed-replace; boundary={BOUNDARY}')
-        self.end_headers()
-        self.close_connection = True
-        if self.command == 'HEAD':
-            return
-        feed, number = self.server.feed, 0
-        with feed.watch(stream):
-            while not self.server.closing.is_set():
-                fresh = feed.image(stream, number, LOOK_S)
-                if fresh is None:
-                    if self._is_gone():
-                        return
-                    continue
-                number, jpeg = fresh
+        call = asyncio.get_running_loop().call_soon_threadsafe
+        with self.feed.watch(stream, lambda jpeg: call(replace, jpeg)):
+            while jpeg := await newest.get():
                 head = f'--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}'
-                self.wfile.write(f'{head}\r\n\r\n'.encode() + jpeg + b'\r\n')
+                yield f'{head}\r\n\r\n'.encode() + jpeg + b'\r\n'
+                yield b''  # waits until a slow client took the image: what came since is left out
 
-    def _is_gone(self) -> bool:
-        """Whether the page closed the connection; it has no reason to send anything more."""
-        self.connection.setblocking(False)
+    async def _form(self, request: Request) -> list[tuple[str, str]]:
+        length = request.headers.get('Content-Length', '')
+        if not length.isdigit() or int(length) > MOST_BYTES:
+            raise HTTPException(413, f'a form has at most {MOST_BYTES} bytes')
         try:
-            return not self.connection.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        finally:
-            self.connection.settimeout(READ_TIMEOUT_S)
+            async with asyncio.timeout(TIMEOUT_S):
+                form = (await request.body()).decode()
+            fields = parse_qsl(form, keep_blank_values=True, max_num_fields=MOST_OBJECTS + 2)
+        except (ValueError, TimeoutError, ClientDisconnect):
+            raise HTTPException(400, 'the form cannot be read') from None
+        if not token_fits(dict(fields).get('token', ''), self.token):
+            raise HTTPException(403, 'the viewer was restarted: reload the page')
+        return fields
 
-    def _say(self, status: HTTPStatus, line: str) -> None:
-        self._answer(status, 'text/plain; charset=utf-8', f'{line}\n'.encode())
+    async def _scene(self, request: Request) -> Response:
+        fields = await self._form(request)
+        try:
+            objects, seed = scene_of(fields, self.feed.shapes)
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
+        return _result(*await self.choose(objects, seed))
 
-    def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header('Content-Type', kind)
-        self.send_header('Content-Length', str(len(body)))
-        self.end_headers()
-        if self.command != 'HEAD':
-            self.wfile.write(body)
+    async def _record(self, request: Request) -> Response:
+        actions = {'start': self.recording.start, 'stop': self.recording.stop}
+        await self._form(request)
+        if (action := actions.get(request.path_params['action'])) is None:
+            raise HTTPException(404)
+        return _result(*await action())
 
-    def end_headers(self) -> None:
-        for name, value in HEADERS.items():
-            self.send_header(name, value)
-        super().end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Requests are not news."""
+class _Connection(H11Protocol):
+    """Bounds how many connections there are, and how long each may neither send nor receive."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+        self._expect_request()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_request()
+
+    def _expect_request(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            TIMEOUT_S, self.timeout_keep_alive_handler
+        )
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._blocked = self.loop.call_later(TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._blocked.cancel()
+
+
+def _line(status: int, text: str) -> Response:
+    return PlainTextResponse(f'{text}\n', status)
+
+
+def _result(done: bool, message: str) -> Response:
+    return _line(200 if done else 409, message)
 
 
 def scene_of(fields: list[tuple[str, str]], shapes: list[str]) -> tuple[dict[str, str], int]:
     """Shape by object id and the seed of a form: fields 'object:<id>' and 'seed'.
 
-    Only generated shapes can be named, never a file. Raises ValueError, one line.
+    Only generated shapes are allowed, never files. Raises ValueError, one line.
     """
     objects = {}
     for name, value in fields:
@@ -230,13 +246,13 @@ def scene_of(fields: list[tuple[str, str]], shapes: list[str]) -> tuple[dict[str
             continue
         found = name.removeprefix('object:')
         if not found or len(found) > 64 or found in objects:
-            raise ValueError('objects: every object needs an id of its own, 64 characters at most')
+            raise ValueError('objects: each needs an id of its own of at most 64 characters')
         if value not in shapes:
-            raise ValueError(f'{found}: {value[:40]!r} is no generated shape')
+            raise ValueError(f'{found}: {value[:40]!r} is not a generated shape')
         objects[found] = value
     seed = dict(fields).get('seed', '') or '0'
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 10 and int(seed) < 2**32):
-        raise ValueError('seed: a whole number from 0 to 4294967295')
+        raise ValueError('seed: must be an integer from 0 to 4294967295')
     if not objects:
-        raise ValueError('objects: none is named')
+        raise ValueError('objects: none given')
     return objects, int(seed)

@@ -21,7 +21,7 @@ from sensor_msgs.msg import CompressedImage
 
 from manivideo_ros.process.node_processes import NodeError, environment, free_domain
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.images import header, to_image, to_jpeg
+from manivideo_ros.ros.message_types import RCLPY
 
 GREY = np.full((64, 96), 200, np.uint8)
 RED = np.full((64, 64, 3), (250, 10, 10), np.uint8)
@@ -35,7 +35,7 @@ def domain():
 @pytest.fixture(scope='module')
 def viewer(domain):
     with running('viewer', {'port': 0}, environment(domain)) as process:
-        line = process.wait_for('look at http', READY_S)
+        line = process.wait_for('serving http', READY_S)
         process.port = int(re.search(r':(\d+)/', line)[1])
         yield process
 
@@ -60,10 +60,10 @@ def state(viewer):
 @pytest.mark.parametrize(
     ('stream', 'message'),
     [
-        ('video', to_jpeg(RED, header(1, 'cam'))),
-        ('normals', to_image(RED, header(1, 'cam'))),
-        ('confidence', to_image(GREY, header(1, 'cam'))),
-        ('mask', to_image(GREY, header(1, 'cam'))),
+        ('video', RCLPY.jpeg(RCLPY.header(1, 'cam'), RED)),
+        ('normals', RCLPY.image(RCLPY.header(1, 'cam'), RED)),
+        ('confidence', RCLPY.image(RCLPY.header(1, 'cam'), GREY)),
+        ('mask', RCLPY.image(RCLPY.header(1, 'cam'), GREY)),
     ],
     ids=['video', 'normals', 'confidence', 'mask'],
 )
@@ -79,8 +79,8 @@ def test_a_stream_is_subscribed_to_only_while_a_page_shows_it(viewer, lab, strea
     publisher.publish(message)
     lab.spin(0.3)
     publisher.publish(message)
-    head = b''.join(answer.fp.readline() for _ in range(4)).decode()
-    jpeg = answer.fp.read(int(re.search(r'Length: (\d+)', head)[1]))
+    head = b''.join(answer.readline() for _ in range(4)).decode()
+    jpeg = answer.read(int(re.search(r'Length: (\d+)', head)[1]))
     shown = shown_by(jpeg)
     wanted = RED if isinstance(message, CompressedImage) or message.encoding == 'rgb8' else GREY
     assert shown.shape[:2] == wanted.shape[:2]
@@ -109,7 +109,7 @@ def test_the_state_follows_the_synthesizers_topics(viewer, lab):
         at = [Time(sec=5, nanosec=i * 10_000_000) for i in range(1, 7)]
         stages = ('received', 'sampled', 'rendered', 'denoised', 'decoded', 'published')
         times.publish(
-            FrameTimes(header=header(5 * 10**9, 'cam'), **dict(zip(stages, at, strict=True)))
+            FrameTimes(header=RCLPY.header(5 * 10**9, 'cam'), **dict(zip(stages, at, strict=True)))
         )
         lab.send()
         lab.spin(0.2)
@@ -130,7 +130,10 @@ def test_the_form_calls_set_scene(viewer, lab):
 
     token = re.search(r'name="token" value="([^"]+)"', ask(viewer, 'GET', '/')[1])[1]
     form = urlencode({'token': token, 'object:mug': 'teapot', 'seed': 3})
-    assert ask(viewer, 'POST', '/scene', form) == (409, 'no synthesizer answers here yet\n')
+    assert ask(viewer, 'POST', '/scene', form) == (
+        409,
+        'set_scene is not available: start a synthesizer in this namespace\n',
+    )
     lab.create_service(SetScene, 'set_scene', answer)
     got = []
 
@@ -144,7 +147,7 @@ def test_the_form_calls_set_scene(viewer, lab):
     lab.spin(30, lambda: not thread.is_alive())
     assert got[-1] == (200, 'the scene has mug\n')
     assert asked[-1].objects[0].id == 'mug' and asked[-1].objects[0].mesh == 'teapot'
-    assert asked[-1].appearance_seed == 3 and asked[-1].background == ''
+    assert asked[-1].noise_seed == 3 and asked[-1].background == ''
     assert asked[-1].keep_objects, 'what the page does not show stays'
 
 
@@ -153,4 +156,4 @@ def test_an_address_that_is_taken_is_one_line(viewer, domain):
         pytest.raises(NodeError, match=rf'127\.0\.0\.1:{viewer.port}: Address already in use'),
         running('viewer', {'port': viewer.port}, environment(domain)) as process,
     ):
-        process.wait_for('look at', READY_S)
+        process.wait_for('serving', READY_S)

@@ -18,7 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from manivideo_ros.process.node_processes import environment, free_domain, free_port
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.images import header, to_image, to_jpeg
+from manivideo_ros.ros.message_types import RCLPY
 
 CHROME = os.environ.get('CHROME') or shutil.which('chromium') or shutil.which('google-chrome')
 DRIVER = shutil.which('chromedriver')
@@ -124,14 +124,14 @@ class Stand:
     def _play(self):
         while not self._over.is_set():
             self.frames += 1
-            stamped = header(10**9 * self.frames, 'cam')
+            stamped = RCLPY.header(10**9 * self.frames, 'cam')
             image = np.full((64, 64, 3), 20, np.uint8)
             bar = (4 * self.frames) % 48
             image[:, bar : bar + 16, 2 if self.asked else 0] = 240
-            self.video.publish(to_jpeg(image, stamped))
-            self.layers.publish(to_image(np.roll(image, 1, 2), stamped))
+            self.video.publish(RCLPY.jpeg(stamped, image))
+            self.layers.publish(RCLPY.image(stamped, np.roll(image, 1, 2)))
             stages = ('received', 'sampled', 'rendered', 'denoised', 'decoded', 'published')
-            at = {name: header(10**9 * self.frames + 10**7 * (n + 1), '').stamp
+            at = {name: RCLPY.header(10**9 * self.frames + 10**7 * (n + 1), '').stamp
                   for n, name in enumerate(stages)}  # fmt: skip
             self.times.publish(FrameTimes(header=stamped, **at))
             self.objects.publish(ObjectPoses(header=stamped, objects=[ObjectPose(object_id='mug')]))
@@ -153,7 +153,7 @@ def stand(motion):
 @pytest.fixture(scope='module')
 def page(browser, stand):
     with stand.viewer() as process:
-        process.wait_for('look at http', READY_S)
+        process.wait_for('serving http', READY_S)
         browser.get(stand.url)
         browser.viewer = process
         yield browser
@@ -257,7 +257,7 @@ def test_a_chosen_scene_is_set_and_shown(page, stand):
     until(lambda: text(page, 'answer'), lambda said: said == 'the scene has mug')
     request = stand.asked[-1]
     assert (request.objects[0].id, request.objects[0].mesh) == ('mug', 'teapot')
-    assert request.appearance_seed == 7
+    assert request.noise_seed == 7
     look = partial(page.execute_script, LOOK, 'video')
     until(look, lambda seen: seen and seen['mean'][2] > seen['mean'][0] + 20)
 
@@ -271,7 +271,7 @@ def test_it_goes_on_after_the_viewer_was_started_anew(page, stand):
     until(lambda: text(page, 'state'), lambda said: said == 'the viewer does not answer')
     before = page.find_element('name', 'token').get_attribute('value')
     with stand.viewer() as process:
-        process.wait_for('look at http', READY_S)
+        process.wait_for('serving http', READY_S)
         token = "return document.getElementsByName('token')[0].value"
         until(partial(page.execute_script, token), lambda seen: seen != before)
         video_moves(page)

@@ -1,5 +1,5 @@
 'use strict';
-// The page's behaviour: asks for the state twice a second, draws it, sends the form.
+// Fetches the state twice a second, shows it, and sends the forms.
 
 const STAGES = {
   received: '#8c8c8c', sampled: '#7b5ea7', rendered: '#2f7ed8', denoised: '#d9822b',
@@ -9,9 +9,9 @@ const KEPT = 300;
 const PERIOD_MS = 500;
 const WIDTH = 600, HEIGHT = 200, LEFT = 40, TOP = 10, BOTTOM = 190;
 
-// The frames to plot after a state came: [number, {stage: ms}], oldest first.
+// The frames to plot, with those of a new state: [number, {stage: ms}], oldest first.
 function joined(frames, state) {
-  // A viewer that was started again counts from one.
+  // A restarted viewer counts from one.
   const before = frames.length && state.last < frames[frames.length - 1][0] ? [] : frames;
   return before.concat(state.latencies).slice(-KEPT);
 }
@@ -50,8 +50,8 @@ function plot(frames) {
   const top = ceiling(frames), parts = [];
   for (const share of [0, 0.5, 1]) {
     const y = BOTTOM - (BOTTOM - TOP) * share;
-    parts.push(svg('line', { x1: LEFT, x2: WIDTH, y1: y, y2: y, stroke: '#bbb' }));
-    parts.push(svg('text', { x: 2, y: y + 4 }, `${top * share}`));
+    parts.push(svg('line', { x1: LEFT, x2: WIDTH, y1: y, y2: y }));
+    parts.push(svg('text', { x: 2, y: y + 5 }, `${top * share}`));
   }
   let x = LEFT + 5;
   for (const stage in STAGES) {
@@ -62,17 +62,18 @@ function plot(frames) {
     parts.push(name);
     x += 110;
   }
-  document.getElementById('plot').replaceChildren(...parts);
+  byId('plot').replaceChildren(...parts);
 }
 
+const byId = (id) => document.getElementById(id);
+
 function show(state, frames) {
-  const byId = (id) => document.getElementById(id);
-  const say = (id, told, otherwise) => {
-    byId(id).textContent = told ? told.message : otherwise;
-    byId(id).className = told && told.level > 0 ? 'warned' : '';
+  const put = (id, status, otherwise) => {
+    byId(id).textContent = status ? status.message : otherwise;
+    byId(id).className = status && status.level > 0 ? 'warned' : '';
   };
-  say('state', state.stream, 'no synthesizer reports yet');
-  say('engine', state.engine, 'unknown');
+  put('state', state.stream, 'no synthesizer reports yet');
+  put('engine', state.engine, 'unknown');
   const values = { ...(state.engine || {}).values, ...(state.stream || {}).values };
   byId('values').replaceChildren(...Object.entries(values).flatMap(([key, value]) => {
     const dt = document.createElement('dt'), dd = document.createElement('dd');
@@ -86,9 +87,33 @@ function show(state, frames) {
       percentile(frames, 50).toFixed(0)}, 95% under ${percentile(frames, 95).toFixed(0)}`;
   }
   offer(byId('objects'), state);
+  showRecording(state.recording);
 }
 
-// One choice of shape for every object that poses came for; what was chosen stays chosen.
+function showRecording({ phase, bag, seconds, message }) {
+  const start = byId('record-start'), stop = byId('record-stop'), place = byId('recording');
+  start.hidden = !['idle', 'starting'].includes(phase);
+  stop.hidden = !['recording', 'stopping'].includes(phase);
+  start.disabled = phase === 'starting';
+  stop.disabled = phase === 'stopping';
+  start.title = stop.title = place.title = message;
+  place.className = phase === 'recording' ? 'on' : '';
+  place.textContent = {
+    disabled: message, idle: '', recording: `${clock(seconds)} into ${bag}`,
+  }[phase] ?? `${phase} ${bag}`;
+  // A recorder can end by itself, as where the disk is full.
+  if (phase === 'idle' && message) byId('record').querySelector('output').textContent = message;
+}
+
+// Seconds as m:ss, from an hour on h:mm:ss.
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return (parts[0] ? parts : parts.slice(1)).map(
+    (part, i) => (i ? `${part}`.padStart(2, '0') : part)).join(':');
+}
+
+// One choice of shape for each object that has poses; what was chosen stays chosen.
 function offer(place, state) {
   const shown = place.dataset.ids, ids = JSON.stringify(state.objects);
   if (shown === ids || !state.objects.length) return;
@@ -106,45 +131,53 @@ function offer(place, state) {
   }));
 }
 
-// A stream that broke off is asked for again.
+// Reopens a stream that broke off.
 function keep(image) {
   image.addEventListener('error', () => setTimeout(() => {
     if (image.getAttribute('src')) image.src = image.getAttribute('src');
   }, PERIOD_MS));
 }
 
+// Sends a form and shows the answer below it.
+function send(form) {
+  const answer = form.querySelector('output');
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const to = event.submitter && event.submitter.hasAttribute('formaction')
+      ? event.submitter.formAction : form.action;
+    answer.textContent = 'sent';
+    try {
+      const body = new URLSearchParams(new FormData(form));
+      answer.textContent = (await (await fetch(to, { method: 'POST', body })).text()).trim();
+    } catch (error) {
+      answer.textContent = `not sent: ${error.message}`;
+    }
+  });
+}
+
 function start() {
   let frames = [], started = '';
-  const layer = document.getElementById('layer'), layers = document.getElementById('layers');
+  const layer = byId('layer'), layers = byId('layers');
   layer.addEventListener('change', () => {
     layers.hidden = !layer.value;
     // Without a source the connection ends, and with it the layers' rendering.
     if (layer.value) layers.src = `stream/${layer.value}`; else layers.removeAttribute('src');
   });
-  keep(document.getElementById('video'));
+  keep(byId('video'));
   keep(layers);
-  const form = document.getElementById('scene'), answer = document.getElementById('answer');
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    answer.textContent = 'asking';
-    try {
-      const body = new URLSearchParams(new FormData(form));
-      answer.textContent = (await (await fetch('scene', { method: 'POST', body })).text()).trim();
-    } catch (error) {
-      answer.textContent = `not sent: ${error.message}`;
-    }
-  });
+  send(byId('scene'));
+  send(byId('record'));
   const ask = async () => {
     try {
       const last = frames.length ? frames[frames.length - 1][0] : 0;
       const state = await (await fetch(`state?after=${last}`)).json();
-      // Of another start, and so of another token: all of the page is out of date.
+      // The viewer was restarted: the page's token is no longer valid.
       if (started && state.started !== started) location.reload();
       started = state.started;
       frames = joined(frames, state);
       show(state, frames);
     } catch (error) {
-      document.getElementById('state').textContent = 'the viewer does not answer';
+      byId('state').textContent = 'the viewer does not answer';
     }
     setTimeout(ask, PERIOD_MS);
   };
@@ -152,4 +185,4 @@ function start() {
 }
 
 if (typeof document !== 'undefined') start();
-if (typeof module !== 'undefined') module.exports = { joined, ceiling, points, percentile };
+if (typeof module !== 'undefined') module.exports = { joined, ceiling, clock, points, percentile };
