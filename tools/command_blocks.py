@@ -19,7 +19,7 @@ import yaml
 
 from manivideo_ros.ros.declare_parameters import check_change, check_values
 from manivideo_ros.ros.parameters import ALL
-from tools.command_lines import ROOT, launch_arguments, module_parser, parser_of
+from tools.command_lines import ROOT, command_parser, launch_arguments, module_parser
 from tools.reference import meanings
 
 BLOCK = re.compile(r'^(?:<!-- needs: ([^\n]+) -->\n)?```sh\n(.*?)^```', re.DOTALL | re.MULTILINE)
@@ -147,8 +147,8 @@ def _manivideo(words: list[str]) -> None:
 
     if words and words[0] == 'evaluate' and len(words) > 1 and not words[1].startswith('-'):
         _parse(module_parser('manivideo_ros.evaluation.reports.recorded'), words[1:])
-    elif words and words[0] in cli.PASSED_ON:
-        _parse(parser_of(lambda: cli.PASSED_ON[words[0]]([])), words[1:])
+    elif words and words[0] in [name for name, *_ in cli.COMMANDS]:
+        _parse(command_parser(words[0]), words[1:])
     else:
         _parse(cli.make_parser(), words)
 

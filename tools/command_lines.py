@@ -37,15 +37,20 @@ def module_parser(name: str) -> argparse.ArgumentParser:
     return parser_of(lambda: import_module(name).main([]))
 
 
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of a command of `manivideo`."""
+    from manivideo_ros import cli
+
+    return parser_of(lambda: cli.run(name, []))
+
+
 def manivideo_parsers() -> dict[str, argparse.ArgumentParser]:
     """By command of `manivideo`, nested ones by both words, in the order of its help."""
     from manivideo_ros import cli
 
     out: dict[str, argparse.ArgumentParser] = {}
-    for name, parser in _children(cli.make_parser()):
-        passed_on = cli.PASSED_ON.get(name)
-        if passed_on is not None:
-            parser = parser_of(lambda call=passed_on: call([]))  # type: ignore[misc]
+    for name, *_ in cli.COMMANDS:
+        parser = command_parser(name)
         children = list(_children(parser))
         out |= {f'{name} {child}': deeper for child, deeper in children} or {name: parser}
         if name == 'evaluate':
@@ -64,7 +69,8 @@ def launch_arguments(file: Path) -> list[Any]:
 def arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
     """What a parser takes, its help and subcommands aside."""
     for action in parser._actions:
-        if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
+        hidden = action.help == argparse.SUPPRESS
+        if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction) and not hidden:
             yield action
 
 

@@ -25,7 +25,7 @@ from rclpy.action import ActionServer, get_action_server_names_and_types_by_node
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from manivideo_ros.cli import _ros as node_arguments
+from manivideo_ros.process.node_processes import node_arguments
 from manivideo_ros.ros.parameters import ALL, default_of, description_of, entries
 from tools.command_lines import ROOT, arguments, manivideo_parsers, shown
 from tools.command_lines import launch_arguments as declared_by

@@ -1,1 +1,1 @@
-"""Jobs of the `manivideo` command that combine several rooms: demo, render, doctor."""
+"""Commands of `manivideo` that combine several packages: demo, render, doctor, nodes."""

@@ -1,11 +1,12 @@
-"""The main job end to end: three processes over DDS play, synthesize and record; then the report.
+"""`manivideo demo`: three processes over DDS play, synthesize and record a motion; then a report.
 
-Leaves in the output folder: bag/, scene/ (the references and the motion played), video.mp4,
-sheet.png and report.json.
+Writes into the output folder: bag/, scene/ (the references and the motion), video.mp4, sheet.png
+and report.json.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -24,18 +25,18 @@ from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.node_processes import NodeError, NodeProcess, environment, free_domain
 from manivideo_ros.recording.bags.bag import BagError
 
-SCENE_SEED = 20  # of the test split: skin, table and light that were never trained on
-START_S = 300.0  # the first start exports the model's graph
-LEAVINGS = ('bag', 'scene', 'video.mp4', 'sheet.png', 'report.json')
+SCENE_SEED = 20  # of the test split: skin, table and light that were not trained on
+START_S = 300.0  # at the first start, the graph of the model is exported
+RESULTS = ('bag', 'scene', 'video.mp4', 'sheet.png', 'report.json')
 
 
 class DemoError(ValueError):
-    """An input that cannot be used; the text is one line."""
+    """An input that cannot be used; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What is played and where the results go. motion, object: '' for the ones that ship."""
+    """What is played and where the results go. motion, object: '' for the shipped ones."""
 
     out: Path
     motion: str = ''
@@ -48,8 +49,32 @@ class Demo:
     engine: str = 'tiny'
 
 
+def main(arguments: list[str]) -> int:
+    """The command line. Raises ValueError for a value that cannot be used."""
+    parser = argparse.ArgumentParser(
+        prog='manivideo demo', description='Play a motion, synthesize its video, report on it.'
+    )
+    parser.add_argument('--motion', default='', help='motion file, or name of a shipped one')
+    parser.add_argument('--object', default='', help='mesh file or generated shape to handle')
+    parser.add_argument(
+        '--object-scale', type=float, default=1.0, help='metres per unit of the mesh'
+    )
+    parser.add_argument('--out', type=Path, default=Path('out/demo'), help='folder of the results')
+    parser.add_argument('--seconds', type=float, default=10.0, help='length of the video, s')
+    parser.add_argument('--checkpoint', default='', help='weights (safetensors)')
+    parser.add_argument('--engine', default='tiny', help='engine specification: name or file')
+    parser.add_argument('--threads', type=int, default=2, help='threads of the synthesizer')
+    demo = Demo(**vars(parser.parse_args(arguments)))
+    if not 0 < demo.seconds <= 3600:
+        raise ValueError(f'--seconds: {demo.seconds:g} is not in 0 to 3600')
+    return run(demo)
+
+
 def run(demo: Demo) -> int:
-    """Run it; the exit status: 0, 1 a process failed, 2 unusable input, 130 Ctrl-C."""
+    """Run the demo and return the exit status.
+
+    0; 1 where a process failed, 2 for unusable input, 130 after Ctrl-C.
+    """
     try:
         motion = chosen_motion(demo)
         clear(demo.out)
@@ -69,16 +94,16 @@ def run(demo: Demo) -> int:
 
 
 def chosen_motion(demo: Demo) -> Motion:
-    """The motion to play, with the user's object in place of its own. Raises ValueError."""
+    """The motion to play, its first object replaced with the user's. Raises ValueError."""
     motion = load_motion(motion_path(demo.motion))
     if not demo.object:
         return motion
     if not motion.objects:
-        raise DemoError(f'motion {motion.name} moves no object: {demo.object} has no place in it')
+        raise DemoError(f'motion {motion.name} moves no object that {demo.object} could replace')
     first, *_ = motion.objects
     mesh = demo.object if is_shape(demo.object) else str(expanded(demo.object).resolve())
     if mesh != demo.object:
-        load_object(mesh, demo.object_scale)  # says at once what is wrong with it
+        load_object(mesh, demo.object_scale)  # to report errors now
     track = replace(motion.objects[first], mesh=mesh, scale=demo.object_scale)
     return replace(motion, objects={**motion.objects, first: track})
 
@@ -91,10 +116,10 @@ def is_shape(name: str) -> bool:
 
 
 def clear(out: Path) -> None:
-    """Make the folder and remove what an earlier demo left in it, nothing else."""
+    """Create the folder, and remove only the results of an earlier demo from it."""
     if out.exists() and not out.is_dir():
-        raise DemoError(f'{out}: is a file: name a folder')
-    for name in LEAVINGS:
+        raise DemoError(f'{out}: is a file: choose a folder')
+    for name in RESULTS:
         path = out / name
         if path.is_dir():
             shutil.rmtree(path)
@@ -104,7 +129,10 @@ def clear(out: Path) -> None:
 
 
 def prepare(demo: Demo, motion: Motion) -> Path:
-    """Write the motion and its scene's references; the folder. Raises ValueError, OSError."""
+    """Write the motion and the references of its scene, and return their folder.
+
+    Raises ValueError and OSError.
+    """
     from manivideo_ros.evaluation.suites.held_out import write_references
 
     folder = demo.out / 'scene'
@@ -120,9 +148,9 @@ def prepare(demo: Demo, motion: Motion) -> Path:
 def stream(
     demo: Demo, motion: Motion, scene: Path, settings: Mapping[str, str] | None = None
 ) -> None:
-    """Play, synthesize and record; settings are laid over the nodes' environment.
+    """Play, synthesize and record. settings: environment variables of the nodes, besides ours.
 
-    Raises NodeError where a process fails, KeyboardInterrupt; leaves a whole bag in any case.
+    Raises NodeError if a process fails. The bag is complete in any case, also after Ctrl-C.
     """
     env = {**environment(free_domain()), **(settings or {})}
     frames = round(demo.seconds * demo.rate_hz)
@@ -142,7 +170,7 @@ def stream(
                 'bag': str(demo.out / 'bag'),
                 'attachments': [f'held_out={scene / "held_out.json"}'],
             },
-            'recorder:=debug',  # how many messages it has, once a second
+            'recorder:=debug',  # logs the numbers of messages once a second
         )
         recorder.wait_for('recording', 60)
         player = start(
@@ -155,9 +183,9 @@ def stream(
             },
         )
         watch(player, recorder, synthesizer, frames, demo.seconds + 60)
-        time.sleep(0.3)  # the last frame's way into the bag
+        time.sleep(0.3)  # until the last frame is in the bag
     finally:
-        # The source first, the recorder before the synthesizer, so that nothing is cut off.
+        # The source first, and the recorder before the synthesizer, so that nothing is lost.
         for node in sorted(nodes, key=lambda n: STOP_ORDER.index(n.module)):
             node.stop()
 
@@ -166,7 +194,7 @@ STOP_ORDER = ('motion_player', 'recorder', 'synthesizer_node')
 
 
 def synthesizer_parameters(demo: Demo, motion: Motion, scene: Path) -> dict[str, Any]:
-    """The synthesizer's parameters for a motion's scene."""
+    """The parameters of the synthesizer for the scene of a motion."""
     objects = motion.objects
     return {
         'checkpoint': demo.checkpoint,
@@ -187,7 +215,7 @@ def watch(
     frames: int,
     timeout: float,
 ) -> None:
-    """Show progress until the player ends. Raises NodeError where a process fails."""
+    """Print the progress until the player ends. Raises NodeError if a process fails."""
     deadline, shown = time.monotonic() + timeout, ''
     terminal = sys.stdout.isatty()
     while True:
@@ -201,7 +229,7 @@ def watch(
             if node.status is not None:
                 raise NodeError(node.last_words())
         if time.monotonic() > deadline:
-            raise NodeError(f'the motion was not over after {timeout:g} s')
+            raise NodeError(f'the motion did not end within {timeout:g} s')
         counts = recorded_counts(recorder.lines)
         poses, video = counts.get('/hand_poses', 0), counts.get('/image_raw', 0)
         line = f'{progress_bar(poses, frames)} poses {poses}, frames {video}'
@@ -213,23 +241,23 @@ def watch(
 
 
 def recorded_counts(lines: list[str]) -> dict[str, int]:
-    """Messages by topic, from the newest of the recorder's lines that tells them."""
-    told = next((line for line in reversed(lines) if 'recorded: /' in line), '')
-    parts = told.partition('recorded: ')[2].split(', ')
+    """Number of messages by topic, from the last line of the recorder that has them."""
+    found = next((line for line in reversed(lines) if 'recorded: /' in line), '')
+    parts = found.partition('recorded: ')[2].split(', ')
     return {topic: int(count) for topic, count in (p.split(' ') for p in parts if p)}
 
 
 def progress_bar(done: int, of: int, width: int = 30) -> str:
-    """done / of as a bar of that many characters."""
+    """A bar of `width` characters, filled by done / of."""
     filled = min(width, width * done // max(of, 1))
     return f'[{"#" * filled}{"." * (width - filled)}]'
 
 
 def report(out: Path) -> int:
-    """Measure the recording, draw it, print the table."""
+    """Evaluate the recording, write the report, video and contact sheet, print the table."""
     from manivideo_ros.evaluation.reports.recorded import evaluate, illustrate
 
-    print('report: comparing the video with the truth', flush=True)
+    print('report: comparing the video with the ground truth', flush=True)
     values = evaluate(out / 'bag')
     (out / 'report.json').write_text(json.dumps(values, indent=2) + '\n')
     illustrate(out / 'bag', out)
@@ -239,7 +267,7 @@ def report(out: Path) -> int:
 
 
 def table(values: Mapping[str, Any]) -> str:
-    """The report for people: one line a figure."""
+    """The report as text, one figure per line."""
     latency, quality = values['latency_ms'], values.get('quality') or {}
     rows = [
         ('poses in, frames out', f'{values["frames_in"]}, {values["frames_out"]}'),

@@ -1,7 +1,8 @@
-"""A recorded motion as a video file, without ROS: as a stream, or in windows for quality."""
+"""`manivideo render`: the video of a motion file, without ROS, as a stream or in windows."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_path
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.folders import expanded
+from manivideo_ros.process.renamed import RenamedOption
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
 Images = Iterator[NDArray[np.uint8]]
@@ -38,9 +40,10 @@ VIDEO_HZ = 30
 
 @dataclass(frozen=True)
 class Render:
-    """What is rendered, and how. motion: '' for the demo's; background and hand: '' for what ships.
+    """What is rendered, and how.
 
-    quality: in windows of 24 frames on torch; else as a stream, on the engine's own backends.
+    motion: '' for that of the demo; background, hand_reference: '' for the shipped images. quality:
+    in windows of 24 frames on torch; else as a stream, on the backends of the engine.
     """
 
     out: Path
@@ -48,14 +51,34 @@ class Render:
     engine: str = 'tiny'
     checkpoint: str = ''
     background: str = ''
-    hand: str = ''
+    hand_reference: str = ''
     seed: int = 0
     threads: int = 2
     quality: bool = False
 
 
+def main(arguments: list[str]) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog='manivideo render', description='Make the video of a motion file, without ROS.'
+    )
+    parser.add_argument('motion', nargs='?', default='', help='motion file, or name of one')
+    parser.add_argument('--out', type=Path, default=Path('video.mp4'), help='the video to write')
+    parser.add_argument('--engine', default='tiny', help='engine specification: name or file')
+    parser.add_argument('--checkpoint', default='', help='weights (safetensors)')
+    parser.add_argument('--background', default='', help='background image')
+    parser.add_argument('--hand-reference', default='', help='image of an open hand')
+    parser.add_argument('--hand-appearance', dest='hand_reference', action=RenamedOption)
+    parser.add_argument('--seed', type=int, default=0, help='seed of the generative noise')
+    parser.add_argument('--threads', type=int, default=2, help='threads of the synthesizer')
+    parser.add_argument(
+        '--quality', action='store_true', help='in windows of 24 frames on torch, not as a stream'
+    )
+    return run(Render(**vars(parser.parse_args(arguments))))
+
+
 def run(job: Render) -> int:
-    """Write the video; the exit status. Raises ValueError, one line, for what cannot be used."""
+    """Write the video and return the exit status. Raises ValueError for unusable input."""
     motion = load_motion(motion_path(job.motion))
     spec = find_spec(job.engine)
     if job.checkpoint:
@@ -65,7 +88,7 @@ def run(job: Render) -> int:
     scene = Scene(
         {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()},
         load_background(expanded(job.background) if job.background else BACKGROUND),
-        load_hand_reference(expanded(job.hand) if job.hand else HAND_REFERENCE),
+        load_hand_reference(expanded(job.hand_reference) if job.hand_reference else HAND_REFERENCE),
     )
     job.out.parent.mkdir(parents=True, exist_ok=True)
     make = in_windows if job.quality else as_a_stream
@@ -81,17 +104,17 @@ def run(job: Render) -> int:
 def as_a_stream(
     job: Render, spec: EngineSpec, config: ModelConfig, scene: Scene, motion: Motion
 ) -> Images:
-    """The images that a stream would show of the motion's frames."""
+    """The images of the motion, as a stream generates them."""
     session = StreamingSession(Engine(spec, job.threads), job.seed)
     synthesizer = Synthesizer(session, hands_of(motion), scene, job.threads)
-    # A frame is made where the last one lies, which `steady` may still show.
+    # A frame overwrites the last one, which `steady` may still show: copy it.
     return (step(synthesizer, motion, index).copy() for index in range(len(motion)))
 
 
 def in_windows(
     job: Render, spec: EngineSpec, config: ModelConfig, scene: Scene, motion: Motion
 ) -> Images:
-    """The images of the windowed model."""
+    """The images of the motion, generated in windows."""
     import torch
 
     from manivideo_ros.engine.pytorch.windowed import Collector, open_windows, windowed
@@ -107,23 +130,23 @@ def in_windows(
                 # These are trained on noise of each frame's own, those over pixels on the clip's.
                 session.set_seed((job.seed, index))
             step(synthesizer, motion, index)
-            yield collector.given
+            yield collector.collected
 
     return windowed(model, given())
 
 
 def hands_of(motion: Motion) -> dict[str, HandModel]:
-    """The default hands of a motion's sides."""
+    """The default hands of the sides that the motion has."""
     return {side: load_hand(side) for side in SIDES if side in motion.hands}
 
 
 def step(synthesizer: Synthesizer, motion: Motion, index: int) -> NDArray[np.uint8]:
-    """A frame of a motion; valid until the next."""
+    """The image of one frame of a motion, valid until the next step."""
     size = synthesizer.session.image_size
     first, sample = motion.frame(0), motion.frame(index)
     camera = motion.camera or default_camera(first.hands, first.objects.values(), size, size)
     hands = sample.hands
-    if motion.hand_model != 'default':  # another model's betas mean other shapes
+    if motion.hand_model != 'default':  # betas of another model mean other shapes
         hands = {s: replace(hand, betas=np.zeros_like(hand.betas)) for s, hand in hands.items()}
     snapshot = Snapshot.of(int(motion.stamps_ns[index]), hands, sample.objects)
     return synthesizer.step(fitted(camera, size, size), snapshot).image

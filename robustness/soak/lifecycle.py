@@ -21,8 +21,8 @@ from typing import Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
-from manivideo_ros.cli import _ros as node_arguments
 from manivideo_ros.nodes.synthesizer_node import SUCCESS, SynthesizerNode
+from manivideo_ros.process.node_processes import node_arguments
 from manivideo_ros.ros.spin import few_arenas
 from robustness.soak import proc
 from robustness.soak.verdict import MEMORY, Verdict, table

@@ -17,7 +17,7 @@ from manivideo_ros.commands import demo, doctor
 from manivideo_ros.evaluation.reports.stream import Stream, stages, summary
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.shipped import motion_path
-from manivideo_ros.process.node_processes import environment, free_domain
+from manivideo_ros.process.node_processes import environment, free_domain, node_arguments
 from manivideo_ros.recording.bags.bag import BagReader
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -229,7 +229,7 @@ def test_commands_are_listed():
 
 def test_values_reach_the_nodes_as_they_are():
     values = {'motion': '', 'rate_hz': 30.0, 'topics': ['a', '/b'], 'bag': '12'}
-    arguments = cli._ros(**values)
+    arguments = node_arguments(**values)
     read = dict(item.split(':=', 1) for item in arguments[2::2])
     assert {name: yaml.safe_load(text) for name, text in read.items()} == values
 

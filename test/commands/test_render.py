@@ -1,11 +1,14 @@
 """`manivideo render`: the video of a motion file, as a stream and in windows."""
 
+import warnings
+
 import av
 import numpy as np
 import pytest
 from evaluation_samples import short_motion
 
 from manivideo_ros import cli
+from manivideo_ros.commands import render
 from manivideo_ros.motion.files import save_motion
 
 
@@ -35,6 +38,19 @@ def test_a_motion_becomes_a_video_and_windows_show_what_the_stream_shows(
     assert made[0].shape == (3, 256, 256, 3)
     assert np.abs(made[0] - made[1]).mean() < 1
     assert made[0].std() > 10
+
+
+def test_the_old_name_of_an_option_works_with_a_warning(motion, tmp_path, monkeypatch):
+    jobs = []
+    monkeypatch.setattr(render, 'run', lambda job: jobs.append(job) or 0)
+    for option in ('--hand-reference', '--hand-appearance'):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            assert cli.main(['render', str(motion), option, 'hand.png']) == 0
+        said = [str(warning.message) for warning in caught]
+        assert len(said) == (option == '--hand-appearance')
+        assert all('--hand-appearance is now called --hand-reference' in text for text in said)
+    assert [job.hand_reference for job in jobs] == ['hand.png', 'hand.png']
 
 
 def test_what_cannot_be_used_is_one_line_and_leaves_nothing(motion, tmp_path, capsys):

@@ -53,10 +53,10 @@ def test_another_python_than_that_of_the_environment_says_so(program, tmp_path):
 
 
 def test_interfaces_that_are_not_built_are_named(monkeypatch, capsys):
-    def missing(args):
+    def missing(*_):
         raise ModuleNotFoundError('no manivideo_ros.msg', name='manivideo_ros.msg')
 
-    monkeypatch.setattr(cli, 'run_doctor', missing)
+    monkeypatch.setattr(cli, 'run', missing)
     assert cli.main(['doctor']) == 2
     assert start.BUILD in capsys.readouterr().err
 
