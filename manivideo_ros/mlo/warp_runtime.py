@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -18,8 +17,12 @@ import torch
 import warp as wp
 
 from manivideo_ros.process.folders import cache_root, temporary_root, why_not_writable
+from manivideo_ros.process.stderr import held_back
 
 log = logging.getLogger(__name__)
+
+# Written by C code on every machine without a GPU, where nothing is wrong.
+NO_DRIVER = 'Could not find or load the NVIDIA CUDA driver'
 
 wp.config.log_level = wp.LOG_WARNING
 
@@ -59,7 +62,7 @@ def prepare_warp() -> None:
             stacklevel=2,
         )
         wp.config.kernel_cache_dir = instead
-    with _without_driver_notice():
+    with held_back(lambda line: NO_DRIVER not in line):
         wp.init()
 
 
@@ -146,24 +149,3 @@ def on_torch_stream(device: str) -> Iterator[None]:
         return
     with wp.ScopedStream(wp.stream_from_torch(stream), sync_enter=False):
         yield
-
-
-@contextmanager
-def _without_driver_notice() -> Iterator[None]:
-    """Keep Warp's line about a missing CUDA driver off stderr; other lines come out afterwards.
-
-    It is written by C code on every start of a machine without a GPU, where nothing is wrong.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as lines:
-        os.dup2(lines.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            lines.seek(0)
-            for line in lines.read().decode(errors='replace').splitlines(keepends=True):
-                if 'Could not find or load the NVIDIA CUDA driver' not in line:
-                    sys.stderr.write(line)

@@ -10,10 +10,9 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn, Protocol
 
 import rclpy
@@ -24,6 +23,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from manivideo_ros.process.start import SIGNALS
+from manivideo_ros.process.stderr import held_back
 from manivideo_ros.ros.mismatches import MismatchWatch
 
 M_ARENA_MAX = -8  # malloc.h
@@ -111,7 +111,7 @@ def run(
 def _init(args: list[str] | None) -> None:
     """Start rclpy. Raises ValueError, one line, for arguments and folders that it cannot use."""
     try:
-        with _held_back():
+        with held_back(on_error=False):  # rcl repeats its error several times
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # of several kinds, most of them private
         reason = one_line(error)
@@ -120,24 +120,6 @@ def _init(args: list[str] | None) -> None:
         if any(words in reason for words in LOGS):
             reason += ': set ROS_LOG_DIR to a folder that can be written'
         raise ValueError(f'ROS 2 does not start: {reason}') from None
-
-
-@contextmanager
-def _held_back() -> Iterator[None]:
-    """Keep what rcl writes on stderr until it is known that nothing was raised: it says the same
-    several times over.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as lines:
-        os.dup2(lines.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-        lines.seek(0)
-        sys.stderr.write(lines.read().decode(errors='replace'))
 
 
 def one_line(error: Exception) -> str:

@@ -6,11 +6,11 @@ from builtin_interfaces.msg import Time
 from rclpy.lifecycle import LifecycleNode
 
 from manivideo_ros.msg import FrameTimes
-from manivideo_ros.ros.images import header
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.qos import DIAGNOSTICS
 from manivideo_ros.ros.stream.diagnostics import PUBLISHED, RECEIVED, SAMPLED, TOTAL
 from manivideo_ros.ros.stream.pose_intake import View
-from manivideo_ros.ros.stream.source_clocks import STALE_S
+from manivideo_ros.motion.source_clocks import STALE_S
 from manivideo_ros.synthesizer import Frame
 
 SECOND = 1_000_000_000
@@ -56,7 +56,7 @@ class FrameTimer:
             done = _time(made_ns)
             self._publisher.publish(
                 FrameTimes(
-                    header=header(stamp_ns, view.camera_frame),
+                    header=RCLPY.header(stamp_ns, view.camera_frame),
                     received=_time(received_ns),
                     sampled=_time(sampled_ns),
                     rendered=_time(rendered_ns),

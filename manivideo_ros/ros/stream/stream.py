@@ -19,14 +19,14 @@ from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.engine.engine import Engine
-from manivideo_ros.engine.pacing import Pace
+from manivideo_ros.engine.rate_limit import FrameRateLimit
 from manivideo_ros.motion.pose_buffer import Snapshot, Timing
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.process.worker import NewestWorker
 from manivideo_ros.ros import clocks, qos
-from manivideo_ros.ros.conversion import RateLimit
-from manivideo_ros.ros.images import header
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import NodeParameters
+from manivideo_ros.ros.rate_limit import RateLimit
 from manivideo_ros.ros.stream import diagnostics
 from manivideo_ros.ros.stream.engine_loader import EngineLoader
 from manivideo_ros.ros.stream.frame_publishers import FramePublishers
@@ -34,7 +34,7 @@ from manivideo_ros.ros.stream.frame_times import FrameTimer
 from manivideo_ros.ros.stream.input_watch import InputWatch
 from manivideo_ros.ros.stream.pose_intake import PoseIntake
 from manivideo_ros.ros.stream.scene import LiveScene, engine_names, spec_of
-from manivideo_ros.ros.stream.source_clocks import ClockWatch
+from manivideo_ros.motion.source_clocks import ClockWatch
 
 # Inputs that are published all the time by what moves.
 MUST_GO_ON = ('hand_poses', 'object_poses', 'skeleton_poses')
@@ -279,7 +279,7 @@ class Stream:
         self._warn('', self._clocks.compare(delays, apart_s, simulated))
         values = {**self._scene.description, **told}
         values['rate limit (Hz)'] = f'{self._pace.rate:.1f}'
-        stamped = header(self._timer.now_ns(), '')
+        stamped = RCLPY.header(self._timer.now_ns(), '')
         late = self._parameters.late_s
         problem = self._scene.engine.degraded or self._no_time() or self._clocks.problem
         name = self._node.get_fully_qualified_name()
@@ -309,10 +309,10 @@ class Stream:
             self._node.get_logger().warning(f'{topic}: {problem}' if topic else problem)
 
 
-def pace(parameters: NodeParameters) -> Pace:
+def pace(parameters: NodeParameters) -> FrameRateLimit:
     """The rate and the latency that the parameters ask for."""
     choices = sorted({spec_of(parameters).steps, 1}, reverse=True)
-    return Pace(parameters.target_rate, parameters.hold_latency, choices)
+    return FrameRateLimit(parameters.target_rate, parameters.hold_latency, choices)
 
 
 def timing(parameters: NodeParameters) -> Timing:

@@ -1,11 +1,9 @@
 """Sources whose clocks do not agree: which is named, how far it is off; a stream goes on."""
 
-import numpy as np
 import pytest
-from intakes import MS, hands, objects
 
-from manivideo_ros.motion.pose_buffer import HANDS, OBJECTS, PEOPLE, Timing
-from manivideo_ros.ros.stream.source_clocks import ClockWatch, span
+from manivideo_ros.motion.pose_buffer import HANDS, OBJECTS, PEOPLE
+from manivideo_ros.motion.source_clocks import ClockWatch, span
 
 
 def delays(hands=0.02, **others):
@@ -84,37 +82,3 @@ def test_delays_count_by_this_nodes_clock():
 def test_spans_read_as_people_say_them():
     lengths = {0.73: '0.7 s', -90: '90.0 s', 600: '10 minutes', 9000: '2 hours', 1e9: '32 years'}
     assert [span(length) for length in lengths] == list(lengths.values())
-
-
-@pytest.mark.parametrize(
-    ('late_s', 'rate_hz'), [(0.45, 1.4), (0.86, 1.4), (0.6, 4.6), (-0.7, 10), (5.0, 30)]
-)
-def test_objects_by_another_clock_undo_nothing(ready, late_s, rate_hz):
-    """Hands at 30 Hz; a detector's poses carry their image's stamp, or another machine's time."""
-    ready.tracker.timing = Timing(hold=2.0)
-    due, shown, problems = late_s, [], []
-    for n in range(150):
-        now = n / 30
-        if now >= due:
-            message = objects(round(1000 * (due - late_s)), np.eye(4))
-            problems += ready.take_objects(message, round(now * 1e9))
-            due += 1 / rate_hz
-        problems += ready.take_hands(hands(round(1000 * now)), round(now * 1e9))
-        view, more = ready.view(round(now * 1e9))
-        problems += [text for text in more if 'good pose' not in text]
-        assert view.snapshot.stamp_ns == ready.tracker.newest_ns and view.jumps == 0
-        shown.append('mug' in view.snapshot.objects)
-    assert problems == []
-    assert all(shown[100:]) if late_s < 2 else not any(shown)
-
-
-def test_frames_do_not_go_back_where_another_source_sets_the_pace(ready):
-    """Hands pause and come back late: no frame carries a stamp before the last one's."""
-    ready.take_objects(objects(0, np.eye(4)), 0)
-    ready.take_hands(hands(0), 0)
-    assert ready.view(0)[0] is not None
-    ahead = ready.view(400 * MS)[0].snapshot.stamp_ns
-    ready.take_hands(hands(300), 410 * MS)
-    assert ready.view(411 * MS) == (None, [])
-    ready.take_hands(hands(433), 543 * MS)
-    assert ready.view(544 * MS)[0].snapshot.stamp_ns > ahead
