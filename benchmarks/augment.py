@@ -34,14 +34,14 @@ from benchmarks.mlo import machine
 from manivideo_ros.augment import variation
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.jobs import plan
+from manivideo_ros.bags.bag import BagWriter
 from manivideo_ros.engine.processor import reduced_precision, reduced_reason
 from manivideo_ros.motion.files import load_motion, save_motion
 from manivideo_ros.motion.shipped import motion_path
 from manivideo_ros.process.node_processes import free_port
-from manivideo_ros.recording.bags.bag import BagWriter
-from manivideo_ros.recording.datasets.coco import PACKING
-from manivideo_ros.recording.datasets.episode import Episode
-from manivideo_ros.recording.datasets.video import VideoWriter
+from manivideo_ros.recording.coco import PACKING
+from manivideo_ros.recording.episode import Episode
+from manivideo_ros.recording.video import VideoWriter
 from manivideo_ros.synthesizer import Synthesizer
 
 RESULTS = Path(__file__).parent / 'results' / 'augment.json'

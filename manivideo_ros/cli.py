@@ -42,9 +42,9 @@ COMMANDS = (
     (
         'dataset',
         'export episodes for learning: lerobot, robomimic, frames or video',
-        'recording.datasets.dataset:main',
+        'recording.dataset:main',
     ),
-    ('repair', 'repair a truncated recording', 'recording.bags.repair:main'),
+    ('repair', 'repair a truncated recording', 'bags.repair:main'),
     (
         'gate',
         'check synthetic episodes and report which to drop',

@@ -235,7 +235,7 @@ def test_missing_tools_are_named(tmp_path):
 def test_the_interfaces_without_ros_are_those_of_ros():
     import json
 
-    from manivideo_ros.recording.messages.types import definition
+    from manivideo_ros.messages.types import definition
 
     for file in sorted((ROOT / 'msg').glob('*.msg')):
         built = Path(sys.prefix) / 'share' / 'manivideo_ros' / 'msg' / f'{file.stem}.json'

@@ -25,7 +25,7 @@ from experiments.synthetic_helps.files import whole
 from manivideo_ros.augment import cli, gate_report
 from manivideo_ros.augment.variation import episode_name
 from manivideo_ros.model.checkpoint import SHIPPED
-from manivideo_ros.recording.datasets.episode import Episode
+from manivideo_ros.recording.episode import Episode
 
 
 class Data:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS, TF
+from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.files import topics_by_type
-from manivideo_ros.recording.bags.bag import BagReader
-from manivideo_ros.recording.messages.motion_writer import CAMERA, HANDS, OBJECTS, TF
-from manivideo_ros.recording.messages.types import decoded
 
 
 def warnings_of(name: str, reader: BagReader) -> list[str]:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from manivideo_ros.drawing.labels import layer_mask
 from manivideo_ros.estimation.crops import crop_of_keypoints
 from manivideo_ros.evaluation.measures.hand_error import Estimator, aligned_error, hand_size
-from manivideo_ros.recording.datasets.coco import SKELETON
-from manivideo_ros.recording.datasets.episode import Episode
+from manivideo_ros.recording.coco import SKELETON
+from manivideo_ros.recording.episode import Episode
 
 FRAMES = 12  # of an episode that are looked at
 SEEN = 12  # joints of a hand that must be visible for it to be judged

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from manivideo_ros.augment.gate import Thresholds, judge
 from manivideo_ros.estimation.hands import HandEstimator
-from manivideo_ros.recording.datasets.dataset import find_bags
+from manivideo_ros.recording.dataset import find_bags
 
 REPORT, PAGE = 'report.json', 'report.html'
 HEAD = """<!doctype html>

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import SIDES
+from manivideo_ros.messages.names import HANDS
+from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.files import topics_by_type
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.recording.bags.bag import BagReader
-from manivideo_ros.recording.messages.motion_writer import HANDS
-from manivideo_ros.recording.messages.types import decoded
 
 
 def hands_of(folder: str) -> dict[str, HandModel]:

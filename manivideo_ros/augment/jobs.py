@@ -19,10 +19,10 @@ from manivideo_ros.augment.engine import prepare_engine
 from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
 from manivideo_ros.augment.source import Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
+from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.process.node_processes import signal_with_parent
-from manivideo_ros.recording.bags.bag import BagReader
-from manivideo_ros.recording.messages.provenance import provenance_of
 
 LOCK = '.lock'
 SAME = ('checkpoint_sha256', 'backend', 'precision', 'steps', 'hands_sha256')

@@ -11,12 +11,13 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS
+from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.files import load_motion, topics_by_type
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.recording.bags.bag import BagReader
-from manivideo_ros.recording.messages.motion_reader import HOLD_NS, pair_hands, stamp_ns
-from manivideo_ros.recording.messages.motion_writer import CAMERA, HANDS, OBJECTS
-from manivideo_ros.recording.messages.types import decoded
+from manivideo_ros.motion.tracks import HOLD_NS, pair_hands
 
 # What shows the scene that was recorded, and would contradict the new one.
 IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', CAMERA)

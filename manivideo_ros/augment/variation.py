@@ -16,24 +16,19 @@ from manivideo_ros.augment.engine import make_synthesizer
 from manivideo_ros.augment.hands import hands_of, shaped_for, told
 from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Source
+from manivideo_ros.bags.bag import BagFullError, BagWriter
+from manivideo_ros.bags.provenance import KEY, text_of
 from manivideo_ros.drawing.labels import label
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.hand.model import HandModel
+from manivideo_ros.messages.names import CAMERA, IMAGE, POINTS, TF
+from manivideo_ros.messages.types import ROSBAGS, serialized
+from manivideo_ros.motion.files import camera_transform
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.named import load_mesh
-from manivideo_ros.recording.bags.bag import BagFullError, BagWriter
-from manivideo_ros.recording.messages.images import IMAGE, POINTS, image_message, keypoints_message
-from manivideo_ros.recording.messages.motion_writer import (
-    CAMERA,
-    TF,
-    camera_message,
-    camera_transform,
-)
-from manivideo_ros.recording.messages.provenance import KEY, text_of
-from manivideo_ros.recording.messages.types import typestore
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
 CAMERA_FRAME = 'synthetic_camera_optical'
@@ -152,7 +147,9 @@ def _write(
     bag.add_topic(BACKGROUND, IMAGE, latched=True)
     synthesizer = _synthesizer(motion, hands, choices, engine)
     frames = _frames(synthesizer, motion, choices)
-    empty = image_message(synthesizer.scene.background, int(motion.stamps_ns[0]), CAMERA_FRAME)
+    empty = ROSBAGS.image(
+        ROSBAGS.header(int(motion.stamps_ns[0]), CAMERA_FRAME), synthesizer.scene.background
+    )
     placed, count = False, 0
     kept = [topic for topic in reader.connections if topic not in source.replaced]
     for message in reader.messages(kept):
@@ -195,13 +192,15 @@ def _frames(synthesizer: Synthesizer, motion: Motion, choices: Choices) -> Itera
         frame = synthesizer.step(camera, Snapshot.of(stamp, sample.hands, sample.objects))
         labels = label(frame.layers, camera, synthesizer.hands, sample.hands)
         yield {
-            '/camera_info': camera_message(camera, stamp, CAMERA_FRAME),
-            '/image_raw': image_message(frame.image, stamp, CAMERA_FRAME),
-            '/mlo/mask': image_message(labels.mask, stamp, CAMERA_FRAME),
-            '/mlo/depth': image_message(labels.depth, stamp, CAMERA_FRAME),
-            '/hand_keypoints': keypoints_message(labels.keypoints, stamp, CAMERA_FRAME),
+            '/camera_info': ROSBAGS.camera(ROSBAGS.header(stamp, CAMERA_FRAME), camera),
+            '/image_raw': ROSBAGS.image(ROSBAGS.header(stamp, CAMERA_FRAME), frame.image),
+            '/mlo/mask': ROSBAGS.image(ROSBAGS.header(stamp, CAMERA_FRAME), labels.mask),
+            '/mlo/depth': ROSBAGS.image(ROSBAGS.header(stamp, CAMERA_FRAME), labels.depth),
+            '/hand_keypoints': ROSBAGS.points(
+                ROSBAGS.header(stamp, CAMERA_FRAME), labels.keypoints
+            ),
         }
 
 
 def _put(bag: BagWriter, topic: str, message: Any, stamp_ns: int) -> None:
-    bag.write(topic, typestore().serialize_cdr(message, message.__msgtype__), stamp_ns)
+    bag.write(topic, serialized(message), stamp_ns)

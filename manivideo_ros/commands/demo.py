@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from manivideo_ros.bags.bag import BagError
 from manivideo_ros.motion.files import load_motion, save_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.shipped import motion_path
 from manivideo_ros.objects.mesh import load_object
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.node_processes import NodeError, NodeProcess, environment, free_domain
-from manivideo_ros.recording.bags.bag import BagError
 
 SCENE_SEED = 20  # of the test split: skin, table and light that were not trained on
 START_S = 300.0  # at the first start, the graph of the model is exported

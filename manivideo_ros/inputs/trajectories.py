@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manivideo_ros.motion.interpolation import interpolate_rigid
+from manivideo_ros.hand.interpolation import interpolate_rigid
 
 Array = NDArray[np.floating]
 

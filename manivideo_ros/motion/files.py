@@ -11,30 +11,22 @@ from typing import Any
 
 import numpy as np
 
+from manivideo_ros.bags.bag import BagError, BagReader, BagWriter
+from manivideo_ros.geometry import Camera, rigid
+from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS, STRING, TF
+from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.messages.types import ROSBAGS, decoded, serialized
 from manivideo_ros.motion.motion import Motion, scene_json
-from manivideo_ros.recording.bags.bag import BagError, BagReader, BagWriter
-from manivideo_ros.recording.messages.motion_reader import (
+from manivideo_ros.motion.tracks import (
     pair_hands,
     read_camera,
     read_hands,
     read_objects,
     read_scene,
-    stamp_ns,
 )
-from manivideo_ros.recording.messages.motion_writer import (
-    CAMERA,
-    HANDS,
-    OBJECTS,
-    STRING,
-    TF,
-    camera_message,
-    camera_transform,
-    hands_message,
-    objects_message,
-)
-from manivideo_ros.recording.messages.types import decoded, typestore
 
 LOGGER = logging.getLogger(__name__)
+CAMERA_FRAME = 'camera_optical'
 
 
 class MotionError(ValueError):
@@ -42,30 +34,38 @@ class MotionError(ValueError):
 
 
 def save_motion(motion: Motion, folder: str | Path) -> None:
-    """Write a motion as a bag: one message of each kind per frame, under the frame's stamp.
+    """Write a motion as a bag: one message of each type per frame, under the frame's stamp.
 
     Raises BagError where the folder is in use.
     """
-    start = int(motion.stamps_ns[0])
+    start, camera = int(motion.stamps_ns[0]), motion.camera
     with BagWriter(folder) as bag:
-
-        def write(topic: str, message: Any, stamp: int) -> None:
-            bag.write(topic, typestore().serialize_cdr(message, message.__msgtype__), stamp)
-
         bag.add_topic('/scene', STRING, latched=True)
-        text = scene_json(motion.meshes)
-        write('/scene', typestore().types[STRING](data=text), start)
+        scene = ROSBAGS.message(STRING)(data=scene_json(motion.meshes))
+        bag.write('/scene', serialized(scene), start)
         bag.add_topic('/hand_poses', HANDS)
         bag.add_topic('/object_poses', OBJECTS)
-        if motion.camera is not None:
+        if camera is not None:
             bag.add_topic('/tf_static', TF, latched=True)
-            write('/tf_static', camera_transform(motion, motion.camera), start)
+            bag.write('/tf_static', serialized(camera_transform(motion, camera)), start)
             bag.add_topic('/camera_info', CAMERA)
         for index, stamp in enumerate(motion.stamps_ns.tolist()):
-            write('/hand_poses', hands_message(motion, index), stamp)
-            write('/object_poses', objects_message(motion, index), stamp)
-            if motion.camera is not None:
-                write('/camera_info', camera_message(motion.camera, stamp), stamp)
+            sample, header = motion.frame(index), ROSBAGS.header(stamp, motion.frame_id)
+            hands = ROSBAGS.hands(header, sample.hands, motion.hand_model)
+            bag.write('/hand_poses', serialized(hands), stamp)
+            bag.write('/object_poses', serialized(ROSBAGS.objects(header, sample.objects)), stamp)
+            if camera is not None:
+                info = ROSBAGS.camera(ROSBAGS.header(stamp, CAMERA_FRAME), camera)
+                bag.write('/camera_info', serialized(info), stamp)
+
+
+def camera_transform(motion: Motion, camera: Camera, frame: str = CAMERA_FRAME) -> Any:
+    """The TFMessage that places the camera's frame in the frame of the poses."""
+    rotation = np.asarray(camera.camera_from_world)[:3, :3].T
+    position = -rotation @ np.asarray(camera.camera_from_world)[:3, 3]
+    header = ROSBAGS.header(motion.stamps_ns[0], motion.frame_id)
+    transform = ROSBAGS.transform(header, frame, rigid(rotation, position))
+    return ROSBAGS.message(TF)(transforms=[transform])
 
 
 def load_motion(path: str | Path) -> Motion:
@@ -118,10 +118,11 @@ def _assemble(
     if len(models) > 1:
         raise MotionError(f'{path}: hand_model changes ({sorted(models)}): record one hand model')
     model = models.pop() if models else 'default'
-    infos = messages.get(topics.get(CAMERA, ''), [])
+    camera_topic = topics.get(CAMERA, '')
+    infos = messages.get(camera_topic, [])
     frame_id = frames[0].header.frame_id
     transforms = [t for m in messages.get(topics.get(TF, ''), []) for t in m.transforms]
-    camera = read_camera(infos[0], frame_id, transforms) if infos else None
+    camera = read_camera(camera_topic, infos[0], frame_id, transforms) if infos else None
     return Motion(stamps, hands, objects, camera, model, frame_id, path.resolve().stem)
 
 

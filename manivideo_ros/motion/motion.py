@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera
+from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
 from manivideo_ros.hand.state import SIDES, HandState
-from manivideo_ros.motion.interpolation import interpolate_hands, interpolate_rigid
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,11 +141,11 @@ class Motion:
         """The same motion at other times (ns, strictly increasing)."""
         samples = [self.interpolate_at(int(stamp)) for stamp in stamps_ns]
         hands = {
-            side: _hand_track([s.hands.get(side) for s in samples], track.betas)
+            side: hand_track([s.hands.get(side) for s in samples], track.betas)
             for side, track in self.hands.items()
         }
         objects = {
-            name: _object_track(track, [s.objects.get(name) for s in samples])
+            name: object_track(track.mesh, track.scale, [s.objects.get(name) for s in samples])
             for name, track in self.objects.items()
         }
         return replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects)
@@ -175,7 +175,8 @@ def _pair(
     return (near, near, 0.0) if present[near] else None
 
 
-def _hand_track(states: list[HandState | None], betas: NDArray[np.float32]) -> HandTrack:
+def hand_track(states: list[HandState | None], betas: NDArray[np.float32]) -> HandTrack:
+    """The track of a hand's state in each frame, None where it is absent; betas f32[10]."""
     rest = HandState(np.zeros(45, np.float32), betas, np.eye(3, dtype=np.float32), np.zeros(3))
     filled = [rest if state is None else state for state in states]
     return HandTrack(
@@ -187,10 +188,11 @@ def _hand_track(states: list[HandState | None], betas: NDArray[np.float32]) -> H
     )
 
 
-def _object_track(track: ObjectTrack, poses: list[NDArray[np.float32] | None]) -> ObjectTrack:
+def object_track(mesh: str, scale: float, poses: list[NDArray | None]) -> ObjectTrack:
+    """The track of an object's pose [4, 4] in each frame, None where it is absent."""
     filled = [np.eye(4) if pose is None else pose for pose in poses]
     present = np.array([pose is not None for pose in poses])
-    return replace(track, present=present, poses=np.array(filled, np.float32))
+    return ObjectTrack(mesh, scale, present, np.array(filled, np.float32))
 
 
 def _check(track: object, name: str, **shapes: tuple[int, ...]) -> None:

@@ -19,8 +19,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
 from manivideo_ros.hand.state import HandState
-from manivideo_ros.motion.interpolation import interpolate_hands, interpolate_rigid
 
 State = TypeVar('State')
 SECOND = 1_000_000_000

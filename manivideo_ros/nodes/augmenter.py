@@ -16,11 +16,12 @@ from rclpy.node import Node
 from manivideo_ros.action import Synthesize
 from manivideo_ros.augment.apart import Begun, FrameDone, Order, made_apart
 from manivideo_ros.augment.engine import engine_named
-from manivideo_ros.files.allowed_files import under
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.objects.named import names_a_file
 from manivideo_ros.process.folders import expanded
-from manivideo_ros.ros.parameters import AugmenterParameters, declare
+from manivideo_ros.ros.allowed_files import under
+from manivideo_ros.ros.declare_parameters import declare
+from manivideo_ros.ros.parameters import AugmenterParameters
 from manivideo_ros.ros.spin import run
 
 MOST = 10_000  # variations of one goal

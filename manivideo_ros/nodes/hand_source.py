@@ -16,9 +16,10 @@ from tf2_msgs.msg import TFMessage
 from manivideo_ros.hand.state import Side
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import clocks, qos
-from manivideo_ros.ros.conversion import RateLimit
+from manivideo_ros.ros.declare_parameters import declare
 from manivideo_ros.ros.message_types import message_class
-from manivideo_ros.ros.parameters import HandSourceParameters, declare
+from manivideo_ros.ros.parameters import HandSourceParameters
+from manivideo_ros.ros.rate_limit import RateLimit
 from manivideo_ros.ros.sources import robot_description
 from manivideo_ros.ros.sources.hand_intake import TF, TOPIC, HandIntake
 from manivideo_ros.ros.sources.hand_pairs import WAIT_S, HandPairs
@@ -66,7 +67,7 @@ class HandSource(Node):
             if name.startswith(TOPIC):
                 topic = name.removeprefix(TOPIC)
                 take = partial(self._wrist, topic, side)
-                self.create_subscription(PoseStamped, topic, take, qos.PACE_IN)
+                self.create_subscription(PoseStamped, topic, take, qos.NEWEST_IN)
         if self.parameters.source == TF:
             self._topics: tuple[str, ...] = ('/tf',)
         else:

@@ -16,12 +16,11 @@ from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion, scene_json
 from manivideo_ros.motion.shipped import motion_path
 from manivideo_ros.msg import HandPoses, ObjectPoses
-from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
-from manivideo_ros.ros.images import header
-from manivideo_ros.ros.parameters import PlayerParameters, declare
+from manivideo_ros.ros.declare_parameters import declare
+from manivideo_ros.ros.message_types import RCLPY
+from manivideo_ros.ros.parameters import PlayerParameters
 from manivideo_ros.ros.qos import LATCHED, POSES_OUT
 from manivideo_ros.ros.spin import run
-from manivideo_ros.ros.transforms import transform_message
 
 CAMERA_FRAME = 'camera_optical_frame'
 # Between the last subscriber's arrival and the first pose: the other topics match in this time.
@@ -37,7 +36,7 @@ class MotionPlayer(Node):
         self.parameters = declare(self, PlayerParameters)
         motion = load_motion(motion_path(self.parameters.motion))
         self._messages = messages(motion, self.parameters.rate_hz)
-        self._camera = None if motion.camera is None else camera_message(Header(), motion.camera)
+        self._camera = None if motion.camera is None else RCLPY.camera(Header(), motion.camera)
         self._hands = self.create_publisher(HandPoses, 'hand_poses', POSES_OUT)
         self._objects = self.create_publisher(ObjectPoses, 'object_poses', POSES_OUT)
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', POSES_OUT)
@@ -57,10 +56,10 @@ class MotionPlayer(Node):
         self._hands.wait_for_all_acked(Duration(seconds=1))
 
     def _announce(self, motion: Motion) -> None:
-        stamped = header(self.get_clock().now().nanoseconds, motion.frame_id)
+        stamped = RCLPY.header(self.get_clock().now().nanoseconds, motion.frame_id)
         if motion.camera is not None:
             placed = invert_rigid(motion.camera.camera_from_world)
-            transform = transform_message(stamped, CAMERA_FRAME, placed)
+            transform = RCLPY.transform(stamped, CAMERA_FRAME, placed)
             self._transforms.publish(TFMessage(transforms=[transform]))
         self._scene.publish(String(data=scene_json(motion.meshes)))
 
@@ -77,7 +76,7 @@ class MotionPlayer(Node):
             return
         hands, objects = self._messages[self._next % len(self._messages)]
         self._next += 1
-        stamp = header(now, '').stamp
+        stamp = RCLPY.header(now, '').stamp
         objects.header.stamp = hands.header.stamp = stamp
         # Hands last: they set off the frame, which then finds the rest in place.
         if self._camera is not None:
@@ -97,8 +96,8 @@ def messages(motion: Motion, rate_hz: float) -> list[tuple[HandPoses, ObjectPose
         sample = motion.interpolate_at(time)
         out.append(
             (
-                hands_message(Header(frame_id=motion.frame_id), sample.hands, motion.hand_model),
-                objects_message(Header(frame_id=motion.frame_id), sample.objects),
+                RCLPY.hands(Header(frame_id=motion.frame_id), sample.hands, motion.hand_model),
+                RCLPY.objects(Header(frame_id=motion.frame_id), sample.objects),
             )
         )
     return out

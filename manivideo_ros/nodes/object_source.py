@@ -14,9 +14,10 @@ from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.msg import HandPoses, ObjectPoses
 from manivideo_ros.ros import clocks, qos
-from manivideo_ros.ros.conversion import RateLimit
+from manivideo_ros.ros.declare_parameters import declare
 from manivideo_ros.ros.message_types import message_class
-from manivideo_ros.ros.parameters import ObjectSourceParameters, declare
+from manivideo_ros.ros.parameters import ObjectSourceParameters
+from manivideo_ros.ros.rate_limit import RateLimit
 from manivideo_ros.ros.sources import robot_description
 from manivideo_ros.ros.sources.object_intake import GRASP, MOVEIT, TF, Answer, ObjectIntake
 from manivideo_ros.ros.spin import run
@@ -46,7 +47,7 @@ class ObjectSource(Node):
             self._listen_to_frames()
         elif source == GRASP:
             self._topics = ['hand_poses']
-            self._listen(HandPoses, 'hand_poses', qos.PACE_IN, intake.take_hands)
+            self._listen(HandPoses, 'hand_poses', qos.NEWEST_IN, intake.take_hands)
         else:
             self._topics = list(intake.topics)
             for n, topic in enumerate(intake.topics):
@@ -99,9 +100,7 @@ class ObjectSource(Node):
             self._given = None
         elif changes and self._given != changes:
             self._given = changes
-            request = SetScene.Request(
-                objects=self._intake.scene_objects(), keep_appearance_seed=True
-            )
+            request = SetScene.Request(objects=self._intake.scene_objects(), keep_noise_seed=True)
             self._scene.call_async(request).add_done_callback(self._answered)
 
     def _answered(self, future: Future) -> None:

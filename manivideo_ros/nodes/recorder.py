@@ -12,10 +12,10 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from manivideo_ros.recording.bags.bag import BagFullError, BagWriter
-from manivideo_ros.recording.messages.maker import Maker
-from manivideo_ros.recording.messages.provenance import KEY
-from manivideo_ros.ros.parameters import RecorderParameters, declare
+from manivideo_ros.bags.bag import BagFullError, BagWriter
+from manivideo_ros.bags.provenance import KEY, Maker
+from manivideo_ros.ros.declare_parameters import declare
+from manivideo_ros.ros.parameters import RecorderParameters
 from manivideo_ros.ros.qos import recording
 from manivideo_ros.ros.spin import run
 

@@ -17,9 +17,10 @@ from rclpy.publisher import Publisher
 from rclpy.service import Service
 from std_msgs.msg import String
 
-from manivideo_ros.files.allowed_files import check_change_of_files
+from manivideo_ros.ros.allowed_files import check_change_of_files
+from manivideo_ros.ros.declare_parameters import declare, read
 from manivideo_ros.ros.logs import core_logs, heartbeat
-from manivideo_ros.ros.parameters import NodeParameters, declare, read
+from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.qos import STATE
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene

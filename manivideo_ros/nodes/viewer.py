@@ -15,10 +15,10 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from manivideo_ros.bags.provenance import status_name
 from manivideo_ros.messages.images import read_image
 from manivideo_ros.msg import FrameTimes, ObjectPoses, SceneObject
 from manivideo_ros.objects.household.shapes import SHAPES
-from manivideo_ros.recording.bags.provenance import status_name
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.declare_parameters import declare
 from manivideo_ros.ros.message_types import RCLPY
@@ -51,7 +51,7 @@ class Viewer(Node):
         self.create_subscription(DiagnosticStatus, 'engine_status', self._take_engine, qos.STATE)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._take_reports, sensor)
         self.create_subscription(FrameTimes, 'frame_times', self._take_times, sensor)
-        self.create_subscription(ObjectPoses, 'object_poses', self._take_objects, qos.PACE_IN)
+        self.create_subscription(ObjectPoses, 'object_poses', self._take_objects, qos.NEWEST_IN)
         self._scene = self.create_client(SetScene, 'set_scene')
         self.create_timer(POLL_S, self._follow_pages)
         topics = [self.resolve_topic_name(name) for name in RecorderParameters().topics]
@@ -82,7 +82,7 @@ class Viewer(Node):
             kind = CompressedImage if stream == 'video' else Image
             take = partial(self._take_image, stream)
             self._images[stream] = self.create_subscription(
-                kind, STREAMS[stream], take, qos.PACE_IN
+                kind, STREAMS[stream], take, qos.NEWEST_IN
             )
         for stream in self._images.keys() - watched:
             self.destroy_subscription(self._images.pop(stream))

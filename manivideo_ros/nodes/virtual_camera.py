@@ -14,13 +14,13 @@ from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.camera.virtual import VirtualCamera
+from manivideo_ros.messages.read import read_hands
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.conversion import camera_message, read_hands
-from manivideo_ros.ros.images import header
-from manivideo_ros.ros.parameters import CameraParameters, declare, read
+from manivideo_ros.ros.declare_parameters import declare, read
+from manivideo_ros.ros.message_types import RCLPY
+from manivideo_ros.ros.parameters import CameraParameters
 from manivideo_ros.ros.spin import run
-from manivideo_ros.ros.transforms import transform_message
 
 
 class VirtualCameraNode(Node):
@@ -38,7 +38,7 @@ class VirtualCameraNode(Node):
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', qos.POSES_OUT)
         self._transforms = self.create_publisher(TFMessage, '/tf', qos.POSES_OUT)
         if p.kind == 'wrist':
-            self.create_subscription(HandPoses, 'hand_poses', self._ride, qos.PACE_IN)
+            self.create_subscription(HandPoses, 'hand_poses', self._ride, qos.NEWEST_IN)
         else:
             self.create_timer(1.0 / p.rate_hz, self._tell)
         self.get_logger().info(f'{p.kind}: {p.width}x{p.height}, {self._frame}')
@@ -71,9 +71,9 @@ class VirtualCameraNode(Node):
     def _publish(self, stamp: int, frame: str, world_from_camera: NDArray[np.floating]) -> None:
         """The place first: who takes the CameraInfo then knows where it stands."""
         name = self._frame
-        placed = transform_message(header(stamp, frame), name, world_from_camera)
+        placed = RCLPY.transform(RCLPY.header(stamp, frame), name, world_from_camera)
         self._transforms.publish(TFMessage(transforms=[placed]))
-        self._infos.publish(camera_message(header(stamp, name), self._view.camera()))
+        self._infos.publish(RCLPY.camera(RCLPY.header(stamp, name), self._view.camera()))
 
 
 def view_of(parameters: CameraParameters) -> VirtualCamera:

@@ -17,9 +17,10 @@ from manivideo_ros.hand.state import SIDES
 from manivideo_ros.inputs.live import HandSolver, LiveHand
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.conversion import RateLimit, hands_message
-from manivideo_ros.ros.images import header
-from manivideo_ros.ros.parameters import WebcamParameters, declare
+from manivideo_ros.ros.declare_parameters import declare
+from manivideo_ros.ros.message_types import RCLPY
+from manivideo_ros.ros.parameters import WebcamParameters
+from manivideo_ros.ros.rate_limit import RateLimit
 from manivideo_ros.ros.sources.hand_pairs import HandPairs
 from manivideo_ros.ros.spin import run
 
@@ -70,8 +71,8 @@ class Webcam(Node):
             if live is not None:
                 told.setdefault(live.stamp_ns, []).append(live)
         messages = [
-            hands_message(
-                header(stamp, self.parameters.frame),
+            RCLPY.hands(
+                RCLPY.header(stamp, self.parameters.frame),
                 {hand.side: hand.state for hand in hands},
                 self._solvers['right'].hand.name,
                 {hand.side: hand.confidence for hand in hands},

@@ -1,1 +1,1 @@
-"""Recordings: rosbag2 MCAP in and out, of serialized messages; nothing here needs rclpy."""
+"""Recorded episodes, and data sets of them: LeRobot, robomimic, COCO, columns of numbers, video."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 
 import numpy as np
-from geometry_msgs.msg import Transform, TransformStamped, Vector3
+from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
-from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.geometry import invert_rigid, quaternion_to_matrix, rigid
-from manivideo_ros.motion.interpolation import interpolate_rigid
+from manivideo_ros.geometry import invert_rigid
+from manivideo_ros.hand.interpolation import interpolate_rigid
+from manivideo_ros.messages.read import read_transform, stamp_ns
 from manivideo_ros.motion.pose_buffer import JUMP_NS
-from manivideo_ros.ros.conversion import pose_message
-from manivideo_ros.ros.images import stamp_ns
 
 # Samples of each frame: half a second and more at the rates of robots.
 KEPT = 128
@@ -32,17 +30,8 @@ class TransformTree:
 
     def add(self, message: TransformStamped, static: bool = False) -> None:
         """Take parent_from_child. Raises ValueError naming the field that makes no sense."""
-        child, transform = message.child_frame_id.lstrip('/'), message.transform
-        translation = np.array(
-            [transform.translation.x, transform.translation.y, transform.translation.z]
-        )
-        q = transform.rotation
-        if not np.isfinite(translation).all():
-            raise ValueError(f'transform of {child!r}.translation: not finite')
-        try:
-            matrix = rigid(quaternion_to_matrix([q.x, q.y, q.z, q.w]), translation)
-        except ValueError as error:
-            raise ValueError(f'transform of {child!r}.rotation: {error}') from None
+        child = message.child_frame_id.lstrip('/')
+        matrix = read_transform(message.transform, f'transform of {child!r}')
         parent, stamp = message.header.frame_id.lstrip('/'), stamp_ns(message.header)
         static = static or stamp == 0
         link = self._links.get(child)
@@ -147,16 +136,3 @@ class _Link:
         before, next_ns = self._stamps[after - 1], self._stamps[after]
         fraction = (stamp_ns - before) / (next_ns - before)
         return interpolate_rigid(self._samples[after - 1], self._samples[after], fraction)
-
-
-def transform_message(
-    header: Header, child_frame_id: str, transform: NDArray[np.floating]
-) -> TransformStamped:
-    """The message of parent_from_child [4, 4]; the header names the parent."""
-    pose = pose_message(transform)
-    at = pose.position
-    return TransformStamped(
-        header=header,
-        child_frame_id=child_frame_id,
-        transform=Transform(translation=Vector3(x=at.x, y=at.y, z=at.z), rotation=pose.orientation),
-    )

@@ -18,8 +18,8 @@ import atheris
 INSTRUMENTED = [
     'collada', 'manivideo_ros.files.bounded_yaml', 'manivideo_ros.data.human',
     'manivideo_ros.data.objaverse', 'manivideo_ros.data.recorded', 'manivideo_ros.engine.spec',
-    'manivideo_ros.hand', 'manivideo_ros.inputs', 'manivideo_ros.motion.files',
-    'manivideo_ros.recording.messages.motion_reader', 'manivideo_ros.motion.recordings',
+    'manivideo_ros.hand', 'manivideo_ros.inputs', 'manivideo_ros.messages',
+    'manivideo_ros.motion.files', 'manivideo_ros.motion.recordings', 'manivideo_ros.motion.tracks',
     'manivideo_ros.objects',
     'manivideo_ros.recording', 'manivideo_ros.ros',
     'manivideo_ros.motion.pose_buffer', 'manivideo_ros.training.config', 'manivideo_ros.web',

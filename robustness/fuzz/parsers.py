@@ -37,6 +37,8 @@ def parsers() -> dict[str, Parser]:
 
 def _files() -> dict[str, Parser]:
     """What users name: bags, hands, meshes, images, weights, configuration."""
+    from manivideo_ros.bags.bag import BagError, BagReader
+    from manivideo_ros.bags.repair import repair
     from manivideo_ros.camera.background import load_background
     from manivideo_ros.engine.spec import SpecError, load_spec
     from manivideo_ros.engine.tensorrt.plan_cache import PlanCache, PlanCacheError
@@ -52,8 +54,6 @@ def _files() -> dict[str, Parser]:
     from manivideo_ros.motion.files import MotionError, load_motion
     from manivideo_ros.motion.recordings import RecordingError, read_recording
     from manivideo_ros.objects.mesh import MeshError, load_object
-    from manivideo_ros.recording.bags.bag import BagError, BagReader
-    from manivideo_ros.recording.bags.repair import repair
     from manivideo_ros.training.config import TrainConfig, TrainConfigError
 
     def mano(path: Path) -> None:
@@ -132,7 +132,7 @@ def _datasets() -> dict[str, Parser]:
     from manivideo_ros.data.recorded.files import RecordedError, read_npz, read_yaml
     from manivideo_ros.data.shards import ShardDataset, ShardError
     from manivideo_ros.evaluation.suites.held_out import HeldOutError, HeldOutScene
-    from manivideo_ros.recording.datasets.dataset import passing
+    from manivideo_ros.recording.dataset import passing
 
     people = partial(read_people, width=64, height=48)
     shapes = {'seg': (None, None), 'pose_y': (None, 3, 4)}
@@ -161,12 +161,12 @@ def _live() -> dict[str, Parser]:
     from sensor_msgs.msg import CameraInfo
 
     from manivideo_ros.motion.pose_buffer import Timing
-    from manivideo_ros.ros.images import header
+    from manivideo_ros.ros.message_types import RCLPY
     from manivideo_ros.ros.parameters import HandSourceParameters
     from manivideo_ros.ros.sources.hand_intake import HandIntake
     from manivideo_ros.ros.stream.pose_intake import PoseIntake
 
-    stamped = header(10**9, 'world')
+    stamped = RCLPY.header(10**9, 'world')
     pose = Pose(position=Point(x=0.1, y=0.2, z=0.3), orientation=Quaternion(w=1.0))
     intake = PoseIntake({'mug'}, 'default', (64, 64), Timing(0.05, 0.2, 0.3))
     source = HandIntake(HandSourceParameters())
@@ -258,7 +258,7 @@ def _drain(connection: socket.socket) -> None:
 
 def _episode(path: Path) -> None:
     """All that an export takes of an episode."""
-    from manivideo_ros.recording.datasets.episode import Episode, Topics
+    from manivideo_ros.recording.episode import Episode, Topics
 
     found = Episode(path, Topics(state=('/arm',), action=('/arm',)))
     list(found.images())

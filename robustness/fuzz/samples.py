@@ -36,7 +36,7 @@ def bag(folder: Path) -> Path:
 
 def open_bag(folder: Path) -> Path:
     """Five frames of it, not compressed and without checksums: corruptions reach the messages."""
-    from manivideo_ros.recording.bags.bag import BagReader
+    from manivideo_ros.bags.bag import BagReader
 
     source = min((ASSETS / 'motion').glob('*/*.mcap'), key=lambda p: p.stat().st_size)
     return _opened(BagReader(source), folder / 'open.mcap', 12)
@@ -44,7 +44,7 @@ def open_bag(folder: Path) -> Path:
 
 def open_episode(folder: Path) -> Path:
     """An episode, the same way."""
-    from manivideo_ros.recording.bags.bag import BagReader
+    from manivideo_ros.bags.bag import BagReader
 
     return _opened(BagReader(episode(folder / 'packed')), folder / 'open.mcap', 100)
 
@@ -88,7 +88,7 @@ def bag_packed(folder: Path) -> Path:
 
 def bag_messages(folder: Path) -> Path:
     """A bag of compressed messages."""
-    from manivideo_ros.recording.bags.bag import BagReader, BagWriter
+    from manivideo_ros.bags.bag import BagReader, BagWriter
 
     source = BagReader(open_bag(folder))
     with BagWriter(folder / 'take') as out:
@@ -109,10 +109,9 @@ def urdf(folder: Path) -> Path:
 
 def episode(folder: Path) -> Path:
     """Three frames of images, keypoints and a lab's own type of state, in one small file."""
-    from manivideo_ros.drawing.keypoint import KEYPOINT
-    from manivideo_ros.recording.bags.bag import BagWriter, Connection
-    from manivideo_ros.recording.messages.images import image_message, keypoints_message
-    from manivideo_ros.recording.messages.types import typestore
+    from manivideo_ros.bags.bag import BagWriter, Connection
+    from manivideo_ros.hand.keypoint import KEYPOINT
+    from manivideo_ros.messages.types import ROSBAGS, typestore
 
     with BagWriter(folder, {'provenance': '{"synthetic": true}'}) as out:
         for topic, kind in (
@@ -124,9 +123,18 @@ def episode(folder: Path) -> Path:
         out.copy_topic('/arm', Connection('lab_msgs/msg/Arm', 'ros2msg', ARM, 'RIHS01_x', ''))
         for stamp in (10**9, 2 * 10**9, 3 * 10**9):
             for topic, message in (
-                ('/image_raw', image_message(np.zeros((4, 6, 3), np.uint8), stamp, 'c')),
-                ('/mlo/mask', image_message(np.zeros((4, 6), np.uint8), stamp, 'c')),
-                ('/hand_keypoints', keypoints_message(np.zeros(21, KEYPOINT), stamp, 'c')),
+                (
+                    '/image_raw',
+                    ROSBAGS.image(ROSBAGS.header(stamp, 'c'), np.zeros((4, 6, 3), np.uint8)),
+                ),
+                (
+                    '/mlo/mask',
+                    ROSBAGS.image(ROSBAGS.header(stamp, 'c'), np.zeros((4, 6), np.uint8)),
+                ),
+                (
+                    '/hand_keypoints',
+                    ROSBAGS.points(ROSBAGS.header(stamp, 'c'), np.zeros(21, KEYPOINT)),
+                ),
             ):
                 data = typestore().serialize_cdr(message, message.__msgtype__)
                 out.write(topic, data, stamp)

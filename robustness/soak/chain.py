@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.commands.demo import Demo, chosen_motion, prepare, synthesizer_parameters
 from manivideo_ros.process.node_processes import NodeProcess, environment, free_domain
-from manivideo_ros.recording.bags.bag import BagReader
 from robustness.soak.listener import Listener
 
 START_S = 300.0  # the first start exports the model's graph

@@ -9,7 +9,7 @@ from typing import Any
 
 from rclpy.serialization import serialize_message
 
-from manivideo_ros.ros.images import header
+from manivideo_ros.ros.message_types import RCLPY
 from robustness.soak.source import Messages
 
 NAN, INFINITE, DENORMAL = float('nan'), float('inf'), 5e-324
@@ -157,7 +157,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     'camera of 4 billion pixels': _camera(width=2**32 - 1, height=2**32 - 1),
     'camera of focal length 1e300': _camera(k=[1e300, 0, 1, 0, 1e300, 1, 0, 0, 1]),
     'camera of distortion NaN': _camera(d=[NAN] * 5),
-    'camera in no frame': _camera(header=header(1, 'nowhere')),
+    'camera in no frame': _camera(header=RCLPY.header(1, 'nowhere')),
     'messages cut to nothing': _cut(0),
     'messages cut to their header': _cut(0.1),
     'messages cut in half': _cut(0.5),

@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.mlo import machine
+from manivideo_ros.bags.bag import BagError
 from manivideo_ros.commands.demo import Demo
-from manivideo_ros.recording.bags.bag import BagError
 from robustness.soak import network, signals, stream_faults
 from robustness.soak.chain import Chain, bag_counts
 from robustness.soak.recovery import Outcome

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
+from manivideo_ros.bags.provenance import STATUS
 from manivideo_ros.evaluation.reports.stream import stamp_of
-from manivideo_ros.recording.messages.maker import STATUS
 from manivideo_ros.ros import qos
 
 HEADER_BYTES = 12  # of a message's encoding and stamp

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.bags.bag import BagError
 from manivideo_ros.engine.backends import open_backend
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import Runner
@@ -23,7 +24,6 @@ from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.engine.tensorrt.plan_cache import NoPlanError
 from manivideo_ros.engine.tensorrt.plans import PlanBuild, PlanJob
 from manivideo_ros.process.node_processes import NodeProcess
-from manivideo_ros.recording.bags.bag import BagError
 from robustness.soak import proc
 from robustness.soak.chain import RECORDED, Chain, bag_counts
 from robustness.soak.recovery import Outcome

@@ -19,9 +19,7 @@ from tf2_msgs.msg import TFMessage
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
-from manivideo_ros.ros.images import header
-from manivideo_ros.ros.transforms import transform_message
+from manivideo_ros.ros.message_types import RCLPY
 
 CAMERA, WORLD = 'camera_optical_frame', 'world'
 TOPICS: dict[str, type] = {
@@ -85,7 +83,7 @@ class Source:
         static = make(TFMessage, '/tf_static', qos.LATCHED)
         if motion.camera is not None:
             placed = invert_rigid(motion.camera.camera_from_world)
-            transform = transform_message(header(0, WORLD), CAMERA, placed)
+            transform = RCLPY.transform(RCLPY.header(0, WORLD), CAMERA, placed)
             static.publish(TFMessage(transforms=[transform]))
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
@@ -120,18 +118,18 @@ class Source:
                 continue
             stamp = time.time_ns() if self.now_ns is None else self.now_ns
             sample = self._motion.frame(index % len(self._motion))
-            camera = camera_message(header(stamp, CAMERA), self._motion.camera)
+            camera = RCLPY.camera(RCLPY.header(stamp, CAMERA), self._motion.camera)
             out = Messages(
                 {
                     'camera/camera_info': camera,
-                    'object_poses': objects_message(header(stamp, WORLD), sample.objects),
-                    'hand_poses': hands_message(header(stamp, WORLD), sample.hands, 'default'),
+                    'object_poses': RCLPY.objects(RCLPY.header(stamp, WORLD), sample.objects),
+                    'hand_poses': RCLPY.hands(RCLPY.header(stamp, WORLD), sample.hands, 'default'),
                 }
             )
             if self.spoil is not None:
                 self.spoil(out)
             if self._clock is not None:
-                self._clock.publish(Clock(clock=header(stamp, '').stamp))
+                self._clock.publish(Clock(clock=RCLPY.header(stamp, '').stamp))
             self.sent_ns.append(stamp)
             for topic, message in out.by_topic.items():  # hands last: they set off the frame
                 self.publishers[topic].publish(message)
@@ -147,7 +145,7 @@ def every_topic(messages: Messages) -> None:
     stamp = messages.hands.header.stamp
     person = SkeletonPoses(image_width=640, image_height=480, people=[SkeletonPose()])
     person.header.stamp = stamp
-    moved = transform_message(header(0, WORLD), 'some_link', np.eye(4))
+    moved = RCLPY.transform(RCLPY.header(0, WORLD), 'some_link', np.eye(4))
     messages.by_topic = {
         'skeleton_poses': person,
         '/tf': TFMessage(transforms=[moved] * 20),

@@ -19,6 +19,7 @@ import pytest
 from augmenting import augment, hashes
 from episode_samples import record_episode, synthetic_episode
 from evaluation_samples import short_motion
+from motion_messages import hands_message, objects_message
 from pose_streams import one_by_one, two_hands
 
 from manivideo_ros.augment.apart import FrameDone, Order, made_apart
@@ -29,16 +30,15 @@ from manivideo_ros.augment.hands import warnings_of
 from manivideo_ros.augment.jobs import plan
 from manivideo_ros.augment.source import GapError, Source, complete
 from manivideo_ros.augment.variation import make_episode
+from manivideo_ros.bags.bag import BagReader, BagWriter
+from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.drawing.labels import world_keypoints
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES
+from manivideo_ros.messages.images import DEPTH, read_image, read_keypoints
+from manivideo_ros.messages.types import typestore
 from manivideo_ros.motion.files import load_motion, save_motion
 from manivideo_ros.objects.household.shapes import generate
-from manivideo_ros.recording.bags.bag import BagReader, BagWriter
-from manivideo_ros.recording.messages.images import image_of, keypoints_of
-from manivideo_ros.recording.messages.motion_writer import hands_message, objects_message
-from manivideo_ros.recording.messages.provenance import provenance_of
-from manivideo_ros.recording.messages.types import typestore
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 4
@@ -99,7 +99,7 @@ def test_images_of_the_recorded_scene_are_replaced_and_named(episodes):
     assert '/front/image_raw' not in reader.topics
     told = provenance_of(reader)
     assert told['source']['replaced'] == ['/camera_info', '/front/image_raw']
-    assert image_of(decoded(by_topic(reader)['/image_raw'][0])).shape == (256, 256, 3)
+    assert read_image(decoded(by_topic(reader)['/image_raw'][0])).shape == (256, 256, 3)
 
 
 def test_labels_of_the_recorded_image_are_made_anew(untrained, tmp_path):
@@ -139,9 +139,9 @@ def test_the_new_camera_is_told_as_a_recorded_one_would_be(episodes):
 def test_labels_agree_with_each_other_and_with_the_poses(episodes):
     folder = episodes / 'grasp_seed0'
     topics, motion = by_topic(BagReader(folder)), load_motion(folder)
-    mask = image_of(decoded(topics['/mlo/mask'][2]))
-    depth = image_of(decoded(topics['/mlo/depth'][2]))
-    keypoints = keypoints_of(decoded(topics['/hand_keypoints'][2]))
+    mask = read_image(decoded(topics['/mlo/mask'][2]))
+    depth = read_image(decoded(topics['/mlo/depth'][2]), (DEPTH,))
+    keypoints = read_keypoints(decoded(topics['/hand_keypoints'][2]))
     assert ((mask > 0) == (depth > 0)).all() and 0.01 < (mask > 0).mean() < 0.5
     assert len(keypoints) == 42
     right = keypoints[keypoints['side'] == 1]
@@ -347,7 +347,7 @@ def shaped(folder: Path, model: str) -> Path:
 def seen_of(folder: Path):
     """Keypoints and what is told of the hands in an episode."""
     reader = BagReader(folder)
-    keypoints = keypoints_of(decoded(by_topic(reader)['/hand_keypoints'][0]))
+    keypoints = read_keypoints(decoded(by_topic(reader)['/hand_keypoints'][0]))
     return keypoints, provenance_of(reader)['hands']
 
 
@@ -459,7 +459,7 @@ def test_hands_that_were_recorded_one_by_one_are_one_frame(untrained, tmp_path):
     assert after['/hand_poses'] == before['/hand_poses'] and len(before['/hand_poses']) == 6
     stamps = [stamp_of(m) for m in before['/hand_poses'][1::2]]
     assert [stamp_of(m) for m in after['/image_raw']] == stamps
-    found = [keypoints_of(decoded(m)) for m in after['/hand_keypoints']]
+    found = [read_keypoints(decoded(m)) for m in after['/hand_keypoints']]
     assert [len(points) for points in found] == [42] * 3
 
 

@@ -3,17 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
+from motion_messages import hands_message
 
 from manivideo_ros.augment.cameras import warnings_of
-from manivideo_ros.recording.messages.motion_writer import (
-    CAMERA,
-    HANDS,
-    TF,
-    camera_message,
-    camera_transform,
-    hands_message,
-)
-from manivideo_ros.recording.messages.types import typestore
+from manivideo_ros.messages.names import CAMERA, HANDS, TF
+from manivideo_ros.messages.types import ROSBAGS, typestore
+from manivideo_ros.motion.files import camera_transform
 
 
 class Bag:
@@ -35,7 +30,10 @@ def recorded(motion):
     stamp = int(motion.stamps_ns[0])
     return {
         '/hand_poses': (HANDS, hands_message(motion, 0)),
-        '/camera/camera_info': (CAMERA, camera_message(motion.camera, stamp, 'cam')),
+        '/camera/camera_info': (
+            CAMERA,
+            ROSBAGS.camera(ROSBAGS.header(stamp, 'cam'), motion.camera),
+        ),
         '/tf_static': (TF, camera_transform(motion, motion.camera, 'cam')),
     }
 
@@ -56,7 +54,10 @@ def test_a_camera_without_its_place_is_named_with_what_to_record(recorded, motio
 def test_poses_in_the_cameras_own_frame_and_bags_without_a_camera_need_no_place(recorded, motion):
     stamp = int(motion.stamps_ns[0])
     del recorded['/tf_static']
-    recorded['/camera/camera_info'] = CAMERA, camera_message(motion.camera, stamp, motion.frame_id)
+    recorded['/camera/camera_info'] = (
+        CAMERA,
+        ROSBAGS.camera(ROSBAGS.header(stamp, motion.frame_id), motion.camera),
+    )
     assert warnings_of('episode', Bag(recorded)) == []
     del recorded['/camera/camera_info']
     assert warnings_of('episode', Bag(recorded)) == []

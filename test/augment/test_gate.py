@@ -10,8 +10,8 @@ import pytest
 
 from manivideo_ros.augment import gate, gate_report
 from manivideo_ros.augment.gate import Thresholds, Verdict, hand_errors, silhouette
-from manivideo_ros.drawing.keypoint import KEYPOINT
 from manivideo_ros.drawing.labels import layer_mask
+from manivideo_ros.hand.keypoint import KEYPOINT
 
 OBJECT, PALM = layer_mask(np.array([0, 1]), 7)
 

@@ -15,8 +15,8 @@ from tf2_msgs.msg import TFMessage
 from manivideo_ros.camera.virtual import VirtualCamera
 from manivideo_ros.geometry import axis_angle_to_matrix, invert_rigid, rigid
 from manivideo_ros.hand.state import HandState
+from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.process.node_processes import NodeError
-from manivideo_ros.ros.images import stamp_ns
 
 EYE, TARGET = np.array([0.4, -0.6, 0.5]), np.array([0.1, 0.0, 0.1])
 VIEW = VirtualCamera(EYE, TARGET, 640, 480, 0.8)

@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from manivideo_ros import cli
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.commands import demo, doctor
 from manivideo_ros.evaluation.reports.stream import Stream, stages, summary
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.shipped import motion_path
 from manivideo_ros.process.node_processes import environment, free_domain, node_arguments
-from manivideo_ros.recording.bags.bag import BagReader
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,9 +17,9 @@ from manivideo_ros.drawing.skeleton import (
     RIGHT_HAND,
     largest_person,
     person_box,
-    read_skeletons,
     skeleton_map,
 )
+from manivideo_ros.messages.read import read_people
 
 SIZE = 256
 # A person who stands with arms out: OpenPose's 18 body points, in pixels.
@@ -164,7 +164,7 @@ def test_of_several_people_the_largest_is_taken() -> None:
 
 
 def test_a_message_gives_people_in_the_pixels_of_the_image_to_be_drawn() -> None:
-    from manivideo_ros.recording.messages.types import typestore
+    from manivideo_ros.messages.types import typestore
 
     types = typestore().types
     stamp = types['builtin_interfaces/msg/Time'](sec=1, nanosec=2)
@@ -173,7 +173,7 @@ def test_a_message_gives_people_in_the_pixels_of_the_image_to_be_drawn() -> None
     name = 'manivideo_ros/msg/SkeletonPoses'
     message = types[name](header=header, image_width=512, image_height=256, people=[person])
     message = typestore().deserialize_cdr(typestore().serialize_cdr(message, name), name)
-    people, problems = read_skeletons(message, 256, 256)
+    people, problems = read_people(message, 256, 256)
     assert not problems and people.shape == (1, NUM_KEYPOINTS, 3)
     np.testing.assert_allclose(people[0], standing() * np.array([0.5, 1, 1]))
 
@@ -187,9 +187,9 @@ def test_what_is_wrong_in_a_message_is_named_and_the_rest_used() -> None:
         image_height=256,
         people=[SimpleNamespace(keypoints=k) for k in (short, good, broken)],
     )
-    people, problems = read_skeletons(message, 256, 256)
+    people, problems = read_people(message, 256, 256)
     assert len(people) == 1
     assert [p.split(':')[0] for p in problems] == ['people[0].keypoints', 'people[2].keypoints']
     message.image_width = 0
-    people, problems = read_skeletons(message, 256, 256)
+    people, problems = read_people(message, 256, 256)
     assert len(people) == 0 and problems[0].startswith('image_width')

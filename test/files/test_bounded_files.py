@@ -19,21 +19,22 @@ from mcap.records import Chunk
 from mcap.writer import CompressionType, Writer
 from PIL import Image
 
+from manivideo_ros.bags import unpacking
+from manivideo_ros.bags.bag import BagError, BagReader
 from manivideo_ros.camera.background import load_background
 from manivideo_ros.data.recorded.datasets.pickled import read_pickled
 from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.data.shards import ShardDataset, ShardError
 from manivideo_ros.engine.spec import SpecError, load_spec
-from manivideo_ros.files import unpacking
 from manivideo_ros.files.bounded_yaml import LARGEST, load_yaml
 from manivideo_ros.files.npz import read_npz
 from manivideo_ros.hand.mano_file import convert_mano
 from manivideo_ros.hand.model import HandFileError
 from manivideo_ros.hand.reference import load_hand_reference
+from manivideo_ros.messages.images import read_image
+from manivideo_ros.messages.names import COMPRESSED
+from manivideo_ros.messages.types import typestore
 from manivideo_ros.objects.mesh import MeshError, load_object
-from manivideo_ros.recording.bags.bag import BagError, BagReader
-from manivideo_ros.recording.messages.images import COMPRESSED, image_of
-from manivideo_ros.recording.messages.types import typestore
 
 MIB = 2**20
 
@@ -179,8 +180,8 @@ def test_a_image_that_is_small_only_as_a_file_is_refused(tmp_path, little_memory
     message = typestore().types[COMPRESSED](
         header=None, format='png', data=np.frombuffer(bomb(), np.uint8)
     )
-    with pytest.raises(ValueError, match='field data 9000x9000 is too large'):
-        image_of(message)
+    with pytest.raises(ValueError, match='data: 9000x9000 is too large'):
+        read_image(message)
 
 
 @pytest.mark.parametrize('suffix', ['glb', 'obj'])

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from motion_messages import hands_message
 from pose_streams import START, STEP, example, one_by_one, two_hands
 
+from manivideo_ros.bags.bag import BagReader, BagWriter
 from manivideo_ros.geometry import (
     axis_angle_to_matrix,
     matrix_to_axis_angle,
 )
+from manivideo_ros.messages.names import HANDS
+from manivideo_ros.messages.types import typestore
 from manivideo_ros.motion.files import MotionError, load_motion, save_motion
 from manivideo_ros.motion.motion import HandTrack, Motion
-from manivideo_ros.recording.bags.bag import BagReader, BagWriter
-from manivideo_ros.recording.messages.motion_reader import pair_hands
-from manivideo_ros.recording.messages.motion_writer import HANDS, hands_message
-from manivideo_ros.recording.messages.types import typestore
+from manivideo_ros.motion.tracks import pair_hands
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -158,10 +159,10 @@ def spoil_camera(message):
     ('change', 'words'),
     [
         (spoil_theta, '/hand_poses.*theta'),
-        (spoil_quaternion, '/object_poses.*pose of cup'),
-        (spoil_betas, '/hand_poses.*betas has 7'),
+        (spoil_quaternion, "/object_poses: objects.0..pose.*'cup'"),
+        (spoil_betas, '/hand_poses.*betas: 7'),
         (spoil_scene, '/scene'),
-        (spoil_camera, 'camera size'),
+        (spoil_camera, '/camera_info: width, height: 0x'),
     ],
 )
 def test_bad_fields_are_named_in_one_line(tmp_path, change, words):

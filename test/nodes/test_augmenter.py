@@ -20,10 +20,10 @@ from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 
 from manivideo_ros.augment.cli import main
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.motion.files import save_motion
 from manivideo_ros.nodes.augmenter import meshes_of
 from manivideo_ros.process.node_processes import NodeProcess
-from manivideo_ros.recording.bags.bag import BagReader
 
 FRAMES, LONG = 4, 40
 READY_S, MADE_S = 60, 120

@@ -16,9 +16,9 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
 from manivideo_ros.engine.spec import ON_CPU
+from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.process.node_processes import NodeError, environment, free_domain
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.images import stamp_ns
 
 ENGINES = Path(__file__).parents[2] / 'engines'
 
@@ -70,7 +70,7 @@ def test_who_comes_late_is_told_what_serves_and_why(synthesizer, lab):
     told = listen_latched(lab, DiagnosticStatus, 'engine_status', qos.STATE)
     lab.spin(10, lambda: told)
     values = values_of(told[0])
-    assert told[0].level == DiagnosticStatus.OK and told[0].message == f'{ON_CPU[0]} serves'
+    assert told[0].level == DiagnosticStatus.OK and told[0].message == f'running on {ON_CPU[0]}'
     assert values['backend'] == ON_CPU[0]
     assert 'not tensorrt: ' in values['engine'] and 'not torch_cuda: ' in values['engine']
 

@@ -20,7 +20,7 @@ from hand_sources import (
 from robots import SHADOW, intake_of, states
 from tracked_hands import bent_hand, joints_of, named_hand
 
-from manivideo_ros.ros.images import header
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.sources.hand_intake import HandIntake
 
 MIRROR = np.array([1.0, 1.0, -1.0])
@@ -29,7 +29,7 @@ Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 def named_array(points):
     names, joints = named_hand('right', joints_of(points))
-    return NamedPoseArray(header(STEP, 'world'), names, pose_array(joints).poses, [True] * 25)
+    return NamedPoseArray(RCLPY.header(STEP, 'world'), names, pose_array(joints).poses, [True] * 25)
 
 
 # Of each source a message of the right hand's points [21, 3], metres, z up.
@@ -55,7 +55,7 @@ def told(source, points, spoil=lambda message: None, frames=15):
         message = SOURCES[source](points)
         for item in message.transforms if source == 'tf' else [message]:
             if hasattr(item, 'header'):
-                item.header.stamp = header(n * STEP, '').stamp
+                item.header.stamp = RCLPY.header(n * STEP, '').stamp
         spoil(message)
         if source == 'tf':
             _, problems = intake.take_transforms(message)

@@ -12,7 +12,8 @@ from labs import lab_in, running
 from manivideo_ros.msg import HandPose, HandPoses
 
 from manivideo_ros.augment.source import Source
-from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import HandSourceParameters
 from manivideo_ros.ros.sources.hand_intake import HandIntake
 from manivideo_ros.ros.sources.hand_pairs import FIRST, LOST_PERIODS, HandPairs
@@ -23,7 +24,7 @@ LEFT, RIGHT = HandPose.LEFT, HandPose.RIGHT
 
 def hands(ms, *sides, frame='world'):
     return HandPoses(
-        header=header(round(ms * MS) + 10**18, frame), hands=[HandPose(side=s) for s in sides]
+        header=RCLPY.header(round(ms * MS) + 10**18, frame), hands=[HandPose(side=s) for s in sides]
     )
 
 

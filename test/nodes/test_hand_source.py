@@ -37,15 +37,14 @@ from tracked_hands import (
 )
 
 from manivideo_ros.geometry import axis_angle_to_matrix, rigid, transform_points
+from manivideo_ros.hand.state import SIDES
+from manivideo_ros.messages.read import read_hands, stamp_ns
 from manivideo_ros.process.node_processes import NodeError
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.conversion import SIDES, pose_message, read_hands
-from manivideo_ros.ros.images import header, stamp_ns
-from manivideo_ros.ros.message_types import message_class
+from manivideo_ros.ros.message_types import RCLPY, message_class
 from manivideo_ros.ros.parameters import HandSourceParameters
 from manivideo_ros.ros.sources.hand_intake import HandIntake
 from manivideo_ros.ros.sources.hand_messages import read_isaac, read_manus_skeleton, read_openxr
-from manivideo_ros.ros.transforms import transform_message
 
 
 def test_a_pose_array_becomes_hand_poses_of_its_stamp_and_frame():
@@ -77,7 +76,9 @@ def test_named_joints_of_two_hands_are_one_message():
     for side in ('left', 'right'):
         some, joints = named_hand(side, joints_of(bent_hand(side)))
         names, points = names + some, [*points, *joints]
-    message = NamedPoseArray(header(STEP, 'world'), names, pose_array(points).poses, [True] * 50)
+    message = NamedPoseArray(
+        RCLPY.header(STEP, 'world'), names, pose_array(points).poses, [True] * 50
+    )
     found = wrists(only(HandIntake(replace(RAW, source='isaac')).take(message, None, 0)))
     assert set(found) == {'left', 'right'}
     message.is_valid = [True] * 25 + [False] * 25
@@ -100,7 +101,7 @@ def test_orientations_that_nobody_filled_in_are_not_taken_for_some():
     names, joints = named_hand('left', points)
     absent = named_hand('right', points)[0]
     message = NamedPoseArray(
-        header(STEP, 'world'),
+        RCLPY.header(STEP, 'world'),
         names + absent,
         [*joint_array('left').poses, *pose_array(joints).poses],
         [True] * 25 + [False] * 25,
@@ -141,7 +142,7 @@ def test_a_gloves_wrist_from_a_tracker():
     intake = HandIntake(replace(RAW, source='manus', right_wrist='topic:/tracker/pose'))
     _, problems = intake.take(glove(bent_hand('right')), None, STEP)
     assert problems == ['/tracker/pose: no pose of the right wrist']
-    placed = PoseStamped(header=header(STEP, 'lighthouse'), pose=pose_message(PLACED))
+    placed = PoseStamped(header=RCLPY.header(STEP, 'lighthouse'), pose=RCLPY.pose(PLACED))
     assert intake.take_wrist(placed, 'right', STEP) == []
     message = only(intake.take(glove(bent_hand('right')), None, 2 * STEP))
     assert message.header.frame_id == 'lighthouse'
@@ -156,7 +157,7 @@ def test_a_gloves_wrist_from_tf():
     intake = HandIntake(replace(RAW, source='manus', right_wrist='wrist', frame='map'))
     _, problems = intake.take(glove(bent_hand('right')), None, STEP)
     assert problems == ["no transform connects 'wrist' with 'map'"]
-    moved = TFMessage(transforms=[transform_message(header(STEP, 'map'), 'wrist', PLACED)])
+    moved = TFMessage(transforms=[RCLPY.transform(RCLPY.header(STEP, 'map'), 'wrist', PLACED)])
     assert intake.take_transforms(moved) == ([], [])
     message = only(intake.take(glove(bent_hand('right')), None, 2 * STEP))
     assert message.header.frame_id == 'map'
@@ -210,14 +211,14 @@ def test_frames_of_a_robot_hand():
     intake = HandIntake(replace(RAW, source='tf', right_frames=FRAMES, frame='base'))
     messages, problems = intake.take_transforms(robot(STEP, points))
     assert not messages and "connects 'rh_wrist' with 'base'" in problems[0]
-    arm = transform_message(header(0, 'base'), 'palm', PLACED)
+    arm = RCLPY.transform(RCLPY.header(0, 'base'), 'palm', PLACED)
     intake.take_transforms(TFMessage(transforms=[arm]))
     message = only(intake.take_transforms(robot(2 * STEP, points)))
     assert stamp_ns(message.header) == 2 * STEP and message.header.frame_id == 'base'
     expected = transform_points(PLACED, points[:1])[0]
     assert np.linalg.norm(wrists(message)['right'] - expected) < 0.015
     # Other robots' frames set nothing off.
-    other = TFMessage(transforms=[transform_message(header(3 * STEP, 'base'), 'cam', PLACED)])
+    other = TFMessage(transforms=[RCLPY.transform(RCLPY.header(3 * STEP, 'base'), 'cam', PLACED)])
     assert intake.take_transforms(other) == ([], [])
     # Both hands of a robot move at the same instant, in messages of their own.
     both = HandIntake(
@@ -228,7 +229,7 @@ def test_frames_of_a_robot_hand():
     messages, problems = both.take_transforms(left)
     assert not problems and list(wrists(messages[0])) == ['left']
     # The arm moves, and the hand with it.
-    arm.header = header(4 * STEP, 'base')
+    arm.header = RCLPY.header(4 * STEP, 'base')
     assert only(intake.take_transforms(TFMessage(transforms=[arm])))
 
 

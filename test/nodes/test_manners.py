@@ -21,14 +21,15 @@ from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import invert_rigid, look_at
+from manivideo_ros.messages.images import read_image
+from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.nodes.synthesizer_node import SUCCESS, SynthesizerNode
 from manivideo_ros.nodes.virtual_camera import VirtualCameraNode
 from manivideo_ros.process.node_processes import environment, free_domain
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.conversion import RateLimit
-from manivideo_ros.ros.images import header, stamp_ns, to_array
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.mismatches import incompatible, type_name
-from manivideo_ros.ros.transforms import transform_message
+from manivideo_ros.ros.rate_limit import RateLimit
 from robustness.soak.lifecycle import arguments, cycle, judge
 from robustness.soak.source import Source
 
@@ -99,7 +100,7 @@ def test_two_synthesizers_side_by_side_answer_each_its_own_poses(labs):
     view = look_at([0.5, -0.4, 0.4], [0, 0, 0.1])
     two.motion = replace(two.motion, camera=replace(two.motion.camera, camera_from_world=view))
     two.camera_frame = 'other_cam'
-    placed = transform_message(header(0, 'world'), 'other_cam', invert_rigid(view))
+    placed = RCLPY.transform(RCLPY.header(0, 'world'), 'other_cam', invert_rigid(view))
     two.tf.publish(TFMessage(transforms=[placed]))
     for lab in labs:
         lab.listen(Image, 'image_raw')
@@ -116,7 +117,7 @@ def test_two_synthesizers_side_by_side_answer_each_its_own_poses(labs):
         answered = {stamp_ns(m.header) for m in images}
         assert answered & set(lab.sent) and not answered & set(other.sent)
         assert {m.header.frame_id for m in images} == {frame}
-    first, second = (to_array(lab.got['image_raw'][-1]).astype(int) for lab in labs)
+    first, second = (read_image(lab.got['image_raw'][-1]).astype(int) for lab in labs)
     assert np.any(first != second), 'two cameras, two images'
     one.spin(2)
     names = {s.name for m in one.got['/diagnostics'] for s in m.status}

@@ -31,9 +31,8 @@ from manivideo_ros.geometry import axis_angle_to_matrix, invert_rigid, rigid
 from manivideo_ros.nodes import object_source
 from manivideo_ros.objects.mesh import MeshError, object_of
 from manivideo_ros.objects.primitives import triangles_of
-from manivideo_ros.ros.conversion import pose_message
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.sources.object_intake import ObjectIntake
-from manivideo_ros.ros.transforms import transform_message
 
 ADD, REMOVE, APPEND, MOVE = (bytes([k]) for k in range(4))
 BOX, SPHERE, CYLINDER, CONE, PRISM = range(1, 6)
@@ -48,9 +47,7 @@ def mesh(vertices=TETRAHEDRON, faces=FACES):
 
 
 def thing(name='cup', pose=POSE, operation=ADD, frame='map', **shapes):
-    return CollisionObject(
-        stamped(frame, 0), pose_message(pose), name, operation=operation, **shapes
-    )
+    return CollisionObject(stamped(frame, 0), RCLPY.pose(pose), name, operation=operation, **shapes)
 
 
 def boxed(name='cup', pose=POSE, size=(0.1, 0.2, 0.3), **more):
@@ -63,7 +60,7 @@ def intake():
 
 
 def frame_moves(intake, child, parent, pose, stamp=STAMP):
-    moved = transform_message(stamped(parent, stamp), child, pose)
+    moved = RCLPY.transform(stamped(parent, stamp), child, pose)
     assert intake.take_transforms(TFMessage(transforms=[moved])) == ([], [])
 
 
@@ -92,9 +89,9 @@ def test_solids_and_meshes_become_one_shape_in_the_objects_frame(intake):
         intake,
         thing(
             primitives=[SolidPrimitive(BOX, [0.2, 0.4, 0.6]), SolidPrimitive(CYLINDER, [0.5, 0.1])],
-            primitive_poses=[pose_message(np.eye(4)), pose_message(up)],
+            primitive_poses=[RCLPY.pose(np.eye(4)), RCLPY.pose(up)],
             meshes=[mesh()],
-            mesh_poses=[pose_message(rigid(np.eye(3), [2.0, 0, 0]))],
+            mesh_poses=[RCLPY.pose(rigid(np.eye(3), [2.0, 0, 0]))],
         ),
     )
     (item,) = intake.scene_objects()
@@ -134,7 +131,7 @@ def test_solids_have_their_size_about_their_middle_and_face_outwards(kind, dimen
         (thing(primitives=[SolidPrimitive(PRISM, [1.0])]), 'primitives[0]: a prism is not one of'),
         (boxed(size=(0.1, 0.2)), 'primitives[0]: a box has 3 dimensions above 0'),
         (boxed(size=(0.1, 0.2, np.nan)), 'primitives[0]: a box has 3'),
-        (boxed(primitive_poses=[pose_message(POSE)] * 2), 'primitive_poses: 2 for 1 primitives'),
+        (boxed(primitive_poses=[RCLPY.pose(POSE)] * 2), 'primitive_poses: 2 for 1 primitives'),
         (thing(meshes=[mesh(faces=[(0, 1, 4)])]), 'meshes[0].triangles: a corner that is not'),
         (thing(meshes=[mesh(np.full((4, 3), np.nan))]), 'meshes[0].vertices: not finite'),
         (thing(''), 'id: an object needs one'),
@@ -278,7 +275,7 @@ def test_the_node_gives_shapes_to_the_scene_whenever_they_change(monkeypatch, mo
             node._intake.take(boxed(), 0)
             spin(lambda: requests and lab.got['object_poses'])
             (request,) = requests
-            assert [o.id for o in request.objects] == ['cup'] and request.keep_appearance_seed
+            assert [o.id for o in request.objects] == ['cup'] and request.keep_noise_seed
             assert len(request.objects[0].triangles) == 36
             assert set(poses(lab.got['object_poses'][-1])) == {'cup'}
             node._intake.take(thing(pose=OTHER, operation=MOVE), 0)

@@ -29,19 +29,20 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
+from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.commands.demo import Demo, synthesizer_parameters
-from manivideo_ros.engine.pacing import WINDOW
+from manivideo_ros.engine.rate_limit import WINDOW
 from manivideo_ros.engine.spec import ON_CPU
 from manivideo_ros.evaluation.reports.stream import read_stream, summary
+from manivideo_ros.messages.images import DEPTH, read_image, read_keypoints
+from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.messages.types import typestore
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.node_processes import NodeError, environment, free_domain
-from manivideo_ros.recording.bags.bag import BagReader
-from manivideo_ros.recording.messages.images import image_of, keypoints_of
-from manivideo_ros.recording.messages.provenance import provenance_of
-from manivideo_ros.recording.messages.types import typestore
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.images import header, stamp_ns, to_array
+from manivideo_ros.ros.message_types import RCLPY
 
 
 @pytest.fixture(scope='module')
@@ -71,7 +72,7 @@ def test_video_answers_poses(synthesizer, lab):
     assert len(set(stamps) & set(lab.sent)) > 0.8 * len(stamps), "frames carry the poses' stamps"
     assert set(stamps) <= {stamp_ns(m.header) for m in infos}
     assert {m.header.frame_id for m in [*images, *infos]} == {'cam'}
-    assert to_array(images[-1]).shape == (256, 256, 3)
+    assert read_image(images[-1]).shape == (256, 256, 3)
     np.testing.assert_allclose(infos[-1].k, lab.motion.camera.intrinsics.ravel())
     compressed = lab.got['image_raw/compressed'][-1]
     assert compressed.format == 'rgb8; jpeg compressed bgr8'
@@ -88,7 +89,7 @@ def test_layers_are_published_while_somebody_listens(synthesizer, lab):
 
     lab.play(20, lambda: all(len(answers(t)) >= 2 for t in topics))
     for topic, shape in topics.items():
-        image = to_array(answers(topic)[-1])
+        image = read_image(answers(topic)[-1])
         assert image.shape == shape
         assert image.any(), f'{topic} shows the hands'
 
@@ -111,7 +112,7 @@ def test_a_lens_bends_the_image_and_its_labels_and_stays_in_the_camera_info(synt
     lab.play(20, lambda: len(answers()) >= 2)
     cloud, info, mask = answers()[-1]
     assert info.distortion_model == 'plumb_bob'
-    joints = keypoints_of(cloud)
+    joints = read_keypoints(cloud)
     points = np.stack([joints[axis] for axis in 'xyz'], -1).astype(float)
     k, nothing = np.reshape(info.k, (3, 3)), np.zeros(3)
     expected = cv2.projectPoints(points, nothing, nothing, k, np.array(d))[0].reshape(-1, 2)
@@ -120,7 +121,7 @@ def test_a_lens_bends_the_image_and_its_labels_and_stays_in_the_camera_info(synt
     straight = points[:, :2] / points[:, 2:] @ k[:2, :2] + k[:2, 2]
     assert np.abs(found - straight).max() > 2, 'the lens bends what is tested'
     column, row = found[joints['visible'] == 1].astype(int).T
-    assert len(column) > 5 and np.mean(to_array(mask)[row, column] > 0) > 0.8
+    assert len(column) > 5 and np.mean(read_image(mask)[row, column] > 0) > 0.8
 
 
 def test_markers_and_latency_are_told_while_somebody_listens(synthesizer, lab):
@@ -148,7 +149,7 @@ def test_set_scene_takes_shapes_that_come_in_the_message(synthesizer, lab):
         vertices=np.vstack([np.zeros(3), 0.1 * np.eye(3)]).ravel(),
         triangles=[0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3],
     )
-    answer = set_scene(lab, objects=[item], keep_appearance_seed=True)
+    answer = set_scene(lab, objects=[item], keep_noise_seed=True)
     assert answer.success, answer.message
     item.mesh = 'mug'
     assert 'mesh and triangles: only one' in set_scene(lab, objects=[item]).message
@@ -214,7 +215,7 @@ def test_hands_that_stop_fade_out_and_are_missed(synthesizer, lab):
     last = stamp_ns(lab.got['image_raw'][-1].header)
     assert last > lab.sent[-1] + 4e8, 'the stream goes on after the last pose'
     for side in ('left', 'right'):
-        synthesizer.wait_for(f'{side}: no good pose for 0.[56] s', 1)
+        synthesizer.wait_for(f'{side}: no valid pose for 0.[56] s', 1)
     status = lab.got['/diagnostics'][-1].status[0]
     assert 'missing: left' in status.message and status.level == b'\x01'
     values = {v.key: v.value for v in status.values}
@@ -273,7 +274,7 @@ def test_the_scene_changes_while_it_streams(synthesizer, lab):
 
 def test_set_scene_keeps_what_it_does_not_name(synthesizer, lab):
     def answer(**request):
-        return set_scene(lab, keep_appearance_seed=True, **request).message
+        return set_scene(lab, keep_noise_seed=True, **request).message
 
     mug, box = (SceneObject(id=name, mesh=name) for name in ('mug', 'box'))
     assert answer(objects=[mug]) == 'the scene has mug'
@@ -339,7 +340,7 @@ def test_scenes_are_read_from_allowed_folders_only(synthesizer, lab, tmp_path):
     for path, why in refused.items():
         answer = set_scene(lab, objects=[SceneObject(id='mug', mesh=path)])
         assert not answer.success and why in answer.message and '\n' not in answer.message
-    for name in ('background', 'hand_appearance'):
+    for name in ('background', 'hand_reference'):
         answer = set_scene(lab, **{name: '/etc/passwd'})
         assert not answer.success and 'scene_folders' in answer.message
     crowd = [SceneObject(id=str(i), mesh='box') for i in range(65)]
@@ -437,7 +438,7 @@ def person(stamp, x):
     keypoints = np.zeros((134, 3), np.float32)
     keypoints[:18] = np.column_stack([np.full(18, x), np.linspace(40, 440, 18), np.ones(18)])
     return SkeletonPoses(
-        header=header(stamp, 'webcam'),
+        header=RCLPY.header(stamp, 'webcam'),
         image_width=640,
         image_height=480,
         people=[SkeletonPose(keypoints=keypoints.ravel())],
@@ -462,7 +463,7 @@ def test_skeletons_alone_give_video_and_bad_ones_are_named(human, shown, motion)
         assert len(images) >= 5
         assert {stamp_ns(m.header) for m in images} <= set(lab.sent)
         assert {m.header.frame_id for m in images} == {'webcam'}
-        first, last = (to_array(m).astype(int) for m in (images[0], images[-1]))
+        first, last = (read_image(m).astype(int) for m in (images[0], images[-1]))
         assert np.any(first != last), 'the image follows the person'
         broken = person(lab.get_clock().now().nanoseconds, 200)
         broken.people[0].keypoints[3] = float('nan')
@@ -547,7 +548,7 @@ def test_labels_are_recorded_on_request_and_the_bag_says_what_made_it(
     topics = {'/mlo/normals', '/mlo/confidence', '/mlo/mask', '/mlo/depth', '/hand_keypoints'}
     assert topics <= BagReader(bag).topics.keys()
     told = provenance_of(BagReader(bag))
-    assert told['synthetic'] and told['appearance_seed'].isdecimal()
+    assert told['synthetic'] and told['noise_seed'].isdecimal()
     assert told['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
     assert len(told['engine_sha256']) == 64
     wanted = ['/hand_poses', '/mlo/depth', '/hand_keypoints']
@@ -559,8 +560,8 @@ def test_labels_are_recorded_on_request_and_the_bag_says_what_made_it(
     # After the last pose hands fade: those frames carry stamps of their own.
     answers = set.intersection(*(set(messages) for messages in found.values()))
     assert answers
-    depth = image_of(found['/mlo/depth'][max(answers)])
-    keypoints = keypoints_of(found['/hand_keypoints'][max(answers)])
+    depth = read_image(found['/mlo/depth'][max(answers)], (DEPTH,))
+    keypoints = read_keypoints(found['/hand_keypoints'][max(answers)])
     assert depth.shape == (256, 256) and keypoints.shape == (42,)
     assert abs(depth[depth > 0].mean() - keypoints['z'].mean()) < 0.2
 

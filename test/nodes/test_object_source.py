@@ -24,10 +24,9 @@ from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import axis_angle_to_matrix, matrix_to_quaternion, rigid
 from manivideo_ros.hand.state import HandState
-from manivideo_ros.ros.conversion import hands_message, pose_message
-from manivideo_ros.ros.images import stamp_ns
+from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.sources.object_intake import ObjectIntake
-from manivideo_ros.ros.transforms import transform_message
 
 
 def only(answer):
@@ -38,13 +37,13 @@ def only(answer):
 
 def test_a_pose_each():
     intake = ObjectIntake(replace(ONE, ids=('mug', 'box'), topics=('a', 'b')))
-    message = PoseStamped(header=stamped(), pose=pose_message(POSE))
+    message = PoseStamped(header=stamped(), pose=RCLPY.pose(POSE))
     assert_poses(only(intake.take(message, 1)), {'box': POSE})
 
 
 def test_a_pose_array_in_the_order_of_the_ids():
     intake = ObjectIntake(replace(ONE, source='pose_array', ids=('mug', 'box')))
-    message = PoseArray(header=stamped(), poses=[pose_message(POSE), pose_message(OTHER)])
+    message = PoseArray(header=stamped(), poses=[RCLPY.pose(POSE), RCLPY.pose(OTHER)])
     assert_poses(only(intake.take(message, 0)), {'mug': POSE, 'box': OTHER})
     message.poses.pop()
     assert intake.take(message, 0) == ([], ['poses: 1, must be as many as `ids`, 2'])
@@ -53,7 +52,7 @@ def test_a_pose_array_in_the_order_of_the_ids():
 def detection(*guesses, frame=''):
     results = [
         ObjectHypothesisWithPose(
-            ObjectHypothesis(name, score), PoseWithCovariance(pose=pose_message(pose))
+            ObjectHypothesis(name, score), PoseWithCovariance(pose=RCLPY.pose(pose))
         )
         for name, score, pose in guesses
     ]
@@ -82,13 +81,13 @@ def test_of_detections_the_surest_of_each_class():
 
 def test_rigid_bodies_under_their_own_names_and_lost_ones_absent():
     intake = ObjectIntake(replace(ONE, source='mocap', ids=()))
-    lost = pose_message(OTHER)
+    lost = RCLPY.pose(OTHER)
     lost.position.x = float('nan')
     message = RigidBodies(
         stamped(),
         1,
         [
-            RigidBody(rigid_body_name='mug', pose=pose_message(POSE)),
+            RigidBody(rigid_body_name='mug', pose=RCLPY.pose(POSE)),
             RigidBody(rigid_body_name='box', pose=lost),
         ],
     )
@@ -101,7 +100,7 @@ def test_frames_on_tf():
     )
 
     def moved(child, parent, pose, stamp=STAMP):
-        transform = transform_message(stamped(parent, stamp), child, pose)
+        transform = RCLPY.transform(stamped(parent, stamp), child, pose)
         return intake.take_transforms(TFMessage(transforms=[transform]))
 
     assert "connects 'tag_7' with 'map'" in moved('tag_7', 'camera', POSE)[1][0]
@@ -123,16 +122,16 @@ def test_a_held_object_keeps_its_place_in_the_wrist(turn, grasp, side):
     intake = ObjectIntake(replace(ONE, source='grasp', grasp=seven, grasp_side=side))
     wrist = rigid(axis_angle_to_matrix(turn), [0.5, 0.6, 0.7])
     hand = HandState(np.zeros(45), np.zeros(10), wrist[:3, :3], wrist[:3, 3])
-    message = hands_message(stamped(), {side: hand}, 'mano')
+    message = RCLPY.hands(stamped(), {side: hand}, 'mano')
     out = poses(only(intake.take_hands(message)))['mug']
     np.testing.assert_allclose(out, wrist @ held, atol=1e-6)
-    other = hands_message(stamped(), {'left' if side == 'right' else 'right': hand}, 'mano')
+    other = RCLPY.hands(stamped(), {'left' if side == 'right' else 'right': hand}, 'mano')
     assert intake.take_hands(other) == ([], [])
 
 
 def test_bad_messages_are_named():
     intake = ObjectIntake(ONE)
-    message = PoseStamped(header=stamped(stamp=0), pose=pose_message(POSE))
+    message = PoseStamped(header=stamped(stamp=0), pose=RCLPY.pose(POSE))
     assert 'header.stamp: zero' in intake.take(message, 0)[1][0]
     message = PoseStamped(header=stamped())
     message.pose.orientation.w = 0.0
@@ -167,7 +166,7 @@ def test_a_tracker_over_dds(node_environment, motion):
         end = time.monotonic() + 60
         while time.monotonic() < end and not lab.got['object_poses']:
             now = lab.get_clock().now().nanoseconds
-            publisher.publish(PoseStamped(header=stamped('map', now), pose=pose_message(POSE)))
+            publisher.publish(PoseStamped(header=stamped('map', now), pose=RCLPY.pose(POSE)))
             lab.spin(0.05)
         message = lab.got['object_poses'][0]
         assert_poses(message, {'mug': POSE}, 'map', stamp_ns(message.header))

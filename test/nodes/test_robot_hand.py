@@ -44,13 +44,12 @@ from manivideo_ros.inputs import robot_hands
 from manivideo_ros.inputs.kinematics import Robot
 from manivideo_ros.inputs.robot_hands import ROBOTS
 from manivideo_ros.inputs.trajectories import Trajectory, piece
+from manivideo_ros.messages.read import read_hands, stamp_ns
 from manivideo_ros.process.node_processes import NodeError
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.conversion import read_hands
-from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.sources.hand_intake import HandIntake
 from manivideo_ros.ros.sources.joint_messages import read_display_trajectory
-from manivideo_ros.ros.transforms import transform_message
 
 ACROSS = np.array([0.0, 1.0, 0.0])
 ARM = np.array([0.1, -0.2, 0.3])
@@ -142,11 +141,13 @@ def test_joint_states_become_the_hand_of_the_links():
 
 def test_joints_may_come_in_several_messages():
     intake = intake_of()
-    rest = JointState(header=header(STEP, ''), name=JOINTS[1:], position=[0.0] * len(JOINTS[1:]))
+    rest = JointState(
+        header=RCLPY.header(STEP, ''), name=JOINTS[1:], position=[0.0] * len(JOINTS[1:])
+    )
     assert intake.take(rest, None, 0) == ([], ['name: nothing of lift so far'])
-    arm = JointState(header=header(STEP, ''), name=['elbow'], position=[1.0])
+    arm = JointState(header=RCLPY.header(STEP, ''), name=['elbow'], position=[1.0])
     assert intake.take(arm, None, 0) == ([], [])
-    lift = JointState(header=header(2 * STEP, ''), name=['lift'], position=[0.1])
+    lift = JointState(header=RCLPY.header(2 * STEP, ''), name=['lift'], position=[0.1])
     assert stamp_ns(only(intake.take(lift, None, 0)).header) == 2 * STEP
     # After time was set back, what is known is of another run.
     intake.start_anew()
@@ -179,14 +180,14 @@ def test_joints_that_no_hand_hangs_from_are_nobodys_business():
     message = states(2 * STEP, lift=np.nan)
     assert intake.take(message, None, 0) == ([], ['position: of lift not finite'])
     # What is known of it since is not its last good value.
-    rest = JointState(header=header(3 * STEP, ''), name=JOINTS[1:], position=[0.0] * 10)
+    rest = JointState(header=RCLPY.header(3 * STEP, ''), name=JOINTS[1:], position=[0.0] * 10)
     assert intake.take(rest, None, 0) == ([], ['position: of lift not finite'])
     assert only(intake.take(states(4 * STEP), None, 0))
 
 
 def test_velocities_alone_say_nothing_and_hide_nothing():
     intake = intake_of()
-    velocities = JointState(header=header(STEP, ''), name=JOINTS, velocity=[0.1] * 11)
+    velocities = JointState(header=RCLPY.header(STEP, ''), name=JOINTS, velocity=[0.1] * 11)
     problem = (
         'position: empty: nothing of j_ffmiddle, j_ffproximal, j_lfmiddle, j_lfproximal so far'
     )
@@ -197,14 +198,14 @@ def test_velocities_alone_say_nothing_and_hide_nothing():
 
 def test_a_joint_that_is_not_told_of_any_more_is_named():
     intake = intake_of()
-    lift = JointState(header=header(STEP, ''), name=['lift'], position=[0.1])
+    lift = JointState(header=RCLPY.header(STEP, ''), name=['lift'], position=[0.1])
     intake.take(lift, None, 0)
     fingers = JointState(name=JOINTS[1:], position=[0.0] * 10)
     for at, problems in (
         (2, []),
         (40, ['name: nothing of lift for more than a second: taken as it was']),
     ):
-        fingers.header = header(at * STEP, '')
+        fingers.header = RCLPY.header(at * STEP, '')
         messages, found = intake.take(fingers, None, 0)
         assert len(messages) == 1 and found == problems
 
@@ -223,14 +224,14 @@ def test_of_two_hands_the_one_whose_joints_are_known_is_shown():
     messages, problems = intake.take(message, None, 0)
     assert list(wrists(messages[0])) == ['right'] and problems == ['position: of l_lift not finite']
     message.position[11] = 0.0
-    message.header = header(2 * STEP, '')
+    message.header = RCLPY.header(2 * STEP, '')
     assert set(wrists(only(intake.take(message, None, 0)))) == {'left', 'right'}
 
 
 def test_a_robot_in_another_frame_by_tf():
     intake = intake_of(replace(SHADOW, frame='map'))
     assert "frame: no transform connects 'base' with 'map'" in intake.take(states(), None, 0)[1]
-    arm = transform_message(header(STEP, 'map'), 'base', rigid(np.eye(3), ARM))
+    arm = RCLPY.transform(RCLPY.header(STEP, 'map'), 'base', rigid(np.eye(3), ARM))
     intake.take_transforms(TFMessage(transforms=[arm]))
     message = only(intake.take(states(), None, 0))
     assert message.header.frame_id == 'map'
@@ -314,7 +315,7 @@ def test_a_base_of_the_start_alone_and_one_that_turns():
     for part in message.trajectory:
         part.multi_dof_joint_trajectory = MultiDOFJointTrajectory()
     message.trajectory_start.multi_dof_joint_state = MultiDOFJointState(
-        header(0, 'odom'), ['virtual_joint'], [transform(2.0, np.pi / 2)]
+        RCLPY.header(0, 'odom'), ['virtual_joint'], [transform(2.0, np.pi / 2)]
     )
     _, base = read_display_trajectory(message).at(1.0)
     np.testing.assert_allclose(base[:3, 3], [2, 0, 0])
@@ -340,7 +341,7 @@ def test_a_plan_is_judged_by_the_joints_that_the_hand_needs():
     start.joint_state.position = [*start.joint_state.position, np.nan]
     nowhere = transform(np.nan)
     start.multi_dof_joint_state = MultiDOFJointState(
-        header(0, 'odom'), ['virtual_joint', 'ball'], [transform(0.0), nowhere]
+        RCLPY.header(0, 'odom'), ['virtual_joint', 'ball'], [transform(0.0), nowhere]
     )
     for part in message.trajectory:
         bases = part.multi_dof_joint_trajectory
@@ -369,7 +370,7 @@ def test_what_a_plan_needs_and_does_not_tell_is_refused():
             lambda s: setattr(
                 s,
                 'multi_dof_joint_state',
-                MultiDOFJointState(header(0, 'odom'), ['virtual_joint'], [transform(np.nan)]),
+                MultiDOFJointState(RCLPY.header(0, 'odom'), ['virtual_joint'], [transform(np.nan)]),
             ),
             'trajectory_start.multi_dof_joint_state.transforms: not finite',
         ),

@@ -1,4 +1,4 @@
-"""A simulator as the source: poses under /clock, paused, set back, faster than real time."""
+"""A simulator as the source: poses under /clock, paused, reset, faster than real time."""
 
 import os
 import time
@@ -7,9 +7,9 @@ from labs import READY_S, lab_in, running
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
+from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.process.node_processes import environment, free_domain
-from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
-from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.ros.message_types import RCLPY
 
 BEGIN, AGAIN = 100_000_000_000, 10_000_000_000
 
@@ -23,14 +23,14 @@ class Simulator:
 
     def step(self, step_ns):
         self.now_ns += step_ns
-        self.clock.publish(Clock(clock=header(self.now_ns, '').stamp))
+        self.clock.publish(Clock(clock=RCLPY.header(self.now_ns, '').stamp))
         sample = self.lab.motion.frame(self.index % len(self.lab.motion))
         self.index += 1
-        stamped = header(self.now_ns, 'world')
-        camera = camera_message(header(self.now_ns, 'cam'), self.lab.motion.camera)
+        stamped = RCLPY.header(self.now_ns, 'world')
+        camera = RCLPY.camera(RCLPY.header(self.now_ns, 'cam'), self.lab.motion.camera)
         self.lab.info.publish(camera)
-        self.lab.objects.publish(objects_message(stamped, sample.objects))
-        self.lab.hands.publish(hands_message(stamped, sample.hands, 'default'))
+        self.lab.objects.publish(RCLPY.objects(stamped, sample.objects))
+        self.lab.hands.publish(RCLPY.hands(stamped, sample.hands, 'default'))
         self.sent.append(self.now_ns)
         self.lab.spin(0.05)
 
@@ -67,17 +67,17 @@ def test_simulated_time_may_pause_go_back_and_hurry(untrained, images, motion):
         images.clear()
         simulator.now_ns = AGAIN
         simulator.sent.clear()
-        simulator.until(60, 33_000_000, lambda: said(process, '/clock was set back: started anew'))
-        late = hands_message(header(BEGIN + 10**9, 'world'), motion.frame(0).hands, 'default')
+        simulator.until(60, 33_000_000, lambda: said(process, '/clock was set back: all poses dropped'))
+        late = RCLPY.hands(RCLPY.header(BEGIN + 10**9, 'world'), motion.frame(0).hands, 'default')
         end = time.monotonic() + 60
-        while time.monotonic() < end and not said(process, 'of before /clock was set back'):
+        while time.monotonic() < end and not said(process, 'before /clock was set back'):
             lab.hands.publish(late)
             lab.spin(0.1)
         simulator.until(60, 33_000_000, lambda: len(images) >= 8)
         stamps = [stamp_ns(m.header) for m in images]
         assert stamps == sorted(set(stamps)), 'no frame twice'
         assert stamps[0] in simulator.sent and AGAIN < stamps[-1] <= simulator.now_ns
-        assert said(process, 'header.stamp: of before /clock was set back: left out')
+        assert said(process, 'header.stamp: before /clock was set back: dropped')
         # Eight times as fast as real time: every frame is of poses that were sent.
         images.clear()
         told = len(process.lines)

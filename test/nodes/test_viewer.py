@@ -4,8 +4,12 @@ import http.client
 import json
 import os
 import re
+import signal
 import threading
 import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
@@ -14,11 +18,12 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from image_samples import shown_by
 from labs import READY_S, lab_in, running
-from manivideo_ros.msg import FrameTimes
+from manivideo_ros.msg import FrameTimes, HandPoses
 from manivideo_ros.srv import SetScene
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage
 
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.process.node_processes import NodeError, environment, free_domain
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.message_types import RCLPY
@@ -32,11 +37,22 @@ def domain():
     return free_domain(int(os.environ['ROS_DOMAIN_ID']) + 3)
 
 
-@pytest.fixture(scope='module')
-def viewer(domain):
-    with running('viewer', {'port': 0}, environment(domain)) as process:
+@contextmanager
+def viewing(domain, **parameters):
+    with running('viewer', {'port': 0, **parameters}, environment(domain)) as process:
         line = process.wait_for('serving http', READY_S)
         process.port = int(re.search(r':(\d+)/', line)[1])
+        yield process
+
+
+@pytest.fixture(scope='module')
+def bags(tmp_path_factory):
+    return tmp_path_factory.mktemp('bags')
+
+
+@pytest.fixture(scope='module')
+def viewer(domain, bags):
+    with viewing(domain, record_folder=str(bags)) as process:
         yield process
 
 
@@ -55,6 +71,14 @@ def ask(viewer, method, path, body=None):
 
 def state(viewer):
     return json.loads(ask(viewer, 'GET', '/state')[1])
+
+
+def token_of(viewer):
+    return re.search(r'name="token" value="([^"]+)"', ask(viewer, 'GET', '/')[1])[1]
+
+
+def record(viewer, action):
+    return ask(viewer, 'POST', f'/record/{action}', urlencode({'token': token_of(viewer)}))
 
 
 @pytest.mark.parametrize(
@@ -128,8 +152,7 @@ def test_the_form_calls_set_scene(viewer, lab):
         response.success, response.message = True, 'the scene has mug'
         return response
 
-    token = re.search(r'name="token" value="([^"]+)"', ask(viewer, 'GET', '/')[1])[1]
-    form = urlencode({'token': token, 'object:mug': 'teapot', 'seed': 3})
+    form = urlencode({'token': token_of(viewer), 'object:mug': 'teapot', 'seed': 3})
     assert ask(viewer, 'POST', '/scene', form) == (
         409,
         'set_scene is not available: start a synthesizer in this namespace\n',
@@ -149,6 +172,77 @@ def test_the_form_calls_set_scene(viewer, lab):
     assert asked[-1].objects[0].id == 'mug' and asked[-1].objects[0].mesh == 'teapot'
     assert asked[-1].noise_seed == 3 and asked[-1].background == ''
     assert asked[-1].keep_objects, 'what the page does not show stays'
+
+
+def pose_counts(bag):
+    reader = BagReader(bag)
+    assert not reader.truncated and not reader.notes
+    return Counter(message.topic for message in reader.messages())
+
+
+def test_the_page_records_until_it_is_stopped(viewer, lab, bags):
+    assert record(viewer, 'stop') == (409, 'nothing is being recorded\n')
+    status, answer = record(viewer, 'start')
+    bag = Path(answer.removeprefix('recording into ').strip())
+    assert status == 200 and bag.parent == bags
+    assert record(viewer, 'start') == (409, f'already recording into {bag}\n')
+    sent = len(lab.sent)
+    lab.play(2)
+    now = state(viewer)['recording']
+    assert now['phase'] == 'recording' and now['bag'] == str(bag) and now['message'] == ''
+    assert 2 <= now['seconds'] < 20
+    status, answer = record(viewer, 'stop')
+    counts = pose_counts(bag)
+    poses = counts['/hand_poses']
+    assert len(lab.sent) - sent >= poses > 10
+    assert status == 200 and answer.startswith(f'{bag} is complete: ')
+    assert f'/hand_poses {poses}' in answer and state(viewer)['recording']['phase'] == 'idle'
+    assert state(viewer)['recording']['message'] == answer.strip()
+
+
+def test_the_recording_has_the_viewers_topics_and_is_whole_when_the_viewer_ends(
+    motion, domain, tmp_path
+):
+    names = {'__ns': '/cell', 'hand_poses': '/glove'}
+    parameters = {'port': 0, 'record_folder': str(tmp_path / 'new')}
+    with (
+        lab_in(domain, motion) as lab,
+        running('viewer', parameters, environment(domain), names) as process,
+    ):
+        line = process.wait_for('serving http', READY_S)
+        process.port = int(re.search(r':(\d+)/', line)[1])
+        glove = lab.create_publisher(HandPoses, '/glove', qos.POSES_OUT)
+        assert record(process, 'start')[0] == 200
+        lab.spin(20, glove.get_subscription_count)
+        for _ in range(5):
+            glove.publish(HandPoses())
+            lab.spin(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(20) == 0
+    (bag,) = (tmp_path / 'new').iterdir()
+    assert pose_counts(bag)['/glove'] == 5
+
+
+def test_a_recorder_that_cannot_start_is_reported(domain, tmp_path):
+    (tmp_path / 'file').touch()
+    with viewing(domain, record_folder=str(tmp_path / 'file')) as process:
+        status, answer = record(process, 'start')
+        assert status == 409 and 'Not a directory' in answer and str(tmp_path) in answer
+        now = state(process)['recording']
+        assert now['phase'] == 'idle' and now['message'] == answer.strip()
+
+
+def test_ctrl_c_ends_it_within_a_second_with_open_streams(domain):
+    with viewing(domain) as process:
+        connection = http.client.HTTPConnection('127.0.0.1', process.port, timeout=20)
+        connection.request('GET', '/stream/video')
+        answer = connection.getresponse()
+        os.kill(process.pid, signal.SIGINT)
+        begin = time.monotonic()
+        assert answer.read() == b''
+        assert time.monotonic() - begin < 1
+        assert process.wait(20) == 0
+        assert not [line for line in process.lines if 'rror' in line]
 
 
 def test_an_address_that_is_taken_is_one_line(viewer, domain):

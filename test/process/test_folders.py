@@ -7,9 +7,9 @@ import pytest
 from manivideo_ros.commands import doctor
 from manivideo_ros.engine.graph.cache import cache_folder
 from manivideo_ros.engine.spec import find_spec
-from manivideo_ros.files.allowed_files import under
 from manivideo_ros.mlo import warp_runtime
 from manivideo_ros.process import folders
+from manivideo_ros.ros.allowed_files import under
 
 
 @pytest.fixture

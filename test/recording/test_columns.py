@@ -11,12 +11,11 @@ from bag_headers import header
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manivideo_ros.recording.bags.bag import BagWriter
-from manivideo_ros.recording.datasets.columns import ColumnsError, is_latched, series_of, table
-from manivideo_ros.recording.datasets.dataset import main as dataset
-from manivideo_ros.recording.datasets.episode import Episode, EpisodeError, Topics
-from manivideo_ros.recording.messages.images import image_message
-from manivideo_ros.recording.messages.types import typestore
+from manivideo_ros.bags.bag import BagWriter
+from manivideo_ros.messages.types import ROSBAGS, typestore
+from manivideo_ros.recording.columns import ColumnsError, is_latched, series_of, table
+from manivideo_ros.recording.dataset import main as dataset
+from manivideo_ros.recording.episode import Episode, EpisodeError, Topics
 
 START, SECOND = 1_795_880_000 * 10**9, 10**9
 STATE, NUMBER = 'sensor_msgs/msg/JointState', 'std_msgs/msg/Float64MultiArray'
@@ -41,7 +40,10 @@ def numbers(*values):
 def record(folder: Path, topics: dict[str, list], latched=()) -> Path:
     """Two seconds of images at 30 Hz, and messages by topic as (seconds after the start, it)."""
     images = [
-        (k / 30, image_message(np.full((16, 16, 3), 4 * k, np.uint8), START, 'camera'))
+        (
+            k / 30,
+            ROSBAGS.image(ROSBAGS.header(START, 'camera'), np.full((16, 16, 3), 4 * k, np.uint8)),
+        )
         for k in range(FRAMES)
     ]
     with BagWriter(folder) as bag:

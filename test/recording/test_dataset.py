@@ -15,9 +15,9 @@ from episode_samples import record_episode, shown, synthetic_episode
 from evaluation_samples import short_motion
 from PIL import Image
 
-from manivideo_ros.recording.bags.bag import BagReader
-from manivideo_ros.recording.datasets.dataset import main
-from manivideo_ros.recording.datasets.episode import Episode, EpisodeError, Topics
+from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.recording.dataset import main
+from manivideo_ros.recording.episode import Episode, EpisodeError, Topics
 
 TOLD = json.dumps({'synthetic': True, 'seed': 7, 'source': {'bag': 'grasp'}})
 ARM = ('--state', '/arm/state', '--action', '/arm/action')
@@ -239,7 +239,7 @@ def test_provenance_marks_every_synthetic_episode(episodes, tmp_path, kind):
 
 
 def test_a_state_that_falls_silent_is_a_gap(tmp_path):
-    from manivideo_ros.recording.bags.bag import BagWriter
+    from manivideo_ros.bags.bag import BagWriter
 
     source = BagReader(synthetic_episode(tmp_path / 'whole', 12))
     with BagWriter(tmp_path / 'gap') as bag:

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from manivideo_ros.bags.bag import BagError, BagReader, BagWriter, Connection
 from manivideo_ros.data.human.keypoints import KeypointError, read_people
 from manivideo_ros.data.shards import ShardDataset, ShardError
 from manivideo_ros.engine.spec import SpecError, load_spec
 from manivideo_ros.engine.tensorrt.plan_cache import NoPlanError, PlanCache
 from manivideo_ros.evaluation.suites.held_out import HeldOutError, HeldOutScene
 from manivideo_ros.hand.reference import load_hand_reference
+from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.files import MotionError, load_motion
-from manivideo_ros.recording.bags.bag import BagError, BagReader, BagWriter, Connection
-from manivideo_ros.recording.datasets.dataset import passing
-from manivideo_ros.recording.datasets.fields import typestore_of
-from manivideo_ros.recording.messages.types import decoded
+from manivideo_ros.recording.dataset import passing
+from manivideo_ros.recording.fields import typestore_of
 from manivideo_ros.training.config import TrainConfig, TrainConfigError
 from robustness.fuzz.samples import bag, episode
 
@@ -208,7 +208,7 @@ def test_a_plan_is_loaded_under_its_own_signature_alone(signature, tmp_path):
 
 
 def test_a_recorded_image_that_is_cut_short_is_named(tmp_path):
-    from manivideo_ros.recording.datasets.episode import Episode, EpisodeError
+    from manivideo_ros.recording.episode import Episode, EpisodeError
 
     def cut(topic, data):
         if topic == '/image_raw':  # 4 rows become 400
@@ -221,7 +221,7 @@ def test_a_recorded_image_that_is_cut_short_is_named(tmp_path):
 
 
 def test_keypoints_of_other_fields_are_named(tmp_path):
-    from manivideo_ros.recording.datasets.episode import Episode, EpisodeError
+    from manivideo_ros.recording.episode import Episode, EpisodeError
 
     def other(topic, data):
         return data.replace(b'visible', b'hidden\0')

@@ -17,8 +17,8 @@ from launch_stand_in import DeclareLaunchArgument, Launch, load, text_of
 from manivideo_ros.msg import ObjectPoses
 from sensor_msgs.msg import Image
 
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.process.node_processes import environment, free_domain
-from manivideo_ros.recording.bags.bag import BagReader
 from manivideo_ros.ros.declare_parameters import check_values
 from manivideo_ros.ros.parameters import ALL
 

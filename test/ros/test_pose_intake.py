@@ -162,7 +162,7 @@ def test_silent_hands_fade_on_their_own_clock_and_are_told_once(ready):
     assert presence == [1, pytest.approx(0.5, abs=1e-6)]
     view, problems = ready.view(600 * MS)
     assert view.snapshot.stamp_ns == START + 600 * MS
-    assert view.snapshot.hands == {} and problems[0].startswith('right: no good pose for 0.6 s')
+    assert view.snapshot.hands == {} and problems[0].startswith('right: no valid pose for 0.6 s')
     assert ready.view(700 * MS)[1] == []
 
 
@@ -178,14 +178,14 @@ def test_hands_out_of_view_are_told_after_a_second(ready):
 def test_time_that_jumps_back_is_told_and_counted(ready):
     ready.take_hands(hands(5000), 0)
     assert ready.take_hands(hands(0), 33 * MS) == ['header.stamp: set back by 5.0 s: clock reset']
-    assert ready.view(34 * MS)[0].jumps == 1
+    assert ready.view(34 * MS)[0].resets == 1
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_default_camera(intake):
     before = None
     for ms in (5000, 6100, 1000, 2100):
         if before is not None and ms < before:
-            intake.clock_jumped(START + before * MS, START + ms * MS)
+            intake.clock_reset(START + before * MS, START + ms * MS)
         intake.take_hands(hands(ms), START + ms * MS)
         view, _ = intake.view(START + ms * MS)
         assert (view is not None) == (ms in (6100, 2100))
@@ -200,8 +200,8 @@ def test_after_a_clock_was_set_back_no_frame_until_a_new_pose_and_none_of_before
     ready.take_hands(hands(5000), at(5000))
     assert ready.view(at(5001))[0] is not None
     now = 5000 - back_ms
-    told = ready.clock_jumped(at(5000), at(now))
-    assert told == ['/clock was set back: started anew']
+    told = ready.clock_reset(at(5000), at(now))
+    assert told == ['/clock was set back: all poses dropped']
     for ms in (0, 100, 900):
         assert ready.view(at(now + ms))[0] is None and not ready.due(at(now + ms))
     # Poses of before that were still under way.
@@ -214,14 +214,14 @@ def test_after_a_clock_was_set_back_no_frame_until_a_new_pose_and_none_of_before
     ready.take_transforms(placed())
     assert ready.take_hands(hands(now + 30), at(now + 30)) == []
     view, problems = ready.view(at(now + 31))
-    assert view.snapshot.stamp_ns == at(now + 30) and view.jumps == 1 and problems == []
+    assert view.snapshot.stamp_ns == at(now + 30) and view.resets == 1 and problems == []
     # Its time comes again.
     assert ready.take_hands(hands(5030), at(5030)) == []
 
 
 def test_poses_received_before_a_simulated_clock_began_are_not_late(intake):
     intake.take_hands(hands(0), 0)
-    assert intake.clock_jumped(0, START) == []
+    assert intake.clock_reset(0, START) == []
     assert not intake.due(START + 50 * MS)
     assert intake.view(START + 50 * MS) == (None, []), 'a camera may still come'
 
@@ -242,7 +242,7 @@ def test_a_camera_that_moves_is_where_it_was_at_the_frames_time(intake):
         view, problems = intake.view(ms * MS)
         assert view.camera.camera_from_world[0, 3] == pytest.approx(-x) and not problems
     intake.take_hands(hands(450), 450 * MS)
-    assert 'camera was not told of late' in intake.view(450 * MS)[1][0]
+    assert 'no recent transform of camera' in intake.view(450 * MS)[1][0]
 
 
 def test_a_frame_waits_for_a_camera_that_rides_on_the_hands_but_not_for_long(intake):
@@ -251,10 +251,10 @@ def test_a_frame_waits_for_a_camera_that_rides_on_the_hands_but_not_for_long(int
     intake.take_transforms(moved(0, 0.0))
     assert intake.view(MS)[0] is not None
     intake.take_hands(hands(30), 30 * MS)
-    assert intake.view(31 * MS) == (None, []) and intake.waits and intake.due(32 * MS)
+    assert intake.view(31 * MS) == (None, []) and intake.waits_for_camera and intake.due(32 * MS)
     intake.take_transforms(moved(30, 1.0))
     view, _ = intake.view(33 * MS)
-    assert view.camera.camera_from_world[0, 3] == pytest.approx(-1.0) and not intake.waits
+    assert view.camera.camera_from_world[0, 3] == pytest.approx(-1.0) and not intake.waits_for_camera
     # It is told no more: hands go on coming, and so do frames.
     given = []
     for ms in range(60, 200, 30):
@@ -341,7 +341,7 @@ def test_skeletons_alone_are_answered_in_their_own_images_frame(people):
     assert people.take_skeletons(skeletons(0, (320, 240), frame='webcam'), 0) == []
     assert people.view(MS) == (None, []), 'a camera may still come'
     people.take_skeletons(skeletons(1100, (320, 240), frame='webcam'), 1100 * MS)
-    assert people.skeletons_set_the_pace(1101 * MS) and not people.due(1101 * MS)
+    assert people.skeletons_trigger(1101 * MS) and not people.due(1101 * MS)
     view, problems = people.view(1101 * MS)
     assert problems == [] and view.camera_frame == 'webcam'
     assert view.snapshot.stamp_ns == START + 1100 * MS
@@ -387,7 +387,7 @@ def test_skeletons_join_hands_at_the_hands_time(people):
     people.take_camera(info())
     people.take_hands(hands(0), 0)
     people.take_skeletons(skeletons(10, (320, 240)), 10 * MS)
-    assert not people.skeletons_set_the_pace(20 * MS)
+    assert not people.skeletons_trigger(20 * MS)
     view, problems = people.view(20 * MS)
     assert problems == []
     assert view.snapshot.stamp_ns == START
@@ -430,7 +430,7 @@ def test_without_a_network_for_people_skeletons_are_refused_once_and_change_noth
     assert 'human' in ready.take_skeletons(skeletons(0, (320, 240)), 0)[0]
     assert ready.take_skeletons(skeletons(33, (320, 240)), 33 * MS) == []
     assert ready.view(40 * MS) == (None, [])
-    assert not ready.skeletons_set_the_pace(40 * MS)
+    assert not ready.skeletons_trigger(40 * MS)
 
 
 @pytest.mark.parametrize(
@@ -448,8 +448,8 @@ def test_objects_by_another_clock_undo_nothing(ready, late_s, rate_hz):
             due += 1 / rate_hz
         problems += ready.take_hands(hands(round(1000 * now)), round(now * 1e9))
         view, more = ready.view(round(now * 1e9))
-        problems += [text for text in more if 'good pose' not in text]
-        assert view.snapshot.stamp_ns == ready.tracker.newest_ns and view.jumps == 0
+        problems += [text for text in more if 'valid pose' not in text]
+        assert view.snapshot.stamp_ns == ready.tracker.newest_ns and view.resets == 0
         shown.append('mug' in view.snapshot.objects)
     assert problems == []
     assert all(shown[100:]) if late_s < 2 else not any(shown)

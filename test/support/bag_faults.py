@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 import zstandard
 
-from manivideo_ros.recording.bags.bag import BagReader, BagWriter
+from manivideo_ros.bags.bag import BagReader, BagWriter
 
 NAMES = 'numbered', 'timed'
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from evaluation_samples import short_motion
 
+from manivideo_ros.bags.bag import BagReader, BagWriter, Connection
 from manivideo_ros.drawing.labels import hand_keypoints
 from manivideo_ros.hand.load import load_hand
+from manivideo_ros.messages.names import IMAGE, POINTS
+from manivideo_ros.messages.types import ROSBAGS, typestore
 from manivideo_ros.motion.files import load_motion, save_motion
-from manivideo_ros.recording.bags.bag import BagReader, BagWriter, Connection
-from manivideo_ros.recording.messages.images import IMAGE, POINTS, image_message, keypoints_message
-from manivideo_ros.recording.messages.types import typestore
 
 STATE = Connection(
     'lab_msgs/msg/ArmState',
@@ -57,7 +57,7 @@ def record_episode(folder: Path, frames: int = 4, without: tuple[str, int] | Non
             bag.write(message.topic, message.data, message.stamp_ns + 3_000_000, message.stamp_ns)
             if message.topic == '/hand_poses':
                 image = rng.integers(0, 255, (24, 32, 3), np.uint8)
-                image = image_message(image, message.stamp_ns, 'front_optical')
+                image = ROSBAGS.image(ROSBAGS.header(message.stamp_ns, 'front_optical'), image)
                 data = typestore().serialize_cdr(image, image.__msgtype__)
                 bag.write('/front/image_raw', data, message.stamp_ns + 4_000_000)
                 for k, topic in enumerate(('/arm/state', '/arm/action')):
@@ -95,8 +95,8 @@ def synthetic_episode(folder: Path, frames: int = 5, shade: int = 0, told: str =
             states = motion.frame(index).hands
             points = hand_keypoints(hands, states, motion.camera, np.zeros((240, 320), 'f4'))
             for topic, made in (
-                ('/image_raw', image_message(shown(index, shade), stamp, 'camera')),
-                ('/hand_keypoints', keypoints_message(points, stamp, 'camera')),
+                ('/image_raw', ROSBAGS.image(ROSBAGS.header(stamp, 'camera'), shown(index, shade))),
+                ('/hand_keypoints', ROSBAGS.points(ROSBAGS.header(stamp, 'camera'), points)),
             ):
                 data = typestore().serialize_cdr(made, made.__msgtype__)
                 bag.write(topic, data, message.stamp_ns)

@@ -4,22 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from motion_messages import hands_message, objects_message
 from numpy.typing import NDArray
 
+from manivideo_ros.bags.bag import BagWriter
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
+from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS, TF
+from manivideo_ros.messages.types import ROSBAGS, typestore
+from manivideo_ros.motion.files import CAMERA_FRAME, camera_transform
 from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
-from manivideo_ros.recording.bags.bag import BagWriter
-from manivideo_ros.recording.messages.motion_writer import (
-    CAMERA,
-    HANDS,
-    OBJECTS,
-    TF,
-    camera_message,
-    camera_transform,
-    hands_message,
-    objects_message,
-)
-from manivideo_ros.recording.messages.types import typestore
 
 PERIOD_NS = 33_333_333
 IMAGE, DIAGNOSTICS = 'sensor_msgs/msg/Image', 'diagnostic_msgs/msg/DiagnosticArray'
@@ -106,7 +99,11 @@ def record(
             hands = hands_message(motion, index)
             write('/hand_poses', hands, stamp)
             write('/object_poses', objects_message(motion, index), stamp)
-            write('/camera/camera_info', camera_message(motion.camera, stamp), stamp)
+            write(
+                '/camera/camera_info',
+                ROSBAGS.camera(ROSBAGS.header(stamp, CAMERA_FRAME), motion.camera),
+                stamp,
+            )
             if index < len(images):
                 write(
                     '/image_raw',

@@ -26,10 +26,9 @@ from tracked_hands import (
 
 from manivideo_ros.geometry import axis_angle_to_matrix, invert_rigid, rigid
 from manivideo_ros.inputs.tables import KEYPOINTS_OF_JOINTS, POINTS
-from manivideo_ros.ros.conversion import pose_message, read_hands
-from manivideo_ros.ros.images import header
+from manivideo_ros.messages.read import read_hands
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import HandSourceParameters
-from manivideo_ros.ros.transforms import transform_message
 
 STEP = 16_666_667
 
@@ -39,8 +38,8 @@ RAW = HandSourceParameters(smooth=False)
 def pose_array(points, stamp=STEP, frame='headset', rotations=None):
     turns = np.tile(np.eye(3), (len(points), 1, 1)) if rotations is None else rotations
     return PoseArray(
-        header=header(stamp, frame),
-        poses=[pose_message(rigid(r, p)) for r, p in zip(turns, points, strict=True)],
+        header=RCLPY.header(stamp, frame),
+        poses=[RCLPY.pose(rigid(r, p)) for r, p in zip(turns, points, strict=True)],
     )
 
 
@@ -65,7 +64,7 @@ def wrists(message):
 
 def glove(points, side='Right'):
     nodes = [
-        ManusRawNode(n, 0, joint, chain, pose_message(rigid(np.eye(3), place)))
+        ManusRawNode(n, 0, joint, chain, RCLPY.pose(rigid(np.eye(3), place)))
         for n, (chain, joint, place) in enumerate(manus_nodes(points))
     ]
     return ManusGlove(7, side, len(nodes), nodes)
@@ -79,7 +78,7 @@ def leap(points, side='Left', arm=None):
         LeapFinger(type=n, bones=[LeapBone(k, point(a), point(b)) for k, (a, b) in bones.items()])
         for n, bones in leap_fingers(points).items()
     ]
-    return LeapHands(header(STEP, 'leap'), [LeapHand(side, fingers=fingers, arm=arm)])
+    return LeapHands(RCLPY.header(STEP, 'leap'), [LeapHand(side, fingers=fingers, arm=arm)])
 
 
 def leap_frame(points, side='left'):
@@ -92,7 +91,7 @@ def leap_frame(points, side='left'):
     ]
     arm = LeapCBone(next_joint=vector(1000 * points[0]))
     hand = LeapCHand(type=side, digits=digits, arm=arm)
-    return LeapFrame(header(STEP, 'leap_motion_frame'), 1, [hand])
+    return LeapFrame(RCLPY.header(STEP, 'leap_motion_frame'), 1, [hand])
 
 
 def skeleton(points, seed=0, nodes=21):
@@ -107,7 +106,7 @@ def skeleton(points, seed=0, nodes=21):
             poses.append(invert_rigid(parent) @ here)
             parent = here
     return PoseArray(
-        header=header(STEP, 'manus_right'), poses=[pose_message(p) for p in poses[:nodes]]
+        header=RCLPY.header(STEP, 'manus_right'), poses=[RCLPY.pose(p) for p in poses[:nodes]]
     )
 
 
@@ -116,7 +115,7 @@ FRAMES, LEFT = (tuple(f'{hand}_{name}' for name in POINTS) for hand in ('rh', 'l
 
 def robot(stamp, points, parent='palm', names=FRAMES):
     transforms = [
-        transform_message(header(stamp, parent), name, rigid(np.eye(3), p))
+        RCLPY.transform(RCLPY.header(stamp, parent), name, rigid(np.eye(3), p))
         for name, p in zip(names, points, strict=True)
     ]
     return TFMessage(transforms=transforms)

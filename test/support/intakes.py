@@ -10,9 +10,7 @@ from manivideo_ros.geometry import (
     pinhole,
 )
 from manivideo_ros.hand.state import HandState
-from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
-from manivideo_ros.ros.images import header
-from manivideo_ros.ros.transforms import transform_message
+from manivideo_ros.ros.message_types import RCLPY
 
 MS = 1_000_000
 
@@ -27,17 +25,17 @@ def hand(position=(0, 0, 0.1)):
 
 
 def hands(ms, frame='world', **states):
-    return hands_message(header(START + ms * MS, frame), states or {'right': hand()}, 'default')
+    return RCLPY.hands(RCLPY.header(START + ms * MS, frame), states or {'right': hand()}, 'default')
 
 
 def objects(ms, pose, frame='world'):
-    return objects_message(header(START + ms * MS, frame), {'mug': pose})
+    return RCLPY.objects(RCLPY.header(START + ms * MS, frame), {'mug': pose})
 
 
 def info(frame='camera'):
-    return camera_message(header(START, frame), Camera(pinhole(640, 480, 0.8), VIEW, 640, 480))
+    return RCLPY.camera(RCLPY.header(START, frame), Camera(pinhole(640, 480, 0.8), VIEW, 640, 480))
 
 
 def placed(parent='world', child='camera', transform=None):
     transform = invert_rigid(VIEW) if transform is None else transform
-    return TFMessage(transforms=[transform_message(header(0, parent), child, transform)])
+    return TFMessage(transforms=[RCLPY.transform(RCLPY.header(0, parent), child, transform)])

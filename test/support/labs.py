@@ -16,9 +16,7 @@ from tf2_msgs.msg import TFMessage
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.process.node_processes import NodeProcess
 from manivideo_ros.ros import qos
-from manivideo_ros.ros.conversion import camera_message, hands_message, objects_message
-from manivideo_ros.ros.images import header
-from manivideo_ros.ros.transforms import transform_message
+from manivideo_ros.ros.message_types import RCLPY
 
 READY_S = 90
 
@@ -49,7 +47,7 @@ class Lab(Node):
         self.tf = self.create_publisher(TFMessage, '/tf_static', qos.LATCHED)
         placed = invert_rigid(motion.camera.camera_from_world)
         self.tf.publish(
-            TFMessage(transforms=[transform_message(header(0, 'world'), 'cam', placed)])
+            TFMessage(transforms=[RCLPY.transform(RCLPY.header(0, 'world'), 'cam', placed)])
         )
         self.got = {}
 
@@ -69,11 +67,11 @@ class Lab(Node):
         sample = self.motion.frame(self.index % len(self.motion))
         self.index += 1
         now = self.get_clock().now().nanoseconds
-        hands = hands_message(header(now, 'world'), sample.hands, 'default')
-        objects = objects_message(header(now, 'world'), sample.objects)
+        hands = RCLPY.hands(RCLPY.header(now, 'world'), sample.hands, 'default')
+        objects = RCLPY.objects(RCLPY.header(now, 'world'), sample.objects)
         spoil(hands, objects)
-        stamped = header(now, self.camera_frame)
-        self.info.publish(camera_message(stamped, self.motion.camera, *self.lens))
+        stamped = RCLPY.header(now, self.camera_frame)
+        self.info.publish(RCLPY.camera(stamped, self.motion.camera, *self.lens))
         self.objects.publish(objects)
         self.hands.publish(hands)
         self.sent.append(now)

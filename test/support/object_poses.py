@@ -3,8 +3,8 @@
 import numpy as np
 
 from manivideo_ros.geometry import axis_angle_to_matrix, rigid
-from manivideo_ros.ros.conversion import read_objects
-from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.messages.read import read_objects, stamp_ns
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import ObjectSourceParameters
 
 POSE = rigid(axis_angle_to_matrix([0.3, 0.5, -0.9]), [0.4, -0.2, 1.1])
@@ -17,7 +17,7 @@ ONE = ObjectSourceParameters(names=())
 
 
 def stamped(frame='tracker', stamp=STAMP):
-    return header(stamp, frame)
+    return RCLPY.header(stamp, frame)
 
 
 def poses(message):

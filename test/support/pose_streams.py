@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from motion_messages import hands_message
 
+from manivideo_ros.bags.bag import BagWriter
 from manivideo_ros.geometry import (
     Camera,
     axis_angle_to_matrix,
@@ -13,10 +15,9 @@ from manivideo_ros.geometry import (
     pinhole,
     rigid,
 )
+from manivideo_ros.messages.names import HANDS
+from manivideo_ros.messages.types import typestore
 from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
-from manivideo_ros.recording.bags.bag import BagWriter
-from manivideo_ros.recording.messages.motion_writer import HANDS, hands_message
-from manivideo_ros.recording.messages.types import typestore
 
 START, STEP = 1_700_000_000_000_000_000, 33_333_333
 

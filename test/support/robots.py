@@ -19,10 +19,9 @@ from manivideo_ros.geometry import (
     rigid,
 )
 from manivideo_ros.inputs.robot_hands import ROBOTS
-from manivideo_ros.ros.images import header
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import HandSourceParameters
 from manivideo_ros.ros.sources.hand_intake import HandIntake
-from manivideo_ros.ros.transforms import transform_message
 
 STEP = 33_000_000
 
@@ -68,7 +67,7 @@ def states(stamp=STEP, **positions):
     """A JointState of all joints, 0 but for these."""
     told = {name: positions.get(name, 0.0) for name in JOINTS}
     return JointState(
-        header=header(stamp, ''), name=list(told), position=[float(v) for v in told.values()]
+        header=RCLPY.header(stamp, ''), name=list(told), position=[float(v) for v in told.values()]
     )
 
 
@@ -90,7 +89,7 @@ def trajectory(*lifts, joints=JOINTS, stamp=0):
         )
         for at, height in lifts
     ]
-    return JointTrajectory(header(stamp, ''), list(joints), points)
+    return JointTrajectory(RCLPY.header(stamp, ''), list(joints), points)
 
 
 def height(answer):
@@ -99,7 +98,7 @@ def height(answer):
 
 def transform(x, angle=0.0):
     matrix = rigid(axis_angle_to_matrix([0, 0, angle]), [x, 0, 0])
-    return transform_message(header(0, ''), '', matrix).transform
+    return RCLPY.transform(RCLPY.header(0, ''), '', matrix).transform
 
 
 def display():
@@ -107,7 +106,7 @@ def display():
     pieces = []
     for first, last in ((0.0, 0.1), (0.1, 0.3)):
         bases = MultiDOFJointTrajectory(
-            header(0, 'odom'),
+            RCLPY.header(0, 'odom'),
             ['virtual_joint'],
             [
                 MultiDOFJointTrajectoryPoint([transform(5 * x)], time_from_start=seconds(t))

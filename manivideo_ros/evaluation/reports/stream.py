@@ -1,4 +1,4 @@
-"""What a recorded stream was like, from its bag alone: rates, latency as received, stages."""
+"""Rate, latency and stage times of a recorded stream, computed from its bag."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.recording.bags.bag import BagReader
-from manivideo_ros.recording.messages.maker import DIAGNOSTICS, STATUS
-from manivideo_ros.recording.messages.types import decoded
-
-HANDS, IMAGE = 'manivideo_ros/msg/HandPoses', 'sensor_msgs/msg/Image'
+from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.provenance import STATUS
+from manivideo_ros.messages.names import DIAGNOSTICS, HANDS, IMAGE
+from manivideo_ros.messages.types import decoded
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """Stamps of a bag: poses int64 [P]; frames int64 [F] and when each was received [F], ns.
+    """Stamps of a bag: poses int64 [P]; frames int64 [F] and their receipt times [F], ns.
 
-    diagnostics: the synthesizer's values by key, one dictionary a report.
+    diagnostics: the synthesizer's values by key, one dictionary per report.
     """
 
     poses_ns: NDArray[np.int64]
@@ -30,17 +29,17 @@ class Stream:
 
     @property
     def answers(self) -> NDArray[np.bool_]:
-        """Which frames [F] answer a pose: those made while no poses came carry other stamps."""
+        """bool [F]: frames that have the stamp of a pose; frames made without new poses do not."""
         return np.isin(self.frames_ns, self.poses_ns)
 
     @property
     def latency_ms(self) -> NDArray[np.floating]:
-        """From pose stamp to receipt of its image, of every answered pose."""
+        """Milliseconds from pose stamp to receipt of its image, for every answered pose."""
         return (self.received_ns - self.frames_ns)[self.answers] * 1e-6
 
     @property
     def rate_hz(self) -> float:
-        """Images a second, as received, while poses came."""
+        """Received images per second while poses arrived."""
         received = self.received_ns[self.answers]
         if len(received) < 2 or received[-1] <= received[0]:
             return 0.0
@@ -48,7 +47,7 @@ class Stream:
 
 
 def read_stream(bag: str | Path) -> Stream:
-    """Read a recording of the synthesizer. Raises BagError where the bag cannot be read."""
+    """Read a recording of the synthesizer. Raises BagError if the bag cannot be read."""
     reader = BagReader(bag)
     wanted = {t: k for t, k in reader.topics.items() if k in (HANDS, IMAGE, DIAGNOSTICS)}
     wanted = {t: k for t, k in wanted.items() if k != IMAGE or t.endswith('image_raw')}
@@ -61,7 +60,7 @@ def read_stream(bag: str | Path) -> Stream:
             message = decoded(record.data, record.type_name)
             diagnostics += [_values(s) for s in message.status if s.name.startswith(STATUS)]
             continue
-        # Both types begin with their header: no need to unpack the image.
+        # Both types start with their header: the image does not need to be decoded.
         stamp = stamp_of(record.data)
         if record.type_name == HANDS:
             poses.append(stamp)
@@ -77,7 +76,7 @@ def read_stream(bag: str | Path) -> Stream:
 
 
 def summary(stream: Stream) -> dict[str, Any]:
-    """The report's fields about the stream: counts, rate, latency percentiles, mean stages."""
+    """Fields of report.json: counts, rate, latency percentiles, mean stage times."""
     latency = stream.latency_ms
     last = stream.diagnostics[-1] if stream.diagnostics else {}
     quantiles = {
@@ -85,7 +84,7 @@ def summary(stream: Stream) -> dict[str, Any]:
         for q in (50, 95, 99)
     }
     return {
-        # Hands that came one by one under one stamp are answered by one frame.
+        # Hands published one by one with the same stamp give one frame.
         'frames_in': len(np.unique(stream.poses_ns)),
         'frames_out': int(stream.answers.sum()),
         'rate_hz': round(stream.rate_hz, 2),
@@ -98,7 +97,7 @@ def summary(stream: Stream) -> dict[str, Any]:
 
 
 def stages(diagnostics: list[dict[str, str]]) -> dict[str, float]:
-    """Mean milliseconds by stage over all reported frames."""
+    """Mean milliseconds per stage over all reported frames."""
     sums: dict[str, float] = {}
     frames: dict[str, int] = {}
     for values in diagnostics:
@@ -116,6 +115,6 @@ def _values(status: Any) -> dict[str, str]:
 
 
 def stamp_of(data: bytes | memoryview) -> int:
-    """The header stamp (ns) of a little-endian CDR message that begins with one."""
+    """The header stamp (ns) of a little-endian CDR message that starts with a header."""
     seconds, nanoseconds = np.frombuffer(data, '<i4,<u4', count=1, offset=4)[0]
     return int(seconds) * 1_000_000_000 + int(nanoseconds)

@@ -20,10 +20,10 @@ from manivideo_ros.inputs.live import HandSolver, LiveHand
 from manivideo_ros.inputs.robot_hands import Place
 from manivideo_ros.inputs.tables import NO_FRAME
 from manivideo_ros.inputs.world import AXES
+from manivideo_ros.messages.read import read_pose, stamp_ns
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.process.folders import expanded
-from manivideo_ros.ros.conversion import hands_message, read_pose
-from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import HandSourceParameters
 from manivideo_ros.ros.sources.hand_messages import SOURCES, Reading, Source
 from manivideo_ros.ros.sources.joint_intake import JointIntake
@@ -229,7 +229,7 @@ class HandIntake:
     def _message(self, stamp: int, frame: str, hands: list[LiveHand]) -> HandPoses:
         states: dict[str, HandState] = {hand.side: hand.state for hand in hands}
         trust: dict[str, float] = {hand.side: hand.confidence for hand in hands}
-        return hands_message(header(stamp, frame), states, self.hand_model, trust)
+        return RCLPY.hands(RCLPY.header(stamp, frame), states, self.hand_model, trust)
 
 
 def _places(p: HandSourceParameters) -> dict[Side, list[Place]]:

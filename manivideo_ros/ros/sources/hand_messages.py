@@ -21,8 +21,7 @@ from manivideo_ros.geometry import invert_rigid, quaternion_to_matrix, transform
 from manivideo_ros.hand.state import Side
 from manivideo_ros.inputs import tables
 from manivideo_ros.inputs.tables import TrackedHand
-from manivideo_ros.ros.conversion import read_pose
-from manivideo_ros.ros.images import stamp_ns
+from manivideo_ros.messages.read import read_pose, stamp_ns
 
 Array = NDArray[np.floating]
 

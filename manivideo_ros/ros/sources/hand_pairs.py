@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.msg import HandPoses
-from manivideo_ros.ros.images import stamp_ns
 
 WAIT_S = 0.05
 """How long a hand waits for the other one at most, by the clock of receipt."""

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import transform_points
+from manivideo_ros.messages.read import read_pose
 from manivideo_ros.objects.primitives import triangles_of
-from manivideo_ros.ros.conversion import read_pose
 
 Array = NDArray[np.floating]
 

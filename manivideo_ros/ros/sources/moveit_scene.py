@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.ros.conversion import read_pose
+from manivideo_ros.messages.read import read_pose
 from manivideo_ros.ros.sources.moveit_messages import (
     ADD,
     APPEND,

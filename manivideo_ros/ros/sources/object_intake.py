@@ -11,9 +11,9 @@ import numpy as np
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import quaternion_to_matrix, rigid
+from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.msg import HandPoses, ObjectPoses, SceneObject
-from manivideo_ros.ros.conversion import objects_message
-from manivideo_ros.ros.images import header, stamp_ns
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import ObjectSourceParameters
 from manivideo_ros.ros.sources.moveit_scene import MoveitScene
 from manivideo_ros.ros.sources.object_messages import SOURCES, Objects, read_held
@@ -160,4 +160,4 @@ class ObjectIntake:
         if not poses:
             return [], found.problems
         frame = found.frame_id or self.parameters.frame or 'world'
-        return [objects_message(header(found.stamp_ns, frame), poses, trust)], found.problems
+        return [RCLPY.objects(RCLPY.header(found.stamp_ns, frame), poses, trust)], found.problems

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import rigid
-from manivideo_ros.ros.conversion import read_hands, read_pose
-from manivideo_ros.ros.images import stamp_ns
+from manivideo_ros.messages.read import read_hands, read_pose, stamp_ns
 
 Array = NDArray[np.floating]
 

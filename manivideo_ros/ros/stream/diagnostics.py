@@ -1,4 +1,4 @@
-"""What the synthesizer tells of itself on /diagnostics: rate, latency by stage, ages, drops."""
+"""The diagnostics of the synthesizer: rates, latency by stage, ages of the inputs, drops."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from manivideo_ros.bags.provenance import status_name
 from manivideo_ros.motion.pose_buffer import Snapshot
-from manivideo_ros.recording.messages.maker import status_name
 
-# A frame's latency, ms: since the poses' stamp up to the arrival of their message, and up to their
-# sampling; then how long each of the core's own stages took, and publishing; since the stamp, all.
+# Stages of a frame's latency, ms. From the stamp of the poses: receipt, sampling, total. Durations:
+# publishing, and the stages of the synthesizer.
 RECEIVED, SAMPLED, PUBLISHED, TOTAL = 'received', 'sampled', 'published', 'total'
 
 
 class FrameStatistics:
     """Counts and latencies since the last report. Written by the frame thread, read by another.
 
-    inputs: messages by topic; refused: those of them that had something wrong.
+    inputs: number of messages by topic; refused: of those with problems.
     """
 
     def __init__(self) -> None:
@@ -36,17 +36,17 @@ class FrameStatistics:
         self._reported_in = self._reported_out = 0
 
     def add(self, stages_ms: Mapping[str, float]) -> None:
-        """Take one frame's latencies (ms) by stage."""
+        """Add one frame's latencies (ms) by stage."""
         self.frames_out += 1
         self._stages.append(dict(stages_ms))
 
-    def received(self, topic: str, sound: bool) -> None:
-        """A message came on an input."""
+    def received(self, topic: str, valid: bool) -> None:
+        """Count a message of an input."""
         self.inputs[topic] = self.inputs.get(topic, 0) + 1
-        self.refused[topic] = self.refused.get(topic, 0) + (not sound)
+        self.refused[topic] = self.refused.get(topic, 0) + (not valid)
 
     def report(self, now_s: float) -> dict[str, str]:
-        """Rates and latencies since the last report, now in seconds on any monotonic clock."""
+        """Rates and latencies since the last report; now in seconds on a monotonic clock."""
         taken = [self._stages.popleft() for _ in range(len(self._stages))]
         passed = now_s - self._last_report_s if self._last_report_s is not None else 0.0
         rate_in = (self.frames_in - self._reported_in) / passed if passed > 0 else 0.0
@@ -63,8 +63,8 @@ class FrameStatistics:
             'rate_out (Hz)': f'{rate_out:.2f}',
         }
         for topic, count in self.inputs.items():
-            came = count - self._reported_inputs.get(topic, 0)
-            values[f'{topic} (Hz)'] = f'{came / passed if passed > 0 else 0.0:.2f}'
+            new = count - self._reported_inputs.get(topic, 0)
+            values[f'{topic} (Hz)'] = f'{new / passed if passed > 0 else 0.0:.2f}'
             values[f'{topic} with problems'] = str(self.refused[topic])
         self._reported_inputs = dict(self.inputs)
         for stage in taken[0] if taken else ():
@@ -76,11 +76,11 @@ class FrameStatistics:
 
 
 def engine_status(description: Mapping[str, str], degraded: str) -> DiagnosticStatus:
-    """What runs the frames, and in what it is not as it was asked to be."""
+    """The status of the engine; degraded: how it differs from the requested one, '' if not."""
     return DiagnosticStatus(
         level=DiagnosticStatus.WARN if degraded else DiagnosticStatus.OK,
         name='manivideo: engine',
-        message=degraded or f'{description["backend"]} serves',
+        message=degraded or f'running on {description["backend"]}',
         values=[KeyValue(key=k, value=v) for k, v in description.items()],
     )
 
@@ -93,9 +93,9 @@ def status(
     problem: str = '',
     node: str = '/synthesizer',
 ) -> DiagnosticArray:
-    """The message: WARN where an input is missing, late (seconds) or a problem is given.
+    """The diagnostics: WARN if an input is missing or older than `late` (s), or for a problem.
 
-    node: its whole name, by which those of several namespaces are told apart.
+    node: its fully qualified name, which distinguishes the nodes of several namespaces.
     """
     ages = {} if snapshot is None else snapshot.age
     level, text = DiagnosticStatus.OK, 'streaming'

@@ -1,4 +1,4 @@
-"""The topics of a frame: images and MLO maps, each made only while somebody listens."""
+"""Publishes frames: image, camera, layers, labels and markers, each only if subscribed to."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from manivideo_ros.drawing.labels import (
 )
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.objects.mesh import ObjectMesh
-from manivideo_ros.ros.conversion import camera_message
-from manivideo_ros.ros.images import header, to_image, to_jpeg, to_points
+from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.qos import IMAGES
 from manivideo_ros.ros.stream.markers import Box, scene_markers
 from manivideo_ros.ros.stream.pose_intake import View
@@ -30,7 +29,7 @@ from manivideo_ros.synthesizer import Frame
 
 
 class FramePublishers:
-    """Publishes frames under their poses' stamp."""
+    """The publishers of a frame, whose messages carry the stamp of its poses."""
 
     def __init__(self, node: LifecycleNode) -> None:
         make = node.create_lifecycle_publisher
@@ -53,34 +52,34 @@ class FramePublishers:
         hands: Mapping[str, HandModel],
         objects: Mapping[str, ObjectMesh],
     ) -> None:
-        """One frame on every topic that somebody listens to; hands by side, objects by id."""
-        stamped = header(view.snapshot.stamp_ns, view.camera_frame)
+        """Publish one frame on every topic with subscribers; hands by side, objects by id."""
+        stamped = RCLPY.header(view.snapshot.stamp_ns, view.camera_frame)
         lens = view.lens
         if lens is None:
-            self.camera.publish(camera_message(stamped, view.camera))
+            self.camera.publish(RCLPY.camera(stamped, view.camera))
         else:
-            info = camera_message(stamped, lens.shown, lens.model, lens.coefficients)
+            info = RCLPY.camera(stamped, lens.shown, lens.model, lens.coefficients)
             self.camera.publish(info)
         if self.image.get_subscription_count() or self.jpeg.get_subscription_count():
             image = _bent(lens, frame.image)
             if self.image.get_subscription_count():
-                self.image.publish(to_image(image, stamped))
+                self.image.publish(RCLPY.image(stamped, image))
             if self.jpeg.get_subscription_count():
-                self.jpeg.publish(to_jpeg(image, stamped, jpeg_quality))
+                self.jpeg.publish(RCLPY.jpeg(stamped, image, jpeg_quality))
         if self.normals.get_subscription_count():
             normals = normal_colours(frame.layers.normal_map.cpu().numpy())
-            self.normals.publish(to_image(mosaic(_bent_layers(lens, normals)), stamped))
+            self.normals.publish(RCLPY.image(stamped, mosaic(_bent_layers(lens, normals))))
         if self.confidence.get_subscription_count():
             confidence = frame.layers.occlusion_confidence.cpu().numpy()
             grey = (confidence * 255 + 0.5).astype(np.uint8)
-            self.confidence.publish(to_image(mosaic(_bent_layers(lens, grey)), stamped))
+            self.confidence.publish(RCLPY.image(stamped, mosaic(_bent_layers(lens, grey))))
         if self.mask.get_subscription_count():
             layers = frame.layers
             mask = layer_mask(layers.nearest_layer.cpu().numpy(), len(layers.normal_map))
-            self.mask.publish(to_image(_bent(lens, mask, smooth=False), stamped))
+            self.mask.publish(RCLPY.image(stamped, _bent(lens, mask, smooth=False)))
         if self.depth.get_subscription_count():
             depth = visible_depth(frame.layers)
-            self.depth.publish(to_image(_bent(lens, depth, smooth=False), stamped))
+            self.depth.publish(RCLPY.image(stamped, _bent(lens, depth, smooth=False)))
         if self.keypoints.get_subscription_count():
             depth = visible_depth(frame.layers)
             found = hand_keypoints(hands, view.snapshot.hands, view.camera, depth)
@@ -89,12 +88,12 @@ class FramePublishers:
                 pixels = lens.pixels(points)
                 found['u'], found['v'] = pixels.T
                 found['visible'] &= lens.shows(pixels)
-            self.keypoints.publish(to_points(found, stamped))
+            self.keypoints.publish(RCLPY.points(stamped, found))
         if self.markers.get_subscription_count():
             self.markers.publish(self._markers(view, hands, objects))
 
     def destroy(self) -> None:
-        """Give the topics back."""
+        """Destroy the topics."""
         for publisher in (
             self.image,
             self.jpeg,
@@ -119,7 +118,7 @@ class FramePublishers:
             if name in objects
         }
         passed = 1e-6 * (self._node.get_clock().now().nanoseconds - shown.stamp_ns)
-        stamped = header(shown.stamp_ns, view.world)
+        stamped = RCLPY.header(shown.stamp_ns, view.world)
         return scene_markers(stamped, joints, boxes, shown.presence, f'{passed:.0f} ms')
 
 
@@ -128,5 +127,5 @@ def _bent(lens: Lens | None, image: NDArray, smooth: bool = True) -> NDArray:
 
 
 def _bent_layers(lens: Lens | None, images: NDArray) -> NDArray:
-    """Of layers [L, H, W, ...] the nearest pixels: borders between layers are no places between."""
+    """Layers [L, H, W, ...], distorted to the nearest pixel: layers must not be mixed."""
     return images if lens is None else np.stack([lens.bend(p, smooth=False) for p in images])

@@ -1,4 +1,4 @@
-"""Hands, objects and latency as markers for RViz and Foxglove, from plain arrays."""
+"""Hands, objects and latency as markers for RViz and Foxglove."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from manivideo_ros.drawing.skeleton import HAND_LIMBS
 from manivideo_ros.geometry import rigid
-from manivideo_ros.ros.conversion import pose_message
+from manivideo_ros.ros.message_types import RCLPY
 
 JOINT_M, BONE_M, TEXT_M = 0.012, 0.008, 0.03
 COLOURS = {'left': (0.25, 0.55, 1.0), 'right': (1.0, 0.55, 0.25)}
 GREY = (0.7, 0.7, 0.7)
-# What is not told anew goes away by itself.
+# Markers that are not updated disappear.
 LIFETIME = Duration(nanosec=500_000_000)
 
 
@@ -38,9 +38,9 @@ def scene_markers(
     presence: Mapping[str, float],
     text: str,
 ) -> MarkerArray:
-    """Bones and joints of each hand, a box and name of each object, and a text above them all.
+    """Bones and joints of each hand, box and name of each object, and a text above them all.
 
-    presence: 0 to 1 by side and object id, shown as opacity. Everything in the header's frame.
+    presence: 0 to 1 by side and object id, shown as opacity. All in the header's frame, metres.
     """
     markers, places = [], []
     for side, points in joints.items():
@@ -58,7 +58,7 @@ def scene_markers(
     for name, box in boxes.items():
         centre = box.pose @ rigid(np.eye(3), (box.low + box.high) / 2)
         marker = _marker(header, name, Marker.CUBE, GREY, 0.5 * presence.get(name, 1.0))
-        marker.pose = pose_message(centre)
+        marker.pose = RCLPY.pose(centre)
         marker.scale = Vector3(**dict(zip('xyz', map(float, box.high - box.low), strict=True)))
         above = centre[:3, 3].copy()
         above[2] += np.linalg.norm(box.high - box.low) / 2 + TEXT_M

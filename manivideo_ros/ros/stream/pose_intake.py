@@ -1,6 +1,6 @@
-"""From pose messages to what a frame shows: one place for frames, cameras and bad input.
+"""From pose messages to the view of a frame: frames, cameras and checks of the input.
 
-Every method that takes a message answers with its problems, each one line naming the field.
+Every method that takes a message returns its problems, each one line that starts with the field.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from tf2_msgs.msg import TFMessage
 from manivideo_ros.camera.lens import Lens, lens_of
 from manivideo_ros.camera.viewing import DEFAULT_FOV, default_camera, fitted, hands_in_view
 from manivideo_ros.geometry import Camera, pinhole
+from manivideo_ros.messages.read import read_camera, read_hands, read_objects
 from manivideo_ros.motion.pose_buffer import SKELETON, PoseTracker, Snapshot, Timing
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
-from manivideo_ros.ros.conversion import read_camera, read_hands, read_objects
 from manivideo_ros.ros.stream.skeletons import read_skeleton
 from manivideo_ros.ros.transforms import TransformTree
 
 SECOND = 1_000_000_000
 DEFAULT_FRAME = 'default_camera_optical_frame'
-# Poses alone for this long: no camera will come, the default one is taken.
+# Poses without a camera for this long: the default camera is used.
 CAMERA_WAIT_NS = SECOND
-# A frame waits this long at most, and over so many poses of the hands, for a camera that is told
-# to move after the hands.
+# How long, and for how many hand poses, a frame waits at most for the transform of a camera that
+# moves with the hands and is published after them.
 RIDE_NS, RIDE_FRAMES = 50_000_000, 3
-# Poses may run this far ahead of a simulated clock: it and they come by different ways.
+# How far poses may be ahead of a simulated clock, which arrives on another topic.
 AHEAD_NS = SECOND // 2
-# Hands, and skeletons, that are silent for this long no longer set the pace of the frames.
+# Hands and skeletons that are silent for this long no longer trigger the frames.
 SILENCE_S = 0.1
 
 
@@ -39,23 +39,22 @@ SILENCE_S = 0.1
 class View:
     """What one frame shows: the snapshot, the fitted camera and the name of its frame.
 
-    The camera is the pinhole that draws; lens: what bends its image to the one that is shown,
-    where anything does. jumps: how often time has jumped back so far; world: the frame that the
-    poses are in.
+    camera: the pinhole camera that renders; lens: the distortion of its image, None for none.
+    resets: number of clock resets so far; world: the frame of the poses.
     """
 
     snapshot: Snapshot
     camera: Camera
     camera_frame: str
-    jumps: int = 0
+    resets: int = 0
     lens: Lens | None = None
     world: str = ''
 
 
 class PoseIntake:
-    """Takes messages, gives views of width x height pixels. Not thread-safe.
+    """Buffers messages and returns views of width x height pixels. Not thread-safe.
 
-    human: whether the network knows what to do with skeletons.
+    human: whether the network uses skeletons.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class PoseIntake:
         human: bool = False,
     ) -> None:
         self.object_ids = set(object_ids)
-        self.human, self._told_of_skeletons = human, False
+        self.human, self._skeletons_reported = human, False
         self.hand_model = hand_model
         self.width, self.height = size
         self.tracker = PoseTracker(timing)
@@ -83,22 +82,22 @@ class PoseIntake:
         self._unseen_since_ns: int | None = None
         self._waiting_since_ns: int | None = None
         self._missing: set[str] = set()
-        self._shown: tuple[int, int] | None = None  # resets before the last view, its stamp
+        self._shown: tuple[int, int] | None = None  # of the last view: clock resets and stamp
 
     def take_hands(self, message: HandPoses, received_ns: int) -> list[str]:
-        """Hand poses; their frame is the world that frames are made in."""
+        """Add hand poses; their frame becomes the world frame of the view."""
         hands = read_hands(message, self.hand_model)
         self.world = hands.frame_id
         if refusal := self._refusal(hands.stamp_ns, received_ns):
             return [*hands.problems, refusal]
-        jumps = self.tracker.jumps
+        resets = self.tracker.jumps
         problems = self.tracker.add_hands(hands.stamp_ns, hands.states, received_ns)
-        if self.tracker.jumps != jumps:
+        if self.tracker.jumps != resets:
             self._unseen_since_ns = None
         return [*hands.problems, *problems]
 
     def take_objects(self, message: ObjectPoses, received_ns: int) -> list[str]:
-        """Object poses, in the hands' frame or any that a transform connects with it."""
+        """Add object poses, in the frame of the hands or one that a transform connects with it."""
         objects = read_objects(message, self.object_ids)
         self.world = self.world or objects.frame_id
         poses: dict[str, NDArray[np.floating]] = objects.states
@@ -114,10 +113,10 @@ class PoseIntake:
         return [*objects.problems, *problems]
 
     def take_skeletons(self, message: SkeletonPoses, received_ns: int) -> list[str]:
-        """People in the camera's image; without `human` they are not used, which is told once."""
+        """Add people in the camera's image; without `human` they are ignored, reported once."""
         if not self.human:
-            told, self._told_of_skeletons = self._told_of_skeletons, True
-            return [] if told else ['not used: the checkpoint was trained without `human`']
+            reported, self._skeletons_reported = self._skeletons_reported, True
+            return [] if reported else ['ignored: the checkpoint was trained without `human`']
         person = read_skeleton(message, self.width, self.height)
         self._skeleton_frame = person.frame_id
         if refusal := self._refusal(person.stamp_ns, received_ns):
@@ -125,31 +124,31 @@ class PoseIntake:
         if self._pinhole is not None and person.frame_id not in ('', self._pinhole[1]):
             person.problems.append(
                 f'header.frame_id: {person.frame_id!r} is not the camera of the view, '
-                f'{self._pinhole[1]!r}: the keypoints are taken as in its image'
+                f'{self._pinhole[1]!r}: the keypoints are used as if they were in its image'
             )
         skeleton = person.states.get(SKELETON)
         problems = self.tracker.add_skeleton(person.stamp_ns, skeleton, received_ns)
         return [*person.problems, *problems]
 
-    def clock_jumped(self, before_ns: int, now_ns: int) -> list[str]:
-        """The clock of receipt, a simulated one, was set back from `before_ns`, or began (0).
+    def clock_reset(self, before_ns: int, now_ns: int) -> list[str]:
+        """Handle a simulated clock that was set back from `before_ns`, or started (0).
 
-        Set back, it takes all that was seen with it: no frame until new poses come.
+        If it was set back, all poses are dropped, and no frame is made until new ones are received.
         """
         if before_ns == 0:
             self.tracker.clock_began(now_ns)
             self._first_pose_ns = None if self._first_pose_ns is None else now_ns
             return []
-        # A small step back leaves less room between the poses of before and those of after.
+        # After a small step, old and new poses are close to each other: a smaller margin.
         ahead = min(AHEAD_NS, (before_ns - now_ns) // 2)
         self._stale = (ahead, before_ns + SECOND)
         self.tracker.start_anew()
         self.transforms.forget_moving()
         self._first_pose_ns = self._unseen_since_ns = self._waiting_since_ns = None
-        return ['/clock was set back: started anew']
+        return ['/clock was set back: all poses dropped']
 
     def _refusal(self, stamp_ns: int, received_ns: int) -> str:
-        """Why a pose of that stamp must not be used; '' if nothing speaks against it."""
+        """Why a pose of that stamp must not be used; '' if it may be."""
         if self._first_pose_ns is None:
             self._first_pose_ns = received_ns
         if stamp_ns == 0:
@@ -159,15 +158,15 @@ class PoseIntake:
             if received_ns + ahead >= last:
                 self._stale = None
             elif received_ns + ahead < stamp_ns <= last:
-                return 'header.stamp: of before /clock was set back: left out'
+                return 'header.stamp: before /clock was set back: dropped'
         return ''
 
-    def skeletons_set_the_pace(self, received_ns: int) -> bool:
-        """Whether a skeleton is to be answered by a frame: no hands come."""
+    def skeletons_trigger(self, received_ns: int) -> bool:
+        """Whether skeletons trigger the frames, because there are no hands."""
         return self.human and self.tracker.hands_silent(received_ns, SILENCE_S)
 
     def take_camera(self, message: CameraInfo) -> list[str]:
-        """The camera whose view is wanted; one that cannot be shown leaves the one before."""
+        """Set the camera; one that cannot be used leaves the present one."""
         distortion = (message.distortion_model, tuple(message.d))
         try:
             camera = read_camera(message)
@@ -178,9 +177,9 @@ class PoseIntake:
         return []
 
     def _lens(self, camera: Camera, distortion: tuple[str, tuple[float, ...]]) -> Lens | None:
-        """The lens of a fitted camera, where it stands. Raises ValueError.
+        """The lens of a fitted camera at its place. Raises ValueError.
 
-        Made anew only where it changes, not where the camera moves.
+        It is computed only if the intrinsics change, not if the camera moves.
         """
         key = repr((camera.intrinsics.tolist(), camera.width, camera.height, distortion))
         if key != self._lens_made[0]:
@@ -189,25 +188,25 @@ class PoseIntake:
         return None if lens is None else lens.placed(camera.camera_from_world)
 
     def take_transforms(self, message: TFMessage, static: bool = False) -> list[str]:
-        """Where frames are; static: they stay there."""
+        """Add transforms; static: of frames that do not move."""
         return self.transforms.take(message, static)
 
     def set_objects(self, object_ids: Collection[str]) -> None:
-        """The scene has these objects now."""
+        """Set the objects of the scene and forget the poses of others."""
         self.object_ids = set(object_ids)
         self.tracker.forget_objects()
 
     @property
-    def waits(self) -> bool:
-        """Whether a frame was asked for that waits for where the camera is."""
+    def waits_for_camera(self) -> bool:
+        """Whether a requested frame waits for the transform of the camera."""
         return self._waiting_since_ns is not None
 
     def due(self, received_ns: int) -> bool:
-        """Whether a frame is due although nothing sets the pace: others move, or all fades."""
-        return self.waits or self.tracker.silent(received_ns, SILENCE_S)
+        """Whether a frame is due that no pose triggers: other sources move, or fade out."""
+        return self.waits_for_camera or self.tracker.silent(received_ns, SILENCE_S)
 
     def view(self, received_ns: int) -> tuple[View | None, list[str]]:
-        """The newest view, None as long as there is nothing to show or no camera yet."""
+        """The newest view, None without poses or camera, and the problems with it."""
         stamp = self.tracker.frame_stamp(received_ns, SILENCE_S)
         if stamp is None:
             return None, []
@@ -219,14 +218,14 @@ class PoseIntake:
         before, self._shown = self._shown, (self.tracker.jumps, stamp)
         if before is not None and before[0] == self.tracker.jumps and stamp < before[1]:
             self._shown = before
-            return None, []  # time goes on: another source set the pace until now
+            return None, []  # stamps must not decrease where another source takes over
         lens = self._lens(camera, self._distortion) if frame != DEFAULT_FRAME else None
         if lens is not None:
             camera = lens.drawn
             if snapshot.skeleton is not None:
-                straight = np.array(snapshot.skeleton)
-                straight[:, :2] = lens.unbent(straight[:, :2])
-                snapshot = replace(snapshot, skeleton=straight)
+                undistorted = np.array(snapshot.skeleton)
+                undistorted[:, :2] = lens.unbent(undistorted[:, :2])
+                snapshot = replace(snapshot, skeleton=undistorted)
         problems += self._watch(snapshot, camera)
         return View(snapshot, camera, frame, self.tracker.jumps, lens, self.world), problems
 
@@ -235,7 +234,7 @@ class PoseIntake:
         if self._pinhole is not None:
             camera, frame = self._pinhole
             try:
-                # Without any poses there is no world: the camera stands at its own origin.
+                # Without poses there is no world frame: the camera is at its own origin.
                 world, stamp = self.world or frame, snapshot.stamp_ns
                 to_camera = self.transforms.lookup(frame, world, stamp)
                 known = self.transforms.newest_ns(frame, world)
@@ -243,12 +242,12 @@ class PoseIntake:
                     if self._rides(known, received_ns):
                         return None, '', []
                     if stamp - known > self.tracker.timing.hold * SECOND:
-                        problems = [f'/tf: {frame} was not told of late: it is held where it was']
+                        problems = [f'/tf: no recent transform of {frame}: its last one is held']
                 placed = replace(camera, camera_from_world=to_camera)
                 return fitted(placed, self.width, self.height), frame, problems
             except LookupError as error:
                 problems = [
-                    f'camera/camera_info: header.frame_id: {error}: the default camera serves'
+                    f'camera/camera_info: header.frame_id: {error}: using the default camera'
                 ]
         if self._first_pose_ns is None or received_ns - self._first_pose_ns < CAMERA_WAIT_NS:
             return None, '', []
@@ -257,15 +256,15 @@ class PoseIntake:
                 snapshot.hands, snapshot.objects.values(), self.width, self.height
             )
         if self._default is None and self.tracker.newest_skeleton_ns is not None:
-            # A skeleton needs no place in space: any camera serves, until hands come.
-            anywhere = pinhole(self.width, self.height, DEFAULT_FOV)
-            camera = Camera(anywhere, np.eye(4), self.width, self.height)
+            # A skeleton is given in pixels: any camera will do until there are hands.
+            intrinsics = pinhole(self.width, self.height, DEFAULT_FOV)
+            camera = Camera(intrinsics, np.eye(4), self.width, self.height)
             return camera, self._skeleton_frame or DEFAULT_FRAME, problems
         return self._default, DEFAULT_FRAME, problems
 
     def _rides(self, known_ns: int, received_ns: int) -> bool:
-        """Whether to wait for the camera: it moves with the hands, under their stamps, and is told
-        a little later, as one on a wrist is.
+        """Whether to wait for the transform of a camera that moves with the hands, such as one on a
+        wrist: it has the stamps of the hands and is published a little later.
         """
         behind = self.tracker.hands_after(known_ns)
         if behind is None or behind > RIDE_FRAMES:
@@ -278,7 +277,7 @@ class PoseIntake:
         lost = set(snapshot.missing) - self._missing
         self._missing = set(snapshot.missing)
         problems = [
-            f'{name}: no good pose for {snapshot.age[name]:.1f} s, faded out'
+            f'{name}: no valid pose for {snapshot.age[name]:.1f} s: faded out'
             for name in sorted(lost)
         ]
         if not snapshot.hands or hands_in_view(snapshot.hands, camera):

@@ -16,7 +16,6 @@ from manivideo_ros.engine.graph.cache import engine_sha256
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
-from manivideo_ros.files.allowed_files import resolve
 from manivideo_ros.files.package_uri import SCHEME
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
@@ -30,6 +29,7 @@ from manivideo_ros.objects.household.shapes import SHAPES
 from manivideo_ros.objects.mesh import ObjectMesh, object_of
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.renamed import renamed
+from manivideo_ros.ros.allowed_files import resolve
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.srv import SetScene
 from manivideo_ros.synthesizer import Scene, Synthesizer

@@ -1,30 +1,28 @@
-"""From SkeletonPoses to the one skeleton that a frame shows; what is wrong is named, not raised."""
+"""The skeleton that a frame shows of a SkeletonPoses."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.camera.viewing import fitted_points
-from manivideo_ros.drawing.skeleton import largest_person, read_skeletons, seen
+from manivideo_ros.drawing.skeleton import largest_person, seen
+from manivideo_ros.messages.read import Received, read_people, stamp_ns
 from manivideo_ros.motion.pose_buffer import SKELETON
-from manivideo_ros.msg import SkeletonPoses
-from manivideo_ros.ros.conversion import Received
-from manivideo_ros.ros.images import stamp_ns
 
 
-def read_skeleton(
-    message: SkeletonPoses, width: int, height: int
-) -> Received[NDArray[np.floating]]:
-    """The person of largest box [134, 3], in pixels of a width x height frame; none where unseen.
+def read_skeleton(message: Any, width: int, height: int) -> Received[NDArray[np.floating]]:
+    """The person with the largest box [134, 3], in pixels of a width x height frame, if any is seen.
 
-    The frame shows the message's image as it shows a camera's: cut at its centre to its aspect.
+    The message's image is cropped at its centre to the frame's aspect ratio, as a camera's is.
     """
     out: Received[NDArray[np.floating]] = Received(
         stamp_ns(message.header), message.header.frame_id
     )
     size = (message.image_width, message.image_height)
-    people, out.problems = read_skeletons(message, *size)
+    people, out.problems = read_people(message, *size)
     person = largest_person(people)
     if seen(person).any():
         out.states[SKELETON] = fitted_points(person, size, width, height)

@@ -1,0 +1,330 @@
+"""rosbag2 bags in MCAP storage, written and read as serialized bytes, without rclpy or rosbag2.
+
+A bag is a folder with `metadata.yaml` (version 8, which Humble and later read) and one MCAP file
+with chunks compressed by zstd: any rosbag2, Foxglove and `mcap` itself open it. Every chunk is
+written as it fills, so that even a killed recording can be read up to its last whole chunk.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from shlex import quote
+from types import TracebackType
+from typing import IO, NamedTuple, cast
+
+import yaml
+from mcap.writer import CompressionType, Writer
+
+from manivideo_ros.bags.chunk_index import pack_chunk_index
+from manivideo_ros.bags.folder import BagError, find
+from manivideo_ros.bags.reserve import ReservedFile
+from manivideo_ros.bags.scan import BROKEN, RECORD, Connection, records, scan
+from manivideo_ros.bags.unpacking import Unpacked, bound_chunks, unpacked_message
+from manivideo_ros.messages.types import definition
+
+__all__ = (
+    'BagError', 'BagFullError', 'BagMessage', 'BagReader', 'BagWriter', 'Connection', 'qos_profile'
+)  # fmt: skip
+
+LOGGER = logging.getLogger(__name__)
+CHUNK_BYTES = 256 * 1024
+bound_chunks()
+
+
+class BagFullError(BagError):
+    """The disk is full: what was written is in the bag, which is to be closed now."""
+
+
+class BagMessage(NamedTuple):
+    """One recorded message: its CDR bytes as `rclpy.serialization` knows them.
+
+    stamp_ns: when it was received; published_ns: when its publisher sent it, as far as known.
+    """
+
+    topic: str
+    type_name: str
+    stamp_ns: int
+    data: bytes
+    published_ns: int
+
+
+@dataclass
+class _Topic:
+    channel: int
+    type_name: str
+    type_hash: str
+    qos: str
+    count: int = 0
+
+
+def qos_profile(reliable: bool = True, latched: bool = False, depth: int = 10) -> str:
+    """`offered_qos_profiles` of one publisher, in the YAML of metadata versions up to 8."""
+    forever = {'sec': 9223372036, 'nsec': 854775807}
+    profile = {
+        'history': 1,  # rmw: 1 keep last
+        'depth': depth,
+        'reliability': 1 if reliable else 2,
+        'durability': 1 if latched else 2,  # 1 transient local, 2 volatile
+        'deadline': forever,
+        'lifespan': dict(forever),
+        'liveliness': 1,
+        'liveliness_lease_duration': dict(forever),
+        'avoid_ros_namespace_conventions': False,
+    }
+    return yaml.dump([profile], sort_keys=False, Dumper=_PlainDumper).strip()
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """YAML without anchors: rosbag2 reads durations key by key."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+class BagWriter:
+    """Writes one bag; use it as a context manager, so that Ctrl-C leaves a complete one.
+
+        with BagWriter(folder) as bag:
+            bag.add_topic('/hand_poses', 'manivideo_ros/msg/HandPoses')
+            bag.write('/hand_poses', serialize_message(msg), stamp_ns)
+
+    Raises BagError where the folder exists already and is not empty. custom_data may be changed
+    until the bag is closed.
+    """
+
+    def __init__(self, folder: str | Path, custom_data: dict[str, str] | None = None) -> None:
+        self.folder = Path(folder)
+        self.custom_data = dict(custom_data or {})
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise BagError(f'bag {self.folder} exists already: choose another folder or remove it')
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.file = self.folder / f'{self.folder.resolve().name}_0.mcap'
+        self._topics: dict[str, _Topic] = {}
+        self._first_ns: int | None = None
+        self._last_ns = 0
+        self._schemas: dict[str, int] = {}
+        self._stream = ReservedFile(self.file)
+        self._writer: Writer | None = Writer(
+            cast(IO[bytes], self._stream), chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD
+        )
+        pack_chunk_index(self._writer)
+        self._writer.start(profile='ros2', library='manivideo_ros')
+
+    def add_topic(
+        self, topic: str, type_name: str, *, reliable: bool = True, latched: bool = False
+    ) -> None:
+        """Announce a topic ('/image_raw') and its type ('sensor_msgs/msg/Image').
+
+        Raises ValueError for an unknown type, BagError for a topic that was added before.
+        """
+        text, type_hash = definition(type_name)
+        qos = qos_profile(reliable, latched)
+        self.copy_topic(topic, Connection(type_name, 'ros2msg', text.encode(), type_hash, qos))
+
+    def copy_topic(self, topic: str, source: Connection) -> None:
+        """Announce a topic as another bag has it, of a type that need not be known here."""
+        if topic in self._topics:
+            raise BagError(f'topic {topic} is in bag {self.folder} already')
+        writer, name = self._open(), source.type_name
+        if name not in self._schemas:
+            self._schemas[name] = writer.register_schema(name, source.encoding, source.definition)
+        metadata = {'offered_qos_profiles': source.qos, 'topic_type_hash': source.type_hash}
+        channel = writer.register_channel(topic, 'cdr', self._schemas[name], metadata)
+        self._topics[topic] = _Topic(channel, name, source.type_hash, source.qos)
+
+    def write(
+        self,
+        topic: str,
+        data: bytes | memoryview,
+        stamp_ns: int,
+        published_ns: int | None = None,
+    ) -> None:
+        """Append one serialized message under the time stamp_ns (ns, 0 or later).
+
+        published_ns: when it was sent, where that is known apart. Raises BagFullError when the disk
+        has filled up.
+        """
+        writer, entry = self._open(), self._topics.get(topic)
+        if entry is None:
+            raise BagError(f'topic {topic} was not added to bag {self.folder}')
+        if stamp_ns < 0:
+            raise BagError(f'topic {topic}: stamp {stamp_ns} ns is before 0')
+        published_ns = stamp_ns if published_ns is None else published_ns
+        writer.add_message(entry.channel, stamp_ns, bytes(data), published_ns, entry.count)
+        entry.count += 1
+        self._first_ns = stamp_ns if self._first_ns is None else min(self._first_ns, stamp_ns)
+        self._last_ns = max(self._last_ns, stamp_ns)
+        if self._stream.full:
+            raise BagFullError(f'the disk is full: bag {self.folder} ends here')
+
+    def close(self) -> None:
+        """Write the index and metadata.yaml; a second call does nothing."""
+        if self._writer is None:
+            return
+        writer, self._writer = self._writer, None
+        information = self._information()
+        text = yaml.dump(information, sort_keys=False, Dumper=_PlainDumper)
+        writer.add_metadata(RECORD, {'serialized_metadata': text})
+        writer.finish()
+        self._stream.close()
+        partial = self.folder / 'metadata.yaml.part'
+        partial.write_text(
+            yaml.dump(
+                {'rosbag2_bagfile_information': information},
+                sort_keys=False,
+                Dumper=_PlainDumper,
+            )
+        )
+        partial.replace(self.folder / 'metadata.yaml')
+
+    def _open(self) -> Writer:
+        if self._writer is None:
+            raise BagError(f'bag {self.folder} is closed')
+        return self._writer
+
+    def _information(self) -> dict[str, object]:
+        start = self._first_ns or 0
+        span = {
+            'duration': {'nanoseconds': self._last_ns - start},
+            'starting_time': {'nanoseconds_since_epoch': start},
+            'message_count': sum(t.count for t in self._topics.values()),
+        }
+        return {
+            'version': 8,
+            'storage_identifier': 'mcap',
+            **span,
+            'topics_with_message_count': [
+                {
+                    'topic_metadata': {
+                        'name': name,
+                        'type': topic.type_name,
+                        'serialization_format': 'cdr',
+                        'offered_qos_profiles': topic.qos,
+                        'type_description_hash': topic.type_hash,
+                    },
+                    'message_count': topic.count,
+                }
+                for name, topic in self._topics.items()
+            ],
+            'compression_format': '',
+            'compression_mode': '',
+            'relative_file_paths': [self.file.name],
+            'files': [{'path': self.file.name, **span}],
+            'custom_data': self.custom_data or None,
+            'ros_distro': 'jazzy',
+        }
+
+    def __enter__(self) -> BagWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class BagReader:
+    """Reads a bag's folder or one MCAP file; bags that were cut off are read as far as they go.
+
+    topics: type name by topic; connections: all that is known of each. files: in the order of
+    their first messages. truncated: the recording has no proper end. notes: what differs from a
+    whole bag and what is read instead, a line each; they are also logged, once in a process.
+    custom_data: what metadata.yaml, or else the MCAP files themselves, carry beside the recording;
+    accounted: whether there was room for it, so that what is not there was never written.
+    Raises BagError (one line: the file, and what to do) for what cannot be read at all.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.connections: dict[str, Connection] = {}
+        found = find(self.path)
+        self.empty, self.notes = found.empty, found.notes
+        self._unpacked = Unpacked()
+        scans = {file: scan(self._unpacked.plain(file)) for file in found.files}
+        self.files = sorted(found.files, key=lambda file: scans[file].first_ns)
+        self._scans = {file: scans[file] for file in self.files}
+        for known in self._scans.values():
+            self.connections |= known.connections
+        # Every file of a bag has the same metadata.
+        copy = next((known for known in self._scans.values() if known.metadata), None)
+        accounts = [found.custom_data, None if found.custom_data or not copy else copy.custom_data]
+        self.accounted = any(data is not None for data in accounts)
+        self.custom_data: dict[str, str] = accounts[0] or accounts[1] or {}
+        self.truncated = not all(known.whole for known in self._scans.values())
+        self.notes += [self._cut(f, found.seconds) for f in self.files if not self._scans[f].whole]
+        if self.notes:
+            _warn_once(self._warning())
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Type name by topic."""
+        return {topic: found.type_name for topic, found in self.connections.items()}
+
+    def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
+        """The messages of these topics (None: all), in time order; a cut file's as recorded."""
+        for together in self._overlapping():
+            streams = [self._of_file(file, topics) for file in together]
+            yield from heapq.merge(*streams, key=lambda message: message.stamp_ns)
+
+    def _overlapping(self) -> Iterator[list[Path]]:
+        """The files, those whose times overlap together."""
+        group: list[Path] = []
+        end = 0
+        for file in self.files:
+            if group and self._scans[file].first_ns > end:
+                yield group
+                group = []
+            group.append(file)
+            end = max(end, self._scans[file].last_ns)
+        yield group
+
+    def _of_file(self, file: Path, topics: Collection[str] | None) -> Iterator[BagMessage]:
+        with self._unpacked.plain(file).open('rb') as stream:
+            try:
+                for schema, channel, message in records(stream, self._scans[file].whole, topics):
+                    yield BagMessage(
+                        channel.topic,
+                        schema.name,
+                        message.log_time,
+                        unpacked_message(message.data),
+                        message.publish_time,
+                    )
+            except BROKEN as error:
+                if self._scans[file].whole:
+                    raise BagError(
+                        f'{file}: damaged ({_line(error)}): run `mcap recover` on it'
+                    ) from None
+
+    def _cut(self, file: Path, seconds: Mapping[str, float]) -> str:
+        known = self._scans[file]
+        lasting = f' of {seconds[file.name]:.1f}' if file.name in seconds else ''
+        read = max(known.last_ns - known.first_ns, 0) * 1e-9
+        return f'{file.name} was cut off; read {read:.1f}{lasting} s of it'
+
+    def _warning(self) -> str:
+        known = [found for found in self._scans.values() if found.count]
+        first = min((found.first_ns for found in known), default=0)
+        seconds = (max((found.last_ns for found in known), default=0) - first) * 1e-9
+        count = sum(found.count for found in known)
+        what = f'{self.path}: {"; ".join(self.notes)} (in all {count} messages, {seconds:.1f} s)'
+        if self.path.is_dir():
+            what += f'. `manivideo repair {quote(str(self.path))}` makes it a whole bag'
+        return what
+
+
+@cache
+def _warn_once(note: str) -> None:
+    LOGGER.warning('%s', note)
+
+
+def _line(error: BaseException) -> str:
+    """An exception in one short line."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:80]

@@ -1,0 +1,174 @@
+"""One MCAP file of a bag, whole or cut off: what it holds, and its messages as they lie in it."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import yaml
+import zstandard
+from mcap.exceptions import McapError
+from mcap.reader import make_reader
+from mcap.records import Channel, McapRecord, Message, Metadata, Schema
+from mcap.stream_reader import StreamReader
+
+from manivideo_ros.bags.folder import MAGIC, BagError, custom_data_of
+from manivideo_ros.files.bounded_yaml import load_yaml
+
+RECORD = 'rosbag2'
+"""Name of the metadata record in which rosbag2 keeps the bag's metadata a second time."""
+# What mcap raises on bytes that end early or make no sense.
+BROKEN = (
+    McapError,
+    zstandard.ZstdError,
+    struct.error,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+
+
+class Connection(NamedTuple):
+    """What a bag knows of a topic: its type, the type's definition, the publishers' QoS.
+
+    encoding: of the definition, 'ros2msg' or 'ros2idl'; type_hash: RIHS01, '' where not recorded.
+    """
+
+    type_name: str
+    encoding: str
+    definition: bytes
+    type_hash: str
+    qos: str
+
+
+@dataclass
+class Scan:
+    """What a file holds. whole: it has its proper end, and an index.
+
+    first_ns, last_ns, count: of its messages, 0 without any; metadata: of the bag, as rosbag2 keeps
+    them in the file a second time, YAML; '' where it has none.
+    """
+
+    whole: bool = False
+    connections: dict[str, Connection] = field(default_factory=dict)
+    first_ns: int = 0
+    last_ns: int = 0
+    count: int = 0
+    metadata: str = ''
+
+    def _connect(self, channel: Channel, schemas: Mapping[int, Schema]) -> None:
+        schema = schemas.get(channel.schema_id) or Schema(id=0, data=b'', encoding='', name='')
+        self.connections[channel.topic] = Connection(
+            schema.name,
+            schema.encoding,
+            schema.data,
+            channel.metadata.get('topic_type_hash', ''),
+            channel.metadata.get('offered_qos_profiles', ''),
+        )
+
+    @property
+    def custom_data(self) -> dict[str, str] | None:
+        """Of the metadata in it; None where there are none, or they cannot have any."""
+        try:
+            return custom_data_of(load_yaml(self.metadata)) if self.metadata else None
+        except (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError):
+            return None  # they say nothing
+
+    def _note(self, record: Metadata) -> None:
+        if record.name == RECORD:
+            self.metadata = record.metadata.get('serialized_metadata', '')
+
+
+def scan(file: Path) -> Scan:
+    """Look through a file, by its index where it has one. Raises BagError for what is no MCAP."""
+    try:
+        with file.open('rb') as stream:
+            if stream.read(len(MAGIC)) != MAGIC:
+                raise BagError(f'{file}: not an MCAP file: give a rosbag2 in MCAP storage')
+            return _by_index(stream) or _by_records(stream)
+    except OSError as error:
+        raise BagError(f'{file}: cannot be read ({error.strerror})') from None
+
+
+def records(
+    stream: IO[bytes], whole: bool, topics: Collection[str] | None
+) -> Iterator[tuple[Schema, Channel, Message]]:
+    """The messages of these topics (None: all): of a whole file in time order, else as they lie in
+    it. Raises BROKEN where the bytes end or make no sense."""
+    if whole:
+        reader = make_reader(stream, validate_crcs=True)
+        for schema, channel, message in reader.iter_messages(topics):
+            if schema is not None:
+                yield schema, channel, message
+        return
+    schemas: dict[int, Schema] = {}
+    channels: dict[int, Channel] = {}
+    for record in _all(stream):
+        if isinstance(record, Schema):
+            schemas[record.id] = record
+        elif isinstance(record, Channel):
+            channels[record.id] = record
+        elif isinstance(record, Message):
+            channel = channels[record.channel_id]
+            if topics is None or channel.topic in topics:
+                yield schemas[channel.schema_id], channel, record
+
+
+def _by_index(stream: IO[bytes]) -> Scan | None:
+    """What the index says; None without one."""
+    try:
+        stream.seek(0)
+        reader = make_reader(stream)
+        summary = reader.get_summary()
+        if summary is None or summary.statistics is None:
+            return None
+        known = summary.statistics
+        found = Scan(
+            True,
+            first_ns=known.message_start_time,
+            last_ns=known.message_end_time,
+            count=known.message_count,
+        )
+        for channel in summary.channels.values():
+            found._connect(channel, summary.schemas)
+        if any(index.name == RECORD for index in summary.metadata_indexes):
+            for record in reader.iter_metadata():
+                found._note(record)
+    except BROKEN:
+        return None
+    return found
+
+
+def _by_records(stream: IO[bytes]) -> Scan:
+    """What is in it up to where the bytes end or make no sense."""
+    found, schemas = Scan(), dict[int, Schema]()
+    try:
+        for record in _all(stream):
+            if isinstance(record, Schema):
+                schemas[record.id] = record
+            elif isinstance(record, Channel):
+                found._connect(record, schemas)
+            elif isinstance(record, Metadata):
+                found._note(record)
+            elif isinstance(record, Message):
+                time = record.log_time
+                found.first_ns = min(found.first_ns, time) if found.count else time
+                found.last_ns = max(found.last_ns, time)
+                found.count += 1
+    except BROKEN:
+        return found
+    return found
+
+
+def _all(stream: IO[bytes]) -> Iterator[McapRecord]:
+    stream.seek(0)
+    # No record is longer than its file: garbled lengths must not ask for gigabytes.
+    return StreamReader(stream, record_size_limit=os.fstat(stream.fileno()).st_size).records

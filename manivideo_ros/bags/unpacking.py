@@ -1,0 +1,109 @@
+"""What is compressed in bags from elsewhere, bounded: small files must not unpack to all of memory.
+
+MCAP compresses chunks; rosbag2 also compresses single messages, or whole files.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lz4.frame
+import zstandard
+from mcap import stream_reader
+from mcap.exceptions import McapError
+from mcap.records import Chunk
+
+from manivideo_ros.bags.folder import MAGIC, PACKED, BagError
+from manivideo_ros.files.errors import reason_of
+
+ZSTD = b'\x28\xb5\x2f\xfd'  # a serialized message begins with a zero
+PART = 2**20  # bytes unpacked at a time
+LARGEST_CHUNK = 2**28  # bytes once unpacked; one message, such as an image, may fill one
+
+_unpacked = stream_reader.get_chunk_data_stream
+
+
+def bound_chunks() -> None:
+    """Have every reader of mcap in this process refuse chunks that are too large: it has no limit
+    of its own, and unpacks chunks at several places."""
+    stream_reader.get_chunk_data_stream = _bounded
+
+
+def _bounded(chunk: Chunk, validate_crc: bool = False) -> Any:
+    too_large = McapError(f'a chunk unpacks to more than {LARGEST_CHUNK >> 20} MiB')
+    if chunk.compression == 'zstd':
+        stated = zstandard.get_frame_parameters(chunk.data).content_size
+        # Frames that do not state their size unpack to what the chunk states, or fail.
+        if (chunk.uncompressed_size if stated > 2**63 else stated) > LARGEST_CHUNK:
+            raise too_large
+    elif chunk.compression == 'lz4':
+        unpacking = lz4.frame.LZ4FrameDecompressor()
+        try:
+            data = unpacking.decompress(chunk.data, LARGEST_CHUNK)
+        except RuntimeError as error:
+            raise McapError(f'a chunk is not LZ4 ({error})') from None
+        if not unpacking.eof:
+            raise too_large
+        chunk = replace(chunk, compression='', data=data)
+    return _unpacked(chunk, validate_crc)
+
+
+def unpacked_message(data: bytes) -> bytes:
+    """A message as it was serialized, whether or not rosbag2 compressed it.
+
+    Raises zstandard.ZstdError, McapError for one that cannot be unpacked.
+    """
+    if not data.startswith(ZSTD):
+        return data
+    stated = zstandard.get_frame_parameters(data).content_size
+    if LARGEST_CHUNK < stated < 2**63:
+        raise McapError(f'a message unpacks to more than {LARGEST_CHUNK >> 20} MiB')
+    return zstandard.ZstdDecompressor().decompress(data, max_output_size=LARGEST_CHUNK)
+
+
+class Unpacked:
+    """Files as they were before rosbag2 compressed them, in a temporary folder of its own."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._files: dict[Path, Path] = {}
+
+    def plain(self, file: Path) -> Path:
+        """The file itself where it is not compressed. Raises BagError where it does not unpack."""
+        if not file.name.endswith(PACKED):
+            return file
+        if file not in self._files:
+            self._folder = self._folder or tempfile.TemporaryDirectory(prefix='manivideo_bag_')
+            target = Path(self._folder.name) / f'{len(self._files)}.mcap'
+            try:
+                _unpack(file, target)
+            except (zstandard.ZstdError, OSError) as error:
+                raise BagError(
+                    f'{file}: does not unpack ({reason_of(error)}): copy it there again'
+                ) from None
+            self._files[file] = target
+        return self._files[file]
+
+
+def _unpack(file: Path, target: Path) -> None:
+    room = shutil.disk_usage(target.parent).free // 2
+    unpacker = zstandard.ZstdDecompressor()
+    with (
+        file.open('rb') as packed,
+        unpacker.stream_reader(packed, read_across_frames=True) as plain,
+        target.open('w+b') as out,
+    ):
+        while part := plain.read(PART):
+            room -= out.write(part)
+            if room < 0:
+                raise BagError(
+                    f'{file}: unpacks to more than half of the free space in {target.parent.parent}'
+                    ': name a larger folder in TMPDIR, or unpack it with `zstd -d`'
+                )
+        out.seek(0)
+        if out.read(len(MAGIC)) != MAGIC:
+            raise zstandard.ZstdError('no MCAP file is in it')

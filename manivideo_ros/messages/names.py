@@ -1,0 +1,7 @@
+"""Names of the message types that are read and built here."""
+
+HANDS, OBJECTS = 'manivideo_ros/msg/HandPoses', 'manivideo_ros/msg/ObjectPoses'
+CAMERA, TF, STRING = 'sensor_msgs/msg/CameraInfo', 'tf2_msgs/msg/TFMessage', 'std_msgs/msg/String'
+IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+POINTS = 'sensor_msgs/msg/PointCloud2'
+DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'

@@ -1,1 +1,0 @@
-"""rosbag2 bags in MCAP, read, written and repaired without rclpy."""

@@ -1,0 +1,121 @@
+"""Episodes as images: mp4 files, or PNG sequences with hand keypoints in COCO's style."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from manivideo_ros.recording.episode import Episode
+from manivideo_ros.recording.video import VideoWriter
+
+NAMES = ('wrist', *(f'{finger}_{joint}' for finger in ('thumb', 'index', 'middle', 'ring', 'pinky')
+                    for joint in range(1, 5)))  # fmt: skip
+# COCO counts the keypoints that a bone joins from 1.
+SKELETON = [
+    bone
+    for first in range(2, 22, 4)
+    for bone in ([1, first], *([joint, joint + 1] for joint in range(first, first + 3)))
+]
+SIDES = ('left_hand', 'right_hand')
+PACKING = 1  # of 9: a fifth of the default's time, a seventh more bytes
+
+
+class VideosWriter:
+    """Writes `<episode>.mp4` of each episode into an empty folder."""
+
+    def __init__(self, folder: Path, task: str) -> None:
+        self.folder = folder
+
+    def add(self, episode: Episode) -> None:
+        """Write one."""
+        images = episode.images()
+        first = next(images)
+        size = (first.shape[1], first.shape[0])
+        path = self.folder / f'{episode.name}.mp4'
+        with VideoWriter(path, max(1, round(episode.rate_hz)), size) as video:
+            for image in (first, *images):
+                video.add(image)
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class FramesWriter:
+    """Writes `<episode>/000000.png` and one annotations.json of all into an empty folder.
+
+    A keypoint's v is 2 where it is seen, 1 where something hides it, 0 outside the image; a
+    hand's bbox is that of its keypoints in the image.
+    """
+
+    def __init__(self, folder: Path, task: str) -> None:
+        self.folder = folder
+        self._images: list[dict[str, Any]] = []
+        self._hands: list[dict[str, Any]] = []
+
+    def add(self, episode: Episode) -> None:
+        """Write one."""
+        hands = episode.keypoints()
+        (self.folder / episode.name).mkdir()
+        for index, image in enumerate(episode.images()):
+            name = f'{episode.name}/{index:06d}.png'
+            Image.fromarray(image).save(self.folder / name, compress_level=PACKING)
+            number = len(self._images)
+            height, width = image.shape[:2]
+            self._images.append(
+                {
+                    'id': number,
+                    'file_name': name,
+                    'width': width,
+                    'height': height,
+                    'stamp_ns': int(episode.stamps_ns[index]),
+                    'synthetic': episode.provenance['synthetic'],
+                }
+            )
+            for side in np.unique(hands[index]['side']).tolist():
+                own = hands[index][hands[index]['side'] == side]
+                self._hands.append(
+                    {
+                        'id': len(self._hands),
+                        'image_id': number,
+                        'category_id': side + 1,
+                        **annotation(own, width, height),
+                    }
+                )
+
+    def close(self) -> None:
+        """Write the annotations."""
+        categories = [
+            {'id': i + 1, 'name': side, 'keypoints': list(NAMES), 'skeleton': SKELETON}
+            for i, side in enumerate(SIDES)
+        ]
+        content = {'images': self._images, 'annotations': self._hands, 'categories': categories}
+        (self.folder / 'annotations.json').write_text(json.dumps(content))
+
+
+def annotation(keypoints: NDArray[np.void], width: int, height: int) -> dict[str, Any]:
+    """COCO's fields of one hand's keypoints [21] of dtype KEYPOINT in an image of that size.
+
+    keypoints_3d is ours: x, y, z of each in metres, in the camera's optical frame.
+    """
+    u, v = keypoints['u'].astype(float), keypoints['v'].astype(float)
+    inside = (keypoints['z'] > 0) & (u >= 0) & (u < width) & (v >= 0) & (v < height)
+    state = np.where(inside, 1 + keypoints['visible'], 0)
+    points = np.stack([np.where(inside, u, 0), np.where(inside, v, 0), state], 1)
+    box = [0.0, 0.0, 0.0, 0.0]
+    if inside.any():
+        left, top = u[inside].min(), v[inside].min()
+        box = [left, top, u[inside].max() - left, v[inside].max() - top]
+    space = np.stack([keypoints['x'], keypoints['y'], keypoints['z']], 1)
+    return {
+        'keypoints': np.round(points, 2).reshape(-1).tolist(),
+        'num_keypoints': int((state > 0).sum()),
+        'bbox': np.round(box, 2).tolist(),
+        'area': round(float(box[2] * box[3]), 2),
+        'iscrowd': 0,
+        'keypoints_3d': np.round(space.astype(float), 5).reshape(-1).tolist(),
+    }

@@ -1,1 +1,0 @@
-"""Episodes as datasets: LeRobot, robomimic, image folders, video."""

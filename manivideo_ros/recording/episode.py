@@ -1,0 +1,238 @@
+"""One recorded or synthetic episode as a learner takes it: a frame, its state, its action, a stamp.
+
+Frames are those of one image topic. Values are taken as they were recorded, each from the message
+received nearest to its frame, or the last before it where the topic is slower (columns.py); nothing
+is resampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.provenance import provenance_of
+from manivideo_ros.geometry import matrix_to_quaternion
+from manivideo_ros.hand.state import SIDES, HandState
+from manivideo_ros.messages.images import read_image, read_keypoints
+from manivideo_ros.messages.names import COMPRESSED, IMAGE
+from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.messages.types import decoded
+from manivideo_ros.motion.files import load_motion
+from manivideo_ros.recording.columns import (
+    ColumnsError,
+    Held,
+    is_latched,
+    series_of,
+    table,
+)
+from manivideo_ros.recording.fields import typestore_of
+
+Read = TypeVar('Read')
+IMAGES = '/image_raw'
+KEYPOINTS, MASK, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/background'
+FINGERS = [f'{f}{j}.{axis}' for f in ('index', 'middle', 'pinky', 'ring', 'thumb')
+           for j in (1, 2, 3) for axis in 'xyz']  # fmt: skip
+POSE = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
+
+
+class EpisodeError(ValueError):
+    """An episode that cannot be exported; one line: the bag, the topic, the mend."""
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Which topics become what. state: none for the poses of hands and objects.
+
+    hold_s: for how long the last value of a state or an action stands; None: three of its
+    periods, or 50 ms of a fast topic.
+    """
+
+    images: str = IMAGES
+    state: tuple[str, ...] = ()
+    action: tuple[str, ...] = ()
+    hold_s: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Values [F, N] of F frames and the name of each of the N columns."""
+
+    values: NDArray
+    names: tuple[str, ...]
+
+
+class Episode:
+    """A bag with images. Raises BagError or EpisodeError.
+
+    stamps_ns int64 [F]: of the frames, from their headers; received_ns int64 [F]. held: by topic,
+    whose last values served frames for longer than a fast topic's (filled in with state, action).
+    """
+
+    def __init__(self, path: str | Path, topics: Topics = Topics()) -> None:
+        self.path, self.asked = Path(path), topics
+        self.reader = BagReader(path)
+        self.provenance = provenance_of(self.reader)
+        self.held: dict[str, Held] = {}
+        kind = self.reader.topics.get(topics.images)
+        if kind not in (IMAGE, COMPRESSED):
+            images = [t for t, k in self.reader.topics.items() if k in (IMAGE, COMPRESSED)]
+            raise EpisodeError(
+                f'{path}: topic {topics.images} has no images: choose one of '
+                f'{", ".join(images) or "a bag with an Image topic"} with --images'
+            )
+        stamps = [(stamp_ns(m.header), m_ns) for m, m_ns in self._decoded(topics.images)]
+        if len(stamps) == 0:
+            raise EpisodeError(f'{path}: topic {topics.images} is empty: record it again')
+        self.stamps_ns, self.received_ns = np.array(stamps, np.int64).T
+        back = np.flatnonzero(np.diff(self.stamps_ns) <= 0)
+        if len(back):
+            raise EpisodeError(
+                f'{path}: topic {topics.images}: the stamp of frame {back[0] + 1} does not '
+                'increase: record it again'
+            )
+
+    def __len__(self) -> int:
+        return len(self.stamps_ns)
+
+    @property
+    def name(self) -> str:
+        """The bag's name."""
+        return self.path.resolve().name
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames a second, by the median of their distances; 30 for a single frame."""
+        between = np.diff(self.stamps_ns)
+        return float(1e9 / np.median(between)) if len(between) else 30.0
+
+    def images(self) -> Iterator[NDArray[np.uint8]]:
+        """The frames [H, W, 3] in order. Raises EpisodeError for one that is no colour image."""
+        for message, _ in self._decoded(self.asked.images):
+            image = self._read(self.asked.images, message, read_image)
+            yield np.stack([image] * 3, -1) if image.ndim == 2 else image
+
+    def keypoints(self) -> list[NDArray[np.void]]:
+        """The hands' keypoints of each frame (drawing/labels.py)."""
+        found = {
+            stamp_ns(m.header): self._read(KEYPOINTS, m, read_keypoints)
+            for m, _ in self._labels(KEYPOINTS)
+        }
+        return self._of_each_frame(KEYPOINTS, found)
+
+    def masks(self) -> list[NDArray[np.uint8]]:
+        """The mask [H, W] of each frame (drawing/labels.py)."""
+        found = {stamp_ns(m.header): self._read(MASK, m, read_image) for m, _ in self._labels(MASK)}
+        return self._of_each_frame(MASK, found)
+
+    def background(self) -> NDArray[np.uint8]:
+        """The image [H, W, 3] of the scene without hands and objects."""
+        message, _ = next(iter(self._labels(BACKGROUND)))
+        return self._read(BACKGROUND, message, read_image)
+
+    @cached_property
+    def state(self) -> Table:
+        """Of each frame: the topics asked for, else the poses of hands and objects."""
+        return self._table(self.asked.state) if self.asked.state else self._poses()
+
+    @cached_property
+    def action(self) -> Table | None:
+        """Of each frame: the topics asked for."""
+        return self._table(self.asked.action) if self.asked.action else None
+
+    def _labels(self, topic: str) -> Iterator[tuple[Any, int]]:
+        if topic not in self.reader.topics:
+            raise EpisodeError(
+                f'{self.path}: holds no {topic}: record it with `--labels`, or augment'
+            )
+        return self._decoded(topic)
+
+    def _of_each_frame(self, topic: str, found: dict[int, NDArray]) -> list[NDArray]:
+        missing = [i for i, stamp in enumerate(self.stamps_ns.tolist()) if stamp not in found]
+        if missing:
+            raise EpisodeError(f'{self.path}: {topic} lacks frame {missing[0]}: record it again')
+        return [found[stamp] for stamp in self.stamps_ns.tolist()]
+
+    def _table(self, topics: Sequence[str]) -> Table:
+        columns, names = [], []
+        for topic in topics:
+            values, own = self._column(topic)
+            columns.append(values)
+            prefix = f'{topic.lstrip("/")}.' if len(topics) > 1 else ''
+            names += [prefix + name for name in own]
+        return Table(np.concatenate(columns, 1), tuple(names))
+
+    def _column(self, topic: str) -> tuple[NDArray, list[str]]:
+        if topic not in self.reader.topics:
+            raise EpisodeError(
+                f'{self.path}: holds no topic {topic}: it has {", ".join(self.reader.topics)}'
+            )
+        latched = is_latched(self.reader.connections[topic].qos)
+        try:
+            found = series_of(self._decoded(topic))
+            values, names, held = table(found, self.received_ns, self.asked.hold_s, latched)
+        except ColumnsError as error:
+            raise EpisodeError(f'{self.path}: topic {topic}{error}') from None
+        if held is not None:
+            self.held[topic] = held
+        return values, names
+
+    def _poses(self) -> Table:
+        motion = load_motion(self.path)
+        samples = [motion.interpolate_at(int(stamp)) for stamp in self.stamps_ns]
+        names: list[str] = []
+        for side in SIDES:
+            names += [f'{side}.{n}' for n in ('present', *POSE, *FINGERS)]
+        for name in sorted(motion.objects):
+            names += [f'{name}.{n}' for n in ('present', *POSE)]
+        rows = [
+            np.concatenate(
+                [
+                    *(_hand_row(s.hands.get(side)) for side in SIDES),
+                    *(_object_row(s.objects.get(name)) for name in sorted(motion.objects)),
+                ]
+            )
+            for s in samples
+        ]
+        return Table(np.array(rows, np.float32), tuple(names))
+
+    def _read(self, topic: str, message: Any, reader: Callable[[Any], Read]) -> Read:
+        """What a reader makes of a message. Raises EpisodeError where it is none for it."""
+        try:
+            return reader(message)
+        except ValueError as error:
+            raise EpisodeError(f'{self.path}: {topic}: {error}') from None
+
+    def _decoded(self, topic: str) -> Iterator[tuple[Any, int]]:
+        """The messages of a topic and when each was received."""
+        for record in self.reader.messages([topic]):
+            try:
+                message = decoded(record.data, record.type_name, self._types)
+            except ValueError as error:
+                raise EpisodeError(f'{self.path}: topic {topic}: {error}') from None
+            yield message, record.stamp_ns
+
+    @cached_property
+    def _types(self) -> Any:
+        return typestore_of(self.reader)
+
+
+def _hand_row(hand: HandState | None) -> NDArray[np.floating]:
+    """Presence, wrist (m, xyzw) and theta [53]; zeros for a hand that is absent."""
+    if hand is None:
+        return np.zeros(1 + len(POSE) + len(FINGERS))
+    quaternion = matrix_to_quaternion(hand.wrist_rotation)
+    return np.concatenate([[1.0], hand.wrist_position, quaternion, hand.theta])
+
+
+def _object_row(pose: NDArray[np.floating] | None) -> NDArray[np.floating]:
+    """Presence and pose (m, xyzw) [8]; zeros for an object that is absent."""
+    if pose is None:
+        return np.zeros(1 + len(POSE))
+    return np.concatenate([[1.0], pose[:3, 3], matrix_to_quaternion(pose[:3, :3])])

@@ -1,0 +1,99 @@
+"""Any recorded message as a vector of its numbers; its type need not be known here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.base import TypesysError
+from rosbags.typesys.store import Typestore
+
+from manivideo_ros.bags.bag import BagError, BagReader
+from manivideo_ros.messages.types import UNSOUND
+
+HEADER = 'std_msgs/msg/Header'
+
+
+def typestore_of(reader: BagReader) -> Typestore:
+    """The types of ROS 2 Jazzy and those that a bag brings along.
+
+    Raises BagError naming a type whose definition makes no sense.
+    """
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for found in reader.connections.values():
+        if found.type_name not in store.fielddefs and found.encoding == 'ros2msg':
+            # rosbags writes Python from it and runs that; of what is not a plain definition in
+            # ROS's grammar nothing is written, and some of it is not Python (`1e999`).
+            try:
+                kinds = get_types_from_msg(found.definition.decode(), found.type_name)
+                store.register({k: v for k, v in kinds.items() if k not in store.fielddefs})
+            except (TypesysError, NameError, *UNSOUND):
+                raise BagError(
+                    f'{reader.path}: the definition of {found.type_name[:80]!r} is not one of '
+                    'ROS 2: record it again'
+                ) from None
+    return store
+
+
+def numbers(message: Any, name: str = '') -> Iterator[tuple[str, float | int | NDArray]]:
+    """Name and value of every number of a message, in the order of its fields; no headers, no text.
+
+    An array counts as one value.
+    """
+    if isinstance(message, bool | int | float | np.bool_ | np.number):
+        yield name, message  # type: ignore[misc]
+    elif isinstance(message, np.ndarray):
+        if message.dtype.kind in 'biuf':
+            yield name, message
+    elif isinstance(message, list):
+        for index, item in enumerate(message):
+            yield from numbers(item, f'{name}[{index}]')
+    elif getattr(message, '__msgtype__', HEADER) != HEADER:
+        for field in message.__dataclass_fields__:
+            if field != '__msgtype__':
+                yield from numbers(getattr(message, field), f'{name}.{field}' if name else field)
+
+
+def vector(message: Any) -> tuple[NDArray, list[str]]:
+    """The numbers [N] of a message, of their common type, and what each is called."""
+    values: list[NDArray] = []
+    names: list[str] = []
+    for name, value in numbers(message):
+        array = np.atleast_1d(np.asarray(value))
+        values.append(array)
+        several = isinstance(value, np.ndarray)
+        names += [f'{name}[{i}]' for i in range(len(array))] if several else [name]
+    return (np.concatenate(values) if values else np.zeros(0)), names
+
+
+def joint_names(message: Any) -> list[str]:
+    """The joints that a message names, as JointState does; none for other kinds of messages.
+
+    Raises ValueError where it names one twice.
+    """
+    for name in ('name', 'joint_names'):
+        found = getattr(message, name, None)
+        if isinstance(found, list) and found and all(isinstance(item, str) for item in found):
+            if len(set(found)) < len(found):
+                twice = next(item for item in found if found.count(item) > 1)
+                raise ValueError(f'names {twice} twice in one message: name every joint once')
+            return found
+    return []
+
+
+def named_vector(message: Any, joints: list[str]) -> tuple[NDArray, list[str]]:
+    """As `vector`, but arrays with a number for each joint are called by the joints' names."""
+    values, names = vector(message)
+    called: dict[str, str] = {}
+    for field in message.__dataclass_fields__:
+        value = getattr(message, field)
+        if (
+            isinstance(value, np.ndarray)
+            and value.dtype.kind in 'biuf'
+            and len(value) == len(joints)
+        ):
+            called |= {f'{field}[{i}]': f'{field}.{joint}' for i, joint in enumerate(joints)}
+    return values, [called.get(name, name) for name in names]

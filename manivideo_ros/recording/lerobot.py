@@ -1,0 +1,259 @@
+"""Episodes as a LeRobot dataset v3.0.
+
+Layout and fields as published with lerobot 0.4 (lerobot.datasets.utils): one table and one video
+hold many episodes, meta/episodes says where each lies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.recording.episode import Episode, EpisodeError
+from manivideo_ros.recording.statistics import (
+    Figures,
+    figures_of,
+    image_figures,
+    together,
+)
+from manivideo_ros.recording.video import CODEC, PIXELS, VideoWriter
+
+VERSION = 'v3.0'
+FILES_PER_CHUNK, DATA_MB, VIDEO_MB = 1000, 100, 200
+CAMERA, STATE, ACTION, STAMP = (
+    'observation.images.camera',
+    'observation.state',
+    'action',
+    'stamp_ns',
+)
+PLACE = 'chunk-{chunk_index:03d}/file-{file_index:03d}'
+COUNTERS = ('frame_index', 'episode_index', 'index', 'task_index')
+SAMPLED = 20  # images of an episode whose colours are measured
+
+
+class LeRobotWriter:
+    """Writes episodes into an empty folder; `close` completes it.
+
+    timestamp is frame_index / fps, as the format has it; the recorded stamp of each frame is kept
+    as the feature stamp_ns. Raises ValueError where pandas or pyarrow is missing, EpisodeError for
+    an episode whose size, rate or columns are not those of the first.
+    """
+
+    def __init__(self, folder: Path, task: str) -> None:
+        try:
+            import pandas  # noqa: F401
+            import pyarrow  # noqa: F401
+        except ImportError:
+            raise ValueError(
+                "LeRobot needs pandas and pyarrow: pip install 'manivideo_ros[lerobot]'"
+            ) from None
+        self.folder, self.task = folder, task
+        self._features: dict[str, Any] = {}
+        self._fps = 0
+        self._rows: list[dict[str, Any]] = []
+        self._figures: list[dict[str, Figures]] = []
+        self._video: VideoWriter | None = None
+        self._tables: Any = None
+        self._files = {'data': -1, 'videos': -1}
+
+    def add(self, episode: Episode) -> None:
+        """Append an episode."""
+        number, frames = len(self._rows), len(episode)
+        images = episode.images()
+        first = next(images)
+        self._check(episode, first)
+        before = self._rows[-1]['dataset_to_index'] if self._rows else 0
+        columns: dict[str, NDArray] = {STATE: episode.state.values.astype(np.float32)}
+        if episode.action is not None:
+            columns[ACTION] = episode.action.values.astype(np.float32)
+        columns |= {
+            'timestamp': (np.arange(frames) / self._fps).astype(np.float32)[:, None],
+            'frame_index': np.arange(frames)[:, None],
+            'episode_index': np.full((frames, 1), number),
+            'index': before + np.arange(frames)[:, None],
+            'task_index': np.zeros((frames, 1), np.int64),
+            STAMP: episode.stamps_ns[:, None],
+        }
+        started, seen = self._add_video(first, images, frames)
+        self._add_table(columns)
+        figures = {name: figures_of(values) for name, values in columns.items()}
+        figures[CAMERA] = image_figures(seen)
+        self._figures.append(figures)
+        self._rows.append(
+            {
+                'episode_index': number,
+                'tasks': [self.task],
+                'length': frames,
+                'dataset_from_index': before,
+                'dataset_to_index': before + frames,
+                **self._place('data', 'data'),
+                **self._place(f'videos/{CAMERA}', 'videos'),
+                f'videos/{CAMERA}/from_timestamp': started,
+                f'videos/{CAMERA}/to_timestamp': started + frames / self._fps,
+                'meta/episodes/chunk_index': 0,
+                'meta/episodes/file_index': 0,
+                **{
+                    f'stats/{name}/{figure}': value.tolist()
+                    for name, own in figures.items()
+                    for figure, value in own.items()
+                },
+            }
+        )
+
+    def close(self) -> None:
+        """Write what describes the dataset. Raises ValueError where it has no episode."""
+        import pandas
+        import pyarrow
+        import pyarrow.parquet
+
+        if not self._rows:
+            raise ValueError('a dataset needs an episode: name one')
+        self._end_files()
+        meta = self.folder / 'meta'
+        episodes = meta / 'episodes' / f'{PLACE.format(chunk_index=0, file_index=0)}.parquet'
+        episodes.parent.mkdir(parents=True)
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(self._rows), episodes)
+        tasks = pandas.DataFrame({'task_index': [0]}, index=[self.task])
+        tasks.to_parquet(meta / 'tasks.parquet')
+        stats = {
+            name: {k: v.tolist() for k, v in together([f[name] for f in self._figures]).items()}
+            for name in self._figures[0]
+        }
+        (meta / 'stats.json').write_text(json.dumps(stats, indent=4))
+        (meta / 'info.json').write_text(json.dumps(self._info(), indent=4))
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            'codebase_version': VERSION,
+            'robot_type': None,
+            'total_episodes': len(self._rows),
+            'total_frames': self._rows[-1]['dataset_to_index'],
+            'total_tasks': 1,
+            'chunks_size': FILES_PER_CHUNK,
+            'data_files_size_in_mb': DATA_MB,
+            'video_files_size_in_mb': VIDEO_MB,
+            'fps': self._fps,
+            'splits': {'train': f'0:{len(self._rows)}'},
+            'data_path': f'data/{PLACE}.parquet',
+            'video_path': f'videos/{{video_key}}/{PLACE}.mp4',
+            'features': self._features,
+        }
+
+    def _check(self, episode: Episode, image: NDArray[np.uint8]) -> None:
+        """Take the features of the first episode; those of the others must be the same."""
+        features = features_of(episode, image)
+        fps = max(1, round(episode.rate_hz))
+        if not self._features:
+            self._features, self._fps = features, fps
+        if fps != self._fps:
+            raise EpisodeError(
+                f'{episode.path}: has {fps} frames/s where the first has {self._fps}: export '
+                'episodes of one rate'
+            )
+        for name in features.keys() | self._features.keys():
+            if features.get(name) != self._features.get(name):
+                raise EpisodeError(
+                    f'{episode.path}: feature {name} is not that of the first episode: export '
+                    'episodes of one kind'
+                )
+
+    def _add_video(
+        self, first: NDArray[np.uint8], rest: Iterable[NDArray[np.uint8]], frames: int
+    ) -> tuple[float, list[NDArray[np.uint8]]]:
+        """Where in the video the episode begins (s), and some of its images."""
+        path = self._file('videos')
+        if self._video is None or path.stat().st_size > VIDEO_MB * 1e6:
+            path = self._next_file('videos')
+            if self._video is not None:
+                self._video.close()
+            self._video = VideoWriter(path, self._fps, (first.shape[1], first.shape[0]))
+        started = self._video.frames / self._fps
+        wanted = {*np.linspace(0, frames - 1, min(SAMPLED, frames)).round().astype(int).tolist()}
+        seen = []
+        for index, image in enumerate((first, *rest)):
+            self._video.add(image)
+            if index in wanted:
+                seen.append(image)
+        return started, seen
+
+    def _add_table(self, columns: dict[str, NDArray]) -> None:
+        import pyarrow
+        import pyarrow.parquet
+
+        arrays = {
+            name: pyarrow.array(values[:, 0])
+            if self._features[name]['shape'] == [1]
+            else pyarrow.FixedSizeListArray.from_arrays(
+                pyarrow.array(values.reshape(-1)), values.shape[1]
+            )
+            for name, values in columns.items()
+        }
+        table = pyarrow.table(arrays)
+        path = self._file('data')
+        if self._tables is None or path.stat().st_size > DATA_MB * 1e6:
+            if self._tables is not None:
+                self._tables.close()
+            path = self._next_file('data')
+            self._tables = pyarrow.parquet.ParquetWriter(path, table.schema)
+        self._tables.write_table(table)
+
+    def _end_files(self) -> None:
+        if self._video is not None:
+            self._video.close()
+        if self._tables is not None:
+            self._tables.close()
+
+    def _place(self, prefix: str, kind: str) -> dict[str, int]:
+        chunk, file = divmod(self._files[kind], FILES_PER_CHUNK)
+        return {f'{prefix}/chunk_index': chunk, f'{prefix}/file_index': file}
+
+    def _file(self, kind: str) -> Path:
+        chunk, file = divmod(max(self._files[kind], 0), FILES_PER_CHUNK)
+        place = PLACE.format(chunk_index=chunk, file_index=file)
+        if kind == 'data':
+            return self.folder / 'data' / f'{place}.parquet'
+        return self.folder / 'videos' / CAMERA / f'{place}.mp4'
+
+    def _next_file(self, kind: str) -> Path:
+        self._files[kind] += 1
+        path = self._file(kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def features_of(episode: Episode, image: NDArray[np.uint8]) -> dict[str, Any]:
+    """What info.json says of each feature; image: one of the episode's frames."""
+    height, width = image.shape[:2]
+    fps = max(1, round(episode.rate_hz))
+
+    def numbers(names: tuple[str, ...]) -> dict[str, Any]:
+        return {'dtype': 'float32', 'shape': [len(names)], 'names': list(names)}
+
+    counters = {name: {'dtype': 'int64', 'shape': [1], 'names': None} for name in COUNTERS}
+    return {
+        CAMERA: {
+            'dtype': 'video',
+            'shape': [height, width, 3],
+            'names': ['height', 'width', 'channels'],
+            'info': {
+                'video.height': height,
+                'video.width': width,
+                'video.codec': 'h264' if CODEC == 'libx264' else CODEC,
+                'video.pix_fmt': PIXELS,
+                'video.is_depth_map': False,
+                'video.fps': fps,
+                'video.channels': 3,
+                'has_audio': False,
+            },
+        },
+        STATE: numbers(episode.state.names),
+        **({ACTION: numbers(episode.action.names)} if episode.action is not None else {}),
+        'timestamp': {'dtype': 'float32', 'shape': [1], 'names': None},
+        **counters,
+        STAMP: {'dtype': 'int64', 'shape': [1], 'names': None},
+    }

@@ -1,1 +1,0 @@
-"""Messages of recordings on the rosbags typestore, read and built without rclpy."""
