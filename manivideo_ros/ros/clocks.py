@@ -1,4 +1,4 @@
-"""A simulator's clock, whose time begins late and may be set back."""
+"""Resets of a simulated clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rclpy.clock import JumpHandle, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.node import Node
 
-# rclpy takes no zero: the smallest step that there is.
+# The smallest steps: rclpy does not accept zero.
 _ANY = JumpThreshold(
     min_forward=Duration(nanoseconds=1),
     min_backward=Duration(nanoseconds=-1),
@@ -16,17 +16,17 @@ _ANY = JumpThreshold(
 )
 
 
-def watch(node: Node, jumped: Callable[[int, int], None]) -> JumpHandle:
-    """Have `jumped(before_ns, now_ns)` called when the node's clock is set back, or begins (0).
+def watch(node: Node, reset: Callable[[int, int], None]) -> JumpHandle:
+    """Call `reset(before_ns, now_ns)` when the node's clock is set back, or starts (from 0).
 
-    It is called by the thread that spins the node. The handle's `unregister` ends it.
+    The thread that spins the node calls it, until the handle's `unregister`.
     """
     clock = node.get_clock()
 
-    def told(jump: TimeJump) -> None:
+    def jumped(jump: TimeJump) -> None:
         now = clock.now().nanoseconds
         before = now - jump.delta.nanoseconds
         if before == 0 or now < before:
-            jumped(before, now)
+            reset(before, now)
 
-    return clock.create_jump_callback(_ANY, post_callback=told)
+    return clock.create_jump_callback(_ANY, post_callback=jumped)

@@ -65,9 +65,10 @@ def test_an_input_that_stops_is_reported_once_and_so_is_its_return():
     watch = InputWatch([('hand_poses',)], 0.0)
     assert watch.fell_silent(4.9) == []
     (line,) = watch.fell_silent(5.1)
-    assert line.startswith('hand_poses: nothing came for 5 s') and watch.fell_silent(9.0) == []
-    assert watch.came('hand_poses', 12.0) == 'hand_poses: back after 12 s'
-    assert watch.came('hand_poses', 12.1) == '' and watch.came('object_poses', 12.1) == ''
+    assert line.startswith('hand_poses: no message for 5 s') and watch.fell_silent(9.0) == []
+    assert watch.received('hand_poses', 12.0) == 'hand_poses: received again after 12 s'
+    assert watch.received('hand_poses', 12.1) == ''
+    assert watch.received('object_poses', 12.1) == ''
     assert [line.split(':')[0] for line in watch.fell_silent(20.0)] == [
         'hand_poses',
         'object_poses',
@@ -76,6 +77,6 @@ def test_an_input_that_stops_is_reported_once_and_so_is_its_return():
 
 def test_one_of_several_inputs_that_lead_is_enough():
     watch = InputWatch([('hand_poses', 'skeleton_poses')], 0.0)
-    assert watch.fell_silent(6.0)[0].startswith('hand_poses or skeleton_poses: nothing')
-    assert watch.came('skeleton_poses', 7.0) == ''
+    assert watch.fell_silent(6.0)[0].startswith('hand_poses or skeleton_poses: no message')
+    assert watch.received('skeleton_poses', 7.0) == ''
     assert watch.fell_silent(8.0) == []

@@ -1,1 +1,1 @@
-"""The stream: pose intake, scene, engine exchange, and the publishers of frames and diagnostics."""
+"""The stream: pose intake, scene, engine loading, publishers of frames and diagnostics."""

@@ -1,4 +1,4 @@
-"""Another engine for a running stream: loaded beside it, exchanged between two of its frames."""
+"""Loads another engine while the stream runs, and exchanges it between two frames."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Submit = Callable[[Callable[[], str]], Future[str]]
 
 
 def check_engine(parameters: NodeParameters) -> None:
-    """Raise ValueError, one line, where the parameters ask for an engine that cannot run here.
+    """Raise ValueError, one line, if the engine of the parameters cannot run on this machine.
 
-    Loads nothing: what shows only when an engine is loaded beside the stream is for EngineLoader.
+    Loads nothing; problems that appear only when the engine is loaded are reported by EngineLoader.
     """
     spec = spec_of(parameters)
     reasons = {}
@@ -28,15 +28,17 @@ def check_engine(parameters: NodeParameters) -> None:
         reasons[backend] = why_not(backend, spec)
         if not reasons[backend]:
             return
-    told = '; '.join(f'{name}: {reason}' for name, reason in reasons.items())
-    raise ValueError(f'engine {parameters.engine}: no backend of it runs here: {told}')
+    why = '; '.join(f'{name}: {reason}' for name, reason in reasons.items())
+    raise ValueError(
+        f'engine {parameters.engine}: none of its backends runs on this machine: {why}'
+    )
 
 
 class EngineLoader:
-    """Brings the engine to what is wanted: the newest wish wins.
+    """Loads requested engines in a thread; a newer request replaces one that waits.
 
-    submit: runs a call between two frames; exchange: is such a call, with the engine and the
-    parameters that named it. told: takes what was done, and whether it failed.
+    exchange: switches to a loaded engine, given the parameters that requested it; submit: runs it
+    between two frames. report: called with the result and whether the request failed.
     """
 
     def __init__(
@@ -44,18 +46,18 @@ class EngineLoader:
         present: EngineSpec,
         exchange: Callable[[Engine, NodeParameters], str],
         submit: Submit,
-        told: Callable[[str, bool], None],
+        report: Callable[[str, bool], None],
     ) -> None:
-        self._last = self._serving = present
-        self._exchange, self._submit, self._told = exchange, submit, told
+        self._last = self._running = present
+        self._exchange, self._submit, self._report = exchange, submit, report
         self._lock = threading.Lock()
-        self._wanted: tuple[EngineSpec, NodeParameters] | None = None
+        self._request: tuple[EngineSpec, NodeParameters] | None = None
         self._thread: threading.Thread | None = None
 
-    def want(self, parameters: NodeParameters, steps: int | None = None) -> None:
-        """Ask for the engine of the parameters, in another number of steps if one is given.
+    def request(self, parameters: NodeParameters, steps: int | None = None) -> None:
+        """Request the engine of the parameters, with another number of steps if one is given.
 
-        Raises ValueError for parameters that name none.
+        Raises ValueError for an unknown engine.
         """
         spec = spec_of(parameters)
         spec = spec if steps is None else replace(spec, steps=steps)
@@ -63,7 +65,7 @@ class EngineLoader:
             if spec == self._last:
                 return
             self._last = spec
-            self._wanted = spec, parameters
+            self._request = spec, parameters
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name='engine', daemon=True)
                 self._thread.start()
@@ -71,19 +73,19 @@ class EngineLoader:
     def _run(self) -> None:
         while True:
             with self._lock:
-                if self._wanted is None:
+                if self._request is None:
                     self._thread = None
                     return
-                spec, parameters = self._wanted
-                self._wanted = None
+                spec, parameters = self._request
+                self._request = None
             try:
                 engine = engine_of(spec, parameters)
                 done = self._submit(partial(self._exchange, engine, parameters)).result()
             except (ValueError, RuntimeError, CancelledError) as error:
                 with self._lock:
-                    if self._wanted is None:
-                        self._last = self._serving  # the same may be asked for again
-                self._told(f'the engine stays as it is: {error}', True)
+                    if self._request is None:
+                        self._last = self._running  # the same engine may be requested again
+                self._report(f'engine not changed: {error}', True)
             else:
-                self._serving = spec
-                self._told(done, False)
+                self._running = spec
+                self._report(done, False)
