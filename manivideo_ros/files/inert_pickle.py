@@ -1,8 +1,7 @@
-"""Pickles from elsewhere, read without running anything that is in them.
+"""Pickles from elsewhere, read by Python's unpickler without running anything that is in them.
 
-A pickle can call any function, so only an allow-list of names is understood, and each of them
-stands for an inert class of this file that keeps what it is given: numpy's arrays too are put
-together here, after reading, from their bytes. Every other name is refused.
+A pickle can name any function. Names of an allow-list become inert stand-ins, every other is
+refused; numpy's arrays are put together from their bytes afterwards.
 """
 
 from __future__ import annotations
@@ -15,145 +14,84 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-_MOST_ITEMS = 10**6  # of lists and the like: numbers come as arrays
+_MOST_ITEMS = 10**6  # in lists and the like; numbers come as arrays
+_ALLOWED = {
+    'numpy.dtype': 'dtype',
+    'numpy.ndarray': 'array',
+    'numpy.core.multiarray._reconstruct': 'array',
+    'numpy._core.multiarray._reconstruct': 'array',
+    'numpy.core.multiarray.scalar': 'scalar',
+    'numpy._core.multiarray.scalar': 'scalar',
+    '_codecs.encode': 'bytes',  # that Python 3 wrote for Python 2
+    'scipy.sparse.csc.csc_matrix': 'sparse',
+    'scipy.sparse._csc.csc_matrix': 'sparse',
+    'copy_reg._reconstructor': 'object',  # of the class that is its first argument
+    'copyreg._reconstructor': 'object',
+    '__builtin__.object': '',
+    'builtins.object': '',
+    '__builtin__.set': '',
+    'builtins.set': '',
+    'collections.OrderedDict': '',
+}
+"""The kind of stand-in of each name; chumpy's classes besides."""
 
 
 class Inert:
-    """Stands in place of a class from a pickle: keeps its state, does nothing."""
+    """Stands for an object of a pickle: keeps its arguments and state, does nothing."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Inert:
-        """What it is said to be made of is not looked at."""
-        return super().__new__(cls)
+    kind: str = ''
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        if isinstance(state, tuple) and len(state) == 2:  # (__dict__, __slots__)
-            state = {**(state[0] or {}), **(state[1] or {})}
-        if isinstance(state, dict):
-            self.__dict__.update({str(key): value for key, value in state.items()})
-
-
-class Chumpy(Inert):
-    """A chumpy variable or selection, by the names of its attributes."""
-
-
-class SparseColumns(Inert):
-    """scipy's csc_matrix."""
-
-
-class _DType(Inert):
-    """numpy.dtype: a plain number type, as text."""
-
-    def __init__(self, code: Any = '', *args: Any) -> None:
-        self.code, self.order = _text(code), '|'
-
-    def __setstate__(self, state: Any) -> None:
-        self.order = _text(state[1])
-        if state[2] is not None or state[3] is not None:
-            self.code = 'a compound'
-
-    def numpy(self) -> np.dtype:
-        if not re.fullmatch(r'[<>|=]?[fiub][1248]', self.code):
-            raise TypeError(f'values of type {self.code!r} are not numbers')
-        plain = np.dtype(self.code)
-        return plain.newbyteorder('>') if self.order == '>' else plain
-
-
-class InertArray(Inert):
-    """numpy.ndarray: shape, type, order and bytes."""
+    def __new__(cls, *args: Any) -> Inert:
+        """Keep the arguments."""
+        made = super().__new__(cls)
+        made.args, made.state = args, None
+        if cls.kind == 'object':
+            made.kind = args[0].kind
+        return made
 
     def __init__(self, *args: Any) -> None:
-        self.state: Any = None
+        self.args: tuple[Any, ...]
+        self.state: Any
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
+    def append(self, *items: Any) -> None:
+        """Drop items: no collection is needed."""
+
+    extend = add = __setitem__ = append
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The object's attributes by name."""
+        parts = self.state if isinstance(self.state, tuple) else (self.state,)
+        return {str(key): value for part in parts for key, value in (part or {}).items()}
+
     def numpy(self) -> NDArray:
-        """The array that was pickled."""
-        _, shape, dtype, fortran, raw = self.state
+        """The array, or number as an array [], of an 'array' or 'scalar'. Raises TypeError,
+        ValueError, LookupError or AttributeError for one that is damaged or not of numbers."""
+        if self.kind == 'scalar':
+            shape: Any = ()
+            fortran, (dtype, raw) = False, self.args
+        else:
+            _, shape, dtype, fortran, raw = self.state
+        if isinstance(raw, Inert) and raw.kind == 'bytes':
+            raw = raw.args[0]
         if isinstance(raw, str):
             raw = raw.encode('latin1')
-        if not isinstance(dtype, _DType) or not isinstance(raw, bytes):
+        if not (isinstance(dtype, Inert) and dtype.kind == 'dtype' and isinstance(raw, bytes)):
             raise TypeError('an array of objects')
-        array = np.frombuffer(raw, dtype.numpy())
-        return array.reshape(tuple(int(n) for n in shape), order='F' if fortran else 'C')
-
-
-class InertScalar(Inert):
-    """A numpy number."""
-
-    def __init__(self, dtype: Any = None, raw: Any = b'') -> None:
-        self.array = InertArray()
-        self.array.state = (1, (), dtype, False, raw)
-
-    def numpy(self) -> NDArray:
-        """The number that was pickled, as an array []."""
-        return self.array.numpy()
-
-
-class _ArrayMaker(Inert):
-    """numpy's _reconstruct: an empty array, whose state follows."""
-
-    def __new__(cls, *args: Any) -> InertArray:  # type: ignore[misc]
-        return InertArray()
-
-
-class _ObjectMaker(Inert):
-    """copyreg's _reconstructor: an object of a class, whose state follows."""
-
-    def __new__(cls, kind: Any, *args: Any) -> Any:
-        if not (isinstance(kind, type) and issubclass(kind, Inert)):
-            raise pickle.UnpicklingError('an object of a class that is not allowed')
-        return kind()
-
-
-class _Text(Inert):
-    """_codecs.encode: bytes that Python 3 wrote as text."""
-
-    def __new__(cls, text: Any = '', *args: Any) -> Any:
-        return _text(text).encode('latin1')
-
-
-class _Collection(Inert):
-    """A set or another container that no field of a hand needs."""
-
-    def append(self, item: Any) -> None:
-        """Drop an item."""
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
-
-    def add(self, item: Any) -> None:
-        """Drop an item."""
-
-
-_ALLOWED: dict[tuple[str, str], type] = {
-    ('numpy', 'ndarray'): InertArray,
-    ('numpy', 'dtype'): _DType,
-    ('_codecs', 'encode'): _Text,
-    ('collections', 'OrderedDict'): _Collection,
-}
-for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-    _ALLOWED[_module, '_reconstruct'] = _ArrayMaker
-    _ALLOWED[_module, 'scalar'] = InertScalar
-for _module in ('scipy.sparse.csc', 'scipy.sparse._csc'):
-    _ALLOWED[_module, 'csc_matrix'] = SparseColumns
-for _module in ('copy_reg', 'copyreg'):
-    _ALLOWED[_module, '_reconstructor'] = _ObjectMaker
-for _module in ('__builtin__', 'builtins'):
-    _ALLOWED[_module, 'object'] = Inert
-    _ALLOWED[_module, 'set'] = _Collection
-
-
-def _text(value: Any) -> str:
-    """Text; of anything else its type: to write a list out may have no end."""
-    return value if isinstance(value, str) else type(value).__name__
+        # Of a code that is no text only the type: its own text may have no end.
+        code = dtype.args[0] if isinstance(dtype.args[0], str) else type(dtype.args[0]).__name__
+        if not re.fullmatch(r'[<>|=]?[fiub][1248]', code):
+            raise TypeError(f'values of type {code!r} are not numbers')
+        big = dtype.state is not None and dtype.state[1] == '>'
+        array = np.frombuffer(raw, np.dtype(code).newbyteorder('>' if big else '='))
+        return array.reshape([int(n) for n in shape], order='F' if fortran else 'C')
 
 
 def _keys_first(opcode: bytes, keys: slice) -> Callable[[Any], None]:
-    """An opcode's step, taken once its keys (of what came since the last mark) are found plain."""
+    """An opcode's step, taken if its keys (of the items since the last mark) are plain values."""
     step = pickle._Unpickler.dispatch[opcode[0]]
 
     def checked(unpickler: Any) -> None:
@@ -166,9 +104,10 @@ def _keys_first(opcode: bytes, keys: slice) -> Callable[[Any], None]:
 
 
 class AllowListUnpickler(pickle._Unpickler):
-    """Reads numpy arrays, plain containers and inert stand-ins for chumpy; refuses all else.
+    """Reads plain containers and values, and Inert in place of all objects; refuses other names.
 
-    The one in Python, whose steps can be looked at: a tuple of tuples may take for ever to hash.
+    It is pickle's own in Python, not the one in C: a tuple of tuples may take forever to hash, so
+    the keys of dictionaries and sets are checked first.
     """
 
     dispatch: ClassVar = {
@@ -181,45 +120,29 @@ class AllowListUnpickler(pickle._Unpickler):
     }
 
     def load(self) -> Any:
-        """What the file holds. Raises ValueError for what has no end, or too much, written out."""
+        """The content of the file. Raises ValueError if its lists hold too many items, or
+        themselves: one list may stand in many places."""
         content = super().load()
-        _check_extent(content)
+        try:
+            items = _items(content, {})
+        except RecursionError:
+            items = _MOST_ITEMS + 1
+        if items > _MOST_ITEMS:
+            raise ValueError(f'holds itself, or more than {_MOST_ITEMS} items in lists')
         return content
 
     def find_class(self, module: str, name: str) -> Any:
-        """The stand-in of a global that the file names. Raises UnpicklingError for others."""
-        if module == 'chumpy' or module.startswith('chumpy.'):
-            # One class a name, so that an error can say which.
-            return type(name.replace('.', '_'), (Chumpy,), {})
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f'{module}.{name} is not allowed') from None
-
-    def persistent_load(self, pid: Any) -> Any:
-        """Refused."""
-        raise pickle.UnpicklingError('persistent references are not allowed')
-
-
-def _check_extent(content: Any) -> None:
-    """Raise ValueError for what would be endless, or too much, once it is written out.
-
-    In a pickle one list may stand in many places, in itself too.
-    """
-    try:
-        items = _items(content, {})
-    except RecursionError:
-        items = _MOST_ITEMS + 1
-    if items > _MOST_ITEMS:
-        raise ValueError(f'holds itself, or more than {_MOST_ITEMS} items in lists')
+        """The stand-in of a name. Raises UnpicklingError for one that is not allowed."""
+        full = f'{module}.{name}'
+        if full not in _ALLOWED and module.split('.')[0] != 'chumpy':
+            raise pickle.UnpicklingError(f'{full} is not allowed')
+        return type(name, (Inert,), {'kind': _ALLOWED.get(full, f'chumpy {name}')})
 
 
 def _items(value: Any, known: dict[int, int]) -> int:
     held: Collection[Any] = ()
-    if isinstance(value, InertArray):
-        held = value.state if isinstance(value.state, tuple) else ()
-    elif isinstance(value, Inert):
-        held = vars(value).values()
+    if isinstance(value, Inert) and value.kind != 'dtype':
+        held = (value.args, value.state)
     elif isinstance(value, dict):
         held = value.values()
     elif isinstance(value, list | tuple):

@@ -14,14 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from manivideo_ros.files.errors import reason_of
-from manivideo_ros.files.inert_pickle import (
-    AllowListUnpickler,
-    Chumpy,
-    Inert,
-    InertArray,
-    InertScalar,
-    SparseColumns,
-)
+from manivideo_ros.files.inert_pickle import AllowListUnpickler, Inert
 from manivideo_ros.files.npz import read_npz
 from manivideo_ros.hand.load import read_hand
 from manivideo_ros.hand.model import HandFileError
@@ -156,10 +149,12 @@ def _plain(value: Any, file: Path, key: str) -> NDArray[np.float64]:
 
 
 def _dense(value: Any) -> Any:
-    if isinstance(value, InertArray | InertScalar):
+    if not isinstance(value, Inert):
+        return value
+    if value.kind in ('array', 'scalar'):
         return value.numpy()
-    if isinstance(value, SparseColumns):
-        state = vars(value)
+    state = value.attributes
+    if value.kind == 'sparse':
         rows, columns = (int(n) for n in state['_shape'])
         if max(rows, 1) * max(columns, 1) > _MOST_ENTRIES:
             raise ValueError(f'{rows}x{columns} entries are too many')
@@ -170,15 +165,12 @@ def _dense(value: Any) -> Any:
         dense = np.zeros((rows, columns))
         np.add.at(dense, (indices, np.repeat(np.arange(columns), counts)), data)
         return dense
-    if isinstance(value, Chumpy):
-        state = vars(value)
+    if value.kind.startswith('chumpy'):
         if 'x' in state:  # chumpy.ch.Ch: a variable
             return _dense(state['x'])
         if 'a' in state and 'idxs' in state:  # chumpy.reordering.Select: some entries of another
             chosen = np.asarray(_dense(state['a'])).ravel()[np.asarray(_dense(state['idxs']))]
             shape = state.get('preferred_shape')
             return chosen if shape is None else chosen.reshape(shape)
-        raise TypeError(f'a chumpy {type(value).__name__} is not understood')
-    if isinstance(value, Inert):
-        raise TypeError('its values are not numbers')
-    return value
+        raise TypeError(f'a {value.kind} is not understood')
+    raise TypeError('its values are not numbers')
