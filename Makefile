@@ -71,7 +71,7 @@ build: $(INSTALLED)
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
 
 test: $(DEVELOPMENT) build
-	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadscope
+	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile
 
 fuzz: $(DEVELOPMENT) build
 	@$(RUN) python -m robustness.fuzz.campaign --examples $(EXAMPLES) --out robustness/results/fuzz.json
@@ -104,7 +104,8 @@ helps: $(DEVELOPMENT) build
 	@$(RUN) python -m experiments.synthetic_helps.run
 
 lint: $(DEVELOPMENT) build
-	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy
+	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) mypy && \
+	  $(RUN) lint-imports && $(RUN) python -m tools.words
 
 format: $(DEVELOPMENT)
 	@$(RUN) ruff check --fix . && $(RUN) ruff format .

@@ -1,11 +1,9 @@
 """What tests share: an environment for ROS, and small inputs made once a session."""
 
 import os
-import re
 import shutil
 import sys
 import tempfile
-from functools import cache
 from pathlib import Path
 
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
@@ -17,7 +15,6 @@ if 'MANIVIDEO_SHARED_GRAPHS' not in os.environ:
 import numpy as np
 import pytest
 from PIL import Image
-from xdist.scheduler import LoadScopeScheduling
 
 from manivideo_ros.process.node_processes import environment, free_domain
 
@@ -25,26 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 # Workers look for a free domain at the same moment: each from another one on.
 WORKER = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
 os.environ['ROS_DOMAIN_ID'] = str(free_domain(20 + 30 * WORKER % 80))
-
-
-@cache
-def group_of(file: Path) -> str:
-    """Tests of one group run one after the other: a file's, and all that start nodes.
-
-    Two of those at once would wait for each other's nodes, on two cores.
-    """
-    nodes = re.search(r'node_environment|import rclpy|manivideo_ros\.processes', file.read_text())
-    return 'nodes' if nodes else file.stem
-
-
-def pytest_xdist_make_scheduler(config, log):
-    """Each worker takes whole groups; nothing without workers."""
-
-    class ByGroup(LoadScopeScheduling):
-        def _split_scope(self, nodeid):
-            return group_of(ROOT / nodeid.split('::')[0])
-
-    return ByGroup(config, log)
 
 
 @pytest.fixture(scope='session')
@@ -154,6 +131,6 @@ def human(tmp_path_factory):
     folder, config = tmp_path_factory.mktemp('human'), HUMAN
     save_checkpoint(awake(config).state_dict(), config, folder / 'human.safetensors')
     spec = EngineSpec(config.preset, '', config.image_size, config.layers, 1, 'fp32', 'onnxruntime')
-    (folder / 'small.yaml').write_text(yaml.safe_dump(spec.told()))
+    (folder / 'small.yaml').write_text(yaml.safe_dump(spec.as_dict()))
     files = {'checkpoint': folder / 'human.safetensors', 'engine': folder / 'small.yaml'}
     return {name: str(file) for name, file in files.items()}

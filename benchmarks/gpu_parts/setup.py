@@ -63,10 +63,11 @@ def runner_of(
     config: ModelConfig, steps: int, precision: str, device: str
 ) -> tuple[TorchStream, list[torch.nn.Module]]:
     """A runner with random weights, and the modules that every frame passes."""
-    network = build_network(config).eval()
+    # Without gradients: the counter of operations would follow them through its hooks.
+    network = build_network(config).eval().requires_grad_(False)
     if isinstance(network, ManiVideoNet):
         return TorchRunner(network, steps, precision, device), [network]
-    vae = autoencoder(config)
+    vae = autoencoder(config).requires_grad_(False)
     runner = LatentRunner(network, vae, steps, precision, device)
     conditions = [network.guider, network.mlo_embedder, network.geometry]
     return runner, [network.unet, *conditions, vae.decoder, vae.post_quant_conv]

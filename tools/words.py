@@ -1,0 +1,81 @@
+"""Checks documentation, docstrings, comments and messages for words that docs/glossary.md replaces.
+
+    python -m tools.words [FILES]
+
+Prints FILE:LINE: WORD: what to write instead; the exit status is 1 where there is any.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+INSTEAD = {
+    r'told|tells?|telling': 'given, reported, published, describes',
+    r'mend(?:s|ed|ing)?': 'fix, or say what to do',
+    r'anew': 'again',
+    r'from nothing': 'from scratch',
+    r'pictures?|pictured': 'image',
+    r"truth's photographs?": 'ground-truth image',
+    r'upper marks?': 'upper bound',
+    r'rasteris\w+|synthesis(?:er|ers|ed|e)': 'the spelling with z',
+}
+PATTERN = re.compile(
+    r'(?<![\w/`-])(?:' + '|'.join(f'({word})' for word in INSTEAD) + r')(?![\w/-])', re.I
+)
+TEXTS = ('.md', '.msg', '.srv', '.action', '.yaml')
+EXCEPT = {Path('tools/words.py'), Path('docs/glossary.md'), Path('CHANGELOG.rst')}
+
+
+def prose(file: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file that people read, with their numbers: all of a text, of Python its
+    comments and strings."""
+    text = file.read_text()
+    if file.suffix in TEXTS:
+        yield from enumerate(text.split('\n'), 1)
+        return
+    kinds = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, 'FSTRING_MIDDLE', -1)}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in kinds:
+            for offset, line in enumerate(token.string.split('\n')):
+                yield token.start[0] + offset, line
+
+
+def found(files: list[Path]) -> Iterator[str]:
+    """One line for each word."""
+    for file in files:
+        for number, line in prose(file):
+            for match in PATTERN.finditer(line):
+                instead = list(INSTEAD.values())[(match.lastindex or 1) - 1]
+                yield f'{file.relative_to(ROOT)}:{number}: {match[0]}: write {instead}'
+
+
+def tracked() -> list[Path]:
+    """The files to check."""
+    names = subprocess.check_output(
+        ['git', 'ls-files', '--cached', '--others', '--exclude-standard'], cwd=ROOT, text=True
+    )
+    files = [Path(name) for name in names.split('\n') if name]
+    return [
+        ROOT / file
+        for file in files
+        if file.suffix in ('.py', *TEXTS) and file not in EXCEPT and (ROOT / file).is_file()
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Check the files that are named, or all."""
+    named = [Path(name).resolve() for name in arguments]
+    lines = list(found([file for file in tracked() if not named or file in named]))
+    print('\n'.join(lines))
+    return int(bool(lines))
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
