@@ -127,7 +127,7 @@ class HandSource(Node):
                 self._out.publish(message)
 
     def _clock_reset(self, *_: int) -> None:
-        self._intake.start_anew()
+        self._intake.reset()
         self._pairs.reset()
 
     def _tell_silence(self) -> None:

@@ -61,7 +61,7 @@ class ObjectSource(Node):
             self._given: int | None = None  # the changes that the synthesizer's scene knows of
             self._scene = self.create_client(SetScene, 'set_scene')
             self.create_timer(SCENE_PERIOD_S, self._tell_scene)
-        self._jumps = clocks.watch(self, lambda *_: intake.start_anew())
+        self._jumps = clocks.watch(self, lambda *_: intake.reset())
         self.create_timer(SILENCE_S, self._tell_silence)
         self.get_logger().info(f'{source}: waiting for {", ".join(self._topics)}')
 

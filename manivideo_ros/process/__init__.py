@@ -1,1 +1,1 @@
-"""This process and those that it starts: signals, folders, the worker thread, node processes."""
+"""Processes: signals, folders, stderr, the worker thread, node processes."""

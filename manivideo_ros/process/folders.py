@@ -1,4 +1,4 @@
-"""Folders of the user who runs this: `~` in the names of files, and where caches are kept."""
+"""Folders of the user: `~` in file names, caches, temporary files."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from pathlib import Path
 
 
 def expanded(name: str | Path) -> Path:
-    """A file's name without its `~`. Raises ValueError where no home folder is known."""
+    """A path with `~` expanded. Raises ValueError if no home folder is known."""
     try:
         return Path(name).expanduser()
     except RuntimeError:
         raise ValueError(
-            f'{name}: no home folder is known for ~ (HOME is unset): write the whole path'
+            f'{name}: no home folder is known for ~ (HOME is unset): give the full path'
         ) from None
 
 
 def cache_root() -> Path:
-    """$XDG_CACHE_HOME or ~/.cache. Raises ValueError where no home folder is known."""
+    """$XDG_CACHE_HOME or ~/.cache. Raises ValueError if no home folder is known."""
     return Path(os.environ.get('XDG_CACHE_HOME') or expanded('~/.cache'))
 
 
 def temporary_root() -> Path:
-    """This user's own folder among the temporary ones, for where no other can be written.
+    """The user's own temporary folder, used if no other folder can be written.
 
-    Raises PermissionError where it belongs to somebody else.
+    Raises PermissionError if it belongs to another user.
     """
     folder = Path(tempfile.gettempdir()) / f'manivideo_ros-{os.getuid()}'
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f'{folder} is not ours; set XDG_CACHE_HOME')
+        raise PermissionError(f'{folder} belongs to another user: set XDG_CACHE_HOME')
     return folder
 
 
 def why_not_writable(folder: Path) -> str:
-    """Why no file can be made in a folder, created where it is missing; '' where one can."""
+    """Why no file can be written in a folder, '' if one can. Creates a missing folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -1,4 +1,4 @@
-"""The package's nodes as processes of their own, on a ROS domain that nobody else uses."""
+"""Runs nodes of this package as processes, on a ROS domain that is not in use."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from typing import Any
 
 import yaml
 
-LAST_DOMAIN = 101  # above it, discovery ports fall among Linux's ephemeral ones
+LAST_DOMAIN = 101  # above it, discovery ports overlap with Linux's ephemeral ports
 PR_SET_PDEATHSIG = 1
 
 
 class NodeError(RuntimeError):
-    """A node that ended or kept silent; the message is its last line of error, or says so."""
+    """A node that ended or did not become ready; the message is its last error."""
 
 
 def free_domain(first: int = 1) -> int:
-    """A ROS_DOMAIN_ID from `first` on in which no participant of this machine listens.
+    """The first ROS_DOMAIN_ID from `first` on without a participant on this machine.
 
-    Raises RuntimeError where all are taken.
+    Raises RuntimeError if all are in use.
     """
     for domain in range(first, LAST_DOMAIN + 1):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -43,7 +43,7 @@ def free_domain(first: int = 1) -> int:
 
 
 def free_port() -> int:
-    """A TCP port of this machine on which nobody listens."""
+    """A free TCP port of this machine."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port: int = probe.getsockname()[1]
@@ -51,7 +51,7 @@ def free_port() -> int:
 
 
 def environment(domain: int) -> dict[str, str]:
-    """The environment of nodes that see each other and nobody else, images in shared memory."""
+    """The environment of nodes that discover only each other and share memory for images."""
     root = Path(__file__).resolve().parents[2]
     profile = next(
         (
@@ -91,13 +91,13 @@ def node_arguments(**parameters: Any) -> list[str]:
 
 
 class NodeProcess:
-    """One node, started as `python -m manivideo_ros.nodes.<module>`; its output is kept.
+    """A node, started as `python -m manivideo_ros.nodes.<module>`; its output is kept in `lines`.
 
-    remapped: names, `__ns` for the namespace, by what the node calls them. log_level: 'NAME:=LEVEL'
-    for one logger, as rcl takes it; '' for its default.
+    remapped: new name by name, `__ns` for the namespace. log_level: 'NAME:=LEVEL' of one logger, as
+    rcl takes it; '' for the default.
 
-    The process is apart from the terminal's Ctrl-C, so that nodes are stopped in order, and ends
-    with this one in any case.
+    The process does not receive the terminal's Ctrl-C, so that nodes can be stopped in order. It
+    ends with this process in any case.
     """
 
     def __init__(
@@ -131,16 +131,16 @@ class NodeProcess:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """The process id."""
         return self._process.pid
 
     @property
     def status(self) -> int | None:
-        """The exit status, None while it runs."""
+        """The exit status, None while the node runs."""
         return self._process.poll()
 
     def wait_for(self, pattern: str, timeout: float) -> str:
-        """The first line that the pattern is found in. Raises NodeError when none comes."""
+        """Wait for an output line that matches a pattern. Raises NodeError on timeout (s)."""
         deadline, seen = time.monotonic() + timeout, 0
         with self._news:
             while True:
@@ -156,11 +156,11 @@ class NodeProcess:
                 self._news.wait(min(left, 0.2))
 
     def wait(self, timeout: float) -> int:
-        """The exit status. Raises subprocess.TimeoutExpired."""
+        """Wait for the exit status. Raises subprocess.TimeoutExpired."""
         return self._process.wait(timeout)
 
     def stop(self, timeout: float = 10.0) -> int:
-        """End it kindly, then by force; the exit status."""
+        """Send SIGTERM, and SIGKILL after the timeout (s); returns the exit status."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self.status is None:
                 self._process.send_signal(number)
@@ -182,14 +182,14 @@ class NodeProcess:
             self._news.notify_all()
 
     def last_words(self) -> str:
-        """What it said last, an error before all else."""
+        """The last error of the node, or else its last output."""
         errors = [line for line in self.lines if line.startswith('error: ')]
         if errors:
             return errors[-1].removeprefix('error: ')
-        said = self.lines[-1] if self.lines else 'nothing'
-        return f'{self.module} ended with status {self.status}; it said: {said}'
+        output = self.lines[-1] if self.lines else 'none'
+        return f'{self.module} ended with status {self.status}; last output: {output}'
 
 
 def signal_with_parent(number: int) -> None:
-    """Have the kernel send this process a signal when its parent ends, however that comes."""
+    """Have the kernel send this process a signal when its parent ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)

@@ -1,4 +1,4 @@
-"""The first moments of a process: signals before a node takes them, imports that are missing."""
+"""Startup of a process: signals before a node handles them, and missing imports."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ BUILD = 'make build, or colcon build and source install/setup.bash'
 
 
 def end_at_once() -> None:
-    """Have Ctrl-C and SIGTERM end this process with status 0, as long as it only loads.
+    """Let Ctrl-C and SIGTERM end this process with status 0 while it loads.
 
-    Those that were made to wait until now count.
+    Signals that were blocked until now are delivered.
     """
     for number in SIGNALS:
         signal.signal(number, lambda *_: os._exit(0))
@@ -26,7 +26,7 @@ def end_at_once() -> None:
 
 
 def node(module: str) -> int:
-    """Run a node of this package; its exit status, 2 and one line where it cannot be imported."""
+    """Run a node and return its exit status: 2, with one line on stderr, if an import fails."""
     end_at_once()
     try:
         main = import_module(f'manivideo_ros.nodes.{module}').main
@@ -38,7 +38,7 @@ def node(module: str) -> int:
 
 
 def import_problem(error: ImportError) -> str:
-    """What is missing, and what to do, one line."""
+    """The missing import and how to fix it, one line."""
     reason = ' '.join(str(error).split())
     generated = (error.name or '').startswith('manivideo_ros.')
     return f'{reason} (by {sys.executable}): {BUILD if generated else ACTIVATE}'

@@ -1,4 +1,4 @@
-"""One thread that makes frames: a request that comes while it works replaces the one that waits."""
+"""A worker thread with a queue of one: a new request replaces a waiting one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 
 class NewestWorker:
-    """Runs `work` in its thread once per request, never twice for requests it was too slow for.
+    """Runs `work` in a thread, once per request; requests that it is too slow for are merged.
 
-    Calls handed to `submit` run in the same thread, between two frames. replaced: requests that a
-    newer one took the place of.
+    Calls given to `submit` run in the same thread, between two frames. failed: called with an
+    exception of `work`. replaced: number of requests that a newer one replaced.
     """
 
     def __init__(self, work: Callable[[], None], failed: Callable[[Exception], None]) -> None:
         self._work, self._failed = work, failed
         self._wake = threading.Condition()
-        self._wanted = False
+        self._requested = False
         self._stopped = False
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self.replaced = 0
@@ -27,14 +27,14 @@ class NewestWorker:
         self._thread.start()
 
     def request(self) -> None:
-        """Ask for a frame of what is newest when it is made."""
+        """Request a frame."""
         with self._wake:
-            self.replaced += self._wanted
-            self._wanted = True
+            self.replaced += self._requested
+            self._requested = True
             self._wake.notify()
 
     def submit(self, call: Callable[[], Any]) -> Future[Any]:
-        """Run a call between two frames."""
+        """Run a call between two frames; cancelled by `stop`."""
         future: Future[Any] = Future()
         with self._wake:
             if self._stopped:
@@ -45,7 +45,7 @@ class NewestWorker:
         return future
 
     def stop(self) -> None:
-        """Finish the frame in work and end the thread."""
+        """Finish the current frame and end the thread."""
         with self._wake:
             self._stopped = True
             self._wake.notify()
@@ -56,18 +56,18 @@ class NewestWorker:
     def _run(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._wanted or self._calls or self._stopped)
+                self._wake.wait_for(lambda: self._requested or self._calls or self._stopped)
                 if self._stopped:
                     return
                 call = self._calls.popleft() if self._calls else None
                 if call is None:
-                    self._wanted = False
+                    self._requested = False
             if call is not None:
                 _answer(*call)
                 continue
             try:
                 self._work()
-            except Exception as error:  # one bad frame must not end the stream
+            except Exception as error:  # a failed frame must not end the stream
                 self._failed(error)
 
 

@@ -1,1 +1,1 @@
-"""Messages to arrays and back, parameters, QoS and images: what the nodes share."""
+"""What the nodes share: parameters, QoS, transforms, sources, the stream, launch files."""

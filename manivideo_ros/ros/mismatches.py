@@ -1,8 +1,8 @@
-"""Tells of endpoints that cannot meet ours: who, which policy or type, what comes of it, the mend.
+"""Warns of endpoints that do not match ours, with their node, policy or type, and a fix.
 
-DDS matches only what is compatible and is silent about the rest, the loudest complaint of ROS 2. It
-is as silent where two match and no data passes between them: then the name of the other node, which
-comes as data does, stays unknown.
+DDS matches only compatible endpoints and does not report the others. It does not report either when
+two endpoints match and no data passes between them: then the name of the other node, which is sent
+as data, stays unknown.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ if TYPE_CHECKING:  # newer rclpy has it in rclpy.endpoint_info
     from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 PERIOD_S = 1.0
-SILENT_S = 1.9  # a publisher without a name for so long is not only a new one
-FOR_EVER = 1e9  # seconds: unspecified spans are 0, or the largest that there is
+SILENT_S = 1.9  # after this time, a publisher without a node name is not just new
+INFINITE_S = 1e9  # unspecified durations are 0, or the largest value
 BUILT_IN = ('/rosout', '/parameter_events')
-UNKNOWN = '_NODE_NAME_UNKNOWN_'  # the graph tells an endpoint before its node
+UNKNOWN = '_NODE_NAME_UNKNOWN_'  # of an endpoint that is discovered before its node
 
 
 class MismatchWatch:
-    """Looks once a second at who else is on a node's topics; warns once of each that cannot meet.
+    """Checks the other endpoints of a node's topics once a second; warns once of each mismatch.
 
-    By the steady clock: a simulation that stands still is no reason to be silent.
+    It runs on the steady clock, also while a simulation is paused.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._unheard = UnheardPublishers(node)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        node.create_timer(PERIOD_S, self._look, clock=steady)
+        node.create_timer(PERIOD_S, self._check, clock=steady)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         found = {*mismatches(self._node), *self._unheard.problems(time.monotonic())}
-        for text in sorted(found - self._told):
+        for text in sorted(found - self._reported):
             self._node.get_logger().warning(text)
-        self._told = found  # who mends it and breaks it again is told again
+        self._reported = found  # a problem that was fixed and returns is reported again
 
 
 class UnheardPublishers:
-    """Publishers that match a node's subscriptions, and of which nothing arrives."""
+    """Publishers that match a node's subscriptions but whose messages do not arrive."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -59,7 +59,7 @@ class UnheardPublishers:
         self._listened: set[str] = set()
 
     def problems(self, now_s: float) -> Iterator[str]:
-        """One line for each topic of which nothing came; now in seconds on a monotonic clock."""
+        """One line for each topic without messages; now in seconds on a monotonic clock."""
         nameless: dict[tuple[str, bytes], Subscription] = {}
         for mine in self._node.subscriptions:
             topic = mine.topic_name
@@ -76,12 +76,12 @@ class UnheardPublishers:
         silent = {topic for (topic, _), since in self._since.items() if now_s - since >= SILENT_S}
         for topic in sorted(silent - self._heard):
             yield (
-                f'{topic}: a publisher is matched and nothing of it arrives: it is of another user '
-                f'or container, or a firewall is between the two; {_other_transport()}'
+                f'{topic}: a publisher is matched but its messages do not arrive: it runs as '
+                f'another user, in another container or behind a firewall; {_other_transport()}'
             )
 
     def _listen(self, topic: str, mine: Subscription) -> None:
-        """Note the next message of a subscription, before it is taken as ever."""
+        """Record that a subscription receives a message, before its callback takes it."""
         take = mine.callback
 
         def note(*message: Any) -> Any:
@@ -96,24 +96,24 @@ class UnheardPublishers:
 def _other_transport() -> str:
     if get_rmw_implementation_identifier().startswith('rmw_fastrtps'):
         return 'set FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for both'
-    return 'have both run as one user, share /dev/shm, and let UDP through'
+    return 'run both as one user, share /dev/shm between them, and allow UDP'
 
 
 def mismatches(node: Node) -> Iterator[str]:
-    """One line for each endpoint of another node that cannot meet one of this node's."""
+    """One line for each endpoint of another node that does not match one of this node's."""
     for mine in node.subscriptions:
         topic, kind = mine.topic_name, type_name(mine.msg_type)
         for other in _others(topic, node.get_publishers_info_by_topic):
             if other.topic_type != kind:
                 yield (
                     f'{topic}: {_name(other)} publishes {other.topic_type}, {kind} is expected: '
-                    'nothing of it is received; remap one of them'
+                    'its messages are not received; remap one of them'
                 )
                 continue
             for policy, offered, asked in incompatible(other.qos_profile, mine.qos_profile):
                 yield (
-                    f'{topic}: {_name(other)} offers {policy} {offered}, {asked} is needed: '
-                    f'nothing of it is received; publish it with {policy} {asked}'
+                    f'{topic}: {_name(other)} offers {policy} {offered}, {asked} is required: '
+                    f'its messages are not received; publish with {policy} {asked}'
                 )
     for ours in node.publishers:
         topic, kind = ours.topic_name, type_name(ours.msg_type)
@@ -126,15 +126,15 @@ def mismatches(node: Node) -> Iterator[str]:
                 continue
             for policy, offered, asked in incompatible(ours.qos_profile, other.qos_profile):
                 yield (
-                    f'{topic}: {_name(other)} asks for {policy} {asked}, {offered} is offered: '
+                    f'{topic}: {_name(other)} requests {policy} {asked}, {offered} is offered: '
                     f'it receives nothing; subscribe with {policy} {offered}'
                 )
 
 
 def incompatible(offered: QoSProfile, asked: QoSProfile) -> list[tuple[str, str, str]]:
-    """The policies (name, what is offered, what is asked for) by which the two do not match.
+    """The policies that do not match: name, offered value, requested value.
 
-    DDS 1.4, 2.2.3: an offer must be as strong as what is asked for.
+    DDS 1.4, 2.2.3: the offered value must be at least as strong as the requested one.
     """
     out: list[tuple[str, str, str]] = []
     if (
@@ -152,30 +152,30 @@ def incompatible(offered: QoSProfile, asked: QoSProfile) -> list[tuple[str, str,
         and asked.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC
     ):
         out.append(('liveliness', 'automatic', 'manual_by_topic'))
-    spans = {
+    durations = {
         'deadline': (offered.deadline, asked.deadline),
         'liveliness lease': (
             offered.liveliness_lease_duration,
             asked.liveliness_lease_duration,
         ),
     }
-    for policy, (longest, wanted) in spans.items():
+    for policy, (longest, wanted) in durations.items():
         if _seconds(longest.nanoseconds) > _seconds(wanted.nanoseconds):
-            out.append((policy, _told(longest.nanoseconds), _told(wanted.nanoseconds)))
+            out.append((policy, _shown(longest.nanoseconds), _shown(wanted.nanoseconds)))
     return out
 
 
 def _seconds(nanoseconds: int) -> float:
-    return min(nanoseconds * 1e-9, FOR_EVER) if nanoseconds > 0 else FOR_EVER
+    return min(nanoseconds * 1e-9, INFINITE_S) if nanoseconds > 0 else INFINITE_S
 
 
-def _told(nanoseconds: int) -> str:
+def _shown(nanoseconds: int) -> str:
     seconds = _seconds(nanoseconds)
-    return f'{seconds:g} s' if seconds < FOR_EVER else 'none'
+    return f'{seconds:g} s' if seconds < INFINITE_S else 'none'
 
 
 def type_name(kind: type) -> str:
-    """The name of a message type as the graph has it, as 'std_msgs/msg/String'."""
+    """The name of a message type in the graph, such as 'std_msgs/msg/String'."""
     return f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
 
 
@@ -184,5 +184,5 @@ def _name(info: TopicEndpointInfo) -> str:
 
 
 def _others(topic: str, ask: Callable[[str], list[TopicEndpointInfo]]) -> list[TopicEndpointInfo]:
-    """Those worth telling of: with a name, and not of topics that are rclpy's own."""
+    """The endpoints of other nodes that are known by name, except on rclpy's own topics."""
     return [] if topic in BUILT_IN else [i for i in ask(topic) if i.node_name != UNKNOWN]

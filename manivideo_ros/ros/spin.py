@@ -1,6 +1,7 @@
-"""Runs a node until a signal or its own end; signals never interrupt a callback half way.
+"""Runs a node until a signal or its own end. Signals do not interrupt callbacks.
 
-Ctrl-C and SIGTERM end a node with status 0 at any moment: before `run` takes over by `start`.
+Ctrl-C and SIGTERM end a node with status 0 at any time; until `run` starts, `process.start` handles
+them.
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.process.start import SIGNALS
 from manivideo_ros.process.stderr import held_back
 from manivideo_ros.ros.mismatches import MismatchWatch
 
 M_ARENA_MAX = -8  # malloc.h
-# What the making of a node raises for names, values and files that cannot be used.
+# Raised while a node is created, for names, values and files that cannot be used.
 UNUSABLE = (ValueError, OSError, rclpy_implementation.RCLError, NameValidationException)
-LOGS = ('log directory', 'logging directory')  # what rcl says of a folder that it cannot use
+LOGS = ('log directory', 'logging directory')  # in rcl's error for an unusable log folder
 
 
 def few_arenas(most: int = 2) -> None:
-    """Have the threads of this process share glibc's arenas of memory.
+    """Limit the number of memory arenas of glibc in this process.
 
-    It gives them arenas of their own, up to eight a core, and what was freed stays with its arena:
-    a node that is configured again and again would grow until all of them are filled.
+    By default threads have arenas of their own, up to eight per core, and freed memory stays in its
+    arena: a node that is configured repeatedly would grow until all arenas are filled.
     """
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is not None:
@@ -44,16 +46,16 @@ def few_arenas(most: int = 2) -> None:
 
 
 class Runnable(Protocol):
-    """What a node has besides: whether its work is done, and how it puts things in order."""
+    """What a node has besides rclpy's interface: `finished` ends it, `close` cleans up."""
 
     finished: bool
 
     def close(self) -> None:
-        """Called once, at the end, while the context still lives."""
+        """Called once at the end, while the context is still valid."""
 
 
 class Ended(BaseException):
-    """A signal came while the node was made; no Exception, so that nothing takes it for its own."""
+    """A signal was received while the node was created. Not an Exception, which others catch."""
 
 
 def run(
@@ -62,16 +64,16 @@ def run(
     executor_of: Callable[[], Executor] = SingleThreadedExecutor,
     patient: bool = False,
 ) -> int:
-    """The exit status of a node: 0, or 2 and one line on stderr where it could not be made.
+    """Run a node and return its exit status: 0, or 2 with one line on stderr if creation failed.
 
-    SIGINT and SIGTERM only set a flag: a message that is being written is written whole. Warns of
-    who cannot meet the node's topics. While the node is made they end the process at once, but for
-    a patient node: one that has something to lose by then, and is made quickly.
+    SIGINT and SIGTERM set a flag, so that a message being written is completed. While the node is
+    created they end the process at once, unless it is patient: for nodes that are created quickly
+    and must not lose data. Warns of endpoints that do not match the node's topics.
     """
     few_arenas()
     stop, made = threading.Event(), threading.Event()
 
-    def told(*_: object) -> None:
+    def handle(*_: object) -> None:
         again = stop.is_set()
         stop.set()
         if not (again or patient or made.is_set()):
@@ -79,12 +81,12 @@ def run(
 
     try:
         for number in SIGNALS:
-            signal.signal(number, told)
+            signal.signal(number, handle)
         _init(args)
         node = make()
         made.set()
     except Ended:
-        with suppress(Exception):  # what was interrupted may be half there
+        with suppress(Exception):  # the interrupted initialization may be incomplete
             rclpy.try_shutdown()
         _leave(0)
     except UNUSABLE as error:
@@ -109,11 +111,11 @@ def run(
 
 
 def _init(args: list[str] | None) -> None:
-    """Start rclpy. Raises ValueError, one line, for arguments and folders that it cannot use."""
+    """Initialize rclpy. Raises ValueError, one line, for unusable arguments and folders."""
     try:
         with held_back(on_error=False):  # rcl repeats its error several times
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as error:  # of several kinds, most of them private
+    except Exception as error:  # of several types, most of them private
         reason = one_line(error)
         if isinstance(error, rclpy_implementation.UnknownROSArgsError):
             reason = f'unknown after --ros-args: {reason}'
@@ -123,21 +125,21 @@ def _init(args: list[str] | None) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """What rcl says of an error, on one line and without the places in its source."""
-    text = re.sub(r',? at /\S+\.c(pp)?:\d+', '', ' '.join(str(error).split()))
+    """The message of an error on one line, without rcl's source locations."""
+    text = re.sub(r',? at /\S+\.c(pp)?:\d+', '', reason_of(error, None))
     return text.strip().rstrip('.,:')
 
 
 def _ignore_signals() -> None:
-    """`ros2 launch` hands a Ctrl-C on that the terminal has sent already: the second one must not
-    end the interpreter while it winds up, when Python has put its own handlers away.
+    """Ignore the SIGINT that `ros2 launch` sends after the terminal's: it would end the interpreter
+    during its shutdown, when Python's own handlers are already removed.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(status: int) -> NoReturn:
-    """End without winding up: libraries that were half loaded may not survive it."""
+    """Exit without cleanup, which half-loaded libraries may not survive."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

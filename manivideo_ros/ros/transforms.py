@@ -1,4 +1,4 @@
-"""Transforms between frames at any recent time, as /tf and /tf_static bring them."""
+"""Transforms between frames at any recent time, from /tf and /tf_static."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from manivideo_ros.hand.interpolation import interpolate_rigid
 from manivideo_ros.messages.read import read_transform, stamp_ns
 from manivideo_ros.motion.pose_buffer import JUMP_NS
 
-# Samples of each frame: half a second and more at the rates of robots.
+# Samples per frame: at least half a second at the usual rates of robots.
 KEPT = 128
 
 
 class TransformTree:
-    """Frames by name, each with its parent and where it was of late.
+    """Buffers the transforms of frames and looks them up at a query time.
 
-    As in tf2, frames of /tf_static are where they are at all times, and so are those without a
-    stamp. A frame that moves is interpolated to the time that is asked for, or held.
+    As in tf2, frames of /tf_static, and those without a stamp, are valid at all times. Moving
+    frames are interpolated, and held before their first and after their last sample.
     """
 
     def __init__(self) -> None:
         self._links: dict[str, _Link] = {}
 
     def add(self, message: TransformStamped, static: bool = False) -> None:
-        """Take parent_from_child. Raises ValueError naming the field that makes no sense."""
+        """Add parent_from_child. Raises ValueError with the name of an invalid field."""
         child = message.child_frame_id.lstrip('/')
         matrix = read_transform(message.transform, f'transform of {child!r}')
         parent, stamp = message.header.frame_id.lstrip('/'), stamp_ns(message.header)
@@ -40,7 +40,7 @@ class TransformTree:
         link.add(stamp, matrix)
 
     def take(self, message: TFMessage, static: bool = False) -> list[str]:
-        """Take all transforms of a message; the problems of those that make no sense."""
+        """Add the valid transforms of a message; returns the problems of the others."""
         problems = []
         for transform in message.transforms:
             try:
@@ -50,13 +50,13 @@ class TransformTree:
         return problems
 
     def forget_moving(self) -> None:
-        """Forget all that moves: time was set back."""
+        """Forget all moving frames, after a clock reset."""
         self._links = {child: link for child, link in self._links.items() if link.static}
 
     def lookup(self, target: str, source: str, at_ns: int | None = None) -> NDArray[np.floating]:
-        """target_from_source [4, 4] at a stamp, the newest where there is none.
+        """target_from_source [4, 4] at a stamp (ns), the newest for None.
 
-        Raises LookupError where nothing connects the two.
+        Raises LookupError if the frames are not connected.
         """
         target, source = target.lstrip('/'), source.lstrip('/')
         if target == source:
@@ -65,24 +65,24 @@ class TransformTree:
         return invert_rigid(self._chain(down, at_ns)) @ self._chain(up, at_ns)
 
     def newest_ns(self, target: str, source: str) -> int | None:
-        """Until which stamp it is known how the two move; None where they do not.
+        """The last stamp (ns) at which the transform is known; None if it is static.
 
-        Raises LookupError where nothing connects the two.
+        Raises LookupError if the frames are not connected.
         """
         up, down = self._meet(target.lstrip('/'), source.lstrip('/'))
         moving = [self._links[child] for child in (*up, *down) if not self._links[child].static]
         return min((link.newest_ns for link in moving), default=None)
 
     def ancestors(self, frame: str) -> set[str]:
-        """The frame and all that it hangs from, as far as is known."""
+        """The frame and its ancestors, as far as known."""
         return set(self._to_root(frame.lstrip('/')))
 
     def root(self, frame: str) -> str:
-        """What the frame hangs from at the end, as far as is known; itself where from nothing."""
+        """The root of the frame's tree, as far as known."""
         return self._to_root(frame.lstrip('/'))[-1]
 
     def _meet(self, target: str, source: str) -> tuple[list[str], list[str]]:
-        """The frames from source, and those from target, up to the first that both hang from."""
+        """The frames from source, and those from target, up to their first common ancestor."""
         up_source, up_target = self._to_root(source), self._to_root(target)
         shared = next((name for name in up_source if name in up_target), None)
         if shared is None:
@@ -96,7 +96,7 @@ class TransformTree:
         return out
 
     def _to_root(self, frame: str) -> list[str]:
-        """The frame and its ancestors, the nearest first."""
+        """The frame and its ancestors, nearest first."""
         out = [frame]
         while out[-1] in self._links and self._links[out[-1]].parent not in out:
             out.append(self._links[out[-1]].parent)
@@ -127,7 +127,7 @@ class _Link:
         del self._stamps[:-KEPT], self._samples[:-KEPT]
 
     def at(self, stamp_ns: int | None) -> NDArray[np.floating]:
-        """Between two samples, else the nearest."""
+        """Interpolated between two samples, else the nearest one."""
         if stamp_ns is None or self.static or stamp_ns >= self._stamps[-1]:
             return self._samples[-1]
         after = bisect_left(self._stamps, stamp_ns)

@@ -86,7 +86,7 @@ def test_named_joints_of_two_hands_are_one_message():
     assert set(found) == {'left'}
     message.is_valid = [True]
     _, problems = HandIntake(replace(RAW, source='isaac')).take(message, None, 0)
-    assert problems == ['name, pose, is_valid: 50, 50 and 1 entries, must be as many']
+    assert problems == ['name, pose, is_valid: 50, 50 and 1 entries: the counts must be equal']
 
 
 def test_orientations_that_nobody_filled_in_are_not_taken_for_some():
@@ -141,14 +141,14 @@ def assert_at_the_wrist(message):
 def test_a_gloves_wrist_from_a_tracker():
     intake = HandIntake(replace(RAW, source='manus', right_wrist='topic:/tracker/pose'))
     _, problems = intake.take(glove(bent_hand('right')), None, STEP)
-    assert problems == ['/tracker/pose: no pose of the right wrist']
+    assert problems == ['/tracker/pose: no recent pose of the right wrist']
     placed = PoseStamped(header=RCLPY.header(STEP, 'lighthouse'), pose=RCLPY.pose(PLACED))
     assert intake.take_wrist(placed, 'right', STEP) == []
     message = only(intake.take(glove(bent_hand('right')), None, 2 * STEP))
     assert message.header.frame_id == 'lighthouse'
     assert_at_the_wrist(message)
     _, problems = intake.take(glove(bent_hand('right')), None, 300_000_000)
-    assert problems == ['/tracker/pose: no pose of the right wrist']
+    assert problems == ['/tracker/pose: no recent pose of the right wrist']
     placed.pose.orientation.w = float('nan')
     assert 'pose.orientation' in intake.take_wrist(placed, 'right', STEP)[0]
 
@@ -254,7 +254,7 @@ def test_sides_come_from_the_parameter_or_the_topics_name():
 
     assert sides(('xr/hand_right/joints',)) == ['right']
     assert sides(('a', 'b'), ('right', 'left')) == ['right', 'left']
-    with pytest.raises(ValueError, match='sides: whose hand is joints'):
+    with pytest.raises(ValueError, match='sides: the side of joints is unknown'):
         sides(('joints',))
 
 
@@ -320,7 +320,7 @@ def test_a_robot_hand_over_dds(node_environment, motion):
     ('parameters', 'named'),
     [
         ({'source': 'manus'}, 'manus_ros2_msgs is not installed'),
-        ({'topics': ['joints']}, 'sides: whose hand is joints'),
+        ({'topics': ['joints']}, 'sides: the side of joints is unknown'),
         ({'axes': 'left'}, "axes: 'left' is not one of ros, y_up, unity"),
     ],
 )

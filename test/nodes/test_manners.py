@@ -131,12 +131,12 @@ def test_publishers_and_subscribers_that_cannot_match_are_warned_of_by_name(side
     lab.create_subscription(Image, 'image_raw', print, qos.LATCHED)
     lab.create_publisher(PoseArray, 'skeleton_poses', qos.POSES_OUT)
     told = [
-        r'/tf_static: node /one/lab offers durability volatile, transient_local is needed: '
-        r'nothing of it is received; publish it with durability transient_local',
-        r'/one/image_raw: node /one/lab asks for durability transient_local, volatile is offered: '
+        r'/tf_static: node /one/lab offers durability volatile, transient_local is required: '
+        r'its messages are not received; publish with durability transient_local',
+        r'/one/image_raw: node /one/lab requests durability transient_local, volatile is offered: '
         r'it receives nothing; subscribe with durability volatile',
         r'/one/skeleton_poses: node /one/lab publishes geometry_msgs/msg/PoseArray, '
-        r'manivideo_ros/msg/SkeletonPoses is expected: nothing of it is received',
+        r'manivideo_ros/msg/SkeletonPoses is expected: its messages are not received',
     ]
     for line in told:
         sides.one.wait_for(line, 10)

@@ -132,10 +132,10 @@ def test_solids_have_their_size_about_their_middle_and_face_outwards(kind, dimen
         (boxed(size=(0.1, 0.2)), 'primitives[0]: a box has 3 dimensions above 0'),
         (boxed(size=(0.1, 0.2, np.nan)), 'primitives[0]: a box has 3'),
         (boxed(primitive_poses=[RCLPY.pose(POSE)] * 2), 'primitive_poses: 2 for 1 primitives'),
-        (thing(meshes=[mesh(faces=[(0, 1, 4)])]), 'meshes[0].triangles: a corner that is not'),
+        (thing(meshes=[mesh(faces=[(0, 1, 4)])]), 'meshes[0].triangles: an index that is not'),
         (thing(meshes=[mesh(np.full((4, 3), np.nan))]), 'meshes[0].vertices: not finite'),
-        (thing(''), 'id: an object needs one'),
-        (thing(operation=b'\x07'), 'operation: 7 is none'),
+        (thing(''), 'id: is empty'),
+        (thing(operation=b'\x07'), 'operation: 7 is unknown'),
     ],
 )
 def test_shapes_that_make_no_sense_are_named(intake, message, named):
@@ -220,7 +220,7 @@ def test_what_is_held_goes_along_with_a_plan_that_is_shown(intake):
         palm = rigid(np.eye(3), bent_hand('right')[0] + [x, 0, lift])
         np.testing.assert_allclose(poses(found['odom'])['tool'], palm @ OTHER, atol=1e-6)
         assert set(poses(found['map'])) == {'table'}
-    intake.start_anew()
+    intake.reset()
     assert {m.header.frame_id for m in intake.scene(begun)} == {'map', 'palm'}
 
 

@@ -344,7 +344,7 @@ def test_scenes_are_read_from_allowed_folders_only(synthesizer, lab, tmp_path):
         answer = set_scene(lab, **{name: '/etc/passwd'})
         assert not answer.success and 'scene_folders' in answer.message
     crowd = [SceneObject(id=str(i), mesh='box') for i in range(65)]
-    assert 'may be 64' in set_scene(lab, objects=crowd).message
+    assert 'at most 64 are allowed' in set_scene(lab, objects=crowd).message
     objects = [SceneObject(id='mug', mesh=str(synthesizer.allowed / 'thing.obj'), scale=1.0)]
     answer = set_scene(lab, objects=objects)
     assert answer.success, answer.message

@@ -46,7 +46,7 @@ def test_a_pose_array_in_the_order_of_the_ids():
     message = PoseArray(header=stamped(), poses=[RCLPY.pose(POSE), RCLPY.pose(OTHER)])
     assert_poses(only(intake.take(message, 0)), {'mug': POSE, 'box': OTHER})
     message.poses.pop()
-    assert intake.take(message, 0) == ([], ['poses: 1, must be as many as `ids`, 2'])
+    assert intake.take(message, 0) == ([], ['poses: 1 for 2 ids: must be equal'])
 
 
 def detection(*guesses, frame=''):
@@ -76,7 +76,7 @@ def test_of_detections_the_surest_of_each_class():
     message.detections = [detection(('025_mug', 0.9, POSE), frame='elsewhere')]
     assert "detections[0].header.frame_id: 'elsewhere'" in intake.take(message, 0)[1][0]
     message.detections = [detection(('004_box', 0.9, POSE))]
-    assert intake.take(message, 0) == ([], ['none of 025_mug is there: it has 004_box'])
+    assert intake.take(message, 0) == ([], ['has none of 025_mug, only 004_box'])
 
 
 def test_rigid_bodies_under_their_own_names_and_lost_ones_absent():
@@ -142,10 +142,10 @@ def test_bad_messages_are_named():
     ('wrong', 'named'),
     [
         ({'source': 'radar'}, "source: 'radar' is not one of pose,"),
-        ({'ids': ()}, 'ids: source pose does not tell which object it is'),
-        ({'ids': ('a', 'b')}, 'ids: 2 for 1 topics, one each'),
+        ({'ids': ()}, 'ids: source pose does not identify objects'),
+        ({'ids': ('a', 'b')}, 'ids: 2 for 1 topics: must be equal'),
         ({'source': 'mocap', 'names': ('a', 'b')}, 'names: 2 for 1 ids'),
-        ({'source': 'grasp', 'grasp': (0.0, 0.0)}, 'grasp: one id, 7 numbers'),
+        ({'source': 'grasp', 'grasp': (0.0, 0.0)}, 'grasp: needs one id, 7 numbers'),
         ({'source': 'grasp', 'grasp': (0.0,) * 7}, 'quaternion'),
     ],
 )

@@ -144,14 +144,14 @@ def test_joints_may_come_in_several_messages():
     rest = JointState(
         header=RCLPY.header(STEP, ''), name=JOINTS[1:], position=[0.0] * len(JOINTS[1:])
     )
-    assert intake.take(rest, None, 0) == ([], ['name: nothing of lift so far'])
+    assert intake.take(rest, None, 0) == ([], ['name: no position of lift yet'])
     arm = JointState(header=RCLPY.header(STEP, ''), name=['elbow'], position=[1.0])
     assert intake.take(arm, None, 0) == ([], [])
     lift = JointState(header=RCLPY.header(2 * STEP, ''), name=['lift'], position=[0.1])
     assert stamp_ns(only(intake.take(lift, None, 0)).header) == 2 * STEP
     # After time was set back, what is known is of another run.
-    intake.start_anew()
-    assert 'so far' in intake.take(lift, None, 0)[1][0]
+    intake.reset()
+    assert 'yet' in intake.take(lift, None, 0)[1][0]
 
 
 def test_joint_states_that_make_no_sense_are_named():
@@ -159,7 +159,7 @@ def test_joint_states_that_make_no_sense_are_named():
     message = states()
     message.position.pop()
     assert intake.take(message, None, 0)[1] == ['position: 10 values for 11 names']
-    assert intake.take(states(lift=np.nan), None, 0)[1] == ['position: of lift not finite']
+    assert intake.take(states(lift=np.nan), None, 0)[1] == ['position: lift is not finite']
     assert intake.take(states(stamp=0), None, 0)[1][0].startswith('header.stamp: zero')
     assert HandIntake(replace(SHADOW, right_frames=('leap',))).joints.take_urdf(urdf()) != []
 
@@ -178,10 +178,10 @@ def test_joints_that_no_hand_hangs_from_are_nobodys_business():
     for message in (alone, with_wheels(JointState(), np.nan, 1.0), with_wheels(JointState(), 1.0)):
         assert intake.take(message, None, 0) == ([], [])
     message = states(2 * STEP, lift=np.nan)
-    assert intake.take(message, None, 0) == ([], ['position: of lift not finite'])
+    assert intake.take(message, None, 0) == ([], ['position: lift is not finite'])
     # What is known of it since is not its last good value.
     rest = JointState(header=RCLPY.header(3 * STEP, ''), name=JOINTS[1:], position=[0.0] * 10)
-    assert intake.take(rest, None, 0) == ([], ['position: of lift not finite'])
+    assert intake.take(rest, None, 0) == ([], ['position: lift is not finite'])
     assert only(intake.take(states(4 * STEP), None, 0))
 
 
@@ -189,7 +189,7 @@ def test_velocities_alone_say_nothing_and_hide_nothing():
     intake = intake_of()
     velocities = JointState(header=RCLPY.header(STEP, ''), name=JOINTS, velocity=[0.1] * 11)
     problem = (
-        'position: empty: nothing of j_ffmiddle, j_ffproximal, j_lfmiddle, j_lfproximal so far'
+        'position: empty: no position of j_ffmiddle, j_ffproximal, j_lfmiddle, j_lfproximal yet'
     )
     assert intake.take(velocities, None, 0) == ([], [problem])
     assert only(intake.take(states(2 * STEP), None, 0))
@@ -203,7 +203,7 @@ def test_a_joint_that_is_not_told_of_any_more_is_named():
     fingers = JointState(name=JOINTS[1:], position=[0.0] * 10)
     for at, problems in (
         (2, []),
-        (40, ['name: nothing of lift for more than a second: taken as it was']),
+        (40, ['name: no position of lift for more than 1 s: using the last one']),
     ):
         fingers.header = RCLPY.header(at * STEP, '')
         messages, found = intake.take(fingers, None, 0)
@@ -222,7 +222,7 @@ def test_of_two_hands_the_one_whose_joints_are_known_is_shown():
     message.name = [*message.name, 'l_lift', *(f'j_l_{name[2:]}' for name in JOINTS[1:])]
     message.position = [*message.position, np.nan, *[0.0] * 10]
     messages, problems = intake.take(message, None, 0)
-    assert list(wrists(messages[0])) == ['right'] and problems == ['position: of l_lift not finite']
+    assert list(wrists(messages[0])) == ['right'] and problems == ['position: l_lift is not finite']
     message.position[11] = 0.0
     message.header = RCLPY.header(2 * STEP, '')
     assert set(wrists(only(intake.take(message, None, 0)))) == {'left', 'right'}
@@ -258,7 +258,7 @@ def test_a_trajectory_for_later_waits_and_another_takes_its_place():
     assert height(intake.play(3_000_000_000)) - first == pytest.approx(0.2, abs=3e-3)
     intake.take(trajectory((0, 0.1)), None, 3_000_000_000)
     assert height(intake.play(3_033_000_000)) - first == pytest.approx(0.1, abs=3e-3)
-    intake.start_anew()
+    intake.reset()
     assert intake.play(3_100_000_000) == ([], [])
 
 
@@ -278,9 +278,11 @@ def test_trajectories_that_make_no_sense_are_named(spoil, named):
     spoil(message)
     assert intake.take(message, None, 0) == ([], [named])
     other = trajectory((0, 0.0), joints=['elbow'])
-    assert "joint_names: none of the hand's, as j_ffmiddle" in intake.take(other, None, 0)[1][0]
+    assert (
+        'joint_names: no joint of the hand, such as j_ffmiddle' in intake.take(other, None, 0)[1][0]
+    )
     half = trajectory((0, 0.0), joints=JOINTS[:-1])
-    assert intake.take(half, None, 0)[1] == [f'joint_names: nothing of {JOINTS[-1]}: taken as 0']
+    assert intake.take(half, None, 0)[1] == [f'joint_names: {JOINTS[-1]} missing: using 0']
 
 
 @given(
@@ -364,7 +366,7 @@ def test_what_a_plan_needs_and_does_not_tell_is_refused():
     for spoil, named in (
         (
             lambda s: s.joint_state.position.__setitem__(0, np.nan),
-            f'trajectory_start.joint_state.position: of {JOINTS[1]} not finite',
+            f'trajectory_start.joint_state.position: {JOINTS[1]} is not finite',
         ),
         (
             lambda s: setattr(
@@ -402,8 +404,8 @@ def bad_start(message):
 @pytest.mark.parametrize(
     ('spoil', 'named'),
     [
-        (two_joints, 'trajectory[0].multi_dof_joint_trajectory.joint_names: 2, only one'),
-        (two_frames, 'header.frame_id: poses of the base in map, odom'),
+        (two_joints, 'trajectory[0].multi_dof_joint_trajectory.joint_names: 2 for one'),
+        (two_frames, 'header.frame_id: several frames of the base: map, odom'),
         (bad_base, 'trajectory[0].multi_dof_joint_trajectory.transforms: quaternion'),
         (bad_start, 'trajectory_start.position: 0 values for 10 names'),
     ],

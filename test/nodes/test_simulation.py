@@ -67,7 +67,8 @@ def test_simulated_time_may_pause_go_back_and_hurry(untrained, images, motion):
         images.clear()
         simulator.now_ns = AGAIN
         simulator.sent.clear()
-        simulator.until(60, 33_000_000, lambda: said(process, '/clock was set back: all poses dropped'))
+        reset = '/clock was set back: all poses dropped'
+        simulator.until(60, 33_000_000, lambda: said(process, reset))
         late = RCLPY.hands(RCLPY.header(BEGIN + 10**9, 'world'), motion.frame(0).hands, 'default')
         end = time.monotonic() + 60
         while time.monotonic() < end and not said(process, 'before /clock was set back'):

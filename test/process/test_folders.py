@@ -57,5 +57,5 @@ def test_a_cache_that_belongs_to_somebody_else_is_not_used(homeless, monkeypatch
     assert folders.temporary_root().name == homeless.name
     monkeypatch.setattr(os, 'getuid', lambda: 12345)
     homeless.with_name('manivideo_ros-12345').mkdir()
-    with pytest.raises(PermissionError, match='is not ours'):
+    with pytest.raises(PermissionError, match='belongs to another user'):
         folders.temporary_root()

@@ -1,1 +1,1 @@
-"""What the launch files share."""
+"""What the launch files share: nodes, arguments and Foxglove layouts."""

@@ -1,4 +1,4 @@
-"""Foxglove's layout for topics in a namespace: Foxglove knows whole names of topics alone."""
+"""The Foxglove layout for a namespace; Foxglove needs fully qualified topic names."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ament_index_python.packages import get_package_share_directory
 from manivideo_ros.process.folders import cache_root, temporary_root, why_not_writable
 
 LAYOUT = 'foxglove_layout.json'
-OF_ALL = ('/diagnostics', '/tf', '/tf_static')  # the same in every namespace
+GLOBAL = ('/diagnostics', '/tf', '/tf_static')  # the same in every namespace
 
 
 def layout_file(namespace: str) -> Path:
-    """The layout of a namespace: the one that ships, or a file written for it."""
+    """The layout of a namespace: the shipped one, or a file that is written for it."""
     shipped = Path(get_package_share_directory('manivideo_ros')) / 'config' / LAYOUT
     inside = namespace.strip('/')
     if not inside:
@@ -32,11 +32,11 @@ def layout_file(namespace: str) -> Path:
 
 
 def in_namespace(layout: Any, namespace: str) -> Any:
-    """A layout, or part of one, whose topics are those of a namespace."""
+    """A layout, or a part of one, with the topics of a namespace."""
     if isinstance(layout, dict):
         return {in_namespace(k, namespace): in_namespace(v, namespace) for k, v in layout.items()}
     if isinstance(layout, list):
         return [in_namespace(entry, namespace) for entry in layout]
-    if isinstance(layout, str) and layout.startswith('/') and layout not in OF_ALL:
+    if isinstance(layout, str) and layout.startswith('/') and layout not in GLOBAL:
         return f'/{namespace.strip("/")}{layout}'
     return layout

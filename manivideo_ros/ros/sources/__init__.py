@@ -1,1 +1,1 @@
-"""What drivers publish, as HandPoses and ObjectPoses: one intake per kind of source."""
+"""Converts the messages of drivers to HandPoses and ObjectPoses: one intake per type of source."""

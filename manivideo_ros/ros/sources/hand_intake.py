@@ -1,4 +1,4 @@
-"""From what drivers of hands publish to HandPoses: sides, wrists, frames, one solver per hand.
+"""Converts the messages of hand drivers to HandPoses: sides, wrists, frames, a solver per hand.
 
 Every method that takes a message returns its problems, each one line.
 """
@@ -35,13 +35,13 @@ Array = NDArray[np.floating]
 
 TF = 'tf'
 TOPIC = 'topic:'
-# A wrist that was not seen for this long is lost, and the glove's hand with it.
+# Without a wrist pose for this long, the wrist of a glove is lost, and the hand with it.
 WRIST_HOLD_NS = 200_000_000
 
 
 @dataclass
 class _Wrist:
-    """Where the glove's wrist is: in which frame, when it was received."""
+    """The pose of a glove's wrist, its frame and its receipt."""
 
     frame_id: str
     frame_from_wrist: Array  # [4, 4]
@@ -49,9 +49,9 @@ class _Wrist:
 
 
 class HandIntake:
-    """Takes messages, gives HandPoses. Not thread-safe.
+    """Takes messages and returns HandPoses. Not thread-safe.
 
-    Raises ValueError naming a parameter that makes no sense.
+    Raises ValueError with the name of an unusable parameter.
     """
 
     def __init__(self, parameters: HandSourceParameters) -> None:
@@ -66,7 +66,7 @@ class HandIntake:
             self.source = SOURCES[p.source]
         elif p.source in (TF, *JOINT_KINDS):
             if not self.places:
-                raise ValueError(f'left_frames, right_frames: source {p.source} needs a hand')
+                raise ValueError(f'left_frames, right_frames: source {p.source} needs one of them')
             self.source = Source(JOINT_KINDS.get(p.source, ''), lambda *_: Reading())
             if p.source != TF:
                 self.joints = JointIntake(p.source, self.places)
@@ -86,25 +86,25 @@ class HandIntake:
             self.hand_model = hand.name
 
     def sides(self) -> list[Side | None]:
-        """Whose hand each topic is; None where the messages tell it.
+        """The side of each topic; None where the messages contain it.
 
-        Raises ValueError naming a topic of which it is not known.
+        Raises ValueError with the name of a topic whose side is unknown.
         """
         out: list[Side | None] = []
         for n, topic in enumerate(self.parameters.topics):
             if not self.source.one_side:
                 out.append(None)
                 continue
-            told = self.parameters.sides[n] if n < len(self.parameters.sides) else ''
-            named = [side for side in SIDES if side in (told or topic).lower()]
-            if len(named) != 1:
-                raise ValueError(f"sides: whose hand is {topic}? say 'left' or 'right'")
-            out.append(named[0])
+            given = self.parameters.sides[n] if n < len(self.parameters.sides) else ''
+            found = [side for side in SIDES if side in (given or topic).lower()]
+            if len(found) != 1:
+                raise ValueError(f'sides: the side of {topic} is unknown: set it to left or right')
+            out.append(found[0])
         return out
 
     @property
     def apart(self) -> bool:
-        """Whether left and right come in messages of their own."""
+        """Whether left and right come in separate messages."""
         if self.parameters.source in (TF, STATES):
             return len(self.places) > 1
         return self.source.one_hand or len({*self.sides(), None}) > 2
@@ -112,9 +112,9 @@ class HandIntake:
     def take(
         self, message: Any, side: Side | None, received_ns: int
     ) -> tuple[list[HandPoses], list[str]]:
-        """What the hands of a message have become, and its problems.
+        """Convert a message of the source; returns HandPoses and problems.
 
-        received_ns: the ROS clock; the stamp of messages that have none.
+        received_ns: receipt on the ROS clock, the stamp of messages that have none.
         """
         if self.joints is not None:
             reading = self._in_frame(self.joints.take(message, received_ns))
@@ -126,15 +126,15 @@ class HandIntake:
         return self._follow(reading, received_ns)
 
     def play(self, now_ns: int) -> tuple[list[HandPoses], list[str]]:
-        """What a planned motion has become of by now; nothing where there is none."""
+        """The hands of a planned motion at this time; nothing without one."""
         if self.joints is None:
             return [], []
         return self._follow(self._in_frame(self.joints.at(now_ns)), now_ns)
 
-    def start_anew(self) -> None:
-        """Time was set back: forget what moves."""
+    def reset(self) -> None:
+        """Forget everything that moves, after a clock reset."""
         if self.joints is not None:
-            self.joints.start_anew()
+            self.joints.reset()
         self.transforms.forget_moving()
         self._placed.clear()
         self._last_ns.clear()
@@ -144,7 +144,7 @@ class HandIntake:
     def take_transforms(
         self, message: TFMessage, static: bool = False
     ) -> tuple[list[HandPoses], list[str]]:
-        """Where frames are; with source tf, hands of their frames as often as these move."""
+        """Add transforms; with source tf, returns the hands whose frames moved."""
         problems = self.transforms.take(message, static)
         if self.parameters.source != TF:
             return [], problems
@@ -155,7 +155,7 @@ class HandIntake:
             wanted = dict.fromkeys(place.frame for place in places if place.frame != NO_FRAME)
             hung = set().union(*(self.transforms.ancestors(name) for name in wanted))
             stamp = max((moved[name] for name in hung & moved.keys()), default=0)
-            # Static transforms may carry no stamp, and some broadcasters send one at a time.
+            # Static transforms may have no stamp, and some broadcasters send one per message.
             if stamp == 0 or stamp == self._last_ns.get(side):
                 continue
             try:
@@ -170,7 +170,7 @@ class HandIntake:
         return poses, problems + more
 
     def take_wrist(self, message: Any, side: str, received_ns: int) -> list[str]:
-        """A PoseStamped of a glove's wrist, in the glove's own axes."""
+        """Set the wrist of a glove from a PoseStamped in the glove's axes; returns problems."""
         try:
             pose = read_pose(message.pose, 'pose')
         except ValueError as error:
@@ -182,7 +182,7 @@ class HandIntake:
         problems = list(reading.problems)
         frame = self.parameters.frame or reading.frame_id or 'world'
         if self.axes != 'ros' and not self.parameters.frame:
-            # The header's frame is not z up: what is published must not claim to be in it.
+            # The header's frame is not z up: the published poses are not in it.
             frame = f'{frame}_z_up'
         found: dict[tuple[int, str], list[LiveHand]] = {}
         for hand in reading.hands:
@@ -197,7 +197,7 @@ class HandIntake:
         return [self._message(*key, hands) for key, hands in sorted(found.items())], problems
 
     def _in_frame(self, reading: Reading) -> Reading:
-        """A robot's hands in the frame that is asked for, by TF from that of its root."""
+        """A robot's hands, transformed by TF from the frame of its root to the parameter's."""
         frame = self.parameters.frame
         if not reading.hands or frame in ('', reading.frame_id):
             return reading
@@ -211,9 +211,9 @@ class HandIntake:
     def _wrist_of(
         self, side: Side, frame: str, stamp_ns: int, received_ns: int
     ) -> tuple[Array | None, str]:
-        """Where the wrist is, None where the points tell it, and in which frame.
+        """The pose of the wrist, None where the points determine it, and its frame.
 
-        Raises ValueError or LookupError where it is not known.
+        Raises ValueError or LookupError if it is unknown.
         """
         name = self.wrists[side]
         if not name:
@@ -223,7 +223,7 @@ class HandIntake:
             return self.transforms.lookup(base, name, stamp_ns), base
         wrist = self._placed.get(side)
         if wrist is None or received_ns - wrist.received_ns > WRIST_HOLD_NS:
-            raise ValueError(f'{name.removeprefix(TOPIC)}: no pose of the {side} wrist')
+            raise ValueError(f'{name.removeprefix(TOPIC)}: no recent pose of the {side} wrist')
         return wrist.frame_from_wrist, wrist.frame_id
 
     def _message(self, stamp: int, frame: str, hands: list[LiveHand]) -> HandPoses:
@@ -233,7 +233,7 @@ class HandIntake:
 
 
 def _places(p: HandSourceParameters) -> dict[Side, list[Place]]:
-    """The places of the hands that have any. Raises ValueError naming the parameter."""
+    """The frames of each hand that has any. Raises ValueError with the name of the parameter."""
     out = {}
     for side, names in (('left', p.left_frames), ('right', p.right_frames)):
         if any(names):

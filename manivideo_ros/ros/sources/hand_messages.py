@@ -1,11 +1,11 @@
-"""Hand messages of drivers to tracked hands: pure functions, one per source, typed by fields alone.
+"""Reads the hand messages of drivers: pure functions, one per source, that use only fields.
 
-Message packages of drivers are optional: nothing here imports them. Layouts, as published:
+Message packages of drivers are optional and are not imported here. Published layouts:
 IsaacCapture's NamedPoseArray {header, name[], pose[], is_valid[]}; manus_ros2_msgs/ManusGlove
 {glove_id, side, raw_nodes[] {node_id, parent_node_id, joint_type, chain_type, pose}, ...} without
 a header; leap_msgs/Hands {header, hands[] {type, fingers[] {type, bones[] {type, prev_joint,
 next_joint}}, arm}}; leap_motion_interface/LeapFrame {header, hands[] {type, digits[5] {bones[4]
-{prev_joint, next_joint}}, arm}}, as LeapC has them.
+{prev_joint, next_joint}}, arm}}, in the order of LeapC.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Array = NDArray[np.floating]
 
 @dataclass
 class Reading:
-    """What one message holds; stamp_ns 0 and frame_id '' where it tells none."""
+    """The content of one message; stamp_ns 0 and frame_id '' if it has none."""
 
     stamp_ns: int = 0
     frame_id: str = ''
@@ -38,14 +38,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Source:
-    """How a source publishes: type, reader, axes and unit (metres per unit) of its own."""
+    """A type of source: message type, reader, default axes and unit (metres per unit)."""
 
     kind: str
     read: Callable[[Any, Side | None], Reading]
     axes: str = 'ros'
     unit: float = 1.0
-    one_side: bool = False  # a topic holds one hand, whose side no field tells
-    one_hand: bool = False  # a message holds one hand, whose side a field names
+    one_side: bool = False  # a topic has one hand; no field contains its side
+    one_hand: bool = False  # a message has one hand; a field contains its side
 
 
 def read_openxr(message: Any, side: Side | None) -> Reading:
@@ -55,7 +55,7 @@ def read_openxr(message: Any, side: Side | None) -> Reading:
 
 
 def read_mediapipe(message: Any, side: Side | None) -> Reading:
-    """A PoseArray of MediaPipe's 21 world landmarks of one hand; orientations are not looked at."""
+    """A PoseArray of MediaPipe's 21 world landmarks of one hand; orientations are ignored."""
     assert side is not None
     return _one_hand(message, lambda: tables.mediapipe(side, _places(message.poses)))
 
@@ -66,10 +66,10 @@ def read_isaac(message: Any, _: Side | None) -> Reading:
     if not len(message.name) == len(message.pose) == len(message.is_valid):
         out.problems.append(
             f'name, pose, is_valid: {len(message.name)}, {len(message.pose)} and '
-            f'{len(message.is_valid)} entries, must be as many'
+            f'{len(message.is_valid)} entries: the counts must be equal'
         )
         return out
-    # Joints that are not valid have placeholders, whose orientation need not be one.
+    # The placeholders of invalid joints may have invalid orientations.
     valid = [pose for pose, there in zip(message.pose, message.is_valid, strict=True) if there]
     places = _places(message.pose)
     turns: NDArray[np.floating] | None = None
@@ -82,7 +82,7 @@ def read_isaac(message: Any, _: Side | None) -> Reading:
 
 
 def read_manus(message: Any, _: Side | None) -> Reading:
-    """A ManusGlove: points in the frame of its Hand node, side from the message."""
+    """A ManusGlove: points in the frame of its Hand node, with the side of the message."""
     out = Reading()
     root = next((node for node in message.raw_nodes if node.chain_type == 'Hand'), None)
     nodes = [(n.chain_type, n.joint_type, _place(n.pose)) for n in message.raw_nodes]
@@ -107,7 +107,7 @@ def read_manus_skeleton(message: Any, side: Side | None) -> Reading:
 
 
 def read_leap_frame(message: Any, _: Side | None) -> Reading:
-    """A LeapFrame: digits and bones in LeapC's order; the wrist where the arm ends."""
+    """A LeapFrame: digits and bones in LeapC's order; the wrist is the end of the arm."""
     out = _empty(message)
     for n, hand in enumerate(message.hands):
         fingers = {
@@ -119,7 +119,7 @@ def read_leap_frame(message: Any, _: Side | None) -> Reading:
 
 
 def read_ultraleap(message: Any, _: Side | None) -> Reading:
-    """leap_msgs/Hands: bones by finger and kind; the wrist where the arm ends, if it is told."""
+    """leap_msgs/Hands: bones by finger and type; the wrist is the end of the arm, if present."""
     out = _empty(message)
     for n, hand in enumerate(message.hands):
         fingers = {
@@ -131,12 +131,12 @@ def read_ultraleap(message: Any, _: Side | None) -> Reading:
 
 
 def _add_leap(out: Reading, n: int, hand: Any, fingers: dict[int, Any]) -> None:
-    """The hand of bones by finger and kind; the wrist is where the arm ends, if that is told."""
+    """Add the hand of bones by finger and type; the wrist is the end of the arm, if present."""
     try:
         side: Side | None = {'left': 'left', 'right': 'right'}.get(hand.type.lower())  # type: ignore[assignment]
         if side is None:
             raise ValueError(f"type: {hand.type!r} is neither 'Left' nor 'Right'")
-        # An arm that nobody filled in begins and ends at one place.
+        # An arm that is not filled in starts and ends at the same point.
         arm = getattr(hand, 'arm', None)
         ends = [_xyz(p) for p in (getattr(arm, n, None) for n in ARM) if p is not None]
         wrist = ends[0] if ends and (any(ends[0]) or ends[0] != ends[-1]) else None
@@ -146,7 +146,7 @@ def _add_leap(out: Reading, n: int, hand: Any, fingers: dict[int, Any]) -> None:
         out.problems.append(f'hands[{n}].{error}')
 
 
-ARM = ('next_joint', 'prev_joint')  # where an arm ends, and begins
+ARM = ('next_joint', 'prev_joint')  # end and start of an arm
 
 SOURCES = {
     'openxr': Source('geometry_msgs/msg/PoseArray', read_openxr, one_side=True),
@@ -175,7 +175,7 @@ def _empty(message: Any) -> Reading:
 
 
 def _poses(poses: Sequence[Any]) -> tuple[Array, Array | None]:
-    """Positions [N, 3] and rotations [N, 3, 3]; None where these are not filled in or all alike."""
+    """Positions [N, 3] and rotations [N, 3, 3]; None if these are not filled in or all equal."""
     quaternions = np.array(
         [[p.orientation.x, p.orientation.y, p.orientation.z, p.orientation.w] for p in poses]
     ).reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""Hands that come one by one, joined: both hands of one stamp go out in one HandPoses."""
+"""Joins hands that come in separate messages: both hands of one stamp in one HandPoses."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.msg import HandPoses
 
 WAIT_S = 0.05
-"""How long a hand waits for the other one at most, by the clock of receipt."""
-# Stamps of one instant lie half a period of the source apart at most, and no more than MOST_NS.
+"""How long a hand waits at most for the other one, after its receipt."""
+# Stamps that differ by up to half a period of the source, and at most MOST_NS, count as equal.
 TOLERANCE_NS, MOST_NS = 5_000_000, 17_000_000
-# A hand that was not seen for so many periods is not waited for; while no period is known, so long.
+# A hand without messages for so many periods, or so long while the period is unknown, is lost.
 LOST_PERIODS, LOST_NS = 3, 1_000_000_000
-FIRST = 3  # messages of one hand that wait for another that was never seen
+FIRST = 3  # messages of one hand that wait for another one that was not seen yet
 
 
 @dataclass
 class _Side:
-    """What was seen of one hand: its newest stamp, the period before it, its frame, how often."""
+    """One hand: its newest stamp, the period before it, its frame, the number of messages."""
 
     stamp_ns: int
     period_ns: int
@@ -27,10 +27,10 @@ class _Side:
 
 
 class HandPairs:
-    """Takes HandPoses of one or two hands, gives those that are ready. Not thread-safe.
+    """Takes HandPoses of one or two hands and returns those that are complete. Not thread-safe.
 
-    apart: whether left and right come in messages of their own. A stream of one hand does not
-    wait: only while the other one was seen of late, and until the next message at most.
+    apart: whether left and right come in separate messages. A hand waits only if the other one was
+    seen recently, and until the next message at most.
     """
 
     def __init__(self, apart: bool) -> None:
@@ -44,17 +44,17 @@ class HandPairs:
         return self._held is not None
 
     def reset(self) -> None:
-        """The clock was reset: forget what waits and what was seen."""
+        """Forget everything, after a clock reset."""
         self._seen.clear()
         self._held = None
 
     def release(self) -> list[HandPoses]:
-        """What waits, without the other hand: it waited long enough."""
+        """The waiting hand, without the other one."""
         held, self._held = self._held, None
         return [] if held is None else [held]
 
     def add(self, messages: list[HandPoses]) -> list[HandPoses]:
-        """What is ready after these messages, which came at one time, in the order of stamps."""
+        """Add messages that arrived together; returns those that are complete, ordered by stamp."""
         out = []
         for message in messages:
             if len(message.hands) == 1:
@@ -76,7 +76,7 @@ class HandPairs:
                 first, self._held = self._held, None
                 return [_joined(first, message)]
             if held_side != side and stamp < held_ns:
-                return [message]  # its other hand is past; the one that waits is newer
+                return [message]  # older than the waiting hand: its pair has passed
             ready = self.release()
         if may_wait and self._expected(side, stamp):
             self._held = message
@@ -94,14 +94,14 @@ class HandPairs:
         return bool(self._held.header.frame_id == message.header.frame_id)
 
     def _period(self) -> int:
-        """The source's period: the shorter of both hands', of which one may have paused."""
+        """The source's period: the shorter one of both hands, since one may have paused."""
         return min((s.period_ns for s in self._seen.values() if s.period_ns > 0), default=0)
 
     def _tolerance(self) -> int:
         return min(max(TOLERANCE_NS, self._period() // 2), MOST_NS)
 
     def _expected(self, side: int, stamp: int) -> bool:
-        """Whether the other hand of this stamp is to come."""
+        """Whether the other hand of this stamp is still expected."""
         mine, other = self._seen[side], self._seen.get(1 - side)
         if other is None:
             return self.apart and mine.count <= FIRST

@@ -1,4 +1,4 @@
-"""From joint positions and planned motions to places of a robot's hands, by its URDF.
+"""Converts joint positions and planned motions to points of a robot's hands, using its URDF.
 
 Every method that takes a message returns its problems, each one line.
 """
@@ -25,11 +25,11 @@ from manivideo_ros.ros.sources.joint_messages import DISPLAY, STATES
 
 Array = NDArray[np.floating]
 SECOND = 1_000_000_000
-OLD_NS = SECOND  # a position of so long ago is of a publisher that ended
+OLD_NS = SECOND  # age from which the publisher of a position counts as stopped
 
 
 class JointIntake:
-    """Takes messages of one source, gives readings. Not thread-safe."""
+    """Takes messages of one source and returns readings. Not thread-safe."""
 
     def __init__(self, source: str, places: Mapping[Side, Sequence[Place]]) -> None:
         self.source = source
@@ -42,7 +42,7 @@ class JointIntake:
         self._plan: tuple[int, Trajectory] | None = None
 
     def take_urdf(self, urdf: str) -> list[str]:
-        """The robot's description."""
+        """Set the robot's description; returns problems."""
         try:
             robot = Robot(urdf)
             self._needed = {
@@ -55,14 +55,14 @@ class JointIntake:
         self._robot = robot
         return []
 
-    def start_anew(self) -> None:
-        """Time was set back: forget what moves."""
+    def reset(self) -> None:
+        """Forget positions and plan, after a clock reset."""
         self._positions.clear()
         self._stamps.clear()
         self._plan = None
 
     def take(self, message: Any, received_ns: int) -> Reading:
-        """A message of the source: joint states are read at once, plans are played by `at`."""
+        """Take a message of the source: joint states are read now, plans are played by `at`."""
         out = Reading()
         if self._robot is None:
             out.problems = [unknown_robot(self._refused)]
@@ -77,23 +77,23 @@ class JointIntake:
         return out
 
     def _take_states(self, message: Any, out: Reading) -> None:
-        """The positions of a message, and the hands that they move. Raises ValueError."""
+        """Add the positions of a message, and the hands that they move. Raises ValueError."""
         needed = set().union(*self._needed.values())
-        if not len(message.position):  # velocities or efforts alone; positions may come beside them
+        if not len(message.position):  # only velocities or efforts; positions may come separately
             absent = sorted((needed & set(message.name)) - self._positions.keys())
             if absent:
-                out.problems = [f'position: empty: nothing of {_listed(absent)} so far']
+                out.problems = [f'position: empty: no position of {_listed(absent)} yet']
             return
-        told = joint_messages.read_joint_state(message, needed)
-        if not told:
+        found = joint_messages.read_joint_state(message, needed)
+        if not found:
             return
         out.stamp_ns = stamp_ns(message.header)
         if out.stamp_ns == 0:
             raise ValueError('header.stamp: zero: the driver must stamp its positions')
-        self._positions |= told
-        self._stamps |= dict.fromkeys(told, out.stamp_ns)
+        self._positions |= found
+        self._stamps |= dict.fromkeys(found, out.stamp_ns)
         for side, joints in self._needed.items():
-            if told.keys() & joints:
+            if found.keys() & joints:
                 out.problems += self._problems(joints, out.stamp_ns)
                 if self._known(joints):
                     self._read(out, self._positions, None, [side])
@@ -103,31 +103,31 @@ class JointIntake:
         return len(here) == len(joints) and not joint_messages.not_finite(here)
 
     def _problems(self, joints: set[str], stamp: int) -> list[str]:
-        """What is wrong with the positions of a hand's joints at a stamp."""
+        """Problems with the positions of a hand's joints at a stamp."""
         absent = sorted(joints - self._positions.keys())
         if absent:
-            return [f'name: nothing of {_listed(absent)} so far']
+            return [f'name: no position of {_listed(absent)} yet']
         bad = sorted(joint_messages.not_finite({name: self._positions[name] for name in joints}))
         if bad:
-            return [f'position: of {bad[0]} not finite']
+            return [f'position: {bad[0]} is not finite']
         old = sorted(name for name in joints if stamp - self._stamps[name] > OLD_NS)
         if old:
-            return [f'name: nothing of {_listed(old)} for more than a second: taken as it was']
+            return [f'name: no position of {_listed(old)} for more than 1 s: using the last one']
         return []
 
     def at(self, now_ns: int) -> Reading:
-        """What the plan has the hands do now; nothing while there is none, or it is to come."""
+        """The hands of the plan at this time; nothing without a plan, or before its start."""
         out = Reading(now_ns)
         if self._plan is not None and self._robot is not None and now_ns >= self._plan[0]:
-            begun, plan = self._plan
-            positions, base = plan.at((now_ns - begun) / SECOND)
+            start_ns, plan = self._plan
+            positions, base = plan.at((now_ns - start_ns) / SECOND)
             self._read(out, positions, base, [*self._places])
             if base is not None:
                 out.frame_id = plan.base_frame
         return out
 
     def _begun(self, message: Any, received_ns: int, out: Reading) -> tuple[int, Trajectory]:
-        """When a plan begins, and it. Raises ValueError."""
+        """The start of a plan (ns), and the plan. Raises ValueError."""
         needed = set().union(*self._needed.values())
         if self.source == DISPLAY:
             plan, stamp = joint_messages.read_display_trajectory(message, needed), 0
@@ -136,9 +136,9 @@ class JointIntake:
             stamp = stamp_ns(message.header)
         absent = sorted(needed - plan.joints)
         if len(absent) == len(needed):
-            raise ValueError(f"joint_names: none of the hand's, as {_listed(absent)}")
+            raise ValueError(f'joint_names: no joint of the hand, such as {_listed(absent)}')
         if absent:
-            out.problems = [f'joint_names: nothing of {_listed(absent)}: taken as 0']
+            out.problems = [f'joint_names: {_listed(absent)} missing: using 0']
         return stamp or received_ns, plan
 
     def _read(

@@ -1,8 +1,8 @@
-"""Messages of joint positions and planned motions: pure functions, typed by fields alone.
+"""Reads joint positions and planned motions: pure functions that use only fields.
 
-A message is judged by the joints that are needed: what it has of others is not looked at.
+Only the required joints of a message are checked; others are ignored.
 
-Message packages are optional: nothing here imports them. Layouts, as published:
+Message packages are optional and are not imported here. Published layouts:
 sensor_msgs/JointState; trajectory_msgs/JointTrajectory {header, joint_names, points[] {positions,
 velocities, time_from_start}}; moveit_msgs/DisplayTrajectory {trajectory[] {joint_trajectory,
 multi_dof_joint_trajectory {header, joint_names, points[] {transforms, time_from_start}}},
@@ -31,34 +31,34 @@ KINDS = {
 
 
 def read_joint_state(message: Any, needed: Collection[str] | None = None) -> dict[str, float]:
-    """Positions by joint, of those that are needed (None: all); not finite where the message is.
+    """Positions of the needed joints (None: all), possibly not finite.
 
-    Raises ValueError where they do not match the names.
+    Raises ValueError if they do not match the names.
     """
     if needed is not None and not set(needed) & set(message.name):
         return {}
     if len(message.position) != len(message.name):
         counts = f'{len(message.position)} values for {len(message.name)} names'
         raise ValueError(f'position: {counts}')
-    told = zip(message.name, map(float, message.position), strict=True)
-    return {name: value for name, value in told if needed is None or name in needed}
+    pairs = zip(message.name, map(float, message.position), strict=True)
+    return {name: value for name, value in pairs if needed is None or name in needed}
 
 
 def not_finite(positions: dict[str, float]) -> list[str]:
-    """The joints whose position is no number."""
+    """The joints whose position is not finite."""
     return [name for name, value in positions.items() if not np.isfinite(value)]
 
 
 def read_joint_trajectory(message: Any, needed: Collection[str] | None = None) -> Trajectory:
-    """The one piece of a JointTrajectory. Raises ValueError naming the field."""
+    """A JointTrajectory, as one piece. Raises ValueError with the name of the field."""
     return Trajectory((_piece(message, needed),))
 
 
 def read_display_trajectory(message: Any, needed: Collection[str] | None = None) -> Trajectory:
-    """What MoveIt's DisplayTrajectory shows, piece after piece. Raises ValueError naming the field.
+    """MoveIt's DisplayTrajectory, piece by piece. Raises ValueError with the name of the field.
 
-    Of its multi-DOF joints the first is the one that the robot's root hangs from, as MoveIt orders
-    them. The start tells of the joints that the first piece does not.
+    Of its multi-DOF joints the first, in MoveIt's order, is the parent of the robot's root. The
+    start state has the joints that the first piece does not move.
     """
     root, start = _root_joint(message), message.trajectory_start
     pieces, frames = [], set()
@@ -75,7 +75,7 @@ def read_display_trajectory(message: Any, needed: Collection[str] | None = None)
         still = None if needed is None else set(needed) - moved
         positions = read_joint_state(start.joint_state, still)
         if bad := not_finite(positions):
-            raise ValueError(f'joint_state.position: of {bad[0]} not finite')
+            raise ValueError(f'joint_state.position: {bad[0]} is not finite')
         state = start.multi_dof_joint_state
         base = _bases('multi_dof_joint_state', state.joint_names, [state], root)
     except ValueError as error:
@@ -83,15 +83,17 @@ def read_display_trajectory(message: Any, needed: Collection[str] | None = None)
     if base:
         frames.add(start.multi_dof_joint_state.header.frame_id)
     if len(frames) > 1:
-        raise ValueError(f'header.frame_id: poses of the base in {", ".join(sorted(frames))}')
+        raise ValueError(
+            f'header.frame_id: several frames of the base: {", ".join(sorted(frames))}'
+        )
     return Trajectory(tuple(pieces), positions, base[0] if base else None, *frames)
 
 
 def _root_joint(message: Any) -> str:
-    """The multi-DOF joint that the robot's root hangs from; '' where there is none."""
+    """The multi-DOF joint above the robot's root; '' if there is none."""
     parts = [part.multi_dof_joint_trajectory for part in message.trajectory]
-    told = [message.trajectory_start.multi_dof_joint_state, *parts]
-    return next((part.joint_names[0] for part in told if len(part.joint_names)), '')
+    states = [message.trajectory_start.multi_dof_joint_state, *parts]
+    return next((state.joint_names[0] for state in states if len(state.joint_names)), '')
 
 
 def _piece(
@@ -99,14 +101,14 @@ def _piece(
 ) -> Piece:
     points = message.points
     velocities = [p.velocities for p in points]
-    told = bool(points) and all(len(v) == len(message.joint_names) for v in velocities)
+    complete = bool(points) and all(len(v) == len(message.joint_names) for v in velocities)
     moved = [] if bases is None or root not in bases.joint_names else bases.points
     names = [] if bases is None else bases.joint_names
     return piece(
         message.joint_names,
         [_seconds(p.time_from_start) for p in points],
         [p.positions for p in points],
-        velocities if told and message.joint_names else None,
+        velocities if complete and message.joint_names else None,
         [_seconds(p.time_from_start) for p in moved],
         _bases('multi_dof_joint_trajectory', names, moved, root),
         needed,
@@ -114,13 +116,13 @@ def _piece(
 
 
 def _bases(name: str, joints: Sequence[str], messages: Sequence[Any], root: str) -> list[Array]:
-    """Where the root is by each of the messages of these joints' transforms."""
+    """The pose of the root in each of the messages with transforms of these joints."""
     out = []
     for message in messages if root in joints else ():
         count = len(message.transforms)
         if count != len(joints):
             there = 'one transform' if count == 1 else f'{count} transforms'
-            raise ValueError(f'{name}.joint_names: {len(joints)}, only {there}')
+            raise ValueError(f'{name}.joint_names: {len(joints)} for {there}')
         transform = message.transforms[list(joints).index(root)]
         t, q = transform.translation, transform.rotation
         try:

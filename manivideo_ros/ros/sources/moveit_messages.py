@@ -1,6 +1,6 @@
-"""Objects of MoveIt's messages: pure functions, typed by fields alone.
+"""Reads the objects of MoveIt's messages: pure functions that use only fields.
 
-Message packages are optional: nothing here imports them. Layouts, as published:
+Message packages are optional and are not imported here. Published layouts:
 moveit_msgs/CollisionObject {header, pose, id, primitives[], primitive_poses[], meshes[],
 mesh_poses[], planes[], operation}; AttachedCollisionObject {link_name, object}; PlanningScene
 {robot_state {attached_collision_objects[], is_diff}, world {collision_objects[]}, is_diff};
@@ -36,7 +36,7 @@ class Triangles:
     faces: NDArray[np.integer]
 
     def same(self, other: Triangles | None) -> bool:
-        """Whether another is of the same corners and triangles."""
+        """Whether another one has the same vertices and faces."""
         return (
             other is not None
             and np.array_equal(self.vertices, other.vertices)
@@ -51,15 +51,15 @@ class Triangles:
 
 
 def operation_of(message: Any) -> int:
-    """What a CollisionObject asks for."""
+    """The operation of a CollisionObject."""
     operation = message.operation
     return operation[0] if isinstance(operation, bytes) else int(operation)
 
 
 def read_shape(message: Any) -> Triangles | None:
-    """All solids and meshes of a CollisionObject in its own frame; None where it has none.
+    """All solids and meshes of a CollisionObject in its own frame; None if it has none.
 
-    Raises ValueError naming the field.
+    Raises ValueError with the name of the field.
     """
     parts = []
     for n, (solid, pose) in enumerate(_placed(message, 'primitives', 'primitive_poses')):
@@ -75,7 +75,7 @@ def read_shape(message: Any) -> Triangles | None:
         if not np.isfinite(vertices).all():
             raise ValueError(f'meshes[{n}].vertices: not finite')
         if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
-            raise ValueError(f'meshes[{n}].triangles: a corner that is not among the vertices')
+            raise ValueError(f'meshes[{n}].triangles: an index that is not among the vertices')
         parts.append(Triangles(transform_points(pose, vertices), faces))
     parts = [part for part in parts if len(part.faces)]
     if not parts:
@@ -87,7 +87,7 @@ def read_shape(message: Any) -> Triangles | None:
 
 
 def _placed(message: Any, shapes: str, poses: str) -> list[tuple[Any, Array]]:
-    """Each shape and its pose [4, 4] in the object's frame; unset poses are the frame itself."""
+    """Each shape and its pose [4, 4] in the object's frame; without poses, the identity."""
     found, places = getattr(message, shapes), getattr(message, poses)
     if len(places) not in (0, len(found)):
         raise ValueError(f'{poses}: {len(places)} for {len(found)} {shapes}')

@@ -1,6 +1,6 @@
-"""What stands in MoveIt's scene, and what its robot holds, as messages tell it bit by bit.
+"""MoveIt's planning scene, built from messages: its objects, and those that the robot holds.
 
-An object is told once, and stays. Every method that takes a message returns its problems.
+An object is published once and stays. Every method that takes a message returns its problems.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """An object: its pose [4, 4] in a frame; held: by the link that is its frame."""
+    """An object: its pose [4, 4] in a frame; held: whether the link `frame` holds it."""
 
     frame: str
     pose: Array
@@ -37,12 +37,12 @@ class Thing:
 
 
 class MoveitScene:
-    """Takes messages; transforms: where an object is that the robot takes or lets go of."""
+    """Takes messages; transforms: locate an object when the robot attaches or detaches it."""
 
     def __init__(self, transforms: TransformTree) -> None:
         self.things: dict[str, Thing] = {}
         self.removed: list[tuple[str, Thing]] = []
-        self.changes = 0  # how often shapes came or went
+        self.changes = 0  # how often shapes were added or removed
         self._transforms = transforms
 
     @property
@@ -51,7 +51,7 @@ class MoveitScene:
         return {i: t.shape for i, t in self.things.items() if t.shape is not None}
 
     def take(self, message: Any) -> list[str]:
-        """A PlanningScene, AttachedCollisionObject or CollisionObject, told apart by its fields."""
+        """Take a PlanningScene, AttachedCollisionObject or CollisionObject."""
         if hasattr(message, 'world'):
             return self._take_scene(message)
         if hasattr(message, 'link_name'):
@@ -91,7 +91,7 @@ class MoveitScene:
         frame, before = message.header.frame_id, self.things.get(name)
         shape = None if operation == MOVE else read_shape(message)
         if operation not in (ADD, APPEND, MOVE):
-            raise ValueError(f'operation: {operation} is none')
+            raise ValueError(f'operation: {operation} is unknown')
         if operation != ADD and before is not None and before.shape is not None:
             shape = before.shape if shape is None else before.shape + shape
         self._set(name, Thing(frame, pose, shape))
@@ -101,12 +101,12 @@ class MoveitScene:
         name, before = item.id, self.things.get(item.id)
         if operation_of(item) == REMOVE:
             held = [n for n, t in self.things.items() if t.held and link in ('', t.frame)]
-            for loose in [n for n in held if name in ('', n)]:
-                self._let_go(loose)
+            for detached in [n for n in held if name in ('', n)]:
+                self._detach(detached)
             return
         shape = read_shape(item)
         if shape is None and before is not None:
-            # It is taken from where it stands.
+            # An object of the world, which the robot grasps at its present pose.
             frame, pose, shape = before.frame, before.pose, before.shape
         else:
             frame, pose = item.header.frame_id or link, read_pose(item.pose, 'object.pose')
@@ -114,8 +114,8 @@ class MoveitScene:
             pose = self._transforms.lookup(link, frame) @ pose
         self._set(name, Thing(link, pose, shape, held=True))
 
-    def _let_go(self, name: str) -> None:
-        """It stays where it is: in the frame that the link hangs from at the end."""
+    def _detach(self, name: str) -> None:
+        """Leave the object at its present pose, in the root frame of the link's tree."""
         thing = self.things[name]
         root = self._transforms.root(thing.frame)
         pose = self._transforms.lookup(root, thing.frame) @ thing.pose
@@ -123,7 +123,7 @@ class MoveitScene:
 
     def _set(self, name: str, thing: Thing) -> None:
         if not name:
-            raise ValueError('id: an object needs one')
+            raise ValueError('id: is empty: every object needs one')
         old = self.things[name].shape if name in self.things else None
         if thing.shape is not None and thing.shape.same(old):
             thing = replace(thing, shape=old)

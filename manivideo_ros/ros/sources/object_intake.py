@@ -1,6 +1,6 @@
-"""From what trackers, planners and grasps tell of objects to ObjectPoses.
+"""Converts the messages of trackers, planners and hands to ObjectPoses.
 
-Every method that takes a message returns what is to be published and its problems, each one line.
+Every method that takes a message returns the messages to publish and its problems, each one line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from manivideo_ros.ros.sources.plan_intake import PlanIntake
 from manivideo_ros.ros.transforms import TransformTree
 
 TF, GRASP, MOVEIT = 'tf', 'grasp', 'moveit'
-# What MoveIt's topics hold whose names have this in them.
+# Message types of MoveIt's topics, by a part of their names.
 MOVEIT_KINDS = {
     'attached': 'AttachedCollisionObject',
     'planning_scene': 'PlanningScene',
@@ -31,9 +31,9 @@ Answer = tuple[list[ObjectPoses], list[str]]
 
 
 class ObjectIntake:
-    """Takes messages, gives ObjectPoses. Not thread-safe.
+    """Takes messages and returns ObjectPoses. Not thread-safe.
 
-    Raises ValueError naming a parameter that makes no sense.
+    Raises ValueError with the name of an unusable parameter.
     """
 
     def __init__(self, parameters: ObjectSourceParameters) -> None:
@@ -48,23 +48,25 @@ class ObjectIntake:
             known = ', '.join((*SOURCES, MOVEIT, TF, GRASP))
             raise ValueError(f'source: {p.source!r} is not one of {known}')
         if len(self.names) != len(self.ids):
-            raise ValueError(f'names: {len(self.names)} for {len(self.ids)} ids, must be as many')
+            raise ValueError(f'names: {len(self.names)} for {len(self.ids)} ids: must be equal')
         if not self.ids and p.source in ('pose', 'pose_array', TF, GRASP):
-            raise ValueError(f'ids: source {p.source} does not tell which object it is: name it')
+            raise ValueError(f'ids: source {p.source} does not identify objects: give their ids')
         if p.source == 'pose' and len(self.ids) != len(self.topics):
-            raise ValueError(f'ids: {len(self.ids)} for {len(self.topics)} topics, one each')
+            raise ValueError(f'ids: {len(self.ids)} for {len(self.topics)} topics: must be equal')
         if p.source == GRASP:
             if len(self.ids) != 1 or len(p.grasp) != 7 or p.grasp_side not in ('left', 'right'):
-                raise ValueError('grasp: one id, 7 numbers (x y z qx qy qz qw), left or right')
+                raise ValueError(
+                    'grasp: needs one id, 7 numbers (x y z qx qy qz qw), left or right'
+                )
             self._held = rigid(quaternion_to_matrix(p.grasp[3:]), p.grasp[:3])
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """What is subscribed to besides TF."""
+        """The subscribed topics, besides TF."""
         return tuple(topic for topic in self.parameters.topics if topic)
 
     def take(self, message: Any, index: int, received_ns: int = 0) -> Answer:
-        """A message of the topic with that index."""
+        """Convert a message of the topic with that index; received_ns: on the ROS clock."""
         if hasattr(message, 'trajectory_start'):
             held = message.trajectory_start.attached_collision_objects
             problems = [problem for item in held for problem in self.moveit.take(item)]
@@ -77,17 +79,17 @@ class ObjectIntake:
         return self._publish(read(message, self.names[index : index + 1] if one else self.names))
 
     def type_of(self, topic: str) -> str:
-        """What is published on a topic: of MoveIt's, its name tells."""
+        """The message type of a topic; for MoveIt it depends on the topic's name."""
         if self.parameters.source == MOVEIT:
             kinds = [kind for part, kind in MOVEIT_KINDS.items() if part in topic]
             return f'moveit_msgs/msg/{[*kinds, "CollisionObject"][0]}'
         return SOURCES[self.parameters.source][0]
 
     def scene(self, now_ns: int) -> list[ObjectPoses]:
-        """Where all objects of MoveIt's scene are now; those that are gone for the last time.
+        """The poses of all objects in MoveIt's scene; removed ones once more, with confidence 0.
 
-        What the robot holds is in the frame of the link that holds it, and follows it by TF, or
-        as long as a plan is shown by that.
+        An object that the robot holds is in the frame of the link that holds it: it follows that
+        frame on TF or, while a plan is shown, the plan.
         """
         found: dict[str, Objects] = {}
         gone, self.moveit.removed = self.moveit.removed, []
@@ -101,7 +103,7 @@ class ObjectIntake:
         return [message for out in found.values() for message in self._publish(out)[0]]
 
     def scene_objects(self) -> list[SceneObject]:
-        """MoveIt's objects with their shapes, for the scene of the synthesizer."""
+        """MoveIt's objects with their shapes, for SetScene."""
         return [
             SceneObject(
                 id=name,
@@ -112,18 +114,18 @@ class ObjectIntake:
         ]
 
     def take_hands(self, message: HandPoses) -> Answer:
-        """Hands, of which one holds the object."""
+        """Convert hands, one of which holds the object."""
         side, model = self.parameters.grasp_side, next((h.hand_model for h in message.hands), '')
         return self._publish(read_held(message, self.names[0], side, self._held, model))
 
-    def start_anew(self) -> None:
-        """Time was set back: forget what moves."""
+    def reset(self) -> None:
+        """Forget everything that moves, after a clock reset."""
         self.transforms.forget_moving()
         self._last_ns.clear()
-        self.plan.start_anew()
+        self.plan.reset()
 
     def take_transforms(self, message: TFMessage, static: bool = False) -> Answer:
-        """Where frames are; objects of their frames as often as these move."""
+        """Add transforms; with source tf, returns the objects whose frames moved."""
         problems = self.transforms.take(message, static)
         base = self.parameters.frame or 'world'
         moved = {t.child_frame_id.lstrip('/'): stamp_ns(t.header) for t in message.transforms}
@@ -156,7 +158,7 @@ class ObjectIntake:
         trust = {ids[name]: found.confidence[name] for name in found.poses if name in ids}
         if found.poses and not poses:
             there = ', '.join(list(found.poses)[:5])
-            found.problems.append(f'none of {", ".join(self.names)} is there: it has {there}')
+            found.problems.append(f'has none of {", ".join(self.names)}, only {there}')
         if not poses:
             return [], found.problems
         frame = found.frame_id or self.parameters.frame or 'world'

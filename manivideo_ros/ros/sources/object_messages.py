@@ -1,6 +1,6 @@
-"""Object messages of trackers and planners to poses by name: pure functions, typed by fields alone.
+"""Reads the object messages of trackers: pure functions that use only fields.
 
-Message packages of drivers are optional: nothing here imports them. Layouts, as published:
+Message packages of drivers are optional and are not imported here. Published layouts:
 vision_msgs 4 Detection3DArray {header, detections[] {header, results[] {hypothesis {class_id,
 score}, pose {pose}}, id}}; mocap4r2_msgs (formerly mocap_msgs) RigidBodies {header,
 rigidbodies[] {rigid_body_name, pose}}.
@@ -23,7 +23,7 @@ Array = NDArray[np.floating]
 
 @dataclass
 class Objects:
-    """Poses [4, 4] by the source's name of each object, how sure each is, what was wrong."""
+    """Poses [4, 4] and confidences by the source's names of the objects, and problems."""
 
     stamp_ns: int
     frame_id: str
@@ -32,7 +32,7 @@ class Objects:
     problems: list[str] = field(default_factory=list)
 
     def add(self, name: str, pose: Any, where: str, confidence: float = 1.0) -> None:
-        """Take a pose message; one that makes no sense becomes a problem."""
+        """Add a pose message; an invalid one becomes a problem."""
         try:
             self.poses[name], self.confidence[name] = read_pose(pose, where), confidence
         except ValueError as error:
@@ -40,7 +40,7 @@ class Objects:
 
 
 def read_pose_stamped(message: Any, names: Sequence[str]) -> Objects:
-    """A PoseStamped of the object that `names` has alone."""
+    """A PoseStamped of the only object in `names`."""
     out = _empty(message)
     out.add(names[0], message.pose, 'pose')
     return out
@@ -50,7 +50,7 @@ def read_pose_array(message: Any, names: Sequence[str]) -> Objects:
     """A PoseArray of objects in the order of `names`."""
     out = _empty(message)
     if len(message.poses) != len(names):
-        out.problems.append(f'poses: {len(message.poses)}, must be as many as `ids`, {len(names)}')
+        out.problems.append(f'poses: {len(message.poses)} for {len(names)} ids: must be equal')
         return out
     for n, (name, pose) in enumerate(zip(names, message.poses, strict=True)):
         out.add(name, pose, f'poses[{n}]')
@@ -58,7 +58,7 @@ def read_pose_array(message: Any, names: Sequence[str]) -> Objects:
 
 
 def read_detections(message: Any, _: Sequence[str]) -> Objects:
-    """A Detection3DArray: of each class the hypothesis with the highest score."""
+    """A Detection3DArray: for each class the hypothesis with the highest score."""
     out = _empty(message)
     for n, detection in enumerate(message.detections):
         if not detection.results:
@@ -67,7 +67,7 @@ def read_detections(message: Any, _: Sequence[str]) -> Objects:
         if frame not in ('', out.frame_id):
             out.problems.append(
                 f'detections[{n}].header.frame_id: {frame!r} is not that of the message, '
-                f'{out.frame_id!r}: left out'
+                f'{out.frame_id!r}: dropped'
             )
             continue
         best = max(detection.results, key=lambda result: result.hypothesis.score)
@@ -78,7 +78,7 @@ def read_detections(message: Any, _: Sequence[str]) -> Objects:
 
 
 def read_rigid_bodies(message: Any, _: Sequence[str]) -> Objects:
-    """RigidBodies of a motion capture, by name; bodies that are lost (not finite) are absent."""
+    """RigidBodies of motion capture, by name; lost bodies (not finite) are absent."""
     out = _empty(message)
     for body in message.rigidbodies:
         at = body.pose.position
@@ -88,7 +88,7 @@ def read_rigid_bodies(message: Any, _: Sequence[str]) -> Objects:
 
 
 def read_held(message: Any, name: str, side: str, wrist_from_object: Array, model: str) -> Objects:
-    """The object that a hand of HandPoses holds by a fixed transform [4, 4] from its wrist."""
+    """The object that a hand of HandPoses holds, at a fixed transform [4, 4] from its wrist."""
     out = _empty(message)
     hands = read_hands(message, model)
     out.problems = hands.problems
@@ -101,7 +101,7 @@ def read_held(message: Any, name: str, side: str, wrist_from_object: Array, mode
 
 Read = Callable[[Any, Sequence[str]], Objects]
 
-# Type and reader of each source; tf, grasp and moveit are the intake's own.
+# Message type and reader of each source; the intake itself handles tf, grasp and moveit.
 SOURCES: dict[str, tuple[str, Read]] = {
     'pose': ('geometry_msgs/msg/PoseStamped', read_pose_stamped),
     'pose_array': ('geometry_msgs/msg/PoseArray', read_pose_array),

@@ -1,4 +1,4 @@
-"""Where the links of a robot are while a planned motion is shown: what they hold goes along."""
+"""Poses of a robot's links during a planned motion, for the objects that they hold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PlanIntake:
         self._of_links: dict[str, Trajectory | None] = {}
 
     def take_urdf(self, urdf: str) -> list[str]:
-        """The robot's description; its problems."""
+        """Set the robot's description; returns problems."""
         try:
             self._robot = Robot(urdf)
         except ValueError as error:
@@ -34,7 +34,7 @@ class PlanIntake:
         return []
 
     def take(self, message: Any, received_ns: int, links: Iterable[str] = ()) -> list[str]:
-        """A plan, shown from now on; its problems, as far as these links need it."""
+        """Show a plan from now on; returns its problems, as far as they concern these links."""
         there = set() if self._robot is None else self._robot.links & set(links)
         try:
             read_display_trajectory(message, set() if self._robot is None else self._joints(there))
@@ -46,21 +46,21 @@ class PlanIntake:
             return [unknown_robot(self._refused)]
         return []
 
-    def start_anew(self) -> None:
-        """Time was set back: no plan is shown."""
+    def reset(self) -> None:
+        """Forget the plan, after a clock reset."""
         self._plan = None
 
     def link(self, name: str, now_ns: int) -> tuple[str, NDArray[np.floating]] | None:
-        """A frame, and that frame_from_link [4, 4] by the plan; None without one or such a link."""
+        """A frame, and frame_from_link [4, 4] in the plan; None without a plan or such a link."""
         if self._plan is None or self._robot is None or name not in self._robot.links:
             return None
-        begun, message = self._plan
+        start_ns, message = self._plan
         if name not in self._of_links:
             self._of_links[name] = self._read(message, name)
         plan = self._of_links[name]
         if plan is None:
             return None
-        positions, base = plan.at((now_ns - begun) / SECOND)
+        positions, base = plan.at((now_ns - start_ns) / SECOND)
         pose = self._robot.poses(positions, [name])[name]
         return (self._robot.root, pose) if base is None else (plan.base_frame, base @ pose)
 
@@ -69,7 +69,7 @@ class PlanIntake:
         return self._robot.joints(list(links))
 
     def _read(self, message: Any, link: str) -> Trajectory | None:
-        """What a plan has the link do; None where that makes no sense."""
+        """The trajectory of a link in a plan; None if it is invalid."""
         try:
             return read_display_trajectory(message, self._joints([link]))
         except ValueError:

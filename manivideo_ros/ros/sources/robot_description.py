@@ -1,4 +1,4 @@
-"""A robot's URDF: from a file, or as robot_state_publisher tells it."""
+"""A robot's URDF, from a file or the topic robot_description."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ TOPIC = 'robot_description'
 
 
 def listen(node: Node, file: str, take: Callable[[str], list[str]]) -> None:
-    """Have `take` called with the URDF's text; file: '' for what the latched topic tells.
+    """Call `take` with the text of the URDF; file: '' for that of the latched topic.
 
-    What `take` answers is warned about. Raises ValueError where it refuses the file's.
+    Warns of the problems that `take` returns. Raises ValueError if it refuses the file.
     """
     if file:
         try:

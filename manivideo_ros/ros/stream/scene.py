@@ -1,4 +1,4 @@
-"""The synthesizer with its scene, from the node's parameters and as SetScene changes it."""
+"""The scene of the running synthesizer: created from parameters, changed by SetScene."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from manivideo_ros.synthesizer import Scene, Synthesizer
 log = logging.getLogger(__name__)
 _engine_sha256 = lru_cache(maxsize=4)(engine_sha256)
 MOST_OBJECTS = 64  # of a scene
-MOST_TOLD = 20_000  # triangles, a megabyte of text
+MOST_DESCRIBED = 20_000  # triangles of a mesh in the scene's JSON: a megabyte of text
 RENAMED = {  # deprecated fields of SetScene
     'appearance_seed': 'noise_seed',
     'keep_appearance_seed': 'keep_noise_seed',
@@ -46,7 +46,7 @@ RENAMED = {  # deprecated fields of SetScene
 
 
 class LiveScene:
-    """The synthesizer, what its objects are called, and what it runs on."""
+    """The synthesizer, the names of its meshes, and its engine."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class LiveScene:
 
     @property
     def description(self) -> dict[str, str]:
-        """What the frames are made by, for diagnostics and recordings."""
+        """Engine, checkpoint and seed, for diagnostics and recordings."""
         spec, backend = self.engine.spec, self.engine.backend
         reason = spec.precision_reason(backend)
         return {
@@ -82,22 +82,22 @@ class LiveScene:
 
     @property
     def objects_json(self) -> str:
-        """Id, mesh and scale of each object: what a recording has to know of the scene."""
+        """Id, mesh and scale of each object, for recordings."""
         return scene_json(self._meshes)
 
     @property
     def hand_model(self) -> str:
-        """The name of the hand model that poses are of."""
+        """The name of the hand model."""
         return self.synthesizer.hands['right'].name
 
     @property
     def object_ids(self) -> Collection[str]:
-        """The ids that poses may name."""
+        """The ids of the objects in the scene."""
         return self.synthesizer.scene.objects.keys()
 
     @property
     def human(self) -> bool:
-        """Whether the network knows what to do with skeletons."""
+        """Whether the network uses skeletons."""
         return self.synthesizer.session.human
 
     @property
@@ -111,13 +111,13 @@ class LiveScene:
         folders, old = list(folders), self.synthesizer.scene
         ids = [item.id for item in request.objects]
         if '' in ids or len(set(ids)) != len(ids):
-            raise ValueError('objects: every object needs an id of its own')
+            raise ValueError('objects: every object needs a unique id')
         kept = old.objects if request.keep_objects else {}
         if (count := len(kept.keys() | set(ids))) > MOST_OBJECTS:
-            raise ValueError(f'objects: are {count}, may be {MOST_OBJECTS}')
+            raise ValueError(f'objects: {count}, at most {MOST_OBJECTS} are allowed')
         given = [(item, *_named(item, folders)) for item in request.objects]
         objects = {**kept, **{item.id: mesh for item, _, mesh in given}}
-        meshes = {i: told for i, told in self._meshes.items() if i in kept and i not in ids}
+        meshes = {i: mesh for i, mesh in self._meshes.items() if i in kept and i not in ids}
         meshes |= {item.id: (name, item.scale or 1.0) for item, name, _ in given if name}
         background, hand = old.background, old.hand_reference
         if request.background:
@@ -136,9 +136,9 @@ class LiveScene:
         return '; '.join([f'the scene has {", ".join(objects) or "no object"}', *warnings])
 
     def exchange(self, engine: Engine, named: dict[str, str]) -> str:
-        """Go on with another engine, from the next frame on; what was done.
+        """Switch to another engine from the next frame on, and describe it.
 
-        named: by `engine_names`, of the parameters that asked for it.
+        named: `engine_names` of the parameters that requested it.
         """
         old = self.synthesizer
         if engine.shapes == old.session.runner.shapes:
@@ -153,12 +153,12 @@ class LiveScene:
 
 
 def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
-    """Load the engine and the first scene. Raises ValueError, one line, for what is amiss."""
+    """Load the engine and the first scene. Raises ValueError, one line, for unusable values."""
     ids, meshes = parameters.object_ids, parameters.object_meshes
-    # Without objects there is no scale, but ROS has no empty list to say so.
+    # Without objects there are no scales, but ROS cannot declare an empty list.
     scales = parameters.object_scales if ids else ()
     if not len(ids) == len(meshes) == len(scales):
-        raise ValueError('object_ids, object_meshes and object_scales must be of one length')
+        raise ValueError('object_ids, object_meshes and object_scales must have the same length')
     spec = spec_of(parameters)
     hands: dict[str, HandModel] = {
         side: load_hand(
@@ -174,17 +174,16 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         load_hand_reference(_file(parameters.hand_reference, None, HAND_REFERENCE)),
     )
     engine = engine_of(spec, parameters)
-    told = {i: (m, s) for i, m, s in given}
-    return LiveScene(engine, hands, scene, told, parameters)
+    return LiveScene(engine, hands, scene, {i: (m, s) for i, m, s in given}, parameters)
 
 
 def engine_names(parameters: NodeParameters) -> dict[str, str]:
-    """The parameters by which an engine is named."""
+    """The parameters that select an engine."""
     return {'engine': parameters.engine, 'checkpoint': parameters.checkpoint}
 
 
 def spec_of(parameters: NodeParameters) -> EngineSpec:
-    """The engine that the parameters ask for. Raises ValueError for one that cannot be had."""
+    """The engine specification of the parameters. Raises ValueError for an unusable one."""
     spec = find_spec(parameters.engine)
     if parameters.checkpoint:
         spec = replace(spec, checkpoint=parameters.checkpoint)
@@ -193,7 +192,7 @@ def spec_of(parameters: NodeParameters) -> EngineSpec:
 
 
 def engine_of(spec: EngineSpec, parameters: NodeParameters) -> Engine:
-    """Load an engine. Raises ValueError, one line, where no backend can run it."""
+    """Load an engine. Raises ValueError, one line, if none of its backends can run it."""
     try:
         return Engine(spec, parameters.threads, parameters.require_backend)
     except EngineError as error:
@@ -201,9 +200,9 @@ def engine_of(spec: EngineSpec, parameters: NodeParameters) -> Engine:
 
 
 def mesh_name(name: str, folders: Iterable[str] | None) -> str:
-    """What a mesh is called wherever one stands: files by their real path.
+    """The name of a mesh, independent of the working directory: files by their real path.
 
-    folders: as for `resolve`. Raises ValueError, one line, for what is not there or refused.
+    folders: as for `resolve`. Raises ValueError, one line, for a missing or refused file.
     """
     if name.startswith(named.TRIANGLES):
         return name
@@ -212,18 +211,17 @@ def mesh_name(name: str, folders: Iterable[str] | None) -> str:
 
 
 def _named(item: SceneObject, folders: Iterable[str]) -> tuple[str, ObjectMesh]:
-    """An object's mesh, and before it what recordings call it: '' for triangles too many to be told
-    with a scene."""
+    """The name of an object's mesh for recordings, '' for one with too many triangles; its mesh."""
     if not len(item.triangles):
         name = mesh_name(item.mesh, folders)
         return name, named.load_mesh(name, item.scale or 1.0)
     if item.mesh:
-        raise ValueError(f'objects: {item.id}: mesh and triangles: only one of them')
+        raise ValueError(f'objects: {item.id}: give mesh or triangles, not both')
     if len(item.triangles) % 3 or len(item.vertices) % 3:
-        raise ValueError(f'objects: {item.id}: vertices, triangles: three numbers each')
+        raise ValueError(f'objects: {item.id}: vertices, triangles: must have three numbers each')
     vertices, faces = (np.reshape(np.asarray(a), (-1, 3)) for a in (item.vertices, item.triangles))
     mesh = object_of(item.id, vertices, faces)
-    return named.triangles_uri(vertices, faces) if len(faces) <= MOST_TOLD else '', mesh
+    return named.triangles_uri(vertices, faces) if len(faces) <= MOST_DESCRIBED else '', mesh
 
 
 def _rename_fields(request: SetScene.Request) -> list[str]:
