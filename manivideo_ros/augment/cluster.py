@@ -13,6 +13,7 @@ from typing import Any
 from manivideo_ros.augment.jobs import prepare
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, make_episode
 from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.files.errors import reason_of
 
 TOKEN = 'token'
 KNOCK_S = 5.0
@@ -50,7 +51,7 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level='warning')
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or ['nothing answers'])[0]
+        reason = reason_of(error)
         raise ValueError(f'--ray: no cluster answers at {address} ({reason})') from None
     try:
         needs = needs_of(jobs[0])

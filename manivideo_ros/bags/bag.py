@@ -25,6 +25,7 @@ from manivideo_ros.bags.folder import BagError, find
 from manivideo_ros.bags.reserve import ReservedFile
 from manivideo_ros.bags.scan import BROKEN, RECORD, Connection, records, scan
 from manivideo_ros.bags.unpacking import Unpacked, bound_chunks, unpacked_message
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.messages.types import definition
 
 __all__ = (
@@ -300,7 +301,7 @@ class BagReader:
             except BROKEN as error:
                 if self._scans[file].whole:
                     raise BagError(
-                        f'{file}: damaged ({_line(error)}): run `mcap recover` on it'
+                        f'{file}: damaged ({reason_of(error)}): run `mcap recover` on it'
                     ) from None
 
     def _cut(self, file: Path, seconds: Mapping[str, float]) -> str:
@@ -323,8 +324,3 @@ class BagReader:
 @cache
 def _warn_once(note: str) -> None:
     LOGGER.warning('%s', note)
-
-
-def _line(error: BaseException) -> str:
-    """An exception in one short line."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:80]

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.process.folders import cache_root, expanded, temporary_root, why_not_writable
 from manivideo_ros.process.start import BUILD
 
@@ -66,7 +67,7 @@ def distribution() -> Finding:
     try:
         importlib.import_module('manivideo_ros.msg').HandPoses()
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         return Finding('ROS 2', BAD, f'{origin}; interfaces: {reason}', BUILD)
     if name and name not in SUPPORTED:
         mend = f'use one of {", ".join(SUPPORTED)}'
@@ -79,7 +80,7 @@ def middleware() -> Finding:
     try:
         name = importlib.import_module('rclpy.utilities').get_rmw_implementation_identifier()
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         return Finding('RMW', BAD, reason, 'unset RMW_IMPLEMENTATION or install that RMW')
     variables = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
     if name == 'rmw_fastrtps_cpp' and not any(os.environ.get(v) for v in variables):
@@ -226,7 +227,7 @@ def weights() -> Finding:
 
         config = read_config(SHIPPED)
     except (ImportError, ValueError) as error:
-        return Finding('weights', BAD, str(error).splitlines()[0], 'make venv; git checkout')
+        return Finding('weights', BAD, reason_of(error), 'make venv; git checkout')
     return Finding('weights', OK, f'{config.preset}, {SHIPPED.stat().st_size / 2**20:.0f} MiB')
 
 

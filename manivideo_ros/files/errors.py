@@ -1,8 +1,8 @@
-"""What an error that others raised says, as our own one-line messages repeat it."""
+"""The text of other libraries' exceptions, for messages of one line."""
 
 from __future__ import annotations
 
 
-def reason_of(error: BaseException) -> str:
-    """Its text on one line and not at any length; its type's name where it says nothing."""
-    return ' '.join(str(error).split())[:200] or type(error).__name__
+def reason_of(error: BaseException, longest: int | None = 200) -> str:
+    """An exception's text on one line, cut to `longest` characters; its type's name if empty."""
+    return ' '.join(str(error).split())[:longest] or type(error).__name__

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.files.errors import reason_of
+
 LARGEST = 2**30  # bytes of all arrays; a few kB of zeros unpack to as much
 
 
@@ -26,5 +28,4 @@ def read_npz(file: Path, names: Collection[str] | None = None) -> dict[str, NDAr
     except FileNotFoundError:
         raise
     except Exception as error:  # a damaged archive can fail in any way
-        lines = str(error).splitlines()
-        raise ValueError(lines[0][:200] if lines else type(error).__name__) from None
+        raise ValueError(reason_of(error)) from None

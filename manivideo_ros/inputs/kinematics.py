@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.files.xml_text import decode_xml, undeclared
 from manivideo_ros.inputs.mimics import MOVING, mimics
 
@@ -57,7 +58,7 @@ class Robot:
             if stray:
                 raise ValueError(f'{stray[0]} has no place')
         except Exception as error:  # yourdfpy raises what the fields happen to raise
-            reason = ' '.join(str(error).split()) or type(error).__name__
+            reason = reason_of(error)
             raise ValueError(f'no URDF that can be read: {reason}') from None
         self.root: str = self._robot.base_link
         self._above = {joint.child: joint for joint in self._robot.robot.joints}

@@ -17,6 +17,7 @@ from rclpy.publisher import Publisher
 from rclpy.service import Service
 from std_msgs.msg import String
 
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.ros.allowed_files import check_change_of_files
 from manivideo_ros.ros.declare_parameters import declare, read
 from manivideo_ros.ros.logs import core_logs, heartbeat
@@ -126,7 +127,7 @@ class SynthesizerNode(LifecycleNode):
             self._stream = None
 
     def _failed(self, error: Exception) -> TransitionCallbackReturn:
-        self.error = ' '.join(str(error).split())
+        self.error = reason_of(error, None)
         self.get_logger().error(self.error)
         return TransitionCallbackReturn.FAILURE
 

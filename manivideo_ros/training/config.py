@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from manivideo_ros.files.bounded_yaml import load_yaml
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
 
 
@@ -109,7 +110,7 @@ class TrainConfig:
         try:
             content: Any = load_yaml(path.read_text()) or {}
         except (OSError, yaml.YAMLError, ValueError) as error:
-            reason = ' '.join(str(error).split())
+            reason = reason_of(error)
             raise TrainConfigError(f'training file {path} cannot be read: {reason}') from None
         if not isinstance(content, dict):
             raise TrainConfigError(f'training file {path} holds no fields')

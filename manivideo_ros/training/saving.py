@@ -64,7 +64,7 @@ def save(trainer: Trainer, folder: Path, run: Mapping[str, str]) -> None:
     except (OSError, RuntimeError, SafetensorError) as error:
         for left in folder.glob('*.partial'):
             left.unlink(missing_ok=True)
-        reason = ' '.join(str(error).split())[:200]
+        reason = reason_of(error)
         raise TrainingError(
             f'{folder}: the checkpoint of iteration {trainer.iteration} cannot be written '
             f'({reason}); the last one is kept: make room and run again'

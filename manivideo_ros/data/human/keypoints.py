@@ -1,12 +1,12 @@
-"""Files of one image's people: DWPose's arrays as npz or JSON, OpenPose's JSON.
+"""Reads the keypoints of people in an image: DWPose's arrays as npz or JSON, OpenPose's JSON.
 
 npz     keypoints [P, 134, 3]; or, as DWPose returns them, candidate [P, 134, 2] and subset
         [P, 134] (confidences)
 JSON    {"keypoints": [P][134][3]}; or OpenPose's {"people": [{"pose_keypoints_2d": x, y, c of 25
         or 18 points, "face_keypoints_2d": 70 or 68, "hand_left_keypoints_2d": 21,
-        "hand_right_keypoints_2d": 21}]}; a part that is empty, null or absent is not seen
+        "hand_right_keypoints_2d": 21}]}; a part that is empty, null or absent is not visible
 
-Coordinates are pixels, or shares of the image's width and height.
+Coordinates are in pixels, or relative to the image's width and height.
 """
 
 from __future__ import annotations
@@ -28,37 +28,38 @@ from manivideo_ros.drawing.skeleton import (
     THRESHOLD,
 )
 from manivideo_ros.files import npz as arrays
+from manivideo_ros.files.errors import reason_of
 
-# OpenPose's BODY_25 has the middle of the hips (8) between; its order is otherwise that of COCO-18.
+# OpenPose's BODY_25 is COCO-18 with the middle of the hips inserted at index 8.
 _BODY_OF_25 = (*range(8), *range(9, 19))
 _FEET_OF_25 = tuple(range(19, 25))
-_SHARES_UP_TO = 2.0  # no person is two pixels tall, and none reaches farther out of an image
+_MAX_RELATIVE = 2.0  # largest relative coordinate; no person in pixels is that small
 
 
 class KeypointError(ValueError):
-    """A file of keypoints that cannot be used; one line names file, field and mend."""
+    """A keypoint file is not usable; one line names file and field and suggests a fix."""
 
 
 def read_people(path: Path, width: int, height: int) -> NDArray[np.float32]:
-    """Skeletons [P, 134, 3] of the people in an image, in its pixels; P may be 0.
+    """Skeletons [P, 134, 3] of the people in an image, in pixels; P may be 0.
 
-    Points that are not finite get confidence 0. Raises KeypointError.
+    Non-finite points are set to 0. Raises KeypointError.
     """
     return in_pixels(_read_json(path) if path.suffix == '.json' else read_npz(path), width, height)
 
 
 def in_pixels(people: NDArray, width: int, height: int) -> NDArray[np.float32]:
-    """People [..., 134, 3] in pixels of a width x height image, whichever unit they are in."""
+    """People [..., 134, 3] in pixels of a width x height image, from pixels or relative units."""
     out = np.array(people, np.float32)
     out[~np.isfinite(out).all(-1)] = 0
     there = out[out[..., 2] >= THRESHOLD, :2]
-    if len(there) and np.abs(there).max() <= _SHARES_UP_TO:
+    if len(there) and np.abs(there).max() <= _MAX_RELATIVE:
         out[..., :2] *= (width, height)
     return out
 
 
 def read_npz(path: Path, clip: bool = False) -> NDArray[np.float32]:
-    """The array [P, 134, 3] of an npz; of a whole clip [F, P, 134, 3]. Raises KeypointError."""
+    """The array [P, 134, 3] of an npz, or [F, P, 134, 3] if `clip`. Raises KeypointError."""
     try:
         data = arrays.read_npz(path)
     except FileNotFoundError:
@@ -71,7 +72,7 @@ def read_npz(path: Path, clip: bool = False) -> NDArray[np.float32]:
         array = _joined(path, data['candidate'], data['subset'])
     else:
         raise KeypointError(
-            f'{path}: holds {", ".join(data) or "nothing"}; needs keypoints [P, 134, 3], '
+            f'{path}: has {", ".join(data) or "no arrays"}; needs keypoints [P, 134, 3], '
             'or candidate [P, 134, 2] and subset [P, 134]'
         )
     return _people(path, 'keypoints', array, 4 if clip else 3)
@@ -81,7 +82,7 @@ def _joined(path: Path, places: NDArray, confidence: NDArray) -> NDArray:
     if places.shape[-1:] != (2,) or places.shape[:-1] != confidence.shape:
         raise KeypointError(
             f'{path}: candidate {list(places.shape)} and subset {list(confidence.shape)} do not '
-            'fit; needs [P, 134, 2] and [P, 134], as DWPose returns them'
+            'match; needs [P, 134, 2] and [P, 134], as DWPose returns them'
         )
     return np.concatenate([places, confidence[..., None]], -1)
 
@@ -106,7 +107,7 @@ def _read_json(path: Path) -> NDArray[np.float32]:
 
 def _openpose_person(path: Path, name: str, person: Any) -> NDArray[np.float32]:
     if not isinstance(person, dict):
-        raise KeypointError(f'{path}: {name} is no object; write it anew with OpenPose')
+        raise KeypointError(f'{path}: {name} is not an object; write it again with OpenPose')
     out = np.zeros((NUM_KEYPOINTS, 3), np.float32)
 
     def part(key: str, *counts: int) -> NDArray | None:
@@ -120,7 +121,7 @@ def _openpose_person(path: Path, name: str, person: Any) -> NDArray[np.float32]:
         if points.shape not in [(3 * count,) for count in counts]:
             raise KeypointError(
                 f'{path}: {name}.{key} must be x, y, confidence of '
-                f'{" or ".join(map(str, counts))} points; write it anew with OpenPose'
+                f'{" or ".join(map(str, counts))} points; write it again with OpenPose'
             )
         return points.reshape(-1, 3)
 
@@ -147,7 +148,7 @@ def _people(path: Path, name: str, values: ArrayLike, axes: int) -> NDArray[np.f
         array = np.asarray(values, np.float32)
     except (TypeError, ValueError):
         raise KeypointError(
-            f'{path}: {name} is no regular array of numbers; write it anew with DWPose'
+            f'{path}: {name} is not a regular array of numbers; write it again with DWPose'
         ) from None
     if array.size == 0 and array.ndim <= axes:
         return np.zeros((*array.shape[: axes - 3], 0, NUM_KEYPOINTS, 3), np.float32)
@@ -164,5 +165,5 @@ def _absent(path: Path) -> KeypointError:
 
 
 def _unreadable(path: Path, error: Exception) -> KeypointError:
-    reason = ' '.join(str(error).split())[:200]
-    return KeypointError(f'{path}: cannot be read as keypoints ({reason}); write it anew')
+    reason = reason_of(error)
+    return KeypointError(f'{path}: cannot be read as keypoints ({reason}); write it again')

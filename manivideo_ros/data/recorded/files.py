@@ -1,7 +1,7 @@
-"""Files of published recordings, read safely: whatever is wrong is one line that names the file.
+"""Safe readers for files of published recordings; every error is one line that names the file.
 
-Names that files give (a calibration's, an object's) become parts of paths, so that only plain ones
-are taken: nothing outside the dataset's folder is read.
+Names in files (of calibrations, objects) become parts of paths, so only plain names are accepted:
+nothing outside the dataset's folder is read.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from numpy.typing import NDArray
 
 from manivideo_ros.files import npz
 from manivideo_ros.files.bounded_yaml import BoundedLoader, load_yaml
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.files.image_file import load_image, opaque
 
 Shape = Sequence[int | None]
-"""Of an array; None stands for any length."""
+"""Shape of an array; None stands for any length."""
 
 
 class RecordedError(ValueError):
-    """A recording that cannot be used; one line: the file, the field, the mend."""
+    """A recording is not usable; one line names file and field and suggests a fix."""
 
 
 class _Loader(BoundedLoader):
-    """A loader that takes DexYCB's `!!python/tuple` for the list that it is."""
+    """A loader that reads DexYCB's `!!python/tuple` as a list."""
 
 
 def _tuple(loader: yaml.SafeLoader, node: yaml.Node) -> list[Any]:
@@ -50,14 +51,14 @@ def read_yaml(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise missing(file) from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise RecordedError(f'{file}: cannot be read ({one_line(error)}): get it again') from None
+        raise RecordedError(f'{file}: cannot be read ({reason_of(error)}): get it again') from None
     if not isinstance(content, dict):
-        raise RecordedError(f'{file}: holds no fields: get it again')
+        raise RecordedError(f'{file}: has no fields: get it again')
     return content
 
 
 def field(content: Mapping[str, Any], file: Path, *names: str) -> Any:
-    """A field of a file, or of a field of it. Raises RecordedError where it is absent."""
+    """A field of a file's content, by its path of names. Raises RecordedError if it is absent."""
     value: Any = content
     for depth, name in enumerate(names):
         if not isinstance(value, Mapping) or name not in value:
@@ -67,11 +68,19 @@ def field(content: Mapping[str, Any], file: Path, *names: str) -> Any:
     return value
 
 
+def items(content: Mapping[str, Any], file: Path, *names: str) -> list[Any]:
+    """A field that is a list, by its path of names. Raises RecordedError."""
+    value = field(content, file, *names)
+    if not isinstance(value, list):
+        raise RecordedError(f'{file}: {".".join(names)} must be a list: get the file again')
+    return value
+
+
 def plain_name(value: object, file: Path, name: str) -> str:
     """A field that names a file or folder. Raises RecordedError for more than one path part."""
     text = str(value)
     if not re.fullmatch(r'[\w.-]+', text) or text.strip('.') == '':
-        raise RecordedError(f'{file}: {name} {text[:80]!r} is no plain name: get the file again')
+        raise RecordedError(f'{file}: {name} {text[:80]!r} is not a plain name: get the file again')
     return text
 
 
@@ -80,17 +89,17 @@ def numbers(value: object, shape: Shape, file: Path, name: str) -> NDArray[np.fl
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
-        raise RecordedError(f'{file}: {name} is not numbers: get the file again') from None
+        raise RecordedError(f'{file}: {name} is not numeric: get the file again') from None
     _check_shape(array, shape, file, name)
     if not np.all(np.isfinite(array)):
-        raise RecordedError(f'{file}: {name} has values that are not finite: get the file again')
+        raise RecordedError(f'{file}: {name} has non-finite values: get the file again')
     return array
 
 
 def read_npz(file: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray]:
-    """Arrays of an npz by name, with these shapes; nothing else of it is read.
+    """Arrays of an npz by name, with these shapes; other arrays are not read.
 
-    Raises RecordedError where the file or an array is missing, cut short or holds a pickle.
+    Raises RecordedError if the file or an array is missing, truncated or holds a pickle.
     """
     try:
         arrays = npz.read_npz(file, shapes)
@@ -111,39 +120,39 @@ def read_npy(file: Path, shape: Shape) -> NDArray:
     except Exception as error:
         raise _unreadable(file, 'npy', error) from None
     if not isinstance(array, np.ndarray):
-        raise RecordedError(f'{file}: is an archive, not one array: get it again')
+        raise RecordedError(f'{file}: is an archive, not an array: get it again')
     _check_array(array, shape, file, 'the array')
     return array
 
 
 def read_image(file: Path) -> NDArray[np.uint8]:
-    """An RGB image [H, W, 3]. Raises RecordedError where it is missing or cut short."""
+    """An RGB image [H, W, 3]. Raises RecordedError if it is missing or truncated."""
     try:
         return opaque(load_image(file))
     except ValueError as error:
         if not file.is_file():
             raise missing(file) from None
         raise RecordedError(
-            f'{file}: not a readable image ({one_line(error)}): get it again'
+            f'{file}: not a readable image ({reason_of(error)}): get it again'
         ) from None
 
 
 def missing(file: Path) -> RecordedError:
-    """What is raised for a file that is not there."""
+    """The error for a file that does not exist."""
     return RecordedError(f'{file}: no such file: get this part of the dataset too')
 
 
-def one_line(error: Exception) -> str:
-    """The first line of an error's text."""
-    text = ' '.join((str(error).splitlines() or [''])[0].split())
-    return text[:160] or type(error).__name__
-
-
 def folders(root: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; none where there is no such folder."""
+    """Sorted names of the folders in a folder; empty if it does not exist."""
     if not root.is_dir():
         return []
     return sorted(path.name for path in root.iterdir() if path.is_dir())
+
+
+def sequences_of(root: Path, subject: str) -> list[str]:
+    """Sorted names '<subject>/<sequence>'; subject: a pattern of the subjects' folder names."""
+    subjects = [name for name in folders(root) if re.search(subject, name)]
+    return [f'{subject}/{name}' for subject in subjects for name in folders(root / subject)]
 
 
 def _check_array(array: NDArray, shape: Shape, file: Path, name: str) -> None:
@@ -157,9 +166,9 @@ def _check_shape(array: NDArray, shape: Shape, file: Path, name: str) -> None:
         b is None or a == b for a, b in zip(array.shape, shape, strict=True)
     )
     if not fits:
-        wanted = ', '.join('any' if n is None else str(n) for n in shape)
+        expected = ', '.join('any' if n is None else str(n) for n in shape)
         raise RecordedError(
-            f'{file}: {name} has shape {list(array.shape)}, not [{wanted}]: get the file again'
+            f'{file}: {name} has shape {list(array.shape)}, not [{expected}]: get the file again'
         )
 
 
@@ -167,5 +176,5 @@ def _unreadable(file: Path, kind: str, error: Exception) -> RecordedError:
     if isinstance(error, FileNotFoundError):
         return missing(file)
     if 'allow_pickle' in str(error):
-        return RecordedError(f'{file}: refused, it holds a pickle, which can run code: get it anew')
-    return RecordedError(f'{file}: not a readable {kind} ({one_line(error)}): get it again')
+        return RecordedError(f'{file}: refused, holds a pickle, which can run code: get it again')
+    return RecordedError(f'{file}: not a readable {kind} ({reason_of(error)}): get it again')

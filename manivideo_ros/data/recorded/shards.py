@@ -1,7 +1,7 @@
-"""Recorded clips as shards: cropped, painted, with a background and a hand reference, to train on.
+"""Converts recorded clips to training shards: cropped, with base images, background and references.
 
-What is slow is done once: hands are fitted, backgrounds taken, meshes painted. Poses and meshes are
-stored as those of generated scenes are, so that H and D are rasterized on loading.
+Slow steps are done once: fitting hands, extracting backgrounds, painting meshes. Poses and meshes
+are stored as for generated scenes; H and D are rasterized on loading.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -27,10 +26,12 @@ from manivideo_ros.data.recorded.crop import Box, clip_box, cropped, cropped_ima
 from manivideo_ros.data.recorded.datasets.listing import View
 from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.data.recorded.hands import read_published_mano
+from manivideo_ros.data.rendering.ground_truth import one_thread
 from manivideo_ros.data.rows import padded, write_object, write_shard
 from manivideo_ros.data.scenes.library import Split
 from manivideo_ros.drawing.base_image import Material, Painter, hand_material
 from manivideo_ros.drawing.views import ObjectViews, object_material, six_views
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
@@ -41,17 +42,17 @@ from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
 from manivideo_ros.motion.motion import MotionSample
 from manivideo_ros.objects.mesh import ObjectMesh, load_object, surface_points
 
-MAX_OTHERS = 6  # objects besides the one with six views; HO-Cap shows four at most
+MAX_OTHERS = 6  # objects in addition to the one with six views; HO-Cap has at most four
 UNSEEN = HandReference(np.full((128, 128, 3), 128, np.uint8), np.zeros((128, 128), np.uint8))
 
 
 @dataclass(frozen=True)
 class RecordedRecipe:
-    """How clips become shards.
+    """How clips are converted to shards.
 
-    hands: folder of the user's MANO, None to fit the default hand to joints where the dataset has
-    them; flat_hand_mean: as View.read takes it; frames a scene; every: of the scenes that a clip
-    could be cut into, each so-many-th; size of the images.
+    hands: folder of the user's MANO, None to fit the default hand to labelled joints;
+    flat_hand_mean: as for View.read; frames: per scene; every: keep every n-th scene of a clip;
+    size: side of the images, pixels.
     """
 
     hands: Path | None = None
@@ -63,22 +64,22 @@ class RecordedRecipe:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """An object of a clip, with what it is painted in."""
+    """An object of a clip with its references."""
 
     mesh: ObjectMesh
     views: ObjectViews
-    look: Material
+    material: Material
 
 
 class ClipPainter:
-    """What a clip shows, as its geometry says: base images and masks of its frames."""
+    """Paints base images and masks of a clip's frames."""
 
     def __init__(
         self, clip: RecordedClip, hands: Mapping[Side, HandModel], camera: Camera, size: int
     ) -> None:
         self.clip, self.hands, self.camera = clip, hands, camera
         tracks = clip.motion.objects
-        # The object that is moved most comes first: the model sees it in six views.
+        # The object that moves most comes first: only its six views are a reference.
         moved = {n: np.ptp(t.poses[t.present, :3, 3], 0).max(initial=0) for n, t in tracks.items()}
         self.names = sorted(tracks, key=lambda name: -moved[name])
         self.items = [load_item(Path(tracks[n].mesh), tracks[n].scale) for n in self.names]
@@ -87,21 +88,22 @@ class ClipPainter:
         self.rasterizer = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)
 
     def poses(self, sample: MotionSample) -> list[SurfacePose]:
-        """Poses of the hands, then of the objects; None for what is absent."""
+        """Poses of the hands, then of the objects; None where absent."""
         out: list[SurfacePose] = [sample.hands.get(side) for side in self.hands]
         return [*out, *(sample.objects.get(name) for name in self.names)]
 
     def painter(self, reference: HandReference, background: NDArray[np.uint8]) -> Painter:
-        """Paints with the colours of a hand reference on a background."""
+        """A painter with the colours of a hand reference and a background."""
         materials = [hand_material(hand, reference) for hand in self.hands.values()]
-        return Painter(self.rasterizer, materials + [item.look for item in self.items], background)
+        materials += [item.material for item in self.items]
+        return Painter(self.rasterizer, materials, background)
 
 
 @lru_cache(maxsize=64)
 def load_item(mesh: Path, scale: float) -> Item:
-    """An object's mesh and its references. Raises MeshError."""
+    """An object's mesh and its references, cached. Raises MeshError."""
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', UserWarning)  # a dataset is simplified without a choice
+        warnings.simplefilter('ignore', UserWarning)  # large meshes are simplified
         loaded = load_object(mesh, scale)
     views = six_views(loaded)
     return Item(loaded, views, object_material(loaded, views))
@@ -110,15 +112,16 @@ def load_item(mesh: Path, scale: float) -> Item:
 def clip_rows(
     clip: RecordedClip, recipe: RecordedRecipe, split: Split
 ) -> tuple[list[dict[str, Any]], dict[str, Item]]:
-    """Rows of a clip for write_shard, and its objects by the names that the rows have for them.
+    """Rows of a clip for write_shard, and its objects by their names in the rows.
 
-    A scene without a hand in any of its frames is left out. Raises RecordedError and MeshError.
+    Scenes without a hand in any frame are skipped. Raises RecordedError and MeshError, ValueError
+    for MANO poses without `recipe.hands`.
     """
     box, size = clip_box(clip.motion), recipe.size
     camera = cropped(clip.camera, box, size)
     mano = clip.hand_model != 'default'
     if mano and recipe.hands is None:
-        raise ValueError(f'{clip.name}: its hands are of the model {clip.hand_model!r}')
+        raise ValueError(f'{clip.name}: hand model {clip.hand_model!r} needs the folder of hands')
     hands: dict[Side, HandModel] = {
         side: load_hand(side, recipe.hands / f'{side}.npz' if mano and recipe.hands else None)
         for side in SIDES
@@ -168,7 +171,7 @@ def _frames(
     first: int,
     box: Box,
 ) -> dict[str, NDArray]:
-    """What a scene stores of each of its frames."""
+    """The arrays of a scene with one entry per frame."""
     size = painter.width
     rgb, bases, masks, mains, others = [], [], [], [], []
     for i, sample in enumerate(samples):
@@ -199,7 +202,7 @@ def _frames(
 def _background(
     clip: RecordedClip, painting: ClipPainter, box: Box, size: int
 ) -> NDArray[np.uint8]:
-    """The clip's background [S, S, 3], without labels by what the geometry covers."""
+    """The clip's background [S, S, 3]; without labels, the rendered coverage replaces them."""
     if clip.read_labels is not None:
         return cropped_image(median_background(clip).image, box, size)
     painter = painting.painter(UNSEEN, np.full((size, size, 3), 128, np.uint8))
@@ -215,20 +218,19 @@ def _background(
 
 
 def make_clip_shard(job: tuple[int, View, Path, Split, RecordedRecipe]) -> str:
-    """One view's shard, unless it is there already; '' or why it was left out."""
+    """Write the shard of one view unless it exists; returns '' or why the view was skipped."""
     number, view, out, split, recipe = job
     folder = out / f'shard_{number:06d}'
     if folder.exists():
         return ''
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    one_thread()
     try:
         mano = read_published_mano(recipe.hands) if recipe.hands else None
         rows, items = clip_rows(view.read(mano, recipe.flat_hand_mean), recipe, split)
     except ValueError as error:
-        return ' '.join(str(error).split())
+        return reason_of(error, None)
     if not rows:
-        return f'{view.sequence}/{view.camera}: no {recipe.frames} frames with a hand'
+        return f'{view.sequence}/{view.camera}: no scene of {recipe.frames} frames has a hand'
     for name, item in items.items():
         views = item.views if recipe.size <= 256 else six_views(item.mesh, recipe.size // 2)
         write_object(out, name, item.mesh, views, surface_points(item.mesh))
@@ -239,7 +241,7 @@ def make_clip_shard(job: tuple[int, View, Path, Split, RecordedRecipe]) -> str:
 def make_clip_shards(
     views: list[View], out: Path, split: Split, recipe: RecordedRecipe, workers: int = 1
 ) -> list[str]:
-    """One shard a view under out; the views that had to be left out, a line each."""
+    """Write one shard per view under out; returns one line for each skipped view."""
     out.mkdir(parents=True, exist_ok=True)
     jobs = [(number, view, out, split, recipe) for number, view in enumerate(views)]
 

@@ -1,4 +1,4 @@
-"""The graph under onnxruntime, on the CPU or on CUDA."""
+"""Runs the graph with onnxruntime, on the CPU or on CUDA."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from manivideo_ros.engine.runner import (
     EngineError,
     caches_of,
     given_inputs,
-    one_line,
 )
+from manivideo_ros.files.errors import reason_of
 
 TYPES = {
     'tensor(float)': np.float32,
@@ -29,9 +29,9 @@ PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
 
 
 def require_provider(device: str) -> None:
-    """Raise EngineError where this onnxruntime was not built for a device: 'cpu' or 'cuda'."""
+    """Raise EngineError if this onnxruntime was not built for a device: 'cpu' or 'cuda'."""
     if PROVIDERS[device] not in ort.get_available_providers():
-        # Both wheels own one folder: the later one would lie over the other's files.
+        # Both wheels install to one folder, where the second would overwrite files of the first.
         raise EngineError(
             f'the installed onnxruntime {ort.__version__} has no {PROVIDERS[device]}: '
             f'pip uninstall onnxruntime onnxruntime-gpu; pip install onnxruntime-gpu, '
@@ -40,22 +40,25 @@ def require_provider(device: str) -> None:
 
 
 class OnnxRunner:
-    """See Runner. Raises EngineError where onnxruntime cannot load the graph on that device."""
+    """See Runner. Caches are kept in two sets, which are read and written in turn.
+
+    Raises EngineError if onnxruntime cannot load the graph on the device.
+    """
 
     def __init__(self, graph: Path, threads: int = 2, device: str = 'cpu') -> None:
         self.backend = 'onnxruntime' if device == 'cpu' else 'onnxruntime_cuda'
         require_provider(device)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
-        # Spinning workers would take the cores from the renderer and the middleware.
+        # Spinning workers would take CPU time from the renderer and the middleware.
         options.add_session_config_entry('session.force_spinning_stop', '1')
-        options.log_severity_level = 3  # what is wrong is raised
+        options.log_severity_level = 3  # errors are raised
         try:
             self._session = ort.InferenceSession(graph, options, providers=[PROVIDERS[device]])
-        except Exception as error:  # onnxruntime's own kinds have no common base
+        except Exception as error:  # onnxruntime's exceptions have no common base
             raise EngineError(
-                f'onnxruntime cannot load {graph.name}: {one_line(error)}; '
-                f'export it anew, {OTHER_BACKEND}'
+                f'onnxruntime cannot load {graph.name}: {reason_of(error)}; '
+                f'export it again, {OTHER_BACKEND}'
             ) from None
         if PROVIDERS[device] not in self._session.get_providers():
             raise EngineError(
@@ -66,16 +69,17 @@ class OnnxRunner:
         unknown = {i.type for i in [*inputs, *outputs]} - TYPES.keys()
         if unknown:
             raise EngineError(
-                f'onnxruntime gives no {sorted(unknown)[0]}: set precision to fp32, {OTHER_BACKEND}'
+                f'onnxruntime does not support {sorted(unknown)[0]}: set precision to fp32, '
+                f'{OTHER_BACKEND}'
             )
         self._device = device
         self._caches = caches_of([i.name for i in inputs], [o.name for o in outputs])
         names = given_inputs([i.name for i in inputs], self._caches.values())
         self.shapes = {i.name: tuple(i.shape) for i in inputs if i.name in names}
-        kept = [i for i in inputs if i.name in self._caches.values()]
-        self._sets = [{i.name: self._zeros(i) for i in kept} for _ in range(2)]
+        cached = [i for i in inputs if i.name in self._caches.values()]
+        self._sets = [{i.name: self._zeros(i) for i in cached} for _ in range(2)]
         self._frame = self._zeros(next(o for o in outputs if o.name == 'frame'))
-        self._given = {i.name: self._zeros(i) for i in inputs if i.name in names}
+        self._inputs = {i.name: self._zeros(i) for i in inputs if i.name in names}
         self._flags = {
             flag: ort.OrtValue.ortvalue_from_numpy(np.array(flag), 'cpu') for flag in (False, True)
         }
@@ -86,12 +90,12 @@ class OnnxRunner:
         try:
             for name, value in values.items():
                 if self._device == 'cpu' or not value.ndim:
-                    self._given[name] = ort.OrtValue.ortvalue_from_numpy(value, 'cpu')
+                    self._inputs[name] = ort.OrtValue.ortvalue_from_numpy(value, 'cpu')
                 else:
-                    self._given[name].update_inplace(value)
-        except Exception as error:  # onnxruntime's own kinds have no common base
+                    self._inputs[name].update_inplace(value)
+        except Exception as error:  # onnxruntime's exceptions have no common base
             raise EngineError(
-                f'onnxruntime takes no such input ({one_line(error)}): free memory, {OTHER_BACKEND}'
+                f'onnxruntime rejected an input ({reason_of(error)}): free memory, {OTHER_BACKEND}'
             ) from None
         self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
 
@@ -99,7 +103,7 @@ class OnnxRunner:
         """See Runner."""
         now, then = self._sets
         binding = self._session.io_binding()
-        for name, value in {**self._given, **now}.items():
+        for name, value in {**self._inputs, **now}.items():
             binding.bind_ortvalue_input(name, value)
         binding.bind_ortvalue_input('refresh_scene', self._flags[self._refresh])
         binding.bind_ortvalue_output('frame', self._frame)
@@ -109,7 +113,7 @@ class OnnxRunner:
             self._session.run_with_iobinding(binding)
         except Exception as error:
             raise EngineError(
-                f'onnxruntime failed ({one_line(error)}): free memory, {OTHER_BACKEND}'
+                f'onnxruntime failed ({reason_of(error)}): free memory, {OTHER_BACKEND}'
             ) from None
         self._sets.reverse()
         self._refresh = False

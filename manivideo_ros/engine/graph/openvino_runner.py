@@ -1,4 +1,4 @@
-"""The graph under OpenVINO on the CPU, in fp32, bf16 or int8."""
+"""Runs the graph with OpenVINO on the CPU, in fp32, bf16 or int8."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from manivideo_ros.engine.runner import (
     EngineError,
     caches_of,
     given_inputs,
-    one_line,
 )
+from manivideo_ros.files.errors import reason_of
 
-HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'int8': 'f32'}  # of what the graph leaves open
+HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'int8': 'f32'}  # for what the graph does not quantize
 
 
 class OpenVINORunner:
-    """See Runner. `precision` is what OpenVINO computes in: of the graph of float32, or of int8.
+    """See Runner. Caches are kept in two sets, which are read and written in turn.
 
-    Raises EngineError where OpenVINO is not installed, the processor does not compute in that
-    precision, or the graph cannot be loaded.
+    graph: in int8 for the precision int8, else in fp32. Raises EngineError if OpenVINO is not
+    installed, the processor does not support the precision, or the graph cannot be loaded.
     """
 
     backend = 'openvino'
@@ -45,8 +45,8 @@ class OpenVINORunner:
             model = openvino.Core().compile_model(graph, 'CPU', options)
         except RuntimeError as error:
             raise EngineError(
-                f'OpenVINO cannot load {graph.name}: {one_line(error)}; '
-                f'export it anew, {OTHER_BACKEND}'
+                f'OpenVINO cannot load {graph.name}: {reason_of(error)}; '
+                f'export it again, {OTHER_BACKEND}'
             ) from None
         inputs = {port.any_name: port for port in model.inputs}
         outputs = {port.any_name: port for port in model.outputs}
@@ -58,7 +58,7 @@ class OpenVINORunner:
         ]
         self._frame = np.zeros(tuple(outputs['frame'].shape), np.uint8)
         self._refresh = np.array(True)
-        # One request reads the first set of caches and writes the second, the other back.
+        # One request reads the first set of caches and writes the second, the other vice versa.
         self._requests = []
         for now, then in (self._sets, self._sets[::-1]):
             request = model.create_infer_request()
@@ -79,7 +79,7 @@ class OpenVINORunner:
                     request.set_tensor(name, self._shared(value))
         except RuntimeError as error:
             raise EngineError(
-                f'OpenVINO takes no such input ({one_line(error)}): {OTHER_BACKEND}'
+                f'OpenVINO rejected an input ({reason_of(error)}): free memory, {OTHER_BACKEND}'
             ) from None
         if not values.keys().isdisjoint(SCENE_INPUTS):
             self._refresh = np.array(True)
@@ -92,7 +92,7 @@ class OpenVINORunner:
             request.infer()
         except RuntimeError as error:
             raise EngineError(
-                f'OpenVINO failed ({one_line(error)}): free memory, {OTHER_BACKEND}'
+                f'OpenVINO failed ({reason_of(error)}): free memory, {OTHER_BACKEND}'
             ) from None
         self._requests.reverse()
         self._sets.reverse()

@@ -1,4 +1,4 @@
-"""What every stream on torch does: features once a scene, caches in place, on CUDA one graph."""
+"""The base of the torch runners: scene features, in-place caches, CUDA graphs."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ from manivideo_ros.engine.runner import (
     input_shapes,
     require_device,
 )
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.mlo.layers import LAYER_MAPS
 from manivideo_ros.model.config import ModelConfig
 
 WARM_UP = 3
-"""Frames before a capture, in which libraries choose their kernels."""
+"""Frames run before a capture, in which libraries choose their kernels."""
 
 
 class TorchStream(ABC):
-    """See Runner; on 'cuda' a DeviceRunner: every tensor keeps its address, frames are captured.
+    """See Runner; on 'cuda' a DeviceRunner whose frames are CUDA graphs.
 
-    The network is one CUDA graph, captured once; a drawing is another, captured once a drawing. A
-    frame replays both. READS: the maps that the network reads, for whoever draws them.
+    The network is one CUDA graph, captured at construction; a drawing function is another, captured
+    at its first frame. A frame replays both, so every tensor keeps its address. READS: the maps
+    that the network reads, exposed as `inputs`.
 
-    Raises EngineError for 'cuda' where torch finds none, or too little memory on it.
+    Raises EngineError if torch finds no CUDA device, or too little memory on it.
     """
 
     READS: tuple[str, ...] = (*LAYER_MAPS, 'base')
@@ -45,44 +47,44 @@ class TorchStream(ABC):
         self._config = config
         self._device, self._dtype = torch.device(device), PRECISIONS[precision]
         self._queue = self._make_queue()
-        self._alone: AbstractContextManager[Any] = EXCLUSIVE if self._queue else nullcontext()
-        # Beside other streams: only captures are alone.
+        self._exclusive: AbstractContextManager[Any] = EXCLUSIVE if self._queue else nullcontext()
+        # Not exclusive, so that another runner's stream continues; the capture itself is.
         self._guarded(self._load, nullcontext())
         self._guarded(self._prepare, nullcontext())
 
     def _make_queue(self) -> Queue | None:
-        """What captures frames; None where each is run operation by operation."""
+        """The queue that captures frames; None for eager execution."""
         return CudaQueue() if self._device.type == 'cuda' else None
 
     @abstractmethod
     def _load(self) -> None:
-        """Bring the modules to the device, in their type."""
+        """Move the modules to the device, in their type."""
 
     @abstractmethod
     def _encoded(self) -> tuple[Tensor, ...]:
-        """The features of the scene that is given."""
+        """The features of the current scene inputs."""
 
     @abstractmethod
     def _guided(self) -> Tensor:
-        """What the skeleton that is given adds to the noise, for a network with `human`."""
+        """What the current skeleton adds to the noise, for a network with `human`."""
 
     @abstractmethod
     def _empty_caches(self) -> tuple[list[Tensor], Tensor]:
-        """The caches of all steps of a stream that has seen no frame, and their validity."""
+        """The caches of all steps without past frames, and their validity."""
 
     @abstractmethod
     def _compute(self) -> None:
-        """One frame, from and into the tensors kept here."""
+        """Compute one frame from and into this object's tensors."""
 
-    @torch.no_grad()  # inference mode would make tensors that nobody outside of it can write
+    @torch.no_grad()  # tensors made in inference mode could not be written outside of it
     def _prepare(self) -> None:
         self.shapes: Mapping[str, tuple[int, ...]] = input_shapes(self._config)
-        self._given = {
+        self._values = {
             name: torch.zeros(shape, device=self._device)
             for name, shape in self.shapes.items()
             if name != 'has_skeleton'
         }
-        self._inputs = {name: self._given[name] for name in self.READS}
+        self._inputs = {name: self._values[name] for name in self.READS}
         self._guide = [torch.zeros_like(self._guided())] if self._config.human else []
         self._has_skeleton = self._guiding = False
         self._refresh = True
@@ -92,14 +94,14 @@ class TorchStream(ABC):
         self._frame = torch.zeros(size, size, 3, dtype=torch.uint8, device=self._device)
         if self._queue is None:
             self._shown = torch.zeros_like(self._frame, device='cpu')
-            self._denoise, self._draw = self._compute, _now
+            self._denoise, self._draw = self._compute, _run_now
             return
         self._shown = self._queue.host_tensor(self._frame.shape, torch.uint8)
         self._staging = Staging(self._queue)
         self._denoise, self._draw = self._captured(self._queue), CapturedDraw(self._queue)
 
     def _captured(self, queue: Queue) -> Callable[[], None]:
-        """What replays the network, which has seen no frame."""
+        """The replay of the network's graph; the caches are empty afterwards."""
         with chosen_kernels(self._dtype):
             for _ in range(WARM_UP):
                 self._compute()
@@ -136,16 +138,16 @@ class TorchStream(ABC):
             if name == 'has_skeleton':
                 self._has_skeleton = bool(value)
             elif self._queue:
-                self._staging.upload(name, self._given[name], value)
+                self._staging.upload(name, self._values[name], value)
             else:
-                self._given[name].copy_(torch.from_numpy(value))
+                self._values[name].copy_(torch.from_numpy(value))
         self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
 
     @torch.inference_mode()
     def _run(self, draw: Callable[[], None] | None) -> None:
         if self._refresh:
-            for kept, value in zip(self._features, self._encoded(), strict=True):
-                kept.copy_(value)
+            for feature, value in zip(self._features, self._encoded(), strict=True):
+                feature.copy_(value)
         for guide in self._guide:
             if self._has_skeleton:
                 guide.copy_(self._guided())
@@ -157,50 +159,50 @@ class TorchStream(ABC):
         self._denoise()
         if self._queue:
             self._queue.copy(self._shown, self._frame)
-            self._queue.wait()  # the frame's one wait
+            self._queue.wait()  # the only synchronisation of a frame
         else:
             self._shown.copy_(self._frame)
         self._refresh = False
 
     def _guarded(
-        self, work: Callable[[], object], alone: AbstractContextManager[Any] | None = None
+        self, work: Callable[[], object], exclusive: AbstractContextManager[Any] | None = None
     ) -> None:
-        """Run work on the device, alone; what fails there is an EngineError."""
+        """Run work on the device under a lock, EXCLUSIVE by default; its errors as EngineError."""
         queued = self._queue.entered() if self._queue else nullcontext()
         try:
-            with alone or self._alone, queued:
+            with exclusive or self._exclusive, queued:
                 work()
         except EngineError:
             raise
         except torch.OutOfMemoryError:
             raise EngineError(
-                f'no memory left on the GPU: end what else runs there, {OTHER_BACKEND}'
+                f'no memory left on the GPU: stop other programs on it, {OTHER_BACKEND}'
             ) from None
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            reason = reason_of(error)
             raise EngineError(
-                f'torch failed on {self._device} ({reason}): look at nvidia-smi, {OTHER_BACKEND}'
+                f'torch failed on {self._device} ({reason}): check nvidia-smi, {OTHER_BACKEND}'
             ) from None
 
 
-def _now(draw: Callable[[], None]) -> None:
+def _run_now(draw: Callable[[], None]) -> None:
     draw()
 
 
 def in_channels_last(module: nn.Module) -> None:
-    """Bring the weights of convolutions into the order that a GPU's matrix units take them in."""
+    """Convert convolution weights to channels_last, which tensor cores use without conversion."""
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @contextmanager
 def chosen_kernels(dtype: torch.dtype) -> Iterator[None]:
-    """Have cuDNN measure its kernels, and compute float32 as float32: TF32 has 10 bits of it."""
+    """Enable cuDNN's benchmark mode, and for float32 disable TF32, which has only 10 bits."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    kept = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
     cudnn.benchmark = True
     if dtype == torch.float32:
         cudnn.allow_tf32 = matmul.allow_tf32 = False
     try:
         yield
     finally:
-        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = kept
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before

@@ -1,8 +1,8 @@
-"""The TensorRT plan of a specification: kept by the cache, built in a process of its own.
+"""The TensorRT plan of a specification: loaded from the cache, built in a separate process.
 
-A build takes seconds to an hour and a library's bug can end its process, so it never runs in the
-stream's. `python -m manivideo_ros.engine.tensorrt.plans` is that process; it
-prints its progress.
+A build takes from seconds to an hour, and a bug in the library can terminate the process, so it
+never runs in the stream's process. `python -m manivideo_ros.engine.tensorrt.plans` is the builder's
+process, which prints its progress.
 """
 
 from __future__ import annotations
@@ -34,18 +34,20 @@ from manivideo_ros.engine.tensorrt.plan_cache import (
     fields_of,
 )
 from manivideo_ros.engine.tensorrt.runtime import target_of
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.model.checkpoint import checkpoint_sha256
 
 log = logging.getLogger(__name__)
 
-ENDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # by whoever does not want the build
+CANCELLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that end a build on request, which is no failure."""
 
 
 @dataclass(frozen=True)
 class PlanJob:
-    """A plan to be had: of which specification, by which library, for which GPUs.
+    """The plan of a specification for a backend.
 
-    capabilities: compute capabilities as '8.6', none for that of the GPU here.
+    capabilities: compute capabilities such as '8.6'; empty for that of the present GPU.
     """
 
     spec: EngineSpec
@@ -54,7 +56,7 @@ class PlanJob:
 
     @property
     def name(self) -> str:
-        """What the cache calls it."""
+        """The plan's name in the cache."""
         spec = self.spec
         parts = [spec.preset, spec.resolution, f'{spec.steps}steps', spec.precision, self.backend]
         return '-'.join(map(str, [*parts, *self.capabilities]))
@@ -68,15 +70,15 @@ class PlanJob:
         trt = library([self.backend])
         capabilities = self._targets(trt)
         graph = graph_for(self.spec, self.backend).read_bytes()
-        told = {**self.spec.told(), 'checkpoint': self.spec.weights.name}
+        spec = {**self.spec.as_dict(), 'checkpoint': self.spec.weights.name}
         sha = checkpoint_sha256(self.spec.weights)
-        return graph, fields_of(graph, sha, told, target_of(trt, capabilities)), capabilities
+        return graph, fields_of(graph, sha, spec, target_of(trt, capabilities)), capabilities
 
     def load(self) -> bytes:
-        """The plans of all parts from the cache, packed.
+        """The packed plans of all parts from the cache.
 
-        Raises TensorRTError where none can be built, or where the last build of just this failed;
-        NoPlanError, PlanCacheError.
+        Raises TensorRTError if none can be built here, or if the last build with the same inputs
+        failed; NoPlanError, PlanCacheError.
         """
         made_from = self._made_from()[1]
         try:
@@ -85,8 +87,8 @@ class PlanJob:
             failed = plan_cache().failure_of(self.name, made_from)
             if failed:
                 raise TensorRTError(
-                    f'its last build failed ({failed}), and is not repeated while nothing that it '
-                    'depends on has changed: to try again, manivideo engine build'
+                    f'its last build failed ({failed}) and is not repeated until something it '
+                    'depends on changes: to try again, run manivideo engine build'
                 ) from None
             raise
 
@@ -95,19 +97,19 @@ class PlanJob:
         progress: Callable[[str, float], None],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Path:
-        """Build the plans of all parts here and keep them; `progress` gets the phase and 0..1.
+        """Build and store the plans of all parts; `progress` is called with the phase and 0..1.
 
         Raises TensorRTError, PlanCacheError.
         """
         graph, made_from, capabilities = self._made_from()
         trt, parts = library([self.backend]), split(graph)
         plans: dict[str, bytes] = {}
-        whole: list[str] = []
+        outermost: list[str] = []
 
         def step(phase: str, done: int, of: int) -> None:
-            if not whole:
-                whole.append(phase)  # a build's first phase holds its others: it is the measure
-            share = done / max(of, 1) if phase == whole[0] else 0.0
+            if not outermost:
+                outermost.append(phase)  # the first phase contains the others
+            share = done / max(of, 1) if phase == outermost[0] else 0.0
             progress(phase, (len(plans) + share) / len(parts))
 
         for name, part in parts.items():
@@ -117,7 +119,7 @@ class PlanJob:
         return cache.store(self.name, pack(plans), made_from)
 
     def note_failure(self, error: str) -> None:
-        """Keep a build's failure, so that `load` does not ask for the same build again."""
+        """Record a build's failure, so that `load` does not request the same build again."""
         with suppress(EngineError, PlanCacheError, OSError):
             plan_cache().keep_failure(self.name, self._made_from()[1], error)
 
@@ -126,7 +128,7 @@ class PlanJob:
         return f'{self.name}-kernels'
 
     def load_kernels(self) -> bytes:
-        """What was compiled for the plan at its first run on this GPU; b'' where nothing is kept.
+        """Kernels compiled at the plan's first run on this GPU; b'' if none are cached.
 
         Raises TensorRTError as `load`.
         """
@@ -136,24 +138,23 @@ class PlanJob:
             return b''
 
     def keep_kernels(self, content: bytes) -> None:
-        """Keep what was compiled for the plan, if anything was; a full disk costs a warning."""
+        """Cache the kernels compiled for the plan; logs a warning if they cannot be written."""
         if content:
             try:
                 plan_cache().store(self._kernels_name, content, self._made_from()[1])
             except PlanCacheError as error:
-                log.warning('the compiled kernels are not kept: %s', error)
+                log.warning('the compiled kernels are not cached: %s', error)
 
 
 def plan_cache() -> PlanCache:
-    """The plans of this user."""
+    """The plan cache of this user."""
     return PlanCache(cache_folder() / 'plans')
 
 
 class PlanBuild:
-    """A build in a process of its own.
+    """A build in a separate process.
 
-    progress: 0..1 of its main phase, which never falls; phase: what it is at. error: one line, ''
-    while none is known.
+    progress: 0..1, never decreasing. phase: the current one. error: one line, '' if there is none.
     """
 
     def __init__(self, job: PlanJob) -> None:
@@ -172,79 +173,80 @@ class PlanBuild:
 
     @property
     def pid(self) -> int:
-        """The id of its process."""
+        """The process id."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether it is still at work."""
+        """Whether the build is still running."""
         return not self._ended.is_set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for its end; whether it has ended."""
+        """Wait for the end of the build; returns whether it has ended."""
         return self._ended.wait(timeout_s)
 
     def cancel(self) -> None:
-        """End it; nothing of it is kept."""
+        """Cancel the build; nothing is stored."""
         if self._process.poll() is None:
             self._process.terminate()
         self._ended.wait()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        lasts = False  # whether the same build would fail again
+        permanent = False  # whether the same build would fail again
         with self._process.stdout as lines:
             for line in lines:
                 try:
-                    told = json.loads(line)
+                    status = json.loads(line)
                 except ValueError:
-                    continue  # a library that prints
-                self.error = told.get('error', '')
-                lasts = told.get('lasts', False)
-                self.phase = told.get('phase', self.phase)
-                self.progress = max(self.progress, told.get('done', 0.0))
+                    continue  # output of a library
+                self.error = status.get('error', '')
+                permanent = status.get('permanent', False)
+                self.phase = status.get('phase', self.phase)
+                self.progress = max(self.progress, status.get('done', 0.0))
         code = self._process.wait()
-        if -code in ENDED or code - 128 in ENDED:
+        if -code in CANCELLED or code - 128 in CANCELLED:
             self.error = 'the build was cancelled'
         elif code and not self.error:
             self.error = f'the builder ended with {code}: use another backend, as auto does'
-            lasts = True  # a library's bug, or more memory than there is
+            permanent = True  # a bug in the library, or too little memory
         self._ended.set()
-        if lasts:  # takes as long as an export, where the graph is not at hand
+        if permanent:  # takes as long as an export if the graph is not cached
             self.job.note_failure(self.error)
 
 
 def _as_json(job: PlanJob) -> dict[str, object]:
     return {
-        'spec': job.spec.told(), 'backend': job.backend, 'capabilities': job.capabilities,
+        'spec': job.spec.as_dict(), 'backend': job.backend, 'capabilities': job.capabilities,
     }  # fmt: skip
 
 
-def _tell(**values: object) -> None:
+def _print_status(**values: object) -> None:
     print(json.dumps(values), flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The builder's process: JSON of the job in, a line of JSON for each step out."""
+    """The builder's process: takes the job as JSON and prints its status as lines of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('job', help='as PlanBuild writes it')
-    given = json.loads(parser.parse_args(arguments).job)
-    job = PlanJob(EngineSpec(**given['spec']), given['backend'], tuple(given['capabilities']))
+    parser.add_argument('job', help='JSON, as PlanBuild writes it')
+    fields = json.loads(parser.parse_args(arguments).job)
+    job = PlanJob(EngineSpec(**fields['spec']), fields['backend'], tuple(fields['capabilities']))
     parent = os.getppid()
 
     def progress(phase: str, done: float) -> None:
-        _tell(phase=phase, done=done)
+        _print_status(phase=phase, done=done)
 
     try:
-        # Whoever asked for it is gone: nobody will cancel it.
+        # If the parent process is gone, nobody could cancel the build any more.
         job.build(progress, lambda: os.getppid() != parent)
     except BuildCancelledError as error:
-        _tell(error=str(error))
+        _print_status(error=str(error))
         return 1
     except (EngineError, ValueError, RuntimeError, OSError) as error:
-        _tell(error=' '.join(str(error).split()), lasts=isinstance(error, TensorRTError))
+        permanent = isinstance(error, TensorRTError)
+        _print_status(error=reason_of(error, None), permanent=permanent)
         return 1
-    _tell(done=1.0, phase='done')
+    _print_status(done=1.0, phase='done')
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The graph as TensorRT plans on the GPU, with the drawing of the frame's maps before it."""
+"""Runs the graph as TensorRT plans, after the frame's maps were drawn on the GPU."""
 
 from __future__ import annotations
 
@@ -13,27 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manivideo_ros.engine.cuda_queue import EXCLUSIVE, CapturedDraw, CudaQueue, Queue, Staging
-from manivideo_ros.engine.runner import (
-    SCENE_INPUTS,
-    EngineError,
-    caches_of,
-    one_line,
-    require_device,
-)
+from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError, caches_of
 from manivideo_ros.engine.tensorrt.graphs import FRAME, SCENE, SKELETON, unpack
 from manivideo_ros.engine.tensorrt.library import OTHER_BACKEND, TensorRTError, library
 from manivideo_ros.engine.tensorrt.plans import PlanJob
 from manivideo_ros.engine.tensorrt.runtime import KernelCache, TensorRTGraph
-
-LASTING = ('latents', 'skeleton', *SCENE_INPUTS)
-"""Inputs that are often given again as they are: compared, and uploaded where they changed."""
+from manivideo_ros.files.errors import reason_of
 
 
 class TensorRTRunner:
-    """See DeviceRunner: the plans' own input tensors are what is drawn into.
+    """See DeviceRunner: maps are drawn into the plans' own input tensors.
 
-    content: the plans of all parts, as `pack` made it. kernels: what `kernels` gave before, b''
-    for nothing. One frame is run here already, so that the first of a stream takes no longer.
+    content: the plans of all parts, from `pack`. kernels: what `kernels` returned before, b'' for
+    none. One frame is run at construction, so that the first frame of a stream is not slower.
 
     Raises TensorRTError as TensorRTGraph does.
     """
@@ -47,8 +39,8 @@ class TensorRTRunner:
             self._kernels = KernelCache(trt, kernels)
             with self._queue.entered():
                 self._load(trt, unpack(content))
-                with EXCLUSIVE:  # a plan may capture itself at its first run
-                    self._denoise = self._warmed_up()
+                with EXCLUSIVE:  # a plan may capture a CUDA graph at its first run
+                    self._denoise = self._warm_up()
 
     def _load(self, trt: ModuleType, plans: Mapping[str, bytes]) -> None:
         queue = self._queue
@@ -58,7 +50,7 @@ class TensorRTRunner:
         frame = self._frame.tensors
         for branch in (part for part in parts.values() if part is not self._frame):
             for name in branch.outputs:
-                branch.bind(name, frame[name])  # what a branch gives is what the frame takes
+                branch.bind(name, frame[name])  # a branch writes the frame's inputs
         caches = caches_of(self._frame.inputs, self._frame.outputs)
         self._next = [(frame[cache], frame[output]) for output, cache in caches.items()]
         self._empty = {n: torch.zeros_like(frame[n]) for n in ('valid', *self._guide_names())}
@@ -69,7 +61,7 @@ class TensorRTRunner:
         for name, tensor in self._inputs.items():
             if tensor.dtype != torch.float32:
                 raise TensorRTError(
-                    f'the TensorRT engine takes {name} in {tensor.dtype}, not in float32: build '
+                    f'the TensorRT engine needs {name} in {tensor.dtype}, not in float32: build '
                     f'it again, or {OTHER_BACKEND}'
                 )
         self.shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
@@ -83,21 +75,21 @@ class TensorRTRunner:
     def _guide_names(self) -> list[str]:
         return self._skeleton.outputs if self._skeleton is not None else []
 
-    def _warmed_up(self) -> Callable[[], None]:
-        """What enqueues a frame; all was run once, since libraries compile and allocate then."""
+    def _warm_up(self) -> Callable[[], None]:
+        """Run all plans once, which compiles and allocates; returns what enqueues a frame."""
         self._scene.run()
         if self._skeleton is not None:
             self._skeleton.run()
         self._frame.run()
         self._queue.wait()
         self.forget()
-        # A plan that captures itself cannot be part of another graph.
+        # A plan that captures its own CUDA graph cannot be part of another graph.
         return self._compute if self._frame.captures_itself else self._queue.capture(self._compute)
 
     def kernels(self) -> bytes:
-        """Kernels that were compiled for this GPU, to be given to the next runner.
+        """Kernels compiled for this GPU, for the next runner; executable code, as plans.
 
-        b'' where all were given, or the library compiles none. They are executable code, as plans.
+        b'' if none were compiled.
         """
         return self._kernels.content()
 
@@ -114,8 +106,6 @@ class TensorRTRunner:
                 if name == 'has_skeleton':
                     self._guide_stale |= self._has_skeleton != bool(value)
                     self._has_skeleton = bool(value)
-                    continue
-                if name in LASTING and self._staging.holds(name, value):
                     continue
                 self._staging.upload(name, self._inputs[name], value)
                 self._refresh |= name in SCENE_INPUTS
@@ -143,7 +133,7 @@ class TensorRTRunner:
                 self._draw(draw)
             self._denoise()
             self._queue.copy(self._shown, self._frame.tensors['frame'])
-            self._queue.wait()  # the frame's one wait
+            self._queue.wait()  # the only synchronisation of a frame
             self._refresh = self._guide_stale = False
         frame: NDArray[np.uint8] = self._shown.numpy()
         return frame
@@ -162,29 +152,27 @@ class TensorRTRunner:
 
 
 def open_plan(job: PlanJob) -> TensorRTRunner:
-    """A runner of the plan that is kept; what is compiled at its first run is kept beside it.
+    """A runner of the cached plan; the kernels compiled at its first run are cached as well.
 
     Raises NoPlanError, PlanCacheError, TensorRTError.
     """
-    trt = library([job.backend])
-    require_device('cuda')  # before the minutes of a build that nobody could run
-    runner = TensorRTRunner(trt, job.load(), job.load_kernels())
+    runner = TensorRTRunner(library([job.backend]), job.load(), job.load_kernels())
     job.keep_kernels(runner.kernels())
     return runner
 
 
 @contextmanager
 def _guarded(backend: str) -> Iterator[None]:
-    """Make what torch raises of the GPU an error of the backend, with what to do."""
+    """Raise torch's errors of the GPU as TensorRTError, with a fix."""
     try:
         yield
     except EngineError:
         raise
     except torch.OutOfMemoryError:
         raise TensorRTError(
-            f'{backend}: no memory left on the GPU: end what else runs there, or {OTHER_BACKEND}'
+            f'{backend}: no memory left on the GPU: stop other programs on it, or {OTHER_BACKEND}'
         ) from None
     except RuntimeError as error:
         raise TensorRTError(
-            f'{backend} failed ({one_line(error)}): look at nvidia-smi, or {OTHER_BACKEND}'
+            f'{backend} failed ({reason_of(error)}): check nvidia-smi, or {OTHER_BACKEND}'
         ) from None

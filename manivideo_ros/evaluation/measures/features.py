@@ -1,13 +1,13 @@
 """Distances between images, and between sets of images, in the features of a fixed network.
 
-The network ships (assets/estimation/features.npz): four stages of 3x3 convolution, ReLU, halving,
-with random orthogonal filters that were never trained (tools/build_features.py). Random features
-of several scales tell blur, noise and wrong texture from small shifts better than pixels do, and
-they need nobody's weights; they are not LPIPS and not FID, whose figures they do not resemble.
-Compare them with each other alone. `lpips_distance` and `fid` are the published measures, by their
-standard implementations, where the user has these and their weights.
+The network ships with the package (assets/estimation/features.npz): four stages of 3x3 convolution,
+ReLU and 2x2 average pooling, with random orthogonal filters that are not trained
+(tools/build_features.py). Random features at several scales separate blur, noise and wrong texture
+from small shifts better than pixels do, and they need no pretrained weights. They are not LPIPS and
+not FID, and their values are not comparable with these. `lpips_distance` and `fid` are the
+published measures, by their standard implementations where these and their weights are installed.
 
-Only the mask counts: outside it both images are the same grey.
+All measures are restricted to the mask: outside it both images are set to the same grey.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from manivideo_ros.files.assets import ASSETS
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.geometry import Array
 
 WEIGHTS = ASSETS / 'estimation' / 'features.npz'
 GREY = 128
 CELL = 16
-"""Pixels to a side of the places that the Frechet distance samples: those of the last stage."""
+"""Side in pixels of the cells that the Frechet distance samples: one pixel of the last stage."""
 COVERED = 0.5
-"""Share of a cell inside the mask from which on it is a sample."""
+"""Minimum share of a cell inside the mask for it to be a sample."""
 
 
 @cache
@@ -49,7 +50,7 @@ def only_masked(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np
 def feature_maps(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> list[torch.Tensor]:
     """Features [C, H / 2^s, W / 2^s] of the stages s = 1..4 of an image inside its mask.
 
-    Raises ValueError where a side is no multiple of CELL pixels.
+    Raises ValueError if a side is not a multiple of CELL pixels.
     """
     height, width = mask.shape
     if height % CELL or width % CELL:
@@ -69,10 +70,10 @@ def feature_distance(
     truth: NDArray[np.uint8],  # [H, W, 3]
     mask: NDArray[np.bool_],  # [H, W]
 ) -> float:
-    """Distance of two images over the mask: 0 where they agree; NaN for an empty mask.
+    """Distance of two images over the mask: 0 for equal images; NaN for an empty mask.
 
-    The mean over the mask of the squared difference of features of unit length, summed over the
-    stages: the form of Zhang et al. 2018, on other features and without learned weights.
+    The mean over the mask of the squared difference of unit-length features, summed over the
+    stages: the form of Zhang et al. 2018 with other features and without learned weights.
     """
     if not mask.any():
         return float('nan')
@@ -82,7 +83,7 @@ def feature_distance(
 def distance_of_maps(
     first: Sequence[torch.Tensor], second: Sequence[torch.Tensor], mask: NDArray[np.bool_]
 ) -> float:
-    """`feature_distance` of two images whose feature_maps inside the mask these are."""
+    """`feature_distance` of two images, given their feature_maps inside the mask."""
     if not mask.any():
         return float('nan')
     weight = torch.from_numpy(mask.astype(np.float32))[None, None]
@@ -95,15 +96,15 @@ def distance_of_maps(
 
 
 def _unit(features: torch.Tensor) -> torch.Tensor:
-    """Features [C, H, W] of length 1 in each place; nearly nothing stays nearly nothing."""
+    """Features [C, H, W] scaled to length 1 per pixel; near-zero features stay near zero."""
     return features / (features.norm(dim=0, keepdim=True) + 1e-3)
 
 
 class FeatureStatistics:
-    """Mean and covariance of the features of many frames' hands and objects.
+    """Mean and covariance of the features of hands and objects over many frames.
 
-    A sample is a cell of CELL x CELL pixels that lies in the mask: the features of all stages
-    there, averaged over the cell. Sums are kept, so that clips can be put together.
+    A sample is a cell of CELL x CELL pixels inside the mask: the features of all stages, averaged
+    over the cell. Sums are kept so that clips can be merged with `extend`.
     """
 
     def __init__(self) -> None:
@@ -113,11 +114,11 @@ class FeatureStatistics:
         self._products = np.zeros((size, size))
 
     def add(self, image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> None:
-        """Take one frame [H, W, 3] and its mask [H, W]."""
+        """Add one frame [H, W, 3] and its mask [H, W]."""
         self.add_maps(feature_maps(image, mask), mask)
 
     def add_maps(self, maps: Sequence[torch.Tensor], mask: NDArray[np.bool_]) -> None:
-        """Take the feature_maps of one frame inside its mask [H, W]."""
+        """Add the feature_maps of one frame inside its mask [H, W]."""
         side = (mask.shape[0] // CELL, mask.shape[1] // CELL)
         share = mask.reshape(side[0], CELL, side[1], CELL).mean((1, 3))
         pooled = [F.adaptive_avg_pool2d(f, side) for f in maps]
@@ -127,7 +128,7 @@ class FeatureStatistics:
         self._products += samples.T @ samples
 
     def extend(self, other: FeatureStatistics) -> None:
-        """Take the frames that another has gathered."""
+        """Add all frames of another instance."""
         self.count += other.count
         self._sum += other._sum
         self._products += other._products
@@ -143,10 +144,10 @@ class FeatureStatistics:
 
 
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
-    """Frechet distance of two sets of features taken as normal (Dowson and Landau 1982).
+    """Frechet distance of two sets of features modelled as Gaussians (Dowson and Landau 1982).
 
-    NaN where either has fewer samples than twice the features: the covariance would be made up.
-    Small sets lie farther apart than large ones: compare sets of the same frames only.
+    NaN if either has fewer samples than twice the features, where the covariance is degenerate.
+    The distance is biased upwards for small sets: compare only sets of the same frames.
     """
     a, b = first.covariance, second.covariance
     if min(first.count, second.count) < 2 * len(first._sum):
@@ -164,10 +165,10 @@ def lpips_distance(
     masks: Sequence[NDArray[np.bool_]],  # [H, W] each
     weights: str | Path | None,
 ) -> float | str:
-    """LPIPS 0.1 (AlexNet) averaged over the masks by the package lpips, or why there is none.
+    """LPIPS 0.1 (AlexNet) averaged over the masks, computed by the package lpips.
 
-    weights: torchvision's AlexNet trained on ImageNet, a state dict of the user's; the package
-    brings its own linear layers. The answer is a text for the table where a part is missing.
+    weights: state dict of torchvision's AlexNet trained on ImageNet; the package provides its own
+    linear layers. Returns the reason as text where the package or the weights are missing.
     """
     if weights is None:
         return 'no AlexNet weights given'
@@ -198,11 +199,10 @@ def fid(
     masks: Sequence[NDArray[np.bool_]],  # [H, W] each
     weights: str | Path | None,
 ) -> float | str:
-    """FID by the package torch-fidelity over images that are grey outside their masks, or why
-    there is none.
+    """FID over images that are grey outside their masks, computed by the package torch-fidelity.
 
-    weights: the InceptionV3 of the original FID as torch-fidelity publishes it, a file of the
-    user's. The answer is a text for the table where a part is missing.
+    weights: file of the original FID's InceptionV3 as torch-fidelity publishes it. Returns the
+    reason as text where the package or the weights are missing.
     """
     if weights is None:
         return 'no InceptionV3 weights given'
@@ -213,7 +213,7 @@ def fid(
     except ImportError:
         return 'package torch-fidelity is not installed'
     inputs: list[Any] = [_Images(p, masks) for p in (images, truths)]
-    # torch-fidelity unpickles whatever it is given: it is given a copy of checked tensors.
+    # torch-fidelity unpickles its weights file: pass a copy that holds nothing but tensors.
     with tempfile.TemporaryDirectory() as folder:
         checked = Path(folder) / 'inception.pth'
         try:
@@ -247,11 +247,10 @@ class _Images(torch.utils.data.Dataset):
 
 
 def _unusable(weights: str | Path, name: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return f'{weights}: not usable as the weights of {name} ({reason})'
+    return f'{weights}: not usable as the weights of {name} ({reason_of(error)})'
 
 
 def _square_root(matrix: Array) -> Array:
-    """The root [C, C] of a symmetric matrix without negative eigenvalues."""
+    """Square root [C, C] of a symmetric positive semidefinite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T

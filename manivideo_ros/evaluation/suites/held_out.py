@@ -1,8 +1,8 @@
-"""The held-out scene of a motion: skin, room and light that were never trained on, and its truth.
+"""The held-out scene of a motion: skin, room and light of the test split, and its ground truth.
 
-The motion says where hands and objects are and what camera sees them; a seed says the rest. The
-scene gives the synthesizer its references (the empty background and a hand reference) and tells,
-for any poses, what a photograph of them would have shown. It is kept with a recording as JSON.
+The motion determines hands, objects and camera; a seed determines everything else. The scene
+provides the synthesizer's references (the empty background and a hand reference) and renders ground
+truth for any poses. It is stored with a recording as JSON.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from manivideo_ros.camera.viewing import action_points, default_camera, fitted
-from manivideo_ros.data.rendering.ground_truth import TruthRenderer
-from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.rendering.camera_response import random_response
+from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
 from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import SKINS, generator, prepare_object, skin
 from manivideo_ros.data.scenes.room import random_room
 from manivideo_ros.data.scenes.scene import SIZE, Scene
 from manivideo_ros.evaluation.measures.true_light import TrueLight
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.geometry import Array, Camera, invert_rigid, rigid, transform_points
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
@@ -36,21 +37,21 @@ from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.named import load_mesh
 
-LOOKING_DOWN = np.radians(30)  # of a camera whose world has no known up
-NEAR_ORIGIN, NEAR_TABLE = 0.4, 0.2  # metres from where generated scenes play
+LOOKING_DOWN = np.radians(30)  # assumed pitch of a camera whose world has no known up
+NEAR_ORIGIN, NEAR_TABLE = 0.4, 0.2  # metres from the origin of generated scenes
 
 
 class HeldOutError(ValueError):
-    """A text that describes no held-out scene; the message is one line."""
+    """The text does not describe a held-out scene; the message is one line."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOutScene:
-    """What decides the images of a motion besides the poses.
+    """Everything besides the poses that determines the images of a motion.
 
     seed: of skin, room, light and camera response (split 'test'). camera: the view, SIZE square.
-    objects: mesh name or file and its scale, by id. side, betas [10]: whose hand the hand reference
-    shows. table_from_world [4, 4]: the table top is z = 0 of that frame.
+    objects: mesh name or file and its scale, by id. side, betas [10]: of the hand reference.
+    table_from_world [4, 4]: the table top is z = 0 of the table frame.
     """
 
     seed: int
@@ -62,7 +63,7 @@ class HeldOutScene:
 
     @classmethod
     def of(cls, motion: Motion, seed: int) -> HeldOutScene:
-        """The scene of a motion."""
+        """The scene of a motion and a seed."""
         first = motion.frame(0)
         camera = motion.camera
         if camera is None:
@@ -80,7 +81,7 @@ class HeldOutScene:
         )
 
     def to_json(self) -> str:
-        """The scene as the text that travels with a recording."""
+        """The scene as JSON, to be stored with a recording."""
         camera = self.camera
         return json.dumps(
             {
@@ -96,7 +97,7 @@ class HeldOutScene:
 
     @classmethod
     def from_json(cls, text: str) -> HeldOutScene:
-        """The scene of a recording. Raises HeldOutError for another text."""
+        """Parse the scene of a recording. Raises HeldOutError."""
         try:
             fields: dict[str, Any] = json.loads(text)
             return cls(
@@ -120,70 +121,70 @@ class HeldOutScene:
             TypeError,
             ValueError,
         ) as e:
-            reason = ' '.join(str(e).split())[:200]
-            raise HeldOutError(f'held-out scene: not of this version ({reason})') from None
+            reason = reason_of(e)
+            raise HeldOutError(f'held-out scene: unsupported version ({reason})') from None
 
     @cached_property
     def meshes(self) -> dict[str, ObjectMesh]:
-        """The objects' meshes by id."""
+        """Meshes of the objects by id."""
         return {name: load_mesh(mesh, scale) for name, (mesh, scale) in self.objects.items()}
 
     @cached_property
     def hands(self) -> dict[Side, HandModel]:
-        """The hands by side."""
+        """Default hand models by side."""
         return {side: load_hand(side) for side in SIDES}
 
 
-class HeldOutTruth:
-    """Renders the references of a held-out scene and the photographs of its poses."""
+class HeldOutGroundTruth:
+    """Renders the references and the ground-truth images of a held-out scene."""
 
     def __init__(self, scene: HeldOutScene) -> None:
         self.scene = scene
         rng = generator('test', 20, scene.seed)
-        look = skin('test', int(rng.integers(SKINS)))
+        hand_skin = skin('test', int(rng.integers(SKINS)))
         room, response = random_room(rng), random_response(rng)
         view = replace(
             scene.camera,
             camera_from_world=scene.camera.camera_from_world @ invert_rigid(scene.table_from_world),
         )
         reference_pose = random_reference_pose(rng, [scene.side], scene.betas, view)
-        # The objects go to the renderer alone: they need no recipe, nor to be of one shape.
+        # Objects are passed to the renderer directly: they may be any meshes, in any number.
         self._stage = Scene(
-            'test', scene.seed, scene.hands, look, None, '', 0, room, view, response, [], True,
+            'test', scene.seed, scene.hands, hand_skin, None, '', 0, room, view, response, [], True,
             reference_pose,
         )  # fmt: skip
         self._assets = [prepare_object(mesh) for mesh in scene.meshes.values()]
-        self._renderer = TruthRenderer(SIZE)
+        self._renderer = GroundTruthRenderer(SIZE)
         self.background = self._renderer.start(self._stage, self._assets)
 
     def hand_reference(self) -> HandReference:
         """The hand reference, under the scene's light."""
         return self._renderer.hand_reference(self._stage)
 
-    def photograph(
+    def image(
         self,
         hands: Mapping[str, HandState],
         objects: Mapping[str, NDArray[np.floating]],  # world_from_object [4, 4] by id
         index: int,
     ) -> NDArray[np.uint8]:
-        """What the camera sees [SIZE, SIZE, 3] of poses in the world; index: of its noise."""
-        return self._renderer.photograph(self.on_table(hands, objects), index)
+        """The ground-truth image [SIZE, SIZE, 3] of poses in the world; index: seeds its noise."""
+        return self._renderer.image(self.on_table(hands, objects), index)
 
     def under_true_light(
         self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
     ) -> NDArray[np.uint8]:
-        """The upper mark [SIZE, SIZE, 3] of poses in the world (true_light.py)."""
+        """The upper bound [SIZE, SIZE, 3] for poses in the world (true_light.py)."""
         return self.true_light.paint(self.on_table(hands, objects))
 
     @cached_property
     def true_light(self) -> TrueLight:
-        """Paints poses on the table under the scene's light."""
+        """Painter of the upper bound, for poses in the table frame."""
         return TrueLight(self._stage, self._assets, SIZE)
 
     def on_table(
         self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
     ) -> list[SurfacePose]:
-        """Poses in the table's frame, in the order of the renderer's surfaces."""
+        """World poses in the table frame, in the order of the renderer's surfaces."""
         table = self.scene.table_from_world
         poses: list[SurfacePose] = [
             _moved(hands[side], table) if side in hands else None for side in self.scene.hands
@@ -192,15 +193,15 @@ class HeldOutTruth:
 
 
 def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str:
-    """Render a motion's held-out scene for a synthesizer; the scene as JSON.
+    """Render the references of a motion's held-out scene; returns the scene as JSON.
 
-    Writes background.png, hand_reference.png and hand_reference.parts.png, and the JSON as
-    held_out.json. Raises MeshError or OSError.
+    Writes background.png, hand_reference.png, hand_reference.parts.png and held_out.json. Raises
+    MeshError or OSError.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     scene = HeldOutScene.of(motion, scene_seed)
-    truth = HeldOutTruth(scene)
+    truth = HeldOutGroundTruth(scene)
     reference = truth.hand_reference()
     Image.fromarray(truth.background).save(folder / 'background.png')
     Image.fromarray(reference.image).save(folder / 'hand_reference.png')
@@ -211,10 +212,10 @@ def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str
 
 
 def table_under(motion: Motion, camera: Camera) -> Array:
-    """table_from_world [4, 4]: the identity where the motion plays on z = 0 around the origin.
+    """table_from_world [4, 4]: the identity for a motion above z = 0 and near the origin.
 
-    Elsewhere the table is laid under the motion's lowest point; where the camera tells that the
-    world's z is not up, the table is tilted to be looked at from above.
+    Otherwise the table is placed under the motion's lowest point. If the camera shows that the
+    world's z is not up, the table is tilted so that the camera looks down on it.
     """
     rotation = np.asarray(camera.camera_from_world)[:3, :3]
     up_in_image, forward = -rotation[1], rotation[2]
@@ -232,7 +233,7 @@ def table_under(motion: Motion, camera: Camera) -> Array:
 
 
 def _extent(motion: Motion) -> Array:
-    """World points [N, 3] that hands and objects reach over a motion."""
+    """World points [N, 3] of hands and objects, sampled over a motion."""
     chosen = np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)).tolist()
     samples = [motion.frame(index) for index in chosen]
     points = np.concatenate([action_points(s.hands, s.objects.values()) for s in samples])

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from manivideo_ros.data.recorded.files import RecordedError, missing, one_line
+from manivideo_ros.data.recorded.files import RecordedError, missing
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.files.inert_pickle import AllowListUnpickler, Inert
 
 _LARGEST_FILE = 256 * 2**20  # bytes
@@ -40,13 +41,13 @@ def read_pickled(file: Path) -> dict[str, Any]:
         raise missing(file) from None
     except pickle.UnpicklingError as error:
         raise RecordedError(
-            f'{file}: refused, {one_line(error)}: use the original file of the dataset'
+            f'{file}: refused, {reason_of(error)}: use the original file of the dataset'
         ) from None
     except RecordedError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
         raise RecordedError(
-            f'{file}: not a readable npy ({one_line(error)}): get it again'
+            f'{file}: not a readable npy ({reason_of(error)}): get it again'
         ) from None
     if isinstance(plain, list) and len(plain) == 1:  # np.save wraps objects in an array
         plain = plain[0]
