@@ -164,7 +164,7 @@ class Falling(TorchRunner):
     def run_drawn(self, draw):
         self.frames += 1
         if self.frames == 4:
-            raise EngineError('the device fell off: look at nvidia-smi')
+            raise EngineError('the device fell off: check nvidia-smi')
         return super().run_drawn(draw)
 
 

@@ -1,9 +1,10 @@
-"""The background: what the camera sees where neither hands nor objects are."""
+"""The background image, and images as the model takes them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +15,14 @@ BACKGROUND = ASSETS / 'scene' / 'background.png'
 
 
 def load_background(path: Path) -> NDArray[np.uint8]:
-    """The background [H, W, 3], cut at its centre to a square; what is transparent is white.
+    """The background uint8 [S, S, 3], cropped to a centred square, with transparency over white.
 
     Raises as load_image.
     """
     return square(opaque(load_image(path)))
+
+
+def to_reference(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Images uint8 [N, h, w, 3] as the model takes references: float32 [N, 3, size, size], 0..1."""
+    resized = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images]
+    return np.stack(resized).transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)

@@ -1,1 +1,1 @@
-"""Export to one graph, the session that runs it, its cache."""
+"""Engines: specifications, the backends that run the network, and the session of a stream."""

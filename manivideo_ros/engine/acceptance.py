@@ -1,4 +1,4 @@
-"""Whether a backend may serve: its first frames are held to those of a reference on the CPU."""
+"""Acceptance of a backend: its first frames are compared with those of a CPU reference."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from manivideo_ros.model.config import LatentTrunk
 
 log = logging.getLogger(__name__)
 
-FRAMES = 2  # the second one sees the first
+FRAMES = 2  # the second frame also covers the temporal caches
 REFERENCES = ('onnxruntime', 'torch')
-"""In float32 on the CPU; the first needs no import of seconds, the second no export."""
+"""Run in float32 on the CPU: onnxruntime imports faster than torch, torch needs no export."""
 
 Open = Callable[[str, EngineSpec, int], Runner]
 
@@ -29,10 +29,10 @@ Open = Callable[[str, EngineSpec, int], Runner]
 def open_accepted(
     backend: str, spec: EngineSpec, threads: int = 2, open_one: Open = open_backend
 ) -> Runner:
-    """A runner of just that backend, whose first frames are the reference's.
+    """A runner of exactly that backend, after its first frames have matched the reference.
 
-    Networks in latents are taken as they are: on a CPU their reference would take hours. Raises as
-    `open_backend`, and EngineError where the frames differ by more than the precision allows.
+    Latent models are not compared: their reference would take hours on a CPU. Raises as
+    `open_backend`, and EngineError if the frames differ by more than the precision allows.
     """
     runner = open_one(backend, spec, threads)
     precision = spec.precision_on(backend)
@@ -42,14 +42,14 @@ def open_accepted(
         return runner
     reference = 'torch' if backend.startswith('torch') else 'onnxruntime'
     sha256 = checkpoint_sha256(spec.weights)
-    given = conditions_for(precision)
-    whole = replace(spec, precision='fp32')
-    expected = _reference_frames(whole, sha256, reference, given, open_one)
-    parity = compare(stream(runner, FRAMES, given)[0], expected)
+    conditions = conditions_for(precision)
+    in_fp32 = replace(spec, precision='fp32')
+    expected = _reference_frames(in_fp32, sha256, reference, conditions, open_one)
+    parity = compare(stream(runner, FRAMES, conditions)[0], expected)
     log.debug('%s in %s: %s', backend, precision, parity)
-    if not parity.held(precision):
+    if not parity.held(precision, spec.steps):
         raise EngineError(
-            f'{backend} in {precision} paints other frames than {reference} in fp32 (up to '
+            f'{backend} in {precision} produces other frames than {reference} in fp32 (up to '
             f'{parity.most:g} grey levels, {parity.mean:.2f} on average, {parity.psnr:.1f} dB): '
             f'set precision to fp32, {OTHER_BACKEND}'
         )
@@ -59,12 +59,12 @@ def open_accepted(
 
 @lru_cache(maxsize=2)
 def _reference_frames(
-    spec: EngineSpec, sha256: str, reference: str, given: Conditions, open_one: Open
+    spec: EngineSpec, sha256: str, reference: str, conditions: Conditions, open_one: Open
 ) -> NDArray[np.uint8]:
-    """Frames [2, H, W, 3] of the weights with that hash."""
+    """Reference frames [2, H, W, 3]; sha256 keys the cache by the checkpoint's content."""
     try:
         runner = open_one(reference, spec, 1)
     except EngineError:
         other = next(name for name in REFERENCES if name != reference)
         runner = open_one(other, spec, 1)
-    return stream(runner, FRAMES, given)[0]
+    return stream(runner, FRAMES, conditions)[0]

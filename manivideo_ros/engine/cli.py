@@ -1,4 +1,4 @@
-"""`manivideo export`: a checkpoint as the one ONNX graph that a stream runs."""
+"""`manivideo export`: export a checkpoint to the ONNX graph that a stream runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manivideo_ros.model.checkpoint import SHIPPED, load_checkpoint
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; 2 for a checkpoint that cannot be used."""
+    """Entry point; returns 2 for a checkpoint that cannot be used."""
     parser = argparse.ArgumentParser(prog='manivideo export', description=__doc__)
     parser.add_argument('graph', type=Path, help='the .onnx file to write')
     parser.add_argument('--checkpoint', type=Path, default=SHIPPED, help='weights (safetensors)')

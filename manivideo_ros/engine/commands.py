@@ -1,4 +1,4 @@
-"""`manivideo engine`: what engines there are; build, check, measure and remove them."""
+"""`manivideo engine`: list, build, check, benchmark and remove engines."""
 
 from __future__ import annotations
 
@@ -26,23 +26,25 @@ LEFT_OUT = (EngineError, PlanCacheError)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; 1 where something does not hold or could not be built, 2 for bad input."""
+    """Entry point; returns 1 if a check fails or a build failed, 2 for invalid input."""
     parser = argparse.ArgumentParser(prog='manivideo engine', description=__doc__)
     jobs = parser.add_subparsers(dest='job', required=True)
-    jobs.add_parser('list', help='the specifications, and what is kept for them')
-    build = jobs.add_parser('build', help='export the graph, build the TensorRT plan')
-    check = jobs.add_parser('check', help='hold the backends that work here to torch')
-    bench = jobs.add_parser('bench', help='measure the backends that work here')
-    jobs.add_parser('clean', help='remove all that was exported and built')
+    jobs.add_parser('list', help='list the specifications and the cached graphs and plans')
+    build = jobs.add_parser('build', help='export the graph and build the TensorRT plan')
+    check = jobs.add_parser('check', help='compare the available backends with torch')
+    bench = jobs.add_parser('bench', help='measure the available backends')
+    jobs.add_parser('clean', help='remove all cached graphs and plans')
     for job in (build, check, bench):
         job.add_argument('spec', nargs='?', default='tiny', help='a name in engines/, or a file')
-        job.add_argument('--backend', choices=PRECISIONS, action='append', help='this one alone')
+        job.add_argument(
+            '--backend', choices=PRECISIONS, action='append', help='only this one; may be repeated'
+        )
     for job in (check, bench):
-        job.add_argument('--threads', type=int, default=2, help='of the model')
-        job.add_argument('--frames', type=int, default=FRAMES, help='to run')
+        job.add_argument('--threads', type=int, default=2, help='CPU threads of the network')
+        job.add_argument('--frames', type=int, default=FRAMES, help='number of frames to run')
     build.add_argument(
         '--capability', action='append', default=[],
-        help='compute capability as 8.6, of a GPU that need not be here (tensorrt_rtx)',
+        help='compute capability such as 8.6, of a GPU that need not be present (tensorrt_rtx)',
     )  # fmt: skip
     args = parser.parse_args(arguments)
     try:
@@ -64,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def list_engines() -> int:
-    """Print the specifications, and the files that are kept."""
+    """Print the specifications, and the cached graphs and plans."""
     for name, file in spec_files().items():
         spec = load_spec(file)
         print(
@@ -79,7 +81,7 @@ def list_engines() -> int:
 def build_engine(
     spec: EngineSpec, backends: list[str] | tuple[str, ...], capabilities: tuple[str, ...]
 ) -> int:
-    """Export the graph and build the plans that can be built; Ctrl-C cancels."""
+    """Export the graph and build the plans that this machine can build; Ctrl-C cancels."""
     for precision in sorted({graph_precision(spec, backend) for backend in backends}):
         print(f'graph, {precision}: {graph_of(spec.weights, spec.steps, precision)}')
     status = 0
@@ -90,7 +92,7 @@ def build_engine(
         error = _build(job)
         if error:
             print(f'{backend}: {error}', file=sys.stderr)
-            # One of auto's backends that is not here is no failure.
+            # An unavailable backend fails the command only if it is the only one.
             status = max(status, int(len(backends) == 1))
         else:
             print(f'plan, {backend}: {plan_cache().plan_file(job.name)}')
@@ -98,7 +100,7 @@ def build_engine(
 
 
 def _build(job: PlanJob) -> str:
-    """Build a plan under a progress bar; what went wrong, '' for nothing."""
+    """Build a plan with a progress bar; returns the error, '' on success."""
     build = PlanBuild(job)
     with tqdm(total=100, desc=job.name, unit='%') as bar:
         try:
@@ -113,17 +115,17 @@ def _build(job: PlanJob) -> str:
 
 
 def check_backends(spec: EngineSpec, backends: list[str], threads: int, frames: int) -> int:
-    """Print how far each backend's stream is from torch's in fp32; 1 where one is too far."""
-    torch = open_backend('torch', _fp32(spec), threads)
+    """Print how far each backend's stream is from torch's in fp32; returns 1 if one is too far."""
+    torch = open_backend('torch', replace(spec, precision='fp32'), threads)
     references: dict[Conditions, NDArray[np.uint8]] = {}
     status = 0
     for backend, runner in _opened(spec, backends, threads):
         precision = spec.precision_on(backend)
-        given = conditions_for(precision)
-        if given not in references:
-            references[given], _ = stream(torch, frames, given)
-        parity = compare(stream(runner, frames, given)[0], references[given])
-        held = parity.held(precision)
+        conditions = conditions_for(precision)
+        if conditions not in references:
+            references[conditions], _ = stream(torch, frames, conditions)
+        parity = compare(stream(runner, frames, conditions)[0], references[conditions])
+        held = parity.held(precision, spec.steps)
         status = status if held else 1
         print(
             f'{"ok  " if held else "MISS"} {backend} {precision}: at most {parity.most:g} grey '
@@ -133,8 +135,9 @@ def check_backends(spec: EngineSpec, backends: list[str], threads: int, frames: 
 
 
 def measure(spec: EngineSpec, backends: list[str], threads: int, frames: int) -> int:
-    """Print how fast each backend is, torch's rate beside it."""
-    _, eager = stream(open_backend('torch', _fp32(spec), threads), frames)
+    """Print the time per frame of each backend, and its speed relative to torch."""
+    torch = open_backend('torch', replace(spec, precision='fp32'), threads)
+    _, eager = stream(torch, frames)
     eager_ms = 1e3 * float(np.median(eager))
     print(f'torch fp32: {eager_ms:.1f} ms a frame')
     for backend, runner in _opened(spec, [b for b in backends if b != 'torch'], threads):
@@ -147,7 +150,7 @@ def measure(spec: EngineSpec, backends: list[str], threads: int, frames: int) ->
 
 
 def remove() -> int:
-    """Remove every graph and plan that is kept."""
+    """Remove every cached graph and plan."""
     freed = 0
     for path in _kept():
         freed += path.stat().st_size
@@ -156,7 +159,7 @@ def remove() -> int:
             path.with_suffix(ending).unlink(missing_ok=True)
     for failed in plan_cache().folder.glob('*.failed'):
         failed.unlink()
-    print(f'freed {freed / 2**20:.1f} MiB; what is needed is made again')
+    print(f'freed {freed / 2**20:.1f} MiB; graphs and plans are made again when needed')
     return 0
 
 
@@ -166,7 +169,7 @@ def _kept() -> list:
 
 
 def _opened(spec: EngineSpec, backends: list[str], threads: int) -> Iterator[tuple[str, Runner]]:
-    """The backends that work here; of the others, the reason is printed."""
+    """The available backends, opened one by one; prints why the others are not."""
     for backend in backends:
         started = time.perf_counter()
         try:
@@ -176,10 +179,6 @@ def _opened(spec: EngineSpec, backends: list[str], threads: int) -> Iterator[tup
             continue
         print(f'     {backend} loaded in {time.perf_counter() - started:.1f} s', file=sys.stderr)
         yield backend, runner
-
-
-def _fp32(spec: EngineSpec) -> EngineSpec:
-    return replace(spec, precision='fp32')
 
 
 if __name__ == '__main__':

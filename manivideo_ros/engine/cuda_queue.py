@@ -1,7 +1,7 @@
-"""Work for the GPU in order, on a CUDA stream of its own, and host arrays on their way to it.
+"""A CUDA stream for a runner's work: graph capture, and uploads of host arrays.
 
-CUDA graphs are captured in the mode `thread_local`, and nobody else enqueues frames meanwhile: what
-another thread allocates or waits for during a capture can end it, and with it both streams.
+CUDA graphs are captured in the mode `thread_local`, and no other runner enqueues work meanwhile:
+an allocation or synchronisation in another thread can invalidate a capture and break both streams.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from torch import Tensor
 from manivideo_ros.engine.runner import require_device
 
 EXCLUSIVE = threading.RLock()
-"""Held while a graph is captured, and by every runner on a GPU while it is given inputs or runs."""
+"""Held while a graph is captured, and by every GPU runner while it takes inputs or runs."""
 
 Work = Callable[[], None]
 
 
 class Queue(Protocol):
-    """What a runner enqueues its work in; nothing of it waits but `wait` and marks that are.
+    """A stream in which a runner enqueues its work; only `wait` and called marks block.
 
-    device: where the tensors lie. handle: the stream's address, for libraries.
+    device: the device of the tensors. handle: the stream's address, for libraries.
     """
 
     device: torch.device
     handle: int
 
     def entered(self) -> AbstractContextManager[None]:
-        """Make it torch's current stream, after all that was enqueued on the one before it."""
+        """Make it torch's current stream, ordered after the work of the previous one."""
 
     def host_tensor(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """An empty tensor that the GPU can copy from and to while the host goes on."""
+        """A host tensor that the GPU can copy from and to asynchronously."""
 
     def copy(self, target: Tensor, source: Tensor) -> None:
         """Enqueue a copy; one of them may be a host tensor."""
 
     def mark(self) -> Work:
-        """What waits until all that was enqueued before is done."""
+        """A function that waits until everything enqueued before the mark has finished."""
 
     def capture(self, work: Work) -> Work:
-        """Record what `work` enqueues, as a CUDA graph; the call that enqueues it all at once."""
+        """Record what `work` enqueues as a CUDA graph; returns the function that replays it."""
 
     def wait(self) -> None:
-        """Wait for all that was enqueued."""
+        """Wait until everything enqueued has finished."""
 
 
 class CudaQueue:
-    """See Queue. Not the default stream: TensorRT synchronises there at every run.
+    """See Queue. Not the default stream, on which TensorRT synchronises at every run.
 
-    Raises EngineError where torch finds no CUDA.
+    Raises EngineError if torch finds no CUDA device.
     """
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class CudaQueue:
 
 
 class CapturedDraw:
-    """Draws by replaying the graph of a drawing, captured again only for another drawing."""
+    """Replays the CUDA graph of a drawing function; captures again only for another function."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -113,17 +113,17 @@ class CapturedDraw:
 
     def __call__(self, draw: Work) -> None:
         """Enqueue what `draw` enqueues."""
-        # Equal, not identical: a bound method is another object each time it is looked up.
+        # Equal, not identical: a bound method is a new object each time it is looked up.
         if self._replay is None or self._draw != draw:
-            draw()  # kernels are loaded and libraries set up before the capture
+            draw()  # kernels must be loaded and libraries initialised before the capture
             self._replay, self._draw = self._queue.capture(draw), draw
         self._replay()
 
 
 class Staging:
-    """Host arrays on their way into tensors on the GPU, in order with the queue's other work.
+    """Uploads host arrays to GPU tensors, in order with the queue's other work.
 
-    Each has a host tensor of its own, which is not rewritten before the GPU has read it.
+    Each name has its own host tensor, which is not rewritten before the GPU has read it.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -132,24 +132,20 @@ class Staging:
         self._read: dict[str, Work] = {}
 
     def upload(self, name: str, target: Tensor, value: NDArray[np.floating]) -> None:
-        """Enqueue the copy of a value, contiguous and of the target's shape and type.
+        """Enqueue the copy of a contiguous value of the target's shape and type.
 
-        The value is copied before this returns. Raises ValueError for one that does not fit.
+        The caller may change the value afterwards. Raises ValueError for another shape or type.
         """
-        given = torch.from_numpy(value)
-        if (given.shape, given.dtype) != (target.shape, target.dtype):
+        source = torch.from_numpy(value)
+        if (source.shape, source.dtype) != (target.shape, target.dtype):
             raise ValueError(
                 f'{name}: must be {target.dtype} {tuple(target.shape)}; '
-                f'is {given.dtype} {tuple(given.shape)}'
+                f'is {source.dtype} {tuple(source.shape)}'
             )
         if name in self._read:
             self._read[name]()
         else:
             self._staged[name] = self._queue.host_tensor(target.shape, target.dtype)
-        self._staged[name].copy_(given)
+        self._staged[name].copy_(source)
         self._queue.copy(target, self._staged[name])
         self._read[name] = self._queue.mark()
-
-    def holds(self, name: str, value: NDArray[np.floating]) -> bool:
-        """Whether the last value under that name was the same, number by number."""
-        return name in self._staged and np.array_equal(self._staged[name].numpy(), value)

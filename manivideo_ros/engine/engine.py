@@ -1,4 +1,4 @@
-"""What a stream runs on: the first backend of its specification that works, then the next."""
+"""The engine of a stream: the first backend that works, with fallback to the next one."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class Engine:
-    """See Runner: the first backend of a specification that works here; where it fails, the next.
+    """A Runner on the first backend of a specification that works; if it fails, on the next.
 
-    A TensorRT plan that is not there is built beside the stream, and takes over between two frames.
-    backend: what runs now. reasons: why not those before it, by name. required: whether it must be
-    the specification's first, be it built first.
+    A missing TensorRT plan is built in the background and takes over between two frames. backend:
+    the one that runs now. reasons: why the earlier ones do not run, by name. required: whether only
+    the specification's first backend may run; its plan is then built before the stream starts.
 
-    Raises EngineError where none works, or the one that is required does not; CheckpointError.
+    Raises EngineError if no backend works, or the required one does not; CheckpointError.
     """
 
     def __init__(
@@ -43,23 +43,23 @@ class Engine:
         self.reasons: dict[str, str] = {}
         self.build: PlanBuild | None = None
         self._opening: Future[Runner] | None = None
-        self._fallen = ''
+        self._fallback_reason = ''
         self._threads, self._open, self._start_build = threads, open_one, start_build
-        self._given: dict[str, NDArray[Any]] = {}
+        self._last_inputs: dict[str, NDArray[Any]] = {}
         self._waiting = list(spec.backends)
         self._runner = self._next()
         self.shapes = self._runner.shapes
 
     @property
     def backend(self) -> str:
-        """What runs the frames now."""
+        """The backend that runs the frames now."""
         return self._runner.backend
 
     @property
     def degraded(self) -> str:
-        """What the stream is not as it was asked to be, in one line; '' where all is well."""
+        """Why the stream runs on another backend than intended, in one line; '' if it does not."""
         if self.build is None:
-            return self._fallen
+            return self._fallback_reason
         backend, share = self.build.job.backend, f'{self.build.progress:.0%}'
         if self.build.running:
             return f'{self.backend} serves while {backend} is built: {share}'
@@ -67,21 +67,21 @@ class Engine:
 
     @property
     def why(self) -> str:
-        """The choice and its reasons, one line."""
-        told = '; '.join(f'not {name}: {reason}' for name, reason in self.reasons.items())
-        return f'{self.backend} ({told})' if told else self.backend
+        """The chosen backend and why the earlier ones do not run, in one line."""
+        rejected = '; '.join(f'not {name}: {reason}' for name, reason in self.reasons.items())
+        return f'{self.backend} ({rejected})' if rejected else self.backend
 
     def put(self, values: Mapping[str, NDArray[Any]]) -> None:
-        """See Runner. Where a backend fails with them, the next one has them."""
-        self._given.update(values)
+        """See Runner. If the backend fails, the next one gets all inputs so far."""
+        self._last_inputs.update(values)
         try:
             self._runner.put(values)
         except EngineError as error:
             self.fall_back(error)
 
     def run(self) -> NDArray[np.uint8]:
-        """See Runner. A frame on which a backend fails is made by the next one."""
-        self._take_built()
+        """See Runner. If the backend fails on a frame, the next one produces it."""
+        self._switch_to_built()
         while True:
             try:
                 return self._runner.run()
@@ -90,13 +90,13 @@ class Engine:
 
     @property
     def inputs(self) -> Mapping[str, Tensor] | None:
-        """The input tensors of a DeviceRunner that serves now; None where none does."""
+        """The input tensors if a DeviceRunner runs now, else None."""
         return getattr(self._runner, 'inputs', None) if self.backend in ON_DEVICE else None
 
     def run_drawn(self, draw: Callable[[], None] | None) -> NDArray[np.uint8]:
-        """See DeviceRunner. Raises ExchangedError where another backend has taken over."""
+        """See DeviceRunner. Raises ExchangedError if another backend has taken over."""
         before = self._runner
-        self._take_built()
+        self._switch_to_built()
         if self._runner is not before:
             raise ExchangedError(f'{self.backend} serves now')
         try:
@@ -113,7 +113,7 @@ class Engine:
             self.fall_back(error)
 
     def close(self) -> None:
-        """Give up a build that is under way."""
+        """Cancel a running build."""
         if self.build is not None:
             self.build.cancel()
 
@@ -127,12 +127,12 @@ class Engine:
                 raise error
             self._runner = self._next()
             try:
-                self._begin_with_what_is_given()
+                self._start_runner()
             except EngineError as another:
                 error = another
             else:
                 break
-        self._fallen = f'{self.backend} serves since {failed} failed: {reason}'
+        self._fallback_reason = f'{self.backend} serves since {failed} failed: {reason}'
 
     def _next(self) -> Runner:
         while self._waiting:
@@ -143,23 +143,23 @@ class Engine:
                 self.reasons[backend] = str(missing)
                 self._begin_build(backend)
                 if self.required:
-                    return self._built_now(backend)
+                    return self._wait_for_build(backend)
             except (EngineError, PlanCacheError) as error:
                 self.reasons[backend] = str(error)
                 if self.required:
                     raise EngineError(f'{backend} is required: {error}') from None
             else:
                 return runner
-        told = '; '.join(f'{name}: {reason}' for name, reason in self.reasons.items())
-        raise EngineError(f'no backend can run {self.spec.preset}: {told}')
+        rejected = '; '.join(f'{name}: {reason}' for name, reason in self.reasons.items())
+        raise EngineError(f'no backend can run {self.spec.preset}: {rejected}')
 
     def _begin_build(self, backend: str) -> None:
         if self.build is None:
-            log.info('building an engine for %s beside the stream', backend)
+            log.info('building an engine for %s in the background', backend)
             self.build = self._start_build(PlanJob(self.spec, backend))
 
-    def _built_now(self, backend: str) -> Runner:
-        """Wait for the build of a backend that is required, telling how far it is."""
+    def _wait_for_build(self, backend: str) -> Runner:
+        """Wait for the build of the required backend and log its progress."""
         assert self.build is not None
         build = self.build
         while not build.wait(1.0):
@@ -168,13 +168,13 @@ class Engine:
             raise EngineError(f'{backend} is required: {build.error}')
         return self._open(backend, self.spec, self._threads)
 
-    def _take_built(self) -> None:
-        """Let a plan take over that was built, once it is loaded and held to the reference."""
+    def _switch_to_built(self) -> None:
+        """Switch to the backend whose plan was built, once it is loaded and accepted."""
         build = self.build
         if build is None or build.running:
             return
         if self._opening is None and not build.error:
-            self._opening = self._open_beside(build)
+            self._opening = self._open_in_background(build)
         if self._opening is not None and not self._opening.done():
             return
         opening, self._opening, self.build = self._opening, None, None
@@ -183,26 +183,27 @@ class Engine:
             if opening is None:
                 raise EngineError(build.error)
             self._runner = opening.result()
-            self._begin_with_what_is_given()
+            self._start_runner()
         except (EngineError, PlanCacheError) as error:
             self._runner = serving
             self.reasons[build.job.backend] = str(error)
             log.warning('%s goes on: %s', before, error)
             return
         self.reasons.pop(self.backend, None)
-        self._waiting.insert(0, before)  # to fall back on
-        self._fallen = ''
+        self._waiting.insert(0, before)  # the first to fall back to
+        self._fallback_reason = ''
         log.info('%s takes over from %s', self.backend, before)
 
-    def _open_beside(self, build: PlanBuild) -> Future[Runner]:
-        """Open what was built in a thread of its own: the stream does not wait for it."""
+    def _open_in_background(self, build: PlanBuild) -> Future[Runner]:
+        """Open the built backend in its own thread, so that the stream does not wait."""
         opener = ThreadPoolExecutor(1, 'engine')
         try:
             return opener.submit(self._open, build.job.backend, self.spec, self._threads)
         finally:
             opener.shutdown(wait=False)
 
-    def _begin_with_what_is_given(self) -> None:
-        if self._given:
-            self._runner.put(self._given)
+    def _start_runner(self) -> None:
+        """Give a new runner all inputs so far, without past frames."""
+        if self._last_inputs:
+            self._runner.put(self._last_inputs)
         self._runner.forget()

@@ -1,4 +1,4 @@
-"""What this processor computes in, as OpenVINO's CPU plugin reports it."""
+"""The precisions of this processor, as OpenVINO's CPU plugin reports them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from types import ModuleType
 from manivideo_ros.engine.runner import OTHER_BACKEND, EngineError
 
 ON_X86 = platform.machine().lower() in ('x86_64', 'amd64')
-"""Whether OpenVINO is installed with the package, and the faster of the CPU's backends."""
+"""x86-64, where OpenVINO is installed with the package and is the faster CPU backend."""
 
 
 def openvino_module() -> ModuleType:
-    """OpenVINO. Raises EngineError where it cannot be imported."""
+    """OpenVINO. Raises EngineError if it cannot be imported."""
     try:
         return importlib.import_module('openvino')
-    except (ImportError, RuntimeError, OSError) as error:  # it looks for a home folder, too
+    except (ImportError, RuntimeError, OSError) as error:  # it also needs a home folder
         raise EngineError(
             f'OpenVINO cannot be imported ({error}): pip install openvino and set HOME, '
             f'{OTHER_BACKEND}'
@@ -26,18 +26,18 @@ def openvino_module() -> ModuleType:
 
 @lru_cache(maxsize=1)
 def capabilities() -> tuple[str, ...]:
-    """OpenVINO's names of what the CPU computes in, as 'BF16', 'FP32', 'INT8'.
+    """The CPU's precisions in OpenVINO's names, such as 'BF16', 'FP32', 'INT8'.
 
-    Raises EngineError where OpenVINO is not installed.
+    Raises EngineError if OpenVINO is not installed.
     """
     openvino = openvino_module()
     return tuple(sorted(openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')))
 
 
 def reduced_precision() -> str:
-    """What replaces fp32 where speed is asked for: bf16 where the CPU computes in it, else int8.
+    """The fastest precision of this CPU: bf16 if it supports it, else int8.
 
-    'fp32' where neither is reported, or OpenVINO is not installed.
+    'fp32' if neither is reported, or OpenVINO is not installed.
     """
     try:
         reported = capabilities()
@@ -47,7 +47,7 @@ def reduced_precision() -> str:
 
 
 def reduced_reason() -> str:
-    """Why `reduced_precision` is what it is, one line."""
+    """Why `reduced_precision` was chosen, in one line."""
     try:
         return f'OpenVINO reports {", ".join(capabilities())} on this processor'
     except EngineError as error:
@@ -55,7 +55,7 @@ def reduced_reason() -> str:
 
 
 def require_precision(precision: str) -> None:
-    """Raise EngineError where OpenVINO is absent, or computes in something else on this CPU."""
+    """Raise EngineError if OpenVINO is not installed or does not support a precision here."""
     reported = capabilities()
     if precision != 'fp32' and precision.upper() not in reported:
         raise EngineError(

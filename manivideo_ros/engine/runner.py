@@ -1,4 +1,4 @@
-"""What a stream runs its frames on: one graph with its caches, whatever library is behind it."""
+"""The interface of backends: a runner executes the network with its caches."""
 
 from __future__ import annotations
 
@@ -19,32 +19,29 @@ SCENE_INPUTS = ('views', 'background', 'hand_reference', 'points')
 
 
 class EngineError(RuntimeError):
-    """What keeps an engine from being loaded or from going on; one line, with the mend."""
+    """Raised when an engine cannot load or fails at run time; the message suggests a fix."""
 
 
 class ExchangedError(EngineError):
-    """Another backend serves from now on; the frame has to be drawn again, for its device."""
+    """Another backend runs from now on; the frame has to be drawn again, for its device."""
 
 
 class Runner(Protocol):
-    """The graph of one stream on one device. Not thread-safe.
-
-    Its caches stay inside, on the device, in two sets that are read and written in turn.
-    """
+    """The network of one stream on one device, with its temporal caches. Not thread-safe."""
 
     @property
     def backend(self) -> str:
-        """As specifications name it."""
+        """The backend's name in specifications."""
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Of what `put` takes, by the graph's names."""
+        """Shapes of the inputs that `put` takes, by the graph's names."""
 
     def put(self, values: Mapping[str, NDArray[Any]]) -> None:
-        """Give inputs, contiguous, which hold until they are given again.
+        """Set contiguous inputs, which keep their values until they are set again.
 
-        They may be read where they lie until `run` returns. After inputs of the scene its features
-        are computed again with the next frame. Raises EngineError.
+        The arrays must not change until `run` returns. After an input of the scene (SCENE_INPUTS)
+        the next frame computes the scene's features again. Raises EngineError.
         """
 
     def run(self) -> NDArray[np.uint8]:
@@ -55,38 +52,38 @@ class Runner(Protocol):
 
 
 class DeviceRunner(Runner, Protocol):
-    """A runner whose inputs are tensors on a GPU, which whoever draws may write straight into."""
+    """A runner whose inputs are GPU tensors that a renderer can draw into directly."""
 
     @property
     def inputs(self) -> Mapping[str, Tensor]:
-        """The tensors [1, ...], float32, of the maps that the network reads, by name.
+        """The maps that the network reads, float32 [1, ...] by name.
 
-        They stay where they are, and the mapping stays the same object.
+        Their addresses never change, and the mapping stays the same object.
         """
 
     def run_drawn(self, draw: Callable[[], None] | None) -> NDArray[np.uint8]:
-        """`run`, after `draw` has enqueued what writes the frame's maps into the inputs.
+        """`run`, after `draw` has enqueued the work that writes the frame's maps to the inputs.
 
-        It is captured with its first frame, and replayed afterwards. None: the maps are there.
-        Raises EngineError.
+        `draw` is captured once in a CUDA graph and then replayed. None: the maps are already
+        there. Raises EngineError.
         """
 
 
 @runtime_checkable
 class FallingBack(Protocol):
-    """A runner that has others to go on with."""
+    """A runner that can switch to another backend."""
 
     def fall_back(self, error: Exception) -> None:
-        """Go on with the next that works, after an error of what serves now.
+        """Switch to the next backend that works, after an error of the current one.
 
-        Raises EngineError where none is left.
+        Raises EngineError if none is left.
         """
 
 
 def input_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Of what a runner's `put` takes for a network of either family, by the graph's names."""
+    """Shapes of the inputs that a runner's `put` takes, by the graph's names."""
     size, view, cells = config.image_size, config.reference_size, config.trunk_size
-    # A network in latents compares the background with its frames, cell by cell.
+    # Latent models compare the background with their frames, cell by cell.
     background = size if isinstance(config.trunk, LatentTrunk) else view
     shapes: dict[str, tuple[int, ...]] = {
         'latents': (1, config.latent_channels, cells, cells),
@@ -106,7 +103,7 @@ def input_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def caches_of(inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, str]:
-    """The input that is given back each output `next_*`: `*` or, of the scene, `cached_*`."""
+    """The input to which each output `next_*` is fed back: `*`, or `cached_*` for the scene's."""
     known = set(inputs)
     return {
         name: name[5:] if name[5:] in known else 'cached_' + name[5:]
@@ -116,15 +113,16 @@ def caches_of(inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, str]:
 
 
 def given_inputs(names: Iterable[str], caches: Iterable[str]) -> list[str]:
-    """What `put` takes of a graph's inputs: neither its caches nor what the runner itself knows."""
+    """The inputs of a graph that `put` takes: all but its caches and `refresh_scene`."""
     kept = set(caches)
     return [name for name in names if name not in kept and name != 'refresh_scene']
 
 
 def require_device(device: str) -> None:
-    """Raise EngineError where torch or Warp has no such device: 'cpu' or 'cuda'.
+    """Raise EngineError if torch or Warp has no such device: 'cpu' or 'cuda'.
 
-    A network on a GPU has its maps drawn there, and the two libraries need drivers of their own.
+    Both are checked because Warp draws the maps on the network's GPU, and each of the two
+    libraries has its own requirements of the driver.
     """
     if device == 'cpu':
         return
@@ -141,8 +139,3 @@ def require_device(device: str) -> None:
         require_warp(device)
     except WarpDeviceError as error:
         raise EngineError(str(error)) from None
-
-
-def one_line(error: Exception) -> str:
-    """What a library says of an error, on one line and not at any length."""
-    return ' '.join(str(error).split())[:300]

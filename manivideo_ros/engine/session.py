@@ -1,4 +1,4 @@
-"""A stream of frames: a scene's references, then conditions in and frames out."""
+"""A stream of frames: the scene's references once, then conditions in and frames out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Floats = NDArray[np.float32]
 
 
 class StreamingSession:
-    """One scene's stream on a runner, which keeps what lasts from frame to frame. Not thread-safe.
+    """A stream on a runner. Not thread-safe.
 
-    What does not change from frame to frame is given to the runner once. The runner may be
-    exchanged between two frames: the stream goes on, without its past.
+    References, noise and skeletons are sent to the runner only when they change. The runner can be
+    exchanged between two frames; the stream then continues without its past frames.
     """
 
     def __init__(self, runner: Runner, seed: int = 0) -> None:
@@ -35,15 +35,11 @@ class StreamingSession:
         self._lasting: dict[str, NDArray[Any]] = {}
         self.set_seed(seed)
         if self.human:
-            self._put_lasting(
-                {
-                    'skeleton': np.zeros(shapes['skeleton'], np.float32),
-                    'has_skeleton': np.array(False),
-                }
-            )
+            no_skeleton = np.zeros(shapes['skeleton'], np.float32)
+            self._put_lasting({'skeleton': no_skeleton, 'has_skeleton': np.array(False)})
 
     def set_seed(self, seed: int | tuple[int, int]) -> None:
-        """Choose the stream's noise: it is the same in every frame until it is chosen again."""
+        """Choose the stream's noise, which is the same in every frame."""
         shape = self.runner.shapes['latents']
         self.latents = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
         self._put_lasting({'latents': self.latents})
@@ -55,18 +51,18 @@ class StreamingSession:
         hand_reference: Floats,  # [3, R, R]
         points: Floats,  # [P, 3] m, object frame
     ) -> None:
-        """Take a new scene's references; they are encoded with the next frame."""
-        given = {
+        """Set a new scene's references, encoded with the next frame, and forget past frames."""
+        references = {
             'views': views,
             'background': background,
             'hand_reference': hand_reference,
             'points': points,
         }
-        self._put_lasting({n: np.array(v[None], np.float32, order='C') for n, v in given.items()})
+        self._put_lasting({name: _batched(value) for name, value in references.items()})
         self.reset()
 
     def exchange(self, runner: Runner) -> None:
-        """Go on with another runner of the same network, from the next frame on."""
+        """Switch to another runner of the same network, from the next frame on."""
         runner.put(self._lasting)
         runner.forget()
         self.runner = runner
@@ -86,7 +82,7 @@ class StreamingSession:
     ) -> NDArray[np.uint8]:
         """The next frame [H, W, 3], RGB; valid until the next call.
 
-        Raises ValueError for a skeleton that the network has no guider for, EngineError where the
+        Raises ValueError for a skeleton if the network has no skeleton guider, EngineError if the
         runner fails.
         """
         maps = {
@@ -102,39 +98,47 @@ class StreamingSession:
 
     @property
     def inputs(self) -> Mapping[str, Tensor] | None:
-        """Where the frame's maps may be drawn on a GPU, [1, ...] by name; None on the CPU."""
+        """GPU tensors [1, ...] by name, into which the frame's maps can be drawn; None on a CPU."""
         return getattr(self.runner, 'inputs', None)
 
     def step_drawn(
         self, draw: Callable[[], None] | None, skeleton: Floats | None = None
     ) -> NDArray[np.uint8]:
-        """`step` of maps that were drawn into `inputs`, or that `draw` draws there.
+        """`step` with maps that are in `inputs` already, or that `draw` draws there.
 
-        Raises as `step`, and ExchangedError where the maps must be drawn for another device.
+        Raises as `step`, and ExchangedError if the maps must be drawn for another device.
         """
         drawn_into = self.inputs
         self._put_skeleton(skeleton)
-        if self.inputs is not drawn_into:  # the device failed with the skeleton
+        if self.inputs is not drawn_into:  # the device failed on the skeleton
             raise ExchangedError(f'{self.runner.backend} serves now')
         return cast(DeviceRunner, self.runner).run_drawn(draw)
 
     def fall_back(self, error: Exception) -> None:
-        """Go on without the device that failed under who draws; raises where there is no other."""
+        """Switch to another backend after drawing failed on the device; raises if none is left."""
         if not isinstance(self.runner, FallingBack):
             raise error
         self.runner.fall_back(error)
 
     def _put_lasting(self, values: dict[str, NDArray[Any]]) -> None:
-        self._lasting.update(values)
-        self.runner.put(values)
+        """Send the runner those of the values that have changed."""
+        sent = self._lasting
+        changed = {
+            n: v for n, v in values.items() if n not in sent or not np.array_equal(sent[n], v)
+        }
+        sent.update(changed)
+        if changed:
+            self.runner.put(changed)
 
     def _put_skeleton(self, skeleton: Floats | None) -> None:
-        """Give a skeleton, or that there is none any more, where that is new."""
-        if skeleton is None:
-            if self.human and self._lasting['has_skeleton']:
-                self._put_lasting({'has_skeleton': np.array(False)})
-            return
-        if not self.human:
-            raise ValueError('this network was made without human: it takes no skeleton')
-        given = np.ascontiguousarray(skeleton[None])
-        self._put_lasting({'skeleton': given, 'has_skeleton': np.array(True)})
+        if skeleton is not None:
+            if not self.human:
+                raise ValueError('this network was made without human: it takes no skeleton')
+            self._put_lasting({'skeleton': _batched(skeleton), 'has_skeleton': np.array(True)})
+        elif self.human:
+            self._put_lasting({'has_skeleton': np.array(False)})
+
+
+def _batched(value: Floats) -> Floats:
+    """A contiguous copy [1, ...], which does not change when the caller's array does."""
+    return np.array(value[None], np.float32, order='C')

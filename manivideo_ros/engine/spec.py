@@ -1,4 +1,4 @@
-"""Engine specifications, engines/*.yaml: which checkpoint is to be run, and how."""
+"""Engine specifications, engines/*.yaml: the checkpoint, and how to run it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from manivideo_ros.process.folders import expanded
 
 ON_CPU = ('openvino', 'onnxruntime') if ON_X86 else ('onnxruntime',)
 AUTO = ('tensorrt', 'tensorrt_rtx', 'torch_cuda', 'onnxruntime_cuda', *ON_CPU)
-"""The order in which the backend `auto` tries them."""
+"""The backends that `auto` tries, in order."""
 
 PRECISIONS: dict[str, tuple[str, ...]] = {
     'tensorrt': ('fp32', 'fp16', 'bf16'),
@@ -28,22 +28,22 @@ PRECISIONS: dict[str, tuple[str, ...]] = {
     'openvino': ('fp32', 'bf16', 'int8'),
     'torch': ('fp32', 'bf16'),
 }
-"""The backends, and what each computes in."""
+"""The backends and their precisions."""
 
 
 class SpecError(ValueError):
-    """A specification that cannot be used; the message names the file, the field and the mend."""
+    """An invalid specification; the message names the file, the field and a fix."""
 
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """What an engine is built for, and how.
+    """A checkpoint, and how to run it.
 
-    checkpoint: a file of weights, '' for those that ship. resolution: the side of the square
-    images, pixels. layers: of the MLO. backend: one of PRECISIONS, or 'auto'; where the backend
-    that `auto` comes to does not compute in `precision`, it computes in fp32, and OpenVINO, for any
-    but fp32, in what this processor computes fastest in: bf16, or else int8. vae: the file of the
-    autoencoder's weights, for the presets in latents; '' for none.
+    checkpoint: a file of weights, '' for the shipped ones. resolution: side of the square images in
+    pixels. layers: MLO layers, 7 or 13. backend: one of PRECISIONS, or 'auto'. A backend chosen by
+    'auto' that does not support `precision` runs in fp32; OpenVINO, unless fp32 is asked for, runs
+    in the fastest precision of this processor, bf16 or else int8. vae: a file with the
+    autoencoder's weights, for latent models; '' for none.
     """
 
     preset: str
@@ -62,7 +62,7 @@ class EngineSpec:
 
     @property
     def autoencoder(self) -> Path:
-        """The file of the autoencoder. Raises SpecError where none is named."""
+        """The file of the autoencoder. Raises SpecError if none is named."""
         if not self.vae:
             raise SpecError(
                 f'engine specification: the preset {self.preset} needs an autoencoder: name as vae '
@@ -72,49 +72,48 @@ class EngineSpec:
 
     @property
     def backends(self) -> tuple[str, ...]:
-        """What is tried, in order."""
+        """The backends to try, in order."""
         return AUTO if self.backend == 'auto' else (self.backend,)
 
     def precision_on(self, backend: str) -> str:
-        """What a backend computes in for this specification."""
+        """The precision in which a backend runs this specification."""
         if backend == 'openvino' and self.backend == 'auto' and self.precision != 'fp32':
             return reduced_precision()
         return self.precision if self.precision in PRECISIONS[backend] else 'fp32'
 
     def precision_reason(self, backend: str) -> str:
-        """Why a backend computes in something else than `precision`; '' where it does not."""
+        """Why a backend runs in another precision than `precision`; '' if it does not."""
         chosen = self.precision_on(backend)
         if chosen == self.precision:
             return ''
         if backend == 'openvino' and self.precision != 'fp32':
             return f'{chosen} for {self.precision}: {reduced_reason()}'
-        return f'{chosen} for {self.precision}: {backend} computes in no other here'
+        return f'{chosen} for {self.precision}: {backend} supports no other precision here'
 
     def check(self, config: ModelConfig) -> None:
-        """Raise SpecError where a checkpoint of this configuration is another kind of model."""
+        """Raise SpecError if the configuration of the checkpoint does not match this."""
         if not self.checkpoint and self.preset != config.preset:
             raise SpecError(
                 f'engine specification: no weights ship for the preset {self.preset}: name a '
                 'trained checkpoint'
             )
-        given = {'preset': self.preset, 'resolution': self.resolution, 'layers': self.layers}
         found = {
             'preset': config.preset, 'resolution': config.image_size, 'layers': config.layers,
         }  # fmt: skip
-        for name, value in given.items():
-            if value != found[name]:
+        for name, value in found.items():
+            if getattr(self, name) != value:
                 raise SpecError(
-                    f'engine specification: {name} is {value}, the checkpoint has '
-                    f'{found[name]}: choose the specification made for it'
+                    f'engine specification: {name} is {getattr(self, name)}, the checkpoint has '
+                    f'{value}: choose the specification made for it'
                 )
 
-    def told(self) -> dict[str, object]:
-        """Its fields by name, flat."""
+    def as_dict(self) -> dict[str, object]:
+        """The fields by name."""
         return asdict(self)
 
 
 def spec_files() -> dict[str, Path]:
-    """The specifications that ship, by name: of the checkout, or of where the package is."""
+    """The shipped specifications by name: from the checkout, or from the installed package."""
     prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
     folders = [Path(__file__).resolve().parents[2] / 'engines']
     folders += [Path(p) / 'share' / 'manivideo_ros' / 'engines' for p in prefixes if p]
@@ -123,7 +122,7 @@ def spec_files() -> dict[str, Path]:
 
 
 def find_spec(name: str) -> EngineSpec:
-    """The specification of a name that ships, or of a YAML file. Raises SpecError."""
+    """A shipped specification by its name, or one from a YAML file. Raises SpecError."""
     if name.endswith(('.yaml', '.yml')):
         return load_spec(expanded(name))
     files = spec_files()
@@ -136,26 +135,26 @@ def find_spec(name: str) -> EngineSpec:
 
 
 def load_spec(path: Path) -> EngineSpec:
-    """Read a specification. Raises SpecError for what is absent, misspelt or not supported."""
+    """Read a specification. Raises SpecError for missing, unknown or unsupported fields."""
     try:
         values = load_yaml(path.read_text())
     except OSError as error:
         raise SpecError(f'engine specification {path}: {error.strerror}') from None
-    except (yaml.YAMLError, ValueError):  # ValueError: dates and text that are none
+    except (yaml.YAMLError, ValueError):  # ValueError: invalid dates and encodings
         raise SpecError(f'engine specification {path}: is not YAML') from None
     known = {entry.name: entry for entry in fields(EngineSpec)}
-    names = [name for name, entry in known.items() if entry.default is MISSING]
-    if not isinstance(values, dict) or not {*names} <= {*values} <= {*known}:
-        others = ', '.join(known.keys() - {*names})
+    required = [name for name, entry in known.items() if entry.default is MISSING]
+    if not isinstance(values, dict) or not {*required} <= {*values} <= {*known}:
+        optional = ', '.join(known.keys() - {*required})
         raise SpecError(
-            f'engine specification {path}: must have exactly {", ".join(names)}, and may have '
-            f'{others}'
+            f'engine specification {path}: must have exactly {", ".join(required)}, and may have '
+            f'{optional}'
         )
     for name in values:
-        wanted = int if known[name].type == 'int' else str
-        if type(values[name]) is not wanted:
+        expected = int if known[name].type == 'int' else str
+        if type(values[name]) is not expected:
             raise SpecError(
-                f'engine specification {path}: {name} must be of type {wanted.__name__}'
+                f'engine specification {path}: {name} must be of type {expected.__name__}'
             )
     spec = EngineSpec(**values)
     if spec.backend not in ('auto', *PRECISIONS):

@@ -1,4 +1,4 @@
-"""Backends: each paints what torch paints; the first that works serves, and then the next."""
+"""Backends: each produces the frames of torch; the first that works runs, then the next."""
 
 import logging
 import threading
@@ -42,35 +42,37 @@ def differences(backend, precision, checkpoint, reference) -> np.ndarray:
 
 
 @pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
-def test_in_fp32_a_stream_is_that_of_torch_to_a_grey_level(backend, checkpoint, reference):
-    assert np.ptp(reference, axis=0).max() > 20  # there is something to be wrong about
+def test_an_fp32_stream_matches_torch_to_one_grey_level(backend, checkpoint, reference):
+    assert np.ptp(reference, axis=0).max() > 20  # the frames differ enough for a comparison
     assert np.abs(differences(backend, 'fp32', checkpoint, reference)).max() <= 1
 
 
 @pytest.mark.parametrize('backend', ['openvino', 'torch'])
-def test_in_half_precision_a_stream_is_within_40_db_of_torch(backend, checkpoint, reference):
+def test_a_half_precision_stream_is_within_40_db_of_torch(backend, checkpoint, reference):
     if backend == 'openvino' and reduced_precision() != 'bf16':
-        pytest.skip('this processor does not compute in bf16')
+        pytest.skip('this processor does not support bf16')
     error = differences(backend, 'bf16', checkpoint, reference)
     assert psnr(error) > 40
 
 
-def test_an_onnxruntime_without_cuda_is_to_be_uninstalled_first():
-    """Both packages own one folder: installed over the other, either leaves a mixture."""
+def test_onnxruntime_without_cuda_must_be_uninstalled_first():
+    """Both packages install to one folder; the second would overwrite files of the first."""
     if 'CUDAExecutionProvider' in ort.get_available_providers():
         pytest.skip('the installed onnxruntime has CUDA')
     with pytest.raises(EngineError, match=r'pip uninstall onnxruntime.*; pip install onnxruntime-'):
         require_provider('cuda')
 
 
-def test_in_int8_a_stream_is_within_two_grey_levels_of_torch(checkpoint, reference, caplog):
+def test_an_int8_stream_is_within_two_grey_levels_of_torch_on_average(
+    checkpoint, reference, caplog
+):
     with caplog.at_level(logging.INFO):
         error = differences('openvino', 'int8', checkpoint, reference)
     assert 0 < np.abs(error).mean() <= 2
-    assert f'calibrating int8: scene {SCENES} of {SCENES}' in caplog.text  # it is not silent
+    assert f'calibrating int8: scene {SCENES} of {SCENES}' in caplog.text  # progress is logged
 
 
-def test_an_int8_graph_has_the_convolutions_in_8_bits_and_the_rest_in_floats(checkpoint):
+def test_an_int8_graph_quantizes_convolutions_only(checkpoint):
     graph = onnx.load(graph_of(checkpoint, 1, 'int8')).graph
     made_by = {output: node.op_type for node in graph.node for output in node.output}
     fed = {made_by.get(node.input[1]) for node in graph.node if node.op_type == 'Conv'}
@@ -79,7 +81,7 @@ def test_an_int8_graph_has_the_convolutions_in_8_bits_and_the_rest_in_floats(che
     assert products and not any(made_by.get(n.input[1]) == 'DequantizeLinear' for n in products)
 
 
-def test_an_int8_graph_that_is_damaged_is_named_and_made_again(checkpoint, caplog, monkeypatch):
+def test_a_damaged_int8_graph_is_reported_and_created_again(checkpoint, caplog, monkeypatch):
     path = graph_of(checkpoint, 1, 'int8')
     whole = onnx.load(path)
     path.write_bytes(path.read_bytes()[:1000])
@@ -91,7 +93,7 @@ def test_an_int8_graph_that_is_damaged_is_named_and_made_again(checkpoint, caplo
 
 @pytest.fixture
 def processor(monkeypatch):
-    """A processor that computes in what it is given; None: without OpenVINO."""
+    """A processor that reports the given precisions; None: OpenVINO is not installed."""
 
     def set_to(*reported):
         def capabilities():
@@ -113,26 +115,24 @@ def processor(monkeypatch):
         ((None,), 'fp32'),
     ],
 )
-def test_auto_takes_the_precision_that_the_processor_reports(processor, reported, chosen):
+def test_auto_chooses_the_fastest_precision_that_the_processor_reports(processor, reported, chosen):
     processor(*reported)
     spec = spec_of('', precision='fp16')
     assert spec.precision_on('openvino') == chosen
-    said = ', '.join(reported) if reported[0] else 'cannot be imported'
+    reason = ', '.join(reported) if reported[0] else 'cannot be imported'
     assert spec.precision_reason('openvino').startswith(f'{chosen} for fp16: OpenVINO')
-    assert said in spec.precision_reason('openvino')
+    assert reason in spec.precision_reason('openvino')
     assert spec_of('', precision='fp32').precision_on('openvino') == 'fp32'
     assert spec_of('', 'openvino', 'int8').precision_on('openvino') == 'int8'
 
 
-def test_a_precision_that_the_processor_has_not_is_refused_and_named(processor):
+def test_a_precision_that_the_processor_does_not_support_is_rejected(processor):
     processor('FP32', 'INT8')
     with pytest.raises(EngineError, match=r'no bf16 on .*FP32, INT8\): set precision to int8'):
         open_backend('openvino', spec_of(SHIPPED, 'openvino', 'bf16'))
 
 
-def test_without_openvino_onnxruntime_serves_and_no_graph_is_made_for_nothing(
-    processor, checkpoint, monkeypatch
-):
+def test_without_openvino_auto_falls_back_to_onnxruntime(processor, checkpoint, monkeypatch):
     processor(None)
     spec = spec_of(checkpoint, precision='fp16')
     with pytest.raises(EngineError, match='OpenVINO cannot be imported'):
@@ -141,7 +141,7 @@ def test_without_openvino_onnxruntime_serves_and_no_graph_is_made_for_nothing(
     assert engine.backend == ('onnxruntime' if not torch.cuda.is_available() else 'torch_cuda')
 
 
-def test_forgetting_and_exchanging_a_runner_leave_no_trace_of_the_past(checkpoint):
+def test_an_exchanged_runner_starts_without_past_frames(checkpoint):
     spec = spec_of(checkpoint)
     session = StreamingSession(open_backend('onnxruntime', spec), seed=1)
     session.set_scene(*(x[0].numpy() for x in references(SMALL)))
@@ -152,7 +152,7 @@ def test_forgetting_and_exchanging_a_runner_leave_no_trace_of_the_past(checkpoin
 
 
 class Fake:
-    """A runner that paints its name; it fails at given frames, and at given inputs."""
+    """A runner whose frame is its name; it fails at given frames, or on given inputs."""
 
     def __init__(self, backend, fails_at=(), refuses=()):
         self.backend, self.fails_at, self.refuses = backend, deque(fails_at), set(refuses)
@@ -161,12 +161,12 @@ class Fake:
 
     def put(self, values):
         if self.refuses & values.keys():
-            raise EngineError('CUDA error: an illegal memory access: look at nvidia-smi')
+            raise EngineError('CUDA error: an illegal memory access: check nvidia-smi')
         self.given.update(values)
 
     def run(self):
         if self.fails_at and self.frames == self.fails_at[0]:
-            raise EngineError('the device fell off: look at nvidia-smi')
+            raise EngineError('the device fell off: check nvidia-smi')
         self.frames += 1
         return self.backend
 
@@ -188,7 +188,7 @@ class FakeBuild:
 
 
 def engine_of(works, required=False, backend='auto', missing=(), before_opening=lambda: None):
-    """An engine whose backends are fakes: those in `works`, and plans in `missing` to be built."""
+    """An engine whose backends are the fakes in `works`; the plans in `missing` must be built."""
     missing, to_build = set(missing), set(missing)
 
     def open_one(name, spec, threads):
@@ -212,14 +212,14 @@ def engine_of(works, required=False, backend='auto', missing=(), before_opening=
 
 
 def run_until_loaded(engine) -> str:
-    """Frames until what was built serves or is given up, and one more."""
+    """Run frames until the built backend runs or is rejected; returns one more frame."""
     deadline = time.monotonic() + 30
     while engine.build is not None and time.monotonic() < deadline:
         engine.run()
     return engine.run()
 
 
-def test_auto_takes_the_first_that_works_and_tells_why_not_the_others():
+def test_auto_takes_the_first_backend_that_works_and_reports_why_others_do_not():
     engine, _ = engine_of({n: Fake(n) for n in ('onnxruntime_cuda', 'onnxruntime')})
     assert engine.backend == 'onnxruntime_cuda'
     assert list(engine.reasons) == ['tensorrt', 'tensorrt_rtx', 'torch_cuda']
@@ -227,7 +227,7 @@ def test_auto_takes_the_first_that_works_and_tells_why_not_the_others():
     assert engine.degraded == ''
 
 
-def test_a_backend_that_fails_in_the_stream_is_followed_by_the_next_without_a_frame_lost(caplog):
+def test_no_frame_is_lost_if_a_backend_fails_on_a_frame(caplog):
     first, second = Fake('torch_cuda', fails_at=[2]), Fake('onnxruntime')
     engine, _ = engine_of({'torch_cuda': first, 'onnxruntime': second})
     engine.put({'base': 'b', 'views': 'v'})
@@ -238,7 +238,7 @@ def test_a_backend_that_fails_in_the_stream_is_followed_by_the_next_without_a_fr
     assert engine.degraded.startswith('onnxruntime serves since torch_cuda failed')
 
 
-def test_a_backend_that_fails_when_it_is_given_inputs_is_followed_by_the_next(caplog):
+def test_no_frame_is_lost_if_a_backend_fails_on_an_input(caplog):
     first, second = Fake('torch_cuda', refuses=['base']), Fake('onnxruntime')
     engine, _ = engine_of({'torch_cuda': first, 'onnxruntime': second})
     engine.put({'views': 'v'})
@@ -251,7 +251,7 @@ def test_a_backend_that_fails_when_it_is_given_inputs_is_followed_by_the_next(ca
     assert engine.degraded.startswith('onnxruntime serves since torch_cuda failed: CUDA error')
 
 
-def test_a_backend_that_cannot_even_begin_is_passed_over_when_another_fails():
+def test_a_fallback_backend_that_rejects_the_inputs_is_skipped():
     works = {
         'torch_cuda': Fake('torch_cuda', fails_at=[0]),
         'onnxruntime_cuda': Fake('onnxruntime_cuda', refuses=['base']),
@@ -263,7 +263,7 @@ def test_a_backend_that_cannot_even_begin_is_passed_over_when_another_fails():
     assert {'torch_cuda', 'onnxruntime_cuda'} <= set(engine.reasons)
 
 
-def test_maps_that_were_drawn_for_a_device_that_failed_are_not_shown_by_the_next():
+def test_maps_drawn_for_a_failed_device_are_not_used_by_the_next_backend():
     class OnDevice(Fake):
         inputs = MappingProxyType({})
 
@@ -275,11 +275,11 @@ def test_maps_that_were_drawn_for_a_device_that_failed_are_not_shown_by_the_next
     assert engine.inputs is OnDevice.inputs
     assert engine.run_drawn(None) == 'torch_cuda'
     with pytest.raises(ExchangedError, match='onnxruntime serves now'):
-        engine.run_drawn(None)  # fading: the maps are in the inputs already
+        engine.run_drawn(None)  # fading: the maps are already in the inputs
     assert engine.inputs is None and works['onnxruntime'].frames == 0
 
 
-def test_the_stream_goes_on_while_what_was_built_is_loaded_and_checked():
+def test_the_stream_continues_while_a_built_backend_is_loaded_and_checked():
     loading = threading.Event()
     works = {'tensorrt': Fake('tensorrt'), 'onnxruntime': Fake('onnxruntime')}
     engine, builds = engine_of(works, missing=['tensorrt'], before_opening=loading.wait)
@@ -290,13 +290,13 @@ def test_the_stream_goes_on_while_what_was_built_is_loaded_and_checked():
     assert run_until_loaded(engine) == 'tensorrt'
 
 
-def test_where_none_is_left_the_stream_is_told_so():
+def test_an_error_is_raised_when_no_backend_is_left():
     engine, _ = engine_of({'onnxruntime': Fake('onnxruntime', fails_at=[0])})
     with pytest.raises(EngineError, match=r'no backend can run small.*fell off'):
         engine.run()
 
 
-def test_a_required_backend_starts_or_refuses_and_never_falls_back():
+def test_a_required_backend_never_falls_back():
     with pytest.raises(EngineError, match='tensorrt is required: tensorrt is not installed'):
         engine_of({'onnxruntime': Fake('onnxruntime')}, required=True)
     engine, _ = engine_of({'tensorrt': Fake('tensorrt', fails_at=[0])}, required=True)
@@ -304,7 +304,7 @@ def test_a_required_backend_starts_or_refuses_and_never_falls_back():
         engine.run()
 
 
-def test_a_plan_is_built_beside_the_stream_and_takes_over_between_two_frames():
+def test_a_plan_is_built_in_the_background_and_takes_over_between_two_frames():
     works = {'tensorrt': Fake('tensorrt'), 'onnxruntime': Fake('onnxruntime')}
     engine, builds = engine_of(works, missing=['tensorrt'])
     engine.put({'views': 'v'})
@@ -315,10 +315,10 @@ def test_a_plan_is_built_beside_the_stream_and_takes_over_between_two_frames():
     assert works['tensorrt'].given == {'views': 'v'} and works['tensorrt'].forgotten == 1
     assert engine.degraded == '' and engine.why.startswith('tensorrt (')
     works['tensorrt'].fails_at = deque([works['tensorrt'].frames])
-    assert engine.run() == 'onnxruntime'  # what served before serves again
+    assert engine.run() == 'onnxruntime'  # the previous backend runs again
 
 
-def test_a_build_that_fails_is_told_and_the_stream_goes_on(caplog):
+def test_a_failed_build_is_reported_and_the_stream_continues(caplog):
     engine, builds = engine_of({'onnxruntime': Fake('onnxruntime')}, missing=['tensorrt'])
     builds[0].running, builds[0].error = False, 'out of memory: free memory'
     assert run_until_loaded(engine) == 'onnxruntime'
@@ -331,16 +331,16 @@ def test_a_required_plan_is_built_before_the_stream_starts():
     assert engine.backend == 'tensorrt'
 
 
-def test_closing_gives_up_the_build():
+def test_closing_the_engine_cancels_the_build():
     engine, builds = engine_of({'onnxruntime': Fake('onnxruntime')}, missing=['tensorrt'])
     engine.close()
     assert builds[0].cancelled
 
 
-def test_without_a_gpu_the_default_comes_to_the_fastest_on_a_cpu_and_says_why(checkpoint):
+def test_without_a_gpu_auto_takes_the_fastest_cpu_backend_and_reports_why(checkpoint):
     if torch.cuda.is_available():
         pytest.skip('there is a GPU')
-    # Without the check of its frames: random weights do not bear int8.
+    # Without acceptance of its frames: random weights lose too much accuracy in int8.
     engine = Engine(spec_of(checkpoint, precision='fp16'), threads=1, open_one=open_backend)
     assert engine.backend == ON_CPU[0]
     assert list(engine.reasons) == list(AUTO[: AUTO.index(ON_CPU[0])])
@@ -350,7 +350,7 @@ def test_without_a_gpu_the_default_comes_to_the_fastest_on_a_cpu_and_says_why(ch
 
 
 class Inverted:
-    """A runner whose frames are another runner's, inverted: what a wrong kernel might paint."""
+    """A runner that inverts another runner's frames, as a wrong kernel might."""
 
     def __init__(self, runner, backend):
         self.runner, self.backend = runner, backend
@@ -363,48 +363,46 @@ class Inverted:
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16'])
-def test_a_backend_that_paints_another_image_does_not_serve(checkpoint, precision):
+def test_a_backend_with_other_frames_is_rejected(checkpoint, precision):
     def open_one(backend, spec, threads):
         if backend == 'tensorrt':
             return Inverted(open_backend('onnxruntime', spec, threads), backend)
         return open_backend(backend, spec, threads)
 
     with pytest.raises(
-        EngineError, match=rf'tensorrt in {precision} paints other frames than onnx'
+        EngineError, match=rf'tensorrt in {precision} produces other frames than onnx'
     ):
         open_accepted('tensorrt', spec_of(checkpoint, 'tensorrt', precision), 1, open_one)
 
 
-def test_a_backend_that_paints_the_reference_serves_and_has_forgotten_the_check(checkpoint):
+def test_an_accepted_backend_has_forgotten_the_frames_of_the_check(checkpoint):
     pytest.importorskip('openvino', reason='needs it: pip install openvino')
     spec = spec_of(checkpoint, 'openvino')
     fresh = streamed(open_backend('openvino', spec), 8)
     np.testing.assert_array_equal(streamed(open_accepted('openvino', spec), 8), fresh)
 
 
-def test_a_checkpoint_that_cannot_be_read_is_no_reason_for_another_backend(tmp_path):
+def test_a_missing_checkpoint_is_an_error_and_not_a_reason_to_fall_back(tmp_path):
     with pytest.raises(CheckpointError, match='does not exist'):
         Engine(spec_of(tmp_path / 'none.safetensors'), threads=1)
 
 
-def test_a_graph_that_onnxruntime_cannot_load_is_named(tmp_path, checkpoint, monkeypatch):
+def test_a_graph_that_onnxruntime_cannot_load_is_reported(tmp_path, checkpoint, monkeypatch):
     broken = tmp_path / 'broken.onnx'
     broken.write_bytes(b'\x08\x01')
     monkeypatch.setattr('manivideo_ros.engine.backends.graph_for', lambda *_: broken)
-    with pytest.raises(EngineError, match=r'onnxruntime cannot load broken.onnx: .*export it anew'):
+    with pytest.raises(EngineError, match=r'onnxruntime cannot load broken.onnx: .*export it agai'):
         open_backend('onnxruntime', spec_of(checkpoint))
 
 
-def test_every_backend_of_auto_is_known_and_computes_in_fp32():
+def test_every_backend_of_auto_supports_fp32():
     assert set(AUTO) <= set(PRECISIONS)
     assert all('fp32' in precisions for precisions in PRECISIONS.values())
     assert spec_of('', 'auto', 'bf16').precision_on('onnxruntime') == 'fp32'
 
 
-def test_a_gpu_that_torch_has_and_warp_has_not_is_passed_over_with_one_reason(
-    checkpoint, monkeypatch
-):
-    """The driver is new enough for torch, and too old for the wheel of Warp."""
+def test_a_gpu_that_warp_cannot_use_is_skipped_with_one_reason(checkpoint, monkeypatch):
+    """The driver is new enough for torch but too old for Warp."""
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr('warp.get_cuda_device_count', lambda: 0)
     monkeypatch.setattr('warp.get_cuda_driver_version', lambda: (12, 2))

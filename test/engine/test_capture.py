@@ -1,4 +1,4 @@
-"""What a CUDA graph demands of a frame, checked without a GPU: captures, uploads, one at a time."""
+"""What CUDA graphs require of a frame, checked without a GPU: captures, uploads, exclusion."""
 
 import threading
 from contextlib import nullcontext
@@ -29,11 +29,11 @@ from manivideo_ros.objects.household.shapes import generate
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
 MOST_LAUNCHES = {'tiny': 300, 'tiny, four steps': 1180, 'human': 300, 'latent': 3000}
-"""Of the network for a frame, as counted when this was written, rounded up."""
+"""Kernel launches of the network per frame: the present number, rounded up."""
 
 
 class Queue:
-    """Stands for a CUDA stream: a capture runs nothing, a replay runs what was captured."""
+    """A stand-in for a CUDA stream: a capture runs nothing, a replay runs the captured work."""
 
     device = torch.device('cpu')
     entered = staticmethod(nullcontext)
@@ -48,7 +48,7 @@ class Queue:
         return work
 
     def while_capturing(self) -> None:
-        """What happens elsewhere meanwhile."""
+        """Called during each capture."""
 
     def host_tensor(self, shape, dtype):
         return torch.zeros(tuple(shape), dtype=dtype)
@@ -64,7 +64,7 @@ class Queue:
 
 
 def captured(network=None, queue=None) -> TorchRunner:
-    """A runner that captures its frames as one on a GPU does, on the CPU."""
+    """A runner on the CPU that captures its frames as on a GPU."""
 
     class Captured(TorchRunner):
         def _make_queue(self):
@@ -81,7 +81,7 @@ def synthesizer_on(runner) -> Synthesizer:
 
 @pytest.fixture
 def on_meta(monkeypatch):
-    """The meta device passes for a GPU."""
+    """Use the meta device in place of a GPU."""
     monkeypatch.setattr(torch_stream, 'require_device', lambda _: None)
 
 
@@ -95,7 +95,7 @@ def network_of(name: str):
 
 @pytest.mark.parametrize('name', MOST_LAUNCHES)
 @torch.inference_mode()
-def test_a_frame_of_the_network_can_be_captured_and_launches_no_more_than_it_did(name, on_meta):
+def test_a_frame_can_be_captured_and_does_not_exceed_its_number_of_launches(name, on_meta):
     runner = network_of(name)()
     with CaptureLint() as lint:
         runner._compute()
@@ -113,7 +113,7 @@ def test_a_frame_of_the_network_can_be_captured_and_launches_no_more_than_it_did
         lambda x: x[x > 0],
     ],
 )
-def test_the_check_itself_refuses_what_a_capture_refuses(wrong):
+def test_capture_lint_rejects_what_a_capture_rejects(wrong):
     with pytest.raises(NotCapturableError), CaptureLint():
         wrong(torch.empty(4, device='meta'))
 
@@ -121,14 +121,14 @@ def test_the_check_itself_refuses_what_a_capture_refuses(wrong):
 def test_frames_are_replayed_and_not_captured_again():
     runner = captured()
     synthesizer = synthesizer_on(runner)
-    assert runner.queue.captured == 1  # the network, before the first frame
+    assert runner.queue.captured == 1  # the network, at construction
     for _ in range(6):
         synthesizer.step(CAMERA, WHOLE)
-    assert runner.queue.captured == 2  # and the drawing, with the first
+    assert runner.queue.captured == 2  # and the drawing, at the first frame
     synthesizer.set_scene(replace(synthesizer.scene, objects={'box': generate('box')}))
     for _ in range(3):
         synthesizer.step(CAMERA, replace(WHOLE, objects={}))
-    assert runner.queue.captured == 3  # the drawing of the other scene
+    assert runner.queue.captured == 3  # and the drawing of the other scene
 
 
 def test_fading_captures_nothing():
@@ -139,13 +139,13 @@ def test_fading_captures_nothing():
     assert runner.queue.captured == 2
 
 
-def test_captured_frames_are_those_that_are_run_operation_by_operation():
+def test_captured_frames_match_eager_frames():
     expected = frames_on(TorchRunner(awake(SMALL)))
     assert len(expected) == len(SNAPSHOTS)
     assert np.abs(frames_on(captured()) - expected).max() <= 1
 
 
-def test_warming_up_leaves_no_past_behind():
+def test_no_past_frames_remain_after_the_warm_up():
     session = StreamingSession(captured(), seed=5)
     plain = StreamingSession(TorchRunner(awake(SMALL)), seed=5)
     made = []
@@ -157,7 +157,7 @@ def test_warming_up_leaves_no_past_behind():
     assert np.abs(made[0] - made[1]).max() <= 1
 
 
-def test_a_drawing_is_the_same_one_however_it_is_looked_up():
+def test_a_bound_drawing_method_is_captured_once():
     class Drawing:
         drawn = 0
 
@@ -167,13 +167,13 @@ def test_a_drawing_is_the_same_one_however_it_is_looked_up():
     queue, first, second = Queue(), Drawing(), Drawing()
     draw = CapturedDraw(queue)
     for drawing in (first, first, first, second, second):
-        draw(drawing.draw)  # a bound method is a new object each time
+        draw(drawing.draw)  # each lookup makes a new bound method
     assert queue.captured == 2
     assert (first.drawn, second.drawn) == (3 + 1, 2 + 1)  # once more before each capture
 
 
 @pytest.mark.parametrize('what', ['put', 'run', 'forget'])
-def test_no_other_thread_reaches_the_device_while_a_graph_is_captured(what):
+def test_no_other_thread_uses_the_device_while_a_graph_is_captured(what):
     serving = captured()
     work = {
         'put': lambda: serving.put({'latents': np.zeros(serving.shapes['latents'], np.float32)}),
@@ -188,12 +188,12 @@ def test_no_other_thread_reaches_the_device_while_a_graph_is_captured(what):
             other.start()
             waited.append(not done.wait(0.3))
 
-    captured(queue=Watched())  # an engine that is loaded beside the stream
+    captured(queue=Watched())  # an engine that is loaded in the background
     assert waited == [True]
-    assert done.wait(30)  # and goes on afterwards
+    assert done.wait(30)  # the other thread continues afterwards
 
 
-def test_what_is_uploaded_is_still_staged_when_the_device_reads_it():
+def test_uploads_stay_staged_until_the_device_reads_them():
     queue, staging_targets = DeferredQueue(), {n: torch.zeros(4) for n in ('base', 'horizon')}
     staging = Staging(queue)
     for number, (name, target) in enumerate(staging_targets.items(), 1):
@@ -203,21 +203,27 @@ def test_what_is_uploaded_is_still_staged_when_the_device_reads_it():
     assert [target[0].item() for target in staging_targets.values()] == [1, 2]
 
 
-def test_what_does_not_change_is_given_once(monkeypatch):
-    runner, given = TorchRunner(awake(HUMAN)), []
+def test_a_session_sends_only_inputs_that_change(monkeypatch):
+    runner, sent = TorchRunner(awake(HUMAN)), []
     put = runner.put
-    monkeypatch.setattr(runner, 'put', lambda values: (given.append(set(values)), put(values)))
+    monkeypatch.setattr(runner, 'put', lambda values: (sent.append(set(values)), put(values)))
     session = StreamingSession(runner)
-    session.set_scene(*(x[0].numpy() for x in references(SMALL)))
-    given.clear()
+    for _ in range(2):
+        sent.clear()
+        session.set_scene(*(x[0].numpy() for x in references(SMALL)))
+    assert sent == []  # the same references
     one = rendered(1)
     maps = (one.normal_map, one.occlusion_confidence, one.visible_normal, one.horizon, one.base)
-    for person in (None, np.ones((3, 64, 64), np.float32), None, None):
-        session.step(*(m[0].numpy() for m in maps), person)
-    names = set.union(*given)
+    person = np.ones((3, 64, 64), np.float32)
+    for skeleton in (None, person, person, None, None):
+        session.step(*(m[0].numpy() for m in maps), skeleton)
+    names = set.union(*sent)
     assert 'latents' not in names and 'views' not in names
-    assert sum('has_skeleton' in g for g in given) == 2  # it comes, it goes
-    assert sum('skeleton' in g for g in given) == 1
+    assert sum('has_skeleton' in g for g in sent) == 2  # it appears and disappears
+    assert sum('skeleton' in g for g in sent) == 1
+    person[:] = 0.5
+    session.step(*(m[0].numpy() for m in maps), person)
+    assert sum('skeleton' in g for g in sent) == 2  # the caller has changed its array
 
 
 @pytest.mark.parametrize(
@@ -227,7 +233,7 @@ def test_what_does_not_change_is_given_once(monkeypatch):
         (RuntimeError('operation not permitted when stream is capturing'), 'torch failed on'),
     ],
 )
-def test_a_capture_that_fails_is_an_error_of_the_engine_with_what_to_do(error, message):
+def test_a_failed_capture_becomes_an_engine_error(error, message):
     class Failing(Queue):
         def while_capturing(self):
             raise error
@@ -236,7 +242,7 @@ def test_a_capture_that_fails_is_an_error_of_the_engine_with_what_to_do(error, m
         captured(queue=Failing())
 
 
-def test_a_device_that_fails_when_it_is_given_inputs_is_an_error_of_the_engine(monkeypatch):
+def test_a_device_that_fails_on_an_input_raises_an_engine_error(monkeypatch):
     runner = captured()
 
     def fail(*_):
@@ -247,15 +253,15 @@ def test_a_device_that_fails_when_it_is_given_inputs_is_an_error_of_the_engine(m
         runner.put({'latents': np.zeros(runner.shapes['latents'], np.float32)})
 
 
-def test_float32_is_computed_as_float32_and_what_others_chose_stays():
+def test_tf32_is_disabled_for_float32_and_settings_are_restored():
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    kept = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
     with chosen_kernels(torch.float32):
         assert (cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32) == (True, False, False)
-    assert (cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32) == kept
+    assert (cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32) == before
 
 
-def test_convolutions_in_channels_last_compute_the_same():
+def test_channels_last_convolutions_give_the_same_frames():
     network = awake(SMALL)
     in_channels_last(network)
     assert network.head.weight.is_contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""What only a GPU can show of torch with CUDA graphs: frames captured with their drawing."""
+"""torch with CUDA graphs on a GPU: frames captured together with their drawing."""
 
 import numpy as np
 import pytest
@@ -16,19 +16,19 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='torch fin
 
 
 @pytest.fixture(autouse=True)
-def whole_float32():
-    kept = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+def without_tf32():
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     yield
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = kept
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def on_gpu(precision='fp32') -> TorchRunner:
     return TorchRunner(awake(SMALL), 1, precision, 'cuda')
 
 
-def plain(runner) -> np.ndarray:
-    """The stream of test_engine_backends without skeletons, which this network does not take."""
+def stream_without_skeletons(runner) -> np.ndarray:
+    """As streams.streamed, for a network without `human`."""
     session, made = StreamingSession(runner, seed=5), []
     session.set_scene(*(x[0].numpy() for x in references(SMALL)))
     for frame in range(FRAMES):
@@ -36,32 +36,32 @@ def plain(runner) -> np.ndarray:
     return np.stack(made).astype(float)
 
 
-def test_a_captured_stream_of_64_frames_is_that_of_the_cpu():
-    expected = plain(TorchRunner(awake(SMALL)))
-    assert np.abs(plain(on_gpu()) - expected).max() <= 1
-    assert psnr(plain(on_gpu('fp16')) - expected) > 40
+def test_a_captured_stream_of_64_frames_matches_the_cpu():
+    expected = stream_without_skeletons(TorchRunner(awake(SMALL)))
+    assert np.abs(stream_without_skeletons(on_gpu()) - expected).max() <= 1
+    assert psnr(stream_without_skeletons(on_gpu('fp16')) - expected) > 40
 
 
-def test_the_layers_drawn_in_the_graph_are_those_of_the_cpu():
+def test_layers_drawn_in_a_cuda_graph_match_the_cpu():
     expected = frames_on(TorchRunner(awake(SMALL)))
     made = frames_on(on_gpu())
     assert len(made) == len(SNAPSHOTS)
-    # Where surfaces are equally near, rounding decides which is seen: single pixels.
+    # Where surfaces are equally near, rounding decides which one is visible: single pixels.
     assert np.mean(np.abs(made - expected) > 1) < 0.002
 
 
-def test_nothing_is_waited_for_between_the_poses_and_the_image():
+def test_a_frame_has_no_hidden_synchronisation():
     scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
     synthesizer = Synthesizer(StreamingSession(on_gpu()), HANDS, scene, 1)
     synthesizer.step(CAMERA, WHOLE)  # captured
-    torch.cuda.set_sync_debug_mode('error')  # of the waits that operations have in them
+    torch.cuda.set_sync_debug_mode('error')  # raise on operations that synchronise
     try:
         synthesizer.step(CAMERA, WHOLE)
     finally:
         torch.cuda.set_sync_debug_mode('default')
 
 
-def test_a_human_network_takes_skeletons_there_too(tmp_path):
+def test_a_human_network_takes_skeletons_on_a_gpu(tmp_path):
     from graphs import HUMAN
 
     expected = streamed(TorchRunner(awake(HUMAN)))

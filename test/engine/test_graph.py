@@ -1,4 +1,4 @@
-"""The exported graph: its inputs, its parity with torch, its scene cache, its file cache."""
+"""The exported graph: inputs, parity with torch, scene cache and file cache."""
 
 import errno
 import time
@@ -19,6 +19,8 @@ from manivideo_ros.engine.graph import cache as graph_cache
 from manivideo_ros.engine.graph import export
 from manivideo_ros.engine.graph.export import save_graph
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
+from manivideo_ros.engine.parity import compare, stream
+from manivideo_ros.engine.pytorch.runner import TorchRunner
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.model.checkpoint import save_checkpoint
@@ -53,7 +55,7 @@ def folder(tmp_path_factory):
     return str(tmp_path_factory.mktemp('graphs'))
 
 
-def test_nothing_but_conditions_references_noise_and_own_caches_enters(folder):
+def test_the_graphs_inputs_are_conditions_references_noise_and_its_caches(folder):
     names = inputs_of(graph_file(2, folder))
     caches = {f'cache_{i}' for i in range(4)}
     assert names == CONDITIONS | REFERENCES | {'latents', 'refresh_scene'} | OWN_STATE | caches
@@ -61,7 +63,7 @@ def test_nothing_but_conditions_references_noise_and_own_caches_enters(folder):
 
 @pytest.mark.parametrize(('steps', 'frames'), [(1, 64), (2, 12), (4, 8)])
 @torch.no_grad()
-def test_a_stream_is_what_torch_computes(folder, steps, frames):
+def test_a_stream_matches_torch(folder, steps, frames):
     session = StreamingSession(OnnxRunner(graph_file(steps, folder), threads=1), seed=5)
     network, given = awake(), references(SMALL)
     session.set_scene(*(x[0].numpy() for x in given))
@@ -78,11 +80,17 @@ def test_a_stream_is_what_torch_computes(folder, steps, frames):
         valid = torch.cat([valid[:, 1:], torch.ones(1, 1)], 1)
         expected = (image[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy()
         got = run(session, one)
-        assert np.abs(got - expected).max() <= 0.51, frame  # the rounding to uint8 alone
+        assert np.abs(got - expected).max() <= 0.51, frame  # only the rounding to uint8
+
+
+def test_a_sound_stream_of_four_steps_is_within_the_parity_threshold(folder):
+    made = stream(OnnxRunner(graph_file(4, folder), threads=1), 16)[0]
+    parity = compare(made, stream(TorchRunner(awake(), 4), 16)[0])
+    assert parity.held('fp32', steps=4), parity
 
 
 @torch.no_grad()
-def test_skeletons_are_guided_in_the_same_graph_and_only_when_there_are_any(folder):
+def test_the_skeleton_guider_runs_only_with_a_skeleton(folder):
     session = StreamingSession(OnnxRunner(graph_file(1, folder, human=True), threads=1))
     more = inputs_of(graph_file(1, folder, human=True)) - inputs_of(graph_file(1, folder))
     assert more == {'skeleton', 'has_skeleton'}
@@ -102,7 +110,7 @@ def test_skeletons_are_guided_in_the_same_graph_and_only_when_there_are_any(fold
     assert not np.array_equal(images[0], images[1])
 
 
-def test_the_skeleton_guider_lies_under_its_condition(folder):
+def test_the_skeleton_guider_is_a_branch_of_an_if(folder):
     model = onnx.load(graph_file(1, folder, human=True))
     branches = {node.input[0]: node for node in model.graph.node if node.op_type == 'If'}
     assert set(branches) == {'refresh_scene', 'has_skeleton'}
@@ -137,7 +145,7 @@ def test_the_skeleton_guides_every_step(folder):
     assert np.abs(run(session, one, skeleton) - expected).max() <= 0.51
 
 
-def test_a_new_scene_takes_effect_with_the_next_frame_and_forgets_the_past(folder):
+def test_a_new_scene_takes_effect_at_the_next_frame_and_forgets_past_frames(folder):
     session = StreamingSession(OnnxRunner(graph_file(1, folder), threads=1))
     first = [x[0].numpy() for x in references(SMALL)]
     second = [x[::-1].copy() for x in first]
@@ -151,7 +159,7 @@ def test_a_new_scene_takes_effect_with_the_next_frame_and_forgets_the_past(folde
     np.testing.assert_array_equal(run(session, one), fresh)
 
 
-def test_the_seed_decides_the_noise(folder):
+def test_the_seed_determines_the_noise(folder):
     session = StreamingSession(OnnxRunner(graph_file(1, folder), threads=1), seed=1)
     other = StreamingSession(OnnxRunner(graph_file(1, folder), threads=1), seed=2)
     one = rendered()
@@ -178,7 +186,7 @@ def test_graphs_are_exported_once_and_again_when_damaged(tmp_path, monkeypatch):
     assert exports == [1, 4, 1]
 
 
-def test_a_cache_without_space_is_named_with_the_mend(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_a_fix(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
 
     def full(_, path):
@@ -193,7 +201,7 @@ def test_a_cache_without_space_is_named_with_the_mend(tmp_path, monkeypatch):
     assert {file.suffix for file in (tmp_path / 'manivideo_ros').iterdir()} <= {'.lock'}
 
 
-def test_the_command_exports_a_graph_and_names_what_it_cannot_use(tmp_path, capsys):
+def test_the_export_command_writes_a_graph_or_names_the_unusable_checkpoint(tmp_path, capsys):
     save_checkpoint(awake().state_dict(), SMALL, tmp_path / 'm.safetensors')
     given = ['--checkpoint', str(tmp_path / 'm.safetensors')]
     assert main([str(tmp_path / 'g.onnx'), *given]) == 0
@@ -204,8 +212,8 @@ def test_the_command_exports_a_graph_and_names_what_it_cannot_use(tmp_path, caps
     assert 'm.safetensors' in capsys.readouterr().err
 
 
-def test_two_that_need_a_graph_at_once_make_it_once(tmp_path, monkeypatch):
-    """Nodes that start together on a new machine: the second waits, and finds it."""
+def test_a_graph_needed_by_two_processes_at_once_is_created_once(tmp_path, monkeypatch):
+    """As when two nodes start together on a new machine: the second waits for the first."""
     path, made = tmp_path / 'small.safetensors', []
     save_checkpoint(awake(SMALL).state_dict(), SMALL, path)
 
@@ -214,7 +222,7 @@ def test_two_that_need_a_graph_at_once_make_it_once(tmp_path, monkeypatch):
         time.sleep(0.3)
         return model_of(1)
 
-    monkeypatch.setattr(graph_cache, '_made', slowly)
+    monkeypatch.setattr(graph_cache, '_create', slowly)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     with ThreadPoolExecutor(2) as both:
         found = list(both.map(lambda _: graph_cache.graph_of(path, 1), range(2)))

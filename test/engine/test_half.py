@@ -1,4 +1,4 @@
-"""Exported graphs in half precision paint what torch paints in float32, and hold finite numbers."""
+"""Half-precision graphs: their frames match torch in float32, and all constants are finite."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -18,12 +18,12 @@ from manivideo_ros.engine.pytorch.runner import TorchRunner
 from manivideo_ros.model.latent import temporal as latent_temporal
 from manivideo_ros.model.patch.temporal import MASKED
 
-FRAMES = 8  # more than the past that the network sees
+FRAMES = 8  # more than the temporal context
 
 
 @cache
 def graph_of(precision: str) -> onnx.ModelProto:
-    name = '1-False' if precision == 'fp32' else precision  # test_engine has it in fp32
+    name = '1-False' if precision == 'fp32' else precision  # graphs.model_of exports it in fp32
     return shared_graph(name, lambda: build_graph(awake(SMALL), 1, precision))
 
 
@@ -33,7 +33,7 @@ def reference() -> np.ndarray:
 
 
 def graphs_in(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and all that lie in its nodes."""
+    """A graph and all subgraphs in its nodes."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
@@ -42,7 +42,7 @@ def graphs_in(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def constants_of(model: onnx.ModelProto) -> Iterator[tuple[str, np.ndarray]]:
-    """Every number that a graph is made with."""
+    """All constants of a graph."""
     for graph in graphs_in(model.graph):
         for tensor in graph.initializer:
             yield tensor.name, numpy_helper.to_array(tensor)
@@ -53,7 +53,7 @@ def constants_of(model: onnx.ModelProto) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def rounded_to_bfloat16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph computed in float32, every value rounded to bfloat16 where that was its type.
+    """The graph in float32, with every bfloat16 value rounded to bfloat16.
 
     onnxruntime has no kernels for bfloat16 on a CPU.
     """
@@ -95,29 +95,29 @@ def rounded_to_bfloat16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'bf16'])
-def test_no_graph_holds_a_number_that_is_not_finite(precision):
+def test_all_constants_of_a_graph_are_finite(precision):
     for name, values in constants_of(graph_of(precision)):
         if values.dtype.kind == 'f' or values.dtype.name == 'bfloat16':
             assert np.isfinite(values.astype(np.float64)).all(), name
 
 
-def test_masks_stay_finite_in_half_precision_even_where_two_of_them_meet():
+def test_the_sum_of_two_masks_is_finite_in_half_precision():
     assert latent_temporal.MASKED == MASKED
     assert np.isfinite(np.float16(MASKED) + np.float16(MASKED))
 
 
-def test_in_fp16_the_graph_paints_what_torch_paints(tmp_path):
+def test_the_fp16_graph_matches_torch(tmp_path):
     path = tmp_path / 'half.onnx'
     path.write_bytes(graph_of('fp16').SerializeToString())
     parity = compare(stream(OnnxRunner(path), FRAMES)[0], reference())
-    assert np.ptp(reference(), axis=0).max() > 20  # there is something to be wrong about
+    assert np.ptp(reference(), axis=0).max() > 20  # the frames differ enough for a comparison
     assert parity.psnr > 58
 
 
-def test_in_bf16_the_graph_paints_what_torch_paints(tmp_path):
+def test_the_bf16_graph_matches_torch(tmp_path):
     path = tmp_path / 'half.onnx'
     path.write_bytes(rounded_to_bfloat16(graph_of('bf16')).SerializeToString())
     whole = ort.InferenceSession(path, providers=['CPUExecutionProvider'])
     assert {i.type for i in whole.get_inputs()} <= {'tensor(float)', 'tensor(bool)'}
     parity = compare(stream(OnnxRunner(path), FRAMES)[0], reference())
-    assert parity.psnr > 45  # 8 bits of mantissa at every operation
+    assert parity.psnr > 45  # every operation has 8 bits of mantissa

@@ -1,4 +1,4 @@
-"""A network in latents as a stream: what it paints, what it remembers, what it refuses."""
+"""The latent model as a stream: its frames, its temporal caches, its errors."""
 
 from dataclasses import replace
 
@@ -61,7 +61,7 @@ def batch(values: np.ndarray) -> torch.Tensor:
 
 @torch.no_grad()
 def reference_stream(network, vae, session, scene, frames, steps=STEPS) -> np.ndarray:
-    """The slow stream: diffusers' own DDIM around the network, frame by frame."""
+    """A reference stream: diffusers' DDIM around the network, frame by frame."""
     views, background, hand_reference, points = (batch(x) for x in scene)
     close = encode(vae, views[0])[None], encode(vae, hand_reference)
     features = network.encode_scene(*close, encode(vae, background), points)
@@ -89,24 +89,24 @@ def streamed(session, frames) -> np.ndarray:
     return np.stack([session.step(**given).copy() for given in frames])
 
 
-def test_a_stream_is_the_networks_own_frame_by_frame(network, vae):
+def test_a_stream_matches_the_reference_frame_by_frame(network, vae):
     session = StreamingSession(LatentRunner(network, vae, STEPS), seed=4)
     scene, frames = scene_of(1), [frame_of(i) for i in range(FRAMES)]
     session.set_scene(*scene)
     made = streamed(session, frames).astype(float)
     expected = reference_stream(network, vae, session, scene, frames)
     assert np.abs(made - expected).max() <= 1
-    assert np.ptp(expected, axis=0).max() > 5  # there is something to be wrong about
+    assert np.ptp(expected, axis=0).max() > 5  # the frames differ enough for a comparison
 
 
-def test_every_step_has_caches_of_its_own(network, vae):
+def test_every_step_has_its_own_caches(network, vae):
     one, two = (LatentRunner(network, vae, steps) for steps in (1, 2))
-    assert len(two._caches) - 1 == 2 * (len(one._caches) - 1)  # and the place in them
+    assert len(two._caches) - 1 == 2 * (len(one._caches) - 1)  # the last one is the position
     pointers = [cache.data_ptr() for cache in two._caches]
     assert len(set(pointers)) == len(pointers)
 
 
-def test_the_references_are_encoded_once_a_scene(network, vae, monkeypatch):
+def test_the_references_are_encoded_once_per_scene(network, vae, monkeypatch):
     session = StreamingSession(LatentRunner(network, vae, STEPS))
     calls = []
     encode_scene = network.encode_scene
@@ -117,7 +117,7 @@ def test_the_references_are_encoded_once_a_scene(network, vae, monkeypatch):
     assert len(calls) == 2
 
 
-def test_a_change_of_scene_and_forgetting_leave_no_trace(network, vae):
+def test_no_past_frames_remain_after_a_new_scene_or_a_reset(network, vae):
     session = StreamingSession(LatentRunner(network, vae, STEPS))
     session.set_scene(*scene_of(1))
     fresh, second = streamed(session, [frame_of(0), frame_of(1)])
@@ -131,10 +131,10 @@ def test_a_change_of_scene_and_forgetting_leave_no_trace(network, vae):
         streamed(session, [frame_of(0), frame_of(1)]), np.stack([fresh, second])
     )
     session.reset()
-    assert not np.array_equal(streamed(session, [frame_of(1)])[0], second)  # the past is seen
+    assert not np.array_equal(streamed(session, [frame_of(1)])[0], second)  # the past matters
 
 
-def test_a_skeleton_is_seen_only_while_there_is_one(network, vae):
+def test_a_skeleton_has_no_effect_after_it_is_gone(network, vae):
     session = StreamingSession(LatentRunner(network, vae, STEPS))
     session.set_scene(*scene_of(1))
     given = frame_of(1)
@@ -146,7 +146,7 @@ def test_a_skeleton_is_seen_only_while_there_is_one(network, vae):
     np.testing.assert_array_equal(session.step(**given), bare)
 
 
-def test_inputs_that_it_does_not_use_change_nothing(network, vae):
+def test_unused_inputs_have_no_effect(network, vae):
     runner = LatentRunner(network, vae, STEPS)
     session = StreamingSession(runner)
     assert session.image_size == session.background_size == SMALL.image_size
@@ -162,7 +162,7 @@ def psnr(made: np.ndarray, reference: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(((made - reference) ** 2).mean(), 1e-9)))
 
 
-def test_in_half_precision_it_paints_the_same_within_40_db(files):
+def test_half_precision_frames_match_fp32(files):
     made = {}
     for precision in ('fp32', 'fp16', 'bf16'):
         network = load_latent(files / 'small.safetensors', files / 'vae.safetensors')
@@ -170,10 +170,10 @@ def test_in_half_precision_it_paints_the_same_within_40_db(files):
         session.set_scene(*scene_of(1))
         made[precision] = streamed(session, [frame_of(i) for i in range(FRAMES)]).astype(float)
     assert psnr(made['fp16'], made['fp32']) > 40
-    assert psnr(made['bf16'], made['fp32']) > 35  # at random weights, which lie far from smooth
+    assert psnr(made['bf16'], made['fp32']) > 35  # random weights amplify rounding
 
 
-def test_the_levels_are_diffusers_trailing_timesteps_from_pure_noise():
+def test_the_noise_levels_are_diffusers_trailing_timesteps_from_pure_noise():
     scheduler = ddim_scheduler()
     for steps in (1, 2, 4, 8):
         scheduler.set_timesteps(steps)
@@ -184,7 +184,7 @@ def test_the_levels_are_diffusers_trailing_timesteps_from_pure_noise():
         assert all(abs(x.alpha**2 + x.sigma**2 - 1) < 1e-6 for x in noisy)
 
 
-def test_the_shapes_are_those_that_the_network_over_pixels_is_exported_with():
+def test_input_shapes_are_those_of_the_exported_patch_model():
     network = load_checkpoint(SHIPPED)
     expected = {name: tuple(value.shape) for name, value in example_inputs(network).items()}
     if not network.config.human:
@@ -195,13 +195,13 @@ def test_the_shapes_are_those_that_the_network_over_pixels_is_exported_with():
     assert dict(TorchRunner(network).shapes) == input_shapes(network.config)
 
 
-def test_other_backends_say_that_latent_networks_run_on_torch_alone(files):
+def test_latent_models_run_on_torch_only(files):
     for backend in ('tensorrt', 'tensorrt_rtx', 'onnxruntime', 'onnxruntime_cuda', 'openvino'):
-        with pytest.raises(EngineError, match=r'in latents, which run on torch alone: set the'):
+        with pytest.raises(EngineError, match=r'latent model, which runs on torch only: set the'):
             open_backend(backend, spec_of(files, backend))
 
 
-def test_without_an_autoencoder_the_mend_is_named(files, tmp_path):
+def test_a_missing_autoencoder_is_reported_with_a_fix(files, tmp_path):
     with pytest.raises(SpecError, match='small needs an autoencoder: name as vae the file'):
         Engine(spec_of(files, vae=''))
     with pytest.raises(WeightsError, match=r'none.safetensors do not exist'):
@@ -210,14 +210,14 @@ def test_without_an_autoencoder_the_mend_is_named(files, tmp_path):
         Engine(spec_of(files, vae=str(files / 'small.safetensors')))
 
 
-def test_without_a_checkpoint_the_presets_in_latents_ask_for_one():
+def test_latent_presets_without_a_checkpoint_are_rejected():
     for name in ('paper_cuda', 'base_cuda'):
         spec = find_spec(name)
         with pytest.raises(SpecError, match=f'no weights ship for the preset {spec.preset}'):
             spec.check(read_config(spec.weights))
 
 
-def test_a_failure_on_the_device_is_told_with_the_mend(network, vae, monkeypatch):
+def test_a_device_without_memory_is_reported(network, vae, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError('no')
 
@@ -228,7 +228,7 @@ def test_a_failure_on_the_device_is_told_with_the_mend(network, vae, monkeypatch
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='torch finds no CUDA GPU')
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'bf16'])
-def test_on_a_gpu_the_captured_graph_paints_what_the_cpu_paints(files, precision):
+def test_a_captured_stream_on_a_gpu_matches_the_cpu(files, precision):
     made = []
     for backend, kind in (('torch', 'fp32'), ('torch_cuda', precision)):
         session = StreamingSession(open_backend(backend, spec_of(files, backend, precision=kind)))

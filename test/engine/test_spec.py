@@ -1,4 +1,4 @@
-"""Engine specifications: those that ship are whole; what is wrong with others is named."""
+"""Engine specifications: the shipped ones are valid, errors in others are named."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,28 +15,28 @@ GOOD = yaml.safe_load((ENGINES / 'tiny.yaml').read_text())
 
 
 @pytest.mark.parametrize('file', sorted(ENGINES.glob('*.yaml')), ids=lambda file: file.stem)
-def test_what_ships_can_be_read_and_fits_its_preset(file):
+def test_shipped_specifications_are_valid_and_match_their_preset(file):
     spec = load_spec(file)
     mine = spec if spec.preset == 'tiny' else replace(spec, checkpoint='mine.safetensors')
     mine.check(ModelConfig.of(spec.preset))
     assert spec.weights == SHIPPED
-    assert file.read_text().startswith('# ')  # says what it is for
+    assert file.read_text().startswith('# ')  # a comment with its purpose
 
 
 @pytest.mark.parametrize('file', sorted(ENGINES.glob('tiny*.yaml')), ids=lambda file: file.stem)
-def test_the_tiny_ones_fit_the_weights_that_ship(file):
+def test_tiny_specifications_match_the_shipped_weights(file):
     spec = load_spec(file)
     spec.check(read_config(spec.weights))
     assert spec.vae == ''
 
 
-def test_auto_has_the_order_of_the_fastest():
+def test_auto_tries_all_backends_in_order_of_speed():
     assert load_spec(ENGINES / 'tiny.yaml').backends == AUTO
     assert load_spec(ENGINES / 'tiny_cpu.yaml').backends == ('onnxruntime',)
 
 
 @pytest.mark.parametrize(
-    ('change', 'said'),
+    ('change', 'message'),
     [
         ({'backend': 'tensorflow'}, 'backend must be one of auto, tensorrt'),
         ({'backend': 'onnxruntime', 'precision': 'bf16'}, 'precision must be one of fp32 with'),
@@ -49,15 +49,15 @@ def test_auto_has_the_order_of_the_fastest():
         ({'speed': 1}, 'must have exactly preset, checkpoint, resolution'),
     ],
 )
-def test_a_wrong_field_is_named_with_the_file(tmp_path, change, said):
+def test_an_invalid_field_is_named_with_the_file(tmp_path, change, message):
     file = tmp_path / 'mine.yaml'
     file.write_text(yaml.safe_dump({**GOOD, **change}))
-    with pytest.raises(SpecError, match=f'mine.yaml: {said}'):
+    with pytest.raises(SpecError, match=f'mine.yaml: {message}'):
         load_spec(file)
 
 
 @pytest.mark.parametrize('text', ['', '[1]', '{', '\x00'])
-def test_what_is_no_specification_is_refused(tmp_path, text):
+def test_a_file_that_is_no_specification_is_rejected(tmp_path, text):
     file = tmp_path / 'mine.yaml'
     file.write_text(text)
     with pytest.raises(SpecError, match=r'mine\.yaml'):
@@ -65,7 +65,7 @@ def test_what_is_no_specification_is_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize(('name', 'value'), [('resolution', 512), ('layers', 13)])
-def test_a_checkpoint_of_another_kind_is_refused_by_the_field(tmp_path, name, value):
+def test_a_specification_that_does_not_match_the_checkpoint_is_rejected(tmp_path, name, value):
     file = tmp_path / 'mine.yaml'
     file.write_text(yaml.safe_dump({**GOOD, name: value}))
     with pytest.raises(SpecError, match=f'{name} is {value}, the checkpoint has'):

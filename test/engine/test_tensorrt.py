@@ -1,4 +1,4 @@
-"""TensorRT engines: parsed, built for GPUs that are not here, cancelled, refused."""
+"""The TensorRT builder: parsing, builds for GPUs that are not present, cancellation, errors."""
 
 import threading
 from functools import partial
@@ -43,24 +43,24 @@ def one_node(operator: str) -> bytes:
 
 
 def test_every_part_is_a_plan_for_each_gpu_and_its_progress_is_reported(trt, graph):
-    told: dict[str, list[tuple[int, int]]] = {}
+    reported: dict[str, list[tuple[int, int]]] = {}
 
     def progress(phase, step, of):
-        told.setdefault(phase, []).append((step, of))
+        reported.setdefault(phase, []).append((step, of))
 
     plans = {}
     for name, part in split(graph.SerializeToString()).items():
-        told.clear()
+        reported.clear()
         plans[name] = build_plan(trt, part, AHEAD, progress)
     assert {*plans} == {FRAME, SCENE}
     assert sum(map(len, plans.values())) > graph.ByteSize()  # every weight is in one of them
-    steps, totals = zip(*told['Building engine'], strict=True)
+    steps, totals = zip(*reported['Building engine'], strict=True)
     assert len(set(steps)) > 2 and list(steps) == sorted(steps)
     assert steps[0] == 0 and steps[-1] == totals[0] and len(set(totals)) == 1
-    assert all(0 <= step <= of for steps in told.values() for step, of in steps)
+    assert all(0 <= step <= of for steps in reported.values() for step, of in steps)
 
 
-def test_a_build_leaves_other_threads_running(trt, graph):
+def test_other_threads_run_during_a_build(trt, graph):
     ticks, done = [], threading.Event()
 
     def stream():
@@ -76,7 +76,7 @@ def test_a_build_leaves_other_threads_running(trt, graph):
     assert ticks[first:last].count(1) > 10
 
 
-def test_a_build_is_cancelled_at_its_next_step(trt):
+def test_a_build_can_be_cancelled_at_its_next_step(trt):
     steps = []
 
     def progress(phase, step, of):
@@ -90,16 +90,17 @@ def test_a_build_is_cancelled_at_its_next_step(trt):
 
 
 def test_a_cancelled_build_leaves_nothing_behind(trt, tmp_path):
-    folder = tmp_path / 'engines'
+    cache = PlanCache(tmp_path / 'engines')
     build = partial(build_plan, trt, one_node('Relu'), AHEAD)
     with pytest.raises(BuildCancelledError):
-        PlanCache(folder).plan_of('relu', {}, partial(build, cancelled=lambda: True))
+        cache.store('relu', build(cancelled=lambda: True), {})
     assert not list(tmp_path.rglob('*'))
-    plan = PlanCache(folder).plan_of('relu', {}, build)
-    assert PlanCache(folder).load('relu', {}) == plan
+    plan = build()
+    cache.store('relu', plan, {})
+    assert cache.load('relu', {}) == plan
 
 
-def test_what_the_progress_raises_comes_out_of_the_build(trt):
+def test_an_exception_of_the_progress_callback_is_raised_by_the_build(trt):
     def progress(phase, step, of):
         raise KeyboardInterrupt
 
@@ -107,19 +108,19 @@ def test_what_the_progress_raises_comes_out_of_the_build(trt):
         build_plan(trt, one_node('Relu'), AHEAD, progress)
 
 
-def test_an_operator_that_tensorrt_lacks_is_named_with_its_node_and_the_mend(trt):
+def test_an_unsupported_operator_is_named_with_its_node_and_a_fix(trt):
     with pytest.raises(TensorRTError, match=r"'the_node'.*BlackmanWindow.*use the backend"):
         build_plan(trt, one_node('BlackmanWindow'), AHEAD)
     with pytest.raises(TensorRTError, match='not an ONNX graph'):
         build_plan(trt, b'junk', AHEAD)
 
 
-def test_a_gpu_that_tensorrt_lacks_is_named_with_those_it_has(trt):
+def test_an_unsupported_gpu_is_named_with_the_supported_ones(trt):
     with pytest.raises(TensorRTError, match=r'9\.0.*supports.*8\.6, 8\.9, 12\.0.*use the backend'):
         build_plan(trt, one_node('Relu'), ['9.0'])
 
 
-def test_the_gpus_that_rtx_takes_are_those_that_are_documented(trt):
+def test_the_documented_gpus_of_tensorrt_rtx_are_those_of_the_library(trt):
     for capability in RTX_CAPABILITIES:
         assert require_buildable(trt, [capability])
     known = [name for name in trt.ComputeCapability.__members__ if name.startswith('SM')]
@@ -127,27 +128,27 @@ def test_the_gpus_that_rtx_takes_are_those_that_are_documented(trt):
     assert package_for('8.9') == 'tensorrt-rtx' and package_for('9.0') == 'tensorrt'
 
 
-def test_a_library_that_is_absent_is_named_with_how_to_install_it():
+def test_a_missing_library_is_named_with_how_to_install_it():
     with pytest.raises(TensorRTError, match=r'no_such_library.*pip install tensorrt-rtx'):
         library(['no_such_library'])
 
 
-def test_the_first_library_that_is_there_serves():
+def test_the_first_installed_library_is_used():
     assert library(['no_such_library', 'json']).__name__ == 'json'
     assert LIBRARIES == ('tensorrt', 'tensorrt_rtx')
 
 
-NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason='CUDA is here')
+NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason='CUDA is available')
 
 
 @NO_CUDA
-def test_a_library_that_cannot_build_ahead_is_not_touched_without_cuda():
+def test_plain_tensorrt_is_not_called_without_cuda():
     with pytest.raises(TensorRTError, match=r'CUDA GPU.*use the backend'):
         build_plan(ModuleType('tensorrt'), one_node('Relu'), AHEAD)
 
 
 @NO_CUDA
-def test_without_cuda_nothing_is_deserialised():
+def test_no_plan_is_deserialised_without_cuda():
     class Untouchable(ModuleType):
         def __getattr__(self, name):
             raise AssertionError(f'TensorRT was asked for {name}')

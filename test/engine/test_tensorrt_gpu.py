@@ -1,4 +1,4 @@
-"""What only a GPU can show of TensorRT: an engine loads, runs, and paints what torch paints."""
+"""TensorRT on a GPU: an engine loads, runs, and produces the frames of torch."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def trt(request):
 
 @pytest.fixture(scope='module')
 def content(trt, tmp_path_factory):
-    """The plans for this GPU, through the cache."""
+    """The plans for this GPU, loaded from the cache."""
     graph = model_of(1, human=True).SerializeToString()
     capability = [present_capability()]
     built = pack({n: build_plan(trt, part, capability) for n, part in split(graph).items()})
@@ -44,20 +44,20 @@ def content(trt, tmp_path_factory):
     return cache.load('small', made_from)
 
 
-def test_a_stream_of_64_frames_is_what_torch_computes(trt, content):
+def test_a_stream_of_64_frames_matches_torch(trt, content):
     expected = streamed(TorchRunner(awake(HUMAN)))
     made = streamed(TensorRTRunner(trt, content))
     assert np.abs(made.astype(float) - expected).max() <= 1
 
 
-def test_the_layers_drawn_before_the_plan_are_those_of_the_cpu(trt, content):
+def test_the_layers_drawn_before_the_plan_match_those_of_the_cpu(trt, content):
     expected = frames_on(TorchRunner(awake(HUMAN)))
     made = frames_on(TensorRTRunner(trt, content))
-    # Where surfaces are equally near, rounding decides which is seen: single pixels.
+    # Where surfaces are equally near, rounding decides which one is visible: single pixels.
     assert np.mean(np.abs(made - expected) > 1) < 0.002
 
 
-def test_kernels_that_were_compiled_are_taken_by_the_next_runner(trt, content):
+def test_compiled_kernels_are_reused_by_the_next_runner(trt, content):
     first = TensorRTRunner(trt, content)
     kernels = first.kernels()
     assert bool(kernels) == hasattr(trt, 'CudaGraphStrategy')
@@ -72,20 +72,20 @@ def test_a_tensor_that_does_not_fit_is_named(trt, content):
             engine.bind('base', wrong)
 
 
-def test_a_plan_that_cannot_run_here_is_refused_before_it_is_loaded(trt):
+def test_an_invalid_plan_is_rejected_before_it_is_loaded(trt):
     if not hasattr(trt.Runtime, 'get_engine_validity'):
-        pytest.skip(f'{trt.__name__} has no such question')
+        pytest.skip(f'{trt.__name__} cannot check plans')
     with pytest.raises(TensorRTError, match='malformed engine'):
         TensorRTGraph(trt, b'not a plan at all' * 8, CudaQueue())
 
 
-def test_the_driver_is_known_where_the_kernel_names_it(trt):
+def test_the_driver_is_known_if_the_linux_kernel_reports_it(trt):
     known = tensorrt_runtime.DRIVER_VERSION.is_file()
     assert bool(target_of(trt, ['8.6'])['driver']) == known
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='torch finds no CUDA GPU')
-def test_what_is_staged_twice_arrives_in_order_on_a_stream_of_its_own():
+def test_uploads_under_one_name_arrive_in_order_on_their_own_stream():
     queue = CudaQueue()
     assert queue.handle != torch.cuda.default_stream().cuda_stream
     staging, size = Staging(queue), 1 << 22

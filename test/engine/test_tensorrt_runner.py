@@ -1,6 +1,6 @@
-"""TensorRT's runner without a GPU: what it enqueues, in which order, and what it keeps.
+"""The TensorRT runner without a GPU: what it enqueues, in which order, and what it caches.
 
-The library and the CUDA stream are stand-ins (tensorrt_stand_in.py) that run the graph.
+Stand-ins for the library and the CUDA stream (tensorrt_stand_in.py) execute the graph.
 """
 
 from itertools import pairwise
@@ -16,6 +16,7 @@ from onnx import TensorProto
 from streams import spec_of, streamed
 from tensorrt_stand_in import DeferredQueue
 
+from manivideo_ros.engine import availability
 from manivideo_ros.engine.backends import open_backend
 from manivideo_ros.engine.cuda_queue import Staging
 from manivideo_ros.engine.engine import Engine
@@ -27,7 +28,6 @@ from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.tensorrt import library as tensorrt_library
 from manivideo_ros.engine.tensorrt import plans
 from manivideo_ros.engine.tensorrt import runner as tensorrt_runner
-from manivideo_ros.engine.tensorrt import runtime as tensorrt_runtime
 from manivideo_ros.engine.tensorrt.builder import build_plan
 from manivideo_ros.engine.tensorrt.graphs import FRAME, SCENE, SKELETON, pack, split, unpack
 from manivideo_ros.engine.tensorrt.library import TensorRTError
@@ -57,7 +57,7 @@ def runner_of(trt, content, kernels=b'') -> tuple[TensorRTRunner, DeferredQueue]
 
 
 class Drawing:
-    """Draws a number into the base, as a scene's drawing does: by a bound method."""
+    """Draws a number into the base image with a bound method, as a scene's drawing does."""
 
     def __init__(self, runner, queue) -> None:
         self.base, self.queue, self.number = runner.inputs['base'], queue, 0.0
@@ -66,7 +66,7 @@ class Drawing:
         self.queue.enqueue(lambda: self.base.fill_(self.number))
 
 
-def test_no_part_has_a_branch_which_no_cuda_graph_could_hold(parts):
+def test_no_part_contains_an_if_which_a_cuda_graph_could_not_capture(parts):
     assert next(iter(parts)) == FRAME and {*parts} == {FRAME, SCENE, SKELETON}
     for part in parts.values():
         graph = onnx.load_model_from_string(part)
@@ -74,27 +74,27 @@ def test_no_part_has_a_branch_which_no_cuda_graph_could_hold(parts):
         assert 'If' not in {node.op_type for node in graph.graph.node}
 
 
-def test_what_is_drawn_into_is_float32_in_every_precision(parts):
-    half = example_inputs(awake(HUMAN).to(torch.float16))  # decides on the types of the graph's
+def test_inputs_are_float32_in_every_precision(parts):
+    half = example_inputs(awake(HUMAN).to(torch.float16))  # determines the graph's types
     assert {tensor.dtype for tensor in half.values()} == {torch.float32}
-    given = set(input_shapes(HUMAN)) - {'has_skeleton'}
+    names = set(input_shapes(HUMAN)) - {'has_skeleton'}
     values = [v for p in parts.values() for v in onnx.load_model_from_string(p).graph.input]
-    assert given <= {value.name for value in values}
-    types = {v.type.tensor_type.elem_type for v in values if v.name in given}
+    assert names <= {value.name for value in values}
+    types = {v.type.tensor_type.elem_type for v in values if v.name in names}
     assert types == {TensorProto.FLOAT}
 
 
-def test_a_stream_with_scenes_and_skeletons_is_that_of_torch(trt, content):
+def test_a_stream_with_scenes_and_skeletons_matches_torch(trt, content):
     expected = streamed(TorchRunner(awake(HUMAN)), 16)
     runner, queue = runner_of(trt, content)
     assert dict(runner.shapes) == dict(TorchRunner(awake(HUMAN)).shapes)
     made = streamed(runner, 16)
-    assert np.ptp(expected, axis=0).max() > 20  # there is something to be wrong about
+    assert np.ptp(expected, axis=0).max() > 20  # the frames differ enough for a comparison
     assert np.abs(made.astype(float) - expected).max() <= 1
-    assert queue.waits == 1 + 16  # the warm-up's, and one a frame
+    assert queue.waits == 1 + 16  # one of the warm-up, and one per frame
 
 
-def test_frames_are_captured_once_for_a_drawing_and_never_for_fading(trt, content):
+def test_frames_are_captured_once_per_drawing_and_never_for_fading(trt, content):
     runner, queue = runner_of(trt, content)
     session = StreamingSession(runner)
     session.set_scene(*(x[0].numpy() for x in references(SMALL)))
@@ -103,10 +103,10 @@ def test_frames_are_captured_once_for_a_drawing_and_never_for_fading(trt, conten
     for number in (0.1, 0.5, 0.9):
         first.number = number
         made.append(session.step_drawn(first.draw).copy())
-    network = 1 if trt.__name__ == 'tensorrt' else 0  # the other library captures its runs itself
+    network = 1 if trt.__name__ == 'tensorrt' else 0  # tensorrt_rtx captures its runs itself
     assert queue.captures == network + 1
-    assert all(not np.array_equal(a, b) for a, b in pairwise(made))  # each was drawn before its run
-    for _ in range(3):  # fading: the maps were drawn before
+    assert all(not np.array_equal(a, b) for a, b in pairwise(made))  # drawn before each run
+    for _ in range(3):  # fading: the maps are already drawn
         session.step_drawn(None)
         session.step_drawn(first.draw)
     assert queue.captures == network + 1
@@ -115,7 +115,7 @@ def test_frames_are_captured_once_for_a_drawing_and_never_for_fading(trt, conten
     assert queue.captures == network + 2
 
 
-def test_rtx_captures_its_runs_itself_and_its_drawing_is_captured_alone(content):
+def test_tensorrt_rtx_captures_its_runs_itself_and_only_the_drawing_is_captured(content):
     trt = tensorrt_stand_in.library(rtx=True)
     runner, queue = runner_of(trt, content)
     assert [config.cuda_graph_strategy for config in trt.contexts] == ['whole'] * 3
@@ -128,10 +128,10 @@ def test_rtx_captures_its_runs_itself_and_its_drawing_is_captured_alone(content)
     assert frame.runs == before + 3 and queue.captures == 1 and queue.replays == 3
 
 
-def test_a_plain_library_is_captured_once_and_replayed_behind_its_drawing(content):
+def test_plain_tensorrt_is_captured_once_and_replayed_after_its_drawing(content):
     trt = tensorrt_stand_in.library(rtx=False)
     runner, queue = runner_of(trt, content)
-    assert trt.contexts == [None] * 3  # no runtime configuration, which it does not have
+    assert trt.contexts == [None] * 3  # without runtime configuration, which it does not support
     frame = runner._frame._context
     before = frame.runs
     drawing = Drawing(runner, queue)
@@ -140,11 +140,11 @@ def test_a_plain_library_is_captured_once_and_replayed_behind_its_drawing(conten
     assert frame.runs == before and queue.captures == 2 and queue.replays == 3 + 3
 
 
-def test_one_frame_is_run_before_the_first_and_leaves_nothing_behind(trt, content):
+def test_one_frame_is_run_at_construction_and_then_forgotten(trt, content):
     runner, queue = runner_of(trt, content)
     assert queue.waits == 1
     runs = {id(engine): engine.contexts[0].runs for engine in trt.engines}
-    captured = 1 if trt.__name__ == 'tensorrt' else 0  # enqueued once more, into the graph
+    captured = 1 if trt.__name__ == 'tensorrt' else 0  # enqueued once more for the capture
     frame = runner._frame._context.engine
     assert runs.pop(id(frame)) == 1 + captured
     assert set(runs.values()) == {1}
@@ -152,17 +152,17 @@ def test_one_frame_is_run_before_the_first_and_leaves_nothing_behind(trt, conten
     assert not runner._frame.tensors['valid'].any()
 
 
-def test_a_host_array_is_not_rewritten_before_its_copy_was_read():
+def test_a_host_tensor_is_not_rewritten_before_the_device_has_read_it():
     queue = DeferredQueue()
     staging, first, second = Staging(queue), torch.zeros(4), torch.zeros(4)
     staging.upload('base', first, np.full(4, 1, np.float32))
     staging.upload('base', second, np.full(4, 2, np.float32))
-    assert len(queue.pending) == 1  # the second copy still waits; the first was read
+    assert len(queue.pending) == 1  # the second copy is pending; the first was read
     queue.wait()
     assert first.tolist() == [1] * 4 and second.tolist() == [2] * 4
 
 
-def test_what_is_given_may_be_rewritten_at_once(trt, content):
+def test_inputs_may_be_changed_after_put(trt, content):
     runner, _ = runner_of(trt, content)
     base = np.full(runner.shapes['base'], 0.5, np.float32)
     runner.put({'base': base})
@@ -171,7 +171,7 @@ def test_what_is_given_may_be_rewritten_at_once(trt, content):
     assert float(runner.inputs['base'].max()) == 0.5
 
 
-def test_only_what_changed_is_uploaded(trt, content):
+def test_only_changed_inputs_are_uploaded(trt, content):
     runner, queue = runner_of(trt, content)
     session = StreamingSession(runner)
     session.set_scene(*(x[0].numpy() for x in references(SMALL)))
@@ -181,12 +181,12 @@ def test_only_what_changed_is_uploaded(trt, content):
         session.step_drawn(drawing.draw)
         copies.append(queue.copies - before)
     caches = len(runner._next) if trt.__name__ == 'tensorrt_rtx' else 0
-    assert copies[1:] == [1 + caches] * 3  # the frame alone comes back
+    assert copies[1:] == [1 + caches] * 3  # only the frame's download
     scene = runner._scene._context
     before = scene.runs
     session.set_scene(*(x[0].numpy() for x in references(SMALL)))
     session.step_drawn(drawing.draw)
-    assert scene.runs == before  # the same references
+    assert scene.runs == before  # the references are the same
     session.set_scene(*(x[0].numpy() * np.float32(0.5) for x in references(SMALL)))
     session.step_drawn(drawing.draw)
     session.step_drawn(drawing.draw)
@@ -194,7 +194,7 @@ def test_only_what_changed_is_uploaded(trt, content):
 
 
 @pytest.mark.parametrize('at', ['put', 'run', 'run_drawn', 'forget'])
-def test_what_the_gpu_refuses_is_an_error_of_the_engine(trt, content, at, monkeypatch):
+def test_a_gpu_error_becomes_an_engine_error(trt, content, at, monkeypatch):
     runner, queue = runner_of(trt, content)
 
     def fails(*_):
@@ -214,7 +214,7 @@ def test_what_the_gpu_refuses_is_an_error_of_the_engine(trt, content, at, monkey
     assert '\n' not in str(caught.value)
 
 
-def test_a_capture_without_memory_is_an_error_of_the_engine(trt, content, monkeypatch):
+def test_a_capture_without_memory_becomes_an_engine_error(trt, content, monkeypatch):
     runner, queue = runner_of(trt, content)
 
     def fails(work):
@@ -225,7 +225,7 @@ def test_a_capture_without_memory_is_an_error_of_the_engine(trt, content, monkey
         runner.run_drawn(Drawing(runner, queue).draw)
 
 
-def test_a_run_that_fails_says_so(trt, content):
+def test_a_failed_run_is_reported(trt, content):
     runner, _ = runner_of(trt, content)
     for engine in trt.engines:
         engine.fails = True
@@ -233,23 +233,23 @@ def test_a_run_that_fails_says_so(trt, content):
         runner.run()
 
 
-def test_a_file_that_is_no_engine_is_refused(trt):
+def test_a_file_that_is_no_engine_is_rejected(trt):
     with pytest.raises(EngineError, match='build it again'):
         unpack(b'of an older version')
 
 
 @pytest.fixture
 def here(monkeypatch, checkpoint, tmp_path):
-    """A machine with a GPU of a compute capability, a library, and an empty cache."""
+    """A machine with a GPU of a compute capability, a TensorRT library, and an empty cache."""
 
     def make(capability, trt) -> PlanJob:
         monkeypatch.setattr(plans, 'library', lambda names: trt)
         monkeypatch.setattr(tensorrt_runner, 'library', lambda names: trt)
-        monkeypatch.setattr(tensorrt_runner, 'require_device', lambda _: None)
+        monkeypatch.setattr(availability, 'library', lambda names: trt)
+        monkeypatch.setattr(availability, 'require_device', lambda _: None)
         monkeypatch.setattr(tensorrt_library, 'require_cuda', lambda: None)
         monkeypatch.setattr(tensorrt_library, 'present_capability', lambda: capability)
         monkeypatch.setattr(plans, 'present_capability', lambda: capability)
-        monkeypatch.setattr(tensorrt_runtime, 'present_capability', lambda: capability)
         monkeypatch.setattr(tensorrt_runner, 'CudaQueue', DeferredQueue)
         monkeypatch.setattr(plans, 'cache_folder', lambda: tmp_path)
         return PlanJob(spec_of(checkpoint, trt.__name__), trt.__name__)
@@ -263,7 +263,7 @@ def built(job: PlanJob) -> list[float]:
     return shares
 
 
-def test_a_plan_is_built_kept_and_streamed_with_either_library(trt, here, checkpoint):
+def test_a_plan_is_built_cached_and_streamed_with_either_library(trt, here, checkpoint):
     job = here('8.9', trt)
     with pytest.raises(NoPlanError, match='not built yet'):
         open_backend(job.backend, job.spec)
@@ -274,7 +274,7 @@ def test_a_plan_is_built_kept_and_streamed_with_either_library(trt, here, checkp
     assert np.abs(made.astype(float) - reference).max() <= 1
 
 
-def test_kernels_are_kept_beside_the_plan_and_signed_as_it_is(here):
+def test_kernels_are_cached_and_signed_like_the_plan(here):
     trt = tensorrt_stand_in.library(rtx=True)
     job = here('8.9', trt)
     built(job)
@@ -282,21 +282,20 @@ def test_kernels_are_kept_beside_the_plan_and_signed_as_it_is(here):
     assert trt.contexts[-1].cache.taken is None
     open_plan(job)
     assert trt.contexts[-1].cache.taken == b'kernels'
-    kept = plan_cache().plan_file(f'{job.name}-kernels')
-    kept.write_bytes(b'planted')
+    plan_cache().plan_file(f'{job.name}-kernels').write_bytes(b'planted')
     open_plan(job)
-    assert trt.contexts[-1].cache.taken is None  # what this machine did not sign is not loaded
+    assert trt.contexts[-1].cache.taken is None  # not signed by this machine: not loaded
     built(job)
     open_plan(job)
-    assert trt.contexts[-1].cache.taken is None  # nor what was compiled for another plan
+    assert trt.contexts[-1].cache.taken is None  # compiled for another plan: not loaded
     job.keep_kernels(b'of another driver')
-    open_plan(job)  # refused by the library: compiled and kept again
+    open_plan(job)  # rejected by the library: compiled and cached again
     open_plan(job)
     assert trt.contexts[-1].cache.taken == b'kernels'
 
 
 @pytest.mark.parametrize('capability', ['8.7', '9.0', '10.0'])
-def test_a_gpu_that_rtx_does_not_build_for_costs_one_message_and_no_build(here, capability, caplog):
+def test_a_gpu_unsupported_by_tensorrt_rtx_gives_one_message_and_no_build(here, capability, caplog):
     job = here(capability, tensorrt_stand_in.library(rtx=True))
     started = []
 
@@ -305,7 +304,7 @@ def test_a_gpu_that_rtx_does_not_build_for_costs_one_message_and_no_build(here, 
             return open_backend(backend, spec, threads)
         if backend in ('onnxruntime', 'openvino', 'torch'):
             return open_backend('torch', spec, threads)
-        raise EngineError('not here')
+        raise EngineError('not available')
 
     spec = spec_of(job.spec.weights, 'auto')
     engine = Engine(spec, 1, False, open_one, started.append)
@@ -315,7 +314,7 @@ def test_a_gpu_that_rtx_does_not_build_for_costs_one_message_and_no_build(here, 
     assert 'pip install tensorrt,' in why
 
 
-def test_plain_tensorrt_builds_for_the_gpu_that_is_here_whatever_it_is(here):
+def test_plain_tensorrt_builds_for_the_present_gpu_only(here):
     trt = tensorrt_stand_in.library(rtx=False)
     here('9.0', trt)
     assert build_plan(trt, b'graph', ['9.0']) == b'graph'
@@ -323,10 +322,12 @@ def test_plain_tensorrt_builds_for_the_gpu_that_is_here_whatever_it_is(here):
         build_plan(trt, b'graph', ['8.6'])
 
 
-def test_a_build_that_failed_is_not_repeated_until_something_changes(here, trt):
+def test_a_failed_build_is_not_repeated_until_something_changes(here, trt):
     job = here('8.9', trt)
-    job.note_failure('TensorRT does not take node 7')
-    with pytest.raises(TensorRTError, match=r'last build failed \(TensorRT does not take node 7\)'):
+    job.note_failure('TensorRT does not support node 7')
+    with pytest.raises(
+        TensorRTError, match=r'last build failed \(TensorRT does not support node 7\)'
+    ):
         job.load()
     trt.__version__ = 'a newer one'
     with pytest.raises(NoPlanError):

@@ -1,4 +1,4 @@
-"""Quality mode: windows of a clip, blended where they overlap, given out in order."""
+"""Quality mode: the windows of a clip are blended where they overlap, and yielded in order."""
 
 from itertools import pairwise
 
@@ -34,7 +34,7 @@ CONDITIONS = ('normal_map', 'occlusion_confidence', 'visible_normal', 'horizon',
 
 
 class Numbers:
-    """A model whose clean image of frame i in window w is grey: i, and w beside it, in 1/255."""
+    """A model whose clean image of frame i in window w has the pixels i / 255 and 10 w / 255."""
 
     steps, device, dtype = 2, torch.device('cpu'), torch.float32
 
@@ -61,23 +61,23 @@ class Numbers:
 
 
 def numbered(count):
-    """Frames that tell their place in the clip."""
+    """Frames whose base image is their index in the clip."""
     for index in range(count):
         base = np.full((1, 1, 1, 1), index, np.float32)
         scene = {name: np.zeros((1, 1), np.float32) for name in SCENE_INPUTS}
         given = {'base': base, 'latents': np.zeros((1, 3, 1, 2), np.float32), **scene}
         yield given
-        base[:] = -1  # what is given is copied
+        base[:] = -1  # inputs are copied
 
 
 @pytest.mark.parametrize('count', [0, 1, 23, 24, 25, 43, 44, 45, 50, 70])
-def test_every_frame_comes_once_and_in_order(count):
+def test_every_frame_is_yielded_once_and_in_order(count):
     made = list(windowed(Numbers(), numbered(count)))
     assert [int(image[0, 0, 0]) for image in made] == list(range(count))
     assert all(image.shape == (1, 2, 3) for image in made)
 
 
-def test_windows_are_of_24_frames_that_overlap_by_4_and_the_last_reaches_back():
+def test_windows_of_24_frames_overlap_by_4_and_the_last_is_extended_backwards():
     model = Numbers()
     list(windowed(model, numbered(50)))
     assert (WINDOW, OVERLAP) == (24, 4)
@@ -88,26 +88,26 @@ def test_windows_are_of_24_frames_that_overlap_by_4_and_the_last_reaches_back():
     ]
 
 
-def test_frames_in_the_overlap_lie_between_both_windows_and_there_is_no_seam():
+def test_frames_in_the_overlap_are_blended_without_a_seam():
     shown = [int(image[0, 1, 0]) for image in windowed(Numbers(), numbered(44))]
     assert shown[:20] == [10] * 20 and shown[24:] == [20] * 20
     assert shown[20:24] == [12, 14, 16, 18]
     assert all(0 <= after - before <= 2 for before, after in pairwise(shown))
 
 
-def test_a_last_window_changes_nothing_that_was_given_out():
+def test_the_last_window_does_not_change_frames_already_yielded():
     shown = [int(image[0, 1, 0]) for image in windowed(Numbers(), numbered(25))]
     assert shown == [10] * 20 + [12, 14, 16, 18, 20]
 
 
-def test_each_step_starts_from_what_was_blended():
+def test_each_step_starts_from_the_blended_images():
     model = Numbers()
     list(windowed(model, numbered(44)))
     second = model.seen[3][:, 0, 0, 1] * 255  # of the second window, at the second step
     np.testing.assert_allclose(second[:5], [12, 14, 16, 18, 20], atol=1e-3)
 
 
-def test_no_more_than_two_windows_are_ever_asked_for_ahead():
+def test_at_most_two_windows_are_consumed_ahead():
     taken = []
 
     def source():
@@ -128,7 +128,7 @@ def pixel_frames(count, one_noise):
 
 
 @torch.no_grad()
-def test_one_window_over_pixels_is_what_the_network_denoises():
+def test_one_window_of_the_patch_model_matches_the_network():
     network, steps, count = awake(), 2, 5
     one_noise = latents_of(SMALL)
     made = np.stack(list(windowed(PixelWindows(network, steps), pixel_frames(count, one_noise))))
@@ -142,7 +142,7 @@ def test_one_window_over_pixels_is_what_the_network_denoises():
         image, _ = network.denoise(latents, time, conditions, scene, count)
         latents = ddim_step(latents, network.patchify(image.clamp(0, 1)), now, after)
     expected = (image.clamp(0, 1) * 255).permute(0, 2, 3, 1).numpy()
-    assert np.abs(made - expected).max() <= 0.51  # the rounding to uint8 alone
+    assert np.abs(made - expected).max() <= 0.51  # only the rounding to uint8
 
 
 def latent_frames(count):
@@ -158,7 +158,7 @@ def latent_frames(count):
 
 
 @torch.no_grad()
-def test_one_window_of_latents_is_what_the_network_denoises_looking_both_ways():
+def test_one_window_of_the_latent_model_matches_the_network_in_both_directions():
     torch.manual_seed(3)
     network, vae, steps, count = awake_latent(), autoencoder(LATENT), 2, 4
     made = np.stack(list(windowed(LatentWindows(network, vae, steps), latent_frames(count))))
@@ -188,7 +188,7 @@ def test_one_window_of_latents_is_what_the_network_denoises_looking_both_ways():
     assert np.abs(made - expected).max() <= 1
 
 
-def test_a_specification_opens_the_windows_of_its_family(tmp_path):
+def test_a_specification_opens_the_windows_of_its_model(tmp_path):
     save_checkpoint(awake().state_dict(), SMALL, tmp_path / 'pixels.safetensors')
     save_checkpoint(awake_latent().state_dict(), LATENT, tmp_path / 'latents.safetensors')
     save_file(autoencoder(LATENT).state_dict(), tmp_path / 'vae.safetensors')
@@ -200,10 +200,10 @@ def test_a_specification_opens_the_windows_of_its_family(tmp_path):
         assert isinstance(model, kind) and model.steps == 3
 
 
-def test_a_collector_keeps_what_a_session_gives_it():
+def test_a_collector_keeps_the_inputs_of_a_session():
     collector = Collector(LATENT)
     assert dict(collector.shapes) == input_shapes(LATENT)
     collector.put({'points': np.ones(1)})
     collector.put({'base': np.zeros(1)})
-    assert set(collector.given) == {'points', 'base'}
+    assert set(collector.collected) == {'points', 'base'}
     assert collector.run().shape == (128, 128, 3) and not collector.run().any()

@@ -1,9 +1,8 @@
-"""Refuses, on any machine, what a capture of a CUDA graph refuses on a GPU; counts the launches.
+"""Finds operations that a CUDA graph cannot capture, without a GPU, and counts kernel launches.
 
-The network runs on the meta device, which stands for the GPU: nothing is computed, but every
-operation is seen. What the capture would refuse, or what would be captured with the value that it
-has now: a tensor made from Python numbers, a copy to or from the host, a value that Python looks
-at, a wait.
+The network runs on the meta device in place of a GPU: nothing is computed, but every operation is
+seen. Rejected is what would end a capture or freeze a value in it: a tensor made from Python
+numbers, a copy to or from the host, a value read by Python, a synchronisation.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ NO_LAUNCH = {
 
 
 class NotCapturableError(AssertionError):
-    """An operation that ends a capture, or that a replay would not repeat."""
+    """Raised for an operation that ends a capture, or that a replay would not repeat."""
 
 
 class _Functions(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in FROM_NUMBERS:
-            raise NotCapturableError(f'{func.__name__}: makes or reads host memory within a frame')
+            raise NotCapturableError(f'{func.__name__}: creates or reads host memory in a frame')
         return func(*args, **(kwargs or {}))
 
 
@@ -71,7 +70,7 @@ class CaptureLint(TorchDispatchMode):
             raise NotCapturableError(f'{name}: the host waits for a value')
         try:
             out = func(*args, **(kwargs or {}))
-        except NotImplementedError as error:  # its shape, or its copy on the host, is in the data
+        except NotImplementedError as error:  # the shape depends on the data, or it is copied
             raise NotCapturableError(f'{name}: {str(error).splitlines()[0]}') from None
         made = [a for a in torch.utils._pytree.tree_leaves(out) if isinstance(a, torch.Tensor)]
         devices = {t.device.type for t in (*tensors, *made)}
@@ -85,5 +84,5 @@ class CaptureLint(TorchDispatchMode):
 
     @property
     def total(self) -> int:
-        """How many kernels a frame launches at least."""
+        """A lower bound of the kernel launches of a frame."""
         return sum(self.launches.values())

@@ -1,4 +1,4 @@
-"""What tests share: graphs."""
+"""Exported graphs of the small patch model, and frames for a session."""
 
 from dataclasses import replace
 from functools import cache
@@ -25,7 +25,7 @@ def model_of(steps: int, human: bool = False) -> onnx.ModelProto:
 
 
 def rendered(seed: int = 1) -> FrameConditions:
-    """Conditions as the rasterizer gives them, the visible normal and the horizons included."""
+    """Conditions as rendered, including visible normals and horizons."""
     one, side = conditions_of(SMALL, 1, seed=seed), SMALL.image_size // 2
     visible = visible_normals(one.normal_map, one.occlusion_confidence)[0]
     generator = torch.Generator().manual_seed(seed)

@@ -1,12 +1,10 @@
-"""What tests share: latent networks."""
+"""A small latent model."""
 
 import torch
 from torch import Tensor, nn
 
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
-from manivideo_ros.model.latent.network import (
-    LatentManiVideoNet,
-)
+from manivideo_ros.model.latent.network import LatentManiVideoNet
 
 SMALL = ModelConfig(
     preset='small',
@@ -34,7 +32,7 @@ TRUNK = SMALL.latent_trunk
 
 
 def awake(config: ModelConfig = SMALL) -> LatentManiVideoNet:
-    """A network whose zero-initialised parts have been given weights, as training would."""
+    """A network whose zero-initialised parts have random weights, as after training."""
     torch.manual_seed(0)
     network = LatentManiVideoNet(config).eval()
     for parameter in network.parameters():

@@ -1,4 +1,4 @@
-"""What tests share: latent streams."""
+"""Scenes and frames for a session of the small latent model."""
 
 import numpy as np
 from latent_networks import SMALL, noise

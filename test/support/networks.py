@@ -1,12 +1,9 @@
-"""What tests share: networks."""
+"""A small patch model, and inputs for it."""
 
 import torch
 
 from manivideo_ros.model.config import ModelConfig, PatchTrunk
-from manivideo_ros.model.patch.network import (
-    FrameConditions,
-    ManiVideoNet,
-)
+from manivideo_ros.model.patch.network import FrameConditions, ManiVideoNet
 
 SMALL = ModelConfig(
     preset='small',
@@ -23,7 +20,7 @@ SMALL = ModelConfig(
 
 
 def awake(config: ModelConfig = SMALL) -> ManiVideoNet:
-    """A network whose zero-initialised parts have been given weights, as training would."""
+    """A network whose zero-initialised parts have random weights, as after training."""
     torch.manual_seed(0)
     network = ManiVideoNet(config).eval()
     for parameter in network.parameters():

@@ -1,4 +1,4 @@
-"""Exported graphs that several test files use: each is exported once a run, by whoever is first."""
+"""Exported graphs that several test files use; each is exported once per test run."""
 
 import fcntl
 import os

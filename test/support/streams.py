@@ -1,4 +1,4 @@
-"""What tests share: streams."""
+"""A stream with scenes and skeletons that every runner can be compared on."""
 
 import numpy as np
 from graphs import rendered, run
@@ -21,8 +21,8 @@ def streamed(runner, frames=FRAMES) -> np.ndarray:
     session, made = StreamingSession(runner, seed=5), []
     for frame in range(frames):
         if frame % (frames // 2) == 0:
-            given = (x[0].numpy() * (1 - frame / FRAMES) for x in references(SMALL))
-            session.set_scene(*(np.asfortranarray(x) for x in given))  # as slices and resizes are
+            scene = (x[0].numpy() * (1 - frame / FRAMES) for x in references(SMALL))
+            session.set_scene(*(np.asfortranarray(x) for x in scene))  # need not be contiguous
         skeleton = skeleton_of(SMALL) if frame % 8 > 4 else None
         made.append(run(session, rendered(seed=frame), skeleton))
     return np.stack(made)

@@ -1,8 +1,8 @@
-"""A TensorRT without a GPU: its plans are the graphs, run by onnxruntime over CPU addresses.
+"""A stand-in for TensorRT: its plans are the graphs, which onnxruntime runs on CPU memory.
 
-`DeferredQueue` stands in for a CUDA stream: everything that is enqueued happens when it is waited
-for, in order, so whatever is rewritten too early shows in the frame; a capture records and its
-replay enqueues what was recorded.
+`DeferredQueue` is a stand-in for a CUDA stream. Enqueued work runs in order, but only when it is
+waited for, so memory that is rewritten too early changes the frame. A capture records work, and its
+replay enqueues it.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ DTYPES = {'FLOAT': np.float32, 'UINT8': np.uint8, 'BOOL': np.bool_}
 
 
 class DeferredQueue:
-    """See Queue: a stream on which nothing happens before somebody waits."""
+    """See Queue: a stream on which nothing runs until it is waited for."""
 
     def __init__(self) -> None:
         self.device = torch.device('cpu')
@@ -57,7 +57,7 @@ class DeferredQueue:
             work()
 
     def capture(self, work):
-        assert self._recording is None, 'a capture inside of a capture'
+        assert self._recording is None, 'a capture inside a capture'
         self.captures += 1
         self._recording = recorded = []
         try:
@@ -91,7 +91,7 @@ class Context:
         self.runs += 1
         if self.engine.fails:
             return False
-        # The addresses count when it is enqueued, and the content when it runs.
+        # As with CUDA, addresses are read when a run is enqueued, memory when it executes.
         addresses = dict(self.addresses)
         QUEUES[handle].enqueue(lambda: self._run(addresses))
         return True
@@ -110,7 +110,7 @@ class Context:
 
 
 class CudaEngine:
-    """An engine, whose plan is a graph."""
+    """An engine whose plan is an ONNX graph."""
 
     def __init__(self, plan, log) -> None:
         self.session = ort.InferenceSession(plan, providers=['CPUExecutionProvider'])
@@ -152,7 +152,7 @@ class RtxEngine(CudaEngine):
 
 
 class RuntimeCache:
-    """Kernels compiled at their first run: here, a note that there were some."""
+    """The cache of compiled kernels; here a constant."""
 
     def __init__(self):
         self.taken = None
@@ -166,10 +166,10 @@ class RuntimeCache:
 
 
 def library(rtx: bool) -> types.ModuleType:
-    """`tensorrt` without any name that RTX alone has, or `tensorrt_rtx`.
+    """A module `tensorrt`, without names that only `tensorrt_rtx` has, or `tensorrt_rtx`.
 
-    contexts: the configuration of each context that was made. engines: all that were loaded.
-    builds: the graphs that were built.
+    contexts: the configuration of each created context. engines: all loaded engines. builds: the
+    built graphs.
     """
     trt = types.ModuleType('tensorrt_rtx' if rtx else 'tensorrt')
     trt.__version__ = '0.0.stand_in'

@@ -1,1 +1,1 @@
-"""The network as one static ONNX graph: export, cache, int8, and its runners."""
+"""The network as one static ONNX graph: export, file cache, int8 quantization, runners."""

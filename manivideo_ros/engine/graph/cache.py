@@ -1,4 +1,4 @@
-"""Exported graphs on disk: made on first use, named by what they were made from."""
+"""A file cache of exported graphs, created on first use and keyed by what they depend on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUANTIZATION = (HERE / 'calibration.py', HERE / 'quantization.py')
 
 
 def cache_folder() -> Path:
-    """Where graphs are kept: $XDG_CACHE_HOME/manivideo_ros, a temporary folder if read-only."""
+    """The folder of the graphs: $XDG_CACHE_HOME/manivideo_ros, or a temporary one if read-only."""
     try:
         folder = cache_root() / 'manivideo_ros'
     except ValueError:
@@ -41,7 +41,7 @@ def cache_folder() -> Path:
 
 
 def _source_hash() -> str:
-    """A hash of the code that decides what a graph computes."""
+    """A hash of the code that determines a graph."""
     return _hash_of([*sorted(Path(model.__path__[0]).rglob('*.py')), *EXPORT])
 
 
@@ -50,12 +50,12 @@ def _hash_of(files: Iterable[Path]) -> str:
 
 
 def graph_sha256(graph: Path) -> str:
-    """The hash that names a graph in manifests, reports and bags."""
+    """The hash that identifies a graph in manifests, reports and bags."""
     return hashlib.sha256(graph.read_bytes()).hexdigest()
 
 
 def engine_sha256(spec: EngineSpec, backend: str) -> str:
-    """The hash of the graph that a backend runs of a specification; '' for torch, which runs none.
+    """The hash of the graph that a backend runs for a specification; '' for torch, without one.
 
     Raises CheckpointError, EngineError as `graph_of`.
     """
@@ -65,7 +65,7 @@ def engine_sha256(spec: EngineSpec, backend: str) -> str:
 
 
 def graph_for(spec: EngineSpec, backend: str) -> Path:
-    """The graph that a backend runs of a specification; OpenVINO lowers fp32 to bf16 itself.
+    """The graph that a backend runs for a specification; for bf16, OpenVINO takes the fp32 graph.
 
     Raises CheckpointError, EngineError as `graph_of`.
     """
@@ -73,19 +73,18 @@ def graph_for(spec: EngineSpec, backend: str) -> Path:
 
 
 def graph_precision(spec: EngineSpec, backend: str) -> str:
-    """The precision of the graph that a backend runs of a specification."""
+    """The precision of the graph that a backend runs for a specification."""
     precision = spec.precision_on(backend)
     return 'fp32' if backend == 'openvino' and precision == 'bf16' else precision
 
 
 def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
-    """The exported graph of a checkpoint, from the cache or made now (seconds); int8 is calibrated.
+    """The exported graph of a checkpoint, from the cache or created now, which takes seconds.
 
-    Raises CheckpointError where the checkpoint cannot be used, EngineError where the graph cannot
-    be written.
+    Raises CheckpointError for the checkpoint, EngineError if the graph cannot be written.
     """
     if not checkpoint.is_file():
-        load_checkpoint(checkpoint)  # says what is wrong
+        load_checkpoint(checkpoint)  # raises the error
     made_from: dict[str, object] = {
         'checkpoint_sha256': checkpoint_sha256(checkpoint),
         'steps': steps,
@@ -100,8 +99,8 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     path = cache_folder() / f'{key}.onnx'
     try:
         with _one_process(path):
-            if not _kept(path):
-                _write(_made(checkpoint, steps, precision), path, made_from)
+            if not _is_intact(path):
+                _write(_create(checkpoint, steps, precision), path, made_from)
     except OSError as error:
         path.with_suffix('.partial').unlink(missing_ok=True)
         raise EngineError(
@@ -112,26 +111,26 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
 
 @contextmanager
 def _one_process(path: Path) -> Iterator[None]:
-    """Have one process at a time make a file: the others wait for it, and find it."""
+    """Hold the lock of a file, so that one process creates it and the others wait for it."""
     with path.with_suffix('.lock').open('w') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info('waiting for another process that makes %s', path.name)
+            log.info('waiting for another process that creates %s', path.name)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _kept(path: Path) -> bool:
-    """Whether a graph is there as it was written."""
+def _is_intact(path: Path) -> bool:
+    """Whether a graph exists and has the hash in its manifest."""
     manifest = path.with_suffix('.json')
     if not path.is_file() or not manifest.is_file():
         return False
     try:
-        kept = json.loads(manifest.read_text())['graph_sha256']
+        recorded = json.loads(manifest.read_text())['graph_sha256']
     except (ValueError, KeyError, TypeError, RecursionError):
-        kept = ''
-    if kept == graph_sha256(path):
+        recorded = ''
+    if recorded == graph_sha256(path):
         return True
     log.warning('cached graph %s is damaged; exporting it again', path)
     return False
@@ -141,17 +140,17 @@ def _write(graph: onnx.ModelProto, path: Path, made_from: dict[str, object]) -> 
     from manivideo_ros.engine.graph import export
 
     export.save_graph(graph, path)
-    described = {**made_from, 'graph_sha256': graph_sha256(path)}
-    path.with_suffix('.json').write_text(json.dumps(described, indent=1))
+    manifest = {**made_from, 'graph_sha256': graph_sha256(path)}
+    path.with_suffix('.json').write_text(json.dumps(manifest, indent=1))
 
 
-def _made(checkpoint: Path, steps: int, precision: str) -> onnx.ModelProto:
+def _create(checkpoint: Path, steps: int, precision: str) -> onnx.ModelProto:
     if precision == 'int8':
-        whole = graph_of(checkpoint, steps)
+        in_fp32 = graph_of(checkpoint, steps)
         log.info('calibrating %s for int8 (first use)', checkpoint.name)
-        from manivideo_ros.engine.graph.quantization import quantized  # with Warp and its kernels
+        from manivideo_ros.engine.graph.quantization import quantized  # imports Warp
 
-        return quantized(whole)
+        return quantized(in_fp32)
     log.info('exporting %s to one graph (first use)', checkpoint.name)
     from manivideo_ros.engine.graph import export
 

@@ -1,8 +1,9 @@
-"""One fused static graph: conditions and caches in, the uint8 frame and the next caches out.
+"""Export of the patch model to one static graph.
 
-The scene's references are encoded inside the same graph, under an ONNX `If` that runs only when
-`refresh_scene` is set; otherwise their cached features pass through. So is the skeleton, for a
-network with `human`, when `has_skeleton` is set; otherwise nothing is added to the noise.
+Inputs are conditions and caches, outputs the uint8 frame and the next caches. The scene's
+references are encoded in the same graph, under an ONNX `If` that runs only if `refresh_scene` is
+set; otherwise their cached features pass through. For a network with `human`, the skeleton is
+encoded likewise if `has_skeleton` is set; otherwise nothing is added to the noise.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ FRAME_INPUTS = ('latents', *LAYER_MAPS, 'base')
 
 
 class SceneGraph(nn.Module):
-    """The references' features of one scene."""
+    """Encodes the references of a scene."""
 
     def __init__(self, network: ManiVideoNet) -> None:
         super().__init__()
@@ -50,13 +51,13 @@ class SceneGraph(nn.Module):
         self, views: Tensor, background: Tensor, hand_reference: Tensor, points: Tensor
     ) -> tuple[Tensor, ...]:
         """SCENE_INPUTS to SCENE_FEATURES."""
-        given = (views, background, hand_reference, points)
-        scene = self.network.encode_scene(*(x.to(self.network.dtype) for x in given))
+        references = (views, background, hand_reference, points)
+        scene = self.network.encode_scene(*(x.to(self.network.dtype) for x in references))
         return tuple(getattr(scene, name) for name in SCENE_FEATURES)
 
 
 class SkeletonGraph(nn.Module):
-    """What a skeleton map adds to the noise."""
+    """Encodes a skeleton map to what is added to the noise."""
 
     def __init__(self, network: ManiVideoNet) -> None:
         super().__init__()
@@ -70,12 +71,12 @@ class SkeletonGraph(nn.Module):
 class FrameGraph(nn.Module):
     """One frame of a stream in a fixed number of denoising steps.
 
-    Each step has caches of its own, since it sees its own noise level. A network with `human` is
-    given G1(S) before them. Conditions come in float32; features and caches have the network's
+    Each step has its own caches, because it works at its own noise level. A network with `human`
+    takes G1(S) before the caches. Conditions are float32; features and caches have the network's
     type.
     """
 
-    levels: Tensor  # [steps, T], what each step's noise level is embedded as
+    levels: Tensor  # [steps, T], the embedding of each step's noise level
 
     def __init__(self, network: ManiVideoNet, steps: int) -> None:
         super().__init__()
@@ -119,13 +120,13 @@ class FrameGraph(nn.Module):
 
 def shown_pixels(image: Tensor) -> Tensor:  # [1, 3, H, W], 0..1 and beyond
     """The uint8 frame [H, W, 3]."""
-    # uint8 comes last: TensorRT takes it for an output, not within the graph.
+    # TensorRT supports uint8 for an output only, not inside the graph.
     shown = image[0].float().permute(1, 2, 0).clamp(0, 1)
     return (shown * 255 + 0.5).to(torch.uint8)
 
 
 def example_inputs(network: ManiVideoNet) -> dict[str, Tensor]:
-    """Inputs of the right shapes (random, batch 1), by the graph's names, caches excepted."""
+    """Random inputs of batch 1 by the graph's names, without caches."""
     config = network.config
     size, reference = config.image_size, config.reference_size
     return {
@@ -148,7 +149,7 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
         warnings.simplefilter('ignore')
         program = torch.onnx.export(
             module,
-            # A tensor that is given twice would become one input for both places.
+            # A tensor passed twice would become one input of the graph.
             tuple(value.clone() for value in inputs.values()),
             input_names=list(inputs),
             output_names=outputs,
@@ -161,11 +162,11 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) ->
 
 
 def build_graph(network: ManiVideoNet, steps: int = 1, precision: str = 'fp32') -> onnx.ModelProto:
-    """The engine's one graph for a stream of one scene at a time, its types those of precision.
+    """The graph of a stream, in a precision.
 
-    Its inputs are the frame's (FRAME_INPUTS), the scene's (SCENE_INPUTS), `refresh_scene`, for a
-    network with `human` also `skeleton` and `has_skeleton`, and its own caches (`cached_*`,
-    `valid`, `cache_N`), whose next values are outputs `next_*`.
+    Inputs: the frame's (FRAME_INPUTS), the scene's (SCENE_INPUTS), `refresh_scene`, for a network
+    with `human` also `skeleton` and `has_skeleton`, and the caches (`cached_*`, `valid`,
+    `cache_N`), whose next values are the outputs `next_*`.
     """
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
     network = network.eval().to(PRECISIONS[precision])
@@ -200,7 +201,7 @@ def _add_scene(
     example: dict[str, Tensor],
     features: dict[str, Tensor],
 ) -> None:
-    """The references' features: encoded anew, or as they were; and given on to the next frame."""
+    """Add the scene's features: encoded again or taken from the cache, and an output as well."""
     inputs = {name: example[name] for name in SCENE_INPUTS}
     branch = _export(SceneGraph(network), inputs, list(features)).graph
     branch.name = 'encode_scene'
@@ -216,7 +217,7 @@ def _add_scene(
 
 
 def _add_skeleton(graph: onnx.GraphProto, network: ManiVideoNet, skeleton: Tensor) -> None:
-    """G1(S), or zeros where nobody sends skeletons."""
+    """Add the skeleton's guide G1(S), or zeros without a skeleton."""
     branch = _export(SkeletonGraph(network), {'skeleton': skeleton}, ['guide']).graph
     branch.name = 'guide_skeleton'
     with torch.no_grad():
@@ -229,7 +230,7 @@ def _add_skeleton(graph: onnx.GraphProto, network: ManiVideoNet, skeleton: Tenso
 
 
 def save_graph(model: onnx.ModelProto, path: Path) -> None:
-    """Write a graph whole or not at all."""
+    """Write a graph to a file, atomically."""
     partial = path.with_suffix('.partial')
     path.parent.mkdir(parents=True, exist_ok=True)
     partial.write_bytes(model.SerializeToString())

@@ -1,8 +1,9 @@
-"""A graph in int8: its convolutions in 8 bits, with scales measured on generated scenes.
+"""Quantizes a graph to int8, with scales calibrated on generated scenes.
 
-Convolutions alone: matrix products gain nothing in int8 on a CPU without VNNI and cost most of the
-accuracy (attention, its caches), and what lies under an ONNX `If` runs once a scene. Weights have
-7 bits and a scale per channel, since without VNNI sums of two 8-bit products saturate at 16 bits.
+Only convolutions are quantized: on a CPU without VNNI matrix products are not faster in int8, and
+they cost most of the accuracy (attention and its caches); the branches of an ONNX `If` run once per
+scene. Weights have 7 bits and a scale per channel, because without VNNI sums of two 8-bit products
+saturate at 16 bits.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ THREADS = 2
 def quantized(graph: Path) -> onnx.ModelProto:
     """The int8 graph (QuantizeLinear and DequantizeLinear around each convolution) of an fp32 one.
 
-    Takes seconds, and logs how far it is.
+    Takes seconds, and logs its progress.
     """
     model = onnx.load(graph)
-    add_pre_process_metadata(model)  # an exported graph is simplified already: no warning of that
+    add_pre_process_metadata(model)  # avoids a warning: the exported graph is simplified already
     with tempfile.TemporaryDirectory(prefix='manivideo_int8_') as folder:
         out = Path(folder) / 'int8.onnx'
         quantize_static(
@@ -53,7 +54,7 @@ def quantized(graph: Path) -> onnx.ModelProto:
 
 
 class _Frames(CalibrationDataReader):
-    """All inputs of each calibration frame, the caches those that the graph itself gave before."""
+    """All inputs of each calibration frame, with the caches that the graph itself computed."""
 
     def __init__(self, graph: Path) -> None:
         options = ort.SessionOptions()
@@ -71,11 +72,11 @@ class _Frames(CalibrationDataReader):
         shapes = {n: tuple(inputs[n].shape) for n in given_inputs(inputs, caches.values())}
         for index, stream in enumerate(calibration_streams(shapes)):
             log.info('calibrating int8: scene %d of %d', index + 1, SCENES)
-            kept = {n: np.zeros(inputs[n].shape, TYPES[inputs[n].type]) for n in caches.values()}
-            given: dict[str, NDArray[Any]] = {}
+            cached = {n: np.zeros(inputs[n].shape, TYPES[inputs[n].type]) for n in caches.values()}
+            latest: dict[str, NDArray[Any]] = {}
             for frame in stream:
-                given = {**given, **frame}
-                full = {**given, **kept, 'refresh_scene': np.array('views' in frame)}
+                latest = {**latest, **frame}
+                full = {**latest, **cached, 'refresh_scene': np.array('views' in frame)}
                 yield full
                 made = dict(zip(outputs, self._session.run(None, full), strict=True))
-                kept = {cache: made[output] for output, cache in caches.items()}
+                cached = {cache: made[output] for output, cache in caches.items()}

@@ -1,4 +1,4 @@
-"""Two exported graphs in one: the second runs under an ONNX `If`, only when it is asked to."""
+"""Inserts one exported graph into another as the branch of an ONNX `If`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from onnx import helper
 
 def run_if(
     graph: onnx.GraphProto,
-    condition: str,  # name of the scalar BOOL that decides
-    branch: onnx.GraphProto,  # its inputs are inputs of `graph` by their names
-    otherwise: Sequence[onnx.NodeProto],  # what gives the values when the branch does not run
-    results: Sequence[str],  # names in `graph` of what the branch, or `otherwise`, gives
+    condition: str,  # name of the scalar BOOL input
+    branch: onnx.GraphProto,  # its inputs become inputs of `graph`, under their names
+    otherwise: Sequence[onnx.NodeProto],  # compute the results if the branch does not run
+    results: Sequence[str],  # inputs of `graph` that the branch's outputs replace
 ) -> None:
-    """Put the branch before all nodes of a graph, whose inputs called as the results it feeds.
+    """Insert the branch before all nodes of a graph, and feed it into the inputs `results`.
 
-    The nodes of `otherwise` each give one output, in the order of the branch's outputs.
+    The nodes of `otherwise` have one output each, in the order of the branch's outputs.
     """
     _prefix(branch, f'{branch.name}_', {value.name for value in branch.input})
     then_branch = onnx.GraphProto(name=branch.name)
@@ -49,7 +49,7 @@ def _renamed(value: onnx.ValueInfoProto, name: str) -> onnx.ValueInfoProto:
 
 
 def _prefix(graph: onnx.GraphProto, prefix: str, keep: set[str]) -> None:
-    """Rename every value of a graph but the kept ones, so that two graphs can share a scope."""
+    """Rename all values of a graph except `keep`, so that two graphs can share a scope."""
 
     def new(name: str) -> str:
         return name if not name or name in keep else prefix + name

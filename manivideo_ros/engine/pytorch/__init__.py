@@ -1,1 +1,1 @@
-"""The network executed by PyTorch: eagerly, in CUDA graphs, over latents, in windows."""
+"""Runners on PyTorch: eager, with CUDA graphs, for latent models, and in windows."""

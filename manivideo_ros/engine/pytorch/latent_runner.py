@@ -1,4 +1,4 @@
-"""A network in latents as a stream: the references once a scene, few steps, decoded to a frame."""
+"""Runs a latent model as a stream: references once per scene, few steps, decoded frames."""
 
 from __future__ import annotations
 
@@ -36,20 +36,19 @@ def load_latent(checkpoint: Path, vae: Path) -> tuple[LatentManiVideoNet, Autoen
 def encode_images(
     network: LatentManiVideoNet,
     vae: AutoencoderKL,
-    given: Mapping[str, Tensor],  # SCENE_INPUTS, of the network's type
+    references: Mapping[str, Tensor],  # SCENE_INPUTS, of the network's type
 ) -> LatentSceneFeatures:
-    """A scene's features from its images."""
-    close = encode(vae, torch.cat([given['views'][0], given['hand_reference']]))
-    return network.encode_scene(
-        close[None, :-1], close[-1:], encode(vae, given['background']), given['points']
-    )
+    """The features of a scene's reference images and surface points."""
+    close = encode(vae, torch.cat([references['views'][0], references['hand_reference']]))
+    background = encode(vae, references['background'])
+    return network.encode_scene(close[None, :-1], close[-1:], background, references['points'])
 
 
 class LatentRunner(TorchStream):
-    """See TorchStream: a network in latents with its autoencoder.
+    """See TorchStream: a latent model with its autoencoder.
 
-    R runs once a scene, beside the graph of the frame; the motion modules see past frames through
-    caches, of which every step has its own. No guidance: few steps need distilled weights.
+    R runs once per scene, outside of the frame's graph. The motion modules see past frames through
+    caches, which each step has of its own. Without guidance: few steps need distilled weights.
     """
 
     READS = ('normal_map', 'occlusion_confidence')
@@ -76,12 +75,12 @@ class LatentRunner(TorchStream):
         self._times = self._network.embed_time(time, self._dtype)
 
     def _encoded(self) -> tuple[Tensor, ...]:
-        given = {name: self._given[name].to(self._dtype) for name in SCENE_INPUTS}
-        scene = encode_images(self._network, self._vae, given)
+        references = {name: self._values[name].to(self._dtype) for name in SCENE_INPUTS}
+        scene = encode_images(self._network, self._vae, references)
         return *(scene.reference or ()), scene.appearance, scene.point_tokens
 
     def _guided(self) -> Tensor:
-        return self._network.guide_skeleton(self._given['skeleton'].to(self._dtype))
+        return self._network.guide_skeleton(self._values['skeleton'].to(self._dtype))
 
     def _empty_caches(self) -> tuple[list[Tensor], Tensor]:
         empty = [self._network.empty_rings() for _ in self._levels[1:]]
@@ -89,16 +88,16 @@ class LatentRunner(TorchStream):
         return [*(ring for rings, _ in empty for ring in rings), place], empty[0][1]
 
     def _compute(self) -> None:
-        maps = (self._given['normal_map'], self._given['occlusion_confidence'])
+        maps = (self._values['normal_map'], self._values['occlusion_confidence'])
         conditions = LatentConditions(*(x.to(self._dtype) for x in maps))
         *reference, appearance, points = self._features
         scene = LatentSceneFeatures(reference, appearance, points)
         *rings, place = self._caches
         self._valid.index_fill_(1, place, 1)
-        latents, each = self._given['latents'], len(rings) // (len(self._levels) - 1)
+        latents, each = self._values['latents'], len(rings) // (len(self._levels) - 1)
         for step, (level, after) in enumerate(pairwise(self._levels)):
             own = rings[step * each : (step + 1) * each]
-            # G1(S) is seen at every level, as G(H) is: it is no part of the noise that goes on.
+            # G1(S) is added at every level, as G(H) is; the next latents do not contain it.
             noisy = sum(self._guide, latents.to(self._dtype))
             v = self._network.stream_in_place(
                 noisy, self._times[step : step + 1], conditions, scene, own, self._valid, place

@@ -1,4 +1,4 @@
-"""The graph's modules in torch: eagerly, the reference; on CUDA replayed as a CUDA graph."""
+"""Runs the patch model in torch: eagerly on the CPU, the reference; as a CUDA graph on a GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manivideo_ros.model.patch.network import NUM_BLOCKS, ManiVideoNet
 
 
 class TorchRunner(TorchStream):
-    """See TorchStream: a network over pixels."""
+    """See TorchStream: the patch model."""
 
     def __init__(
         self, network: ManiVideoNet, steps: int = 1, precision: str = 'fp32', device: str = 'cpu'
@@ -27,24 +27,24 @@ class TorchRunner(TorchStream):
         self._scene_graph, self._skeleton_graph = SceneGraph(network), SkeletonGraph(network)
 
     def _encoded(self) -> tuple[Tensor, ...]:
-        features: tuple[Tensor, ...] = self._scene_graph(*(self._given[n] for n in SCENE_INPUTS))
+        features: tuple[Tensor, ...] = self._scene_graph(*(self._values[n] for n in SCENE_INPUTS))
         return features
 
     def _guided(self) -> Tensor:
-        guide: Tensor = self._skeleton_graph(self._given['skeleton'])
+        guide: Tensor = self._skeleton_graph(self._values['skeleton'])
         return guide
 
     def _empty_caches(self) -> tuple[list[Tensor], Tensor]:
         caches, valid = self._network.empty_caches()
-        # Each step sees its own noise level, so it has caches of its own.
+        # Each step works at its own noise level, so it has its own caches.
         return [caches[i % NUM_BLOCKS].clone() for i in range(self._steps * NUM_BLOCKS)], valid
 
     def _compute(self) -> None:
-        inputs = [self._given[name] for name in FRAME_INPUTS]
+        inputs = [self._values[name] for name in FRAME_INPUTS]
         frame, valid, *caches = self._frame_graph(
             *inputs, *self._features, self._valid, *self._guide, *self._caches
         )
         self._frame.copy_(frame)
         self._valid.copy_(valid)
-        for kept, value in zip(self._caches, caches, strict=True):
-            kept.copy_(value)
+        for cache, value in zip(self._caches, caches, strict=True):
+            cache.copy_(value)

@@ -1,10 +1,10 @@
-"""Quality mode, for what is recorded: the windowed model over a clip of any length.
+"""Quality mode for recordings: sampling in overlapping windows over a clip of any length.
 
-Windows of 24 frames overlap by 4 (method: Training). A stream sees the past alone; in a window of a
-network in latents every frame sees every other. Windows are made one after the other, so that only
-two of them are ever held, and from the second on each is bound to the one before it: at every
-denoising step the clean images of both are blended over the overlap, and the next step starts
-from the blend. What has been given out already stays as it is.
+Windows of 24 frames overlap by 4 (method: Training). A stream sees only past frames; in a window of
+a latent model every frame sees every other. Windows are sampled in order, and at most two are held
+in memory. At every denoising step, the clean images of a window and the previous one are blended
+over the overlap, and the next step starts from the blend. Frames that were already yielded do not
+change.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from manivideo_ros.model.patch.schedule import ddim_step, sampling_times
 
 WINDOW, OVERLAP = 24, 4
 
-Given = Mapping[str, NDArray[Any]]
-"""A frame's inputs and its scene's, as a runner's `put` takes them."""
+Inputs = Mapping[str, NDArray[Any]]
+"""The inputs of a frame and of its scene, as a runner's `put` takes them."""
 
 
 class WindowModel(Protocol):
-    """A network of either family, as the sampler of windows sees it."""
+    """The interface of a patch or latent model for the window sampler."""
 
     steps: int
     device: torch.device
@@ -51,8 +51,8 @@ class WindowModel(Protocol):
     def encode(self, scene: Mapping[str, Tensor]) -> Any:
         """The features of SCENE_INPUTS."""
 
-    def clean(self, latents: Tensor, step: int, given: Mapping[str, Tensor], scene: Any) -> Tensor:
-        """What a step takes the clean images of F frames to be [F, C, h, w], float32."""
+    def clean(self, latents: Tensor, step: int, inputs: Mapping[str, Tensor], scene: Any) -> Tensor:
+        """The clean images of F frames that a step predicts [F, C, h, w], float32."""
 
     def after(self, latents: Tensor, clean: Tensor, step: int) -> Tensor:
         """The latents of the next step [F, c, h, w]."""
@@ -62,7 +62,7 @@ class WindowModel(Protocol):
 
 
 class PixelWindows:
-    """A network over pixels; its clean images are images [F, 3, H, W]."""
+    """The patch model; its clean images are images [F, 3, H, W]."""
 
     def __init__(self, network: ManiVideoNet, steps: int) -> None:
         self.network, self.steps = network, steps
@@ -74,11 +74,11 @@ class PixelWindows:
         return self.network.encode_scene(*(scene[name] for name in SCENE_INPUTS))
 
     def clean(
-        self, latents: Tensor, step: int, given: Mapping[str, Tensor], scene: SceneFeatures
+        self, latents: Tensor, step: int, inputs: Mapping[str, Tensor], scene: SceneFeatures
     ) -> Tensor:
         """See WindowModel."""
         frames = len(latents)
-        conditions = FrameConditions(**given)
+        conditions = FrameConditions(**inputs)
         time = torch.full((frames,), self.times[step], device=self.device)
         image, _ = self.network.denoise(
             latents.to(self.dtype), time, conditions, scene.repeat(frames), frames
@@ -96,7 +96,7 @@ class PixelWindows:
 
 
 class LatentWindows:
-    """A network in latents; its clean images are latents [F, 4, h, w]."""
+    """A latent model; its clean images are latents [F, 4, h, w]."""
 
     def __init__(self, network: LatentManiVideoNet, vae: AutoencoderKL, steps: int) -> None:
         self.network, self.vae, self.steps = network, vae, steps
@@ -109,12 +109,12 @@ class LatentWindows:
         return encode_images(self.network, self.vae, scene)
 
     def clean(
-        self, latents: Tensor, step: int, given: Mapping[str, Tensor], scene: LatentSceneFeatures
+        self, latents: Tensor, step: int, inputs: Mapping[str, Tensor], scene: LatentSceneFeatures
     ) -> Tensor:
         """See WindowModel."""
         frames, level = len(latents), self.levels[step]
         conditions = LatentConditions(
-            given['normal_map'], given['occlusion_confidence'], given.get('skeleton')
+            inputs['normal_map'], inputs['occlusion_confidence'], inputs.get('skeleton')
         )
         timesteps = torch.full((frames,), level.timestep, device=self.device)
         v = self.network.denoise(latents.to(self.dtype), timesteps, conditions, scene, frames)
@@ -131,11 +131,11 @@ class LatentWindows:
 
 @torch.inference_mode()
 def windowed(
-    model: WindowModel, frames: Iterable[Given], window: int = WINDOW, overlap: int = OVERLAP
+    model: WindowModel, frames: Iterable[Inputs], window: int = WINDOW, overlap: int = OVERLAP
 ) -> Iterator[NDArray[np.uint8]]:
-    """The images [H, W, 3] of a clip's frames, in their order; all are of the first's scene.
+    """Yield the images [H, W, 3] of a clip in order; the scene is that of the first frame.
 
-    frames are copied as they are taken; those of two windows at most are held.
+    frames: copied as they are consumed; at most two windows are held.
     """
     source = iter(frames)
     first = next(source, None)
@@ -144,17 +144,17 @@ def windowed(
     scene = model.encode({name: _on(model, first[name]) for name in SCENE_INPUTS})
     held = [_frame(model, first), *(_frame(model, f) for f in islice(source, window - 1))]
     cleans = _sample(model, held, scene)
-    shown = 0  # how many of the held frames have been given out
+    shown = 0  # how many of the held frames were yielded
     while new := [_frame(model, f) for f in islice(source, window - overlap)]:
         settled = window - overlap
         yield from _images(model, cleans[-1][shown:settled])
-        # A last window that would be short reaches back instead, over frames that stay.
+        # A short last window is extended backwards over frames that were yielded already.
         moved = len(new)
         held = held[moved:] + new
-        kept = [clean[moved:] for clean in cleans]
+        known = [clean[moved:] for clean in cleans]
         place = torch.arange(moved, window, device=model.device) - settled + 1
         weight = (place / (overlap + 1)).clamp_min(0).view(-1, 1, 1, 1)
-        cleans = _sample(model, held, scene, kept, weight)
+        cleans = _sample(model, held, scene, known, weight)
         shown = settled - moved
     yield from _images(model, cleans[-1][shown:])
 
@@ -174,22 +174,22 @@ def open_windows(spec: EngineSpec, device: str) -> WindowModel:
 
 
 class Collector:
-    """A runner that makes no frame: it takes what a session gives it, for a window to come."""
+    """A runner that computes no frames but collects a session's inputs for the window sampler."""
 
     backend = 'windowed'
 
     def __init__(self, config: ModelConfig) -> None:
         self.shapes = input_shapes(config)
-        self.given: dict[str, NDArray[Any]] = {}
-        self._nothing = np.zeros((config.image_size, config.image_size, 3), np.uint8)
+        self.collected: dict[str, NDArray[Any]] = {}
+        self._black = np.zeros((config.image_size, config.image_size, 3), np.uint8)
 
     def put(self, values: Mapping[str, NDArray[Any]]) -> None:
         """See Runner."""
-        self.given.update(values)
+        self.collected.update(values)
 
     def run(self) -> NDArray[np.uint8]:
         """A black frame."""
-        return self._nothing
+        return self._black
 
     def forget(self) -> None:
         """See Runner."""
@@ -199,32 +199,32 @@ def _on(model: WindowModel, value: NDArray[Any]) -> Tensor:
     return torch.tensor(value, device=model.device).to(model.dtype)
 
 
-def _frame(model: WindowModel, given: Given) -> dict[str, Tensor]:
-    """A frame's own inputs [1, ...]; a skeleton that is not there is a black one."""
-    there = bool(given.get('has_skeleton', True))
+def _frame(model: WindowModel, inputs: Inputs) -> dict[str, Tensor]:
+    """A frame's own inputs [1, ...]; an absent skeleton becomes a black map."""
+    has_skeleton = bool(inputs.get('has_skeleton', True))
     left_out = (*SCENE_INPUTS, 'has_skeleton', 'latents')
-    out = {name: _on(model, value) for name, value in given.items() if name not in left_out}
+    out = {name: _on(model, value) for name, value in inputs.items() if name not in left_out}
     if 'skeleton' in out:
-        out['skeleton'] *= there
-    return out | {'latents': torch.tensor(given['latents'], device=model.device)}
+        out['skeleton'] *= has_skeleton
+    return out | {'latents': torch.tensor(inputs['latents'], device=model.device)}
 
 
 def _sample(
     model: WindowModel,
-    held: list[dict[str, Tensor]],  # of a window
+    held: list[dict[str, Tensor]],  # the window's frames
     scene: Any,
-    kept: list[Tensor] | None = None,  # of each step the clean images that are known [K, ...]
-    weight: Tensor | None = None,  # of the new ones among them [K, 1, 1, 1]
+    known: list[Tensor] | None = None,  # per step the previous window's clean images [K, ...]
+    weight: Tensor | None = None,  # [K, 1, 1, 1], of the new clean images in the blend
 ) -> list[Tensor]:
     """The clean images of each step."""
-    given = {name: torch.cat([frame[name] for frame in held]) for name in held[0]}
-    latents = given.pop('latents')
+    inputs = {name: torch.cat([frame[name] for frame in held]) for name in held[0]}
+    latents = inputs.pop('latents')
     cleans: list[Tensor] = []
     for step in range(model.steps):
-        clean = model.clean(latents, step, given, scene)
-        if kept is not None and weight is not None:
-            both = torch.lerp(kept[step], clean[: len(weight)], weight)
-            clean = torch.cat([both, clean[len(weight) :]])
+        clean = model.clean(latents, step, inputs, scene)
+        if known is not None and weight is not None:
+            blended = torch.lerp(known[step], clean[: len(weight)], weight)
+            clean = torch.cat([blended, clean[len(weight) :]])
         cleans.append(clean)
         latents = model.after(latents, clean, step)
     return cleans

@@ -1,1 +1,1 @@
-"""The network as TensorRT plans: built beside the stream, cached, executed."""
+"""The network as TensorRT plans: background builds, plan cache, execution."""

@@ -1,10 +1,8 @@
-"""TensorRT plans, built ahead of time from the exported graph.
+"""Builds TensorRT plans from exported graphs.
 
-One code for `tensorrt` and `tensorrt_rtx`, whose API is the same; neither is imported before it is
-needed. The parser takes the graph as it is, the ONNX `If` around the scene's references included,
-so scene and frame stay one plan. Types are the graph's own (a strongly typed network).
-`tensorrt_rtx` builds for given compute capabilities where there is no GPU; `tensorrt` builds for
-the GPU that is there.
+The same code serves `tensorrt` and `tensorrt_rtx`, which share an API; neither is imported before
+it is needed. Networks are strongly typed: types are those of the graph. `tensorrt_rtx` can build
+for compute capabilities of GPUs that are not present; `tensorrt` builds for the present GPU only.
 """
 
 from __future__ import annotations
@@ -27,24 +25,23 @@ Progress = Callable[[str, int, int], None]
 
 
 class BuildCancelledError(TensorRTError):
-    """A build that was cancelled; it has written nothing."""
+    """Raised when a build was cancelled; nothing was written."""
 
 
 def build_plan(
     trt: ModuleType,
     graph: bytes,  # a serialised ONNX model
-    capabilities: Sequence[str],  # compute capabilities as '8.6', one at least
+    capabilities: Sequence[str],  # compute capabilities such as '8.6', at least one
     progress: Progress = lambda phase, step, of: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> bytes:
     """A serialised plan that runs on GPUs of any of the compute capabilities.
 
-    `progress` is told each phase's completed steps and how many it has, as (phase, step, of);
-    phases nest, some recur, and they are told from the builder's own threads. `cancelled` is asked
-    after each step.
+    progress: called with (phase, completed steps, total steps) from the builder's threads; phases
+    nest and may recur. cancelled: called after each step.
 
-    Raises TensorRTError for a graph or a compute capability that TensorRT does not support, or
-    where it runs out of memory; BuildCancelledError when cancelled; what `progress` raises.
+    Raises TensorRTError for a graph or a compute capability that TensorRT does not support, and
+    when it runs out of memory; BuildCancelledError when cancelled; and any exception of `progress`.
     """
     targets = require_buildable(trt, capabilities)
     logger = logger_of(trt)
@@ -55,7 +52,7 @@ def build_plan(
     if not parser.parse(graph):
         raise TensorRTError(_refusal(parser))
     config = builder.create_builder_config()
-    # Its ten bits of mantissa would miss the parity that float32 graphs are held to.
+    # TF32 has 10 bits of mantissa, too few for the parity threshold of float32 graphs.
     config.clear_flag(trt.BuilderFlag.TF32)
     if targets:
         config.num_compute_capabilities = len(targets)
@@ -77,13 +74,13 @@ def build_plan(
 
 
 def require_buildable(trt: ModuleType, capabilities: Sequence[str]) -> list[Any]:
-    """What a library that builds ahead calls the capabilities; [] for one that does not.
+    """The library's values for the capabilities; [] if it builds for the present GPU only.
 
     Raises TensorRTError for a compute capability that cannot be built for here.
     """
     if hasattr(trt, 'ComputeCapability'):
         return [_target(trt, capability) for capability in capabilities]
-    require_capability(capabilities)  # without a GPU the builder may end the process
+    require_capability(capabilities)  # without a GPU the builder may terminate the process
     return []
 
 
@@ -94,18 +91,18 @@ def _target(trt: ModuleType, capability: str) -> Any:
         listed = ', '.join(f'{key[2:-1]}.{key[-1]}' for key in known)
         raise TensorRTError(
             f'{trt.__name__} {trt.__version__} does not support compute capability {capability} '
-            f'(it supports {listed}): pip install tensorrt, which builds for the GPU that is '
-            f'there, or {OTHER_BACKEND}'
+            f'(it supports {listed}): pip install tensorrt, which builds for the present GPU, '
+            f'or {OTHER_BACKEND}'
         )
     return known[name]
 
 
 def _refusal(parser: Any) -> str:
-    """The parser's first error, with the node that it is about."""
+    """The parser's first error, with the node where it occurred."""
     error = parser.get_error(0)
     where = f'node {error.node_name()!r}, operator {error.node_operator()}'
-    about = f'TensorRT does not take {where}' if error.node_operator() else 'not an ONNX graph'
-    return f'{about} ({error.desc().strip()}): {OTHER_BACKEND}, or export the graph anew'
+    about = f'TensorRT does not support {where}' if error.node_operator() else 'not an ONNX graph'
+    return f'{about} ({error.desc().strip()}): {OTHER_BACKEND}, or export the graph again'
 
 
 def _monitor(trt: ModuleType, progress: Progress, cancelled: Callable[[], bool]) -> Any:
@@ -118,19 +115,19 @@ def _monitor(trt: ModuleType, progress: Progress, cancelled: Callable[[], bool])
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
             self.steps[phase] = steps
-            self._tell(phase, 0)
+            self._report(phase, 0)
 
         def step_complete(self, phase: str, step: int) -> bool:
-            self._tell(phase, step + 1)
+            self._report(phase, step + 1)
             return not self.cancelled
 
         def phase_finish(self, phase: str) -> None:
-            # Its last step is told by this alone, and so is the end of a phase that fails.
+            # TensorRT does not report a phase's last step, nor the end of a phase that failed.
             if not self.cancelled:
-                self._tell(phase, self.steps[phase])
+                self._report(phase, self.steps[phase])
 
-        def _tell(self, phase: str, step: int) -> None:
-            # Nothing may be raised through the builder: it would be printed and forgotten.
+        def _report(self, phase: str, step: int) -> None:
+            # The builder would print and drop an exception: keep it, and raise it afterwards.
             try:
                 progress(phase, step, self.steps[phase])
                 self.cancelled = self.cancelled or cancelled()

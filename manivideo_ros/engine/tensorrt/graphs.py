@@ -1,8 +1,8 @@
-"""The exported graph in the parts that TensorRT runs: the frame, the scene and the skeleton.
+"""Splits the exported graph for TensorRT into frame, scene and skeleton.
 
-A plan with an ONNX `If` inside cannot be captured in a CUDA graph, and passes a scene's features
-through every frame. So each branch is a graph of its own here, which the runner calls when it is
-needed; the frame takes their results as inputs. All plans of an engine lie in one file.
+A plan with an ONNX `If` cannot be captured in a CUDA graph, and copies the scene's features in
+every frame. So each branch becomes a graph of its own, which the runner executes when needed; the
+frame takes its results as inputs. The plans of an engine are stored in one file.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ FRAME, SCENE, SKELETON = 'frame', 'encode_scene', 'guide_skeleton'
 
 
 def split(graph: bytes) -> dict[str, bytes]:
-    """The parts of a serialised graph by name: FRAME first, then a branch for each of its `If`.
+    """The parts of a serialised graph by name: FRAME first, then the branch of each `If`.
 
-    What a branch gives has the name that the frame takes it by.
+    The outputs of a branch have the names of the frame's inputs.
     """
     model = onnx.load_model_from_string(graph)
     frame = onnx.ModelProto()
     frame.CopyFrom(model)
     nodes = [node for node in model.graph.node if node.op_type != 'If']
     branches = [node for node in model.graph.node if node.op_type == 'If']
-    given: dict[str, onnx.ValueInfoProto] = {}
+    branch_results: dict[str, onnx.ValueInfoProto] = {}
     parts = {}
     apart: set[str] = set()
     for node in branches:
@@ -40,7 +40,7 @@ def split(graph: bytes) -> dict[str, bytes]:
             helper.make_tensor_value_info(name, value.type.tensor_type.elem_type, _shape(value))
             for name, value in zip(node.output, then.output, strict=True)
         ]
-        given.update({value.name: value for value in results})
+        branch_results.update({value.name: value for value in results})
         read = {name for inner in then.node for name in inner.input}
         apart |= {node.input[0], *read, *(n for inner in otherwise.node for n in inner.input)}
         same = [
@@ -59,28 +59,30 @@ def split(graph: bytes) -> dict[str, bytes]:
             )
         )
         parts[then.name] = part.SerializeToString()
-    # The features that the graph hands on to its next frame are kept by the runner instead.
-    handed = {n.output[0] for n in nodes if n.op_type == 'Identity' and n.input[0] in given}
-    handed &= {value.name for value in model.graph.output}
-    _replace(frame.graph.node, [n for n in nodes if not handed.intersection(n.output)])
-    _replace(frame.graph.output, [v for v in model.graph.output if v.name not in handed])
+    # The runner keeps the scene's features, so the frame need not output them for the next one.
+    passed = {
+        n.output[0] for n in nodes if n.op_type == 'Identity' and n.input[0] in branch_results
+    }
+    passed &= {value.name for value in model.graph.output}
+    _replace(frame.graph.node, [n for n in nodes if not passed.intersection(n.output)])
+    _replace(frame.graph.output, [v for v in model.graph.output if v.name not in passed])
     own = [value for value in model.graph.input if value.name not in apart]
-    _replace(frame.graph.input, [*own, *given.values()])
+    _replace(frame.graph.input, [*own, *branch_results.values()])
     return {FRAME: frame.SerializeToString(), **parts}
 
 
 def pack(plans: Mapping[str, bytes]) -> bytes:
-    """The plans of an engine as one file's content."""
+    """The plans of an engine as the content of one file."""
     return save({name: np.frombuffer(plan, np.uint8) for name, plan in plans.items()})
 
 
 def unpack(content: bytes) -> dict[str, bytes]:
-    """What `pack` was given. Raises EngineError for anything else."""
+    """The inverse of `pack`. Raises EngineError for other content."""
     try:
         return {name: plan.tobytes() for name, plan in load(content).items()}
     except (SafetensorError, ValueError, KeyError):
         raise EngineError(
-            'the TensorRT engine is not in the form of this version: build it again'
+            'the TensorRT engine is not in the format of this version: build it again'
         ) from None
 
 
@@ -93,7 +95,7 @@ def _shape(value: onnx.ValueInfoProto) -> list[int]:
 
 
 def _replace(field: Any, values: Iterable[Any]) -> None:
-    """Set a repeated field of a message, which cannot be assigned."""
-    kept = list(values)
+    """Replace the values of a repeated protobuf field, which cannot be assigned."""
+    copied = list(values)
     del field[:]
-    field.extend(kept)
+    field.extend(copied)

@@ -1,4 +1,4 @@
-"""The TensorRT library of this machine, `tensorrt` or `tensorrt_rtx`, and the GPU it builds for."""
+"""The installed TensorRT library, `tensorrt` or `tensorrt_rtx`, and the present GPU."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ OTHER_BACKEND = 'use the backend onnxruntime or torch'
 
 
 class TensorRTError(EngineError):
-    """What keeps TensorRT from building or running a graph; the message names the mend."""
+    """Raised when TensorRT cannot build or run a graph; the message suggests a fix."""
 
 
 def package_for(capability: str) -> str:
-    """The package of TensorRT for GPUs of a compute capability, as pip names it."""
+    """The pip package of TensorRT for GPUs of a compute capability."""
     return 'tensorrt-rtx' if capability in RTX_CAPABILITIES else 'tensorrt'
 
 
 def library(names: Sequence[str] = LIBRARIES) -> ModuleType:
     """The first of the libraries that can be imported.
 
-    Raises TensorRTError where none can, with what each of them said.
+    Raises TensorRTError with the reason of each if none can.
     """
     reasons = []
     for name in names:
@@ -42,13 +42,13 @@ def library(names: Sequence[str] = LIBRARIES) -> ModuleType:
             reasons.append(f'{name}: {error}')
     raise TensorRTError(
         f'TensorRT cannot be imported ({"; ".join(reasons)}): '
-        f'pip install tensorrt-rtx, or tensorrt for the GPUs that it does not take, or '
+        f'pip install tensorrt-rtx, or tensorrt for the GPUs that it does not support, or '
         f'{OTHER_BACKEND}'
     )
 
 
 def require_cuda() -> None:
-    """Raise TensorRTError where torch finds no CUDA: TensorRT may end the process there."""
+    """Raise TensorRTError if torch finds no CUDA, where TensorRT may terminate the process."""
     if not torch.cuda.is_available():
         raise TensorRTError(
             'TensorRT needs a CUDA GPU, its driver and a torch that is built for CUDA; torch '
@@ -57,27 +57,27 @@ def require_cuda() -> None:
 
 
 def require_capability(capabilities: Sequence[str]) -> None:
-    """Raise TensorRTError unless the GPU here is all that is to be built for."""
+    """Raise TensorRTError unless the capability of the present GPU is the only one."""
     require_cuda()
-    here = present_capability()
-    if list(capabilities) != [here]:
+    present = present_capability()
+    if list(capabilities) != [present]:
         raise TensorRTError(
-            f'tensorrt builds for the GPU that is here, of compute capability {here}, not for '
-            f'{", ".join(capabilities)}: pip install tensorrt-rtx to build ahead for others'
+            f'tensorrt builds only for the present GPU, of compute capability {present}, not for '
+            f'{", ".join(capabilities)}: pip install tensorrt-rtx to build for other GPUs'
         )
 
 
 def present_capability() -> str:
-    """The compute capability of the GPU here, as '8.6'. Raises TensorRTError without one."""
+    """The compute capability of the present GPU, such as '8.6'; TensorRTError if there is none."""
     require_cuda()
     return '{}.{}'.format(*torch.cuda.get_device_capability())
 
 
 @cache
 def logger_of(trt: ModuleType) -> Any:
-    """The library's one logger: it keeps a pointer to the first it is given, for good.
+    """The logger of a library, made once: the library keeps a pointer to the first one it gets.
 
-    Everything goes to the debug log, since errors are raised with their text, once.
+    Messages go to the debug log, because errors are raised with their text.
     """
 
     class Logger(trt.ILogger):  # type: ignore[name-defined]

@@ -1,7 +1,8 @@
-"""TensorRT plans on disk, each with a manifest of what it was made from and by whom.
+"""A file cache of TensorRT plans, each with a signed manifest of what it was built from.
 
-A plan holds executable code. So it is given back only where this machine built it: the manifest
-carries the machine and a signature over itself and the plan, by a key that only the user can read.
+A plan contains executable code, so only plans built on this machine are loaded: the manifest
+records the machine and has a signature over itself and the plan, by a key that only the user can
+read.
 """
 
 from __future__ import annotations
@@ -9,27 +10,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import logging
 import os
 import platform
 import secrets
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-
-log = logging.getLogger(__name__)
 
 KEY_FILE = 'machine.key'
 
 
 class PlanCacheError(RuntimeError):
-    """A cache that cannot be used; the message names the file and the mend."""
+    """Raised for a cache that cannot be used; the message names the file and a fix."""
 
 
 class NoPlanError(PlanCacheError):
-    """No plan that may be loaded; `field` is what differs, is absent or is not to be trusted."""
+    """Raised if there is no valid plan; `field` names what differs, is missing or not trusted."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -37,7 +35,7 @@ class NoPlanError(PlanCacheError):
 
 
 def machine_id() -> str:
-    """What tells this machine from others, hashed: the id itself is to stay on it."""
+    """A hash that identifies this machine; its id itself is confidential (machine-id(5))."""
     try:
         known = Path('/etc/machine-id').read_text().strip()
     except OSError:
@@ -49,16 +47,16 @@ def machine_id() -> str:
 def fields_of(
     graph: bytes, checkpoint_sha256: str, spec: Mapping[str, object], target: Mapping[str, object]
 ) -> dict[str, str]:
-    """What a plan depends on: the checkpoint, the graph's bytes, its specification, its target.
+    """What a plan depends on: checkpoint, graph, builder, specification and target.
 
-    The graph's bytes cover shapes, types and weights; `spec` and `target` are flat.
+    The graph's bytes include shapes, types and weights. spec, target: flat.
     """
     sources = (Path(__file__).with_name(f'{name}.py') for name in ('builder', 'graphs'))
     builder = b''.join(source.read_bytes() for source in sources)
     made_from = {
         'checkpoint_sha256': checkpoint_sha256,
         'graph_sha256': hashlib.sha256(graph).hexdigest(),
-        'builder_sha256': hashlib.sha256(builder).hexdigest(),  # flags and parts are in it
+        'builder_sha256': hashlib.sha256(builder).hexdigest(),  # covers flags and parts
         **spec,
         **target,
     }
@@ -66,37 +64,20 @@ def fields_of(
 
 
 class PlanCache:
-    """Plans in one folder by name, such as the engine specification's; one plan a name."""
+    """Plans in one folder, one per name."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def plan_file(self, name: str) -> Path:
-        """Where the plan of that name lies; its manifest lies beside it, as .json."""
+        """The file of a plan; its manifest is the .json file beside it."""
         return self.folder / f'{name}.plan'
 
-    def plan_of(self, name: str, made_from: Mapping[str, str], build: Callable[[], bytes]) -> bytes:
-        """The plan of that name, or one built now and kept; the log tells why.
-
-        A cache that cannot be used costs a build each time, and a warning. Raises what `build`
-        raises, having written nothing.
-        """
-        try:
-            return self.load(name, made_from)
-        except PlanCacheError as reason:
-            log.info('building a TensorRT engine: %s', reason)
-        plan = build()
-        try:
-            self.store(name, plan, made_from)
-        except PlanCacheError as error:
-            log.warning('the TensorRT engine is not kept: %s', error)
-        return plan
-
     def load(self, name: str, made_from: Mapping[str, str]) -> bytes:
-        """The plan of that name, if it was made here and from just that.
+        """The cached plan of that name, built on this machine from exactly `made_from`.
 
-        Raises NoPlanError where there is none, it is damaged, another machine's or made from
-        something else; PlanCacheError where others could have read the key.
+        Raises NoPlanError if there is none, or it is damaged, of another machine or built from
+        something else; PlanCacheError if other users could have read the key.
         """
         path = self.plan_file(name)
         try:
@@ -136,9 +117,9 @@ class PlanCache:
         return plan
 
     def store(self, name: str, plan: bytes, made_from: Mapping[str, str]) -> Path:
-        """Keep a plan, whole or not at all, in place of the one of that name.
+        """Store a plan atomically, replacing the one of that name.
 
-        Raises PlanCacheError where the folder cannot be written or is full.
+        Raises PlanCacheError if the folder cannot be written or the disk is full.
         """
         path = self.plan_file(name)
         try:
@@ -149,7 +130,7 @@ class PlanCache:
                 'bytes': len(plan),
                 'signature': self._signature(plan, made_from),
             }
-            # A reader between the two finds a plan that its manifest has not signed.
+            # Between the two writes, a reader finds a plan whose signature does not match.
             _write(path, plan)
             _write(path.with_suffix('.json'), json.dumps(manifest, indent=1).encode())
             self._failure_file(name).unlink(missing_ok=True)
@@ -164,60 +145,60 @@ class PlanCache:
                 path.unlink()
 
     def keep_failure(self, name: str, made_from: Mapping[str, str], error: str) -> None:
-        """Keep why a plan could not be built; `store` and another `made_from` end it.
+        """Record why a plan could not be built; `store` or another `made_from` invalidates it.
 
-        Raises PlanCacheError where the folder cannot be written or is full.
+        Raises PlanCacheError if the folder cannot be written or the disk is full.
         """
         path = self._failure_file(name)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            kept = {'made_from': dict(made_from), 'error': error}
-            _write(path, json.dumps(kept, indent=1).encode())
+            record = {'made_from': dict(made_from), 'error': error}
+            _write(path, json.dumps(record, indent=1).encode())
         except OSError as failed:
             raise _unusable(path, failed) from None
 
     def failure_of(self, name: str, made_from: Mapping[str, str]) -> str:
-        """Why the last build from just that failed; '' where none did."""
+        """Why the last build from exactly `made_from` failed; '' if none failed."""
         try:
-            kept = json.loads(self._failure_file(name).read_bytes())
+            record = json.loads(self._failure_file(name).read_bytes())
         except (OSError, ValueError, RecursionError):
             return ''
-        alike = isinstance(kept, dict) and kept.get('made_from') == dict(made_from)
-        return ' '.join(str(kept.get('error')).split())[:300] if alike else ''
+        same = isinstance(record, dict) and record.get('made_from') == dict(made_from)
+        return ' '.join(str(record.get('error')).split())[:300] if same else ''
 
     def _failure_file(self, name: str) -> Path:
         return self.folder / f'{name}.failed'
 
     def _signature(self, plan: bytes, made_from: Mapping[str, str]) -> str:
-        told = json.dumps([machine_id(), dict(made_from)], sort_keys=True).encode()
-        digest = hmac.new(self._key(), told, hashlib.sha256)
+        signed = json.dumps([machine_id(), dict(made_from)], sort_keys=True).encode()
+        digest = hmac.new(self._key(), signed, hashlib.sha256)
         digest.update(b'\0' + plan)
         return digest.hexdigest()
 
     def _key(self) -> bytes:
-        """The key of this folder, made on first use."""
+        """The key of this folder, created on first use."""
         path = self.folder / KEY_FILE
         if not path.exists():
-            with suppress(FileExistsError):  # another process was quicker
+            with suppress(FileExistsError):  # another process created it first
                 _write(path, secrets.token_bytes(32), replace=False)
         state = path.stat()
         if state.st_uid != os.getuid() or state.st_mode & 0o077:
             raise PlanCacheError(
-                f'{path}: others can read it, so engines signed by it prove nothing: '
-                'remove it, and build again'
+                f'{path}: others can read it, so its signatures prove nothing: remove it, and '
+                'build again'
             )
         return path.read_bytes()
 
 
 def _unusable(path: Path, error: OSError) -> PlanCacheError:
     return PlanCacheError(
-        f'{path}: {error.strerror}: free space and make the folder yours to read and write, '
-        'or set XDG_CACHE_HOME to another'
+        f'{path}: {error.strerror}: free space and make the folder readable and writable for you, '
+        'or set XDG_CACHE_HOME to another folder'
     )
 
 
 def _write(path: Path, content: bytes, replace: bool = True) -> None:
-    """Write a file whole or not at all, for its owner alone; FileExistsError unless `replace`."""
+    """Write a file atomically, readable for its owner only; FileExistsError unless `replace`."""
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
     try:
         with os.fdopen(handle, 'wb') as file:

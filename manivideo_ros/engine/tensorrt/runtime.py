@@ -1,4 +1,4 @@
-"""A TensorRT plan on the GPU: what it runs on, and the run itself, over torch's tensors."""
+"""Executes a TensorRT plan on torch tensors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ import torch
 from torch import Tensor
 
 from manivideo_ros.engine.cuda_queue import Queue
-from manivideo_ros.engine.tensorrt.library import (
-    OTHER_BACKEND,
-    TensorRTError,
-    logger_of,
-)
+from manivideo_ros.engine.tensorrt.library import OTHER_BACKEND, TensorRTError, logger_of
 
 log = logging.getLogger(__name__)
 
@@ -33,66 +29,66 @@ TYPES = {
 
 
 def target_of(trt: ModuleType, capabilities: Sequence[str]) -> dict[str, str]:
-    """A plan's target, by the names that its manifest has: the library, the GPUs, the driver.
+    """The target of a plan in its manifest's fields: library, GPUs and driver.
 
-    Built ahead, where there is no GPU, the GPU's name and its driver stay empty: such a plan is
-    another one than that for a GPU which is there.
+    Without a GPU, its name and driver are empty, so that a plan built ahead is never taken for one
+    built on the GPU.
     """
-    there = torch.cuda.is_available()
-    known = there and DRIVER_VERSION.is_file()
+    available = torch.cuda.is_available()
+    known = available and DRIVER_VERSION.is_file()
     return {
         'backend': trt.__name__,
         'version': trt.__version__,
         'compute_capability': ' '.join(capabilities),
-        'gpu': torch.cuda.get_device_name() if there else '',
+        'gpu': torch.cuda.get_device_name() if available else '',
         'driver': DRIVER_VERSION.read_text().strip() if known else '',
     }
 
 
 class KernelCache:
-    """Kernels that tensorrt_rtx compiles for a GPU at their first run; none for tensorrt.
+    """Kernels that tensorrt_rtx compiles for a GPU at their first run; empty for tensorrt.
 
-    content: what `content` gave before, b'' for nothing. It is executable code: give only what
-    PlanCache gave back.
+    content: what `content` returned before, b'' for none. It is executable code: pass only what
+    PlanCache returned.
     """
 
     def __init__(self, trt: ModuleType, content: bytes = b'') -> None:
-        self._trt, self._given, self._taken = trt, content, False
+        self._trt, self._cached, self._reused = trt, content, False
         self._cache: Any = None
 
     def context_of(self, engine: Any) -> Any:
-        """An execution context that uses these kernels; None where there is no memory for one."""
+        """An execution context that uses these kernels; None if there is too little memory."""
         if not self.captures:
             return engine.create_execution_context()
         config = engine.create_runtime_config()
         config.cuda_graph_strategy = self._trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         if self._cache is None:
             self._cache = config.create_runtime_cache()
-            self._taken = bool(self._given) and self._cache.deserialize(self._given)
-            if self._given and not self._taken:
-                log.info('the kernels that were kept are of another driver or GPU: compiling')
+            self._reused = bool(self._cached) and self._cache.deserialize(self._cached)
+            if self._cached and not self._reused:
+                log.info('the cached kernels are for another driver or GPU: compiling')
         config.set_runtime_cache(self._cache)
         return engine.create_execution_context(config)
 
     @property
     def captures(self) -> bool:
-        """Whether the library puts its runs into CUDA graphs itself."""
+        """Whether the library captures its runs in CUDA graphs itself."""
         return hasattr(self._trt, 'CudaGraphStrategy')
 
     def content(self) -> bytes:
-        """What was compiled so far; b'' where it was given, or the library compiles nothing."""
-        kept = None if self._cache is None or self._taken else self._cache.serialize()
-        return b'' if kept is None else bytes(memoryview(kept))
+        """The kernels compiled so far; b'' if the cached ones were reused, or there are none."""
+        compiled = None if self._cache is None or self._reused else self._cache.serialize()
+        return b'' if compiled is None else bytes(memoryview(compiled))
 
 
 class TensorRTGraph:
-    """A plan that is ready to run on a queue, bound to tensors by the graph's names.
+    """A loaded plan, bound to tensors by the graph's names, that runs on a queue.
 
-    `tensors` are zeros at first; `inputs` and `outputs` are their names. captures_itself: whether
-    the library puts the runs into CUDA graphs. Give it plans that PlanCache gave back or that were
-    just built: they hold executable code. Not thread-safe.
+    tensors: by name, zeros at first; inputs and outputs are their names. captures_itself: whether
+    the library captures its runs in CUDA graphs. Pass only plans from PlanCache or a build: they
+    contain executable code. Not thread-safe.
 
-    Raises TensorRTError for a plan that this GPU cannot run. Ask require_device first.
+    Raises TensorRTError for a plan that this GPU cannot run. Call require_device before.
     """
 
     def __init__(
@@ -117,12 +113,12 @@ class TensorRTGraph:
         self.outputs: list[str] = []
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
-            given = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-            (self.inputs if given else self.outputs).append(name)
+            is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+            (self.inputs if is_input else self.outputs).append(name)
             if engine.get_tensor_location(name) == trt.TensorLocation.HOST:
                 raise TensorRTError(
-                    f'the TensorRT engine wants {name} on the host, which no captured frame can '
-                    f'give: build it again, or {OTHER_BACKEND}'
+                    f'the TensorRT engine needs {name} on the host, which a CUDA graph cannot '
+                    f'provide: build it again, or {OTHER_BACKEND}'
                 )
             shape, dtype = tuple(engine.get_tensor_shape(name)), engine.get_tensor_dtype(name)
             tensor = torch.zeros(shape, dtype=TYPES[dtype.name], device=queue.device)
@@ -130,13 +126,13 @@ class TensorRTGraph:
             self.bind(name, tensor)
 
     def bind(self, name: str, tensor: Tensor) -> None:
-        """Read or write another tensor under that name from the next run on; nothing is copied.
+        """Use another tensor under that name from the next run on; nothing is copied.
 
-        Raises ValueError for one of another shape, type or device, or not contiguous.
+        Raises ValueError for another shape, type or device, or if it is not contiguous.
         """
         own = self.tensors[name]
-        alike = (tensor.shape, tensor.dtype, tensor.device) == (own.shape, own.dtype, own.device)
-        if not alike or not tensor.is_contiguous():
+        fits = (tensor.shape, tensor.dtype, tensor.device) == (own.shape, own.dtype, own.device)
+        if not fits or not tensor.is_contiguous():
             raise ValueError(
                 f'{name}: must be contiguous, {own.dtype} {tuple(own.shape)} on {own.device}; '
                 f'is {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}'
@@ -145,24 +141,24 @@ class TensorRTGraph:
         self.tensors[name] = tensor
 
     def run(self) -> None:
-        """Enqueue one run; raises TensorRTError where that fails."""
+        """Enqueue one run. Raises TensorRTError if that fails."""
         if not self._context.execute_async_v3(self._queue.handle):
             raise TensorRTError(
                 f'the TensorRT engine failed ({self._logger.last_error or "no reason given"}): '
-                f'free GPU memory, look for the GPU in nvidia-smi, or {OTHER_BACKEND}'
+                f'free GPU memory, check nvidia-smi, or {OTHER_BACKEND}'
             )
 
 
 def _require_valid(trt: ModuleType, runtime: Any, plan: bytes) -> None:
-    """Ask tensorrt_rtx first whether the plan would run here; tensorrt has no such question."""
+    """Check the plan before loading it, which only tensorrt_rtx supports."""
     if not hasattr(runtime, 'get_engine_validity'):
         return
     validity, reasons = runtime.get_engine_validity(plan)
     if validity == trt.EngineValidity.INVALID:
         known = trt.EngineInvalidityDiagnostics.__members__.items()
-        told = [name.lower().replace('_', ' ') for name, bit in known if int(reasons) & int(bit)]
+        named = [name.lower().replace('_', ' ') for name, bit in known if int(reasons) & int(bit)]
         raise TensorRTError(
             f'{trt.__name__} {trt.__version__} cannot run the engine on this GPU '
-            f'({", ".join(told) or "no reason given"}): build it again, update the driver, '
+            f'({", ".join(named) or "no reason given"}): build it again, update the driver, '
             f'or {OTHER_BACKEND}'
         )
