@@ -1,7 +1,8 @@
-"""`manivideo doctor`: what this machine has of what the package needs, and how to mend the rest."""
+"""`manivideo doctor`: checks what the package needs on this machine, and suggests fixes."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import importlib.util
 import os
@@ -27,16 +28,16 @@ SUPPORTED = ('jazzy', 'kilted')
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, how it is, and the mend where there is one."""
+    """The result of one check: its name, its state, what was found, and how to fix it."""
 
     name: str
     state: str
     found: str
-    mend: str = ''
+    fix: str = ''
 
 
 def interpreter() -> Finding:
-    """Python's version and whether it runs in an environment of its own."""
+    """The Python version, and whether it runs in a virtual environment."""
     version = platform.python_version()
     if sys.version_info[:2] < OLDEST_PYTHON:
         return Finding('interpreter', BAD, version, 'make PYTHON=python3.11 venv')
@@ -46,7 +47,7 @@ def interpreter() -> Finding:
 
 
 def compiler() -> Finding:
-    """A C++ compiler and Python's headers, which building the interfaces needs."""
+    """The C++ compiler and Python headers that build the interfaces."""
     found = shutil.which(os.environ.get('CXX', 'c++'))
     headers = Path(sysconfig.get_path('include')) / 'Python.h'
     if found is None:
@@ -58,25 +59,25 @@ def compiler() -> Finding:
 
 
 def distribution() -> Finding:
-    """The ROS 2 distribution and our interfaces."""
+    """The ROS 2 distribution and the interfaces of this package."""
     name = os.environ.get('ROS_DISTRO', '')
     origin = f'{name} sourced' if name else 'wheels'
     if importlib.util.find_spec('rclpy') is None:
-        mend = 'source /opt/ros/jazzy/setup.bash, or: make venv'
-        return Finding('ROS 2', BAD, 'rclpy is not importable', mend)
+        fix = 'source /opt/ros/jazzy/setup.bash, or: make venv'
+        return Finding('ROS 2', BAD, 'rclpy cannot be imported', fix)
     try:
         importlib.import_module('manivideo_ros.msg').HandPoses()
     except Exception as error:
         reason = reason_of(error)
         return Finding('ROS 2', BAD, f'{origin}; interfaces: {reason}', BUILD)
     if name and name not in SUPPORTED:
-        mend = f'use one of {", ".join(SUPPORTED)}'
-        return Finding('ROS 2', NOTE, f'{origin}: not tested', mend)
+        fix = f'use one of {", ".join(SUPPORTED)}'
+        return Finding('ROS 2', NOTE, f'{origin}: not tested', fix)
     return Finding('ROS 2', OK, f'{origin}, interfaces built')
 
 
 def middleware() -> Finding:
-    """The RMW implementation and whether images get a shared-memory segment."""
+    """The RMW implementation, and whether its shared memory holds images."""
     try:
         name = importlib.import_module('rclpy.utilities').get_rmw_implementation_identifier()
     except Exception as error:
@@ -90,45 +91,45 @@ def middleware() -> Finding:
 
 
 def cv_bridge() -> Finding:
-    """numpy against cv_bridge, which breaks where it was built for numpy 1."""
+    """Whether cv_bridge works with this numpy; it does not if it was built for numpy 1."""
     numpy = importlib.import_module('numpy').__version__
     if importlib.util.find_spec('cv_bridge') is None:
-        return Finding('numpy', OK, f'{numpy}; no cv_bridge, none is needed')
-    # In a process of its own: a mismatch can end it.
+        return Finding('numpy', OK, f'{numpy}; no cv_bridge, not needed')
+    # In a separate process, which a mismatch can crash.
     code = (
         'import numpy, cv_bridge; cv_bridge.CvBridge().cv2_to_imgmsg(numpy.zeros((2, 2, 3), "u1"))'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, check=False)
     if done.returncode:
-        mend = "others' nodes in this environment need numpy<2; this package does without cv_bridge"
-        return Finding('numpy', NOTE, f'{numpy} does not go with cv_bridge', mend)
-    return Finding('numpy', OK, f'{numpy} goes with cv_bridge')
+        fix = 'other nodes that use cv_bridge need an environment with numpy<2; this package does not'
+        return Finding('numpy', NOTE, f'{numpy} does not work with cv_bridge', fix)
+    return Finding('numpy', OK, f'{numpy} works with cv_bridge')
 
 
 def shared_memory() -> Finding:
-    """/dev/shm, through which images go from process to process."""
+    """/dev/shm, which transports images between processes."""
     try:
         usage = shutil.disk_usage('/dev/shm')
     except OSError:
-        return Finding('/dev/shm', NOTE, 'absent', 'images go over UDP: slower, and it works')
+        return Finding('/dev/shm', NOTE, 'absent', 'none needed: images use UDP, which is slower')
     free = f'{usage.free / 2**20:.0f} MiB free of {usage.total / 2**20:.0f}'
     if usage.free < SHM_BYTES:
-        mend = 'remove /dev/shm/fastrtps_* while no node runs, or start Docker with --shm-size=256m'
-        return Finding('/dev/shm', BAD, free, mend)
+        fix = 'remove /dev/shm/fastrtps_* while no node runs, or start Docker with --shm-size=256m'
+        return Finding('/dev/shm', BAD, free, fix)
     others = owners(Path('/dev/shm')) - {os.geteuid()}
     if others:
         users = ', '.join(str(uid) for uid in sorted(others))
-        mend = 'for nodes of both users: FASTDDS_BUILTIN_TRANSPORTS=UDPv4'
-        return Finding('/dev/shm', NOTE, f'{free}, segments of user {users}', mend)
+        fix = 'for nodes of both users: FASTDDS_BUILTIN_TRANSPORTS=UDPv4'
+        return Finding('/dev/shm', NOTE, f'{free}, segments of user {users}', fix)
     return Finding('/dev/shm', OK, free)
 
 
 def owners(folder: Path) -> set[int]:
-    """The users whose nodes share memory here, by their files as Fast DDS names them."""
+    """The users whose nodes have shared memory here, by the file names of Fast DDS."""
     found: set[int] = set()
     for name in ('fastrtps', 'fastdds'):
         for file in folder.glob(f'{name}_*'):
-            with suppress(FileNotFoundError):  # its node ended meanwhile
+            with suppress(FileNotFoundError):  # the node ended meanwhile
                 found.add(file.stat().st_uid)
     return found
 
@@ -145,25 +146,25 @@ def gpu() -> Finding:
     if not torch.cuda.is_available():
         version = torch.__version__.partition('+')[0]
         why = 'has no CUDA' if torch.version.cuda is None else 'finds no CUDA device'
-        mend = (
+        fix = (
             f'to use the GPU: pip install --force-reinstall torch=={version}, the build for CUDA'
             if torch.version.cuda is None
             else f'to use the GPU: update the driver to one for CUDA {torch.version.cuda}'
         )
-        return Finding('GPU', NOTE, f'{found}; torch {torch.__version__} {why}', mend)
+        return Finding('GPU', NOTE, f'{found}; torch {torch.__version__} {why}', fix)
     capability = '{}.{}'.format(*torch.cuda.get_device_capability())
     found = f'{found or torch.cuda.get_device_name()}, compute capability {capability}'
     warp = importlib.import_module('warp')
     importlib.import_module('manivideo_ros.mlo.warp_runtime').prepare_warp()
     if not warp.is_cuda_available():
-        mend = 'update the driver: Warp draws for the engines that run on the GPU'
-        return Finding('GPU', NOTE, f'{found}; Warp {warp.__version__} finds no CUDA device', mend)
+        fix = 'update the driver: engines on the GPU render with Warp'
+        return Finding('GPU', NOTE, f'{found}; Warp {warp.__version__} finds no CUDA device', fix)
     found += f'; Warp {warp.__version__} on {warp.get_cuda_device().name}'
     return _with_tensorrt(found, capability)
 
 
 def _asked(nvidia_smi: str) -> str | Finding:
-    """The first GPU's name and driver, as the driver's own tool gives them, or what is wrong."""
+    """Name and driver of the first GPU by nvidia-smi, or a finding if it fails."""
     query = [nvidia_smi, '--query-gpu=name,driver_version', '--format=csv,noheader']
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
@@ -178,17 +179,17 @@ def _asked(nvidia_smi: str) -> str | Finding:
 
 
 def _with_tensorrt(found: str, capability: str) -> Finding:
-    """What is found, with the TensorRT that suits the GPU and how to have it."""
+    """The finding, with the TensorRT package for the GPU."""
     from manivideo_ros.engine.tensorrt.library import package_for
 
     package = package_for(capability)
     if importlib.util.find_spec(package.replace('-', '_')) is not None:
         return Finding('GPU', OK, f'{found}; {package}')
-    return Finding('GPU', OK, found, f'the fastest engine on this GPU: pip install {package}')
+    return Finding('GPU', OK, found, f'for the fastest engine on this GPU: pip install {package}')
 
 
 def cpu_engine() -> Finding:
-    """What the default engine runs on where no GPU serves."""
+    """The backend of the default engine on the CPU."""
     from manivideo_ros.engine.processor import ON_X86, reduced_precision, reduced_reason
 
     precision = reduced_precision()
@@ -200,28 +201,28 @@ def cpu_engine() -> Finding:
 
 
 def caches() -> Finding:
-    """The folders for exported graphs, compiled kernels and logs."""
+    """The folders of exported graphs, compiled kernels and logs."""
     try:
         root, logs = cache_root(), logs_root()
     except ValueError:
         found = f'no home folder is known (HOME is unset): caches go to {temporary_root()}'
-        mend = 'set HOME, or XDG_CACHE_HOME and ROS_LOG_DIR: nodes do not start without'
-        return Finding('caches', NOTE, found, mend)
+        fix = 'set HOME, or XDG_CACHE_HOME and ROS_LOG_DIR: nodes need a log folder to start'
+        return Finding('caches', NOTE, found, fix)
     for folder, variable in ((root, 'XDG_CACHE_HOME'), (logs, 'ROS_LOG_DIR')):
         if why := why_not_writable(folder):
-            mend = f'set {variable} to a folder that can be written'
-            return Finding('caches', BAD, f'{folder}: {why}', mend)
+            fix = f'set {variable} to a folder that can be written'
+            return Finding('caches', BAD, f'{folder}: {why}', fix)
     return Finding('caches', OK, f'{root}, {logs}')
 
 
 def logs_root() -> Path:
-    """Where ROS 2 writes its logs. Raises ValueError where no home folder is known."""
+    """The log folder of ROS 2. Raises ValueError if no home folder is known."""
     chosen = os.environ.get('ROS_LOG_DIR') or os.environ.get('ROS_HOME')
     return Path(chosen) if chosen else expanded('~/.ros')
 
 
 def weights() -> Finding:
-    """The weights that ship."""
+    """The shipped weights."""
     try:
         from manivideo_ros.model.checkpoint import SHIPPED, read_config
 
@@ -245,12 +246,18 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
 )
 
 
+def main(arguments: list[str]) -> int:
+    """The command line."""
+    argparse.ArgumentParser(prog='manivideo doctor', description=__doc__).parse_args(arguments)
+    return run()
+
+
 def run() -> int:
-    """Print all findings; 1 where something is bad."""
+    """Print all findings; returns 1 if any is bad."""
     findings = [check() for check in CHECKS]
     width = max(len(f.name) for f in findings)
     for finding in findings:
         print(f'{finding.state:<4}  {finding.name:<{width}}  {finding.found}')
-        if finding.mend:
-            print(f'{"":<4}  {"":<{width}}  -> {finding.mend}')
+        if finding.fix:
+            print(f'{"":<4}  {"":<{width}}  -> {finding.fix}')
     return int(any(f.state == BAD for f in findings))

@@ -1,9 +1,9 @@
-"""The nodes: each converts messages, calls the core and publishes."""
+"""The nodes, which convert messages, call the core and publish."""
 
 import sys
 
 if sys.argv[:1] == ['-m'] and any(word.startswith(f'{__name__}.') for word in sys.orig_argv):
-    # `python -m` looks for one of the nodes, and will import much before that can take signals.
+    # `python -m` runs a node, whose imports take long before it can handle signals.
     from manivideo_ros.process.start import end_at_once
 
     end_at_once()

@@ -1,4 +1,4 @@
-"""Answers the action `synthesize`: a recorded bag in, variations of its video out."""
+"""The action server `synthesize`: a recorded bag in, variations of its video out."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from manivideo_ros.ros.parameters import AugmenterParameters
 from manivideo_ros.ros.spin import run
 
 MOST = 10_000  # variations of one goal
-END_S = 8.0  # how long an end waits for the goal in work
+SHUTDOWN_S = 8.0  # how long a shutdown waits for the current goal
 
 
 class Augmenter(Node):
-    """Works on one goal at a time, in a process of its own.
+    """Works on one goal at a time, in a separate process.
 
-    A goal that cannot be met is accepted and aborted: a rejection has no room for the reason.
+    An invalid goal is accepted and aborted, because a rejection cannot contain the reason.
     """
 
     finished = False
@@ -41,24 +41,24 @@ class Augmenter(Node):
         self.parameters = declare(self, AugmenterParameters)
         for name in ('bag_folders', 'out_folder'):
             if not getattr(self.parameters, name):
-                raise ValueError(f'{name}: is empty: name a folder')
+                raise ValueError(f'{name}: is empty: set it to a folder')
         self._at_work, self._stopped = threading.Lock(), threading.Event()
         self._server = ActionServer(
             self,
             Synthesize,
             'synthesize',
-            self._answer,
+            self._execute,
             cancel_callback=lambda goal: CancelResponse.ACCEPT,
         )
         self.get_logger().info(f'ready: episodes go to {self.parameters.out_folder}')
 
     def close(self) -> None:
-        """Stop the goal in work; what is whole of it stays."""
+        """Stop the current goal; its complete episodes remain."""
         self._stopped.set()
-        self._at_work.acquire(timeout=END_S)
+        self._at_work.acquire(timeout=SHUTDOWN_S)
 
-    def _answer(self, goal: ServerGoalHandle) -> Synthesize.Result:
-        """What a goal came to; runs in a thread of the executor's while others answer."""
+    def _execute(self, goal: ServerGoalHandle) -> Synthesize.Result:
+        """Execute a goal; runs in a thread of the executor while the other one serves requests."""
         result = Synthesize.Result()
         if not self._at_work.acquire(blocking=False):
             return self._refused(goal, result, 'busy with another goal: wait for it or cancel it')
@@ -66,11 +66,11 @@ class Augmenter(Node):
             order = order_of(goal.request, self.parameters)
             self.get_logger().info(f'{order.bag}: {len(order.seeds)} variations')
             self._make(goal, order, result)
-            told = f'{len(result.bags)} of {len(order.seeds)} episodes are in {order.out}'
+            summary = f'{len(result.bags)} of {len(order.seeds)} episodes are in {order.out}'
             if len(result.bags) < len(order.seeds) and not goal.is_cancel_requested:
-                return self._refused(goal, result, f'the node was stopped: {told}')
-            self.get_logger().info(told)
-            result.message = told
+                return self._refused(goal, result, f'the node was stopped: {summary}')
+            self.get_logger().info(summary)
+            result.message = summary
             result.success = len(result.bags) == len(order.seeds)
             (goal.succeed if result.success else goal.canceled)()
             return result
@@ -80,7 +80,7 @@ class Augmenter(Node):
             self._at_work.release()
 
     def _make(self, goal: ServerGoalHandle, order: Order, result: Synthesize.Result) -> None:
-        """Fill in bags and frames, of whatever is whole in the end."""
+        """Make the episodes; sets bags and frames of the result to those that are complete."""
         folders: Sequence[Path] = ()
         first = 0.0
         try:
@@ -109,11 +109,11 @@ class Augmenter(Node):
 
 
 def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order:
-    """What a goal asks for. Raises ValueError for what it may not name."""
+    """The order of a goal. Raises ValueError for a path that is not allowed."""
     bag = under(request.bag, parameters.bag_folders, 'bag_folders')
-    for file in [*bag.glob('*.mcap*'), bag / 'metadata.yaml']:  # which may be links
+    for file in [*bag.glob('*.mcap*'), bag / 'metadata.yaml']:  # may be links
         under(str(file), parameters.bag_folders, 'bag_folders')
-    for mesh in meshes_of(bag):  # that anybody may have told on the topic that was recorded
+    for mesh in meshes_of(bag):  # recorded from a topic on which anyone may publish
         under(mesh, parameters.bag_folders, 'bag_folders')
     home = expanded(parameters.out_folder).resolve()
     out = under(str(home / request.output), [str(home)], 'out_folder')
@@ -125,8 +125,10 @@ def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order
 
 
 def meshes_of(bag: Path) -> list[str]:
-    """The files that a recording names as meshes, but for those of installed packages; none where
-    it is no motion: that is told later, by whoever works on it."""
+    """The mesh files that a recording names, except those of installed packages.
+
+    None where the recording is not a motion: that error is reported when it is processed.
+    """
     try:
         tracks = load_motion(bag).objects.values()
     except ValueError:
@@ -135,7 +137,7 @@ def meshes_of(bag: Path) -> list[str]:
 
 
 def feedback(event: FrameDone, order: Order, seconds: float) -> Synthesize.Feedback:
-    """How far a goal is; seconds: since the first frame of this variation."""
+    """The progress of a goal; seconds: since the first frame of this variation."""
     return Synthesize.Feedback(
         variation=event.seed - order.seeds.start,
         variations=len(order.seeds),
@@ -146,8 +148,8 @@ def feedback(event: FrameDone, order: Order, seconds: float) -> Synthesize.Feedb
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop."""
-    # One thread waits for the goal in work, the other answers.
+    """Run the node until a signal."""
+    # One thread executes the current goal, the other one serves requests.
     return run(Augmenter, args, lambda: MultiThreadedExecutor(2))
 
 

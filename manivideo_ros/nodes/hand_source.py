@@ -1,4 +1,4 @@
-"""What headsets, gloves, cameras and robot hands publish in, HandPoses out."""
+"""Converts the messages of headsets, gloves, cameras and robot hands to HandPoses."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from manivideo_ros.ros.sources.joint_messages import STATES
 from manivideo_ros.ros.spin import run
 
 SILENCE_S = 5.0
-WAIT_NS = 1_000_000_000  # a time of receipt longer ago is not believed
+MAX_DELAY_NS = 1_000_000_000  # an older receipt time is ignored
 
 
 class HandSource(Node):
-    """Subscribes to a source's topics and publishes `hand_poses` as often as they come.
+    """Subscribes to the topics of a source and publishes `hand_poses` for each message.
 
-    Hands that come one by one go out together: one waits for the other for WAIT_S at most.
+    Hands in separate messages are published together: one waits for the other for WAIT_S at most.
     """
 
     finished = False
@@ -43,20 +43,20 @@ class HandSource(Node):
         self.parameters = declare(self, HandSourceParameters)
         self._intake = HandIntake(self.parameters)
         self._out = self.create_publisher(HandPoses, 'hand_poses', qos.POSES_OUT)
-        self._warned, self._heard = RateLimit(), 0
+        self._warned, self._messages = RateLimit(), 0
         self._pairs = HandPairs(self._intake.apart)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._wait = self.create_timer(WAIT_S / 2, self._waited, clock=steady)
+        self._wait = self.create_timer(WAIT_S / 2, self._release, clock=steady)
         self._wait.cancel()
-        self._once = False
-        self._listen()
-        self._jumps = clocks.watch(self, self._clock_reset)
-        self.create_timer(SILENCE_S, self._tell_silence)
+        self._waited_once = False
+        self._subscribe()
+        self._reset_handle = clocks.watch(self, self._clock_reset)
+        self.create_timer(SILENCE_S, self._report_silence)
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Nothing to clean up."""
 
-    def _listen(self) -> None:
+    def _subscribe(self) -> None:
         wrists = self._intake.wrists
         on_tf = any(name and not name.startswith(TOPIC) for name in wrists.values())
         joints = self._intake.joints
@@ -84,15 +84,15 @@ class HandSource(Node):
         self.get_logger().info(f'{self.parameters.source}: waiting for {shown}')
 
     def _play(self) -> None:
-        heard = self._heard
+        count = self._messages
         self._publish(self._topics[0], *self._intake.play(self._now()))
-        self._heard = heard
+        self._messages = count
 
     def _hand(self, topic: str, side: Side | None, message: Any, info: dict[str, int]) -> None:
         now = self._now()
         received = info['received_timestamp']
-        # Where one hand was solved meanwhile, the other one has been here for as long.
-        if not self.get_clock().ros_time_is_active and 0 <= now - received < WAIT_NS:
+        # The receipt time, since this message may have waited while the other hand was solved.
+        if not self.get_clock().ros_time_is_active and 0 <= now - received < MAX_DELAY_NS:
             now = received
         self._publish(topic, *self._intake.take(message, side, now))
 
@@ -108,20 +108,20 @@ class HandSource(Node):
         return now
 
     def _publish(self, topic: str, poses: list[HandPoses], problems: list[str]) -> None:
-        self._heard += 1
+        self._messages += 1
         for message in self._pairs.add(poses):
             self._out.publish(message)
         if self._pairs.waits and poses:
-            self._once = False
+            self._waited_once = False
             self._wait.reset()
         texts = [f'{topic}: {problem}' for problem in problems]
         for text in self._warned.due(texts, time.monotonic()):
             self.get_logger().warning(text)
 
-    def _waited(self) -> None:
-        """Half of the wait is over: at the second time what is here by now has been taken."""
-        once, self._once = self._once, True
-        if once:
+    def _release(self) -> None:
+        """Publish a waiting hand at the second tick: messages received before it are taken."""
+        waited, self._waited_once = self._waited_once, True
+        if waited:
             self._wait.cancel()
             for message in self._pairs.release():
                 self._out.publish(message)
@@ -130,15 +130,16 @@ class HandSource(Node):
         self._intake.reset()
         self._pairs.reset()
 
-    def _tell_silence(self) -> None:
-        heard, self._heard = self._heard, 0
+    def _report_silence(self) -> None:
+        count, self._messages = self._messages, 0
         joints = self._intake.joints
-        if not heard and (joints is None or joints.source == STATES):
-            self.get_logger().warning(f'nothing came on {", ".join(self._topics)}')
+        if not count and (joints is None or joints.source == STATES):
+            topics = ', '.join(self._topics)
+            self.get_logger().warning(f'no message on {topics} for {SILENCE_S:g} s')
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop."""
+    """Run the node until a signal."""
     return run(HandSource, args)
 
 

@@ -1,4 +1,4 @@
-"""Plays a motion file as live pose topics, stamped as they leave."""
+"""Plays a motion file on pose topics, stamped with the time of publication."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from manivideo_ros.ros.qos import LATCHED, POSES_OUT
 from manivideo_ros.ros.spin import run
 
 CAMERA_FRAME = 'camera_optical_frame'
-# Between the last subscriber's arrival and the first pose: the other topics match in this time.
+# Between the last subscriber and the first pose: time for the other topics to match.
 SETTLE_S = 0.5
 
 
 class MotionPlayer(Node):
-    """Publishes hands, objects and the camera of a motion at a steady rate."""
+    """Publishes the hands, objects and camera of a motion at a constant rate."""
 
     def __init__(self) -> None:
         super().__init__('motion_player')
@@ -52,7 +52,7 @@ class MotionPlayer(Node):
         self.get_logger().info(f'{motion.name}: {len(self._messages)} frames')
 
     def close(self) -> None:
-        """Let reliable subscribers have the last poses."""
+        """Wait until reliable subscribers have received the last poses."""
         self._hands.wait_for_all_acked(Duration(seconds=1))
 
     def _announce(self, motion: Motion) -> None:
@@ -78,7 +78,7 @@ class MotionPlayer(Node):
         self._next += 1
         stamp = RCLPY.header(now, '').stamp
         objects.header.stamp = hands.header.stamp = stamp
-        # Hands last: they set off the frame, which then finds the rest in place.
+        # Hands last: they trigger the frame, which then includes the others.
         if self._camera is not None:
             self._camera.header = Header(stamp=stamp, frame_id=CAMERA_FRAME)
             self._infos.publish(self._camera)
@@ -87,7 +87,7 @@ class MotionPlayer(Node):
 
 
 def messages(motion: Motion, rate_hz: float) -> list[tuple[HandPoses, ObjectPoses]]:
-    """The motion's poses at a steady rate, unstamped."""
+    """The poses of a motion at a constant rate, without stamps."""
     first = int(motion.stamps_ns[0])
     count = max(1, round(motion.duration_s * rate_hz))
     times = first + np.round(np.arange(count) / rate_hz * 1e9).astype(np.int64)
@@ -104,7 +104,7 @@ def messages(motion: Motion, rate_hz: float) -> list[tuple[HandPoses, ObjectPose
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until the motion ends or it is told to stop."""
+    """Run the node until the motion ends or a signal."""
     return run(MotionPlayer, args)
 
 

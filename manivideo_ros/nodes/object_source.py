@@ -1,4 +1,4 @@
-"""What trackers, detectors, motion capture and planners publish in, ObjectPoses out."""
+"""Converts the messages of trackers, detectors, motion capture and MoveIt to ObjectPoses."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:  # newer rclpy has it in rclpy.future
     from rclpy.task import Future
 
 SILENCE_S = 5.0
-SCENE_PERIOD_S = 0.05  # how often what stays is told again
+SCENE_PERIOD_S = 0.05  # between two messages of the objects in MoveIt's scene
 
 
 class ObjectSource(Node):
-    """Subscribes to a source's topics and publishes `object_poses` as often as they come."""
+    """Subscribes to the topics of a source and publishes `object_poses` for each message."""
 
     finished = False
 
@@ -40,39 +40,39 @@ class ObjectSource(Node):
         self.parameters = declare(self, ObjectSourceParameters)
         self._intake = intake = ObjectIntake(self.parameters)
         self._out = self.create_publisher(ObjectPoses, 'object_poses', qos.POSES_OUT)
-        self._warned, self._heard = RateLimit(), 0
+        self._warned, self._messages = RateLimit(), 0
         source = self.parameters.source
         if source == TF:
             self._topics = ['/tf']
-            self._listen_to_frames()
+            self._subscribe_to_frames()
         elif source == GRASP:
             self._topics = ['hand_poses']
-            self._listen(HandPoses, 'hand_poses', qos.NEWEST_IN, intake.take_hands)
+            self._subscribe(HandPoses, 'hand_poses', qos.NEWEST_IN, intake.take_hands)
         else:
             self._topics = list(intake.topics)
             for n, topic in enumerate(intake.topics):
                 kind = message_class(self.parameters.type or intake.type_of(topic))
                 profile = qos.CHANGES_IN if source == MOVEIT else qos.POSES_IN
-                self._listen(kind, topic, profile, partial(self._indexed, n))
+                self._subscribe(kind, topic, profile, partial(self._indexed, n))
         if source == MOVEIT:
-            self._listen_to_frames()
+            self._subscribe_to_frames()
             if any('display' in topic for topic in self._topics):
                 robot_description.listen(self, self.parameters.urdf, intake.plan.take_urdf)
-            self._given: int | None = None  # the changes that the synthesizer's scene knows of
+            self._sent: int | None = None  # number of changes that the synthesizer has
             self._scene = self.create_client(SetScene, 'set_scene')
-            self.create_timer(SCENE_PERIOD_S, self._tell_scene)
-        self._jumps = clocks.watch(self, lambda *_: intake.reset())
-        self.create_timer(SILENCE_S, self._tell_silence)
+            self.create_timer(SCENE_PERIOD_S, self._publish_scene)
+        self._reset_handle = clocks.watch(self, lambda *_: intake.reset())
+        self.create_timer(SILENCE_S, self._report_silence)
         self.get_logger().info(f'{source}: waiting for {", ".join(self._topics)}')
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Nothing to clean up."""
 
-    def _listen(
+    def _subscribe(
         self, kind: type, topic: str, profile: QoSProfile, take: Callable[[Any], Answer]
     ) -> None:
         def callback(message: Any) -> None:
-            self._heard += 1
+            self._messages += 1
             messages, problems = take(message)
             for out in messages:
                 self._out.publish(out)
@@ -82,24 +82,24 @@ class ObjectSource(Node):
 
         self.create_subscription(kind, topic, callback, profile)
 
-    def _listen_to_frames(self) -> None:
+    def _subscribe_to_frames(self) -> None:
         take = self._intake.take_transforms
-        self._listen(TFMessage, '/tf_static', qos.LATCHED, partial(take, static=True))
-        self._listen(TFMessage, '/tf', qos.POSES_IN, take)
+        self._subscribe(TFMessage, '/tf_static', qos.LATCHED, partial(take, static=True))
+        self._subscribe(TFMessage, '/tf', qos.POSES_IN, take)
 
-    def _tell_scene(self) -> None:
+    def _publish_scene(self) -> None:
         for out in self._intake.scene(self.get_clock().now().nanoseconds):
             self._out.publish(out)
         if not self._intake.ids:
-            self._give_scene()
+            self._send_shapes()
 
-    def _give_scene(self) -> None:
-        """MoveIt's own shapes to the synthesizer, whenever they change or it starts anew."""
+    def _send_shapes(self) -> None:
+        """Send MoveIt's shapes to the synthesizer when they change or it restarts."""
         changes = self._intake.moveit.changes
         if not self._scene.service_is_ready():
-            self._given = None
-        elif changes and self._given != changes:
-            self._given = changes
+            self._sent = None
+        elif changes and self._sent != changes:
+            self._sent = changes
             request = SetScene.Request(objects=self._intake.scene_objects(), keep_noise_seed=True)
             self._scene.call_async(request).add_done_callback(self._answered)
 
@@ -111,14 +111,15 @@ class ObjectSource(Node):
     def _indexed(self, index: int, message: Any) -> Answer:
         return self._intake.take(message, index, self.get_clock().now().nanoseconds)
 
-    def _tell_silence(self) -> None:
-        heard, self._heard = self._heard, 0
-        if not heard and self.parameters.source != MOVEIT:
-            self.get_logger().warning(f'nothing came on {", ".join(self._topics)}')
+    def _report_silence(self) -> None:
+        count, self._messages = self._messages, 0
+        if not count and self.parameters.source != MOVEIT:
+            topics = ', '.join(self._topics)
+            self.get_logger().warning(f'no message on {topics} for {SILENCE_S:g} s')
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop."""
+    """Run the node until a signal."""
     return run(ObjectSource, args)
 
 

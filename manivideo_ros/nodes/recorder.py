@@ -1,4 +1,4 @@
-"""Records topics into a rosbag2 MCAP: serialized messages as they came, under their receipt."""
+"""Records topics into a rosbag2 (MCAP): serialized messages with their receipt times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from manivideo_ros.ros.parameters import RecorderParameters
 from manivideo_ros.ros.qos import recording
 from manivideo_ros.ros.spin import run
 
-LOOK_PERIOD_S = 0.1  # how often new publishers are looked for
+DISCOVERY_PERIOD_S = 0.1  # between two checks for new publishers
 LABELS = {
     'layers': ('mlo/normals', 'mlo/confidence'),
     'mask': ('mlo/mask',),
@@ -29,9 +29,9 @@ LABELS = {
 
 
 class Recorder(Node):
-    """Subscribes to each topic once somebody publishes it; the type is the publisher's.
+    """Subscribes to each topic as soon as it has a publisher, with that publisher's type.
 
-    status: of the process, 1 where the disk was full.
+    status: the exit status of the process, 1 if the disk was full.
     """
 
     finished = False
@@ -46,15 +46,15 @@ class Recorder(Node):
         self.counts: dict[str, int] = {}
         self._waiting = {self.resolve_topic_name(t): None for t in topics}
         self._maker = Maker(self.get_namespace())
-        self.create_timer(LOOK_PERIOD_S, self._look)
+        self.create_timer(DISCOVERY_PERIOD_S, self._discover)
         self.create_timer(1.0, self._count)
         self.get_logger().info(f'recording into {self.bag.folder}')
 
     def close(self) -> None:
-        """Complete the bag, with what made its frames."""
+        """Complete the bag, with the provenance of its frames."""
         self.get_logger().info(self._counted())
         if self._waiting:
-            self.get_logger().info(f'nobody published {", ".join(sorted(self._waiting))}')
+            self.get_logger().info(f'no publisher for {", ".join(sorted(self._waiting))}')
         if self._maker.provenance:
             self.bag.custom_data[KEY] = self._maker.provenance
         try:
@@ -66,7 +66,7 @@ class Recorder(Node):
                 f'`manivideo repair {self.bag.folder}`'
             )
 
-    def _look(self) -> None:
+    def _discover(self) -> None:
         for topic in list(self._waiting):
             publishers = self.get_publishers_info_by_topic(topic)
             if not publishers:
@@ -108,21 +108,21 @@ class Recorder(Node):
 
     def _counted(self) -> str:
         counts = ', '.join(f'{topic} {count}' for topic, count in self.counts.items() if count)
-        return f'recorded: {counts or "nothing yet"}'
+        return f'recorded: {counts or "no messages yet"}'
 
 
 def label_topics(labels: Iterable[str]) -> list[str]:
-    """The topics of labels. Raises ValueError naming one that there is not."""
+    """The topics of labels. Raises ValueError with the name of an unknown one."""
     found: list[str] = []
     for label in labels:
         if label not in LABELS:
-            raise ValueError(f'labels: {label}: choose among {", ".join(LABELS)}')
+            raise ValueError(f'labels: {label}: is not one of {", ".join(LABELS)}')
         found += LABELS[label]
     return found
 
 
 def attachments(pairs: Iterable[str]) -> dict[str, str]:
-    """The texts to keep with a bag, from 'name=path' pairs. Raises ValueError naming a bad one."""
+    """Text by name, from 'name=path' pairs. Raises ValueError with a pair that cannot be read."""
     out = {}
     for pair in pairs:
         name, _, path = pair.partition('=')
@@ -134,7 +134,7 @@ def attachments(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop; the bag is complete then."""
+    """Run the node until a signal, and complete the bag."""
     nodes: list[Recorder] = []
 
     def make() -> Recorder:

@@ -1,6 +1,6 @@
-"""Poses in, video out: the lifecycle node around the core's synthesizer.
+"""The lifecycle node of the synthesizer: poses in, video out.
 
-The engine is loaded in `configure`; frames flow while `active`.
+`configure` loads the engine; frames are made while the node is active.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from manivideo_ros.ros.qos import STATE
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
 
-if TYPE_CHECKING:  # they bring torch and Warp along: seconds, in which the node is to say so
+if TYPE_CHECKING:  # these import torch and Warp, which takes seconds that the node reports
     from manivideo_ros.ros.stream.frame_publishers import FramePublishers
     from manivideo_ros.ros.stream.scene import LiveScene
     from manivideo_ros.ros.stream.stream import Stream
@@ -35,7 +35,7 @@ SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 class SynthesizerNode(LifecycleNode):
-    """Configures the scene, runs the stream while active, changes the scene on request."""
+    """Loads the scene, runs the stream while active, changes the scene on request."""
 
     finished = False
 
@@ -54,18 +54,18 @@ class SynthesizerNode(LifecycleNode):
 
     @property
     def frames_out(self) -> int:
-        """Frames made since it was activated."""
+        """Number of frames since the activation."""
         return self._stream.frames_out if self._stream is not None else 0
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the engine and the scene, offer the topics."""
+        """Load the engine and the scene, create the topics."""
         with heartbeat(self, 'loading torch and Warp'):
             from manivideo_ros.ros.stream.frame_publishers import FramePublishers
             from manivideo_ros.ros.stream.scene import scene_from_parameters
         try:
             with heartbeat(self, 'loading the model'):
                 self._scene = scene_from_parameters(self.parameters)
-        except (ValueError, RuntimeError, OSError) as error:  # rclpy would keep it to itself
+        except (ValueError, RuntimeError, OSError) as error:  # rclpy would not report it
             return self._failed(error)
         self._frames = FramePublishers(self)
         self._service = self.create_service(SetScene, 'set_scene', self._set_scene)
@@ -75,13 +75,13 @@ class SynthesizerNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Take poses and make frames."""
+        """Start the stream."""
         from manivideo_ros.ros.stream.stream import Stream
 
         assert self._scene is not None and self._frames is not None
         try:
             self._stream = Stream(self, self._scene, self._frames, self.parameters)
-        except (ValueError, OSError) as error:  # the checkpoint is gone meanwhile
+        except (ValueError, OSError) as error:  # e.g. the checkpoint was removed
             return self._failed(error)
         self.get_logger().info('active: waiting for poses')
         return super().on_activate(state)
@@ -92,24 +92,24 @@ class SynthesizerNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of the engine and the topics."""
+        """Release the engine and the topics."""
         self.close()
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of everything after a transition that broke: the node may be configured again."""
-        self.get_logger().error(f'broke in {state.label}: back to unconfigured')
+        """Release everything after an error in a transition; the node can be configured again."""
+        self.get_logger().error(f'error in {state.label}: the node is unconfigured again')
         self.close()
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop for good."""
+        """Release everything and end the node."""
         self.close()
         self.finished = True
         return SUCCESS
 
     def close(self) -> None:
-        """Stop the stream after the frame in work, let go of all that was configured."""
+        """Stop the stream after the current frame and release what `configure` created."""
         self._stop()
         if self._frames is not None:
             self._frames.destroy()
@@ -132,7 +132,7 @@ class SynthesizerNode(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def destroy_node(self) -> None:
-        """Let go of the core's logs too."""
+        """Also stop forwarding the package's logs."""
         self._logs.close()
         super().destroy_node()
 
@@ -150,7 +150,7 @@ class SynthesizerNode(LifecycleNode):
         return response
 
     def _unlocked(self, name: str) -> bool:
-        """What is read by `configure` may change until then, but for who may name files."""
+        """Whether a parameter may change now: until `configure` reads it, except scene_folders."""
         return self._scene is None and name not in ('autostart', 'scene_folders')
 
     def _check_change(self, changed: Mapping[str, Any]) -> None:
@@ -167,17 +167,17 @@ class SynthesizerNode(LifecycleNode):
 
 
 def started() -> SynthesizerNode:
-    """The node, active where `autostart` says so. Raises ValueError where it cannot start."""
+    """The node, activated if `autostart` is true. Raises ValueError if it cannot start."""
     node = SynthesizerNode()
     if node.parameters.autostart and (
         node.trigger_configure() != SUCCESS or node.trigger_activate() != SUCCESS
     ):
-        raise ValueError(node.error or 'the synthesizer could not be started')
+        raise ValueError(node.error or 'the synthesizer did not start')
     return node
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop."""
+    """Run the node until a signal."""
     return run(started, args)
 
 

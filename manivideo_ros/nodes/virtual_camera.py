@@ -1,4 +1,4 @@
-"""A camera that nobody has: publishes its CameraInfo and where it is on TF."""
+"""A virtual camera: publishes its CameraInfo, and its pose on TF."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from manivideo_ros.ros.spin import run
 
 
 class VirtualCameraNode(Node):
-    """Publishes `camera/camera_info` and `/tf` at a steady rate, or with every hand."""
+    """Publishes `camera/camera_info` and `/tf` at a constant rate, or with every hand pose."""
 
     finished = False
 
@@ -38,13 +38,13 @@ class VirtualCameraNode(Node):
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', qos.POSES_OUT)
         self._transforms = self.create_publisher(TFMessage, '/tf', qos.POSES_OUT)
         if p.kind == 'wrist':
-            self.create_subscription(HandPoses, 'hand_poses', self._ride, qos.NEWEST_IN)
+            self.create_subscription(HandPoses, 'hand_poses', self._follow, qos.NEWEST_IN)
         else:
-            self.create_timer(1.0 / p.rate_hz, self._tell)
+            self.create_timer(1.0 / p.rate_hz, self._tick)
         self.get_logger().info(f'{p.kind}: {p.width}x{p.height}, {self._frame}')
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Nothing to clean up."""
 
     def _check_change(self, changed: Mapping[str, Any]) -> None:
         view_of(replace(self.parameters, **changed))
@@ -53,7 +53,7 @@ class VirtualCameraNode(Node):
         self.parameters = read(self, CameraParameters)
         self._view = view_of(self.parameters)
 
-    def _tell(self) -> None:
+    def _tick(self) -> None:
         now = self.get_clock().now().nanoseconds
         if self.parameters.kind == 'orbit':
             placed = self._view.orbit(now / 1e9, self.parameters.period_s)
@@ -61,7 +61,7 @@ class VirtualCameraNode(Node):
             placed = self._view.still()
         self._publish(now, self.parameters.frame, placed)
 
-    def _ride(self, message: HandPoses) -> None:
+    def _follow(self, message: HandPoses) -> None:
         hands = read_hands(message, next((hand.hand_model for hand in message.hands), ''))
         state = hands.states.get(self.parameters.side)
         if state is not None and hands.stamp_ns:
@@ -69,7 +69,7 @@ class VirtualCameraNode(Node):
             self._publish(hands.stamp_ns, hands.frame_id, placed)
 
     def _publish(self, stamp: int, frame: str, world_from_camera: NDArray[np.floating]) -> None:
-        """The place first: who takes the CameraInfo then knows where it stands."""
+        """Publish the transform first, so that receivers of the CameraInfo have it."""
         name = self._frame
         placed = RCLPY.transform(RCLPY.header(stamp, frame), name, world_from_camera)
         self._transforms.publish(TFMessage(transforms=[placed]))
@@ -77,13 +77,13 @@ class VirtualCameraNode(Node):
 
 
 def view_of(parameters: CameraParameters) -> VirtualCamera:
-    """The camera that parameters ask for. Raises ValueError where there is none such."""
+    """The camera of the parameters. Raises ValueError for unusable values."""
     p = parameters
     return VirtualCamera(p.eye, p.target, p.width, p.height, p.fov_y)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop."""
+    """Run the node until a signal."""
     return run(VirtualCameraNode, args)
 
 

@@ -1,4 +1,4 @@
-"""Hands seen by a webcam or in a video file, as HandPoses in the camera's frame."""
+"""Estimates hands from a webcam or a video file: HandPoses in the camera's frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from manivideo_ros.ros.spin import run
 
 
 class Webcam(Node):
-    """Reads frames as they come and publishes `hand_poses` of those that show a hand."""
+    """Reads frames and publishes `hand_poses` for those that show a hand."""
 
     def __init__(self) -> None:
         super().__init__('webcam')
@@ -41,13 +41,13 @@ class Webcam(Node):
         self._solvers = {side: HandSolver(side, smooth=p.smooth) for side in SIDES}
         self._warned = RateLimit()
         self._out = self.create_publisher(HandPoses, 'hand_poses', qos.POSES_OUT)
-        # A camera sets the pace itself: reading waits for its next frame.
+        # Reading from a camera blocks until its next frame.
         rate = (self._video.get(cv2.CAP_PROP_FPS) or 30.0) if p.file else 1000.0
         self.create_timer(1.0 / rate, self._take)
-        self.get_logger().info(f'ready: hands seen by {self._name}')
+        self.get_logger().info(f'ready: reading hands from {self._name}')
 
     def close(self) -> None:
-        """Let the camera go."""
+        """Release the camera."""
         self._video.release()
 
     def _take(self) -> None:
@@ -60,7 +60,7 @@ class Webcam(Node):
         height, width = frame.shape[:2]
         image = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
         intrinsics = pinhole(width, height, self.parameters.fov_y)
-        told: dict[int, list[LiveHand]] = {}
+        found: dict[int, list[LiveHand]] = {}
         for tracked in hands_before(image, intrinsics, self._estimator, self._sides):
             try:
                 live = self._solvers[tracked.side].add(now, tracked)
@@ -69,7 +69,7 @@ class Webcam(Node):
                     self.get_logger().warning(text)
                 continue
             if live is not None:
-                told.setdefault(live.stamp_ns, []).append(live)
+                found.setdefault(live.stamp_ns, []).append(live)
         messages = [
             RCLPY.hands(
                 RCLPY.header(stamp, self.parameters.frame),
@@ -77,15 +77,15 @@ class Webcam(Node):
                 self._solvers['right'].hand.name,
                 {hand.side: hand.confidence for hand in hands},
             )
-            for stamp, hands in sorted(told.items())
+            for stamp, hands in sorted(found.items())
         ]
-        # A hand that came back is one image ahead of the other, whose pose is smoothed.
+        # A hand that reappears is one image ahead of the other one, whose pose is smoothed.
         for message in self._pairs.add(messages) or self._pairs.release():
             self._out.publish(message)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until the video ends or it is told to stop."""
+    """Run the node until the video ends or a signal."""
     return run(Webcam, args)
 
 

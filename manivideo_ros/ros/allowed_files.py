@@ -1,4 +1,4 @@
-"""Which files others may name: generated shapes, package:// URIs, what lies in allowed folders."""
+"""The files that requests may name: generated shapes, package:// URIs, files in allowed folders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from manivideo_ros.files.package_uri import SCHEME, package_file
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.ros.parameters import NodeParameters
 
-LONGEST = 200  # characters of a name that are repeated
+LONGEST = 200  # characters of a name in a message
 # Parameters that name files.
 FILES = {
     'engine',
@@ -20,15 +20,15 @@ FILES = {
     'background',
     'hand_reference',
 }
-# What Python raises on names with NUL, too long, or of links that go round in circles.
+# Raised for names with NUL, names that are too long, and circular links.
 UNUSABLE = (OSError, RuntimeError, ValueError)
 
 
 def resolve(name: str, shapes: Collection[str], folders: Iterable[str] | None) -> str | Path:
-    """The shape's name, or the real path of the file that `name` stands for.
+    """The name of a shape, or the real path of a file.
 
-    folders: where files must lie besides installed packages (None: anywhere, for what the
-    operator's own parameters name). Raises ValueError, one line, for what is not there or refused.
+    folders: the allowed folders, besides installed packages; None allows any file, for parameters
+    that are set at startup. Raises ValueError, one line, for a missing or refused file.
     """
     if name in shapes:
         return name
@@ -52,9 +52,9 @@ def resolve(name: str, shapes: Collection[str], folders: Iterable[str] | None) -
 
 
 def under(name: str, folders: Iterable[str], parameter: str) -> Path:
-    """The real path that `name` stands for, wherever links lead; folders: the parameter's value.
+    """The real path of a file, with links resolved; folders: the value of the parameter.
 
-    Raises ValueError, one line, for what does not lie under one of them.
+    Raises ValueError, one line, if it does not lie under one of them.
     """
     allowed = [expanded(folder).resolve() for folder in folders if folder]
     try:
@@ -70,8 +70,9 @@ def under(name: str, folders: Iterable[str], parameter: str) -> Path:
 
 
 def check_change_of_files(changed: Mapping[str, Any], now: NodeParameters) -> None:
-    """Raise ValueError where a parameter that is changed while the node runs names a file that lies
-    neither under `scene_folders` nor beside the present one: anybody may ask for it.
+    """Raise ValueError if a parameter is changed to a file that is not allowed at runtime.
+
+    Any node may change parameters: files must lie under `scene_folders` or beside the present one.
     """
     for name in FILES & changed.keys():
         value, present = changed[name], getattr(now, name)
@@ -83,7 +84,7 @@ def check_change_of_files(changed: Mapping[str, Any], now: NodeParameters) -> No
 
 
 def _is_file(parameter: str, value: str) -> bool:
-    """Whether a parameter's value names a file outside of the installed packages."""
+    """Whether a parameter's value names a file outside installed packages."""
     if value == '' or value.startswith((SCHEME, 'data:')):
         return False
     if parameter == 'engine':
@@ -94,6 +95,6 @@ def _is_file(parameter: str, value: str) -> bool:
 
 
 def _short(name: str) -> str:
-    """A name that others chose, on one line."""
+    """A name from a request, on one line."""
     shown = name if len(name) <= LONGEST else f'{name[:LONGEST]}...'
     return shown if shown.isprintable() else repr(shown)

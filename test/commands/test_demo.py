@@ -109,7 +109,7 @@ def test_the_users_object_takes_the_place_of_the_motions(motion_file, tmp_path):
 
 
 def test_progress_is_read_from_the_recorder():
-    lines = ['[INFO] recorded: /hand_poses 30, /image_raw 29', '[INFO] recorded: nothing yet']
+    lines = ['[INFO] recorded: /hand_poses 30, /image_raw 29', '[INFO] recorded: no messages yet']
     assert demo.recorded_counts(lines) == {'/hand_poses': 30, '/image_raw': 29}
     assert demo.recorded_counts([]) == {}
     assert demo.progress_bar(5, 10, 4) == '[##..]'
@@ -167,15 +167,15 @@ def test_the_doctor_looks_at_everything(capsys):
     assert status == int('bad ' in shown)
     for line in shown.splitlines():
         if line.startswith('bad'):
-            assert '->' in shown.split(line)[1].splitlines()[1], 'every trouble has its mend'
+            assert '->' in shown.split(line)[1].splitlines()[1], 'every problem has a fix'
 
 
 def test_the_doctor_names_what_is_wrong(monkeypatch, tmp_path):
     monkeypatch.setenv('PATH', str(tmp_path))
-    assert doctor.compiler().state == doctor.BAD and 'g++' in doctor.compiler().mend
+    assert doctor.compiler().state == doctor.BAD and 'g++' in doctor.compiler().fix
     (tmp_path / 'file').write_text('')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file' / 'cache'))
-    assert doctor.caches().state == doctor.BAD and 'XDG_CACHE_HOME' in doctor.caches().mend
+    assert doctor.caches().state == doctor.BAD and 'XDG_CACHE_HOME' in doctor.caches().fix
     monkeypatch.setattr(doctor.shutil, 'disk_usage', lambda _: doctor.shutil._ntuple_diskusage(
         64 << 20, 60 << 20, 4 << 20))  # fmt: skip
     assert doctor.shared_memory().state == doctor.BAD
@@ -207,16 +207,16 @@ def a_gpu(monkeypatch, tmp_path):
 def test_the_doctor_says_what_a_gpu_needs_to_be_used(a_gpu, monkeypatch):
     without = a_gpu(None, False)
     assert without.state == doctor.NOTE and 'driver 580.12' in without.found
-    assert 'has no CUDA' in without.found and 'to use the GPU: pip install' in without.mend
+    assert 'has no CUDA' in without.found and 'to use the GPU: pip install' in without.fix
     old = a_gpu('13.0', False)
-    assert 'update the driver to one for CUDA 13.0' in old.mend
+    assert 'update the driver to one for CUDA 13.0' in old.fix
     blind = a_gpu('13.0', True, warp_sees=False)
-    assert blind.state == doctor.NOTE and 'Warp' in blind.found and 'driver' in blind.mend
+    assert blind.state == doctor.NOTE and 'Warp' in blind.found and 'driver' in blind.fix
     whole = a_gpu('13.0', True)
     assert whole.state == doctor.OK and 'compute capability 8.9' in whole.found
-    assert 'tensorrt-rtx' in whole.found + whole.mend
+    assert 'tensorrt-rtx' in whole.found + whole.fix
     monkeypatch.setattr(doctor.importlib.util, 'find_spec', lambda name: None)
-    assert a_gpu('13.0', True, capability=(9, 0)).mend.endswith('pip install tensorrt')
+    assert a_gpu('13.0', True, capability=(9, 0)).fix.endswith('pip install tensorrt')
 
 
 def test_commands_are_listed():

@@ -569,6 +569,6 @@ def test_labels_are_recorded_on_request_and_the_bag_says_what_made_it(
 def test_an_unknown_label_is_named(node_environment, tmp_path):
     parameters = {'bag': str(tmp_path / 'bag'), 'labels': ['mask', 'smell']}
     with running('recorder', parameters, node_environment) as process:
-        with pytest.raises(NodeError, match='labels: smell: choose among layers, mask'):
+        with pytest.raises(NodeError, match='labels: smell: is not one of layers, mask'):
             process.wait_for('recording', READY_S)
         assert process.wait(10) == 2

@@ -38,7 +38,7 @@ def test_caches_go_to_a_folder_of_the_users_own(homeless, monkeypatch, caplog):
 def test_the_doctor_says_so_in_a_line(homeless):
     found = doctor.caches()
     assert found.state == doctor.NOTE and str(homeless) in found.found
-    assert 'ROS_LOG_DIR' in found.mend and '\n' not in found.found + found.mend
+    assert 'ROS_LOG_DIR' in found.fix and '\n' not in found.found + found.fix
 
 
 def test_a_name_with_a_tilde_is_refused_by_name(homeless):
