@@ -1,4 +1,4 @@
-"""What the writer of an MCAP file remembers of each chunk, packed, until the file ends."""
+"""The chunk index of an MCAP file that is being written, kept as bytes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from mcap.writer import Writer
 
 
 def pack_chunk_index(writer: Writer) -> None:
-    """Have a writer that has not begun keep its index of chunks as the bytes that end the file.
+    """Have a writer that has not started keep its chunk index as the bytes that end the file.
 
-    It keeps an object of a kilobyte for each, so that a recorder grows by some MiB an hour; the
-    bytes are a tenth of that. A version of mcap that keeps its index elsewhere is left as it is.
+    The file is the same. mcap keeps an object of about a kilobyte per chunk, by which a recorder
+    grows by some MiB an hour; the bytes are a tenth of that.
     """
-    name = '_Writer__chunk_indices'  # the writer has no option for it
+    # Workaround: the list is a private attribute of mcap 1.x's Writer, which has no option for it.
+    # Upstream would have to serialize a ChunkIndex when its chunk is written, instead of in
+    # finish(), or let the list be passed in. If the attribute is renamed, nothing is packed.
+    name = '_Writer__chunk_indices'
     if getattr(writer, name, None) == []:
         setattr(writer, name, _PackedIndex())
 
 
 class _PackedIndex:
-    """A list to append to, and to go through once: all of it then comes as one item."""
+    """Appended to like the list; iterated over once, by finish(), it is one item of all records."""
 
     def __init__(self) -> None:
         self._records = RecordBuilder()

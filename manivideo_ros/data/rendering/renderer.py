@@ -1,4 +1,4 @@
-"""The truth's renderer: a rasterized scene, shaded under its room's light, frame by frame."""
+"""Ground-truth renderer: shades a rasterized scene under the light of its room, frame by frame."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import warp as wp
 from numpy.typing import NDArray
 
 from manivideo_ros.data.rendering import shading
+from manivideo_ros.data.rendering.camera_response import BRIGHTEST
 from manivideo_ros.data.rendering.kernels import Lamps, Surroundings
-from manivideo_ros.data.rendering.photograph import BRIGHTEST
 from manivideo_ros.data.rendering.surfels import DiscSet
 from manivideo_ros.data.scenes.room import MAX_LAMPS, Room
 from manivideo_ros.data.scenes.table_tops import srgb_to_linear
@@ -28,6 +28,7 @@ from manivideo_ros.geometry import (
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
+from manivideo_ros.mlo.warp_runtime import prepare_warp
 
 SHADOW_SIZE = 384
 GRID_CELLS = 48
@@ -35,15 +36,15 @@ LINEAR = srgb_to_linear(np.arange(256) / 255)
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """What one surface is made of.
+class SurfaceMaterial:
+    """The material of one surface.
 
-    texture: albedo u8 [T, T, 3], sRGB; material [F] int32 (kernels.MATERIAL_*); gloss 0..1;
-    discs: the surface's stand-ins for bounced light.
+    texture: albedo u8 [T, T, 3], sRGB; kind [F] int32 (kernels.MATERIAL_*); gloss 0..1; discs: an
+    approximation of the surface for indirect light.
     """
 
     texture: NDArray[np.uint8]
-    material: NDArray[np.int32]
+    kind: NDArray[np.int32]
     gloss: float
     discs: DiscSet
 
@@ -59,7 +60,7 @@ def _vec3(array: NDArray) -> wp.array:
 
 
 def table_albedo(room: Room, camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Depth [H, W] (0 where the room is seen) and linear albedo [H, W, 3] of the table."""
+    """Depth [H, W] (0 outside the table) and linear albedo [H, W, 3] of the table."""
     width, height = camera.width, camera.height
     k = np.asarray(camera.intrinsics, np.float32)
     world = invert_rigid(camera.camera_from_world).astype(np.float32)
@@ -100,11 +101,12 @@ def table_albedo(room: Room, camera: Camera) -> tuple[NDArray[np.float32], NDArr
 
 
 class Renderer:
-    """Shades images of size x size pixels; one instance serves many scenes."""
+    """Shades images of size x size pixels; reusable for many scenes."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         shape = (size, size)
+        prepare_warp()
         self.table = shading.Table()
         self.table.albedo = wp.zeros(shape, dtype=wp.vec3, device='cpu')
         self.table.rest = wp.zeros(shape, dtype=wp.vec3, device='cpu')
@@ -125,7 +127,7 @@ class Renderer:
         self.linear = wp.array(LINEAR, dtype=wp.float32, device='cpu')
 
     def set_view(self, room: Room, camera: Camera) -> NDArray[np.float32]:
-        """Take a room and a camera; returns the exposed light [H, W, 3] of the empty table."""
+        """Set room and camera; returns the exposed light [H, W, 3] of the empty table."""
         self.room, self.camera = room, camera
         matrix = np.asarray(camera.camera_from_world)
         k = camera.intrinsics
@@ -176,9 +178,11 @@ class Renderer:
         out.soft_panorama = _vec3(room.soft_panorama)
         return out
 
-    def set_surfaces(self, surfaces: Sequence[Surface], looks: Sequence[Look]) -> None:
-        """Take the surfaces that appear, in the rasterizer's order, and what they are made of."""
-        starts = np.cumsum([0] + [look.texture[..., 0].size for look in looks])
+    def set_surfaces(
+        self, surfaces: Sequence[Surface], materials: Sequence[SurfaceMaterial]
+    ) -> None:
+        """Set the surfaces, in the rasterizer's order, and their materials."""
+        starts = np.cumsum([0] + [m.texture[..., 0].size for m in materials])
         counts = [len(s.faces) for s in surfaces]
         g = shading.Geometry()
         g.corner_uv = wp.array(
@@ -186,20 +190,20 @@ class Renderer:
             dtype=wp.float32, device='cpu',
         )  # fmt: skip
         per_face = {
-            'material': (np.concatenate([look.material for look in looks]), wp.int32),
+            'material': (np.concatenate([m.kind for m in materials]), wp.int32),
             'texture_start': (np.repeat(starts[:-1], counts), wp.int32),
-            'texture_size': (np.repeat([len(look.texture) for look in looks], counts), wp.int32),
-            'gloss': (np.repeat([look.gloss for look in looks], counts), wp.float32),
+            'texture_size': (np.repeat([len(m.texture) for m in materials], counts), wp.int32),
+            'gloss': (np.repeat([m.gloss for m in materials], counts), wp.float32),
         }
         for name, (values, kind) in per_face.items():
             setattr(
                 g, name, wp.array(values.astype(wp.dtype_to_numpy(kind)), dtype=kind, device='cpu')
             )
         g.textures = wp.array(
-            np.concatenate([_pack(look.texture) for look in looks]), dtype=wp.uint32, device='cpu'
+            np.concatenate([_pack(m.texture) for m in materials]), dtype=wp.uint32, device='cpu'
         )
         g.linear = self.linear
-        self.geometry, self.looks = g, list(looks)
+        self.geometry, self.materials = g, list(materials)
         self.vertex_counts = [len(s.vertices) for s in surfaces]
         total = sum(self.vertex_counts)
         self.gathered = wp.zeros(total, dtype=wp.vec4, device='cpu')
@@ -210,7 +214,8 @@ class Renderer:
     ) -> NDArray[np.float32]:
         """Exposed light f32 [H, W, 3] of the surfaces in these poses, on the table.
 
-        view: merged, size x size; shadow: merged, SHADOW_SIZE square; both of set_surfaces' order.
+        view: merged rasterizer of size x size pixels; shadow: merged, SHADOW_SIZE square; both with
+        the surfaces in the order of set_surfaces. seed: of the shadows' sampling pattern.
         """
         buffers = view.render(self.camera, poses)
         vertices = np.asarray(view.camera_vertices)
@@ -249,7 +254,7 @@ class Renderer:
             shading.shadow_table, (self.size // 2, self.size // 2),
             inputs=[self.lamps, self.table, seed % 1000], device='cpu',
         )  # fmt: skip
-        # Neighbours' taps differ: averaging them takes the grain out of the penumbrae.
+        # Neighbouring pixels have different taps: averaging removes the noise of penumbrae.
         seen = self.table.seen.numpy()
         cv2.GaussianBlur(seen, (3, 3), 0.9, dst=seen)
         wp.launch(
@@ -264,7 +269,7 @@ class Renderer:
         return self.image.numpy()
 
     def _cast_shadows(self, shadow: Rasterizer, poses: Sequence[SurfacePose], world: Array) -> None:
-        """Fill the shadow maps: the scene as each lamp's centre sees it."""
+        """Render the shadow maps, from the centre of each lamp."""
         low, high = world.min(0), world.max(0)
         centre = 0.5 * (low + high)
         reach = float(np.linalg.norm(world - centre, axis=1).max()) + 0.01
@@ -292,7 +297,7 @@ class Renderer:
         lamps.nearest = wp.array(np.array(nearest, np.float32), dtype=wp.float32, device='cpu')
 
     def _place_grid(self, world: Array) -> wp.mat44:
-        """Lay the table's grid under the action; returns camera_from_grid (cells in 0..1)."""
+        """Place the table's grid under the scene; returns camera_from_grid (cells in 0..1)."""
         low, high = world[:, :2].min(0) - 0.12, world[:, :2].max(0) + 0.12
         side = float(min((high - low).max(), 0.9))
         corner = 0.5 * (low + high) - 0.5 * side
@@ -308,12 +313,12 @@ class Renderer:
         normals: NDArray,
         offsets: NDArray,
     ) -> shading.Surfels:
-        """The discs of all present surfaces in the camera's frame."""
+        """The discs of all present surfaces in the camera frame."""
         position, normal, area, albedo = [], [], [], []
         for i, pose in enumerate(poses):
             if pose is None:
                 continue
-            discs = self.looks[i].discs
+            discs = self.materials[i].discs
             if isinstance(pose, HandState):
                 ids = discs.vertex + int(offsets[i])
                 position.append(vertices[ids])
