@@ -1,1 +1,1 @@
-"""The network of the paper: its configuration, its parts, its noise schedule, its checkpoints."""
+"""The networks: configuration, patch model, latent model, noise schedules, checkpoints."""

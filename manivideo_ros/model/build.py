@@ -1,4 +1,4 @@
-"""The network of a configuration, of either family."""
+"""Builds the patch or latent model of a configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from manivideo_ros.model.patch.network import ManiVideoNet
 
 
 def build_network(config: ModelConfig) -> ManiVideoNet | LatentManiVideoNet:
-    """The untrained network that a configuration describes, with the paper's additions at zero."""
+    """An untrained network; the parts that the paper adds start at zero."""
     if isinstance(config.trunk, LatentTrunk):
         return LatentManiVideoNet(config)
     return ManiVideoNet(config)

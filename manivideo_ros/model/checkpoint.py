@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors in fp16, the configuration and the run's description in the header."""
+"""Checkpoints: safetensors in fp16, with the configuration and the run in the header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from manivideo_ros.files.assets import ASSETS
 from manivideo_ros.model.config import ModelConfig
 
-if TYPE_CHECKING:  # the networks need diffusers, whose import takes seconds; their graphs do not
+if TYPE_CHECKING:  # diffusers takes seconds to import, and exported graphs do not need it
     from manivideo_ros.model.latent.network import LatentManiVideoNet
     from manivideo_ros.model.patch.network import ManiVideoNet
 
@@ -22,7 +22,7 @@ SHIPPED = ASSETS / 'weights' / 'tiny.safetensors'
 
 
 class CheckpointError(ValueError):
-    """A weight file that cannot be used; the message names the file and the mend."""
+    """Raised for a checkpoint that cannot be used; the message names the file and a fix."""
 
 
 def save_checkpoint(
@@ -31,14 +31,14 @@ def save_checkpoint(
     path: Path,
     run: Mapping[str, str] | None = None,
 ) -> None:
-    """Write weights as fp16, whole or not at all; `run` is kept beside the configuration."""
+    """Write weights in fp16, atomically; `run` is stored beside the configuration."""
     partial = path.with_suffix('.partial')
     path.parent.mkdir(parents=True, exist_ok=True)
     half = {
         name: value.detach().to('cpu', torch.float16).contiguous() for name, value in state.items()
     }
     save_file(half, partial, {'config': config.to_json(), **(run or {})})
-    partial.chmod(0o644)  # safetensors writes for the owner alone
+    partial.chmod(0o644)  # safetensors writes files that only the owner can read
     partial.replace(path)
 
 
@@ -48,14 +48,14 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def load_checkpoint(path: Path) -> ManiVideoNet:
-    """The network over pixels of a checkpoint; raises as `load_network`, and for one in latents."""
+    """The patch model of a checkpoint; raises as `load_network`, and for a latent model."""
     from manivideo_ros.model.patch.network import ManiVideoNet
 
     network = load_network(path)
     if not isinstance(network, ManiVideoNet):
         raise CheckpointError(
-            f'checkpoint {path}: preset {network.config.preset} is a network in latents; '
-            'use one over pixels here, as the preset tiny is'
+            f'checkpoint {path}: preset {network.config.preset} is a latent model; use a patch '
+            'model, such as the preset tiny'
         )
     return network
 
@@ -63,8 +63,8 @@ def load_checkpoint(path: Path) -> ManiVideoNet:
 def load_network(path: Path) -> ManiVideoNet | LatentManiVideoNet:
     """The network of a checkpoint, float32, in evaluation mode.
 
-    Raises CheckpointError for a file that is absent, truncated, of another layout, or with a
-    missing or unexpected key, which it names.
+    Raises CheckpointError for a file that is missing, truncated or of another layout; it names
+    missing and unexpected keys.
     """
     from manivideo_ros.model.build import build_network
 
@@ -86,36 +86,36 @@ def load_network(path: Path) -> ManiVideoNet | LatentManiVideoNet:
 
 
 def initialise(network: torch.nn.Module, path: Path) -> list[str]:
-    """Copy the weights of a checkpoint that fit into a network; the names of those that do not.
+    """Copy all matching weights of a checkpoint to a network; returns the names of the others.
 
-    A convolution that has gained input channels takes the old ones, and zeros for the new.
-    Raises CheckpointError as load_checkpoint, and where nothing fits.
+    A convolution with more input channels than in the checkpoint gets zeros for the new ones.
+    Raises CheckpointError as load_checkpoint, and if no weight matches.
     """
     state, own = _open(path)[1], network.state_dict()
-    fresh = []
+    untouched = []
     for name, value in own.items():
-        given = state.get(name)
-        if given is not None and given.shape == value.shape:
-            value.copy_(given)
-        elif given is not None and given.dim() == 4 and given.shape[1] < value.shape[1]:
+        loaded = state.get(name)
+        if loaded is not None and loaded.shape == value.shape:
+            value.copy_(loaded)
+        elif loaded is not None and loaded.dim() == 4 and loaded.shape[1] < value.shape[1]:
             value.zero_()
-            value[:, : given.shape[1]] = given
+            value[:, : loaded.shape[1]] = loaded
         else:
-            fresh.append(name)
-    if len(fresh) == len(own):
-        raise CheckpointError(f'checkpoint {path}: nothing in it fits this configuration')
-    return fresh
+            untouched.append(name)
+    if len(untouched) == len(own):
+        raise CheckpointError(f'checkpoint {path}: no weight in it matches this configuration')
+    return untouched
 
 
 def checkpoint_sha256(path: Path) -> str:
-    """The hash that names a checkpoint in reports, bags and caches."""
+    """The hash that identifies a checkpoint in reports, bags and caches."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _open(
     path: Path, names: Collection[str] | None = None
 ) -> tuple[ModelConfig, dict[str, torch.Tensor]]:
-    """The configuration, and the tensors of these names; None for all."""
+    """The configuration, and the tensors of the given names; None: all of them."""
     if not path.is_file():
         raise CheckpointError(f'checkpoint {path} does not exist; name a .safetensors file')
     try:
@@ -126,9 +126,11 @@ def _open(
                 for name in (file.keys() if names is None else names)
             }
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f'checkpoint {path} cannot be read ({error}); copy it anew') from None
+        raise CheckpointError(
+            f'checkpoint {path} cannot be read ({error}); copy it again'
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f'checkpoint {path} holds no configuration of this project ({error})'
+            f'checkpoint {path} has no configuration of this package ({error})'
         ) from None
     return config, state

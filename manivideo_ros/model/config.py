@@ -1,4 +1,4 @@
-"""One dataclass is the whole architecture of the model, whichever family it is of."""
+"""The architecture of a network as one dataclass."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class PatchTrunk:
-    """A UNet over patch x patch blocks of pixels (network.py); the defaults are `tiny`'s.
+    """The patch model (patch/network.py), a UNet over patches of pixels; the defaults are `tiny`'s.
 
-    High-resolution skips carry the base image and the visible normals around it (they never see
-    the noise).
+    High-resolution skip connections pass the base image and the visible normals around the trunk;
+    they do not see the noise.
     """
 
     kind: str = field(default='patch', init=False)
-    patch: int = 8  # pixels of one trunk cell's side
+    patch: int = 8  # side of a trunk cell in pixels
     channels: tuple[int, int, int] = (96, 192, 192)  # at 1/8, 1/16, 1/32 of the image
     skip_channels: tuple[int, int] = (32, 64)  # at 1/2 and 1/4 of the image
     guider_channels: tuple[int, int, int] = (32, 64, 96)
@@ -32,41 +32,44 @@ class PatchTrunk:
 
 @dataclass(frozen=True)
 class LatentTrunk:
-    """Stable Diffusion's UNet with motion modules (paper/network.py); the defaults are SD 1.5's."""
+    """The latent model (latent/network.py), Stable Diffusion's UNet with motion modules.
+
+    The defaults are SD 1.5's.
+    """
 
     kind: str = field(default='latent', init=False)
     latent_channels: int = 4  # of the autoencoder
     block_out_channels: tuple[int, int, int, int] = (320, 640, 1280, 1280)
     layers_per_block: int = 2
-    attention_head_dim: int = 8  # heads, in fact: SD 1.5's configuration has the name wrong
+    attention_head_dim: int = 8  # the number of heads: the name in SD 1.5's configuration is wrong
     norm_groups: int = 32
-    cross_attention_dim: int = 768  # of every token that a transformer block attends to
+    cross_attention_dim: int = 768  # of the tokens that a transformer block attends to
     motion_heads: int = 8
     motion_positions: int = 32  # frames of the longest window
     motion_mid_block: bool = True  # mm_sd_v15_v2 has one, mm_sd_v15 and v3_sd15_mm have none
     guider_channels: tuple[int, int, int, int] = (16, 32, 96, 256)
-    token_side: int = 8  # E_F has token_side^2 tokens a frame, and so has H_o's share of E_N
+    token_side: int = 8  # E_F has token_side^2 tokens per frame, as has H_o's part of E_N
     vae_channels: tuple[int, int, int, int] = (128, 256, 512, 512)
 
     @property
     def patch(self) -> int:
-        """Pixels of one latent cell's side: the autoencoder halves three times."""
+        """Side of a latent cell in pixels: the autoencoder halves three times."""
         return 8
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What every network of the family has, and the sizes of its trunk; `tiny` is the default.
+    """The sizes and variants of a network, and its trunk; the default is `tiny`.
 
-    Raises ValueError for sizes that do not fit each other.
+    Raises ValueError for sizes that do not fit together.
     """
 
     preset: str = 'tiny'
     image_size: int = 256  # pixels, square
-    layers: int = 7  # MLO layers: 7, or 13 with the hands apart
-    reference_size: int = (
-        128  # pixels of views and hand reference; a LatentTrunk's background: image's
-    )
+    layers: int = 7  # MLO layers: 7, or 13 with separate layers for the two hands
+    # Pixels of views and hand reference, and for a PatchTrunk of the background, which for a
+    # LatentTrunk has the image's size.
+    reference_size: int = 128
     num_points: int = 2048  # surface points of the object
     temporal_context: int = 4  # past frames that causal attention sees
     base: Literal['painted', 'none'] = 'painted'
@@ -77,8 +80,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.layers not in (7, 13):
-            raise ValueError(f'layers is {self.layers}; MLO has 7, or 13 with the hands apart')
-        # Latents are halved three times; tiny's embedders halve the image six times.
+            raise ValueError(f'layers is {self.layers}; use 7, or 13 to separate the hands')
+        # The latent UNet halves latents three times; the patch model's embedders halve images six
+        # times.
         latent = isinstance(self.trunk, LatentTrunk)
         for name, step in (('image_size', 64), ('reference_size', 64 if latent else 32)):
             if getattr(self, name) % step:
@@ -99,11 +103,11 @@ class ModelConfig:
                 f'{trunk.motion_positions}: the present frame needs a position too'
             )
         if self.base != 'none':
-            raise ValueError('base must be none: a network in latents has no base image')
+            raise ValueError('base must be none: a latent model has no base image')
 
     @classmethod
     def of(cls, preset: str) -> ModelConfig:
-        """A preset: `tiny` for a CPU, `base` for a workstation's GPU, `paper` at SD 1.5's sizes.
+        """A preset: `tiny` for a CPU, `base` for a workstation GPU, `paper` with SD 1.5's sizes.
 
         Raises ValueError for another name.
         """
@@ -130,68 +134,68 @@ class ModelConfig:
 
     @property
     def patch_trunk(self) -> PatchTrunk:
-        """The trunk of a network over pixels. Raises TypeError for one in latents."""
+        """The trunk of a patch model. Raises TypeError for a latent model."""
         if not isinstance(self.trunk, PatchTrunk):
-            raise TypeError(f'preset {self.preset} is a network in latents, not over pixels')
+            raise TypeError(f'preset {self.preset} is a latent model, not a patch model')
         return self.trunk
 
     @property
     def latent_trunk(self) -> LatentTrunk:
-        """The trunk of a network in latents. Raises TypeError for one over pixels."""
+        """The trunk of a latent model. Raises TypeError for a patch model."""
         if not isinstance(self.trunk, LatentTrunk):
-            raise TypeError(f'preset {self.preset} is a network over pixels, not in latents')
+            raise TypeError(f'preset {self.preset} is a patch model, not a latent model')
         return self.trunk
 
     @property
     def num_references(self) -> int:
-        """Images of the appearance net: six views, the background, the hand reference."""
+        """Number of reference images: six views, the background, the hand reference."""
         return 8
 
     @property
     def patch(self) -> int:
-        """Pixels of one latent cell's side."""
+        """Side of a latent cell in pixels."""
         return self.trunk.patch
 
     @property
     def trunk_size(self) -> int:
-        """Cells along the trunk's side, which is the latents'."""
+        """Side of the latents in cells."""
         return self.image_size // self.patch
 
     @property
     def latent_channels(self) -> int:
-        """Channels of a latent cell."""
+        """Channels of the latents."""
         return self.trunk.latent_channels
 
     def differences(self, other: ModelConfig) -> list[str]:
-        """The fields, the trunk's included, in which another configuration differs from this."""
-        mine, theirs = (asdict(config) | asdict(config.trunk) for config in (self, other))
-        names = (mine.keys() | theirs.keys()) - {'trunk'}
-        return sorted(name for name in names if mine.get(name) != theirs.get(name))
+        """Names of the fields, including the trunk's, in which another configuration differs."""
+        own, others = (asdict(config) | asdict(config.trunk) for config in (self, other))
+        names = (own.keys() | others.keys()) - {'trunk'}
+        return sorted(name for name in names if own.get(name) != others.get(name))
 
     def to_json(self) -> str:
-        """This configuration as JSON, as it is kept in a checkpoint."""
+        """This configuration as JSON, as stored in a checkpoint."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
-        """The configuration that a checkpoint keeps; raises as `from_fields`."""
+        """The configuration from a checkpoint's JSON; raises as `from_fields`."""
         return cls.from_fields(json.loads(text))
 
     @classmethod
-    def from_fields(cls, given: dict[str, Any]) -> ModelConfig:
-        """A preset's configuration with the plain JSON or YAML fields that are given.
+    def from_fields(cls, values: dict[str, Any]) -> ModelConfig:
+        """The configuration of a preset, with the given JSON or YAML fields replaced.
 
-        Raises TypeError for an unknown field, ValueError for sizes that do not fit.
+        Raises TypeError for an unknown field, ValueError for sizes that do not fit together.
         """
-        given = _nested(given)
-        preset = given.get('preset', 'tiny')
+        values = _nested(values)
+        preset = values.get('preset', 'tiny')
         start = cls.of(preset) if preset in ('base', 'paper') else cls()
-        return replace(start, trunk=_trunk(start.trunk, given.pop('trunk')), **given)
+        return replace(start, trunk=_trunk(start.trunk, values.pop('trunk')), **values)
 
 
-def _trunk(start: PatchTrunk | LatentTrunk, given: dict[str, Any]) -> PatchTrunk | LatentTrunk:
-    """A trunk with the given plain fields; `kind` where it is another kind than at the start."""
-    sizes: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in given.items()}
+def _trunk(start: PatchTrunk | LatentTrunk, values: dict[str, Any]) -> PatchTrunk | LatentTrunk:
+    """A trunk with the given fields replaced; `kind` selects a default trunk of another kind."""
+    sizes: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
     kind = sizes.pop('kind', start.kind)
     if kind not in ('patch', 'latent'):
         raise ValueError(f'trunk.kind is {kind!r}; use patch or latent')
@@ -200,8 +204,8 @@ def _trunk(start: PatchTrunk | LatentTrunk, given: dict[str, Any]) -> PatchTrunk
     return replace(start if isinstance(start, LatentTrunk) else LatentTrunk(), **sizes)
 
 
-def _nested(given: dict[str, Any]) -> dict[str, Any]:
-    """The fields with a `trunk`: older checkpoints hold a PatchTrunk's sizes beside the others."""
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields with a `trunk`: in older checkpoints, a PatchTrunk's fields were not nested."""
     flat = {'trunk_channels': 'channels', **{f.name: f.name for f in fields(PatchTrunk)}}
-    trunk = {flat[name]: value for name, value in given.items() if name in flat}
-    return {'trunk': trunk} | {name: value for name, value in given.items() if name not in flat}
+    trunk = {flat[name]: value for name, value in values.items() if name in flat}
+    return {'trunk': trunk} | {name: value for name, value in values.items() if name not in flat}

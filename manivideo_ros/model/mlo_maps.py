@@ -1,4 +1,4 @@
-"""What the network is told of the MLO: all of it, or what an ablation of the paper leaves."""
+"""The MLO maps that enter the network: all of them, or those of one of the paper's ablations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def mlo_maps(
     normal_map: Tensor,  # [B, L, 3, H, W], H of the paper
     confidence: Tensor,  # [B, L, H, W], D of the paper
 ) -> tuple[Tensor, Tensor]:
-    """H and D as the configured MLO has them, of the same shapes.
+    """H and D for the configured variant `mlo`, in the same shapes.
 
-    noise_only: H alone, D is not known. depth_only: one depth map, the nearest layer's, takes every
-    place of both (D must then be rendered in the mode 'depth').
+    noise_only: H only, D is zero. depth_only: one depth map, that of the nearest layer, replaces
+    all channels of both; D must then be rendered in the mode 'depth'.
     """
     if config.mlo == 'noise_only':
         return normal_map, torch.zeros_like(confidence)
@@ -27,6 +27,6 @@ def mlo_maps(
 
 
 def mean_normals(normal_map: Tensor) -> Tensor:  # [B, L, 3, H, W] -> [B, 3, H, W]
-    """The mean normal of the layers at each pixel: what is known where D is not."""
-    there = (normal_map.abs().amax(2) > 0).to(normal_map.dtype).sum(1, keepdim=True)
-    return normal_map.sum(1) / there.clamp_min(1)
+    """The mean normal of the layers at each pixel, used in place of the visible one without D."""
+    present = (normal_map.abs().amax(2) > 0).to(normal_map.dtype).sum(1, keepdim=True)
+    return normal_map.sum(1) / present.clamp_min(1)

@@ -1,4 +1,4 @@
-"""ZeroInit of the paper's added parts: training starts from the network without them."""
+"""ZeroInit of the parts that the paper adds: training starts from the network without them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Module = TypeVar('Module', bound=nn.Module)
 
 
 def zero_init(module: Module) -> Module:
-    """The module with all its parameters at zero."""
+    """The module, with all its parameters set to zero."""
     for parameter in module.parameters():
         torch.nn.init.zeros_(parameter)
     return module

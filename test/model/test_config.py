@@ -1,4 +1,4 @@
-"""The one configuration: its presets, its layouts in files, and what it refuses."""
+"""The model configuration: presets, file layouts, and invalid values."""
 
 import json
 from dataclasses import asdict, replace
@@ -16,7 +16,7 @@ PRESETS = ('tiny', 'base', 'paper')
 
 
 @pytest.mark.parametrize('preset', PRESETS)
-def test_a_preset_comes_back_from_json_and_yaml(preset):
+def test_a_preset_survives_json_and_yaml(preset):
     config = ModelConfig.of(preset)
     assert config.preset == preset
     assert ModelConfig.from_json(config.to_json()) == config
@@ -24,27 +24,28 @@ def test_a_preset_comes_back_from_json_and_yaml(preset):
 
 
 @pytest.mark.parametrize('preset', PRESETS)
-def test_a_file_names_the_preset_and_what_differs(preset):
+def test_fields_replace_those_of_the_preset(preset):
     assert ModelConfig.from_fields({'preset': preset}) == ModelConfig.of(preset)
-    given = {'preset': preset, 'human': True, 'layers': 13, 'trunk': {'guider_channels': [1, 2, 3]}}
-    config = ModelConfig.from_fields(given)
+    trunk_fields = {'guider_channels': [1, 2, 3]}
+    fields = {'preset': preset, 'human': True, 'layers': 13, 'trunk': trunk_fields}
+    config = ModelConfig.from_fields(fields)
     expected = ModelConfig.of(preset)
     trunk = replace(expected.trunk, guider_channels=(1, 2, 3))
     assert config == replace(expected, human=True, layers=13, trunk=trunk)
 
 
-def test_no_field_at_all_is_tiny():
+def test_the_default_is_tiny():
     assert ModelConfig.from_fields({}) == ModelConfig() == ModelConfig.of('tiny')
 
 
 @pytest.mark.parametrize('trunk', [PatchTrunk(embed_dim=64), LatentTrunk(motion_mid_block=False)])
-def test_a_preset_of_ones_own_keeps_its_kind_of_trunk(trunk):
+def test_a_custom_preset_keeps_its_kind_of_trunk(trunk):
     base = 'none' if isinstance(trunk, LatentTrunk) else 'painted'
     config = ModelConfig(preset='mine', base=base, trunk=trunk)
     assert ModelConfig.from_json(config.to_json()) == config
 
 
-def test_the_sizes_of_older_checkpoints_lie_flat():
+def test_the_flat_fields_of_older_checkpoints_are_supported():
     flat = {
         'preset': 'mine',
         'image_size': 128,
@@ -74,19 +75,19 @@ def test_the_sizes_of_older_checkpoints_lie_flat():
         ({'preset': 'paper', 'base': 'painted'}, ValueError, 'base must be none'),
     ],
 )
-def test_what_is_unknown_or_does_not_fit_is_named(fields, error, message):
+def test_unknown_fields_and_invalid_sizes_are_named(fields, error, message):
     with pytest.raises(error, match=message):
         ModelConfig.from_fields(fields)
 
 
-def test_what_differs_is_named_in_the_trunk_too():
+def test_differences_include_those_of_the_trunk():
     config = ModelConfig.of('paper')
     other = replace(config, human=True, trunk=replace(config.trunk, cross_attention_dim=24))
     assert config.differences(other) == ['cross_attention_dim', 'human']
     assert config.differences(config) == []
 
 
-def test_other_presets_are_refused_by_name():
+def test_an_unknown_preset_is_named():
     with pytest.raises(ValueError, match="'huge'; use tiny, base or paper"):
         ModelConfig.of('huge')
 
@@ -95,7 +96,7 @@ def test_other_presets_are_refused_by_name():
     ('preset', 'family'),
     [('tiny', ManiVideoNet), ('base', LatentManiVideoNet), ('paper', LatentManiVideoNet)],
 )
-def test_the_trunk_decides_the_network(preset, family):
+def test_the_trunk_determines_the_network(preset, family):
     config = ModelConfig.of(preset)
     with torch.device('meta'):
         network = build_network(config)
@@ -103,8 +104,8 @@ def test_the_trunk_decides_the_network(preset, family):
     assert network.config == config
 
 
-def test_a_trunk_of_the_other_kind_is_refused():
-    with pytest.raises(TypeError, match='in latents, not over pixels'):
+def test_a_trunk_of_the_other_kind_is_rejected():
+    with pytest.raises(TypeError, match='a latent model, not a patch model'):
         ManiVideoNet(ModelConfig.of('paper'))
-    with pytest.raises(TypeError, match='over pixels, not in latents'):
+    with pytest.raises(TypeError, match='a patch model, not a latent model'):
         LatentManiVideoNet(ModelConfig())

@@ -1,4 +1,4 @@
-"""Published weights into the latent network: every layout, key by key, and every way to fail."""
+"""Loading published weights into the latent model: all layouts key by key, and all errors."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from manivideo_ros.model.latent.autoencoder import autoencoder, decode, encode
 from manivideo_ros.model.latent.network import LatentManiVideoNet
 from manivideo_ros.model.latent.unet import sd15_sizes
 
-# The published configurations (unet/config.json, config.json of sd-vae-ft-mse), by hand.
+# Copied from the published configurations (unet/config.json, config.json of sd-vae-ft-mse).
 SD15_UNET = {
     'sample_size': 64,
     'in_channels': 4,
@@ -61,7 +61,7 @@ def target_shapes(targets: load.Targets) -> dict[str, torch.Size]:
 
 
 def as_animatediff(state: load.State) -> dict[str, Tensor]:
-    """A MotionAdapter's weights in AnimateDiff's own layout, 28 keys a module."""
+    """A MotionAdapter's weights in AnimateDiff's own layout, 28 keys per module."""
     original = {}
     for key, value in state.items():
         head, module, rest = key.partition('motion_modules.')
@@ -86,7 +86,7 @@ def as_old_vae(state: load.State) -> dict[str, Tensor]:
     return old
 
 
-# Published layouts, key by key, at full size.
+# The published layouts at full size.
 
 
 @pytest.fixture(scope='module')
@@ -94,17 +94,17 @@ def full() -> LatentManiVideoNet:
     return on_meta(ModelConfig.of('paper'))
 
 
-def test_sd15_fills_the_image_layers_and_the_appearance_net(full: LatentManiVideoNet) -> None:
+def test_sd15_loads_into_the_image_layers_and_the_appearance_net(full: LatentManiVideoNet) -> None:
     with torch.device('meta'):
         published = UNet2DConditionModel(**SD15_UNET).state_dict()
     targets = load.sd15_targets(full)
     assert len(published) == 686
     assert target_shapes(targets) == shapes(published)
-    assert all(len(tensors) == 2 for tensors in targets.values())  # the denoiser and R
+    assert all(len(tensors) == 2 for tensors in targets.values())  # of the denoiser and R
     load.load_sd15(full, published)
 
 
-def test_animatediff_fills_the_motion_modules_in_both_layouts(full: LatentManiVideoNet) -> None:
+def test_both_layouts_of_animatediff_match_the_motion_modules(full: LatentManiVideoNet) -> None:
     with torch.device('meta'):
         published = MotionAdapter().state_dict()
     weights = {key: v for key, v in published.items() if not key.endswith('pos_embed.pe')}
@@ -130,7 +130,7 @@ def test_animatediff_fills_the_motion_modules_in_both_layouts(full: LatentManiVi
     assert renamed == weights.keys()
 
 
-def test_sd_vae_fills_the_autoencoder_under_old_and_new_names() -> None:
+def test_sd_vae_loads_with_old_and_new_names() -> None:
     with torch.device('meta'):
         published = AutoencoderKL(**SD_VAE).state_dict()
         vae = autoencoder(ModelConfig.of('paper'))
@@ -176,17 +176,17 @@ def small_motion_state(**sizes: object) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize('layout', ['diffusers', 'animatediff', 'half precision'])
-def test_loaded_motion_modules_hold_the_files_weights(layout: str) -> None:
+def test_loaded_motion_modules_have_the_weights_of_the_file(layout: str) -> None:
     network, state = LatentManiVideoNet(SMALL), small_motion_state()
-    given = as_animatediff(state) if layout == 'animatediff' else state
+    file = as_animatediff(state) if layout == 'animatediff' else state
     if layout == 'half precision':
-        given = {key: value.half() for key, value in state.items()}
-    load.load_motion(network, given)
+        file = {key: value.half() for key, value in state.items()}
+    load.load_motion(network, file)
     own = network.unet.state_dict()
     assert all(torch.allclose(own[key], value, atol=2e-3) for key, value in state.items())
 
 
-def test_loaded_autoencoder_is_the_files_under_either_name() -> None:
+def test_a_loaded_autoencoder_has_the_weights_of_the_file() -> None:
     torch.manual_seed(3)
     published, vae = autoencoder(SMALL), autoencoder(SMALL)
     load.load_vae(vae, as_old_vae(published.state_dict()))
@@ -197,7 +197,7 @@ def test_loaded_autoencoder_is_the_files_under_either_name() -> None:
     assert torch.equal(decode(vae, latents), decode(published, latents))
 
 
-def test_a_key_that_is_missing_or_unexpected_is_named_and_nothing_is_written() -> None:
+def test_missing_and_unexpected_keys_are_named_and_nothing_is_written() -> None:
     network = LatentManiVideoNet(SMALL)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     missing = small_unet_state()
@@ -214,8 +214,8 @@ def test_a_key_that_is_missing_or_unexpected_is_named_and_nothing_is_written() -
         load.load_sd15(network, narrow)
     motion = as_animatediff(small_motion_state())
     lost = 'up_blocks.1.motion_modules.0.temporal_transformer.proj_out.weight'
-    wanted = 'up_blocks.1.motion_modules.0.proj_out.weight missing'
-    with pytest.raises(load.WeightsError, match=wanted):
+    message = 'up_blocks.1.motion_modules.0.proj_out.weight missing'
+    with pytest.raises(load.WeightsError, match=message):
         load.load_motion(network, {key: v for key, v in motion.items() if key != lost})
     with pytest.raises(load.WeightsError, match=r'temporal_transformer\.extra unexpected'):
         load.load_motion(network, motion | {'temporal_transformer.extra': torch.zeros(1)})
@@ -227,7 +227,7 @@ def test_a_key_that_is_missing_or_unexpected_is_named_and_nothing_is_written() -
     assert all(torch.equal(after[key], value) for key, value in before.items())
 
 
-def test_motion_modules_of_another_build_are_told_what_to_set() -> None:
+def test_motion_modules_of_another_version_are_rejected_with_a_fix() -> None:
     network = LatentManiVideoNet(SMALL)
     first_version = small_motion_state(use_motion_mid_block=False)
     with pytest.raises(load.WeightsError, match=r'mid_block.*missing.*set motion_mid_block: false'):
@@ -251,7 +251,7 @@ def test_weight_files(tmp_path: Path) -> None:
         assert read.keys() == state.keys()
         assert torch.equal(read['a.weight'], state['a.weight'])
     torch.save({'code': Tricky()}, tmp_path / 'tricky.bin')
-    with pytest.raises(load.WeightsError, match=r'tricky\.bin hold more than tensors'):
+    with pytest.raises(load.WeightsError, match=r'tricky\.bin contain more than tensors'):
         load.read_weights(tmp_path / 'tricky.bin')
     (tmp_path / 'cut.safetensors').write_bytes(b'12345678abc')
     with pytest.raises(load.WeightsError, match=r'cut\.safetensors cannot be read'):
@@ -261,4 +261,4 @@ def test_weight_files(tmp_path: Path) -> None:
 
 
 class Tricky:
-    """An object, which only a pickle that runs code can hold."""
+    """An object, which only a pickle that runs code can contain."""

@@ -1,4 +1,4 @@
-"""The latent network: what it equals, what it reacts to, windows against streams."""
+"""The latent model: equality with diffusers, effect of each input, windows and streams."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -62,10 +62,10 @@ def latents_of(config: ModelConfig, frames: int) -> tuple[Tensor, Tensor]:
     return noise(frames, 4, config.trunk_size, config.trunk_size), torch.full((frames,), 500)
 
 
-# What the network equals.
+# Equality with diffusers.
 
 
-def test_without_references_it_is_diffusers_image_unet() -> None:
+def test_without_references_it_equals_diffusers_image_unet() -> None:
     torch.manual_seed(4)
     unet = UNet2DConditionModel(**sd15_sizes(SMALL), attention_head_dim=TRUNK.attention_head_dim)
     network = LatentManiVideoNet(SMALL)
@@ -80,7 +80,7 @@ def test_without_references_it_is_diffusers_image_unet() -> None:
     assert theirs.std() > 0.1
 
 
-def test_over_a_window_it_is_diffusers_motion_unet() -> None:
+def test_over_a_window_it_equals_diffusers_motion_unet() -> None:
     torch.manual_seed(5)
     unet = UNetMotionModel(
         **sd15_sizes(SMALL),
@@ -106,7 +106,7 @@ def test_over_a_window_it_is_diffusers_motion_unet() -> None:
     assert not torch.allclose(ours, still, atol=1e-2)
 
 
-def test_the_appearance_net_keeps_what_each_self_attention_of_sd15_is_given() -> None:
+def test_the_appearance_net_records_the_input_of_each_self_attention() -> None:
     network = awake()
     net = network.appearance
     views, hand_reference, background, _ = references(SMALL)
@@ -130,20 +130,21 @@ def test_the_appearance_net_keeps_what_each_self_attention_of_sd15_is_given() ->
     assert appearance.shape == (1, 8, TRUNK.cross_attention_dim)
 
 
-def test_reference_tokens_stand_beside_the_blocks_own() -> None:
+def test_a_block_attends_to_its_own_and_the_reference_tokens() -> None:
     network = awake()
     block = next(modules_in_order(network.unet, 'attentions')).transformer_blocks[0].block
     own = noise(2, 16, block.dim)
     pair = torch.stack([block.attn1.to_k(own), block.attn1.to_v(own)])
     plain = block.attn1(own)
-    assert torch.allclose(block.attn1(own, reference=pair), plain, atol=1e-6)  # each token twice
+    # With each token twice, the output is the same.
+    assert torch.allclose(block.attn1(own, reference=pair), plain, atol=1e-6)
     assert not torch.allclose(block.attn1(own, reference=pair.flip(0)), plain, atol=1e-3)
 
 
-# What it reacts to.
+# Effect of each input.
 
 
-def test_added_parts_start_at_zero_and_matter_once_trained() -> None:
+def test_added_parts_start_at_zero_and_have_an_effect_once_trained() -> None:
     conditions, (latents, time) = conditions_of(SMALL, 1), latents_of(SMALL, 1)
     other = LatentConditions(
         -conditions.normal_map, conditions.occlusion_confidence, conditions.skeleton
@@ -160,7 +161,7 @@ def test_added_parts_start_at_zero_and_matter_once_trained() -> None:
                 out = network.denoise(latents, time, changed, features)
                 assert torch.allclose(out, base, atol=1e-6) != moved
             assert torch.allclose(network.denoise(latents, time, conditions, points), base) != moved
-            for name in ('reference', 'appearance'):  # these are the base model's own attentions
+            for name in ('reference', 'appearance'):  # these use the base model's attentions
                 value = getattr(scene, name)
                 value = None if name == 'reference' else value.flip(-1)
                 features = replace(scene, **{name: value})
@@ -168,7 +169,7 @@ def test_added_parts_start_at_zero_and_matter_once_trained() -> None:
                 assert not torch.allclose(out, base, atol=1e-4)
 
 
-def test_a_black_skeleton_map_is_no_skeleton() -> None:
+def test_a_black_skeleton_map_has_no_effect() -> None:
     network, (latents, time) = awake(), latents_of(SMALL, 1)
     conditions = conditions_of(SMALL, 1)
     assert conditions.skeleton is not None
@@ -189,7 +190,7 @@ def test_a_black_skeleton_map_is_no_skeleton() -> None:
         ({'object': 'none'}, 'views'),
     ],
 )
-def test_ablations_are_values_of_the_configuration(ablation: dict, ignored: str) -> None:
+def test_an_ablation_ignores_its_input(ablation: dict, ignored: str) -> None:
     network = awake(replace(SMALL, **ablation))
     conditions, (latents, time) = conditions_of(SMALL, 1), latents_of(SMALL, 1)
     views, *others, points = references(SMALL)
@@ -204,7 +205,7 @@ def test_ablations_are_values_of_the_configuration(ablation: dict, ignored: str)
             assert torch.equal(network.denoise(latents, time, changed, scene), base)
 
 
-def test_depth_only_knows_the_nearest_depth_and_nothing_of_what_lies_behind_it() -> None:
+def test_depth_only_depends_on_the_nearest_depth_and_not_on_layers_behind_it() -> None:
     network = awake(replace(SMALL, mlo='depth_only'))
     conditions, (latents, time) = conditions_of(SMALL, 1), latents_of(SMALL, 1)
     depth = conditions.occlusion_confidence
@@ -220,7 +221,7 @@ def test_depth_only_knows_the_nearest_depth_and_nothing_of_what_lies_behind_it()
 
 
 @pytest.mark.parametrize('motion', ['window', 'causal'])
-def test_gradients_are_finite_and_reach_every_part_with_and_without_checkpointing(
+def test_every_trained_part_gets_finite_gradients_with_and_without_checkpointing(
     motion: str,
 ) -> None:
     network, (latents, time) = awake().train(), latents_of(SMALL, 3)
@@ -250,7 +251,7 @@ def test_gradients_are_finite_and_reach_every_part_with_and_without_checkpointin
 # Time.
 
 
-def test_a_stream_gives_what_the_causal_window_gives() -> None:
+def test_a_stream_equals_a_causal_window() -> None:
     network = awake()
     conditions, (latents, time) = conditions_of(SMALL, 6), latents_of(SMALL, 6)  # twice the context
     with torch.no_grad():
@@ -268,22 +269,22 @@ def test_a_stream_gives_what_the_causal_window_gives() -> None:
     assert not torch.allclose(clip, still, atol=1e-2)
 
 
-def test_a_stream_in_place_is_the_stream_for_ever_and_moves_nothing() -> None:
+def test_a_stream_in_place_equals_the_stream_and_moves_no_keys() -> None:
     network, context = awake(), SMALL.temporal_context
-    count = 2 * context + 4  # the ring is gone round twice
+    count = 2 * context + 4  # more than two rounds of the ring
     conditions, (latents, time) = conditions_of(SMALL, count), latents_of(SMALL, count)
     with torch.no_grad():
         scene = network.encode_scene(*references(SMALL))
         (caches, valid), (rings, held) = network.empty_caches(), network.empty_rings()
         for i in range(count):
-            one, given = slice(i, i + 1), frame(conditions, i)
-            expected, caches = network.stream(latents[one], time[one], given, scene, caches, valid)
+            one, inputs = slice(i, i + 1), frame(conditions, i)
+            expected, caches = network.stream(latents[one], time[one], inputs, scene, caches, valid)
             valid = torch.cat([valid[:, 1:], torch.ones(1, 1)], 1)
             place = torch.tensor([i % (context + 1)])
             held[:, place] = 1
             before = [ring.clone() for ring in rings]
             made = network.stream_in_place(
-                latents[one], time[one], given, scene, rings, held, place
+                latents[one], time[one], inputs, scene, rings, held, place
             )
             assert torch.allclose(made, expected, atol=1e-5)
             others = [k for k in range(context + 1) if k != int(place)]
@@ -291,7 +292,7 @@ def test_a_stream_in_place_is_the_stream_for_ever_and_moves_nothing() -> None:
                 assert torch.equal(ring[..., others, :], old[..., others, :])
 
 
-def test_causal_attention_sees_no_future_and_a_window_does() -> None:
+def test_a_window_sees_future_frames_and_causal_attention_does_not() -> None:
     network, (latents, time) = awake(), latents_of(SMALL, FRAMES)
     conditions = conditions_of(SMALL, FRAMES)
     changed = latents.clone()
@@ -306,8 +307,8 @@ def test_causal_attention_sees_no_future_and_a_window_does() -> None:
             assert torch.allclose(first, second, atol=1e-6) != sees
 
 
-def test_the_present_frame_sees_what_animatediffs_last_frame_sees() -> None:
-    """With the rest of a module silenced, its first attention is diffusers' own."""
+def test_causal_attention_of_the_present_frame_equals_animatediffs_last_frame() -> None:
+    """Compares the first attention of a module, with its other layers set to zero."""
     module = next(modules_in_order(awake().unet, 'motion_modules'))
     block, frames = module.transformer_blocks[0], SMALL.temporal_context + 1
     for silent in (block.attn2.to_out[0], block.ff.net[2]):
@@ -322,12 +323,12 @@ def test_the_present_frame_sees_what_animatediffs_last_frame_sees() -> None:
     assert torch.allclose(ours[-1], theirs, atol=1e-5)
 
 
-def test_windows_longer_than_the_positions_are_refused() -> None:
+def test_a_window_longer_than_the_positions_is_rejected() -> None:
     network, frames = LatentManiVideoNet(SMALL), TRUNK.motion_positions + 1
     width = TRUNK.cross_attention_dim
     scene = LatentSceneFeatures(None, noise(1, 8, width), noise(1, 8, width))
     latents, time = latents_of(SMALL, frames)
-    with pytest.raises(ValueError, match='9 frames is too long; 8 have positions'):
+    with pytest.raises(ValueError, match='9 frames is too long; the maximum is 8'):
         network.denoise(latents, time, conditions_of(SMALL, 1), scene, frames)
 
 
@@ -359,7 +360,7 @@ def test_ddim_with_the_true_velocity_returns_the_clean_latents() -> None:
     assert torch.allclose(latents, clean, atol=1e-4)
 
 
-def test_thirteen_layers_only_widen_what_reads_them() -> None:
+def test_thirteen_layers_only_widen_the_input_convolutions() -> None:
     seven, thirteen = (on_meta(replace(SMALL, layers=n)).state_dict() for n in (7, 13))
     changed = {key for key in seven if seven[key].shape != thirteen[key].shape}
     assert changed == {'guider.convs.0.weight', 'mlo_embedder.convs.0.weight'}
@@ -368,14 +369,12 @@ def test_thirteen_layers_only_widen_what_reads_them() -> None:
 # Checkpoints.
 
 
-def test_a_checkpoint_comes_back_and_is_not_taken_for_a_network_over_pixels(
-    tmp_path: Path,
-) -> None:
+def test_a_checkpoint_is_restored_and_not_mistaken_for_a_patch_model(tmp_path: Path) -> None:
     network, path = awake(), tmp_path / 'm.safetensors'
     save_checkpoint(network.state_dict(), SMALL, path)
     again = load_network(path)
     assert again.config == SMALL
     for name, value in network.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, atol=1e-3, rtol=1e-3)
-    with pytest.raises(CheckpointError, match='preset small is a network in latents'):
+    with pytest.raises(CheckpointError, match='preset small is a latent model'):
         load_checkpoint(path)

@@ -1,4 +1,4 @@
-"""The network: what it starts as, what it reacts to, windows against streams, checkpoints."""
+"""The patch model: initial output, effect of each input, windows and streams, checkpoints."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -10,11 +10,7 @@ from networks import SMALL, awake, conditions_of, latents_of, references, skelet
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from manivideo_ros.model.patch.mlo_embedder import visible_normals
-from manivideo_ros.model.patch.network import (
-    FrameConditions,
-    ManiVideoNet,
-    SceneFeatures,
-)
+from manivideo_ros.model.patch.network import FrameConditions, ManiVideoNet, SceneFeatures
 from manivideo_ros.model.patch.schedule import (
     add_noise,
     ddim_step,
@@ -24,13 +20,13 @@ from manivideo_ros.model.patch.schedule import (
 
 
 def image_of(
-    network: ManiVideoNet, conditions: FrameConditions, given: tuple[torch.Tensor, ...]
+    network: ManiVideoNet, conditions: FrameConditions, images: tuple[torch.Tensor, ...]
 ) -> torch.Tensor:
-    scene = network.encode_scene(*given)
+    scene = network.encode_scene(*images)
     return network.denoise(latents_of(network.config), torch.ones(1), conditions, scene)[0]
 
 
-def test_an_untrained_network_shows_its_base_image():
+def test_an_untrained_network_returns_its_base_image():
     network = ManiVideoNet(SMALL).eval()
     conditions = conditions_of(SMALL, 1)
     with torch.no_grad():
@@ -39,7 +35,7 @@ def test_an_untrained_network_shows_its_base_image():
     torch.testing.assert_close(image, conditions.base)
 
 
-def test_an_untrained_network_without_base_shows_nothing():
+def test_an_untrained_network_without_base_returns_zeros():
     network = ManiVideoNet(replace(SMALL, base='none')).eval()
     with torch.no_grad():
         scene = network.encode_scene(*references(SMALL))
@@ -86,7 +82,7 @@ def test_later_frames_do_not_change_earlier_ones():
 
 @torch.no_grad()
 @pytest.mark.parametrize('index', range(4), ids=['views', 'background', 'hand_reference', 'points'])
-def test_every_reference_reaches_the_image(index):
+def test_every_reference_affects_the_image(index):
     network, conditions = awake(), conditions_of(SMALL, 1)
     given = list(references(SMALL))
     images = []
@@ -99,7 +95,7 @@ def test_every_reference_reaches_the_image(index):
 
 @torch.no_grad()
 @pytest.mark.parametrize('part', ['guider', 'mlo_embedder', 'geometry'])
-def test_the_mlo_reaches_the_image_by_each_of_its_ways(part):
+def test_every_embedder_of_the_mlo_affects_the_image(part):
     network, conditions = awake(), conditions_of(SMALL, 1)
     scene = network.encode_scene(*references(SMALL))
 
@@ -113,7 +109,7 @@ def test_the_mlo_reaches_the_image_by_each_of_its_ways(part):
 
 
 @torch.no_grad()
-def test_a_rendered_visible_normal_takes_the_place_of_the_resolved_one():
+def test_a_rendered_visible_normal_replaces_the_computed_one():
     network, conditions, given = awake(), conditions_of(SMALL, 1), references(SMALL)
     resolved = visible_normals(conditions.normal_map, conditions.occlusion_confidence)[0]
     before = image_of(network, conditions, given)
@@ -133,7 +129,7 @@ def test_a_rendered_visible_normal_takes_the_place_of_the_resolved_one():
     ],
     ids=['painted', 'no base', 'depth only'],
 )
-def test_horizons_stand_beside_the_base_image_and_are_otherwise_not_known(config, reaches):
+def test_horizons_affect_the_image_only_with_base_image_and_normals(config, reaches):
     network, conditions, given = awake(config), conditions_of(config, 1), references(config)
     side = config.image_size // 2
     horizon = torch.rand(
@@ -144,11 +140,11 @@ def test_horizons_stand_beside_the_base_image_and_are_otherwise_not_known(config
     assert (change.abs().max() > 1e-4) == reaches
 
 
-# What the ablations leave out.
+# Ablations.
 
 
 @torch.no_grad()
-def test_without_the_object_its_views_and_points_do_not_reach_the_image():
+def test_without_the_object_its_views_and_points_have_no_effect():
     network, conditions = awake(replace(SMALL, object='none')), conditions_of(SMALL, 1)
     views, background, hand_reference, points = references(SMALL)
     before = image_of(network, conditions, (views, background, hand_reference, points))
@@ -159,7 +155,7 @@ def test_without_the_object_its_views_and_points_do_not_reach_the_image():
 
 
 @torch.no_grad()
-def test_noise_only_knows_the_normals_but_not_the_occlusion_confidence():
+def test_noise_only_depends_on_normals_but_not_on_the_occlusion_confidence():
     network, given = awake(replace(SMALL, mlo='noise_only')), references(SMALL)
     conditions = conditions_of(SMALL, 1)
     before = image_of(network, conditions, given)
@@ -170,7 +166,7 @@ def test_noise_only_knows_the_normals_but_not_the_occlusion_confidence():
 
 
 @torch.no_grad()
-def test_depth_only_knows_the_nearest_depth_and_nothing_of_what_lies_behind_it():
+def test_depth_only_depends_on_the_nearest_depth_and_not_on_layers_behind_it():
     network, given = awake(replace(SMALL, mlo='depth_only')), references(SMALL)
     conditions = conditions_of(SMALL, 1)
     before = image_of(network, conditions, given)
@@ -186,7 +182,7 @@ def test_depth_only_knows_the_nearest_depth_and_nothing_of_what_lies_behind_it()
 
 
 @torch.no_grad()
-def test_the_full_mlo_tells_two_swapped_layers_apart():
+def test_the_full_mlo_distinguishes_two_swapped_layers():
     network, conditions, given = awake(), conditions_of(SMALL, 1), references(SMALL)
     swapped = [3, 1, 2, 0, *range(4, SMALL.layers)]
     other = replace(conditions, occlusion_confidence=conditions.occlusion_confidence[:, swapped])
@@ -198,7 +194,7 @@ def test_the_full_mlo_tells_two_swapped_layers_apart():
 
 
 @torch.no_grad()
-def test_the_skeleton_guider_starts_at_zero_and_reaches_the_image_once_trained():
+def test_the_skeleton_guider_starts_at_zero_and_has_an_effect_once_trained():
     human, given = replace(SMALL, human=True), references(SMALL)
     skeleton = skeleton_of(SMALL)
     assert not ManiVideoNet(human).guide_skeleton(skeleton).any()
@@ -208,7 +204,7 @@ def test_the_skeleton_guider_starts_at_zero_and_reaches_the_image_once_trained()
 
 
 @torch.no_grad()
-def test_a_black_skeleton_map_is_no_skeleton_and_a_fading_one_nears_it():
+def test_a_black_skeleton_map_has_no_effect_and_a_faint_one_has_little():
     network, conditions = awake(replace(SMALL, human=True)), conditions_of(SMALL, 1)
     skeleton, given = skeleton_of(SMALL), references(SMALL)
     none = image_of(network, conditions, given)
@@ -220,17 +216,17 @@ def test_a_black_skeleton_map_is_no_skeleton_and_a_fading_one_nears_it():
 
 
 @torch.no_grad()
-def test_a_guide_at_hand_is_as_good_as_its_skeleton():
+def test_a_precomputed_guide_equals_its_skeleton():
     network, conditions = awake(replace(SMALL, human=True)), conditions_of(SMALL, 1)
     skeleton, scene = skeleton_of(SMALL), network.encode_scene(*references(SMALL))
-    given = (latents_of(SMALL), torch.ones(1))
-    drawn, _ = network.denoise(*given, replace(conditions, skeleton=skeleton), scene)
+    noisy = (latents_of(SMALL), torch.ones(1))
+    drawn, _ = network.denoise(*noisy, replace(conditions, skeleton=skeleton), scene)
     guide = network.guide_skeleton(skeleton)
-    guided, _ = network.denoise(*given, conditions, scene, skeleton_guide=guide)
+    guided, _ = network.denoise(*noisy, conditions, scene, skeleton_guide=guide)
     torch.testing.assert_close(guided, drawn, atol=0, rtol=0)
 
 
-def test_human_adds_the_skeleton_guider_and_nothing_else():
+def test_human_adds_only_the_skeleton_guider():
     plain, human = (ManiVideoNet(replace(SMALL, human=h)).state_dict() for h in (False, True))
     assert {name.split('.')[0] for name in human.keys() - plain.keys()} == {'skeleton_guider'}
     assert plain.keys() <= human.keys()
@@ -248,14 +244,14 @@ def test_the_visible_normal_is_that_of_the_most_confident_layer():
     torch.testing.assert_close(mask[:, 0] > 0, conditions.occlusion_confidence.amax(1) > 0)
 
 
-def test_pure_noise_holds_nothing_of_the_image():
+def test_pure_noise_does_not_depend_on_the_image():
     clean, noise = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
     torch.testing.assert_close(add_noise(clean, noise, torch.ones(2)), noise, atol=1e-6, rtol=0)
     alpha, sigma = signal_and_noise(torch.linspace(0, 1, 9))
     torch.testing.assert_close(alpha**2 + sigma**2, torch.ones(9))
 
 
-def test_ddim_with_the_true_image_arrives_at_it():
+def test_ddim_with_the_true_image_converges_to_it():
     clean, noise = torch.randn(1, 3, 4, 4), torch.randn(1, 3, 4, 4)
     latents, times = noise, [*sampling_times(4), 0.0]
     for now, after in pairwise(times):
@@ -266,7 +262,7 @@ def test_ddim_with_the_true_image_arrives_at_it():
 
 
 @torch.no_grad()
-def test_a_checkpoint_comes_back_within_half_precision(tmp_path):
+def test_a_checkpoint_is_restored_within_half_precision(tmp_path):
     network = awake()
     save_checkpoint(network.state_dict(), SMALL, tmp_path / 'm.safetensors')
     again = load_checkpoint(tmp_path / 'm.safetensors')
@@ -275,7 +271,7 @@ def test_a_checkpoint_comes_back_within_half_precision(tmp_path):
         torch.testing.assert_close(again.state_dict()[name], value, atol=1e-3, rtol=1e-3)
 
 
-def test_a_missing_truncated_or_foreign_checkpoint_is_named(tmp_path):
+def test_a_missing_truncated_or_foreign_checkpoint_is_rejected(tmp_path):
     path = tmp_path / 'm.safetensors'
     with pytest.raises(CheckpointError, match='does not exist'):
         load_checkpoint(path)
@@ -290,7 +286,7 @@ def test_a_missing_truncated_or_foreign_checkpoint_is_named(tmp_path):
         load_checkpoint(path)
 
 
-def test_scene_features_repeat_for_the_frames_of_clips():
+def test_scene_features_are_repeated_for_the_frames_of_clips():
     features = SceneFeatures(
         torch.arange(2.0).view(1, 1, 2, 1, 1),
         torch.arange(2.0)[:, None],

@@ -1,1 +1,1 @@
-"""The network over latents at the paper's sizes, in Stable Diffusion 1.5's layout."""
+"""The latent model (presets `base` and `paper`), in Stable Diffusion 1.5's layout."""

@@ -1,4 +1,4 @@
-"""AppearanceNet R: a second UNet of SD 1.5, run once per reference set at t = 0."""
+"""AppearanceNet R: a second SD 1.5 UNet, run once per scene at t = 0."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REFERENCES = VIEWS + 2  # the six views, the hand reference, the background
 
 
 class RecordingProcessor(AttnProcessor2_0):
-    """diffusers' attention that also keeps the tokens that its self-attentions are given."""
+    """diffusers' attention processor that also records the inputs of self-attentions."""
 
     def __call__(
         self,
@@ -47,10 +47,10 @@ def _attend_and_record(
 class LatentAppearanceNet(nn.Module):
     """Reference latents -> tokens for every self-attention, and the appearance tokens E_A.
 
-    The model is text-free. In R, attn2 attends to learned tokens of the reference's role (which
-    of the six views, the hand reference, the background). In the denoising UNet, attn2 attends to
-    E_A, one token a reference: the mean of R's middle block, projected. It takes the place that
-    a global image embedding has in SD image variations, and needs no second encoder.
+    The model takes no text. In R, attn2 attends to learned tokens of the reference's role (which of
+    the six views, the hand reference, the background). In the denoising UNet, attn2 attends to E_A,
+    which has one token per reference: the projected mean of R's middle block. E_A replaces the
+    global image embedding of SD image variations, without a second encoder.
     """
 
     ROLE_TOKENS = 4
@@ -64,11 +64,11 @@ class LatentAppearanceNet(nn.Module):
         self.role = nn.Parameter(torch.randn(REFERENCES, self.ROLE_TOKENS, width))
         self.project = nn.Linear(deepest, width)
         self.norm = nn.LayerNorm(width)
-        # The middle block's place among the self-attentions: the last block down has none.
+        # Index of the middle block among the self-attentions: the last down block has none.
         self.middle = trunk.layers_per_block * (len(trunk.block_out_channels) - 1)
         self.gradient_checkpointing = False
-        # What follows the last self-attention's input never reaches the denoising network: kept,
-        # since the published file has it, but not trained.
+        # Layers after the input of the last self-attention do not affect the denoising network.
+        # They are kept because the published file contains them, but not trained.
         last = list(modules_in_order(self.unet, 'attentions'))[-1]
         block = last.transformer_blocks[0]
         for unused in (
@@ -78,7 +78,7 @@ class LatentAppearanceNet(nn.Module):
             unused.requires_grad_(False)
 
     def _tokens(self, latents: Tensor, first_role: int) -> list[Tensor]:
-        """[B, K, 4, h, w] of K roles from the first on -> per self-attention [B, K * S, C]."""
+        """Latents [B, K, 4, h, w] of K successive roles -> per self-attention [B, K, S, C]."""
         batch, count = latents.shape[:2]
         role = self.role[first_role : first_role + count].repeat(batch, 1, 1)
         time = embed_time(self.unet, latents.new_zeros(batch * count), latents.dtype)
@@ -100,7 +100,7 @@ class LatentAppearanceNet(nn.Module):
         hand_reference: Tensor,  # [B, 4, v, v]
         background: Tensor,  # [B, 4, h, w]
     ) -> tuple[list[Tensor], Tensor]:
-        """Per self-attention of the UNet tokens [B, R, C], and E_A [B, A, E]."""
+        """Tokens [B, R, C] for each self-attention of the UNet, and E_A [B, A, E]."""
         close = hand_reference.unsqueeze(1)
         if views is not None:
             close = torch.cat([views, close], 1)

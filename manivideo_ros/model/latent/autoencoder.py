@@ -1,4 +1,4 @@
-"""The autoencoder of SD 1.5 (sd-vae-ft-mse): frames to latents at 1/8 of their size, and back."""
+"""The autoencoder of SD 1.5 (sd-vae-ft-mse): images to latents at 1/8 of their size, and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCALE = 0.18215  # SD 1.5's scaling factor: latents of unit variance
 
 
 def autoencoder(config: ModelConfig) -> AutoencoderKL:
-    """diffusers' autoencoder at the configuration's sizes. It is never trained here."""
+    """diffusers' autoencoder with the configuration's sizes, frozen."""
     channels = config.latent_trunk.vae_channels
     levels = len(channels)
     vae = AutoencoderKL(
@@ -29,13 +29,13 @@ def autoencoder(config: ModelConfig) -> AutoencoderKL:
 
 
 def place(vae: AutoencoderKL, device: torch.device | str, dtype: torch.dtype) -> None:
-    """Bring the autoencoder to a device, in a type."""
-    # diffusers' own `to` warns of modules to be kept in float32 even where there are none.
+    """Move the autoencoder to a device and type."""
+    # diffusers' own `to` warns about float32 modules even if there are none.
     nn.Module.to(vae, device, dtype)
 
 
 def encode(vae: AutoencoderKL, images: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1] -> latents
-    """Latents [B, 4, H/8, W/8]: the mode, not a draw, so that an image has one encoding."""
+    """Latents [B, 4, H/8, W/8]: the mode and not a sample, so that an image has one encoding."""
     return vae.encode(images * 2 - 1).latent_dist.mode() * SCALE
 
 

@@ -10,7 +10,7 @@ from manivideo_ros.model.latent.mlo_embedder import MapTokens
 
 
 class LatentGeometryEmbedder(nn.Module):
-    """H_o through convolutions (a frame's tokens), P through a PointNet (8 tokens a scene)."""
+    """H_o through convolutions (tokens per frame), P through a PointNet (8 tokens per scene)."""
 
     POINT_TOKENS = 8
 
@@ -29,7 +29,7 @@ class LatentGeometryEmbedder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def embed_points(self, points: Tensor) -> Tensor:  # [B, P, 3] m, object frame -> [B, 8, E]
-        """The scene's share of E_N; points are taken relative to a 0.1 m hand's breadth."""
+        """The scene's tokens of E_N; points are scaled by 1 / (0.1 m), about a hand's breadth."""
         features = self.point(points * 10.0).amax(1)
         return self.norm(self.pool(features).unflatten(1, (self.POINT_TOKENS, -1)))
 

@@ -1,9 +1,9 @@
-"""Published weights into the latent network: all of them, or an error that names what is wrong.
+"""Loads published weights into the latent model: all of them, or an error naming the problem.
 
-Layouts: diffusers' UNet of SD 1.5 (and of its image variations), diffusers' AutoencoderKL with
-the old and the new names of its attention, AnimateDiff's motion modules in diffusers' layout
-(MotionAdapter) and in their own (mm_sd_v15_v2.ckpt). Nothing is written before all has been
-checked: motion weights that silently fail to load give flicker.
+Supported layouts: diffusers' UNet of SD 1.5 (and of its image variations), diffusers' AutoencoderKL
+with old or new names of its attention, AnimateDiff's motion modules in diffusers' layout
+(MotionAdapter) and in their own (mm_sd_v15_v2.ckpt). Nothing is written before everything has been
+checked, because motion weights that silently fail to load cause flicker.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from manivideo_ros.model.latent.network import LatentManiVideoNet
 
 State = Mapping[str, Tensor]
 Targets = dict[str, list[Tensor]]
-"""A key of the published file -> the tensors of ours that it fills."""
+"""Key of the published file -> the tensors of the network that it fills."""
 
 _OLD_ATTENTION = {'query': 'to_q', 'key': 'to_k', 'value': 'to_v', 'proj_attn': 'to_out.0'}
 _ANIMATEDIFF = (  # AnimateDiff's names -> diffusers'
@@ -38,13 +38,13 @@ _POSITION = re.compile(r'\.(pos_embed|attn[12]\.pos_encoder)\.pe$')
 
 
 class WeightsError(ValueError):
-    """A weight file that does not fit; the message names the file, the key and the mend."""
+    """Raised for a weight file that does not match; the message names file, key and a fix."""
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of a torch file, read without running anything.
+    """The tensors of a .safetensors or torch file; code in it is not executed.
 
-    Raises WeightsError for a file that is absent, damaged, or that holds more than tensors.
+    Raises WeightsError for a file that is missing, damaged, or contains more than tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -55,36 +55,37 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError:
         raise WeightsError(
-            f'weights {path} hold more than tensors, which could run code; convert them to '
-            'safetensors where you trust them'
+            f'weights {path} contain more than tensors, which could run code; if you trust them, '
+            'convert them to safetensors'
         ) from None
-    except Exception as error:  # torch raises what it likes on bytes that make no sense
+    except Exception as error:  # torch raises any kind of exception for invalid bytes
         reason = reason_of(error)
-        raise WeightsError(f'weights {path} cannot be read ({reason}); copy them anew') from None
+        raise WeightsError(f'weights {path} cannot be read ({reason}); copy them again') from None
     if isinstance(state, dict) and isinstance(state.get('state_dict'), dict):
-        state = state['state_dict']  # a training checkpoint: steps and epochs lie beside it
+        state = state['state_dict']  # a training checkpoint, with steps and epochs beside it
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f'weights {path} are no mapping of names to tensors')
     return {name.removeprefix('module.'): value for name, value in state.items()}
 
 
 def load_sd15(network: LatentManiVideoNet, unet_state: State, name: str = 'SD 1.5 UNet') -> None:
-    """Fill the denoising UNet's image layers and all of R from one UNet. Raises WeightsError."""
+    """Load one UNet into the denoising UNet's image layers and R. Raises WeightsError."""
     published = {key: key for key in unet_state}
     hint = 'use the UNet of SD 1.5 in diffusers layout'
     _fill(sd15_targets(network), unet_state, name, hint, published)
 
 
 def load_motion(network: LatentManiVideoNet, state: State, name: str = 'motion modules') -> None:
-    """Fill the motion modules from AnimateDiff's, in either layout. Raises WeightsError.
+    """Load AnimateDiff's motion modules, in either layout. Raises WeightsError.
 
-    Positions are sinusoids and no weights: where the file has them, they must be ours.
+    Position embeddings are sinusoids and not weights: if the file has them, they must equal the
+    network's.
     """
     published = _renamed(state, _from_animatediff, name)
-    ours = motion_positions(network)
+    positions = motion_positions(network)
     weights = dict(published)
     for key, original in published.items():
-        position = ours.get(_POSITION.sub('', key)) if _POSITION.search(key) else None
+        position = positions.get(_POSITION.sub('', key)) if _POSITION.search(key) else None
         if position is not None:
             _check_position(state[original], position, f'{name}: {original}')
             del weights[key]
@@ -93,13 +94,13 @@ def load_motion(network: LatentManiVideoNet, state: State, name: str = 'motion m
 
 
 def load_vae(vae: AutoencoderKL, state: State, name: str = 'sd-vae-ft-mse') -> None:
-    """Fill the autoencoder; its attention may have the old names. Raises WeightsError."""
+    """Load the autoencoder, with old or new names of its attention. Raises WeightsError."""
     published = _renamed(state, _from_old_attention, name)
     _fill(vae_targets(vae), state, name, 'use an AutoencoderKL in diffusers layout', published)
 
 
 def sd15_targets(network: LatentManiVideoNet) -> Targets:
-    """What a UNet of SD 1.5 fills: the denoising UNet beside what was added to it, and R."""
+    """The targets of an SD 1.5 UNet: R, and the denoising UNet without the paper's additions."""
     targets: Targets = {key: [value] for key, value in network.appearance.unet.state_dict().items()}
     for key, value in network.unet.state_dict().items():
         if 'motion_modules.' in key or re.search(r'transformer_blocks\.0\.(mlo|geometry)_', key):
@@ -110,28 +111,26 @@ def sd15_targets(network: LatentManiVideoNet) -> Targets:
 
 
 def motion_targets(network: LatentManiVideoNet) -> Targets:
-    """What a MotionAdapter fills: the parameters of all motion modules."""
+    """The targets of a MotionAdapter: the parameters of all motion modules."""
     named = network.unet.named_parameters()
     return {key: [value.data] for key, value in named if 'motion_modules.' in key}
 
 
 def motion_positions(network: LatentManiVideoNet) -> State:
-    """The sinusoids [1, positions, C] under the names of their blocks."""
-    found = {}
-    for key, value in network.unet.named_buffers():
-        if key.endswith('.pos_embed.pe'):
-            found[key.removesuffix('.pos_embed.pe')] = value
-    return found
+    """The position embeddings [1, positions, C] by the names of their blocks."""
+    ending = '.pos_embed.pe'
+    buffers = network.unet.named_buffers()
+    return {key.removesuffix(ending): value for key, value in buffers if key.endswith(ending)}
 
 
 def vae_targets(vae: AutoencoderKL) -> Targets:
-    """What a published autoencoder fills: all of ours."""
+    """The targets of a published autoencoder: all tensors."""
     return {key: [value] for key, value in vae.state_dict().items()}
 
 
 def _from_animatediff(key: str) -> str:
-    for theirs, diffusers in _ANIMATEDIFF:
-        key = key.replace(theirs, diffusers)
+    for animatediff, diffusers in _ANIMATEDIFF:
+        key = key.replace(animatediff, diffusers)
     return key
 
 
@@ -144,23 +143,23 @@ def _from_old_attention(key: str) -> str:
 
 
 def _renamed(state: State, rename: Callable[[str], str], name: str) -> dict[str, str]:
-    """Our key -> the file's."""
+    """The network's key -> the file's key."""
     published: dict[str, str] = {}
     for key in state:
-        if (ours := rename(key)) in published:
-            raise WeightsError(f'{name}: {key} and {published[ours]} are the same weight; keep one')
-        published[ours] = key
+        if (own := rename(key)) in published:
+            raise WeightsError(f'{name}: {key} and {published[own]} are the same weight; keep one')
+        published[own] = key
     return published
 
 
-def _check_position(given: Tensor, ours: Tensor, where: str) -> None:
-    if given.shape != ours.shape:
+def _check_position(loaded: Tensor, own: Tensor, where: str) -> None:
+    if loaded.shape != own.shape:
         raise WeightsError(
-            f'{where} has the shape {tuple(given.shape)}, this network {tuple(ours.shape)}; '
-            f'set motion_positions: {given.shape[1]}'
+            f'{where} has the shape {tuple(loaded.shape)}, this network {tuple(own.shape)}; '
+            f'set motion_positions: {loaded.shape[1]}'
         )
-    if not torch.allclose(given.float(), ours.float(), atol=2e-3):  # files may be in half precision
-        raise WeightsError(f"{where} is not AnimateDiff's sinusoid; use its own file")
+    if not torch.allclose(loaded.float(), own.float(), atol=2e-3):  # files may be in half precision
+        raise WeightsError(f"{where} is not AnimateDiff's sinusoid; use its original file")
 
 
 def _fill(
@@ -168,12 +167,12 @@ def _fill(
     state: State,
     name: str,
     hint: str,
-    published: Mapping[str, str],  # our key -> the file's
+    published: Mapping[str, str],  # the network's key -> the file's key
 ) -> None:
     missing, unexpected = targets.keys() - published.keys(), published.keys() - targets.keys()
     if missing or unexpected:
-        theirs = [published[key] for key in unexpected]
-        raise WeightsError(f'{name}: {_some(missing)} missing, {_some(theirs)} unexpected; {hint}')
+        extra = [published[key] for key in unexpected]
+        raise WeightsError(f'{name}: {_some(missing)} missing, {_some(extra)} unexpected; {hint}')
     for key, tensors in targets.items():
         value = state[published[key]]
         for tensor in tensors:

@@ -1,4 +1,4 @@
-"""The MLO embedder: H and D into the tokens E_F that every transformer block attends to."""
+"""The MLO embedder: H and D to the tokens E_F, to which every transformer block attends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manivideo_ros.model.config import ModelConfig
 
 
 class MapTokens(nn.Module):
-    """Convolutions + MLP from maps at image resolution to token_side^2 tokens a frame."""
+    """Convolutions and an MLP from maps at image resolution to token_side^2 tokens per frame."""
 
     def __init__(self, in_channels: int, config: ModelConfig) -> None:
         super().__init__()

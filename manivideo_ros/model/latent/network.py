@@ -1,4 +1,4 @@
-"""The latent denoiser: noisy latents and conditions in, the predicted velocity out."""
+"""The latent model: noisy latents and conditions to the predicted velocity."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from manivideo_ros.model.mlo_maps import mlo_maps
 from manivideo_ros.model.zero_init import zero_init
 
 Motion = Literal['none', 'window', 'causal']
-"""none: single images (stage 1); window: AnimateDiff's; causal: as a stream sees it."""
+"""none: single images (stage 1); window: AnimateDiff's attention; causal: past frames only."""
 
 
 @dataclass
 class LatentSceneFeatures:
-    """What a scene's references give, computed once and cached."""
+    """Features of a scene's references, computed once and cached."""
 
     reference: list[Tensor] | None  # per self-attention [2, B, R, C]; None: no references
     appearance: Tensor  # [B, A, E], E_A
@@ -50,10 +50,10 @@ class LatentConditions:
 
 
 class LatentManiVideoNet(nn.Module):
-    """v-prediction in SD 1.5's latents, conditioned as the paper's model is.
+    """v-prediction in SD 1.5's latents, with the conditions of the paper.
 
-    The parts that the paper adds start at zero: with published weights in the UNets
-    (`paper.load`), training starts from the model that they are.
+    The parts that the paper adds start at zero, so that with published weights in the UNets
+    (latent/load.py) training starts from the published model.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -74,7 +74,7 @@ class LatentManiVideoNet(nn.Module):
 
     @property
     def gradient_checkpointing(self) -> bool:
-        """Whether training recomputes activations instead of keeping them."""
+        """Whether training recomputes activations instead of storing them."""
         return self._recompute
 
     @gradient_checkpointing.setter
@@ -88,7 +88,7 @@ class LatentManiVideoNet(nn.Module):
         background: Tensor,  # [B, 4, h, w]
         points: Tensor,  # [B, P, 3] m, object frame
     ) -> LatentSceneFeatures:
-        """The references' features: R runs here and nowhere else."""
+        """The features of the references; R runs only here."""
         has_object = self.config.object != 'none'
         tokens, appearance = self.appearance(
             views if has_object else None, hand_reference, background
@@ -99,9 +99,9 @@ class LatentManiVideoNet(nn.Module):
         return LatentSceneFeatures(reference, appearance, self.geometry.embed_points(points))
 
     def guide_skeleton(self, skeleton: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1]
-        """G1(S) [B, 4, h, w], for a network that was made with `human`.
+        """G1(S) [B, 4, h, w], for a network with `human`.
 
-        A black map adds nothing, as no skeleton does, and one that fades less and less.
+        Scaled by the map's maximum: a black map adds nothing, and a skeleton can fade out.
         """
         assert self.skeleton_guider is not None, 'this network has no skeleton guider'
         guide: Tensor = self.skeleton_guider(skeleton)
@@ -120,10 +120,10 @@ class LatentManiVideoNet(nn.Module):
         frames: int = 1,
         motion: Motion = 'window',
     ) -> Tensor:
-        """The predicted velocity [B * F, 4, h, w] of clips. Raises ValueError for long ones."""
+        """The predicted velocity [B * F, 4, h, w]. Raises ValueError for too long windows."""
         longest = self.config.latent_trunk.motion_positions
         if motion == 'window' and frames > longest:
-            raise ValueError(f'a window of {frames} frames is too long; {longest} have positions')
+            raise ValueError(f'a window of {frames} frames is too long; the maximum is {longest}')
 
         def move(module: temporal.AnimateDiffTransformer3D, hidden: Tensor) -> Tensor:
             if motion == 'window':
@@ -145,8 +145,8 @@ class LatentManiVideoNet(nn.Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """One frame's velocity [B, 4, h, w], and the next caches.
 
-        It is that of `denoise(..., motion='causal')`. A sampler of several steps keeps caches
-        for each of them: past frames are seen at the noise level that the present one has.
+        Equals `denoise(..., motion='causal')`. A sampler of several steps keeps separate caches for
+        each step, because past frames are seen at the noise level of the present one.
         """
         past, following = iter(caches), list[Tensor]()
 
@@ -161,14 +161,14 @@ class LatentManiVideoNet(nn.Module):
     def stream_in_place(
         self,
         latents: Tensor,  # [B, 4, h, w]
-        timesteps: Tensor,  # [B], or [B, T] as `embed_time` gives it
+        timesteps: Tensor,  # [B], or [B, T] from `embed_time`
         conditions: LatentConditions,  # of one frame
         scene: LatentSceneFeatures,
         rings: list[Tensor],  # written
-        valid: Tensor,  # [B, context + 1], this frame included
-        place: Tensor,  # [1], int64: this frame's in the rings
+        valid: Tensor,  # [B, context + 1], including this frame
+        place: Tensor,  # [1], int64: this frame's position in the rings
     ) -> Tensor:
-        """What `stream` gives, without moving the past: one frame's velocity [B, 4, h, w]."""
+        """`stream` with ring buffers, which need no moves: one frame's velocity [B, 4, h, w]."""
         own, slots = iter(rings), temporal.ring_slots(valid, place)
 
         def move(module: temporal.AnimateDiffTransformer3D, hidden: Tensor) -> Tensor:
@@ -177,21 +177,21 @@ class LatentManiVideoNet(nn.Module):
         return self._run(latents, timesteps, conditions, scene, move)
 
     def empty_caches(self, batch: int = 1) -> tuple[list[Tensor], Tensor]:
-        """Caches of a stream that has seen no frame, and their validity [B, context]."""
+        """Caches of a stream without past frames, and their validity [B, context]."""
         context = self.config.temporal_context
         caches = [temporal.empty_cache(m, batch, cells, context) for m, cells in self._places()]
         return caches, caches[0].new_zeros(batch, context)
 
     def empty_rings(self, batch: int = 1) -> tuple[list[Tensor], Tensor]:
-        """Rings of a stream that has seen no frame, and their validity [B, context + 1]."""
+        """Rings of a stream without past frames, and their validity [B, context + 1]."""
         context = self.config.temporal_context
         rings = [temporal.empty_ring(m, batch, cells, context) for m, cells in self._places()]
         return rings, rings[0].new_zeros(batch, context + 1)
 
     def _places(self) -> list[tuple[temporal.AnimateDiffTransformer3D, int]]:
-        """The motion modules in order, and how many cells each sees."""
+        """The motion modules in order, and the number of cells that each sees."""
         side = self.config.trunk_size
-        # The latents' side is halved behind each downsampler, and doubled behind each upsampler.
+        # The latents' side is halved after each downsampler, and doubled after each upsampler.
         sides = [side >> level for level in (0, 1, 2, 3, 3, 3, 2, 1, 0)]
         unet: Any = self.unet
         blocks = (*unet.down_blocks, unet.mid_block, *unet.up_blocks)
@@ -229,8 +229,8 @@ class LatentManiVideoNet(nn.Module):
 
         def conditioned(transformer: nn.Module, hidden: Tensor) -> Tensor:
             reference = next(references, None)
-            kept = (hidden, scene.appearance, reference, mlo, geometry)
-            return call(self._recompute, attend, transformer, *kept)
+            inputs = (hidden, scene.appearance, reference, mlo, geometry)
+            return call(self._recompute, attend, transformer, *inputs)
 
         time = self.embed_time(timesteps, latents.dtype) if timesteps.ndim == 1 else timesteps
         hidden = walk(self.unet, latents, time, conditioned, move, self._recompute)

@@ -1,4 +1,4 @@
-"""The pose guiders: normal maps (G) or a skeleton map (G1), added to the noisy latents."""
+"""The pose guiders: encode normal maps (G) or a skeleton map (G1), added to the noisy latents."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from manivideo_ros.model.zero_init import zero_init
 
 
 class LatentGuider(nn.Module):
-    """Four convolutions down to the latents' size, z'_t = z_t + G(H) (paper, dual embedding a).
+    """Four convolutions to the latents' size, z'_t = z_t + G(H) (paper, dual embedding a).
 
-    The projection to latents starts at zero, so that training starts from the base model.
+    The projection to latents starts at zero: training starts from the model without a guider.
     """
 
     def __init__(self, in_channels: int, config: ModelConfig) -> None:
@@ -29,7 +29,7 @@ class LatentGuider(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, maps: Tensor) -> Tensor:  # [B, C, H, W] -> [B, 4, H/8, W/8]
-        """What is added to the latents."""
+        """The map that is added to the latents."""
         for conv in self.convs:
             maps = self.activation(conv(maps))
         return self.out(maps)

@@ -12,12 +12,12 @@ TIMESTEPS = 1000
 
 
 def ddim_scheduler() -> DDIMScheduler:
-    """diffusers' DDIM over 1000 timesteps, whose last one is pure noise.
+    """diffusers' DDIM scheduler over 1000 timesteps, the last of which is pure noise.
 
-    Linear betas from 0.00085 to 0.012, as AnimateDiff's motion modules were trained with (SD 1.5
-    has its square roots linear), rescaled to alpha_bar_T = 0 (Lin et al. 2024, algorithm 1).
-    Pure noise tells nothing of the noise in it, so the prediction is v; trailing timesteps
-    start at T. `add_noise` and `get_velocity` give the training's input and target.
+    Betas are linear from 0.00085 to 0.012, as in the training of AnimateDiff's motion modules (in
+    SD 1.5 their square roots are linear), rescaled to alpha_bar_T = 0 (Lin et al. 2024, algorithm
+    1). At pure noise a noise prediction would be trivial, so the network predicts v; trailing
+    timesteps start at T. `add_noise` and `get_velocity` return the training's input and target.
     """
     return DDIMScheduler(
         num_train_timesteps=TIMESTEPS,
@@ -33,13 +33,13 @@ def ddim_scheduler() -> DDIMScheduler:
 
 
 def sampling_timesteps(steps: int) -> list[int]:
-    """Trailing timesteps of a sampler of that many steps, from pure noise on."""
+    """Trailing timesteps of a sampler with that many steps, starting at pure noise."""
     return [round(TIMESTEPS * (steps - i) / steps) - 1 for i in range(steps)]
 
 
 @dataclass(frozen=True)
 class Level:
-    """A noise level: the share of the clean latents and of the noise at a timestep 0..999."""
+    """A noise level: the weights of clean latents and noise at a timestep 0..999."""
 
     timestep: int
     alpha: float
@@ -50,14 +50,14 @@ CLEAN = Level(-1, 1.0, 0.0)
 
 
 def sampling_levels(steps: int) -> list[Level]:
-    """The levels that a sampler of that many steps visits, from pure noise to CLEAN."""
+    """The levels of a sampler with that many steps, from pure noise to CLEAN."""
     products = ddim_scheduler().alphas_cumprod.tolist()
     noisy = [(t, products[t]) for t in sampling_timesteps(steps)]
     return [*(Level(t, math.sqrt(p), math.sqrt(1 - p)) for t, p in noisy), CLEAN]
 
 
 def clean_latents(latents: Tensor, v: Tensor, level: Level) -> Tensor:  # [B, 4, h, w] each
-    """The clean latents that a velocity tells."""
+    """The clean latents that a velocity predicts."""
     return level.alpha * latents - level.sigma * v
 
 

@@ -1,10 +1,10 @@
 """AnimateDiff's motion modules: bidirectional over a window, or causal with a stream's cache.
 
-A module holds two self-attentions a block, each over the frames at one place. Over a window it
-is AnimateDiff's. Causally, frame f sees itself and `context` frames before it; the frames' keys
-carry the positions 0..context with the present frame last, whenever they are looked at, so that
-a stream has no end. to_k is linear: the position's share is added on use, and cached keys stay
-as they are. The group norm is taken per frame, since AnimateDiff's looks at the whole window.
+Each block of a module has two self-attentions over the frames at one place. Over a window it is
+AnimateDiff's. In causal mode, frame f attends to itself and the `context` frames before it. Keys
+get the positions 0..context relative to the present frame, which is last, so that a stream can run
+indefinitely. Because to_k is linear, the position's part is added when keys are used, and cached
+keys do not change. The group norm is computed per frame; AnimateDiff's spans the whole window.
 """
 
 from __future__ import annotations
@@ -34,44 +34,44 @@ def causal(
     cache: Tensor | None = None,  # [2 * A, B, S, context, C]: keys, values of A attentions
     valid: Tensor | None = None,  # [B, context], 1 where the cache holds a frame
 ) -> tuple[Tensor, Tensor | None]:
-    """The features after this module, and in a stream the next cache."""
+    """The features after this module, and for a stream the next cache."""
     past = cache.shape[-2] if cache is not None else 0
     slots = _slots(frames, past, context, hidden)
     mask = (1 - slots.sum(-1)) * MASKED  # [F, K]
     if valid is not None:
         seen = functional.pad(valid, (0, frames), value=1.0)
         mask = mask + ((1 - seen) * MASKED)[:, None, None, None]  # [B, 1, 1, F, K]
-    kept: list[Tensor] = []
+    used: list[Tensor] = []
 
     def attend(attention: Attention, normed: Tensor, position: Tensor) -> Tensor:
         keys, values = attention.to_k(normed), attention.to_v(normed)
         if cache is not None:
-            pair = cache[len(kept) : len(kept) + 2]
+            pair = cache[len(used) : len(used) + 2]
             keys, values = torch.cat([pair[0], keys], 2), torch.cat([pair[1], values], 2)
-        kept.extend([keys, values])
+        used.extend([keys, values])
         split = _heads(attention, keys), _heads(attention, values)
         return _weigh(attention, normed, position, *split, slots, mask)
 
     out = _through(module, hidden, frames, context, attend)
-    return out, None if cache is None else torch.stack(kept)[..., -context:, :]
+    return out, None if cache is None else torch.stack(used)[..., -context:, :]
 
 
 def in_place(
     module: AnimateDiffTransformer3D,
     hidden: Tensor,  # [B, C, h, w], one frame of a stream
     ring: Tensor,  # [2 * A, B, S, heads, context + 1, C / heads]: keys, values; written
-    place: Tensor,  # [1], int64: this frame's in the ring
-    slots: Tensor,  # [1, K, context + 1], as `ring_slots` gives it
+    place: Tensor,  # [1], int64: this frame's position in the ring
+    slots: Tensor,  # [1, K, context + 1], from `ring_slots`
     mask: Tensor,  # [B, 1, 1, 1, K]
 ) -> Tensor:
-    """What `causal` gives of a stream's frame; of the past nothing is moved, as much as it is.
+    """`causal` for one frame of a stream, with a ring buffer whose past is not moved.
 
-    The newest frame takes the place of the oldest, and keys differ by their age.
+    The newest frame overwrites the oldest; `slots` has the age of each key.
     """
-    count, kept = ring.shape[-2], iter(ring)
+    count, pairs = ring.shape[-2], iter(ring)
 
     def attend(attention: Attention, normed: Tensor, position: Tensor) -> Tensor:
-        keys, values = next(kept), next(kept)
+        keys, values = next(pairs), next(pairs)
         keys.index_copy_(-2, place, _heads(attention, attention.to_k(normed)))
         values.index_copy_(-2, place, _heads(attention, attention.to_v(normed)))
         return _weigh(attention, normed, position, keys, values, slots, mask)
@@ -80,12 +80,12 @@ def in_place(
 
 
 def ring_slots(
-    valid: Tensor,  # [B, context + 1], 1 where the rings hold a frame, this one included
-    place: Tensor,  # [1], int64: this frame's in the rings
+    valid: Tensor,  # [B, context + 1], 1 where the rings hold a frame, including this one
+    place: Tensor,  # [1], int64: this frame's position in the rings
 ) -> tuple[Tensor, Tensor]:
-    """Which age each key of a frame's rings has [1, K, context + 1], and what masks the empty ones.
+    """The age of each key as one-hot slots [1, K, context + 1], and the mask of empty keys.
 
-    The mask is [B, 1, 1, 1, K]. They are the same for every module of a frame.
+    The mask is [B, 1, 1, 1, K]. Both are the same for all modules of a frame.
     """
     count = valid.shape[-1]
     places = torch.arange(count, device=valid.device)
@@ -100,7 +100,7 @@ def empty_cache(
     cells: int,
     context: int,
 ) -> Tensor:
-    """The cache [2 * A, B, S, context, C] of a stream that has seen no frame."""
+    """The cache [2 * A, B, S, context, C] of a stream without past frames."""
     weight: Any = module.proj_in.weight
     attentions = 2 * len(module.transformer_blocks)
     return weight.new_zeros(2 * attentions, batch, cells, context, weight.shape[0])
@@ -112,14 +112,14 @@ def empty_ring(
     cells: int,
     context: int,
 ) -> Tensor:
-    """The ring [2 * A, B, S, heads, context + 1, C / heads] of a stream that has seen no frame."""
+    """The ring [2 * A, B, S, heads, context + 1, C / heads] of a stream without past frames."""
     cache = empty_cache(module, batch, cells, context + 1)
     blocks: Any = module.transformer_blocks
     return _heads(blocks[0].attn1, cache).contiguous()
 
 
 def _slots(frames: int, past: int, context: int, like: Tensor) -> Tensor:
-    """[F, past + F, context + 1], 1 where that frame sees that key in that slot."""
+    """[F, past + F, context + 1]: 1 where a frame sees a key in a slot."""
     query = past + torch.arange(frames, device=like.device).unsqueeze(1)
     slot = context - query + torch.arange(past + frames, device=like.device)  # [F, K]
     return (slot.unsqueeze(-1) == torch.arange(context + 1, device=like.device)).to(like.dtype)
@@ -132,9 +132,9 @@ def _through(
     context: int,
     attend: Callable[[Attention, Tensor, Tensor], Tensor],
 ) -> Tensor:
-    """The features after a module whose attentions are run by `attend`.
+    """The features after a module, whose attentions are computed by `attend`.
 
-    It is given the attention, normed tokens [B, S, F, C] and positions [context + 1, C].
+    attend: takes the attention, normed tokens [B, S, F, C] and positions [context + 1, C].
     """
     height, width = hidden.shape[-2:]
     blocks: Any = module.transformer_blocks

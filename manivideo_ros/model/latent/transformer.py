@@ -1,4 +1,4 @@
-"""SD 1.5's transformer block with the paper's attentions to E_F and E_N beside its own."""
+"""SD 1.5's transformer block with the paper's additional cross-attentions to E_F and E_N."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from manivideo_ros.model.zero_init import zero_init
 
 @dataclass
 class Injected:
-    """What a block attends to beside its own tokens and the appearance; None where absent."""
+    """Additional tokens that a block attends to; None if absent."""
 
     reference: Tensor | None  # [2, B, R, C], keys and values
     mlo: Tensor | None  # [B, N, E], E_F
@@ -25,10 +25,10 @@ class Injected:
 
 
 class ConditionedBlock(nn.Module):
-    """A block of SD 1.5 with two more cross-attentions, h += ZeroInit(CrossAttn(LN(h), E)).
+    """An SD 1.5 block with two additional cross-attentions, h += ZeroInit(CrossAttn(LN(h), E)).
 
-    attn1: concat(own tokens, reference tokens); attn2: the appearance tokens; then E_F and E_N,
-    each with its own norm; then the feed-forward layer.
+    attn1 attends to concat(own tokens, reference tokens), attn2 to the appearance tokens. The
+    attentions to E_F and E_N follow, each with its own norm, then the feed-forward layer.
     """
 
     def __init__(self, block: BasicTransformerBlock, config: ModelConfig) -> None:
@@ -52,7 +52,7 @@ class ConditionedBlock(nn.Module):
         self.geometry_norm, self.geometry_attention = nn.LayerNorm(block.dim), attention()
 
     def reference_key_values(self, tokens: Tensor) -> Tensor:  # [B, R, C] -> [2, B, R, C]
-        """The references' keys and values, once per reference set."""
+        """The references' keys and values, computed once per scene."""
         attention = self.block.attn1
         return torch.stack([attention.to_k(tokens), attention.to_v(tokens)])
 
@@ -83,7 +83,7 @@ def attend(
     mlo: Tensor | None,  # [B * F, N, E]
     geometry: Tensor | None,  # [B * F, M, E]
 ) -> Tensor:
-    """A whole transformer of the UNet; what belongs to a scene is repeated for its frames."""
+    """Run a transformer of the UNet; tokens of a scene are repeated for its frames."""
     frames = len(hidden) // len(appearance)
     if frames > 1:
         appearance = appearance.repeat_interleave(frames, 0)

@@ -1,7 +1,7 @@
-"""Stable Diffusion 1.5's UNet from diffusers' blocks, walked so that state goes in and comes out.
+"""Stable Diffusion 1.5's UNet of diffusers' blocks, with a forward pass of its own.
 
-diffusers' own forward hands nothing to the motion modules, which need a stream's caches, and
-nothing back from the attentions, which the reference network is run for.
+diffusers' forward cannot pass a stream's caches to the motion modules, nor return the tokens of the
+attentions, for which the reference network is run.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch.utils.checkpoint import checkpoint
 
 from manivideo_ros.model.config import ModelConfig
 
-UNet = Any  # UNet2DConditionModel or UNetMotionModel: what is in their blocks has no types
+UNet = Any  # UNet2DConditionModel or UNetMotionModel, whose blocks have no type annotations
 Step = Callable[[Any, Tensor], Tensor]
 """A transformer or motion module and its features [B, C, h, w] -> features of that shape."""
 
 
 def sd15_sizes(config: ModelConfig) -> dict[str, Any]:
-    """The arguments that diffusers' UNets share; everything else is SD 1.5's in their defaults."""
+    """The arguments common to diffusers' UNets; their other defaults are SD 1.5's."""
     trunk = config.latent_trunk
     return {
         'sample_size': config.trunk_size,
@@ -55,13 +55,13 @@ def video_unet(config: ModelConfig) -> UNetMotionModel:
 
 
 def modules_in_order(unet: UNet, name: str) -> Iterator[Any]:
-    """The `attentions` or `motion_modules` in the order in which the features pass them."""
+    """The `attentions` or `motion_modules` in the order of the forward pass."""
     for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):
         yield from getattr(block, name, ())
 
 
 def call(recompute: bool, function: Callable[..., Any], *args: Any) -> Any:
-    """function(*args), and again in the backward pass instead of keeping what is inside."""
+    """function(*args), recomputed in the backward pass if `recompute` is set."""
     if recompute and torch.is_grad_enabled():
         return checkpoint(function, *args, use_reentrant=False)
     return function(*args)
@@ -82,7 +82,7 @@ def walk(
 ) -> Tensor:
     """The features [B, C, h, w] before the output convolution.
 
-    `attend` runs each transformer, `move` each motion module; without it they are passed by.
+    attend: runs each transformer. move: runs each motion module; None: they are skipped.
     """
 
     def after(block: Any, index: int, hidden: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""The network over pixel patches that runs live on a CPU."""
+"""The patch model (preset `tiny`), which runs live on a CPU."""

@@ -1,4 +1,4 @@
-"""AppearanceNet R: six object views, the background and a hand reference, once per scene."""
+"""AppearanceNet R: encodes six object views, background and hand reference, once per scene."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from manivideo_ros.model.config import ModelConfig
 class AppearanceNet(nn.Module):
     """Reference images -> tokens for the trunk's self-attention, and one appearance vector.
 
-    The paper's reference UNet in small: convolutions, a residual block and self-attention within
-    each image. The vector is an addition of this project: it carries light and skin everywhere.
+    A small form of the paper's reference UNet: convolutions, a residual block and self-attention
+    within each image. The vector is an addition of this project: it brings light and skin colour to
+    every layer.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -38,7 +39,7 @@ class AppearanceNet(nn.Module):
         heads = width // trunk.head_dim
         self.attention = Attention(width, heads=heads, dim_head=trunk.head_dim)
         self.out_norm = nn.LayerNorm(width)
-        # 4x4 cells per image, so that the vector knows which side of the hand is lit.
+        # 4x4 cells per image, so that the vector can represent which side of the hand is lit.
         self.squeeze = nn.Conv2d(width, 32, 1)
         cells = 32 * self.tokens_side**2
         self.vector = nn.Sequential(

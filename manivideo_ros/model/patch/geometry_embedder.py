@@ -9,7 +9,7 @@ from manivideo_ros.model.config import ModelConfig
 
 
 class GeometryEmbedder(nn.Module):
-    """H_o through convolutions (16 tokens a frame), P through a PointNet (8 tokens a scene)."""
+    """H_o through convolutions (16 tokens per frame), P through a PointNet (8 tokens per scene)."""
 
     POINT_TOKENS = 8
 
@@ -31,7 +31,7 @@ class GeometryEmbedder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def embed_points(self, points: Tensor) -> Tensor:  # [B, P, 3] m, object frame -> [B, 8, C]
-        """The scene's share of E_N; points are taken relative to a 0.1 m hand's breadth."""
+        """The scene's tokens of E_N; points are scaled by 1 / (0.1 m), about a hand's breadth."""
         features = self.point(points * 10.0).amax(1)
         return self.pool(features).unflatten(1, (self.POINT_TOKENS, -1))
 

@@ -1,4 +1,4 @@
-"""The scene's light, read off the hand reference: what a grey ball would look like in it."""
+"""The light estimator: what a grey ball looks like in the light of the hand reference."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from manivideo_ros.model.config import ModelConfig
 
 ORDER = 3
 POWERS = [p for p in product(range(ORDER + 1), range(ORDER + 1), (0, 1)) if sum(p) <= ORDER]
-"""Of x, y, z, in the order in which `grey_at` makes them: the monomials that are independent on the
-sphere, as the harmonics of order 3."""
+"""Exponents of x, y, z, in the order of `grey_at`: the monomials that are independent on the
+sphere. They span the same functions as the spherical harmonics up to order 3."""
 DARKEST = 0.03
 CHANNELS = (32, 64, 96, 160)
 
@@ -21,8 +21,8 @@ CHANNELS = (32, 64, 96, 160)
 class LightNet(nn.Module):
     """The hand reference -> coefficients of the light, an addition of this project.
 
-    The hand is always shown in one pose, turned as the scene's camera is: a plain regression.
-    It is trained on hand references alone, before the rest, and then left as it is.
+    A regression, because the hand always has the same pose, turned as the scene's camera. It is
+    trained before the rest of the network, on hand references only, and then frozen.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -61,9 +61,9 @@ def grey_at(
     normals: Tensor,  # [B, 3, ...] unit, camera frame; zero where there is no surface
     light: Tensor,  # [B, 16, 3]
 ) -> Tensor:
-    """sRGB [B, 3, ...] that an unshadowed matte grey surface shows at normals."""
+    """sRGB [B, 3, ...] of an unshadowed matte grey surface with these normals."""
     x, y, z = normals.flatten(2).split(1, 1)
-    # The powers in their order, by as few operations as it takes: on a GPU each is a launch.
+    # The order of POWERS, in as few operations as possible: on a GPU each is a kernel launch.
     upright = torch.cat([torch.ones_like(z), z], 1)
     across = y * upright
     flat = torch.cat([upright, across, y * across, y * y * across[:, :1]], 1)
@@ -74,5 +74,5 @@ def grey_at(
 
 
 def log_bounded(grey: Tensor) -> Tensor:
-    """The logarithm of what `grey_at` gives, bounded."""
+    """The logarithm of `grey_at`'s result, clamped to DARKEST..1."""
     return torch.log(grey.clamp(DARKEST, 1.0))

@@ -1,4 +1,4 @@
-"""The MLO embedder: H and D into the tokens E_F that transformer blocks attend to."""
+"""The MLO embedder: H and D to the tokens E_F, to which the transformer blocks attend."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from manivideo_ros.model.config import ModelConfig
 
 
 class MloEmbedder(nn.Module):
-    """concat(H, D) -> convolutions + MLP -> E_F (paper, dual embedding b): 64 tokens a frame."""
+    """concat(H, D) -> convolutions + MLP -> E_F (paper, dual embedding b): 64 tokens per frame."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.patch_trunk.embed_dim
-        # One convolution over concat(H, D), as the sum of its halves: nothing is copied.
+        # One convolution over concat(H, D) as the sum of two, which avoids the copy.
         self.of_normals = nn.Conv2d(3 * config.layers, width // 4, 4, stride=4)
         self.of_confidence = nn.Conv2d(config.layers, width // 4, 4, stride=4, bias=False)
         self.convs = nn.Sequential(
@@ -45,7 +45,7 @@ def visible_normals(
     normal_map: Tensor,  # [B, L, 3, H, W]
     confidence: Tensor,  # [B, L, H, W]
 ) -> tuple[Tensor, Tensor]:
-    """H gated by D: the normal [B, 3, H, W] of the layer that the camera sees, and the mask.
+    """H gated by D: the normal [B, 3, H, W] of the visible layer, and the mask [B, 1, H, W].
 
     In both modes of D the nearest layer has the largest confidence (method: graded, depth).
     """

@@ -1,4 +1,4 @@
-"""The denoiser: latents and conditions in, the clean frame out."""
+"""The patch model: noisy latents and conditions to the clean frame."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from manivideo_ros.model.patch.pose_guider import PoseGuider
 from manivideo_ros.model.patch.transformer import ConditionedTransformer
 from manivideo_ros.model.zero_init import zero_init
 
-NUM_BLOCKS = 2  # transformers: in the middle, on the way up
+NUM_BLOCKS = 2  # transformers: at the deepest level, and in the upward path
 
-NO_BASE = -1.0  # no colour: a dark base image must not be taken for a missing one
+NO_BASE = -1.0  # outside 0..1: a dark base image must not be mistaken for a missing one
 
 
 def light_directions() -> Tensor:
-    """Unit vectors [3, 1 + 8] at whose normals a scene's light is looked up, in the camera's frame.
+    """Unit normals [3, 1 + 8] at which a scene's light is evaluated, in the camera's frame.
 
-    Facing the camera; then from where the horizon maps look, halfway to the camera.
+    The first faces the camera; the others point in the directions of the horizon maps, tilted
+    halfway to the camera.
     """
     angle = torch.arange(HORIZON_DIRECTIONS) * (2 * math.pi / HORIZON_DIRECTIONS)
     half = math.sqrt(0.5)
@@ -40,13 +41,13 @@ def light_directions() -> Tensor:
 
 @dataclass
 class SceneFeatures:
-    """What a scene's references give, computed once and cached."""
+    """Features of a scene's references, computed once and cached."""
 
-    reference: Tensor  # [blocks, 2, B, R, C]
+    reference: Tensor  # [blocks, 2, B, R, C], keys and values
     appearance: Tensor  # [B, T]
     light: Tensor  # [B, 16, 3]
-    facing: Tensor  # [B, 3, 1, 1], log of what a grey surface shows that faces the camera
-    around: Tensor  # [B, 3, 8], how much light comes from each of the horizon maps' directions
+    facing: Tensor  # [B, 3, 1, 1], log colour of a grey surface that faces the camera
+    around: Tensor  # [B, 3, 8], light from each of the horizon maps' directions
     point_tokens: Tensor  # [B, 8, E]
 
     def repeat(self, frames: int) -> SceneFeatures:
@@ -60,18 +61,18 @@ class SceneFeatures:
 
 @dataclass
 class FrameConditions:
-    """One frame's conditions, for every frame of a batch."""
+    """The conditions of all frames of a batch."""
 
     normal_map: Tensor  # [B, L, 3, H, W], H of the paper
     occlusion_confidence: Tensor  # [B, L, H, W], D of the paper
-    base: Tensor  # [B, 3, H, W] in [0, 1]; NO_BASE where there is none
-    visible_normal: Tensor | None = None  # [B, 3, H, W]; None: resolved from H and D
-    horizon: Tensor | None = None  # [B, 8, H/2, W/2] (drawing/horizon.py); None: nothing rises
+    base: Tensor  # [B, 3, H, W] in [0, 1]; NO_BASE if absent
+    visible_normal: Tensor | None = None  # [B, 3, H, W]; None: computed from H and D
+    horizon: Tensor | None = None  # [B, 8, H/2, W/2] (drawing/horizon.py); None: zero
     skeleton: Tensor | None = None  # [B, 3, H, W] in [0, 1], S of the paper
 
 
 class Skip(nn.Module):
-    """A high-resolution skip, scaled and shifted by time and appearance (FiLM)."""
+    """A high-resolution skip connection, modulated by time and appearance (FiLM)."""
 
     def __init__(self, channels: int, time_dim: int) -> None:
         super().__init__()
@@ -84,10 +85,11 @@ class Skip(nn.Module):
 
 
 class ManiVideoNet(nn.Module):
-    """x0-prediction over pixel patches, conditioned as the paper's model is.
+    """x0-prediction over pixel patches, with the conditions of the paper.
 
-    The head adds gain and residual to the base image, `out = base * exp(g) + r`, and starts
-    at the base itself; with `base: none` the residual is the image.
+    The head predicts a gain and a residual of the base image, `out = base * exp(g) + r`. Both start
+    at zero, so that the output starts as the base image. With `base: none`, the residual is the
+    image.
     """
 
     light_directions: Tensor
@@ -117,7 +119,7 @@ class ManiVideoNet(nn.Module):
         self.to_trunk = nn.Conv2d(quarter, low, 3, stride=2, padding=1)
 
         def resnet(channels: int, out: int) -> ResnetBlock2D:
-            # Scale and shift: light times normal is a product, which a mere sum cannot form.
+            # Scale and shift: shading is a product of light and normal, which a sum cannot form.
             return ResnetBlock2D(
                 in_channels=channels,
                 out_channels=out,
@@ -146,12 +148,12 @@ class ManiVideoNet(nn.Module):
 
     @property
     def blocks(self) -> tuple[ConditionedTransformer, ...]:
-        """The transformers in the order in which the features pass them."""
+        """The transformers in the order of the forward pass."""
         return self.deep_block, self.up_block
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the weights, and so of what is computed."""
+        """The type of the weights and of all computations."""
         return self.head.weight.dtype
 
     def encode_scene(
@@ -161,15 +163,15 @@ class ManiVideoNet(nn.Module):
         hand_reference: Tensor,  # [B, 3, R, R]
         points: Tensor,  # [B, P, 3] m, object frame
     ) -> SceneFeatures:
-        """The references' features: the appearance net runs here and nowhere else."""
+        """The features of the references; the appearance net runs only here."""
         if self.config.object == 'none':
             views, points = torch.zeros_like(views), torch.zeros_like(points)
         tokens, appearance = self.appearance(views, background, hand_reference)
         reference = torch.stack([block.reference_key_values(tokens) for block in self.blocks])
         light = self.light(hand_reference)
         appearance = appearance + self.light_embedding(light.flatten(1))
-        looked_up = grey_at(self.light_directions.unsqueeze(0), light)  # [B, 3, 1 + 8]
-        facing, around = looked_up[:, :, :1].unsqueeze(3), looked_up[:, :, 1:]
+        colours = grey_at(self.light_directions.unsqueeze(0), light)  # [B, 3, 1 + 8]
+        facing, around = colours[:, :, :1].unsqueeze(3), colours[:, :, 1:]
         return SceneFeatures(
             reference,
             appearance,
@@ -180,13 +182,13 @@ class ManiVideoNet(nn.Module):
         )
 
     def embed_time(self, time: Tensor) -> Tensor:  # [B] in [0, 1] -> [B, T]
-        """The embedding of noise levels; a stream's are the same in every frame."""
+        """The embedding of noise levels, which are the same in every frame of a stream."""
         return self.time_embedding(self.time_projection(time * 1000).to(self.dtype))
 
     def guide_skeleton(self, skeleton: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1]
-        """G1(S) [B, 3 p^2, H/p, W/p], for a network that was made with `human`.
+        """G1(S) [B, 3 p^2, H/p, W/p], for a network with `human`.
 
-        A black map adds nothing, as no skeleton does, and one that fades less and less.
+        Scaled by the map's maximum: a black map adds nothing, and a skeleton can fade out.
         """
         assert self.skeleton_guider is not None, 'this network has no skeleton guider'
         return self.skeleton_guider(skeleton) * skeleton.amax((1, 2, 3), keepdim=True)
@@ -198,13 +200,13 @@ class ManiVideoNet(nn.Module):
     def denoise(
         self,
         latents: Tensor,  # [B, 3 p^2, H/p, W/p]: x_t
-        time: Tensor,  # [B] in [0, 1]; or [B, T] as `embed_time` gives it
+        time: Tensor,  # [B] in [0, 1]; or [B, T] from `embed_time`
         conditions: FrameConditions,
         scene: SceneFeatures,
         frames: int = 1,  # frames of a clip, next to each other in B
-        caches: list[Tensor] | None = None,  # in a stream, one a block
+        caches: list[Tensor] | None = None,  # of a stream, one per block
         valid: Tensor | None = None,  # [B, context]
-        skeleton_guide: Tensor | None = None,  # [B, 3 p^2, H/p, W/p], where it is at hand already
+        skeleton_guide: Tensor | None = None,  # [B, 3 p^2, H/p, W/p], if already computed
     ) -> tuple[Tensor, list[Tensor]]:
         """The predicted clean image [B, 3, H, W] (not clipped), and the next caches."""
         embedding = self.embed_time(time) if time.ndim == 1 else time
@@ -229,10 +231,10 @@ class ManiVideoNet(nn.Module):
         base = conditions.base
         if self.config.base == 'none':
             base = torch.full_like(base, NO_BASE)
-        painted = (base >= 0).to(base.dtype)
-        base = base * painted
+        has_base = (base >= 0).to(base.dtype)
+        base = base * has_base
         mask = (visible.abs().amax(1, keepdim=True) > 0).to(base.dtype)
-        pixels = torch.cat([base * 2 - 1, visible, mask, painted[:, :1]], 1)
+        pixels = torch.cat([base * 2 - 1, visible, mask, has_base[:, :1]], 1)
         light = self._light_maps(visible, mask, scene, conditions.horizon)
         half = self.activation(self.stem(pixels) + self.light_in(light))
         quarter = self.activation(self.to_quarter(half))
@@ -262,13 +264,13 @@ class ManiVideoNet(nn.Module):
         up = functional.pixel_shuffle(self.up_to_half(self.activation(up)), 2)
         up = self.activation(up + self.skip_half(half, embedding))
         gain, residual = functional.pixel_shuffle(self.head(up), 2).chunk(2, 1)
-        # A bounded gain: beyond e^2 it would only amplify noise, and training could run away.
+        # A gain beyond e^2 would only amplify noise, and training could diverge.
         return base * torch.exp(2 * torch.tanh(gain / 2)) + residual, next_caches
 
     def _pixel_map(self, conditions: FrameConditions, depth: Tensor) -> Tensor:
-        """What lies beside the base image, pixel by pixel [B, 3, H, W]: the visible normal.
+        """The map beside the base image [B, 3, H, W]: the visible normal.
 
-        Without D the mean normal of the layers there, without H the nearest depth.
+        Without D the mean normal of the layers, without H the nearest depth.
         """
         if self.config.mlo == 'noise_only':
             return mean_normals(conditions.normal_map)
@@ -281,19 +283,20 @@ class ManiVideoNet(nn.Module):
     def _light_maps(
         self, visible: Tensor, mask: Tensor, scene: SceneFeatures, horizon: Tensor | None
     ) -> Tensor:
-        """What light does at half the image's side [B, 17, H/2, W/2]; zero outside the mask.
+        """Light maps at half the image's side [B, 17, H/2, W/2]; zero outside the mask.
 
-        What a grey ball shows at the visible normals: in logarithms, so that what light does to a
-        colour is a sum, as the head's gain is; twice, since objects show albedo in the base, hands
-        what the hand reference, facing the camera, shows. Then the horizons, and how much light
-        comes from where they rise. With `base: none` as with depths alone there are none of them.
+        Channels 0-2: the log colour of a grey ball at the visible normals; in logarithms, because
+        the head's gain is one too. 3-5: the same relative to a surface facing the camera, because
+        the base image shows objects in their albedo, but hands as lit in the hand reference. 6-8:
+        the light blocked by the horizons; 9-16: the horizons. Horizons are zero with `base: none`
+        and `mlo: depth_only`.
         """
         mask = functional.avg_pool2d(mask, 2)
         if horizon is None:
             horizon = mask.new_zeros(len(mask), HORIZON_DIRECTIONS, *mask.shape[2:])
         if self.config.mlo == 'depth_only' or self.config.base == 'none':
             horizon = horizon * 0
-        if self.config.mlo == 'depth_only':  # no normals, no light on them
+        if self.config.mlo == 'depth_only':  # without normals there is no shading
             return torch.cat([mask.expand(-1, 9, -1, -1) * 0, horizon], 1)
         normals = functional.normalize(functional.avg_pool2d(visible, 2), dim=1, eps=1e-3)
         lit = log_bounded(grey_at(normals, scene.light))
@@ -301,7 +304,7 @@ class ManiVideoNet(nn.Module):
         return torch.cat([torch.cat([lit, lit - scene.facing], 1) * mask, blocked, horizon], 1)
 
     def empty_caches(self, batch: int = 1) -> tuple[list[Tensor], Tensor]:
-        """Caches of a stream that has seen no frame, and their validity [B, context]."""
+        """Caches of a stream without past frames, and their validity [B, context]."""
         config, weight = self.config, self.head.weight
         mid, deep = config.patch_trunk.channels[1:]
         side = config.trunk_size

@@ -1,4 +1,4 @@
-"""The pose guiders: G on occlusion-free normal maps, G1 on skeleton maps, added to the noise."""
+"""The pose guiders: encode normal maps (G) or a skeleton map (G1), added to the noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manivideo_ros.model.zero_init import zero_init
 class PoseGuider(nn.Module):
     """Four convolutions, z'_t = z_t + G(H) (paper, dual embedding a).
 
-    The last one starts at zero, so that training starts from the network without a guide.
+    The last one starts at zero: training starts from the network without a guider.
     """
 
     def __init__(self, channels: int, config: ModelConfig) -> None:
@@ -28,7 +28,7 @@ class PoseGuider(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, maps: Tensor) -> Tensor:  # [B, C, H, W] -> [B, 3 p^2, H/p, W/p]
-        """What is added to the latents."""
+        """The map that is added to the latents."""
         for conv in self.convs:
             maps = self.activation(conv(maps))
         return self.out(maps)

@@ -1,7 +1,7 @@
-"""The noise schedule and the one sampler: cosine with zero terminal SNR, x0-prediction, DDIM.
+"""Noise schedule and sampler: cosine with zero terminal SNR, x0-prediction, DDIM.
 
-A time t in [0, 1] has signal cos(pi t / 2) and noise sin(pi t / 2) (Nichol & Dhariwal 2021,
-without their offset), so that t = 1 is pure noise and one step from it is a whole sample.
+At time t in [0, 1] the signal is cos(pi t / 2) and the noise sin(pi t / 2) (Nichol & Dhariwal 2021,
+without offset), so that t = 1 is pure noise and one step from it is a complete sample.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ def signal_and_noise(time: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def add_noise(clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
-    """x_t [B, C, h, w] of clean latents and noise of that shape, at times [B]."""
+    """x_t [B, C, h, w] of clean latents and noise of the same shape, at times [B]."""
     alpha, sigma = (x.view(-1, 1, 1, 1) for x in signal_and_noise(time))
     return alpha * clean + sigma * noise
 
 
 def sampling_times(steps: int) -> list[float]:
-    """The times that a sampler of that many steps visits, from pure noise on."""
+    """The times of a sampler with that many steps, starting at pure noise."""
     return [1.0 - i / steps for i in range(steps)]
 
 

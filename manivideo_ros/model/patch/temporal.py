@@ -1,4 +1,4 @@
-"""Causal temporal attention: a window while training, a cache of keys and values in a stream."""
+"""Causal temporal attention: over a window in training, with a cache in a stream."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from torch import Tensor, nn
 from manivideo_ros.model.zero_init import zero_init
 
 MASKED = -3e4
-"""Added to scores of slots without a frame. Not -inf, since a softmax over masked slots alone must
-stay finite, and within float16 (65504 at most) even twice: what rounds to -inf there times a valid
-slot's 0 is NaN.
+"""Added to the scores of empty slots. Not -inf: a softmax over masked slots only must be finite.
+Twice the value must be representable in float16 (at most 65504), because -inf times 0 is NaN.
 """
 
 
 class CausalTemporalAttention(nn.Module):
     """Every position attends to itself in this frame and the last `context` frames.
 
-    Keys carry a learned embedding of their age (added on use, so that cached keys stay as they
-    are). The output projection starts at zero: training starts from the image model.
+    A learned embedding of their age is added to keys when they are used, so that cached keys do not
+    change. The output projection starts at zero: training starts from the image model.
     """
 
     def __init__(self, channels: int, head_dim: int, context: int) -> None:

@@ -1,4 +1,4 @@
-"""The trunk's transformer block: references, E_F, E_N and time, each by its own attention."""
+"""The trunk's transformer block, with attention to references, E_F, E_N and past frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manivideo_ros.model.zero_init import zero_init
 class ReferenceAttentionProcessor:
     """Self-attention whose keys and values are concat(own tokens, reference tokens).
 
-    The reference's share comes as projected keys and values, since it is fixed for a scene.
+    References are passed as projected keys and values, because they are constant for a scene.
     """
 
     def __call__(
@@ -26,7 +26,7 @@ class ReferenceAttentionProcessor:
         attention_mask: Tensor | None = None,
         reference: Tensor | None = None,  # [2, B, R, C]
     ) -> Tensor:
-        """Attention of [B, S, C] over its own or the encoder's tokens, and the references."""
+        """Attention of [B, S, C] to its own or the encoder's tokens, and to the references."""
         source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = attn.to_q(hidden_states), attn.to_k(source), attn.to_v(source)
         if reference is not None:
@@ -63,12 +63,12 @@ class ConditionedTransformer(nn.Module):
         self.temporal = CausalTemporalAttention(channels, dim, config.temporal_context)
         self.norm_feed = nn.LayerNorm(channels)
         self.feed_forward = FeedForward(channels, mult=2, activation_fn='geglu')
-        # The references come in the appearance net's width.
+        # Reference tokens have the appearance net's width.
         width = trunk.channels[1]
         self.reference = nn.Linear(width, channels) if width != channels else nn.Identity()
 
     def reference_key_values(self, tokens: Tensor) -> Tensor:  # [B, R, C_r] -> [2, B, R, C]
-        """The references' keys and values, once per scene."""
+        """The references' keys and values, computed once per scene."""
         tokens = self.reference(tokens)
         return torch.stack([self.self_attention.to_k(tokens), self.self_attention.to_v(tokens)])
 
@@ -82,7 +82,7 @@ class ConditionedTransformer(nn.Module):
         cache: Tensor | None = None,  # [2, B, context, h * w, C]
         valid: Tensor | None = None,  # [B, context]
     ) -> tuple[Tensor, Tensor | None]:
-        """The features after this block, and in a stream the next cache."""
+        """The features after this block, and for a stream the next cache."""
         height = features.shape[2]
         hidden = features.flatten(2).transpose(1, 2)
         hidden = hidden + self.self_attention(self.norm_self(hidden), reference=reference)
