@@ -13,7 +13,7 @@ from experiments.ablation.network import RowNet
 from manivideo_ros.data.shards import NO_OBJECT_VIEW, image_tensor
 from manivideo_ros.drawing.views import six_views
 from manivideo_ros.evaluation.measures.baselines import Baselines, to_bytes
-from manivideo_ros.evaluation.suites.clips import FramesOf, RgbImage, Told
+from manivideo_ros.evaluation.suites.clips import ClipInputs, FramesOf, RgbImage
 from manivideo_ros.evaluation.suites.pose_noise import noisy
 from manivideo_ros.evaluation.suites.suite import SuiteClip
 from manivideo_ros.mlo.surfaces import SurfacePose
@@ -42,7 +42,7 @@ class Source:
         measured = clip.cut(frames)
         return measured, cls(clip, clip.truth(size).frame(last).image, measured)
 
-    def poses(self, told: Told) -> list[SurfacePose]:
+    def poses(self, told: ClipInputs) -> list[SurfacePose]:
         """The source's poses, as exact as those that a method is told."""
         exact = told.motion is self.measured.motion
         whole = self.clip.motion if exact else noisy(self.clip.motion, self.clip.seed)
@@ -52,7 +52,7 @@ class Source:
 def method_of(network: RowNet, source: Source) -> FramesOf:
     """A row's network as a method; the source is shown to those alone that warp it."""
 
-    def frames(told: Told) -> Iterator[RgbImage]:
+    def frames(told: ClipInputs) -> Iterator[RgbImage]:
         needs = network.needs
         sides = [*[None] * len(told.objects), *told.hands]
         inputs = FrameInputs(told.surfaces(), sides, needs, told.background, told.size)
@@ -77,7 +77,7 @@ def method_of(network: RowNet, source: Source) -> FramesOf:
     return frames
 
 
-def references_of(told: Told, size: int, points: int) -> dict[str, Tensor]:
+def references_of(told: ClipInputs, size: int, points: int) -> dict[str, Tensor]:
     """views [1, 6, 3, R, R], background and hand_reference [1, 3, R, R], points [1, P, 3] of a
     clip."""
     meshes = list(told.objects.values())
@@ -94,6 +94,6 @@ def references_of(told: Told, size: int, points: int) -> dict[str, Tensor]:
     }
 
 
-def _painter(told: Told) -> Baselines:
+def _painter(told: ClipInputs) -> Baselines:
     objects = [(mesh, six_views(mesh)) for mesh in told.objects.values()]
     return Baselines(objects, told.hands, told.background, told.hand_reference)

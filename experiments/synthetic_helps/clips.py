@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.data.rendering.camera_response import random_response
 from manivideo_ros.data.rendering.ground_truth import worker_renderer
-from manivideo_ros.data.rendering.photograph import random_response
 from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import (
     SKINS,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.camera.viewing import action_points, default_camera, fitted
-from manivideo_ros.data.rendering.photograph import Response, random_response
+from manivideo_ros.data.rendering.camera_response import Response, random_response
 from manivideo_ros.data.scenes.library import SKINS, Skin, generator, skin
 from manivideo_ros.data.scenes.room import Room, random_room
 from manivideo_ros.data.scenes.scene import SIZE

@@ -1,1 +1,1 @@
-"""Generated scenes to learn from: the truth, its labels and its references."""
+"""Training and test data: generated scenes, recordings, human video, and their shards."""

@@ -1,11 +1,11 @@
-"""Makes scenes to train on and to test with, as shards; measures how fast.
+"""Generates shards of training and test scenes.
 
     python -m manivideo_ros.data.generator --out DIR --scenes N [--kind hand_object] [--seed S]
         [--split train] [--frames 4] [--size 256] [--objaverse FOLDER] [--workers 2]
     python -m manivideo_ros.data.generator --bench
 
-Scene i of a run has the seed S + i, whatever the number of workers; a shard is named by its first
-seed, so that several runs can fill one folder.
+Scene i of a run has the seed S + i, independent of the number of workers. A shard is named after
+its first seed, so several runs can write to one folder.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ BENCH_SCENES = 24
 
 @dataclass(frozen=True)
 class Recipe:
-    """What scenes to make.
+    """The scenes to generate.
 
-    frames a scene; size of the images; motion_share, consecutive_share: as sample_scene takes
-    them. objaverse: folder of the user's copy, for the kind of that name; None: generated shapes.
+    frames: per scene; size: of the images, pixels; motion_share, consecutive_share: as for
+    sample_scene. objaverse: folder of a copy of Objaverse for the kind 'objaverse', None to use
+    generated shapes.
     """
 
     kind: Kind = 'hand_object'
@@ -57,11 +58,11 @@ class Recipe:
 
     @property
     def view_size(self) -> int:
-        """Pixels of the objects' six views: half the images' side."""
+        """Side of the objects' six views in pixels: half of the images' side."""
         return self.size // 2
 
     def sample(self, seed: int, split: Split) -> Scene:
-        """The scene of a seed."""
+        """Sample the scene of a seed."""
         if self.kind == 'human':
             return sample_hand_scene(seed, split, self.frames, self.consecutive_share)
         if self.kind == 'objaverse' and self.objaverse is not None:
@@ -78,7 +79,7 @@ def _catalogue(folder: Path, split: Split) -> list[ObjaverseObject]:
 
 
 def make_shard(job: tuple[Path, int, int, Split, Recipe]) -> int:
-    """One shard, unless it is there already; the number of scenes."""
+    """Write one shard unless it exists; returns the number of scenes."""
     out, first, count, split, recipe = job
     folder = out / f'shard_{first:06d}'
     if folder.exists():
@@ -101,7 +102,7 @@ def make_shards(
     workers: int,
     recipe: Recipe = Recipe(),
 ) -> None:
-    """Write scenes as shards under out; shards that are there already are kept."""
+    """Write scenes as shards under out; existing shards are kept."""
     jobs = [
         (out, seed + first, min(SCENES_PER_SHARD, scenes - first), split, recipe)
         for first in range(0, scenes, SCENES_PER_SHARD)
@@ -118,7 +119,7 @@ def make_shards(
 
 
 def _bench_worker(args: tuple[int, Split]) -> tuple[int, float, float]:
-    """Frames, seconds and CPU seconds of one process, once its objects and skins are made."""
+    """Frames, seconds and CPU seconds of one process, after a warm-up."""
     first, split = args
     renderer = worker_renderer()
     seeds = range(first, first + BENCH_SCENES)
@@ -132,8 +133,10 @@ def _bench_worker(args: tuple[int, Split]) -> tuple[int, float, float]:
 
 
 def bench(workers: int) -> tuple[float, float]:
-    """Frames a second with all labels and references, all workers together; and what they would
-    reach with a core each (from their CPU time, on a machine that is busy with other work)."""
+    """Frames per second with all labels and references, of all workers together.
+
+    Returns the measured rate, and the rate with one core per worker, derived from their CPU time.
+    """
     with multiprocessing.get_context('spawn').Pool(workers) as pool:
         jobs: list[tuple[int, Split]] = [(1000 * i, 'train') for i in range(workers)]
         results = pool.map(_bench_worker, jobs, chunksize=1)
@@ -142,36 +145,36 @@ def bench(workers: int) -> tuple[float, float]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Generate scenes to train on.')
+    parser = argparse.ArgumentParser(description='Generate shards of training scenes.')
     parser.add_argument('--out', type=Path, help='folder for the shards')
     parser.add_argument('--scenes', type=int, default=600)
     parser.add_argument('--seed', type=int, default=0, help='seed of the first scene')
     parser.add_argument('--split', choices=SPLITS, default='train')
     parser.add_argument('--kind', choices=get_args(Kind), default='hand_object')
-    parser.add_argument('--frames', type=int, default=FRAMES, help='of a scene')
-    parser.add_argument('--size', type=int, default=SIZE, help='of the images, pixels')
+    parser.add_argument('--frames', type=int, default=FRAMES, help='frames per scene')
+    parser.add_argument('--size', type=int, default=SIZE, help='side of the images, pixels')
     parser.add_argument(
-        '--motions', type=float, default=MOTION_SHARE, help='share of scenes from motions'
+        '--motions', type=float, default=MOTION_SHARE, help='share of scenes from authored motions'
     )
     parser.add_argument(
         '--consecutive',
         type=float,
         default=CONSECUTIVE_SHARE,
-        help='share of scenes whose frames follow each other',
+        help='share of scenes with consecutive frames',
     )
     parser.add_argument('--objaverse', type=Path, help="folder of the objaverse package's files")
     parser.add_argument('--workers', type=int, default=2)
-    parser.add_argument('--bench', action='store_true', help='measure frames a second')
+    parser.add_argument('--bench', action='store_true', help='measure frames per second')
     args = parser.parse_args(arguments)
     if args.bench:
         rate, alone = bench(args.workers)
         print(
             f'{rate:.1f} frames/s with all labels at 256x256, {args.workers} processes '
-            f'({alone:.1f} with a core each)'
+            f'({alone:.1f} with one core per process)'
         )
         return 0
     if args.out is None:
-        parser.error('--out or --bench is needed')
+        parser.error('--out or --bench is required')
     recipe = Recipe(
         args.kind, args.frames, args.size, args.motions, args.consecutive, args.objaverse
     )

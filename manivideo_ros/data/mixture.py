@@ -1,7 +1,8 @@
-"""What an iteration trains on, of several sources: equal shares, some without their conditions.
+"""Draws training batches from several data sources.
 
 Every iteration samples Objaverse, hand-object and human data in equal shares; 3% of each is held
-out (arXiv 2412.16212). The conditions of a tenth are dropped, for guidance.
+out (arXiv 2412.16212). The conditions of 10% of the samples are dropped for classifier-free
+guidance.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from manivideo_ros.mlo.layers import LAYER_MAPS
 
 HELD_OUT_PERCENT = 3
 UNCONDITIONAL_RATE = 0.1
-NO_BASE = -1.0  # of a base image that is not given, as the network takes it
+NO_BASE = -1.0  # value of an absent base image in the network's input
 CONDITIONS = (
     *LAYER_MAPS,
     'skeleton',
@@ -27,12 +28,12 @@ CONDITIONS = (
     'background',
     'hand_reference',
 )
-"""What a sample holds besides its base image, truth and mask."""
+"""Entries of a sample other than its base image, ground truth and mask."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One sample of an iteration: which of which source, and whether its conditions are dropped."""
+    """One sample of an iteration: source, index, and whether its conditions are dropped."""
 
     source: str
     index: int
@@ -40,14 +41,13 @@ class Draw:
 
 
 class Mixture:
-    """Draws from sources in equal shares; each iteration is a pure function of seed and number.
+    """Draws from sources in fixed shares; an iteration is a pure function of seed and number.
 
-    lengths: samples of each source by name; a source without samples is left out. shares: how often
-    a source comes in a round of all, by name; once where it is not named. Where the batch is no
-    multiple of a round, those that get one more take turns: over as many iterations as a round has
-    places, shares are exact.
+    lengths: number of samples by source; empty sources are skipped. shares: occurrences of a source
+    per round, by name, 1 by default. If the batch is not a multiple of a round, consecutive batches
+    continue the round, so that shares are exact over as many iterations as a round has entries.
 
-    Raises ValueError where no source has a sample or a number makes no sense.
+    Raises ValueError if no source has a sample or an argument is out of range.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Mixture:
             )
         self.batch, self.seed, self.unconditional_rate = batch, seed, unconditional_rate
         times = {name: (shares or {}).get(name, 1) for name in self.lengths}
-        # Round by round, so that a source of a larger share does not come all at once.
+        # Interleaved, so that a source with a larger share is spread over the round.
         self.round = [n for i in range(max(times.values())) for n in times if times[n] > i]
         if not self.round:
             raise ValueError('mixture: every share is zero')
@@ -88,13 +88,13 @@ class Mixture:
 
 
 def held_out(name: str) -> bool:
-    """Whether a sample is among the 3% never trained on; its name decides, and nothing else."""
+    """Whether a sample belongs to the 3% test split; depends only on its name."""
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:8], 'big') % 100 < HELD_OUT_PERCENT
 
 
 def without_conditions(sample: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A sample with every condition zeroed and no base image; its truth and mask stay."""
+    """The sample with zeroed conditions and no base image; ground truth and mask are unchanged."""
     out = {k: torch.zeros_like(v) if k in CONDITIONS else v for k, v in sample.items()}
     if 'base' in out:
         out['base'] = torch.full_like(out['base'], NO_BASE)

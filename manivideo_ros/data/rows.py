@@ -1,4 +1,4 @@
-"""Rows of shards: a rendered scene with its labels, references and poses, written to files."""
+"""Rows of shards: renders a scene with its labels, references and poses, and writes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.data.packing import pack_hands, pack_mask
-from manivideo_ros.data.rendering.ground_truth import TruthRenderer
+from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
 from manivideo_ros.data.scenes.scene import Scene
 from manivideo_ros.drawing.base_image import Painter, hand_material
 from manivideo_ros.drawing.views import ObjectViews, six_views
@@ -20,23 +20,24 @@ from manivideo_ros.geometry import Array
 from manivideo_ros.objects.mesh import ObjectMesh
 
 Kind = Literal['hand_object', 'objaverse', 'human']
-"""What a scene teaches: hands with an object, an object alone, a person by the skeleton alone."""
-MAX_OTHERS = 2  # objects of a generated scene besides the one with six views
+"""Kind of a scene: hands with an object, an object alone, a person given by the skeleton."""
+MAX_OTHERS = 2  # objects of a generated scene in addition to the one with six views
 
 
-def scene_row(renderer: TruthRenderer, scene: Scene, kind: Kind = 'hand_object') -> dict[str, Any]:
+def scene_row(
+    renderer: GroundTruthRenderer, scene: Scene, kind: Kind = 'hand_object'
+) -> dict[str, Any]:
     """The row of a scene for `write_shard`, at the renderer's size.
 
-    The base image of a human scene is the background alone: nothing but the skeleton says where
-    the hands are.
+    The base image of a human scene is the background alone: only the skeleton locates the hands.
     """
     images = renderer.render(scene)
     reference = images.hand_reference
-    looks = [hand_material(hand, reference) for hand in scene.hands.values()]
+    materials = [hand_material(hand, reference) for hand in scene.hands.values()]
     if scene.asset is not None:
-        looks.append(scene.asset.painted)
-    looks += [asset.painted for _, _, asset in scene.others]
-    painter = Painter(renderer.view, looks, images.background)
+        materials.append(scene.asset.painted)
+    materials += [asset.painted for _, _, asset in scene.others]
+    painter = Painter(renderer.view, materials, images.background)
     camera = scene.camera.resized(renderer.size, renderer.size)
     bases, masks, object_poses = [], [], []
     for i in range(len(scene.frames)):
@@ -73,12 +74,12 @@ def scene_row(renderer: TruthRenderer, scene: Scene, kind: Kind = 'hand_object')
 
 
 def padded(poses: Sequence[Array], count: int) -> NDArray[np.float64]:
-    """Poses [count, 4, 4] of the further objects, then identities."""
+    """Poses of the other objects, padded with identities to [count, 4, 4]."""
     return np.stack([*poses, *[np.eye(4)] * (count - len(poses))])
 
 
 def write_objects(folder: Path, scene: Scene, row: dict[str, Any], view_size: int = 128) -> None:
-    """Store the objects of a scene under the names that its row has for them."""
+    """Store the objects of a scene under their names in its row."""
     named = [(row['scene']['object'], scene.asset)] if scene.asset is not None else []
     others = zip(row['scene']['others'], scene.others, strict=True)
     for name, asset in [*named, *((name, asset) for name, (_, _, asset) in others)]:
@@ -87,7 +88,7 @@ def write_objects(folder: Path, scene: Scene, row: dict[str, Any], view_size: in
 
 
 def write_shard(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Write scenes as one shard: arrays of each row are stacked, its 'scene' goes to the JSON."""
+    """Write scenes as one shard: stacks the arrays of the rows, writes 'scene' to the JSON."""
     partial = folder.with_name(folder.name + '.partial')
     partial.mkdir(parents=True, exist_ok=True)
     for key in rows[0]:
@@ -100,7 +101,7 @@ def write_shard(folder: Path, rows: list[dict[str, Any]]) -> None:
 def write_object(
     folder: Path, name: str, mesh: ObjectMesh, views: ObjectViews, points: NDArray[np.float32]
 ) -> None:
-    """Store an object once for all scenes that show it."""
+    """Store an object unless its file exists."""
     file = folder / 'objects' / f'{name}.npz'
     if file.exists():
         return

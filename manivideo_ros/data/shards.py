@@ -1,11 +1,11 @@
-"""Stored scenes: a folder of shards to write and to train from.
+"""Dataset of stored scenes in a folder of shards.
 
-    DIR/objects/<name>-<seed>.npz     vertices, faces, views, points of every object that appears
-    DIR/shard_000150/*.npy            one array per kind, its first axis the scenes of the shard
+    DIR/objects/<name>-<seed>.npz     vertices, faces, views, points of every object
+    DIR/shard_000150/*.npy            one array per key, its first axis the scenes of the shard
     DIR/shard_000150/scenes.json      per scene: kind, seed, split, object, hands, consecutive
 
-Images are stored; H and D are not: they are rasterized again from the stored poses on loading,
-and so is the skeleton of scenes of the kind 'human', whose H, D, views and points are zeros.
+Images are stored. H and D are rasterized from the stored poses on loading, as is the skeleton of
+scenes of the kind 'human', whose H, D, views and points are zeros.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose, hand_surface
 
 REFERENCE_SIZE = 128
-NO_OBJECT_VIEW = 128  # grey of a view that shows no object
+NO_OBJECT_VIEW = 128  # grey level of a view without an object
 
 
 class ShardError(ValueError):
-    """A folder of shards that cannot be read; one line names the file and the mend."""
+    """A folder of shards cannot be read; one line names the file and suggests a fix."""
 
 
 class ShardDataset:
     """Scenes of a folder of shards, for training/batches.py; single-threaded, cheap to pickle.
 
     view_size, background_size: of the references, pixels. hands: folder of the user's hand models,
-    for scenes whose poses are theirs. num_layers, confidence: of H and D, as Rasterizer takes them.
-    Raises ShardError where the folder holds no complete shard,
-    or needs hand models and is given none.
+    required by scenes with poses of these models. num_layers, confidence: of H and D, as for
+    Rasterizer. Raises ShardError if the folder holds no complete shard, or its scenes require hand
+    models and `hands` is None.
     """
 
     def __init__(
@@ -70,23 +70,23 @@ class ShardDataset:
             try:
                 scenes = json.loads((shard / 'scenes.json').read_text())
                 if not (isinstance(scenes, list) and scenes and all(map(_is_scene, scenes))):
-                    raise ValueError('is no list of scenes')
+                    raise ValueError('not a list of scenes')
             except (OSError, ValueError, RecursionError) as error:
                 raise ShardError(
-                    f'{shard}/scenes.json cannot be read ({error}): delete the shard'
+                    f'{shard}/scenes.json: cannot be read ({error}): delete the shard'
                 ) from None
             self.place += [(number, i) for i in range(len(scenes))]
             self.scenes += scenes
         if not self.scenes:
             raise ShardError(
-                f'{self.folder}: no shards here; make some with manivideo_ros.data.generator'
+                f'{self.folder}: no shards found: generate some with manivideo_ros.data.generator'
             )
         self.consecutive = np.array([scene['consecutive'] for scene in self.scenes])
         models = {scene.get('hand_model', 'default') for scene in self.scenes} - {'default'}
         if models and hands is None:
             raise ShardError(
-                f'{self.folder}: its hands are of the model {sorted(models)[0]!r}; name the folder '
-                'of those hand models'
+                f'{self.folder}: scenes use the hand model {sorted(models)[0]!r}: give the folder '
+                'of its files'
             )
 
     def __len__(self) -> int:
@@ -100,17 +100,17 @@ class ShardDataset:
         self.__init__(**state)  # type: ignore[misc]
 
     def array(self, scene: int, key: str) -> NDArray:
-        """One scene's part of a stored array: rgb, background, base, mask, hand_reference,
-        hand_parts, hands, object_pose, other_poses, intrinsics, camera_from_world."""
+        """One scene of a stored array: rgb, background, base, mask, hand_reference, hand_parts,
+        hands, object_pose, other_poses, intrinsics or camera_from_world. Raises ShardError."""
         shard, row = self.place[scene]
         return _open(array_file(self.shards[shard], key))[row]
 
     def frames_of(self, scene: int) -> int:
-        """How many frames a scene has."""
+        """Number of frames of a scene."""
         return len(self.array(scene, 'hands'))
 
     def kind(self, scene: int) -> Kind:
-        """What a scene teaches."""
+        """Kind of a scene."""
         kind: Kind = self.scenes[scene].get('kind', 'hand_object')
         return kind
 
@@ -131,12 +131,12 @@ class ShardDataset:
         return [load_hand(side, self.hands / f'{side}.npz') for side in SIDES]
 
     def _objects(self, scene: int) -> list[str]:
-        """Files of the scene's objects, the one with six views first."""
+        """Names of the scene's objects, the one with six views first."""
         entry = self.scenes[scene]
         return ([entry['object']] if entry['object'] else []) + entry.get('others', [])
 
     def poses(self, scene: int, frame: int) -> list[SurfacePose]:
-        """Poses of `surfaces` in a frame."""
+        """Poses of `surfaces` in a frame, None where absent."""
         out: list[SurfacePose] = [unpack_hand(row) for row in self.array(scene, 'hands')[frame]]
         if self.scenes[scene]['object']:
             out.append(_present(self.array(scene, 'object_pose')[frame]))
@@ -168,8 +168,8 @@ class ShardDataset:
         }
 
     def frame(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
-        """`conditions`, and base and rgb [3, H, W], mask
-        [1, H, W] (coverage of hands and object)."""
+        """`conditions`, plus base and rgb [3, H, W] in 0..1 and mask [1, H, W] (coverage of hands
+        and objects)."""
         mask = unpack_mask(np.asarray(self.array(scene, 'mask')[frame]))
         return self.conditions(scene, frame) | {
             'base': image_tensor(self.array(scene, 'base')[frame]),
@@ -186,9 +186,7 @@ class ShardDataset:
             layers = len(layer_names(self.num_layers))
             pairs = zip(SIDES, poses, strict=False)
             hands = {side: state for side, state in pairs if isinstance(state, HandState)}
-            lines = skeleton_map(hand_skeleton(camera, hands), width, height)
-            skeleton = torch.from_numpy(lines).float() / 255
-            return {**no_layers(layers, width, height), 'skeleton': skeleton}
+            return skeleton_conditions(hand_skeleton(camera, hands), layers, width, height)
         rasterizer, horizon = self._rasterizer(scene, width, height)
         drawn = rasterizer.render(camera, poses)
         return {
@@ -199,7 +197,7 @@ class ShardDataset:
         }
 
     def _rasterizer(self, scene: int, width: int, height: int) -> tuple[Rasterizer, HorizonMapper]:
-        """The rasterizer of the scene's object, kept for the frames that follow."""
+        """The rasterizer of the scene's surfaces, cached."""
         model = self.scenes[scene].get('hand_model', 'default')
         key = (model, tuple(self._objects(scene)), width, height)
         kept: dict[Any, tuple[Rasterizer, HorizonMapper]] = self.__dict__.setdefault('_kept', {})
@@ -221,9 +219,13 @@ class ShardDataset:
 KEPT_RASTERIZERS = 8
 
 
-def no_layers(layers: int, width: int, height: int) -> dict[str, torch.Tensor]:
-    """The maps of a frame in which no hand model and no object is known."""
+def skeleton_conditions(
+    skeleton: NDArray[np.float32], layers: int, width: int, height: int
+) -> dict[str, torch.Tensor]:
+    """Conditions of a frame given by a skeleton [134, 3]: its map in 0..1, all others zero."""
+    drawn = torch.from_numpy(skeleton_map(skeleton, width, height))
     return {
+        'skeleton': drawn.float() / 255,
         'normal_map': torch.zeros(layers, 3, height, width),
         'occlusion_confidence': torch.zeros(layers, height, width),
         'visible_normal': torch.zeros(3, height, width),
@@ -231,22 +233,22 @@ def no_layers(layers: int, width: int, height: int) -> dict[str, torch.Tensor]:
     }
 
 
-def _is_scene(told: Any) -> bool:
-    """Whether one entry of scenes.json has what is read of it, of the right types."""
+def _is_scene(entry: Any) -> bool:
+    """Whether an entry of scenes.json has the required fields with the right types."""
     return (
-        isinstance(told, dict)
-        and isinstance(told.get('consecutive'), bool)
-        and isinstance(told.get('hand_model', ''), str)
-        and isinstance(told.get('kind', ''), str)
+        isinstance(entry, dict)
+        and isinstance(entry.get('consecutive'), bool)
+        and isinstance(entry.get('hand_model', ''), str)
+        and isinstance(entry.get('kind', ''), str)
     )
 
 
-@lru_cache(maxsize=768)  # each holds a file open
+@lru_cache(maxsize=768)  # each entry keeps a file open
 def _open(file: Path) -> NDArray:
     try:
         return np.load(file, mmap_mode='r')
     except (OSError, ValueError) as error:
-        raise ShardError(f'{file} cannot be read ({error}): delete its shard') from None
+        raise ShardError(f'{file}: cannot be read ({error}): delete its shard') from None
 
 
 @lru_cache(maxsize=1024)
@@ -260,20 +262,20 @@ def _object(folder: Path, name: str) -> tuple[Surface, NDArray[np.uint8], NDArra
             surface = Surface(data['vertices'], faces, np.zeros(len(faces), np.int32), uv)
             return surface, data['views'], data['points']
     except (OSError, ValueError, KeyError) as error:
-        raise ShardError(f'{file} cannot be read ({error}): make the shards again') from None
+        raise ShardError(f'{file}: cannot be read ({error}): generate the shards again') from None
 
 
 def _present(pose: NDArray) -> NDArray[np.floating] | None:
-    """A stored pose [4, 4], or None for what is absent in its frame: NaN throughout."""
+    """A stored pose [4, 4], None if it is NaN, which marks an absent object."""
     return np.asarray(pose) if np.isfinite(pose).all() else None
 
 
 def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """A square image [S, S, 3] at size x size."""
+    """A square image [S, S, 3] resized to size x size."""
     if len(image) == size:
         return image
-    way = cv2.INTER_AREA if size < len(image) else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, (size, size), interpolation=way), np.uint8)
+    method = cv2.INTER_AREA if size < len(image) else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (size, size), interpolation=method), np.uint8)
 
 
 def image_tensor(image: NDArray) -> torch.Tensor:

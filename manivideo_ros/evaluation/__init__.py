@@ -1,1 +1,1 @@
-"""Measures of generated images against rendered truth, and the reports made of them."""
+"""Measures generated images against ground truth, and reports the results."""

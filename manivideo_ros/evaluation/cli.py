@@ -12,23 +12,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from manivideo_ros.evaluation.reports.evaluation import Evaluation, bar_table, write
+from manivideo_ros.evaluation.reports.evaluation import Evaluation, threshold_table, write
 from manivideo_ros.evaluation.run import Work, cores, folder_for_frames
 
 OUT = Path('out') / 'evaluation'
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The arguments; those of a recorded stream are report.py's."""
+    """The arguments; those for a recorded stream are in reports/recorded.py."""
     parser = argparse.ArgumentParser(
         prog='manivideo evaluate',
         description='Measure a model on the held-out suite (or on DexYCB), or, given a BAG, '
-        'a recorded stream against its truth.',
+        'a recorded stream against its ground truth.',
         usage='%(prog)s [BAG] [options]',
     )
-    parser.add_argument('--checkpoint', type=Path, help='weights (safetensors); those that ship')
+    parser.add_argument('--checkpoint', type=Path, help='weights (safetensors); default: shipped')
     parser.add_argument(
-        '--steps', type=int, nargs='+', default=[1, 4], help='denoising steps; the first is judged'
+        '--steps',
+        type=int,
+        nargs='+',
+        default=[1, 4],
+        help='denoising steps; the thresholds apply to the first',
     )
     parser.add_argument('--data', choices=['suite', 'dexycb'], default='suite', help='clips')
     parser.add_argument('--clips', type=int, help='measure only the first clips')
@@ -47,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; 2 and one line of error for what cannot be evaluated."""
+    """The command line; prints one line and returns 2 for what cannot be evaluated."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and not arguments[0].startswith('-'):
         from manivideo_ros.evaluation.reports.recorded import main as report
@@ -69,13 +73,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     for poses in result.poses() if result.judged else []:
         print(f'\n{result.generated}, {poses} poses, {len(result.clips)} clips')
-        print('\n'.join(bar_table(result.bars(poses))))
+        print('\n'.join(threshold_table(result.thresholds(poses))))
     print(f'\n{args.out / "evaluation.md"}')
     return 0
 
 
 def run(args: argparse.Namespace) -> Evaluation:
-    """Measure what the arguments ask for. Raises ValueError (one line) where that cannot be."""
+    """Run the evaluation that the arguments describe. Raises ValueError (one line)."""
     from manivideo_ros.engine.graph.cache import graph_of
     from manivideo_ros.model.checkpoint import SHIPPED, checkpoint_sha256, load_checkpoint
 

@@ -1,4 +1,4 @@
-"""Runs an evaluation in worker processes: clips in, `Evaluation` out."""
+"""Runs an evaluation in worker processes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
-import torch
 from tqdm import tqdm
 
+from manivideo_ros.data.rendering.ground_truth import one_thread
 from manivideo_ros.estimation.hands import HandEstimator
 from manivideo_ros.estimation.runtime import EstimatorError
 from manivideo_ros.evaluation.measures.clip import Measured, Tools
@@ -29,9 +28,9 @@ Result = TypeVar('Result')
 
 @dataclass(frozen=True)
 class Work:
-    """What every worker needs: graphs by method's name, the images' size, the user's weights.
+    """Settings of every worker: graphs by method name, image size, the user's weights.
 
-    keep: folder for frames that are needed when all clips are done, None where there are none.
+    keep: folder for frames that FID needs once all clips are done, None without FID.
     human: whether the methods take skeletons.
     """
 
@@ -46,11 +45,11 @@ class Work:
         return {name: streamed(graph) for name, graph in self.graphs.items()}
 
     def tools(self) -> Tools:
-        """What measures need."""
+        """Estimator and weights for the measures."""
         return Tools(hand_estimator(), self.alexnet, self.keep is not None)
 
-    def put_away(self, number: int, measured: Mapping[str, Measured]) -> None:
-        """Move the frames that were kept into files."""
+    def store_frames(self, number: int, measured: Mapping[str, Measured]) -> None:
+        """Move the kept frames of clip `number` from memory into files."""
         for poses, one in measured.items():
             if self.keep is not None and one.frames:
                 arrays: dict[str, Any] = {n: np.stack(f) for n, f in one.frames.items()}
@@ -61,7 +60,7 @@ class Work:
 
 @cache
 def hand_estimator() -> HandEstimator | None:
-    """This process's estimator, None where it cannot run."""
+    """The hand estimator of this process, None where it cannot run."""
     try:
         return HandEstimator(threads=1)
     except EstimatorError:
@@ -71,7 +70,7 @@ def hand_estimator() -> HandEstimator | None:
 def in_workers(
     function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, label: str
 ) -> list[Result]:
-    """The results of all jobs in their order, with progress on the terminal."""
+    """Results of all jobs in order; shows progress on the terminal."""
     results: list[Result] = []
     with tqdm(total=len(jobs), desc=label, unit='clip', mininterval=1) as bar:
         for result in _results(function, jobs, workers):
@@ -90,16 +89,10 @@ def _results(
         yield from pool.imap(function, jobs)
 
 
-def one_thread() -> None:
-    """Keep this process to one thread: the others have the other cores."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
 def fid_of_all(
     keep: Path | None, poses: Sequence[str], names: Sequence[str], weights: Path | None
 ) -> dict[str, dict[str, float | str]]:
-    """FID over the frames of all clips by kind of poses and candidate, or why there is none."""
+    """FID over the frames of all clips by pose kind and candidate, or why there is none."""
     if weights is None or keep is None:
         why = fid([], [], [], None)
         return {kind: dict.fromkeys(names, why) for kind in poses}
@@ -120,10 +113,10 @@ def _stored(files: Sequence[Path], name: str) -> list[RgbImage]:
 
 
 def folder_for_frames(weights: Path | None) -> tempfile.TemporaryDirectory[str] | None:
-    """A temporary folder for frames where they are needed at the end."""
+    """A temporary folder for frames, None where FID is not computed."""
     return None if weights is None else tempfile.TemporaryDirectory()
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores available to this process."""
     return len(os.sched_getaffinity(0))

@@ -84,7 +84,7 @@ def learned_light(
         if not folder.exists():
             make_light_views(folder, config.light_views, config.seed, 'train', threads)
         views = LightViews.open(folder)
-        error = train_light(len(views), views.photographs, ball_normals(), config, out, device)
+        error = train_light(len(views), views.batch, ball_normals(), config, out, device)
         print(f'light: RMS error {error:.4f} of sRGB in 0..1 on hands held back')
     return load_light(config, out)
 

@@ -64,8 +64,9 @@ def counts(output: str) -> dict[str, int]:
 def main(arguments: list[str]) -> int:
     """Run them; the exit status."""
     parser = argparse.ArgumentParser(
-        prog='robustness.fuzz.campaign', description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter
+        prog='robustness.fuzz.campaign',
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument('parsers', nargs='*', help='those to run; all')
     parser.add_argument('--examples', type=int, default=5000)

@@ -90,8 +90,14 @@ def discovery_flood(robot: Robot, seconds: float = 8.0) -> Outcome:
     source = robot.source()
     since = time.time_ns()
     flood = subprocess.run(
-        [sys.executable, '-m', 'robustness.soak.participants', str(robot.chain.domain),
-        str(seconds)], env=robot.chain.env,
+        [
+            sys.executable,
+            '-m',
+            'robustness.soak.participants',
+            str(robot.chain.domain),
+            str(seconds),
+        ],
+        env=robot.chain.env,
         check=True,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Human clips: keypoint files of either tool, the person cut out in time, zeroed conditions."""
+"""Human clips: keypoint files, crops, backgrounds, zeroed conditions; the mixture of sources."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ PERSON, WALL = (200, 60, 40), (40, 90, 140)
 
 
 def skeleton(left: float, top: float, width: float, height: float) -> np.ndarray:
-    """134 distinct points in a box, all of confidence 0.9."""
+    """134 distinct points in a box, with confidence 0.9."""
     points = np.full((NUM_KEYPOINTS, 3), 0.9, np.float32)
     rng = np.random.default_rng(0)
     points[:, :2] = (left, top) + rng.random((NUM_KEYPOINTS, 2)) * (width, height)
@@ -34,12 +34,12 @@ def skeleton(left: float, top: float, width: float, height: float) -> np.ndarray
 
 
 def person_at(frame: int) -> np.ndarray:
-    """Somebody who walks from the left to the right, 24 x 80 pixels."""
+    """A person of 24 x 80 pixels who walks from left to right."""
     return skeleton(20 + 12 * frame, 20, 24, 80)
 
 
 def make_clip(folder: Path) -> Path:
-    """A person's flat figure before a wall of two tones; keypoints of two people."""
+    """A flat figure in front of a wall of two tones; keypoints of two people."""
     (folder / 'frames').mkdir(parents=True)
     for i in range(FRAMES):
         image = np.full((HEIGHT, WIDTH, 3), WALL, np.uint8)
@@ -61,7 +61,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> HumanClip:
 
 
 def openpose_person(points: np.ndarray, body: int = 25) -> dict:
-    """A person as OpenPose writes it, from 134 points."""
+    """A person in OpenPose's format, from 134 points."""
     rows = [*points[:8], np.zeros(3), *points[8:18], *points[18:24]] if body == 25 else points[:18]
     face = [*points[24:92], *np.zeros((2, 3))] if body == 25 else points[24:92]
     return {
@@ -74,7 +74,7 @@ def openpose_person(points: np.ndarray, body: int = 25) -> dict:
     }
 
 
-def test_openpose_files_of_either_body_give_dwposes_order(tmp_path: Path) -> None:
+def test_openpose_files_of_both_body_models_give_dwposes_order(tmp_path: Path) -> None:
     points = person_at(0)
     for body in (25, 18):
         file = tmp_path / f'{body}_keypoints.json'
@@ -86,7 +86,7 @@ def test_openpose_files_of_either_body_give_dwposes_order(tmp_path: Path) -> Non
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
-def test_what_openpose_did_not_look_for_is_not_seen(tmp_path: Path) -> None:
+def test_absent_openpose_parts_are_not_visible(tmp_path: Path) -> None:
     person = openpose_person(person_at(0))
     person |= {'hand_left_keypoints_2d': None, 'face_keypoints_2d': []}
     del person['hand_right_keypoints_2d']
@@ -98,7 +98,7 @@ def test_what_openpose_did_not_look_for_is_not_seen(tmp_path: Path) -> None:
     assert read_people(file, WIDTH, HEIGHT).shape == (0, NUM_KEYPOINTS, 3)
 
 
-def test_dwposes_arrays_are_read_whatever_they_are_called(tmp_path: Path) -> None:
+def test_dwposes_arrays_are_read_in_all_formats(tmp_path: Path) -> None:
     people = np.stack([person_at(0), person_at(3)])
     people[1, 5] = np.nan
     wanted = np.nan_to_num(people)
@@ -110,7 +110,7 @@ def test_dwposes_arrays_are_read_whatever_they_are_called(tmp_path: Path) -> Non
         np.testing.assert_allclose(read_people(file, WIDTH, HEIGHT), wanted, rtol=1e-6)
 
 
-def test_shares_of_the_image_become_pixels(tmp_path: Path) -> None:
+def test_relative_coordinates_become_pixels(tmp_path: Path) -> None:
     people = np.stack([person_at(2)])
     shares = people / np.array([WIDTH, HEIGHT, 1])
     np.savez(tmp_path / 'a.npz', keypoints=shares)
@@ -118,35 +118,33 @@ def test_shares_of_the_image_become_pixels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('content', 'said'),
+    ('content', 'message'),
     [
         ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', r'people\[0\].pose_keypoints_2d'),
-        ('{"people": [7]}', r'people\[0\] is no object'),
+        ('{"people": [7]}', r'people\[0\] is not an object'),
         ('{"poses": []}', 'has neither people'),
         ('{"keypoints": [[[1, 2, 3]]]}', r'keypoints is \[1, 1, 3\], must be \[P, 134, 3\]'),
-        ('{"keypoints": [[1], [2, 3]]}', 'keypoints is no regular array'),
+        ('{"keypoints": [[1], [2, 3]]}', 'keypoints is not a regular array'),
         ('no json', 'cannot be read as keypoints'),
     ],
 )
-def test_json_that_is_wrong_is_named_with_its_field(
-    tmp_path: Path, content: str, said: str
-) -> None:
+def test_errors_in_json_name_file_and_field(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / 'bad.json'
     file.write_text(content)
-    with pytest.raises(KeypointError, match=f'bad.json: {said}'):
+    with pytest.raises(KeypointError, match=f'bad.json: {message}'):
         read_people(file, WIDTH, HEIGHT)
 
 
-def test_npz_that_is_wrong_is_named_and_no_pickle_is_opened(tmp_path: Path) -> None:
+def test_errors_in_npz_name_the_file_and_no_pickle_is_opened(tmp_path: Path) -> None:
     file = tmp_path / 'bad.npz'
-    for arrays, said in (
-        ({'points': np.zeros(3)}, 'holds points; needs keypoints'),
+    for arrays, message in (
+        ({'points': np.zeros(3)}, 'has points; needs keypoints'),
         ({'keypoints': np.zeros((2, 18, 3))}, r'keypoints is \[2, 18, 3\]'),
-        ({'candidate': np.zeros((1, 134, 2)), 'subset': np.zeros((1, 18))}, 'do not fit'),
+        ({'candidate': np.zeros((1, 134, 2)), 'subset': np.zeros((1, 18))}, 'do not match'),
         ({'keypoints': np.array([{'a': 1}], object)}, 'cannot be read as keypoints'),
     ):
         np.savez(file, **arrays)
-        with pytest.raises(KeypointError, match=f'bad.npz: .*{said}'):
+        with pytest.raises(KeypointError, match=f'bad.npz: .*{message}'):
             read_people(file, WIDTH, HEIGHT)
     file.write_bytes(b'no zip')
     with pytest.raises(KeypointError, match=r'bad\.npz: cannot be read'):
@@ -158,9 +156,7 @@ def test_npz_that_is_wrong_is_named_and_no_pickle_is_opened(tmp_path: Path) -> N
 # Clips
 
 
-def test_a_frame_is_a_square_with_the_larger_person_s_skeleton_in_its_pixels(
-    clip: HumanClip,
-) -> None:
+def test_a_frame_is_a_square_with_the_skeleton_of_the_larger_person(clip: HumanClip) -> None:
     left, top, side = clip.window
     assert (top, side) == (0, HEIGHT) and 0 < left < WIDTH - side
     for i in (0, 4, 8):
@@ -182,7 +178,7 @@ def test_the_background_is_the_wall_without_the_person(clip: HumanClip) -> None:
     assert np.abs(background[:, column + 1 :] - np.add(WALL, 30)).max() <= 2
 
 
-def test_what_is_never_bare_is_filled_in_from_around(tmp_path: Path) -> None:
+def test_background_that_is_never_visible_is_inpainted(tmp_path: Path) -> None:
     folder = make_clip(tmp_path / 'still')
     people = np.stack([[skeleton(64, 40, 24, 30)]] * FRAMES)  # the box does not move
     np.savez(folder / 'keypoints.npz', keypoints=people)
@@ -193,7 +189,7 @@ def test_what_is_never_bare_is_filled_in_from_around(tmp_path: Path) -> None:
     assert np.abs(HumanClip(folder).background(HEIGHT).astype(int) - WALL).max() <= 6
 
 
-def test_the_hand_view_is_the_largest_hand_well_seen(tmp_path: Path) -> None:
+def test_the_hand_reference_is_the_largest_clearly_visible_hand(tmp_path: Path) -> None:
     folder = make_clip(tmp_path / 'hand')
     assert HumanClip(folder).hand_reference(32).any()
     people = np.zeros((FRAMES, 1, NUM_KEYPOINTS, 3), np.float32)
@@ -207,7 +203,7 @@ def test_the_hand_view_is_the_largest_hand_well_seen(tmp_path: Path) -> None:
     assert not HumanClip(folder).hand_reference(32).any()
 
 
-def test_keypoints_may_lie_in_a_file_a_image(tmp_path: Path, clip: HumanClip) -> None:
+def test_keypoints_can_be_one_file_per_image(tmp_path: Path, clip: HumanClip) -> None:
     folder = make_clip(tmp_path / 'apart')
     (folder / 'keypoints.npz').unlink()
     (folder / 'keypoints').mkdir()
@@ -224,12 +220,12 @@ def test_keypoints_may_lie_in_a_file_a_image(tmp_path: Path, clip: HumanClip) ->
         HumanClip(folder)
 
 
-def test_clips_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match='frames: no images here'):
+def test_errors_name_the_clip(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match='frames: no images found'):
         HumanClip(tmp_path)
     folder = make_clip(tmp_path / 'clip')
     cv2.imwrite(str(folder / 'frames' / '000001.png'), np.zeros((10, 10, 3), np.uint8))
-    with pytest.raises(ClipError, match=r'000001\.png: 10x10, the clip begins with 160x120'):
+    with pytest.raises(ClipError, match=r'000001\.png: 10x10, but the first frame is 160x120'):
         HumanClip(folder).frame(1, 60)
     (folder / 'frames' / '000008.png').unlink()
     with pytest.raises(KeypointError, match='9 frames of keypoints for 8 images'):
@@ -239,7 +235,7 @@ def test_clips_that_cannot_be_used_are_named(tmp_path: Path) -> None:
 # Scenes
 
 
-def test_scenes_have_a_skeleton_and_every_object_condition_zeroed(tmp_path: Path) -> None:
+def test_scenes_have_a_skeleton_and_zeroed_object_conditions(tmp_path: Path) -> None:
     names = [f'clip{i}' for i in range(200)]
     train = next(n for n in names if not held_out(n))
     test = next(n for n in names if held_out(n))
@@ -263,7 +259,7 @@ def test_scenes_have_a_skeleton_and_every_object_condition_zeroed(tmp_path: Path
     assert (frame['rgb'] - frame['base'])[:, bare].abs().max() < 0.15
     assert (frame['rgb'] - frame['base'])[:, ~bare].abs().mean() > 0.1
     assert all(v.dtype == torch.float32 for v in (frame | references).values())
-    with pytest.raises(ClipError, match='no clip to train on with 10 frames'):
+    with pytest.raises(ClipError, match='none of 2 clips is in the train split and has 10 frames'):
         HumanScenes(tmp_path, frames=10)
 
 
@@ -293,7 +289,7 @@ def test_an_iteration_is_a_pure_function_of_seed_and_number() -> None:
     assert later != mixture.draw(43) and later != Mixture(LENGTHS, 6, seed=2).draw(40)
 
 
-def test_every_sample_is_reached_and_a_tenth_lose_their_conditions() -> None:
+def test_every_sample_is_drawn_and_a_tenth_are_unconditional() -> None:
     draws: list[Draw] = [d for i in range(700) for d in Mixture(LENGTHS, 3).draw(i)]
     for name in ('objaverse', 'human'):
         assert {d.index for d in draws if d.source == name} == set(range(LENGTHS[name]))
@@ -302,7 +298,7 @@ def test_every_sample_is_reached_and_a_tenth_lose_their_conditions() -> None:
     assert not any(d.unconditional for i in range(50) for d in none.draw(i))
 
 
-def test_a_source_without_samples_leaves_its_share_to_the_others() -> None:
+def test_sources_without_samples_are_skipped() -> None:
     draws = Mixture(LENGTHS | {'human': 0}, 4).draw(0)
     assert [d.source for d in draws] == ['objaverse', 'generated'] * 2
     with pytest.raises(ValueError, match='no source has a sample'):
@@ -317,7 +313,7 @@ def test_three_percent_are_held_out_by_name() -> None:
     assert held_out('a') == held_out('a')
 
 
-def test_dropping_conditions_leaves_the_truth() -> None:
+def test_dropping_conditions_keeps_ground_truth() -> None:
     from manivideo_ros.model.patch import network
     from manivideo_ros.training.batches import FRAME_KEYS, SCENE_KEYS
 
@@ -329,7 +325,7 @@ def test_dropping_conditions_leaves_the_truth() -> None:
     assert all(not bare[k].any() for k in set(bare) - kept - {'base'})
 
 
-def test_a_larger_share_comes_more_often_and_never_all_at_once() -> None:
+def test_a_source_with_a_larger_share_is_interleaved() -> None:
     mixture = Mixture({'objaverse': 5, 'generated': 7}, 3, shares={'generated': 2})
     assert [d.source for d in mixture.draw(0)] == ['objaverse', 'generated', 'generated']
     with pytest.raises(ValueError, match='share is zero'):

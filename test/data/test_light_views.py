@@ -1,4 +1,4 @@
-"""The light of a scene: its label, the hand reference that shows it, the net that reads it."""
+"""The light of a scene: its label, the hand references, and the network trained on them."""
 
 from dataclasses import replace
 
@@ -8,22 +8,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manivideo_ros.data.rendering.ground_truth import TruthRenderer
+from manivideo_ros.data.rendering.camera_response import random_response
+from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
 from manivideo_ros.data.rendering.light_views import (
     DIM,
     FILLS,
     KEYS,
     LightViews,
+    ball_colours,
     ball_light,
     ball_normals,
     lights_of,
     make_light_views,
-    photographed,
     random_mixture,
     render_lights,
     sample_light_scene,
 )
-from manivideo_ros.data.rendering.photograph import random_response
 from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import generator
 from manivideo_ros.data.scenes.room import Lamp, random_room, table_irradiance, table_light
@@ -43,28 +43,28 @@ from manivideo_ros.training.patch.light import (
 
 @pytest.fixture(scope='module')
 def renderer():
-    return TruthRenderer()
+    return GroundTruthRenderer()
 
 
 def grey_ball(room, response, place, world_from_camera):
-    return photographed(ball_light(room, place, world_from_camera), room.exposure, response)
+    return ball_colours(ball_light(room, place, world_from_camera), room.exposure, response)
 
 
-def test_the_ball_is_brightest_where_the_lamp_stands():
+def test_the_ball_is_brightest_towards_the_lamp():
     rng = np.random.default_rng(3)
     room, response = random_room(rng), random_response(rng)
     lamp = room.lamps[0]
     alone = replace(room, lamps=(lamp,), harmonics=0 * room.harmonics, below=0 * room.below)
     towards = lamp.position / np.linalg.norm(lamp.position)
-    camera = look_at(3 * towards, np.zeros(3), (0, 1, 0))  # the lamp stands behind the camera
+    camera = look_at(3 * towards, np.zeros(3), (0, 1, 0))  # the lamp is behind the camera
     ball = grey_ball(alone, response, np.zeros(3), camera[:3, :3].T)
     straightness = -ball_normals()[:, 2]
     assert np.all(ball[straightness.argmax()] >= ball.max(0) - 1 / 255)
     assert np.all(ball[straightness.argmin()] < 0.5 * ball.max(0))
 
 
-def test_the_ball_turns_with_the_camera():
-    """Half a turn about the optical axis turns the ball's image by half a turn."""
+def test_the_ball_rotates_with_the_camera():
+    """A rotation by pi about the optical axis rotates the ball's image by pi."""
     rng = np.random.default_rng(4)
     room, response = random_room(rng), random_response(rng)
     camera = look_at((0.3, -0.5, 0.4), (0, 0, 0))[:3, :3]
@@ -78,7 +78,7 @@ def test_the_ball_turns_with_the_camera():
 
 
 @given(seed=st.integers(0, 10_000), elevation=st.floats(-0.2, 1.5), roll=st.floats(-3, 3))
-def test_the_hand_is_held_up_in_the_scenes_camera(seed, elevation, roll):
+def test_the_hand_is_upright_in_the_scenes_camera(seed, elevation, roll):
     rng = np.random.default_rng(seed)
     eye = np.array([np.cos(elevation), 0, np.sin(elevation)])
     up = (0, np.sin(roll), np.cos(roll))
@@ -86,7 +86,7 @@ def test_the_hand_is_held_up_in_the_scenes_camera(seed, elevation, roll):
     view = random_reference_pose(rng, ['left', 'right'], np.zeros(10), scene)
     turn = np.asarray(scene.camera_from_world)[:3, :3]
     np.testing.assert_allclose(view.camera.camera_from_world[:3, :3], turn, atol=1e-9)
-    # The back of the hand is the wrist's y; fingers point along -x (right) or x.
+    # The normal of the back of the hand is the wrist's y; fingers point along -x (right) or x.
     in_camera = turn @ view.state.wrist_rotation
     fingers = in_camera[:, 0] * (-1 if view.side == 'right' else 1)
     assert in_camera[2, 1] < -0.8
@@ -98,8 +98,8 @@ def test_the_hand_is_held_up_in_the_scenes_camera(seed, elevation, roll):
     assert eye_of_view[2] > 0.04
 
 
-def test_lights_add_up_to_the_room_that_has_them_all(renderer):
-    """A mixture of renders is the render of the mixture: light is linear until it is exposed."""
+def test_a_mixture_of_renders_is_the_render_of_the_mixture(renderer):
+    """Light is linear before exposure."""
     scene = sample_light_scene(12)
     images, balls, tables = render_lights(renderer, scene)
     mixture = random_mixture(np.random.default_rng(1))
@@ -122,7 +122,7 @@ def test_lights_add_up_to_the_room_that_has_them_all(renderer):
     light = next(renderer.hand_light(scene, [whole])) / DIM
     rendered = light.reshape(128, 2, 128, 2, 3).mean((1, 3))
     mixed = np.einsum('lhwc,lc->hwc', images.astype('f4'), mixture)
-    # Where only one of two lamps reaches, shadow taps differ by a grain.
+    # In penumbrae, shadow taps cause small differences.
     assert np.abs(mixed - rendered).mean() < 0.002
     assert np.quantile(np.abs(mixed - rendered), 0.999) < 0.03
     turn = np.asarray(scene.reference_pose.camera.camera_from_world)[:3, :3].T
@@ -130,7 +130,7 @@ def test_lights_add_up_to_the_room_that_has_them_all(renderer):
     np.testing.assert_allclose(np.einsum('lkc,lc->kc', balls, mixture), ball, atol=0.01)
 
 
-def test_a_mixture_has_a_key_at_most_two_fills_and_one_room():
+def test_a_mixture_has_one_key_at_most_two_fills_and_one_room():
     for seed in range(50):
         lit = random_mixture(np.random.default_rng(seed)).any(1)
         assert lit[:KEYS].sum() == 1
@@ -138,7 +138,7 @@ def test_a_mixture_has_a_key_at_most_two_fills_and_one_room():
         assert lit[KEYS + FILLS :].sum() == 1
 
 
-def test_light_views_repeat_and_do_not_depend_on_the_workers(tmp_path, renderer):
+def test_light_views_are_deterministic(tmp_path, renderer):
     make_light_views(tmp_path / 'views', 2, 11, 'train', workers=1)
     views = LightViews.open(tmp_path / 'views')
     assert len(views) == 2
@@ -146,15 +146,15 @@ def test_light_views_repeat_and_do_not_depend_on_the_workers(tmp_path, renderer)
     np.testing.assert_array_equal(views.images[1], images)
     np.testing.assert_array_equal(views.balls[1], balls)
     np.testing.assert_array_equal(views.tables[1], tables)
-    photographs, shown = views.photographs(np.array([1, 1, 0]), np.random.default_rng(2))
-    assert photographs.shape == (3, 128, 128, 3)
-    assert photographs.dtype == np.uint8
+    batch, shown = views.batch(np.array([1, 1, 0]), np.random.default_rng(2))
+    assert batch.shape == (3, 128, 128, 3)
+    assert batch.dtype == np.uint8
     assert shown.shape == (3, 64, 3)
     assert 0 <= shown.min() < shown.max() <= 1
-    assert not np.array_equal(photographs[0], photographs[1])  # another light
-    again, _ = views.photographs(np.array([1, 1, 0]), np.random.default_rng(2))
-    np.testing.assert_array_equal(again, photographs)
-    # Not the same person in another split.
+    assert not np.array_equal(batch[0], batch[1])  # another light
+    again, _ = views.batch(np.array([1, 1, 0]), np.random.default_rng(2))
+    np.testing.assert_array_equal(again, batch)
+    # Splits have different random streams.
     assert not np.array_equal(
         generator('test', 5, 12).random(4), generator('train', 5, 12).random(4)
     )
@@ -173,7 +173,7 @@ def test_the_monomials_are_independent_on_the_half_ball():
 
 
 def test_the_light_is_learned_from_images(tmp_path):
-    """Discs lit from a random side: what the light net must read off, in the least size."""
+    """Discs lit from random directions: a minimal version of the light network's task."""
     rng = np.random.default_rng(0)
     normals = ball_normals()
     y, x = (np.mgrid[:32, :32] + 0.5) / 16 - 1
@@ -200,7 +200,7 @@ def test_the_light_is_learned_from_images(tmp_path):
     assert not again.training
 
 
-def test_views_are_moved_where_they_lie():
+def test_views_are_moved_on_their_own_device():
     views, at = moved(
         torch.zeros(2, 3, 8, 8, device='meta'),
         torch.zeros(3, 5, device='meta'),
@@ -209,7 +209,7 @@ def test_views_are_moved_where_they_lie():
     assert views.device.type == at.device.type == 'meta'
 
 
-def test_a_moved_view_of_a_ball_shows_its_colours_at_the_turned_normals(monkeypatch):
+def test_a_moved_view_of_a_ball_has_its_colours_at_the_rotated_normals(monkeypatch):
     monkeypatch.setattr(light_stage, 'TURN', 0.7)
     monkeypatch.setattr(light_stage, 'SCALE', 0.0)
     monkeypatch.setattr(light_stage, 'SHIFT', 0.0)
@@ -220,7 +220,7 @@ def test_a_moved_view_of_a_ball_shows_its_colours_at_the_turned_normals(monkeypa
     normals = normals[:, normals[:2].norm(dim=0) < 0.7]
     views, at = moved(view.expand(5, -1, -1, -1), normals, np.random.default_rng(0))
 
-    def colour(images, normals):  # of a ball that fills the image, seen from far away
+    def colour(images, normals):  # of a ball that fills the image, in orthographic projection
         return torch.nn.functional.grid_sample(
             images, normals[:, :2].transpose(1, 2)[:, None], align_corners=False
         )[:, :, 0]

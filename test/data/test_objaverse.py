@@ -1,4 +1,4 @@
-"""Objaverse: the published layout read and filtered, objects in view on smooth trajectories."""
+"""Objaverse: reading and filtering the published layout, smooth trajectories in view."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from manivideo_ros.data.objaverse.trajectory import (
     TrajectoryError,
     random_trajectory,
 )
-from manivideo_ros.data.rendering.ground_truth import TruthRenderer
+from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
 from manivideo_ros.data.rows import scene_row, write_objects, write_shard
 from manivideo_ros.data.shards import ShardDataset
 from manivideo_ros.geometry import (
@@ -37,7 +37,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_copy(tmp_path_factory.mktemp('objaverse'))
 
 
-def test_the_catalogue_lists_what_is_on_disk_and_free_with_its_credit(copy: Path) -> None:
+def test_the_catalogue_lists_free_objects_on_disk_with_their_credit(copy: Path) -> None:
     items = read_catalogue(copy)
     assert [(i.uid, i.licence, i.category) for i in items] == [
         (BOX, 'by', 'box'),
@@ -50,7 +50,7 @@ def test_the_catalogue_lists_what_is_on_disk_and_free_with_its_credit(copy: Path
     assert [i.uid for i in read_catalogue(copy, licences=('by-nc-sa',))] == [MUG]
 
 
-def test_the_held_out_objects_are_apart(copy: Path) -> None:
+def test_train_and_test_objects_are_disjoint(copy: Path) -> None:
     train, test = (read_catalogue(copy, split=split) for split in ('train', 'test'))
     assert [i.uid for i in train] == [u for u in (BOX, BALL, BROKEN) if not held_out(u)]
     assert {i.uid for i in train + test} == {BOX, BALL, BROKEN}
@@ -61,15 +61,13 @@ def test_the_held_out_objects_are_apart(copy: Path) -> None:
     'stated',
     ['../secret.glb', 'glbs/../../secret.glb', '/etc/secret.glb', 'glbs/000-000/../x.glb', None],
 )
-def test_a_path_that_leaves_the_folder_is_refused_by_name(
-    tmp_path: Path, stated: str | None
-) -> None:
+def test_a_path_outside_the_folder_is_rejected(tmp_path: Path, stated: str | None) -> None:
     write_json(tmp_path / 'hf-objaverse-v1' / 'object-paths.json.gz', {BOX: stated})
     with pytest.raises(ObjaverseError, match=rf'object-paths.json.gz: path of object .{BOX}'):
         read_catalogue(tmp_path)
 
 
-def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_is_rejected(tmp_path: Path) -> None:
     make_copy(tmp_path)
     glb = tmp_path / 'hf-objaverse-v1' / 'glbs' / PART[BOX] / f'{BOX}.glb'
     glb.rename(tmp_path / 'outside.glb')
@@ -78,8 +76,8 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
         read_catalogue(tmp_path)
 
 
-def test_missing_and_broken_files_are_named_with_the_mend(tmp_path: Path) -> None:
-    with pytest.raises(ObjaverseError, match=r'object-paths.json.gz: not there; fetch it'):
+def test_errors_name_missing_and_broken_files_and_suggest_a_fix(tmp_path: Path) -> None:
+    with pytest.raises(ObjaverseError, match=r'object-paths.json.gz: not found; fetch it'):
         read_catalogue(tmp_path)
     make_copy(tmp_path)
     root = tmp_path / 'hf-objaverse-v1'
@@ -87,21 +85,21 @@ def test_missing_and_broken_files_are_named_with_the_mend(tmp_path: Path) -> Non
     with pytest.raises(ObjaverseError, match=rf'000-000.json.gz: no license for object {BOX}'):
         read_catalogue(tmp_path)
     (root / 'metadata' / '000-000.json.gz').unlink()
-    with pytest.raises(ObjaverseError, match=r'000-000.json.gz: not there'):
+    with pytest.raises(ObjaverseError, match=r'000-000.json.gz: not found'):
         read_catalogue(tmp_path)
     (root / 'object-paths.json.gz').write_bytes(b'no gzip')
     with pytest.raises(ObjaverseError, match=r'object-paths.json.gz: cannot be read'):
         read_catalogue(tmp_path)
 
 
-def test_age_restricted_objects_are_left_out(tmp_path: Path) -> None:
+def test_age_restricted_objects_are_skipped(tmp_path: Path) -> None:
     make_copy(tmp_path)
     row = entry(BOX, 'by') | {'isAgeRestricted': True}
     write_json(tmp_path / 'hf-objaverse-v1' / 'metadata' / '000-000.json.gz', {BOX: row})
     assert BOX not in [i.uid for i in read_catalogue(tmp_path)]
 
 
-def test_an_object_is_as_large_as_what_a_hand_holds_and_stands_upright(copy: Path) -> None:
+def test_an_object_has_a_hand_held_size_and_stands_upright(copy: Path) -> None:
     items = {i.uid: i for i in read_catalogue(copy)}
     sizes = set()
     for variant in range(SIZES):
@@ -134,7 +132,7 @@ def test_a_trajectory_is_smooth_bounded_and_stays_in_view(
     view: tuple[int, float, float, float, int],
 ) -> None:
     seed, radius, fov, elevation, frames = view
-    # Far enough that a sphere fits, off the centre, with another focal length across.
+    # Distance at which the sphere fits; off-centre, with different focal lengths.
     away = 1.8 * radius / np.sin(fov / 2)
     eye = away * np.array([np.cos(elevation), 0, np.sin(elevation)]) + (0, 0, radius + 0.1)
     intrinsics = pinhole(256, 192, fov) + np.array([[30, 0, 12], [0, 0, -7], [0, 0, 0]])
@@ -149,7 +147,7 @@ def test_a_trajectory_is_smooth_bounded_and_stays_in_view(
     rotations = quaternion_to_matrix(Q)
     spin = matrix_to_axis_angle(rotations[1:] @ np.swapaxes(rotations[:-1], 1, 2)) * RATE
     assert np.all(np.linalg.norm(spin, axis=1) <= MAX_TURN + 1e-6)
-    # No jerk from frame to frame: control points lie half a second apart.
+    # Bounded acceleration: control points are half a second apart.
     assert np.all(np.linalg.norm(np.diff(velocity, axis=0), axis=1) <= 2 * MAX_SPEED / 15 + 1e-9)
     assert np.all(np.linalg.norm(np.diff(spin, axis=0), axis=1) <= 2 * MAX_TURN / 15 + 1e-3)
     # The whole sphere around the object is in the image and above the table.
@@ -162,7 +160,7 @@ def test_a_trajectory_is_smooth_bounded_and_stays_in_view(
     np.testing.assert_array_equal(motion.poses()[:, :3, 3], L)
 
 
-def test_a_trajectory_is_a_function_of_its_seed_and_moves() -> None:
+def test_a_trajectory_depends_on_its_seed_and_moves() -> None:
     camera = Camera(pinhole(256, 256, 0.8), look_at((0.8, 0, 0.6), (0, 0, 0.2)), 256, 256)
     first, again, other = (
         random_trajectory(np.random.default_rng(s), camera, 0.08, 48) for s in (3, 3, 4)
@@ -173,13 +171,13 @@ def test_a_trajectory_is_a_function_of_its_seed_and_moves() -> None:
     assert np.min(np.abs(first.rotations @ first.rotations[0])) < np.cos(0.1)  # turns by 0.2 rad
 
 
-def test_a_view_without_room_is_refused() -> None:
+def test_a_view_without_room_is_an_error() -> None:
     down = Camera(pinhole(256, 256, 0.4), look_at((0.1, 0, 0.3), (0, 0, 0)), 256, 256)
     with pytest.raises(TrajectoryError, match='no room above the floor'):
         random_trajectory(np.random.default_rng(0), down, 0.12, 10)
 
 
-def test_every_seed_gives_a_scene_in_view_whatever_files_are_broken(
+def test_every_seed_gives_a_scene_in_view_despite_broken_files(
     copy: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     items = read_catalogue(copy)
@@ -200,11 +198,9 @@ def test_every_seed_gives_a_scene_in_view_whatever_files_are_broken(
         sample_objaverse_scene(0, [])
 
 
-def test_the_generator_makes_a_row_of_it_and_the_hand_layers_are_empty(
-    copy: Path, tmp_path: Path
-) -> None:
+def test_shards_of_objaverse_scenes_have_empty_hand_layers(copy: Path, tmp_path: Path) -> None:
     scene = sample_objaverse_scene(5, [i for i in read_catalogue(copy) if i.uid == BOX])
-    row = scene_row(TruthRenderer(), scene, 'objaverse')
+    row = scene_row(GroundTruthRenderer(), scene, 'objaverse')
     write_objects(tmp_path, scene, row)
     write_shard(tmp_path / 'shard_000005', [row])
     data = ShardDataset(tmp_path)
@@ -216,7 +212,7 @@ def test_the_generator_makes_a_row_of_it_and_the_hand_layers_are_empty(
         assert 0.01 < there.float().mean() < 0.9
         assert (frame['mask'][0][there] > 0).float().mean() > 0.98
         red, green, _ = frame['rgb'][:, frame['mask'][0] == 1].mean(1).tolist()
-        assert red > 1.5 * green  # the photograph shows the red box there
+        assert red > 1.5 * green  # the red box is in the mask
         red, green, _ = frame['base'][:, frame['mask'][0] == 1].mean(1).tolist()
         assert red > 1.5 * green
     assert data.references(0)['views'].std() > 0.01

@@ -1,4 +1,4 @@
-"""Published recordings read as clips: what was written in a layout comes back."""
+"""Published recordings read as clips: round trips through the published layouts."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from manivideo_ros.geometry import axis_angle_to_matrix, invert_rigid, rigid, tr
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.hand.load import load_hand
 
-JOINTS = np.argsort(ORDER)[:16]  # the published keypoints that are MANO's joints
+JOINTS = np.argsort(ORDER)[:16]  # the published keypoints of MANO's joints
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +56,7 @@ def arc(tmp_path_factory):
 
 
 def joints_of(clip, side, folder, frames):
-    """The clip's joints [F, 16, 3] in its world, posed by our own skinning."""
+    """The clip's world joints [F, 16, 3], posed by this package's skinning."""
     track = clip.motion.hands[side]
     values = (track.theta, track.wrist_rotation, track.wrist_position)
     theta, turn, place = (torch.as_tensor(v[frames]) for v in values)
@@ -86,11 +86,11 @@ def test_dexycb_joints_project_onto_joint_2d(serial, dex, mano, mano_folder):
     for k, index in enumerate(present):
         labels = np.load(root / DEXYCB / serial / f'labels_{index:06d}.npz')
         pixels, _ = clip.camera.project(joints[k])
-        # Published pixel centres lie at whole numbers, ours half a pixel on.
+        # Published pixel centres are at integers, those of this package at half-integers.
         np.testing.assert_allclose(pixels - 0.5, labels['joint_2d'][0, JOINTS], atol=0.02)
 
 
-def test_dexycb_objects_stand_where_each_camera_sees_them(dex):
+def test_dexycb_objects_have_their_poses_in_each_camera(dex):
     root, _ = dex
     for serial in DEXYCB_SERIALS:
         clip = dexycb.read_clip(root, DEXYCB, serial)
@@ -112,12 +112,12 @@ def test_dexycb_world_is_the_table(dex):
     np.testing.assert_allclose(eye, [0.3, -0.8, 0.6], atol=1e-6)
 
 
-@pytest.mark.parametrize('mended', [True, False])
-def test_left_wrists_lie_where_the_genuine_left_hand_had_them(mended, tmp_path):
+@pytest.mark.parametrize('corrected', [True, False])
+def test_left_wrists_are_those_of_the_genuine_left_hand(corrected, tmp_path):
     root = tmp_path / 'dexycb'
     root.mkdir()
     truth = write_dexycb(root, side='left')
-    hands = read_published_mano(write_mano(tmp_path / 'mano', mended))
+    hands = read_published_mano(write_mano(tmp_path / 'mano', corrected))
     clip = dexycb.read_clip(root, DEXYCB, DEXYCB_SERIALS[0], hands)
     track = clip.motion.hands['left']
     wrist = transform_points(invert_rigid(truth.tag), truth.hand.keypoints[:, 0])
@@ -135,7 +135,7 @@ def test_without_mano_the_joints_are_fitted(dex):
     assert away.max() < 0.02
 
 
-def test_a_hand_that_is_never_there_is_an_absent_track(tmp_path, mano):
+def test_a_hand_absent_in_all_frames_has_an_absent_track(tmp_path, mano):
     write_dexycb(tmp_path, frames=2, absent=(0, 1))
     for hands in (None, mano):
         clip = dexycb.read_clip(tmp_path, DEXYCB, DEXYCB_SERIALS[0], hands)
@@ -143,7 +143,7 @@ def test_a_hand_that_is_never_there_is_an_absent_track(tmp_path, mano):
         assert clip.motion.frame(0).hands == {}
 
 
-def test_images_and_labels_are_read_when_asked_for(tmp_path):
+def test_images_and_labels_are_read_on_demand(tmp_path):
     write_dexycb(tmp_path, frames=2)
     clip = dexycb.read_clip(tmp_path, DEXYCB, DEXYCB_SERIALS[0])
     assert abs(int(clip.image(1)[10, 10, 0]) - 30) < 4
@@ -158,7 +158,7 @@ def test_images_and_labels_are_read_when_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize('serial', HO_CAP_SERIALS)
-def test_ho_cap_comes_back(serial, cap, mano, mano_folder):
+def test_ho_cap_round_trips(serial, cap, mano, mano_folder):
     root, truth = cap
     clip = ho_cap.read_clip(root, HO_CAP, serial, mano)
     for side, hand in truth.hands.items():
@@ -193,7 +193,7 @@ def test_ho_cap_without_mano_fits_the_labels_joints(tmp_path):
     assert clip.object_labels[int(labels[310, 310])] == 'G01_1'
 
 
-def test_arctic_fixed_view_comes_back(arc, mano, mano_folder):
+def test_arctic_fixed_view_round_trips(arc, mano, mano_folder):
     root, truth = arc
     clip = arctic.read_clip(root, ARCTIC, 1, mano)
     for side, hand in truth.hands.items():
@@ -221,7 +221,7 @@ def test_arctic_object_is_two_parts_in_metres(arc, mano):
     np.testing.assert_allclose(top.poses, wanted, atol=1e-5)
 
 
-def test_arctic_worn_view_is_told_in_the_cameras_frame(arc, mano):
+def test_arctic_worn_view_is_in_the_camera_frame(arc, mano):
     root, truth = arc
     clip = arctic.read_clip(root, ARCTIC, 0, mano)
     np.testing.assert_array_equal(clip.camera.camera_from_world, np.eye(4))
@@ -232,7 +232,7 @@ def test_arctic_worn_view_is_told_in_the_cameras_frame(arc, mano):
         np.testing.assert_allclose(hand.wrist_position, seen, atol=1e-5)
     pose = clip.motion.objects['box_bottom'].poses[2]
     np.testing.assert_allclose(pose, truth.worn[2] @ truth.bottom[2], atol=1e-5)
-    # Images are straightened: an edge of the corner's mark is no longer where it was.
+    # Images are undistorted: an edge of the corner's mark has moved.
     raw = arctic.read_image(root / 'images/s01/box_use_01/0/00003.jpg')
     assert np.abs(clip.image(1).astype(int) - raw).max() > 20
 
@@ -246,7 +246,7 @@ def test_arctic_reduced_images_have_reduced_intrinsics(tmp_path, mano):
     np.testing.assert_allclose(np.asarray(clip.camera.intrinsics)[:2, 2], centre)
 
 
-def test_arctic_takes_the_frames_that_have_images(tmp_path, mano):
+def test_arctic_clips_have_the_frames_with_images(tmp_path, mano):
     write_arctic(tmp_path)
     (tmp_path / 'images/s01/box_use_01/1/00002.jpg').unlink()  # of frame 0
     clip = arctic.read_clip(tmp_path, ARCTIC, 1, mano)

@@ -1,11 +1,11 @@
-"""Recorded clips as shards: what training reads is what the clip showed, crop and all."""
+"""Recorded clips as shards: crops, poses and references agree with the clip."""
 
 import numpy as np
 import pytest
 import torch
 from published_layouts import (
     HO_CAP_SERIALS,
-    image,
+    frame_image,
     write_arctic,
     write_dexycb,
     write_ho_cap,
@@ -34,14 +34,14 @@ def dexycb(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def made(dexycb, mano, tmp_path_factory):
-    """Shards of two frames a scene at 128 pixels, with the genuine hands."""
+    """Shards of two frames per scene at 128 pixels, with MANO hands."""
     out = tmp_path_factory.mktemp('shards') / 'dexycb'
-    asked = ['shards', str(dexycb[0]), '--out', str(out), '--hands', str(mano)]
-    assert main([*asked, '--frames', '2', '--size', '128']) == 0
+    arguments = ['shards', str(dexycb[0]), '--out', str(out), '--hands', str(mano)]
+    assert main([*arguments, '--frames', '2', '--size', '128']) == 0
     return out
 
 
-def test_a_clip_becomes_scenes_that_training_reads(made, mano):
+def test_a_clip_becomes_training_scenes(made, mano):
     data = ShardDataset(made, hands=mano)
     assert len(data) == 4 and data.consecutive.all()  # 2 cameras, frames 0-1 and 2-3 of 5
     frame, references = data.frame(1, 0), data.references(1)
@@ -51,7 +51,7 @@ def test_a_clip_becomes_scenes_that_training_reads(made, mano):
     assert 0 < frame['mask'].mean() < 1
 
 
-def test_poses_and_camera_put_things_where_the_image_has_them(made, mano, dexycb):
+def test_poses_and_camera_agree_with_the_image(made, mano, dexycb):
     root, truth = dexycb
     data = ShardDataset(made, hands=mano)
     view = list_views('DexYCB', root)[0]
@@ -66,7 +66,7 @@ def test_poses_and_camera_put_things_where_the_image_has_them(made, mano, dexycb
     np.testing.assert_allclose(here, wanted, atol=1e-3)
 
 
-def test_what_is_absent_in_a_frame_has_no_pose_there(made, mano):
+def test_absent_hands_and_objects_have_no_pose(made, mano):
     data = ShardDataset(made, hands=mano)
     first = data.poses(0, 0)
     assert first[0] is None and first[1] is None  # no hand in frame 0
@@ -75,8 +75,8 @@ def test_what_is_absent_in_a_frame_has_no_pose_there(made, mano):
     assert absent == [1]  # the mug, in frame 1
 
 
-def test_genuine_hands_ask_for_their_files(made):
-    with pytest.raises(ShardError, match='name the folder'):
+def test_mano_hands_require_their_files(made):
+    with pytest.raises(ShardError, match='give the folder of its files'):
         ShardDataset(made)
 
 
@@ -88,7 +88,7 @@ def test_without_mano_the_default_hand_is_fitted_to_the_joints(dexycb, tmp_path)
     assert len(data) == 1 and data.poses(0, 1)[1] is not None
 
 
-def test_ho_cap_and_arctic_become_shards_too(mano, tmp_path):
+def test_ho_cap_and_arctic_become_shards(mano, tmp_path):
     write_ho_cap(tmp_path / 'ho_cap')
     write_arctic(tmp_path / 'arctic')
     for name, cameras in (('HO-Cap', HO_CAP_SERIALS), ('ARCTIC', ['1'])):
@@ -103,7 +103,7 @@ def test_ho_cap_and_arctic_become_shards_too(mano, tmp_path):
         assert torch.isfinite(data.frame(1, 1)['base']).all()
 
 
-def test_ho_caps_mean_pose_is_the_callers_choice(mano, tmp_path):
+def test_ho_caps_mean_pose_can_be_chosen(mano, tmp_path):
     write_ho_cap(tmp_path)
     hands = read_published_mano(mano)
     view = list_views('HO-Cap', tmp_path)[0]
@@ -112,24 +112,24 @@ def test_ho_caps_mean_pose_is_the_callers_choice(mano, tmp_path):
     assert np.abs(thetas[1] - thetas[2]).max() > 0.01
 
 
-def test_a_damaged_view_is_left_out_and_named(dexycb, mano, tmp_path, capsys):
+def test_a_damaged_view_is_skipped_and_named(dexycb, mano, tmp_path, capsys):
     root = tmp_path / 'dexycb'
     write_dexycb(root, frames=4)
     serial = list_views('DexYCB', root)[0].camera
     broken = next(root.glob(f'*/*/{serial}/color_000002.jpg'))
     broken.write_bytes(b'nothing')
-    asked = ['shards', str(root), '--out', str(tmp_path / 'out'), '--hands', str(mano)]
-    assert main([*asked, '--frames', '2', '--size', '64']) == 0
-    assert 'left out' in capsys.readouterr().err
+    arguments = ['shards', str(root), '--out', str(tmp_path / 'out'), '--hands', str(mano)]
+    assert main([*arguments, '--frames', '2', '--size', '64']) == 0
+    assert 'view skipped: ' in capsys.readouterr().err
     assert main(['shards', str(tmp_path), '--out', str(tmp_path / 'none')]) == 2
 
 
-def test_the_check_knows_shards_objaverse_and_people(made, tmp_path, capsys):
+def test_shards_objaverse_and_human_clips_are_validated(made, tmp_path, capsys):
     from objaverse_copies import make_copy
 
     assert main(['check', str(made)]) == 0
-    told = capsys.readouterr().out
-    assert '4 of hand_object' in told and 'hand models: mano' in told
+    output = capsys.readouterr().out
+    assert '4 of hand_object' in output and 'hand models: mano' in output
     assert main(['check', str(made.parent)]) == 0  # a folder of sources
     (made / 'shard_000009.partial').mkdir()
     assert main(['check', str(made)]) == 1
@@ -137,11 +137,11 @@ def test_the_check_knows_shards_objaverse_and_people(made, tmp_path, capsys):
 
     make_copy(tmp_path / 'objaverse')
     assert main(['check', str(tmp_path / 'objaverse')]) == 1
-    told = capsys.readouterr().out
-    assert '2 under by' in told and 'cut short' in told
+    output = capsys.readouterr().out
+    assert '2 under by' in output and 'truncated' in output
 
     clip = tmp_path / 'people' / 'one'
     (clip / 'frames').mkdir(parents=True)
-    image(0).save(clip / 'frames' / '000.png')
+    frame_image(0).save(clip / 'frames' / '000.png')
     assert main(['check', str(tmp_path / 'people')]) == 1
     assert 'keypoints' in capsys.readouterr().out

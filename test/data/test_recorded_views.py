@@ -12,7 +12,7 @@ from published_layouts import (
 )
 
 from manivideo_ros.data.recorded.background import median_background
-from manivideo_ros.data.recorded.crop import Box, clip_box, cropped, cropped_image, square_about
+from manivideo_ros.data.recorded.crop import Box, clip_box, cropped, cropped_image, square_around
 from manivideo_ros.data.recorded.datasets import arctic, dexycb
 from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.data.recorded.hands import read_published_mano
@@ -28,7 +28,7 @@ def clip(tmp_path_factory):
     return dexycb.read_clip(root, DEXYCB, DEXYCB_SERIALS[0])
 
 
-def test_a_crop_shows_each_point_where_its_camera_says():
+def test_the_camera_of_a_crop_projects_like_the_original():
     points = np.random.default_rng(0).uniform(-0.2, 0.2, (50, 3))
     box = Box(120, 60, 300)
     before, _ = CAMERA.project(points)
@@ -48,17 +48,17 @@ def test_a_cropped_image_agrees_with_its_camera():
     assert set(np.unique(mask)) == {0, 1}
 
 
-def test_squares_stay_inside_of_the_image():
-    corner = square_about(np.array([[0.0, 0], [50, 20]]), CAMERA, margin=0.5)
+def test_squares_lie_inside_the_image():
+    corner = square_around(np.array([[0.0, 0], [50, 20]]), CAMERA, margin=0.5)
     assert corner == Box(0, 0, 100)
-    far = square_about(np.array([[600.0, 460], [639, 479]]), CAMERA, margin=0.5)
+    far = square_around(np.array([[600.0, 460], [639, 479]]), CAMERA, margin=0.5)
     assert (far.left + far.side, far.top + far.side) == (640, 480)
-    wide = square_about(np.array([[0.0, 0], [639, 479]]), CAMERA)
+    wide = square_around(np.array([[0.0, 0], [639, 479]]), CAMERA)
     assert wide == Box(80, 0, 480)
-    assert square_about(np.zeros((0, 2)), CAMERA) == Box(80, 0, 480)
+    assert square_around(np.zeros((0, 2)), CAMERA) == Box(80, 0, 480)
 
 
-def test_one_square_holds_a_whole_clip(clip):
+def test_one_square_contains_a_whole_clip(clip):
     box = clip_box(clip.motion)
     for index in range(len(clip)):
         for pose in clip.motion.frame(index).objects.values():
@@ -66,18 +66,18 @@ def test_one_square_holds_a_whole_clip(clip):
             assert np.all((pixel >= 0) & (pixel <= box.side))
 
 
-def test_background_is_what_was_seen_beside_hand_and_object(clip):
+def test_background_is_the_median_outside_the_labels(clip):
     background = median_background(clip)
-    # The hand's label moved on by 20 pixels a frame: what it hid at first was seen later.
+    # The hand's label moves by 20 pixels per frame: what it hides at first is visible later.
     assert background.seen[130, 70]
-    # The object's stayed: nothing behind it was ever seen, and it is filled from beside it.
+    # The object does not move: what is behind it is never visible and is inpainted.
     assert not background.seen[330, 330]
     assert abs(int(background.image[330, 330, 0]) - 100) < 15
-    # Brightness of the corner goes 20, 30 .. 60: its median.
+    # The corner has brightness 20, 30 .. 60.
     assert abs(int(background.image[10, 10, 0]) - 40) < 4
 
 
-def test_hand_reference_is_of_another_frame(clip):
+def test_hand_reference_comes_from_another_frame(clip):
     reference = cropped_hand_reference(clip, 'right', 4)
     assert reference is not None
     assert reference.image.shape == (128, 128, 3)
@@ -96,7 +96,7 @@ def test_hand_reference_is_of_another_frame(clip):
     assert cropped_hand_reference(clip, 'left', 4) is None
 
 
-def test_without_segmentation_the_posed_hand_is_the_mask(tmp_path):
+def test_without_segmentation_the_mask_is_the_posed_hand(tmp_path):
     write_arctic(tmp_path)
     hands = read_published_mano(write_mano(tmp_path / 'mano'))
     recorded = arctic.read_clip(tmp_path, ARCTIC, 4, hands)

@@ -1,11 +1,11 @@
-"""The truth's images: the same for a seed, lit and shadowed as a scene on a table is."""
+"""Ground-truth images: deterministic for a seed, with plausible light and shadows."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from manivideo_ros.data.rendering.ground_truth import TruthRenderer
+from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
 from manivideo_ros.data.scenes.library import object_asset
 from manivideo_ros.data.scenes.placement import Action
 from manivideo_ros.data.scenes.scene import Scene, sample_scene
@@ -13,8 +13,8 @@ from manivideo_ros.geometry import Camera, invert_rigid, look_at, pinhole, rigid
 
 
 @pytest.fixture(scope='module')
-def renderer() -> TruthRenderer:
-    return TruthRenderer()
+def renderer() -> GroundTruthRenderer:
+    return GroundTruthRenderer()
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +26,7 @@ def two_hands() -> Scene:
 
 
 def on_table(scene: Scene) -> Scene:
-    """The scene with nothing but a can on the table, seen from afar and from above."""
+    """The scene with only a can on the table, viewed from a distance and from above."""
     asset = object_asset('can', 0)
     pose = rigid(np.eye(3), [0, 0, -asset.mesh.vertices[:, 2].min()])
     eye = np.append(-0.9 * scene.room.table_edge[:2], 1.1)
@@ -44,7 +44,7 @@ def on_table(scene: Scene) -> Scene:
 
 
 def table_distance(scene: Scene) -> np.ndarray:
-    """Distance [256, 256] of each pixel's point on the table from the can's axis; inf off it."""
+    """Distance [256, 256] of each pixel's table point from the can's axis; inf off the table."""
     camera = scene.camera
     rows, columns = np.mgrid[:256, :256] + 0.5
     rays = np.stack([columns, rows, np.ones_like(rows)], -1) @ np.linalg.inv(camera.intrinsics).T
@@ -57,7 +57,9 @@ def table_distance(scene: Scene) -> np.ndarray:
     return np.where(off, np.inf, np.linalg.norm(points[:, :2], axis=1)).reshape(256, 256)
 
 
-def test_the_same_seed_gives_the_same_images(renderer: TruthRenderer, two_hands: Scene) -> None:
+def test_the_same_seed_gives_the_same_images(
+    renderer: GroundTruthRenderer, two_hands: Scene
+) -> None:
     first = renderer.render(two_hands)
     renderer.render(sample_scene(0))
     again = renderer.render(sample_scene(two_hands.seed))
@@ -67,29 +69,29 @@ def test_the_same_seed_gives_the_same_images(renderer: TruthRenderer, two_hands:
     np.testing.assert_array_equal(first.hand_reference.parts, again.hand_reference.parts)
 
 
-def test_other_seeds_give_other_images(renderer: TruthRenderer) -> None:
+def test_other_seeds_give_other_images(renderer: GroundTruthRenderer) -> None:
     images = [renderer.start(sample_scene(s)).astype(int) for s in (1, 2, 3)]
     assert np.abs(images[0] - images[1]).mean() > 5
     assert np.abs(images[0] - images[2]).mean() > 5
 
 
 @pytest.mark.parametrize('seed', [0, 3])
-def test_the_truth_is_the_background_away_from_what_stands_on_it(
-    renderer: TruthRenderer, seed: int
+def test_ground_truth_equals_the_background_away_from_objects(
+    renderer: GroundTruthRenderer, seed: int
 ) -> None:
     scene = on_table(sample_scene(seed))
     background = renderer.start(scene).astype(float)
     truth = renderer.frame(0).astype(float)
     distance = table_distance(scene)
-    # Lamps stand 20 degrees above the table at least: a 12 cm can throws no shadow beyond 0.4 m.
+    # Lamps are at least 20 degrees above the table: the shadow of a 12 cm can ends within 0.4 m.
     far = np.isfinite(distance) & (distance > 0.45)
     assert far.sum() > 500
     assert abs((truth - background)[far].mean()) < 0.5
-    assert np.abs(truth - background)[far].mean() < 6  # the camera's noise
+    assert np.abs(truth - background)[far].mean() < 6  # sensor noise
 
 
 @pytest.mark.parametrize('seed', [0, 3])
-def test_a_shadow_lies_around_what_stands_on_the_table(renderer: TruthRenderer, seed: int) -> None:
+def test_objects_on_the_table_have_shadows(renderer: GroundTruthRenderer, seed: int) -> None:
     scene = on_table(sample_scene(seed))
     background = renderer.start(scene).astype(float).mean(-1)
     truth = renderer.frame(0).astype(float).mean(-1)
@@ -99,12 +101,12 @@ def test_a_shadow_lies_around_what_stands_on_the_table(renderer: TruthRenderer, 
     around = bare & (table_distance(scene) < 0.12)
     assert truth[near].mean() < 0.93 * background[near].mean()
     assert np.quantile(truth[near] / (background[near] + 1), 0.1) < 0.85
-    # Little gets brighter: bounced light from the can.
+    # Few pixels get brighter, by indirect light from the can.
     assert np.quantile(truth[around] - background[around], 0.98) < 20
 
 
-def test_the_hand_reference_shows_skin_nails_and_sleeve_where_its_parts_say(
-    renderer: TruthRenderer,
+def test_the_parts_of_the_hand_reference_have_skin_nails_and_sleeve(
+    renderer: GroundTruthRenderer,
 ) -> None:
     seen = np.zeros(4, int)
     for seed in range(3):
@@ -115,7 +117,7 @@ def test_the_hand_reference_shows_skin_nails_and_sleeve_where_its_parts_say(
     assert np.all(seen[1:] > 20)
 
 
-def test_images_use_the_range_of_a_photograph(renderer: TruthRenderer) -> None:
+def test_images_use_most_of_the_value_range(renderer: GroundTruthRenderer) -> None:
     values = np.concatenate([renderer.start(sample_scene(s)).ravel() for s in range(6)])
     assert 50 < values.mean() < 190
     assert (values == 255).mean() < 0.1 and (values < 3).mean() < 0.1

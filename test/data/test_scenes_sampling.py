@@ -1,4 +1,4 @@
-"""Random scenes: seeded, split without overlap, plausible in where hands and objects are."""
+"""Random scenes: deterministic, disjoint splits, plausible poses."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_a_seed_gives_the_same_scene() -> None:
             np.testing.assert_array_equal(a.hands[side].theta, b.hands[side].theta)
 
 
-def test_splits_share_no_shape_no_skin_and_no_random_numbers() -> None:
+def test_splits_share_no_shapes_skins_or_random_streams() -> None:
     train, test = set(shape_names('train')), set(shape_names('test'))
     assert train | test == set(SHAPES) and not train & test and test == set(HELD_OUT_SHAPES)
     variants = range(1, VARIANTS)
@@ -54,7 +54,7 @@ def test_skins_cover_the_range_of_tones() -> None:
 
 
 @pytest.mark.parametrize('seed', range(5))
-def test_nothing_stands_in_the_table_and_the_camera_sees_the_action(seed: int) -> None:
+def test_nothing_intersects_the_table_and_the_camera_frames_the_action(seed: int) -> None:
     scene = sample_scene(seed)
     assert len(scene.frames) == FRAMES
     for action in scene.frames:
@@ -69,7 +69,7 @@ def test_nothing_stands_in_the_table_and_the_camera_sees_the_action(seed: int) -
     assert inside.mean() > 0.8
 
 
-def test_hands_touch_without_sinking_in() -> None:
+def test_hands_touch_objects_without_deep_penetration() -> None:
     deepest, touching, grasps = [], 0, 0
     for seed in range(10):
         scene = sample_scene(seed, motion_share=0.0, frames=2)
@@ -99,12 +99,12 @@ def test_consecutive_frames_move_smoothly(motion_share: float) -> None:
 
 
 @pytest.mark.parametrize('kind', MAKERS)
-def test_table_tops_are_tileable_albedo_that_varies_with_the_seed(kind: str) -> None:
+def test_table_tops_are_tileable_and_vary_with_the_seed(kind: str) -> None:
     make = MAKERS[kind][0]
     first, second = (np.asarray(make(np.random.default_rng(s), 128)) for s in (1, 2))
     assert first.shape == (128, 128, 3) and np.all(np.isfinite(first))
     assert np.abs(first - second).mean() > 0.005
-    if kind not in ('paper', 'tiles', 'wood', 'cloth'):  # those have edges of their own
+    if kind not in ('paper', 'tiles', 'wood', 'cloth'):  # these have edges inside too
         inner = np.abs(np.diff(first, axis=1)).mean()
         assert np.abs(first[:, 0] - first[:, -1]).mean() < 3 * inner + 0.02
 
@@ -121,7 +121,7 @@ def test_discs_have_the_area_of_their_surface() -> None:
     assert float(srgb_to_linear(np.array(0.5))) == pytest.approx(0.2140, abs=1e-3)
 
 
-def test_scenes_are_taken_from_motions_of_their_split() -> None:
+def test_scenes_use_motions_of_their_split() -> None:
     held_out = {m.name for m in motions('test')}
     assert motions('train') and not held_out & {m.name for m in motions('train')}
     scene = sample_scene(1, motion_share=1.0)

@@ -1,4 +1,4 @@
-"""Shards: what is written is what the scene had, and H and D come out exactly on loading."""
+"""Shards: round trip of scenes; H and D are exact on loading."""
 
 import pickle
 from pathlib import Path
@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from manivideo_ros.data import generator
 from manivideo_ros.data.packing import pack_hands, pack_mask, unpack_hand, unpack_mask
-from manivideo_ros.data.rendering.photograph import encode_srgb
+from manivideo_ros.data.rendering.camera_response import encode_srgb
 from manivideo_ros.data.scenes.scene import sample_scene
 from manivideo_ros.data.scenes.table_tops import srgb_to_linear
 from manivideo_ros.data.shards import ShardDataset, ShardError
@@ -20,7 +20,7 @@ from manivideo_ros.hand.state import SIDES
 from manivideo_ros.mlo.rasterizer import Rasterizer
 
 FIRST = 40
-KEPT = ('views', 'points')  # of an object, zero where none is
+KEPT = ('views', 'points')  # of an object, zero without one
 
 
 @pytest.fixture(scope='module')
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_scene_is_loaded_with_all_inputs_of_the_model(folder: Path) -> None:
+def test_a_scene_has_all_inputs_of_the_model(folder: Path) -> None:
     data = pickle.loads(pickle.dumps(ShardDataset(folder)))
     assert len(data) == 3 and data.consecutive.shape == (3,)
     shapes = {
@@ -55,7 +55,7 @@ def test_a_scene_is_loaded_with_all_inputs_of_the_model(folder: Path) -> None:
             assert all(value.dtype == torch.float32 for value in got.values())
 
 
-def test_layers_on_loading_are_those_of_the_scene(folder: Path) -> None:
+def test_loaded_layers_equal_those_of_the_scene(folder: Path) -> None:
     data = ShardDataset(folder)
     for index in range(3):
         scene = sample_scene(FIRST + index)
@@ -67,14 +67,14 @@ def test_layers_on_loading_are_those_of_the_scene(folder: Path) -> None:
             torch.testing.assert_close(
                 got['occlusion_confidence'], wanted.occlusion_confidence, atol=1e-5, rtol=0
             )
-            # The mask is antialiased: it agrees with the layers everywhere but on silhouettes.
+            # The mask is antialiased: it agrees with the layers except on silhouettes.
             seen = wanted.nearest_layer >= 0
             mask = got['mask'][0]
             assert (mask[seen] == 0).float().mean() < 0.01
             assert (mask[~seen] == 1).float().mean() < 0.01
 
 
-def test_truth_and_base_differ_from_the_background_only_where_they_may(folder: Path) -> None:
+def test_the_base_image_equals_the_background_outside_the_mask(folder: Path) -> None:
     data = ShardDataset(folder)
     got = data.frame(0, 0)
     background = torch.from_numpy(np.array(data.array(0, 'background'))).permute(2, 0, 1) / 255
@@ -83,22 +83,22 @@ def test_truth_and_base_differ_from_the_background_only_where_they_may(folder: P
     assert (got['rgb'] - background)[:, ~bare].abs().mean() > 0.03
 
 
-def test_shards_do_not_depend_on_how_the_work_is_shared(folder: Path, tmp_path: Path) -> None:
+def test_shards_do_not_depend_on_how_scenes_are_grouped(folder: Path, tmp_path: Path) -> None:
     generator.make_shards(tmp_path, 1, FIRST + 2, 'train', workers=1)
     one, all_ = ShardDataset(tmp_path), ShardDataset(folder)
     for key in ('rgb', 'background', 'base', 'hand_reference', 'hands'):
         np.testing.assert_array_equal(one.array(0, key), all_.array(2, key))
 
 
-def test_a_folder_without_shards_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ShardError, match='no shards here'):
+def test_a_folder_without_shards_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match='no shards found'):
         ShardDataset(tmp_path)
     (tmp_path / 'shard_00000').mkdir()
     with pytest.raises(ShardError, match=r'scenes\.json'):
         ShardDataset(tmp_path)
 
 
-def test_hand_states_survive() -> None:
+def test_hand_states_round_trip() -> None:
     scene = sample_scene(FIRST)
     rows = pack_hands(scene.frames[0].hands)
     for side, row in zip(SIDES, rows, strict=True):
@@ -110,7 +110,7 @@ def test_hand_states_survive() -> None:
 
 
 @given(hnp.arrays(np.uint8, (6, 8), elements=st.integers(0, 4)))
-def test_masks_survive(quarters: np.ndarray) -> None:
+def test_masks_round_trip(quarters: np.ndarray) -> None:
     mask = quarters.astype(np.float32) / 4
     np.testing.assert_array_equal(unpack_mask(pack_mask(mask)), mask)
 
@@ -120,7 +120,7 @@ def test_srgb_encoding_inverts_decoding(value: int) -> None:
     assert encode_srgb(srgb_to_linear(np.array(value / 255))) == value
 
 
-def test_a_human_scene_has_a_skeleton_on_its_hands_and_no_layers(tmp_path: Path) -> None:
+def test_a_human_scene_has_a_skeleton_and_no_layers(tmp_path: Path) -> None:
     recipe = generator.Recipe('human', consecutive_share=1.0)
     generator.make_shards(tmp_path, 1, FIRST, 'train', 1, recipe)
     data = ShardDataset(tmp_path)
@@ -134,7 +134,7 @@ def test_a_human_scene_has_a_skeleton_on_its_hands_and_no_layers(tmp_path: Path)
     torch.testing.assert_close(frame['base'], background)
 
 
-def test_a_moving_shape_stands_in_where_no_objaverse_is_at_hand(tmp_path: Path) -> None:
+def test_without_objaverse_a_generated_shape_moves(tmp_path: Path) -> None:
     recipe = generator.Recipe('objaverse', frames=6, size=128)
     generator.make_shards(tmp_path, 1, FIRST, 'train', 1, recipe)
     data = ShardDataset(tmp_path, view_size=64, background_size=128)
@@ -145,7 +145,7 @@ def test_a_moving_shape_stands_in_where_no_objaverse_is_at_hand(tmp_path: Path) 
     assert references['views'].shape[-1] == 64 and references['background'].shape[-1] == 128
 
 
-def test_layers_may_tell_the_hands_apart_and_confidence_may_be_depth(folder: Path) -> None:
+def test_layers_can_be_per_hand_and_confidence_can_be_depth(folder: Path) -> None:
     plain = ShardDataset(folder).frame(0, 0)['occlusion_confidence']
     data = pickle.loads(pickle.dumps(ShardDataset(folder, num_layers=13, confidence='depth')))
     frame = data.frame(0, 0)

@@ -1,4 +1,4 @@
-"""`manivideo evaluate` end to end, with an untrained model and the beginning of a clip."""
+"""`manivideo evaluate` end to end, with an untrained model and the first frames of a clip."""
 
 import json
 
@@ -9,10 +9,9 @@ from manivideo_ros.evaluation.suites import held_out_suite
 from manivideo_ros.evaluation.suites.suite import entries
 
 
-def test_a_run_writes_figures_bars_and_sheets(untrained, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(
-        held_out_suite, 'entries', lambda _: entries(None)[1:3]
-    )  # both: other poses
+def test_a_run_writes_figures_thresholds_and_sheets(untrained, tmp_path, monkeypatch, capsys):
+    # Two clips, each of which provides the other poses of the other.
+    monkeypatch.setattr(held_out_suite, 'entries', lambda _: entries(None)[1:3])
     out = tmp_path / 'out'
     options = ['--clips', '1', '--frames', '2', '--steps', '1', '--workers', '1']
     assert cli.main(['--checkpoint', str(untrained), '--out', str(out), *options]) == 0
@@ -37,7 +36,7 @@ def test_a_run_writes_figures_bars_and_sheets(untrained, tmp_path, monkeypatch, 
         ['absent-bag'],
     ],
 )
-def test_what_cannot_be_evaluated_is_one_line_and_status_2(arguments, capsys, untrained, tmp_path):
+def test_invalid_arguments_give_one_line_and_status_2(arguments, capsys, untrained, tmp_path):
     if '--data' in arguments:
         arguments = [*arguments, '--checkpoint', str(untrained), '--steps', '1']
     assert cli.main([*arguments, '--out', str(tmp_path)]) == 2
@@ -45,6 +44,6 @@ def test_what_cannot_be_evaluated_is_one_line_and_status_2(arguments, capsys, un
 
 
 @pytest.mark.parametrize('options', [['--clips', '0'], ['--frames', '1'], ['--steps', '0']])
-def test_numbers_out_of_range_are_refused(options):
+def test_numbers_out_of_range_are_rejected(options):
     with pytest.raises(SystemExit):
         cli.main(options)

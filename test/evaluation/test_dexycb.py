@@ -1,4 +1,4 @@
-"""DexYCB clips measured as the suite's are, held against their recorded images."""
+"""Evaluation of DexYCB clips, with recorded images as ground truth."""
 
 import numpy as np
 import pytest
@@ -26,38 +26,34 @@ def truth(root):
 
 
 def test_the_middle_frames_are_measured(truth):
-    assert len(truth.told.motion) == 3
+    assert len(truth.inputs.motion) == 3
     whole = truth._clip.motion
-    assert np.array_equal(truth.told.motion.stamps_ns, whole.stamps_ns[1:4])
+    assert np.array_equal(truth.inputs.motion.stamps_ns, whole.stamps_ns[1:4])
 
 
-def test_the_object_that_is_grasped_comes_first(truth):
-    assert list(truth.told.objects) == ['004_sugar_box', '025_mug']
-    assert list(truth.told.hands) == ['right']
+def test_the_grasped_object_comes_first(truth):
+    assert list(truth.inputs.objects) == ['004_sugar_box', '025_mug']
+    assert list(truth.inputs.hands) == ['right']
 
 
-def test_measured_is_where_the_hand_and_its_object_are_labelled(truth):
+def test_the_mask_covers_the_labels_of_the_hand_and_its_object(truth):
     frame = truth.frame(1)
     assert frame.image.shape == (SIZE, SIZE, 3) and frame.mask.shape == (SIZE, SIZE)
     labels = truth._clip.segmentation(2)
     share = np.isin(labels, [255, 3]).sum() / truth._box.side**2
     assert 0 < frame.mask.mean() <= share * 1.2
-    assert frame.swapped is None and truth.true_light(truth.told.motion.frame(0)) is None
+    assert frame.swapped is None and truth.true_light(truth.inputs.motion.frame(0)) is None
 
 
-def test_another_frame_is_half_of_the_clip_away(truth):
+def test_other_poses_are_half_a_clip_away(truth):
     others = truth.other_hands()['right']
     assert others.shape == (3, 21, 2)
     assert not np.allclose(others[0], others[1])
 
 
 def test_every_measure_has_a_value_or_a_reason(truth):
-    def grey(told):
-        while True:
-            yield np.full((told.size, told.size, 3), 128, np.uint8)
-
-    told = {'annotated': truth.told.motion}
-    result = evaluate_clip(truth, {'grey': grey}, told, truth.other_hands(), Tools())
+    motions = {'annotated': truth.inputs.motion}
+    result = evaluate_clip(truth, {'grey': grey_frames}, motions, truth.other_hands(), Tools())
     rows = result['annotated'].figures
     assert {*rows} == {'grey', 'painted', 'textured'}
     assert rows['grey']['psnr_db'] > 5
@@ -67,7 +63,7 @@ def test_every_measure_has_a_value_or_a_reason(truth):
     assert 'not known' in rows['grey']['order']
 
 
-def test_a_split_needs_all_sequences_and_says_so(root):
+def test_an_incomplete_dataset_or_unknown_split_is_an_error(root):
     with pytest.raises(RecordedError, match='get all of them'):
         Views(root, 's0').chosen()
     with pytest.raises(ValueError, match='no view'):
@@ -76,25 +72,24 @@ def test_a_split_needs_all_sequences_and_says_so(root):
         Views(root, 's9').chosen()
 
 
-def test_views_are_spread_evenly(root):
+def test_views_are_evenly_spaced(root):
     everything = Views(root, 's1', 'train').chosen()
     assert {name for name, _ in everything} == {DEXYCB} and len(everything) == 8
     assert Views(root, 's1', 'train', clips=2).chosen() == [everything[0], everything[-1]]
 
 
-def test_views_that_cannot_be_used_are_named(root, monkeypatch):
-    monkeypatch.setattr(Work, 'methods', lambda _: {'generated': lambda told: grey_frames(told)})
+def test_unusable_views_are_listed(root, monkeypatch):
+    monkeypatch.setattr(Work, 'methods', lambda _: {'generated': grey_frames})
     monkeypatch.setattr(Work, 'tools', lambda _: Tools())
     work = Work({'generated': root}, SIZE)
     about = {'title': 'DexYCB'}
-    asked = Views(root, 's1', 'train', frames=2)
-    result = dexycb.evaluate(work, None, asked, 1, about)
-    # The layout on disk has two of the eight cameras.
+    result = dexycb.evaluate(work, None, Views(root, 's1', 'train', frames=2), 1, about)
+    # The folder has two of the eight cameras.
     assert about['views'] == len(result.clips) == 2 and len(about['left_out']) == 6
-    assert result.bars('annotated') == []
+    assert result.thresholds('annotated') == []
     assert result.summary('all', 'annotated')['generated']['psnr_db'].mean > 5
 
 
-def grey_frames(told):
+def grey_frames(inputs):
     while True:
-        yield np.full((told.size, told.size, 3), 128, np.uint8)
+        yield np.full((inputs.size, inputs.size, 3), 128, np.uint8)

@@ -1,4 +1,4 @@
-"""Sharpness and feature distances move the right way, over the mask alone."""
+"""Sharpness and feature distances rank degradations and ignore pixels outside the mask."""
 
 import sys
 from types import ModuleType
@@ -22,7 +22,7 @@ SIZE = 128
 
 
 def texture(seed, coarse=3.0):
-    """A colourful pattern [SIZE, SIZE, 3] with detail of about so many pixels."""
+    """A colourful pattern [SIZE, SIZE, 3] with details of about `coarse` pixels."""
     noise = np.random.default_rng(seed).standard_normal((SIZE, SIZE, 3)).astype(np.float32)
     soft = cv2.GaussianBlur(noise, (0, 0), coarse)
     return np.clip(128 + 50 * soft / soft.std(), 0, 255).astype(np.uint8)
@@ -48,7 +48,7 @@ def truth():
     return texture(0)
 
 
-def test_sharpness_of_the_truth_of_blur_and_of_noise(truth, mask):
+def test_sharpness_of_ground_truth_blur_and_noise(truth, mask):
     sharpness = ClipSharpness()
     for _ in range(2):
         images = {
@@ -72,7 +72,7 @@ def test_gradients_are_those_of_the_grey_image_inside_the_mask(mask):
     assert np.isnan(gradient_energy(ramp, np.zeros_like(mask)))
 
 
-def test_the_shipped_filters_are_what_their_tool_says():
+def test_the_shipped_filters_are_orthogonal():
     for stage, filters in enumerate(_filters()):
         assert torch.isfinite(filters).all()
         if stage == 0:
@@ -82,7 +82,7 @@ def test_the_shipped_filters_are_what_their_tool_says():
         assert torch.allclose(rows @ rows.T, torch.eye(len(rows)), atol=2e-3)
 
 
-def test_feature_distance_ranks_what_is_done_to_a_image(truth, mask):
+def test_feature_distance_ranks_degradations(truth, mask):
     def distance(image):
         return feature_distance(image, truth, mask)
 
@@ -110,13 +110,13 @@ def test_a_small_shift_is_nearer_than_another_texture_of_the_same_error(truth, m
     assert feature_distance(shifted, truth, mask) < feature_distance(mixed, truth, mask)
 
 
-def test_what_lies_outside_the_mask_does_not_count(truth, mask):
+def test_pixels_outside_the_mask_are_ignored(truth, mask):
     spoilt = np.where(mask[..., None], truth, np.uint8(0))
     assert feature_distance(spoilt, truth, mask) == 0
     assert np.isnan(feature_distance(truth, truth, np.zeros_like(mask)))
 
 
-def test_sides_that_cannot_be_halved_are_refused(truth, mask):
+def test_sides_must_be_multiples_of_16(truth, mask):
     with pytest.raises(ValueError, match='multiple of 16'):
         feature_distance(truth[:100], truth[:100], mask[:100])
 
@@ -131,7 +131,7 @@ def statistics(images, mask):
 def test_frechet_distance_ranks_sets_of_images(mask):
     sets = {
         'truth': [texture(i) for i in range(16)],
-        'others alike': [texture(100 + i) for i in range(16)],
+        'similar': [texture(100 + i) for i in range(16)],
         'soft': [blurred(texture(i), 1.5) for i in range(16)],
         'softer': [blurred(texture(i), 4) for i in range(16)],
         'other texture': [texture(i, 8.0) for i in range(16)],
@@ -139,26 +139,26 @@ def test_frechet_distance_ranks_sets_of_images(mask):
     known = {name: statistics(images, mask) for name, images in sets.items()}
     distance = {name: frechet_distance(s, known['truth']) for name, s in known.items()}
     assert distance['truth'] == pytest.approx(0, abs=1e-6)
-    assert distance['others alike'] < distance['soft'] < distance['softer']
-    assert distance['others alike'] < distance['other texture']
+    assert distance['similar'] < distance['soft'] < distance['softer']
+    assert distance['similar'] < distance['other texture']
     back = frechet_distance(known['truth'], known['soft'])
     assert back == pytest.approx(distance['soft'], rel=1e-6)
 
 
-def test_statistics_gathered_in_parts_are_those_of_the_whole(mask):
+def test_merged_statistics_equal_those_of_the_whole(mask):
     images = [texture(i) for i in range(4)]
     whole, first, second = (statistics(p, mask) for p in (images, images[:1], images[1:]))
     first.extend(second)
     assert first.count == whole.count
     assert np.allclose(first.covariance(), whole.covariance())
-    # Far too few samples for a covariance.
+    # Too few samples for a covariance.
     assert np.isnan(frechet_distance(whole, first))
 
 
 @pytest.mark.parametrize(
     ('measure', 'package'), [(lpips_distance, 'lpips'), (fid, 'torch_fidelity')]
 )
-def test_published_measures_say_why_they_are_empty(
+def test_published_measures_give_the_reason_of_their_absence(
     measure, package, truth, mask, monkeypatch, tmp_path
 ):
     clip = [truth] * 2, [truth] * 2, [mask] * 2
@@ -169,12 +169,12 @@ def test_published_measures_say_why_they_are_empty(
     assert 'not installed' in measure(*clip, file)
     stand_in = ModuleType(package)
     monkeypatch.setitem(sys.modules, package, stand_in)
-    told = measure(*clip, file)
-    assert str(file) in told and '\n' not in told
+    reason = measure(*clip, file)
+    assert str(file) in reason and '\n' not in reason
 
 
 class _Unpickled:
-    """Would leave a file behind if it were unpickled."""
+    """Creates a file if it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -186,8 +186,8 @@ class _Unpickled:
 @pytest.mark.parametrize(
     ('measure', 'package'), [(lpips_distance, 'lpips'), (fid, 'torch_fidelity')]
 )
-def test_weights_that_carry_code_are_not_run(measure, package, truth, mask, monkeypatch, tmp_path):
+def test_code_in_weights_is_not_run(measure, package, truth, mask, monkeypatch, tmp_path):
     torch.save({'a': _Unpickled(tmp_path / 'ran')}, tmp_path / 'evil.pth')
     monkeypatch.setitem(sys.modules, package, ModuleType(package))
-    told = measure([truth] * 2, [truth] * 2, [mask] * 2, tmp_path / 'evil.pth')
-    assert isinstance(told, str) and not (tmp_path / 'ran').exists()
+    reason = measure([truth] * 2, [truth] * 2, [mask] * 2, tmp_path / 'evil.pth')
+    assert isinstance(reason, str) and not (tmp_path / 'ran').exists()

@@ -1,4 +1,4 @@
-"""Hand error: between a photograph's own pose and another frame's."""
+"""Hand error, relative to the anchors from a ground-truth image."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from manivideo_ros.evaluation.measures.hand_error import ClipHandError, aligned_
 
 
 def hand(curl):
-    """Keypoints [21, 2] of a hand whose fingers are bent so much (0 straight .. 1)."""
+    """Keypoints [21, 2] of a hand; curl of the fingers from 0 (straight) to 1."""
     points = np.zeros((21, 2))
     for finger in range(5):
         place, heading = np.array([12.0 * (finger - 2), -40.0]), np.radians(8.0 * (finger - 2))
@@ -27,8 +27,8 @@ def hand(curl):
 OPEN, CURLED = hand(0.0), hand(1.0)
 
 
-class Reads:
-    """Stands for the estimator: an image's first pixel names the hand that it shows."""
+class StubEstimator:
+    """Estimator stub: the first pixel of an image encodes the hand that it shows."""
 
     shows = (OPEN, CURLED, None)
 
@@ -47,7 +47,7 @@ def image(shown, noise):
 
 @pytest.fixture(scope='module')
 def result():
-    clip = ClipHandError(Reads())
+    clip = ClipHandError(StubEstimator())
     for frame in range(12):
         images = {
             'truth': image(0, frame),
@@ -60,27 +60,27 @@ def result():
     return clip.result()
 
 
-def test_the_truth_is_at_0_and_a_wrong_pose_near_1(result):
+def test_ground_truth_has_share_0_and_a_wrong_pose_about_1(result):
     assert result['truth'].share == 0
     assert result['as good'].share < 0.05
     assert result['wrong pose'].share > 0.8
     assert 0.4 < result['half'].share < 0.6
 
 
-def test_a_miss_is_counted_and_is_as_bad_as_another_pose(result):
+def test_a_miss_counts_as_another_pose(result):
     assert result['no hand'].misses == result['no hand'].hands == 12
     assert result['no hand'].share == 1 and np.isnan(result['no hand'].pixels)
     assert result['truth'].misses == 0
 
 
-def test_errors_are_told_in_pixels_and_as_a_share_of_the_hand(result):
+def test_errors_are_in_pixels_and_relative_to_the_hand(result):
     figures = result['truth']
     assert figures.pixels == pytest.approx(1.2, abs=0.2)  # noise of 1 pixel along each axis
     assert figures.of_hand == pytest.approx(figures.pixels / hand_size(OPEN))
 
 
-def test_hands_that_a_photograph_does_not_show_are_left_out():
-    clip = ClipHandError(Reads())
+def test_hands_missed_in_ground_truth_are_skipped():
+    clip = ClipHandError(StubEstimator())
     clip.add({'any': image(0, 0)}, image(2, 0), OPEN, CURLED)
     assert clip.unmeasured == 1 and clip.result() == {}
     clip.add({'any': image(0, 0)}, image(0, 0), OPEN, CURLED)
@@ -88,28 +88,28 @@ def test_hands_that_a_photograph_does_not_show_are_left_out():
 
 
 def test_the_crop_is_that_of_the_known_pose():
-    reads = Reads()
-    clip = ClipHandError(reads)
+    estimator = StubEstimator()
+    clip = ClipHandError(estimator)
     clip.add({'any': image(1, 0)}, image(0, 0), OPEN, CURLED)
-    assert reads.crop.side == crop_of_keypoints(OPEN).side
+    assert estimator.crop.side == crop_of_keypoints(OPEN).side
 
 
-def test_anchors_that_do_not_part_give_no_share():
-    clip = ClipHandError(Reads())
+def test_equal_anchors_give_no_share():
+    clip = ClipHandError(StubEstimator())
     clip.add({'any': image(1, 0)}, image(0, 0), OPEN, OPEN)
     assert np.isnan(clip.result()['any'].share)
 
 
 @given(st.floats(-np.pi, np.pi), st.floats(0.2, 5.0), st.floats(-300, 300))
 @settings(max_examples=25, deadline=None)
-def test_place_turn_and_scale_do_not_count_but_a_mirror_does(angle, scale, shift):
+def test_the_error_is_invariant_to_similarity_but_not_to_reflection(angle, scale, shift):
     axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     assert aligned_error(CURLED @ axes * scale + shift, CURLED) == pytest.approx(0, abs=1e-6)
     assert aligned_error((CURLED * (-1, 1)) @ axes * scale + shift, CURLED) > 3
 
 
-def test_the_estimator_tells_an_open_hand_from_a_bent_one():
-    """End to end on painted images: an image of another pose comes out near 1."""
+def test_the_estimator_distinguishes_an_open_from_a_bent_hand():
+    """End to end on painted images: another pose has a high share."""
     pytest.importorskip('ai_edge_litert')
     from manivideo_ros.drawing.base_image import Painter, hand_material
     from manivideo_ros.estimation.hands import HandEstimator
@@ -134,7 +134,7 @@ def test_the_estimator_tells_an_open_hand_from_a_bent_one():
     palm_up = axis_angle_to_matrix([-np.pi / 2, 0, 0])
     opened = HandState(np.full(45, 0.04), np.zeros(10), palm_up, np.zeros(3))
     bent = np.zeros((15, 3))
-    bent[3:12, 2] = 1.1  # all fingers but the index and the thumb
+    bent[3:12, 2] = 1.1  # all fingers except index and thumb
     pointing = replace(opened, theta=bent.ravel())
     images = {
         name: to_bytes(painter.paint(camera, [state])[0])

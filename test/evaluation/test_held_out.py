@@ -1,4 +1,4 @@
-"""The held-out scene of a motion and its truth."""
+"""The held-out scene of a motion and its ground truth."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from manivideo_ros.camera.background import load_background
 from manivideo_ros.evaluation.suites.held_out import (
     SIZE,
     HeldOutError,
+    HeldOutGroundTruth,
     HeldOutScene,
-    HeldOutTruth,
     table_under,
     write_references,
 )
@@ -26,7 +26,7 @@ def motion():
 
 @pytest.fixture(scope='module')
 def truth(motion):
-    return HeldOutTruth(HeldOutScene.of(motion, SEED))
+    return HeldOutGroundTruth(HeldOutScene.of(motion, SEED))
 
 
 def difference(first, second) -> float:
@@ -35,14 +35,14 @@ def difference(first, second) -> float:
 
 def test_background_shows_the_scene_without_hands_and_object(motion, truth):
     sample = motion.frame(0)
-    empty = truth.photograph({}, {}, 0)
-    full = truth.photograph(sample.hands, sample.objects, 0)
+    empty = truth.image({}, {}, 0)
+    full = truth.image(sample.hands, sample.objects, 0)
     assert truth.background.shape == full.shape == (SIZE, SIZE, 3)
-    assert difference(truth.background, empty) < 2.0  # the sensor's noise
+    assert difference(truth.background, empty) < 2.0  # sensor noise
     assert difference(truth.background, full) > 10.0
 
 
-def test_references_are_what_the_node_reads(motion, truth, tmp_path):
+def test_references_can_be_read_by_the_node(motion, truth, tmp_path):
     text = write_references(tmp_path, motion, SEED)
     assert (tmp_path / 'held_out.json').read_text() == text
     reference = load_hand_reference(tmp_path / 'hand_reference.png')
@@ -54,25 +54,25 @@ def test_references_are_what_the_node_reads(motion, truth, tmp_path):
     assert np.array_equal(load_background(tmp_path / 'background.png'), truth.background)
 
 
-def test_scene_survives_its_json_and_gives_the_same_photograph(motion, truth):
-    again = HeldOutTruth(HeldOutScene.from_json(truth.scene.to_json()))
+def test_scene_round_trips_through_json_and_renders_the_same_image(motion, truth):
+    again = HeldOutGroundTruth(HeldOutScene.from_json(truth.scene.to_json()))
     sample = motion.frame(2)
-    images = [t.photograph(sample.hands, sample.objects, 2) for t in (truth, again)]
+    images = [t.image(sample.hands, sample.objects, 2) for t in (truth, again)]
     assert np.array_equal(*images)
     assert np.array_equal(truth.background, again.background)
 
 
 def test_another_seed_is_another_room(motion, truth):
-    other = HeldOutTruth(HeldOutScene.of(motion, SEED + 1))
+    other = HeldOutGroundTruth(HeldOutScene.of(motion, SEED + 1))
     assert difference(truth.background, other.background) > 5.0
 
 
-def test_true_light_knows_the_light_but_no_shadows(motion, truth):
+def test_the_upper_bound_has_the_light_but_no_shadows(motion, truth):
     sample = motion.frame(0)
     lit = truth.under_true_light(sample.hands, sample.objects)
-    photograph = truth.photograph(sample.hands, sample.objects, 0)
-    assert difference(lit, photograph) < difference(truth.background, photograph)
-    assert difference(lit, photograph) > 0.5
+    image = truth.image(sample.hands, sample.objects, 0)
+    assert difference(lit, image) < difference(truth.background, image)
+    assert difference(lit, image) > 0.5
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_true_light_knows_the_light_but_no_shadows(motion, truth):
         rigid(axis_angle_to_matrix([-np.pi / 2, 0, 0]), [0.5, 1.0, -0.3]),  # y is up
     ],
 )
-def test_a_motion_elsewhere_gets_a_table_of_its_own(motion, by):
+def test_the_table_follows_a_motion_away_from_the_origin(motion, by):
     assert np.array_equal(table_under(motion, motion.camera), np.eye(4))
     far = moved(motion, by)
     table = table_under(far, far.camera)
@@ -94,7 +94,7 @@ def test_a_motion_elsewhere_gets_a_table_of_its_own(motion, by):
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{"seed": 1}', 'null'])
-def test_another_text_is_refused_in_one_line(text):
+def test_invalid_json_is_rejected_with_one_line(text):
     with pytest.raises(HeldOutError, match='held-out scene') as error:
         HeldOutScene.from_json(text)
     assert '\n' not in str(error.value)

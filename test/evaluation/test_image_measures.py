@@ -42,7 +42,7 @@ def test_masked_ssim_is_the_mean_of_the_whole_map_over_the_mask(pair, rows, colu
     assert masked_ssim(*pair, mask) == pytest.approx(whole.mean(2)[mask].mean(), abs=1e-9)
 
 
-def test_what_lies_outside_the_mask_does_not_count(pair):
+def test_pixels_outside_the_mask_are_ignored(pair):
     first, second = pair
     mask = mask_of(slice(10, 30), slice(10, 30))
     spoilt = second.copy()
@@ -56,7 +56,7 @@ def test_psnr_of_a_known_error():
     assert psnr_db([0.01, float('nan')]) == pytest.approx(20.0)
 
 
-def test_clip_quality_gathered_in_parts_is_that_of_the_whole(pair):
+def test_merged_clip_quality_equals_that_of_the_whole(pair):
     first, second = pair
     masks = [mask_of(slice(0, 20), slice(0, 20)), mask_of(slice(20, 60), slice(5, 30))]
     whole, parts = ClipQuality(), [ClipQuality(), ClipQuality()]
@@ -68,7 +68,7 @@ def test_clip_quality_gathered_in_parts_is_that_of_the_whole(pair):
     assert whole.result()['b'] == (pytest.approx(100.0), pytest.approx(1.0))
 
 
-def test_frames_without_hands_and_objects_are_left_out(pair):
+def test_frames_without_hands_and_objects_are_skipped(pair):
     quality = ClipQuality()
     quality.add({'a': pair[1]}, pair[0], np.zeros((64, 64), bool))
     quality.add({'a': pair[0]}, pair[0], mask_of(slice(0, 9), slice(0, 9)))

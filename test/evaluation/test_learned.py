@@ -1,4 +1,4 @@
-"""The weights that ship: what they learned, shown on scenes that they have never seen."""
+"""The shipped weights: what they learned, measured on held-out scenes."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -57,14 +57,14 @@ def session():
 
 @pytest.fixture(scope='module')
 def held_out(session):
-    """Gains (dB, SSIM) over the base image in five held-out scenes, the demo's among them."""
+    """Gains (dB, SSIM) over the base image in five held-out scenes, including the demo's."""
     motion = load_motion(motion_path(''))
     gains = []
     for seed in (1, 2, 3, 7, SCENE_SEED):
         comparison = Comparison(HeldOutScene.of(motion, seed))
         scene = comparison.scene
-        looks = Scene(scene.meshes, comparison.truth.background, comparison.reference)
-        synthesizer = Synthesizer(session, scene.hands, looks, threads=1)
+        references = Scene(scene.meshes, comparison.truth.background, comparison.reference)
+        synthesizer = Synthesizer(session, scene.hands, references, threads=1)
         for index in range(10, len(motion), 48):
             sample = motion.frame(index)
             snapshot = Snapshot.of(index, sample.hands, sample.objects)
@@ -77,7 +77,7 @@ def held_out(session):
     return np.array(gains)
 
 
-def test_the_held_out_motion_looks_better_than_painted_in_every_scene(held_out):
+def test_the_held_out_motion_improves_on_painted_in_every_scene(held_out):
     assert held_out[:, 0].min() >= 3.0
     assert held_out[:, 1].min() >= 0.03
 
@@ -90,20 +90,20 @@ def test_unseen_random_scenes_gain_too(quality):
     assert gain(quality, 'generated', 'painted') >= 1.0
 
 
-def test_the_hand_view_decides_what_the_hands_look_like(quality):
+def test_the_hand_reference_determines_the_appearance_of_hands(quality):
     assert gain(quality, 'generated', 'wrong_hand') >= 1.5
 
 
-def test_the_hand_view_tells_the_light_beyond_its_colours(quality):
+def test_the_hand_reference_provides_light_in_addition_to_colours(quality):
     assert gain(quality, 'generated', 'wrong_hand_reference') >= 1.0
 
 
-def test_the_occlusion_layers_carry_what_the_base_image_does_not(quality):
+def test_the_occlusion_layers_add_to_the_base_image(quality):
     assert gain(quality, 'generated', 'no_layers') >= 1.5
 
 
 @torch.no_grad()
-def test_without_base_and_references_two_seeds_are_two_different_hands(scenes):
+def test_without_base_and_references_seeds_give_different_hands(scenes):
     trained = load_checkpoint(SHIPPED)
     network = ManiVideoNet(replace(trained.config, base='none')).eval()
     network.load_state_dict(trained.state_dict())
@@ -139,6 +139,6 @@ def test_without_base_and_references_two_seeds_are_two_different_hands(scenes):
     assert max(differences) > 8.0, differences  # grey levels over the hand's pixels
 
 
-def test_the_model_card_is_of_the_weights_that_ship() -> None:
+def test_the_model_card_names_the_shipped_weights() -> None:
     card = (Path(__file__).parents[2] / 'docs' / 'model_card.md').read_text()
     assert checkpoint_sha256(SHIPPED) in card

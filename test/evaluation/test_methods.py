@@ -1,4 +1,4 @@
-"""A checkpoint's stream as a method: what its session is given of what it is told."""
+"""A checkpoint's stream as a method: the inputs of its session."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from evaluation_samples import short_motion
 
-from manivideo_ros.evaluation.suites.clips import Told
+from manivideo_ros.evaluation.suites.clips import ClipInputs
 from manivideo_ros.evaluation.suites.held_out import HeldOutScene
 from manivideo_ros.evaluation.suites.methods import stream
 from manivideo_ros.evaluation.suites.motions import crowding
@@ -16,11 +16,11 @@ from manivideo_ros.hand.reference import HandReference
 SIZE = 64
 
 
-class Remembers:
-    """Stands for a session: keeps what it is given, shows grey."""
+class RecordingSession:
+    """Session stub: records its inputs, returns grey images."""
 
     image_size, reference_size, background_size, layers, num_points = SIZE, 64, 64, 7, 2048
-    inputs = None  # nothing to draw into
+    inputs = None  # no input buffers
 
     def __init__(self, human=True):
         self.human, self.given = human, []
@@ -37,37 +37,37 @@ class Remembers:
 
 
 @pytest.fixture(scope='module')
-def told():
+def inputs():
     motion = short_motion(2)
     scene = HeldOutScene.of(motion, 3)
     background = np.full((SIZE, SIZE, 3), 90, np.uint8)
     reference = HandReference(np.full((64, 64, 3), 180, np.uint8), np.ones((64, 64), np.uint8))
     camera = scene.camera.resized(SIZE, SIZE)
-    return Told(motion, camera, scene.meshes, scene.hands, background, reference)
+    return ClipInputs(motion, camera, scene.meshes, scene.hands, background, reference)
 
 
-def test_a_session_is_given_the_poses_layers_and_no_skeleton(told):
-    session = Remembers()
-    assert len(list(stream(session, told))) == 2
+def test_a_session_gets_layers_and_no_skeleton(inputs):
+    session = RecordingSession()
+    assert len(list(stream(session, inputs))) == 2
     for normals, base, skeleton in session.given:
         assert normals.any() and (base != base[:, :1, :1]).any() and skeleton is None
     assert session.points.any()
 
 
-def test_told_by_a_skeleton_a_session_is_given_nothing_else(told):
-    session = Remembers()
-    list(stream(session, replace(told, by_skeleton=True)))
+def test_by_skeleton_a_session_gets_nothing_else(inputs):
+    session = RecordingSession()
+    list(stream(session, replace(inputs, by_skeleton=True)))
     for normals, base, skeleton in session.given:
         assert not normals.any() and not session.points.any()
         assert np.allclose(base, 90 / 255, atol=1e-3)
         assert skeleton is not None and skeleton.any()
 
 
-def test_models_that_cannot_are_refused_in_one_line(told):
+def test_unsuitable_models_are_rejected_with_one_line(inputs):
     with pytest.raises(ValueError, match='no skeleton'):
-        next(stream(Remembers(human=False), replace(told, by_skeleton=True)))
-    with pytest.raises(ValueError, match='of 64 pixels'):
-        next(stream(Remembers(), replace(told, camera=told.camera.resized(128, 128))))
+        next(stream(RecordingSession(human=False), replace(inputs, by_skeleton=True)))
+    with pytest.raises(ValueError, match='generates 64 pixels'):
+        next(stream(RecordingSession(), replace(inputs, camera=inputs.camera.resized(128, 128))))
 
 
 def test_the_human_clip_shows_free_hands():

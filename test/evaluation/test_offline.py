@@ -7,11 +7,11 @@ from evaluation_samples import short_motion
 from manivideo_ros.evaluation.suites.offline import main, measure
 
 
-class ShowsItsBase:
-    """Stands for a session whose model learned nothing: the frame is the base image."""
+class BaseSession:
+    """Session stub of an untrained model: the frame is the base image."""
 
     image_size, reference_size, background_size, layers, num_points = 256, 128, 128, 7, 2048
-    inputs = None  # nothing to draw into
+    inputs = None  # no input buffers
 
     def set_scene(self, *references):
         pass
@@ -24,12 +24,12 @@ class ShowsItsBase:
 
 
 def test_the_painted_baseline_is_the_synthesizers_own_base_image():
-    quality, rows = measure(ShowsItsBase(), short_motion(3), seed=3, frames=2)
+    quality, rows = measure(BaseSession(), short_motion(3), seed=3, frames=2)
     result = quality.result()
     assert result['generated'] == pytest.approx(result['painted'], abs=1e-9)
     assert [len(row) for row in rows.values()] == [3, 3]
 
 
-def test_what_is_absent_is_one_line_and_status_2(tmp_path, capsys):
+def test_a_missing_motion_gives_one_line_and_status_2(tmp_path, capsys):
     assert main(['--motion', str(tmp_path / 'absent')]) == 2
     assert capsys.readouterr().err.count('\n') == 1

@@ -1,4 +1,4 @@
-"""Occlusion order: the truth is at 1, exchanged layers are at 0."""
+"""Occlusion order: 1 for ground truth, 0 for exchanged layers."""
 
 from dataclasses import replace
 
@@ -23,20 +23,20 @@ RIGHT, WRONG = (np.full((2, 2, 3), level, np.uint8) for level in (50, 150))
 EVERYWHERE = np.ones((2, 2), bool)
 
 
-def test_a_pixel_counts_for_what_it_is_nearer_to():
+def test_a_pixel_counts_for_the_closer_order():
     image = np.array([[50, 90], [110, 150]], np.uint8)[..., None].repeat(3, 2)
     assert order_counts(image, RIGHT, WRONG, EVERYWHERE) == (2, 4)
     assert order_counts(image, RIGHT, WRONG, np.eye(2, dtype=bool)) == (1, 2)
 
 
-def test_pixels_that_look_the_same_either_way_tell_nothing():
+def test_pixels_with_similar_colours_in_both_orders_are_not_counted():
     alike = (RIGHT + int(CLEARLY_APART) - 1).astype(np.uint8)
     assert order_counts(RIGHT, RIGHT, alike, EVERYWHERE) == (0, 0)
     apart = (RIGHT + int(CLEARLY_APART)).astype(np.uint8)
     assert order_counts(RIGHT, RIGHT, apart, EVERYWHERE) == (4, 4)
 
 
-def test_a_clip_counts_pixels_not_frames():
+def test_a_clip_weights_pixels_equally():
     order = ClipOrder()
     order.add({'a': RIGHT}, RIGHT, WRONG, EVERYWHERE)
     order.add({'a': WRONG}, RIGHT, WRONG, np.eye(2, dtype=bool))
@@ -48,7 +48,7 @@ def test_a_clip_counts_pixels_not_frames():
 
 @pytest.fixture(scope='module')
 def scene():
-    """A hand in front of a box and its light; poses of the left hand, the right hand, the box."""
+    """A hand in front of a box with light; poses of the left hand, the right hand, the box."""
     stage = sample_scene(3, 'test', frames=1, motion_share=0.0)
     camera = replace(stage.camera, camera_from_world=look_at((0, -0.6, 0.35), (0, 0, 0.1)))
     stage = replace(
@@ -78,7 +78,7 @@ def test_the_swap_shows_the_box_through_the_hand(scene):
     assert result['swapped'][0] == 0
 
 
-def test_nothing_competes_with_one_layer_alone(scene):
+def test_one_layer_alone_has_no_overlap(scene):
     light, poses = scene
     painter = SwappedLayers(light)
     image, competing = painter.paint([None, None, poses[2]])

@@ -1,4 +1,4 @@
-"""The report and the images of a recorded stream come out of its bag alone."""
+"""The report and the images of a recorded stream, from its bag."""
 
 import json
 
@@ -12,7 +12,7 @@ from manivideo_ros.drawing.views import six_views
 from manivideo_ros.evaluation.measures.baselines import Baselines, to_bytes
 from manivideo_ros.evaluation.measures.quality import MAX_FRAMES, measured_frames
 from manivideo_ros.evaluation.reports.recorded import evaluate, illustrate, main
-from manivideo_ros.evaluation.suites.held_out import HeldOutScene, HeldOutTruth
+from manivideo_ros.evaluation.suites.held_out import HeldOutGroundTruth, HeldOutScene
 
 FRAMES = 6
 
@@ -29,8 +29,8 @@ def scene(motion):
 
 @pytest.fixture(scope='module')
 def base(motion, scene):
-    """The frames of a synthesizer that learned nothing: it shows its base images."""
-    truth = HeldOutTruth(scene)
+    """The frames of an untrained synthesizer: its base images."""
+    truth = HeldOutGroundTruth(scene)
     objects = [(mesh, six_views(mesh)) for mesh in scene.meshes.values()]
     painter = Baselines(objects, scene.hands, truth.background, truth.hand_reference())
     frames = []
@@ -53,7 +53,7 @@ def report(bag):
     return evaluate(bag, workers=1)
 
 
-def test_report_tells_of_the_stream(report):
+def test_report_describes_the_stream(report):
     assert report['frames_in'] == report['frames_out'] == FRAMES
     assert report['rate_hz'] == pytest.approx(30, abs=0.1)
     assert report['latency_ms'] == {'p50': 40.0, 'p95': 40.0, 'p99': 40.0}
@@ -62,14 +62,14 @@ def test_report_tells_of_the_stream(report):
     assert json.loads(json.dumps(report)) == report
 
 
-def test_a_stream_of_base_images_is_as_good_as_the_baseline(report):
+def test_a_stream_of_base_images_equals_the_baseline(report):
     quality = report['quality']
     assert quality['frames'] == FRAMES
     assert quality['psnr_db'] == pytest.approx(quality['painted_psnr_db'], abs=1e-3)
     assert quality['ssim'] == pytest.approx(quality['painted_ssim'], abs=1e-3)
 
 
-def test_the_true_light_comes_nearest_and_mean_colours_lack_the_structure(report):
+def test_true_light_is_closest_and_mean_colours_have_the_lowest_ssim(report):
     quality = report['quality']
     for name in ('painted', 'mean'):
         assert quality[f'{name}_psnr_db'] < quality['true_light_psnr_db']
@@ -89,7 +89,7 @@ def test_images_of_the_recording(bag, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ['clip.webp', 'sheet.png', 'video.mp4']
 
 
-def test_without_a_held_out_scene_there_is_a_report_but_no_truth(motion, base, tmp_path):
+def test_without_a_held_out_scene_the_report_has_no_quality(motion, base, tmp_path):
     record(tmp_path / 'bag', motion, base, {})
     assert evaluate(tmp_path / 'bag')['quality'] is None
     illustrate(tmp_path / 'bag', tmp_path / 'out')
@@ -98,7 +98,7 @@ def test_without_a_held_out_scene_there_is_a_report_but_no_truth(motion, base, t
 
 
 @pytest.mark.parametrize('kind', ['absent', 'no video', 'wrong scene'])
-def test_what_cannot_be_evaluated_is_one_line_and_status_2(kind, motion, base, tmp_path, capsys):
+def test_an_invalid_bag_gives_one_line_and_status_2(kind, motion, base, tmp_path, capsys):
     folder = tmp_path / 'bag'
     if kind == 'no video':
         record(folder, motion, [], {})

@@ -1,4 +1,4 @@
-"""Measuring a checkpoint on stored scenes."""
+"""Measures a checkpoint on shards."""
 
 import numpy as np
 import pytest
@@ -19,27 +19,27 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_a_model_that_learned_nothing_measures_as_its_base(folder, untrained, tmp_path):
+def test_an_untrained_model_equals_its_base(folder, untrained, tmp_path):
     scenes, sheet = ShardDataset(folder), tmp_path / 'sheet.png'
     result = measure(load_checkpoint(untrained), scenes, SCENES, sheet)
     assert list(result) == list(CANDIDATES)
     for name in ('generated', 'wrong_hand_reference', 'no_layers', 'no_references'):
         assert result[name] == pytest.approx(result['painted'], abs=1e-6)
-    # Colours of another person's hand are in the image, though nothing was learned.
+    # The base image has the colours of another hand.
     assert result['wrong_hand'] != pytest.approx(result['painted'], abs=1e-3)
     assert result['mean'][1] < result['painted'][1]
     assert np.asarray(Image.open(sheet)).shape[0] > 3 * 256
     assert table(result).count('\n') == len(CANDIDATES) - 1
 
 
-def test_every_scene_has_another_ones_hand(folder):
+def test_every_scene_is_paired_with_another(folder):
     chosen = list(chosen_frames(ShardDataset(folder), 10))
     assert len(chosen) == SCENES
     assert all(scene != other for scene, _, other in chosen)
 
 
 @pytest.mark.parametrize('what', ['data', 'checkpoint'])
-def test_what_is_absent_is_one_line_and_status_2(what, folder, untrained, tmp_path, capsys):
+def test_a_missing_file_gives_one_line_and_status_2(what, folder, untrained, tmp_path, capsys):
     given = {'data': str(folder), 'checkpoint': str(untrained), what: str(tmp_path / 'absent')}
     assert main([f'--{name}={value}' for name, value in given.items()]) == 2
     assert capsys.readouterr().err.count('\n') == 1

@@ -1,4 +1,4 @@
-"""The held-out suite: fixed, seeded, of the test split alone."""
+"""The held-out suite: fixed, seeded, from the test split."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def motions():
     return {name: LISTED[name].make(4) for name in names}
 
 
-def test_names_and_seeds_are_told_apart():
+def test_names_and_seeds_are_unique():
     assert len({entry.name for entry in entries(None)}) == len(entries(None))
     seeds = [entry.seed for entry in entries(None)]
     assert len(set(seeds)) == len(seeds)
@@ -42,12 +42,12 @@ def test_every_subset_has_clips_or_a_reason(tmp_path):
     assert min(counts) >= 4
 
 
-def test_the_first_clips_show_the_subsets():
+def test_the_first_clips_cover_the_subsets():
     first = {name for entry in entries(None)[:4] for name in entry.subsets}
     assert first == {*SUBSETS} - {'recorded', 'human'}
 
 
-def test_objects_were_never_trained_on(motions):
+def test_objects_are_held_out(motions):
     for motion in motions.values():
         for track in motion.objects.values():
             shape, _, number = track.mesh.partition('-')
@@ -55,7 +55,7 @@ def test_objects_were_never_trained_on(motions):
             assert not number or int(number) > 100_000
 
 
-def test_a_clip_is_the_same_every_time(motions):
+def test_clips_are_deterministic(motions):
     again = LISTED['strong-mug-1'].make(4)
     for side, hand in motions['strong-mug-1'].hands.items():
         assert np.array_equal(hand.theta, again.hands[side].theta)
@@ -63,7 +63,7 @@ def test_a_clip_is_the_same_every_time(motions):
     assert not np.array_equal(varied(1, 4).camera.intrinsics, varied(2, 4).camera.intrinsics)
 
 
-def test_subsets_are_what_they_are_called(motions):
+def test_clips_meet_the_criteria_of_their_subsets(motions):
     assert dense(crowding(motions['dense-dice-1']))
     assert strong(crowding(motions['strong-mug-1']))
 
@@ -76,18 +76,16 @@ def test_a_reach_ends_at_the_object(motions):
     assert np.ptp(reach.objects['0-jar'].poses[:, :3, 3], axis=0).max() == 0
 
 
-def test_methods_are_told_exact_and_noisy_poses(motions):
+def test_methods_get_exact_and_noisy_poses(motions):
     found = [LISTED[name] for name in motions]
     clips = build(found, list(motions.values()))
-    told = clips[0].told()
-    moved = (
-        told[NOISE].hands['right'].wrist_position - clips[0].motion.hands['right'].wrist_position
-    )
+    noisy, exact = clips[0].input_motions()[NOISE], clips[0].motion
+    moved = noisy.hands['right'].wrist_position - exact.hands['right'].wrist_position
     assert 0.0005 < np.linalg.norm(moved, axis=1).mean() < 0.008
     assert len(clips[0].cut(3).motion) == 3
 
 
-def test_other_frames_are_those_of_other_clips(motions):
+def test_other_poses_come_from_other_clips(motions):
     found = [LISTED[name] for name in motions]
     clips = build(found, list(motions.values()))
     own = sum('right' in motion.hands for motion in motions.values())

@@ -1,4 +1,4 @@
-"""Temporal error: surface points followed by their geometry, not by images."""
+"""Temporal error: surface points tracked by their geometry, not by images."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -28,7 +28,7 @@ SIZE, FRAMES = 128, 4
 
 @pytest.fixture(scope='module')
 def clip():
-    """Images [F, SIZE, SIZE, 3] of a jar and two hands that move, unlit, and their flow."""
+    """Unlit images [F, SIZE, SIZE, 3] of a jar and two moving hands, and their flow."""
     motion = short_motion(FRAMES)
     hands = {side: load_hand(side) for side in motion.hands}
     jar = generate('jar')
@@ -57,7 +57,7 @@ def points(clip):
     return [flow.between(*pair) for pair in pairwise(seen)]
 
 
-def test_colours_that_move_with_their_surface_do_not_change(clip, points):
+def test_colours_attached_to_a_surface_have_a_small_error(clip, points):
     images, seen, *_ = clip
     for i, pair in enumerate(points):
         assert len(pair.rows) > 0.5 * (seen[i + 1].face >= 0).sum()
@@ -67,7 +67,7 @@ def test_colours_that_move_with_their_surface_do_not_change(clip, points):
         warped = warped_difference(images[i], images[i + 1], pair)
         still = warped_difference(images[i], images[i + 1], pair._replace(before=standing))
         assert warped < 0.5 * still
-        for aside in ((0.7, 0), (-0.7, 0), (0, 0.7), (0, -0.7)):  # no bias of a part of a pixel
+        for aside in ((0.7, 0), (-0.7, 0), (0, 0.7), (0, -0.7)):  # no subpixel bias
             shifted = pair._replace(before=pair.before + np.array(aside, np.float32))
             assert warped < warped_difference(images[i], images[i + 1], shifted)
 
@@ -80,7 +80,7 @@ def result_of(clip, points, **candidates):
     return steadiness.result()
 
 
-def test_flicker_has_a_ratio_above_1_and_the_truth_1(clip, points):
+def test_flicker_has_a_ratio_above_1_and_ground_truth_1(clip, points):
     images = clip[0]
     flicker = [np.clip(p + (-1.0) ** i * 10, 0, 255).astype(np.uint8) for i, p in enumerate(images)]
     steady = [np.clip(p + 10.0, 0, 255).astype(np.uint8) for p in images]
@@ -91,13 +91,13 @@ def test_flicker_has_a_ratio_above_1_and_the_truth_1(clip, points):
     assert result['steady'].ratio == pytest.approx(1, abs=0.1)
 
 
-def test_texture_that_sticks_to_the_screen_is_an_error(clip, points):
+def test_texture_fixed_to_the_screen_is_an_error(clip, points):
     images = clip[0]
     stuck = [images[0]] * FRAMES
     assert result_of(clip, points, stuck=stuck)['stuck'].ratio > 1.5
 
 
-def test_what_was_hidden_or_absent_before_is_left_out(clip):
+def test_points_hidden_or_absent_before_are_excluded(clip):
     _, seen, flow, camera, poses = clip
     without_jar = flow.see(camera, [None, *poses[1:]])
     pair = flow.between(without_jar, seen[-1])
@@ -106,7 +106,7 @@ def test_what_was_hidden_or_absent_before_is_left_out(clip):
     assert (seen[-1].face[pair.rows, pair.columns] >= jar_faces).all()
     nothing = flow.see(camera, [None] * 3)
     assert np.isnan(warped_difference(clip[0][0], clip[0][1], flow.between(nothing, seen[-1])))
-    # A surface behind the one that was seen: the same poses, the jar pulled away to the camera.
+    # Points hidden before: the same poses with the jar moved towards the camera.
     near = poses[0].copy()
     near[:3, 3] += 0.15 * np.array([0.1, -1.0, 0.4])
     covered = flow.see(camera, [near, *poses[1:]])
@@ -123,7 +123,7 @@ def test_the_same_frame_flows_to_itself(clip):
     assert np.allclose(pair.before, np.stack([pair.columns, pair.rows], -1), atol=1e-2)
 
 
-def test_another_place_of_the_camera_is_followed_too(clip):
+def test_a_camera_shift_is_tracked(clip):
     _, seen, flow, camera, poses = clip
     aside = replace(
         camera, intrinsics=np.array(camera.intrinsics) + np.array([0, 0, 3.0]) * [[1], [0], [0]]
@@ -132,13 +132,13 @@ def test_another_place_of_the_camera_is_followed_too(clip):
     assert np.allclose(pair.before - np.stack([pair.columns, pair.rows], -1), (3, 0), atol=1e-2)
 
 
-def test_weights_name_the_place_on_the_triangle():
+def test_barycentric_weights_of_a_point():
     corners = np.array([[[0, 0, 1.0], [1, 0, 2.0], [0, 1, 3.0]]])
     place = np.array([0.2, 0.3, 0.5]) @ corners[0]
     assert barycentric(corners, place[None] * 0.7)[0] == pytest.approx([0.2, 0.3, 0.5])
 
 
-def test_many_points_are_warped_as_few(clip):
+def test_more_points_than_one_remap_allows_are_warped(clip):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 300, 300, 3), dtype=np.uint8)
     rows, columns = (grid.ravel() for grid in np.mgrid[:299, :299])

@@ -1,4 +1,4 @@
-"""A short motion on the table, and recordings of it as the demo makes them."""
+"""A short motion above the table, and recordings of it in the demo's format."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ IMAGE, DIAGNOSTICS = 'sensor_msgs/msg/Image', 'diagnostic_msgs/msg/DiagnosticArr
 
 
 def short_motion(frames: int = 6) -> Motion:
-    """A left and a right hand over the table, a jar between them."""
+    """A left and a right hand above the table with a jar between them."""
     present = np.ones(frames, bool)
     way = np.linspace(0, 0.05, frames)
     hands = {}
@@ -43,7 +43,7 @@ def short_motion(frames: int = 6) -> Motion:
 
 
 def moved(motion: Motion, by: NDArray) -> Motion:
-    """The same in another world: `by` [4, 4] takes old coordinates to new ones."""
+    """The motion in another world frame: `by` [4, 4] is new_from_old."""
     from dataclasses import replace
 
     turn = by[:3, :3].astype(np.float32)
@@ -72,7 +72,7 @@ def record(
     custom_data: dict[str, str],
     latency_ms: float = 40.0,
 ) -> None:
-    """A bag as the recorder leaves it, each image received `latency_ms` after its poses."""
+    """Write a bag as the recorder does, each image received `latency_ms` after its poses."""
     types = typestore().types
     with BagWriter(folder, custom_data) as bag:
 
@@ -110,7 +110,7 @@ def record(
                     _image(images[index], hands.header),
                     stamp + int(latency_ms * 1e6),
                 )
-        if images:  # and one more after the poses ended, as the node makes them
+        if images:  # and one more after the last poses, as the node publishes it
             late = hands_message(motion, len(motion) - 1).header
             late.stamp.sec += 1
             write('/image_raw', _image(np.zeros_like(images[0]), late), stamp + 1_100_000_000)

@@ -1,4 +1,4 @@
-"""What tests share: objaverse copies."""
+"""Small copies of Objaverse for tests."""
 
 import gzip
 import json
@@ -33,7 +33,7 @@ def entry(uid: str, licence: str) -> dict:
 
 
 def make_copy(folder: Path) -> Path:
-    """A copy of Objaverse with a tall red box, a ball, a mug that is not free, a broken file."""
+    """A copy with a tall red box, a ball, a mug under another licence and a broken file."""
     root = folder / 'hf-objaverse-v1'
     paths = {uid: f'glbs/{PART[uid]}/{uid}.glb' for uid in LICENCE}
     write_json(root / 'object-paths.json.gz', paths)

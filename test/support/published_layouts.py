@@ -1,7 +1,7 @@
-"""Small recordings in the layouts that DexYCB, HO-Cap and ARCTIC publish, and their truth.
+"""Writes small recordings in the layouts of DexYCB, HO-Cap and ARCTIC; returns their ground truth.
 
 Hands are posed by smplx with random MANO-like files, whose left hand has the genuine one's error;
-the files for our readers are those that `convert-mano` makes of them, mended.
+the files for our readers are those that `convert-mano` writes from them, corrected.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ ORDER = [0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 2
 FLIP_X = np.array([-1.0, 1.0, 1.0])[:, None]
 
 
-def write_mano(folder, mended=True):
-    """left.npz and right.npz as convert-mano writes them (mended), or with the left's error."""
+def write_mano(folder, corrected=True):
+    """left.npz and right.npz as convert-mano writes them (corrected), or with MANO's error."""
     folder.mkdir(exist_ok=True)
     for side in ('left', 'right'):
         arrays = mano_like(side)
-        if side == 'left' and not mended:
+        if side == 'left' and not corrected:
             arrays['shapedirs'] = arrays['shapedirs'] * FLIP_X
         np.savez(folder / f'{side}.npz', **arrays)
     return folder
 
 
 def published_keypoints(side, pose, translation, betas, *, pca, flat_hand_mean):
-    """The 21 keypoints [F, 21, 3] that smplx makes of published parameters and the genuine MANO."""
+    """Keypoints [F, 21, 3] that smplx computes from published parameters and genuine MANO."""
     smplx = pytest.importorskip('smplx')
     arrays = mano_like(side)
     if side == 'left':
         arrays['shapedirs'] = arrays['shapedirs'] * FLIP_X
     frames = len(pose)
-    # smplx takes all 45 components for axis-angles, whatever use_pca says.
+    # smplx treats all 45 components as axis-angles, independent of use_pca.
     fingers = pose[:, 3:] @ arrays['hands_components'] if pca else pose[:, 3:]
     layer = smplx.MANO(
         model_path='',
@@ -75,7 +75,7 @@ def published_keypoints(side, pose, translation, betas, *, pca, flat_hand_mean):
 
 @dataclass
 class Hand:
-    """Published parameters of a hand over F frames, and where its keypoints are (their frame)."""
+    """Published parameters of a hand over F frames, and its keypoints (in their frame)."""
 
     present: np.ndarray
     pose: np.ndarray  # [F, 48]
@@ -85,7 +85,7 @@ class Hand:
 
 
 def make_hand(side, frames, absent, seed, *, pca, flat_hand_mean, centre=(0.0, 0.0, 0.0)):
-    """A hand that moves a little near a place."""
+    """A hand that moves slightly near a position."""
     rng = np.random.default_rng(seed)
     turn = rng.normal(0, 0.6, 3) + np.linspace(0, 0.2, frames)[:, None]
     fingers = 0.25 * rng.normal(size=45) + 0.02 * rng.normal(size=(frames, 45))
@@ -101,7 +101,7 @@ def make_hand(side, frames, absent, seed, *, pca, flat_hand_mean, centre=(0.0, 0
 
 
 def make_poses(frames, absent, seed, centre=(0.0, 0.0, 0.0)):
-    """world_from_object [F, 4, 4] and presence [F] of an object that turns."""
+    """world_from_object [F, 4, 4] and presence [F] of a rotating object."""
     rng = np.random.default_rng(seed)
     turns = rng.normal(0, 1, 3) + np.linspace(0, 0.3, frames)[:, None]
     places = np.array(centre) + rng.normal(0, 0.05, (frames, 3))
@@ -113,21 +113,21 @@ def seven(poses):
     return np.concatenate([matrix_to_quaternion(poses[:, :3, :3]), poses[:, :3, 3]], 1)
 
 
-def pixels(index, width=640, height=480):
-    """An image whose brightness tells its frame."""
+def frame_image(index, width=640, height=480):
+    """An image whose brightness encodes its frame."""
     image = np.full((height, width, 3), 100, np.uint8)
     image[:40, :40] = 20 + 10 * index
     return Image.fromarray(image)
 
 
 def project(k, points):
-    """Pixels [N, 2] as published: pixel centres at whole numbers."""
+    """Pixels [N, 2] as published: pixel centres at integers."""
     seen = points @ np.asarray(k).T
     return seen[..., :2] / seen[..., 2:]
 
 
 def labels_of(box_hand, box_object, hand, thing):
-    """A segmentation with a square each for the hand and the object."""
+    """A segmentation with one square for the hand and one for the object."""
     labels = np.zeros((480, 640), np.uint8)
     for (row, column), value in ((box_hand, hand), (box_object, thing)):
         labels[row : row + 60, column : column + 60] = value
@@ -144,7 +144,7 @@ ARCTIC = 's01/box_use_01'
 
 
 def tuples(values):
-    """YAML of DexYCB's tuples, tag and all."""
+    """YAML with DexYCB's tuple tags."""
     return '!!python/tuple\n' + ''.join(f'  - {float(v)!r}\n' for v in np.ravel(values))
 
 
@@ -187,7 +187,7 @@ def write_dexycb(root, frames=5, side='right', absent=(0,)):
         camera_from_master = invert_rigid(master_from[serial])
         (folder / serial).mkdir(parents=True)
         for index in range(frames):
-            pixels(index).save(folder / serial / f'color_{index:06d}.jpg')
+            frame_image(index).save(folder / serial / f'color_{index:06d}.jpg')
             joints = transform_points(camera_from_master, hand.keypoints[index])
             joints_2d = project(K_MATRIX, joints)
             if not hand.present[index]:
@@ -248,7 +248,7 @@ def write_ho_cap(root, frames=4, meta_name='meta.yaml'):
         )
         (folder / serial).mkdir(parents=True)
         for index in range(frames):
-            pixels(index).save(folder / serial / f'color_{index:06d}.jpg')
+            frame_image(index).save(folder / serial / f'color_{index:06d}.jpg')
             joints = np.full((2, 21, 3), -1.0)
             joint_pixels = np.full((2, 21, 2), -1)
             for k, hand in enumerate(hands.values()):
@@ -343,7 +343,7 @@ def write_arctic(root, frames=4, offset=2, images=('images',)):
             folder = root / kind / 's01' / 'box_use_01' / view
             folder.mkdir(parents=True)
             for index in range(frames):
-                image = pixels(index, round(scale * width), round(scale * height))
+                image = frame_image(index, round(scale * width), round(scale * height))
                 image.save(folder / f'{index + offset:05d}.jpg')
     for part in ('top', 'bottom'):
         write_box(root / 'meta' / 'object_vtemplates' / 'box' / f'{part}.obj', 50)

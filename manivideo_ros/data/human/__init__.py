@@ -1,1 +1,1 @@
-"""Human video with the skeletons that DWPose or OpenPose found in it."""
+"""Human video with skeletons from DWPose or OpenPose."""

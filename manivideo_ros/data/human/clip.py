@@ -1,8 +1,8 @@
-"""A clip of one person: images and skeletons, cut to a square; the background behind.
+"""A clip of one person: images and skeletons, cropped to a square, and the background.
 
-CLIP/frames/*.png, *.jpg             the images in the order of their names, at about 30 Hz
-CLIP/keypoints.npz                   keypoints [F, P, 134, 3] of all frames; or else
-CLIP/keypoints/<image's name>.npz  one file an image, or .json, or _keypoints.json
+CLIP/frames/*.png, *.jpg           the images, ordered by name, at about 30 Hz
+CLIP/keypoints.npz                 keypoints [F, P, 134, 3] of all frames; or else
+CLIP/keypoints/<image name>.npz    one file per image, or .json, or _keypoints.json
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.data.human.keypoints import KeypointError, in_pixels, read_npz, read_people
+from manivideo_ros.data.shards import resized
 from manivideo_ros.drawing.skeleton import LEFT_HAND, RIGHT_HAND, largest_person, person_box, seen
 from manivideo_ros.files.image_file import load_image, opaque
 
 IMAGES = ('.png', '.jpg', '.jpeg')
-BACKGROUND_FRAMES = 25  # at most, spread evenly over the clip
+BACKGROUND_FRAMES = 25  # maximum, evenly spaced over the clip
 BOX_MARGIN = 0.15
-"""Of a box's longer side, added on all sides: keypoints lie inside of hair, clothes and fingers."""
-_LEAST_HAND_POINTS = 15  # of 21, for a hand to be a reference
+"""Margin of a box relative to its longer side: keypoints lie inside hair, clothes and fingers."""
+_LEAST_HAND_POINTS = 15  # of 21, for a hand to be used as reference
 
 
 class ClipError(ValueError):
-    """A clip that cannot be used; one line names file and mend."""
+    """A clip is not usable; one line names the file and suggests a fix."""
 
 
 @dataclass(frozen=True, eq=False)
 class HumanFrame:
-    """image u8 [S, S, 3]; skeleton [134, 3] in its pixels with confidence, zeros where nobody is;
-    box u8 [S, S]: 1 around the person, margin included."""
+    """image u8 [S, S, 3]; skeleton [134, 3] in its pixels with confidence, zeros without a person;
+    box u8 [S, S]: 1 around the person, including a margin."""
 
     image: NDArray[np.uint8]
     skeleton: NDArray[np.float32]
@@ -41,10 +42,10 @@ class HumanFrame:
 
 
 class HumanClip:
-    """The images and the largest person of a clip's folder; skeletons are read at once.
+    """The images and the largest person of a clip's folder; skeletons are read eagerly.
 
-    window: left, top and side in pixels of the square that all frames are cut to, which is as high
-    (or wide) as the images and follows the person's mean place, not its motion.
+    window: left, top and side in pixels of the square to which all frames are cropped. It has the
+    images' shorter side and is centred on the person's mean position; it does not move.
 
     Raises ClipError and KeypointError.
     """
@@ -55,7 +56,7 @@ class HumanClip:
         inside = sorted(frames.iterdir()) if frames.is_dir() else []
         self.files = [f for f in inside if f.suffix.lower() in IMAGES]
         if not self.files:
-            raise ClipError(f'{frames}: no images here; put the frames there as PNG or JPEG')
+            raise ClipError(f'{frames}: no images found; put the frames there as PNG or JPEG')
         self.height, self.width = _image(self.files[0]).shape[:2]
         self.skeletons = np.stack([largest_person(people) for people in self._people()])
         side = min(self.width, self.height)
@@ -90,30 +91,28 @@ class HumanClip:
         return there[0] if there else folder / names[0]
 
     def frame(self, index: int, size: int) -> HumanFrame:
-        """A frame at size x size. Raises ClipError: its image is broken or of another size."""
+        """A frame at size x size. Raises ClipError for an unreadable image or another size."""
         image = _image(self.files[index])
         if image.shape[:2] != (self.height, self.width):
             raise ClipError(
-                f'{self.files[index]}: {image.shape[1]}x{image.shape[0]}, the clip begins with '
-                f'{self.width}x{self.height}; a clip has one size'
+                f'{self.files[index]}: {image.shape[1]}x{image.shape[0]}, but the first frame is '
+                f'{self.width}x{self.height}; all frames must have one size'
             )
         left, top, side = self.window
-        cut = image[top : top + side, left : left + side]
-        way = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
-        small = np.asarray(cv2.resize(cut, (size, size), interpolation=way), np.uint8)
+        small = resized(image[top : top + side, left : left + side], size)
         skeleton = self.skeleton(index, size)
         return HumanFrame(small, skeleton, _box_mask(skeleton, size))
 
     def skeleton(self, index: int, size: int) -> NDArray[np.float32]:
-        """The person [134, 3] of a frame, in pixels of its size x size image."""
+        """The person's keypoints [134, 3] in a frame, in pixels of the size x size image."""
         left, top, side = self.window
         skeleton = self.skeletons[index].copy()
         skeleton[:, :2] = (skeleton[:, :2] - (left, top)) * (size / side)
         return skeleton
 
     def background(self, size: int) -> NDArray[np.uint8]:
-        """The image u8 [S, S, 3] without the person: per pixel the median over time of what lies
-        outside of the person's box; where the box always lies, filled in from around."""
+        """The background u8 [S, S, 3]: per pixel the median over time outside the person's box;
+        pixels that are always inside the box are inpainted."""
         chosen = np.unique(np.linspace(0, len(self) - 1, BACKGROUND_FRAMES).round().astype(int))
         frames = [self.frame(int(i), size) for i in chosen]
         stack = np.stack([f.image for f in frames]).astype(np.float32)
@@ -128,7 +127,7 @@ class HumanClip:
         return np.asarray(cv2.inpaint(out, unseen.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
 
     def hand_reference(self, size: int) -> NDArray[np.uint8]:
-        """The clip's largest well-seen hand u8 [S, S, 3], cut out; black where none is seen."""
+        """A crop u8 [S, S, 3] of the clip's largest clearly visible hand; black without any."""
         best, found = 0.0, None
         for index, skeleton in enumerate(self.skeletons):
             for hand in (LEFT_HAND, RIGHT_HAND):
@@ -144,7 +143,7 @@ class HumanClip:
         half = best * (0.5 + BOX_MARGIN)
         low = np.array([box[0] + box[2], box[1] + box[3]]) / 2 - half
         scale = size / (2 * half)
-        # Pixels' centres lie at whole numbers for OpenCV, at halves here.
+        # Pixel centres are at integers in OpenCV, at half-integers here.
         shift = -low * scale + 0.5 * scale - 0.5
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
         image = _image(self.files[index])
@@ -155,11 +154,11 @@ def _image(file: Path) -> NDArray[np.uint8]:
     try:
         return np.ascontiguousarray(opaque(load_image(file)))
     except ValueError as error:
-        raise ClipError(f'{error}; make the frame anew') from None
+        raise ClipError(f'{error}; extract the frame again') from None
 
 
 def _box_mask(skeleton: NDArray, size: int) -> NDArray[np.uint8]:
-    """1 in a person's box [S, S], margin included."""
+    """1 inside a person's box [S, S], including the margin."""
     out = np.zeros((size, size), np.uint8)
     box = person_box(skeleton)
     if box is not None:

@@ -1,7 +1,7 @@
-"""Human clips as scenes to train on: a skeleton, no object and no hand model.
+"""Human clips as training scenes: a skeleton, no object and no hand model.
 
-Every object condition is zeroed (arXiv 2412.16212), and so are the hand layers: nothing but the
-skeleton S says where the person is. The base image is the background alone.
+All object conditions are zeroed (arXiv 2412.16212), and so are the hand layers: only the skeleton S
+locates the person. The base image is the background.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ from manivideo_ros.data.human.clip import ClipError, HumanClip
 from manivideo_ros.data.mixture import held_out
 from manivideo_ros.data.scenes.library import Split
 from manivideo_ros.data.scenes.scene import FRAMES, SIZE
-from manivideo_ros.data.shards import REFERENCE_SIZE, image_tensor, no_layers, resized
-from manivideo_ros.drawing.skeleton import skeleton_map
+from manivideo_ros.data.shards import REFERENCE_SIZE, image_tensor, resized, skeleton_conditions
 from manivideo_ros.mlo.layers import layer_names
 
-_KEPT_CLIPS = 64  # with their backgrounds, 0.3 MB each
+_KEPT_CLIPS = 64  # cached backgrounds, 0.3 MB each
 
 
 class HumanScenes:
     """Windows of consecutive frames of all clips of a folder, for training/batches.py.
 
-    folder: holds one folder a clip, as HumanClip reads it; a clip's name decides its split. Scene
-    i is a window of `frames` frames; what is left over at a clip's end is not used.
+    folder: has one folder per clip, as read by HumanClip; a clip's name determines its split. Scene
+    i is a window of `frames` frames; the remainder of a clip is not used.
 
-    Raises ClipError where no clip of the split is long enough, and what HumanClip raises.
+    Raises ClipError if no clip of the split is long enough, and the errors of HumanClip.
     """
 
     def __init__(
@@ -57,8 +56,8 @@ class HumanScenes:
         ]
         if not self.windows:
             raise ClipError(
-                f'{root}: no clip to {split} on with {frames} frames or more among {len(names)}; '
-                'put each clip in a folder of its own with frames/ and keypoints/'
+                f'{root}: none of {len(names)} clips is in the {split} split and has {frames} '
+                'frames or more; put each clip in a folder of its own with frames/ and keypoints/'
             )
         self.consecutive = np.ones(len(self.windows), bool)
 
@@ -66,11 +65,11 @@ class HumanScenes:
         return len(self.windows)
 
     def frames_of(self, scene: int) -> int:
-        """How many frames a scene has."""
+        """Number of frames of a scene."""
         return self.frames
 
     def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
-        """`conditions`, and base and rgb [3, H, W] in 0..1; mask [1, H, W], 1 in the person's
+        """`conditions`, plus base and rgb [3, H, W] in 0..1 and mask [1, H, W], 1 in the person's
         box."""
         number, first = self.windows[scene]
         one = self.clips[number].frame(first + frame, self.size)
@@ -83,12 +82,9 @@ class HumanScenes:
     def conditions(self, scene: int, frame: int) -> dict[str, Tensor]:
         """The maps of hands and objects, all zero; skeleton [3, H, W] in 0..1."""
         number, first = self.windows[scene]
-        skeleton = self.clips[number].skeleton(first + frame, self.size)
-        drawn = skeleton_map(skeleton, self.size, self.size)
-        return {
-            **no_layers(self.layers, self.size, self.size),
-            'skeleton': torch.from_numpy(drawn).float() / 255,
-        }
+        return skeleton_conditions(
+            self.clips[number].skeleton(first + frame, self.size), self.layers, self.size, self.size
+        )
 
     def references(self, scene: int) -> dict[str, Tensor]:
         """views [6, 3, V, V] and points [2048, 3], all zero; background [3, B, B] and

@@ -1,4 +1,4 @@
-"""Objaverse as the `objaverse` package keeps it on disk; nothing is ever fetched.
+"""Reads Objaverse in the layout of the `objaverse` package; does not download anything.
 
 FOLDER/hf-objaverse-v1/object-paths.json.gz        {uid: 'glbs/000-023/<uid>.glb'}
 FOLDER/hf-objaverse-v1/metadata/000-023.json.gz    {uid: {name, license, user, viewerUrl, ...}}
@@ -22,21 +22,21 @@ from manivideo_ros.data.scenes.library import Split
 
 VERSION = 'hf-objaverse-v1'
 LICENCES = ('cc0', 'by')
-"""Taken unless the caller says otherwise: CC0 and CC BY, in the words of the metadata."""
+"""Licences accepted by default, as named in the metadata: CC0 and CC BY."""
 
 _UID = re.compile(r'[0-9A-Za-z_-]{1,64}')
 _PATH = re.compile(r'glbs/([0-9A-Za-z_-]+)/[0-9A-Za-z_-]+\.glb')
 
 
 class ObjaverseError(ValueError):
-    """A copy of Objaverse that cannot be used; one line names file, field and mend."""
+    """A copy of Objaverse is not usable; one line names file and field and suggests a fix."""
 
 
 @dataclass(frozen=True)
 class ObjaverseObject:
     """An object on disk. licence: as in the metadata ('by', 'cc0', 'by-nc-sa', ...).
 
-    category: of LVIS, empty where it has none.
+    category: of LVIS, empty if it has none.
     """
 
     uid: str
@@ -49,18 +49,18 @@ class ObjaverseObject:
 
     @property
     def credit(self) -> str:
-        """The line that CC BY asks for: title, author, licence, source."""
+        """The attribution that CC BY requires: title, author, licence, source."""
         return f'"{self.name}" by {self.author}, CC {self.licence.upper()}, {self.page}'
 
 
 def read_catalogue(
     folder: Path | str, licences: Collection[str] = LICENCES, split: Split | None = None
 ) -> list[ObjaverseObject]:
-    """The objects of a folder whose file is there and whose licence is allowed, by uid.
+    """The objects of a folder whose file exists and whose licence is allowed, sorted by uid.
 
-    split: only those to train on, or only the 3% held out. Objects marked as age-restricted are
-    left out. Raises ObjaverseError: a file absent or not as published, an object without a stated
-    licence, a path that leaves the folder.
+    split: only training objects, or only the 3% held out. Age-restricted objects are skipped.
+    Raises ObjaverseError for a file that is missing or not as published, an object without a
+    licence, or a path outside the folder.
     """
     root = Path(folder) / VERSION
     present: dict[str, dict[str, Path]] = {}
@@ -80,7 +80,7 @@ def read_catalogue(
             licence = entry.get('license') if isinstance(entry, dict) else None
             if not isinstance(entry, dict) or not isinstance(licence, str) or not licence:
                 raise ObjaverseError(
-                    f'{file}: no license for object {uid}; fetch the file anew or delete {path}'
+                    f'{file}: no license for object {uid}; fetch the file again or delete {path}'
                 )
             if licence not in licences or entry.get('isAgeRestricted'):
                 continue
@@ -102,27 +102,27 @@ def read_catalogue(
 
 
 def _inside(root: Path, uid: str, stated: Any) -> tuple[str, Path]:
-    """Part ('000-023') and file of an object, if its uid and path are of the published form."""
+    """Part ('000-023') and file of an object. Raises ObjaverseError for a malformed uid or path."""
     match = _PATH.fullmatch(stated) if isinstance(stated, str) else None
     if match is None or not _UID.fullmatch(uid):
         raise ObjaverseError(
             f'{root}/object-paths.json.gz: path of object {uid!r} is {stated!r}, not '
-            "'glbs/<part>/<uid>.glb' inside the folder; fetch the file anew"
+            "'glbs/<part>/<uid>.glb' inside the folder; fetch the file again"
         )
     return match[1], root / stated
 
 
 def _check_links(root: Path, uid: str, path: Path) -> None:
-    """Refuse a file that is elsewhere by a symbolic link."""
+    """Reject a symbolic link to outside the folder."""
     if not path.resolve().is_relative_to(root.resolve()):
         raise ObjaverseError(
-            f'{path}: object {uid} is a link out of {root}; copy the file, or name the folder '
-            'that it lies in'
+            f'{path}: object {uid} is a link out of {root}; copy the file, or give the folder '
+            'that contains it'
         )
 
 
 def _categories(file: Path) -> dict[str, str]:
-    """LVIS category by uid; none where the file is absent."""
+    """LVIS category by uid; empty if the file is absent."""
     if not file.is_file():
         return {}
     return {uid: name for name, uids in _read(file).items() for uid in uids}
@@ -135,11 +135,11 @@ def _read(file: Path) -> dict[str, Any]:
             content = json.load(opened)
     except FileNotFoundError:
         raise ObjaverseError(
-            f'{file}: not there; fetch it with the objaverse package (load_objects, '
+            f'{file}: not found; fetch it with the objaverse package (load_objects, '
             'load_annotations)'
         ) from None
     except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
-        raise ObjaverseError(f'{file}: cannot be read ({error}); fetch it anew') from None
+        raise ObjaverseError(f'{file}: cannot be read ({error}); fetch it again') from None
     if not isinstance(content, dict):
-        raise ObjaverseError(f'{file}: must hold one JSON object; fetch it anew')
+        raise ObjaverseError(f'{file}: must hold one JSON object; fetch it again')
     return content

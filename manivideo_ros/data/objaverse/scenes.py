@@ -1,4 +1,4 @@
-"""Scenes of an object that moves at random above the table, of Objaverse or generated: no hands."""
+"""Scenes of one object, from Objaverse or generated, that moves above the table; no hands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manivideo_ros.data.objaverse.trajectory import (
     TrajectoryError,
     random_trajectory,
 )
-from manivideo_ros.data.rendering.photograph import random_response
+from manivideo_ros.data.rendering.camera_response import random_response
 from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import (
     SKINS,
@@ -35,29 +35,27 @@ from manivideo_ros.geometry import Array, Camera
 from manivideo_ros.objects.mesh import MeshError
 
 LOGGER = logging.getLogger(__name__)
-_STREAM = 8  # of the random numbers of these scenes
+_STREAM = 8  # number of the random stream of these scenes
 _TRIES = 10
 
 
 def sample_objaverse_scene(
     seed: int, items: Sequence[ObjaverseObject], split: Split = 'train', frames: int = FRAMES
 ) -> Scene:
-    """The scene of a seed: one object, consecutive frames at 30 Hz, all of it always in view.
+    """The scene of a seed: one object, consecutive frames at 30 Hz, always completely in view.
 
-    items: as read_catalogue gives them for the split. An object whose file is broken is named in
-    the log and another taken; ObjaverseError after ten of them, or where there is no object.
+    items: from read_catalogue for the split. An object that cannot be read is logged and another
+    one drawn. Raises ObjaverseError after ten unreadable objects, or if `items` is empty.
     """
     if not items:
-        raise ObjaverseError(
-            'no Objaverse object to draw from: none on disk has an allowed licence'
-        )
+        raise ObjaverseError('no Objaverse object on disk has an allowed licence; fetch some')
     rng = generator(split, _STREAM, seed)
     item, variant, asset = _draw(rng, items)
     return _moving(rng, seed, split, frames, f'objaverse_{item.uid}', variant, asset)
 
 
 def sample_moving_shape(seed: int, split: Split = 'train', frames: int = FRAMES) -> Scene:
-    """The same with one of the generated shapes of the split, where no Objaverse is at hand."""
+    """The scene of a seed with a generated shape of the split, for use without Objaverse."""
     rng = generator(split, _STREAM, seed)
     names = shape_names(split)
     name = names[int(rng.integers(len(names)))]
@@ -77,10 +75,10 @@ def _moving(
     """The scene of an object."""
     radius = float(np.linalg.norm(asset.mesh.vertices, axis=1).max())
     camera, trajectory = _motion(rng, radius, frames)
-    look = skin(split, int(rng.integers(SKINS)))
+    hand_skin = skin(split, int(rng.integers(SKINS)))
     actions = [Action({}, pose) for pose in trajectory.poses()]
     return Scene(
-        split, seed, {}, look, asset, name, number, random_room(rng), camera,
+        split, seed, {}, hand_skin, asset, name, number, random_room(rng), camera,
         random_response(rng), actions, True,
         random_reference_pose(rng, [], random_betas(rng), camera),
     )  # fmt: skip
@@ -89,20 +87,21 @@ def _moving(
 def _draw(
     rng: np.random.Generator, items: Sequence[ObjaverseObject]
 ) -> tuple[ObjaverseObject, int, ObjectAsset]:
-    """A random object, its size and its mesh."""
+    """A random object, its size variant and its asset."""
     for _ in range(_TRIES):
         item, variant = items[int(rng.integers(len(items)))], int(rng.integers(SIZES))
         try:
             return item, variant, hand_held_asset(item, variant)
         except MeshError as error:
-            LOGGER.warning('left out: %s', error)
+            LOGGER.warning('object skipped: %s', error)
     raise ObjaverseError(
-        f'{item.path}: the last of {_TRIES} objects drawn that could not be read; fetch them anew'
+        f'{item.path}: the last of {_TRIES} drawn objects, none of which is readable; '
+        'fetch them again'
     )
 
 
 def _motion(rng: np.random.Generator, radius: float, frames: int) -> tuple[Camera, Trajectory]:
-    """A camera that looks at a place above the table, and a motion in its view."""
+    """A camera that looks at a point above the table, and a trajectory in its view."""
     for _ in range(_TRIES):
         centre = np.array([*rng.normal(0, 0.025, 2), radius + rng.uniform(0.03, 0.25)])
         camera = framing_camera(
@@ -118,10 +117,10 @@ def _motion(rng: np.random.Generator, radius: float, frames: int) -> tuple[Camer
             return camera, random_trajectory(rng, camera, radius, frames)
         except TrajectoryError:
             continue
-    raise TrajectoryError(f'{_TRIES} cameras in turn had no room for an object of {radius:.3g} m')
+    raise TrajectoryError(f'none of {_TRIES} cameras has room for an object of {radius:.3g} m')
 
 
 def _corners(half: float) -> Array:
-    """Corners [8, 3] of a cube around the origin, half a side long."""
+    """Corners [8, 3] of a cube around the origin; half: half of its side."""
     signs = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
     return half * signs

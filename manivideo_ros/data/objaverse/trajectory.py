@@ -1,7 +1,7 @@
-"""Random motion of an object before a camera: rotations Q and translations L of the paper.
+"""Random motion of an object in front of a camera: rotations Q and translations L of the paper.
 
-Both are uniform cubic B-splines: twice continuously differentiable, and never outside of the hull
-of their control points, so that bounds on these are bounds on the motion.
+Both are uniform cubic B-splines: twice continuously differentiable, and inside the convex hull of
+their control points, so that bounds on the control points hold for the motion.
 """
 
 from __future__ import annotations
@@ -22,28 +22,27 @@ from manivideo_ros.geometry import (
 )
 
 RATE = 30.0
-"""Frames a second."""
+"""Frames per second."""
 MAX_SPEED = 0.5
-"""Metres a second."""
+"""Metres per second."""
 MAX_TURN = 2.5
-"""Radians a second."""
+"""Radians per second."""
 
 _KNOT = 0.5  # seconds between control points
-_NEAREST = 0.12  # metres from the camera
-_DEEPEST = 2.2  # how much farther away than it must be the object gets
+_NEAREST = 0.12  # minimum distance from the camera, metres
+_DEEPEST = 2.2  # maximum distance relative to the minimum
 _TRIES = 256
 
 
 class TrajectoryError(ValueError):
-    """A view that an object has no room to move in."""
+    """The view has no room for the object."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
     """F frames at 30 Hz; world from object.
 
-    rotations Q [F, 4]: unit quaternions xyzw, neighbours on the same side of the sphere;
-    translations L [F, 3]: metres.
+    rotations Q [F, 4]: unit quaternions xyzw with continuous signs; translations L [F, 3]: metres.
     """
 
     rotations: Array
@@ -57,15 +56,15 @@ class Trajectory:
 def random_trajectory(
     rng: np.random.Generator, camera: Camera, radius: float, frames: int, floor: float = 0.0
 ) -> Trajectory:
-    """Smooth random motion of an object, all of it in the camera's view and above a floor.
+    """Smooth random motion of an object, completely in the camera's view and above a floor.
 
-    radius: of the sphere around the object's origin that holds it, metres; floor: height of the
-    world's z that the sphere stays above, metres. Moves at MAX_SPEED at most, turns at MAX_TURN
-    at most. Raises TrajectoryError where the view has no room for the sphere.
+    radius: of the object's bounding sphere around its origin, metres; floor: minimum world z of the
+    sphere, metres. The speed is at most MAX_SPEED, the angular speed at most MAX_TURN. Raises
+    TrajectoryError if the view has no room for the sphere.
     """
     count = int(np.ceil(frames / RATE / _KNOT)) + 3
     speed, turn = rng.uniform(0.2, 1.0, 2) * (MAX_SPEED, MAX_TURN)
-    # The places form a convex set: a step from one towards another stays in it.
+    # The valid positions form a convex set: a step from one towards another stays inside.
     places = _places(rng, camera, radius, floor)
     points = [places[0]]
     for _ in range(count - 1):
@@ -88,11 +87,11 @@ def random_trajectory(
 
 
 def _places(rng: np.random.Generator, camera: Camera, radius: float, floor: float) -> Array:
-    """World points [N, 3] where a sphere is wholly in view and above the floor."""
+    """World positions [N, 3] at which a sphere is completely in view and above the floor."""
     k = np.asarray(camera.intrinsics, np.float64)
     size = np.array([camera.width, camera.height], np.float64)
     focal, centre = np.array([k[0, 0], k[1, 1]]), k[:2, 2]
-    # A sphere clears the plane through the eye and a side of the image by its distance to it.
+    # Margins that keep the sphere inside the planes through the eye and the image's edges.
     first, last = np.hypot(focal, centre) * radius, np.hypot(focal, size - centre) * radius
     near = max(1.05 * float(np.max((first + last) / size)), _NEAREST + radius)
     z = rng.uniform(near, _DEEPEST * near, (_TRIES, 1))
@@ -102,13 +101,13 @@ def _places(rng: np.random.Generator, camera: Camera, radius: float, floor: floa
     points = points[points[:, 2] >= floor + radius]
     if len(points) == 0:
         raise TrajectoryError(
-            f'no room above the floor in the view for an object of radius {radius:.3g} m'
+            f'the view has no room above the floor for an object of radius {radius:.3g} m'
         )
     return points
 
 
 def _spline(control: Array, times: Array) -> Array:
-    """The uniform cubic B-spline of control points [N, C] at times [F] from 0 s on: [F, C]."""
+    """The uniform cubic B-spline of control points [N, C] at times [F] in seconds: [F, C]."""
     at = times / _KNOT
     segment = np.minimum(at.astype(int), len(control) - 4)
     u = (at - segment)[:, None]

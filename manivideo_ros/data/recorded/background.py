@@ -1,4 +1,4 @@
-"""The background of a clip: what its fixed camera saw where neither hand nor object was."""
+"""The background of a clip with a fixed camera, from its segmentation."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from numpy.typing import NDArray
 
 from manivideo_ros.data.recorded.clip import RecordedClip
 
-EDGE = 5  # pixels about the labels that are left out: shadows, blur and imprecise outlines
+EDGE = 5  # pixels by which labels are dilated: shadows, blur and imprecise outlines
 
 
 class Background(NamedTuple):
-    """image u8 [H, W, 3]; seen bool [H, W]: where it was seen, the rest is filled from there."""
+    """image u8 [H, W, 3]; seen bool [H, W]: observed pixels, all others are inpainted."""
 
     image: NDArray[np.uint8]
     seen: NDArray[np.bool_]
 
 
 def median_background(clip: RecordedClip, frames: int = 24) -> Background:
-    """The median over time (of two, the darker) of the pixels outside of the segmentation.
+    """The lower median over time of the pixels outside the segmentation.
 
-    frames: how many, evenly over the clip. An arm without a label stays where it rests for most of
-    the clip. Raises ValueError where the clip has no segmentation, RecordedError for its files.
+    frames: number of frames, evenly spaced. An unlabelled arm remains in the background where it
+    rests for most of the clip. Raises ValueError if the clip has no segmentation, RecordedError for
+    missing or damaged files.
     """
     if clip.read_labels is None:
-        raise ValueError(f'{clip.name}: its dataset has no segmentation to take a background by')
+        raise ValueError(f'{clip.name}: no background, as the dataset has no segmentation')
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int))
     kernel = np.ones((2 * EDGE + 1, 2 * EDGE + 1), np.uint8)
     images, counts = [], np.zeros((clip.camera.height, clip.camera.width), np.int64)
     for index in chosen.tolist():
         labels = clip.segmentation(index)
-        assert labels is not None  # read_labels is there
+        assert labels is not None  # read_labels is set
         free = cv2.dilate((labels != 0).astype(np.uint8), kernel) == 0
-        # Pixels that do not count sort behind all others.
+        # Excluded pixels sort behind all others.
         images.append(np.where(free[..., None], clip.image(index), np.int16(256)))
         counts += free
     ordered = np.sort(np.stack(images).astype(np.int16), axis=0)

@@ -1,4 +1,4 @@
-"""A recorded clip: images of one camera, and the hands and objects that they show."""
+"""A recorded clip: images of one camera with the poses of hands and objects."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from manivideo_ros.motion.motion import Motion
 class RecordedClip:
     """One view of a recorded sequence; frame i of the motion is image i.
 
-    motion: with its camera (pixel centres at +0.5, as everywhere here) and `hand_model`, whose
-    theta and betas they are; what is absent is `present=False`. fps: images a second.
-    hand_labels: side by value of the segmentation; object_labels: object id by value.
-    Images and labels are read when asked for.
+    motion: with its camera (pixel centres at +0.5) and the `hand_model` of theta and betas; absent
+    hands and objects have `present=False`. fps: images per second. hand_labels: side by value of
+    the segmentation; object_labels: object id by value. Images and labels are read on demand.
     """
 
     name: str
@@ -41,28 +40,28 @@ class RecordedClip:
     @property
     def camera(self) -> Camera:
         """The camera that took the images."""
-        assert self.motion.camera is not None  # checked when made
+        assert self.motion.camera is not None  # checked in __post_init__
         return self.motion.camera
 
     @property
     def hand_model(self) -> str:
-        """'mano' or 'default': the hand whose theta and betas the motion holds."""
+        """'mano' or 'default': the hand model of the motion's theta and betas."""
         return self.motion.hand_model
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """The image [H, W, 3] of a frame.
 
-        Raises IndexError outside of the clip, RecordedError for a file that is missing, damaged
-        or of another size than the camera's.
+        Raises IndexError outside the clip, RecordedError for a file that is missing, damaged or not
+        of the camera's size.
         """
         image = self.read_image(self._checked(index))
         self._check_size(image, index, 'image')
         return image
 
     def segmentation(self, index: int) -> NDArray[np.integer] | None:
-        """Labels [H, W] of a frame (0: neither hand nor object), None where there are none.
+        """Labels [H, W] of a frame (0: neither hand nor object), None without segmentation.
 
-        Errors as `image`.
+        Raises as `image` does.
         """
         if self.read_labels is None:
             return None
@@ -76,9 +75,9 @@ class RecordedClip:
         return index
 
     def _check_size(self, image: NDArray, index: int, what: str) -> None:
-        wanted = (self.camera.height, self.camera.width)
-        if image.shape[:2] != wanted:
+        width, height = self.camera.width, self.camera.height
+        if image.shape[:2] != (height, width):
             raise RecordedError(
                 f'{self.name}: {what} {index} is {image.shape[1]}x{image.shape[0]},'
-                f' the calibration is for {wanted[1]}x{wanted[0]}: get them of one kind'
+                f' the calibration is for {width}x{height}: get images of that size'
             )

@@ -1,4 +1,4 @@
-"""Square crops: which square of an image to take, and the camera that would have taken it."""
+"""Square crops of images, and the cameras of cropped images."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from manivideo_ros.motion.motion import Motion
 
 @dataclass(frozen=True)
 class Box:
-    """A square of an image, whole pixels: its left and top edge and its side."""
+    """A square of an image in whole pixels: its left and top edge and its side."""
 
     left: int
     top: int
     side: int
 
 
-def square_about(points: NDArray, camera: Camera, margin: float = 0.3) -> Box:
-    """The square about pixels [N, 2] with a margin (of its side, all round), inside the image.
+def square_around(points: NDArray, camera: Camera, margin: float = 0.3) -> Box:
+    """The square around pixels [N, 2], inside the image; margin: relative to the points' extent.
 
-    It is at most the image's shorter side, and is moved, not cut, where it would stick out. With
-    no points it is the largest central square.
+    Its side is at most the image's shorter side; it is shifted to lie inside the image. Without
+    points it is the largest central square.
     """
     largest = min(camera.width, camera.height)
     if len(points) == 0:
@@ -41,10 +41,10 @@ def square_about(points: NDArray, camera: Camera, margin: float = 0.3) -> Box:
 
 
 def clip_box(motion: Motion, margin: float = 0.3) -> Box:
-    """One square for a whole clip: what its hands reach and where its objects lie, as seen.
+    """One square for a whole clip, around all visible points of hands and objects.
 
-    Points behind the camera and outside of the image do not count. Raises ValueError for a
-    motion without a camera.
+    Points behind the camera or outside the image are ignored. Raises ValueError for a motion
+    without a camera.
     """
     camera = motion.camera
     if camera is None:
@@ -53,11 +53,11 @@ def clip_box(motion: Motion, margin: float = 0.3) -> Box:
     clouds = [action_points(s.hands, s.objects.values()) for s in samples]
     pixels, depth = camera.project(np.concatenate(clouds))
     inside = (depth > 0) & np.all((pixels >= 0) & (pixels < [camera.width, camera.height]), 1)
-    return square_about(pixels[inside], camera, margin)
+    return square_around(pixels[inside], camera, margin)
 
 
 def cropped(camera: Camera, box: Box, size: int) -> Camera:
-    """The camera whose image is the box, sampled by size x size pixels."""
+    """The camera of the box, resized to size x size pixels."""
     intrinsics = np.array(camera.intrinsics, np.float64)
     intrinsics[:2, 2] -= box.left, box.top
     cut = replace(camera, intrinsics=intrinsics, width=box.side, height=box.side)
@@ -65,7 +65,7 @@ def cropped(camera: Camera, box: Box, size: int) -> Camera:
 
 
 def cropped_image(image: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
-    """The box of an image [H, W, 3] or of a mask [H, W], size x size; masks keep their values."""
+    """The box of an image [H, W, 3] or mask [H, W] at size x size; masks use nearest neighbour."""
     cut = image[box.top : box.top + box.side, box.left : box.left + box.side]
     method = cv2.INTER_AREA if size < box.side else cv2.INTER_CUBIC
     method = cv2.INTER_NEAREST if image.ndim == 2 else method

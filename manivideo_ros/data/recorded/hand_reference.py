@@ -1,4 +1,4 @@
-"""The hand reference of a recorded clip: a crop about the hand, from another frame."""
+"""The hand reference of a recorded clip: a crop around the hand from another frame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.data.recorded.clip import RecordedClip
-from manivideo_ros.data.recorded.crop import cropped_image, square_about
+from manivideo_ros.data.recorded.crop import cropped_image, square_around
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
@@ -25,11 +25,11 @@ SKIN = 1
 def cropped_hand_reference(
     clip: RecordedClip, side: Side, frame: int, hand: HandModel | None = None
 ) -> HandReference | None:
-    """What a hand looks like, seen in the frame farthest from `frame` that has all of it in view.
+    """The hand reference from the frame farthest from `frame` that shows the whole hand.
 
-    hand: the model of the clip's poses (None: the default, near enough for a crop). The parts are
-    the segmentation's hand as skin, or without one the hull of the posed hand. None where no other
-    frame shows the whole hand. Raises RecordedError for the clip's files.
+    hand: the model of the clip's poses (None: the default, accurate enough for a crop). Parts: the
+    segmentation of the hand as skin, or without one the convex hull of the posed hand. None if no
+    other frame shows the whole hand. Raises RecordedError for missing or damaged files.
     """
     hand = hand or load_hand(side)
     away = sorted(range(len(clip)), key=lambda index: -abs(index - frame))
@@ -37,13 +37,13 @@ def cropped_hand_reference(
         state = clip.motion.frame(index).hands.get(side)
         if state is None or index == frame:
             continue
-        if hand.name != clip.hand_model:  # betas of another model say nothing of this one
+        if hand.name != clip.hand_model:  # betas of another model do not apply to this one
             state = replace(state, betas=np.zeros(10, np.float32))
         pixels, depth = clip.camera.project(_skin_points(hand, state))
         size = (clip.camera.width, clip.camera.height)
         if np.any(depth <= 0) or np.any((pixels < 0) | (pixels >= size)):
             continue
-        box = square_about(pixels, clip.camera, 0.15)
+        box = square_around(pixels, clip.camera, 0.15)
         mask = _mask(clip, side, index, pixels)
         return HandReference(
             cropped_image(clip.image(index), box, SIZE),
@@ -53,30 +53,20 @@ def cropped_hand_reference(
 
 
 def _skin_points(hand: HandModel, state: HandState) -> NDArray[np.floating]:
-    """Vertices [V, 3] of a posed hand in the world, its sleeve left out."""
-
-    def batch(array: NDArray) -> torch.Tensor:
-        return torch.as_tensor(np.asarray(array, np.float32)[None])
-
-    with torch.no_grad():
-        vertices, _ = lbs(
-            hand,
-            batch(state.theta),
-            batch(state.betas),
-            batch(state.wrist_rotation),
-            batch(state.wrist_position),
-        )
+    """World vertices [V, 3] of a posed hand without its sleeve."""
+    arrays = (state.theta, state.betas, state.wrist_rotation, state.wrist_position)
+    vertices, _ = lbs(hand, *(torch.tensor(np.asarray(a, np.float32))[None] for a in arrays))
     return vertices[0].numpy()[hand.vertex_part != SLEEVE]
 
 
 def _mask(clip: RecordedClip, side: Side, index: int, pixels: NDArray) -> NDArray[np.uint8]:
-    """The hand's pixels [H, W] as skin."""
+    """The hand's mask [H, W]: SKIN inside."""
     labels = clip.segmentation(index)
     values = [value for value, whose in clip.hand_labels.items() if whose == side]
     if labels is not None and values:
         return (SKIN * np.isin(labels, values)).astype(np.uint8)
     mask = np.zeros((clip.camera.height, clip.camera.width), np.uint8)
-    # fillPoly takes whole pixels, by their centres.
+    # cv2.fillConvexPoly has pixel centres at integers.
     hull = cv2.convexHull(np.round(pixels - 0.5).astype(np.int32))
     cv2.fillConvexPoly(mask, hull, SKIN)
     return mask

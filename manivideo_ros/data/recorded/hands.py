@@ -1,12 +1,12 @@
-"""Hand tracks of published annotations: MANO parameters, or 21 keypoints where MANO lacks.
+"""Hand tracks of published annotations: from MANO parameters, or from 21 keypoints without MANO.
 
-A published translation moves the posed hand after it was turned about joint 0 of the rest pose:
-the wrist lies at rest joint 0 + translation, not at the translation.
+A published translation is applied after the rotation about joint 0 of the rest pose: the wrist is
+at rest joint 0 + translation, not at the translation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from manivideo_ros.motion.recordings import Recording
 
 @dataclass(frozen=True, eq=False)
 class PublishedMano:
-    """What it takes to read annotations made with the genuine MANO; float64, metres.
+    """Parameters of the genuine MANO, needed to read annotations made with it; float64, metres.
 
     components [45, 45]: rows are the principal directions of theta; mean [45]: the mean pose
     relative to the flat hand; wrist [3], wrist_shapes [3, 10]: joint 0 of the rest pose.
@@ -37,23 +37,23 @@ class PublishedMano:
     wrist_shapes: NDArray[np.float64]
 
     def theta(self, pose: ArrayLike, *, pca: bool, flat_hand_mean: bool) -> NDArray[np.float64]:
-        """theta [..., 45] relative to the flat hand, of principal components or axis-angles."""
+        """theta [..., 45] relative to the flat hand, from principal components or axis-angles."""
         values = np.asarray(pose, np.float64)
         turned = values @ self.components if pca else values
         return turned if flat_hand_mean else turned + self.mean
 
     def wrist_position(self, betas: ArrayLike, translation: ArrayLike) -> NDArray[np.float64]:
-        """Where joint 0 lies [..., 3], of betas [10] and translations [..., 3]."""
+        """Position of joint 0 [..., 3] for betas [10] and translations [..., 3]."""
         rest = self.wrist + self.wrist_shapes @ np.asarray(betas, np.float64)
         return rest + np.asarray(translation, np.float64)
 
 
 def read_published_mano(folder: str | Path) -> dict[Side, PublishedMano]:
-    """Both hands of a folder with left.npz and right.npz, as `manivideo convert-mano` writes it.
+    """Both hands of a folder with left.npz and right.npz, as written by `manivideo convert-mano`.
 
-    The three datasets were annotated with the left hand's shape directions as MANO has them, with
-    their error in x (`convert_mano` mends it); the wrist is placed with that error, whichever the
-    file has. Raises RecordedError or HandFileError (ValueErrors) for what is no MANO hand.
+    MANO's shape directions of the left hand have a sign error in x, which `convert-mano` corrects.
+    The three datasets were annotated with the error, so the wrist is computed with it, whichever
+    the file has. Raises RecordedError or HandFileError (ValueErrors) for other files.
     """
     return {side: _read(side, Path(folder) / f'{side}.npz') for side in SIDES}
 
@@ -66,7 +66,7 @@ def _read(side: Side, file: Path) -> PublishedMano:
     if side == 'left':
         away = hand.v_template - (regressor @ hand.v_template)[0]
         x, y, z = np.sum(away * hand.shapedirs[:, :, 0], 0)
-        if x * (y + z) >= 0:  # mended: put the error back
+        if x * (y + z) >= 0:  # corrected file: restore the error
             shapes = shapes * np.array([-1.0, 1.0, 1.0])[:, None]
     return PublishedMano(
         side,
@@ -88,9 +88,9 @@ def track_of_mano(
     pca: bool,
     flat_hand_mean: bool,
 ) -> HandTrack:
-    """A hand of pose [F, 48] (global axis-angle, then 45), translation [F, 3], betas [10].
+    """A hand track from pose [F, 48] (global axis-angle, then 45), translation [F, 3], betas [10].
 
-    world_from_source [4, 4] or [F, 4, 4] leads from the annotation's frame to the motion's.
+    world_from_source [4, 4] or [F, 4, 4]: from the annotation's frame to the motion's.
     """
     pose, translation = (np.where(present[:, None], v, 0.0) for v in (pose, translation))
     turn, place = world_from_source[..., :3, :3], world_from_source[..., :3, 3]
@@ -107,9 +107,9 @@ def track_of_mano(
 def tracks_of_keypoints(
     stamps_ns: NDArray[np.int64], keypoints: Mapping[str, NDArray]
 ) -> dict[str, HandTrack]:
-    """Hands of the default model fitted to keypoints [F, 21, 3] by side, in the world, metres.
+    """Fit default hands to world keypoints [F, 21, 3] by side, metres.
 
-    MediaPipe's order; NaN where the hand is absent.
+    Keypoints are in MediaPipe's order, NaN where the hand is absent.
     """
     seen = {s: p for s, p in keypoints.items() if np.isfinite(p).all((1, 2)).any()}
     tracks = dict(convert(Recording(stamps_ns, seen))[0].hands) if seen else {}
@@ -122,14 +122,34 @@ def tracks_of_keypoints(
 
 
 def keypoints_in_world(points: NDArray, camera_from_world: NDArray) -> NDArray[np.floating]:
-    """Keypoints [21, 3] of a camera's frame in the world; NaN where a label says absent (-1)."""
+    """Keypoints [21, 3] in a camera's frame transformed to the world; NaN if absent (-1)."""
     if not np.all(np.isfinite(points)) or np.all(points == -1):
         return np.full((21, 3), np.nan)
     return transform_points(invert_rigid(camera_from_world), points)
 
 
+def label_keypoints(
+    read: Callable[[int], NDArray],
+    rows: Mapping[Side, int],
+    present: Mapping[Side, NDArray[np.bool_]],
+    camera_from_world: NDArray,
+) -> dict[str, NDArray]:
+    """World keypoints [F, 21, 3] by side from a view's labels; NaN where the hand is absent.
+
+    read: labelled joints [N, 21, 3] of a frame, in the camera's frame; rows: row by side; present
+    [F]: by side; frames without hands are not read.
+    """
+    points: dict[str, NDArray] = {s: np.full((len(present[s]), 21, 3), np.nan) for s in rows}
+    for index in sorted({i for s in rows for i in np.flatnonzero(present[s]).tolist()}):
+        joints = read(index)
+        for side, row in rows.items():
+            if present[side][index]:
+                points[side][index] = keypoints_in_world(joints[row], camera_from_world)
+    return points
+
+
 def check_betas(betas: NDArray, file: Path) -> NDArray[np.float64]:
-    """betas [10] of a subject's [10] or [F, 10]. Raises RecordedError for other shapes."""
+    """betas [10] from a subject's [10] or [F, 10]. Raises RecordedError for other shapes."""
     values = np.asarray(betas, np.float64)
     if values.ndim == 2 and len(values):
         values = np.median(values, 0)

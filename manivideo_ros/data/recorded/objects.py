@@ -15,10 +15,10 @@ from manivideo_ros.motion.motion import ObjectTrack
 
 
 def track_of_poses(mesh: Path, poses: NDArray, world_from_source: NDArray) -> ObjectTrack:
-    """An object of poses [F, 7] (quaternion xyzw, translation in metres); its mesh is in metres.
+    """An object track from poses [F, 7] (quaternion xyzw, translation in metres).
 
-    Absent is what has no place: DexYCB writes the identity there, HO-Cap -1 throughout; values
-    that are not finite and quaternions of no length are absent too.
+    mesh: its file, in metres. Absent frames are the identity in DexYCB and -1 in HO-Cap; non-finite
+    values and zero quaternions also count as absent.
     """
     values = np.asarray(poses, np.float64)
     finite = np.asarray(np.isfinite(values).all(1))
@@ -32,19 +32,19 @@ def track_of_poses(mesh: Path, poses: NDArray, world_from_source: NDArray) -> Ob
 
 
 def published_intrinsics(fx: float, fy: float, cx: float, cy: float) -> NDArray[np.float64]:
-    """Intrinsics [3, 3] here of published ones, whose pixel centres lie at whole numbers."""
+    """Intrinsics [3, 3] with pixel centres at +0.5, from published ones with integer centres."""
     return np.array([[fx, 0, cx + 0.5], [0, fy, cy + 0.5], [0, 0, 1.0]])
 
 
 def color_intrinsics(file: Path) -> NDArray[np.float64]:
-    """Intrinsics [3, 3] of a calibration file's color camera. Raises RecordedError."""
+    """Intrinsics [3, 3] of the color camera in a calibration file. Raises RecordedError."""
     color = field(read_yaml(file), file, 'color')
     values = [field(color, file, name) for name in ('fx', 'fy', 'ppx', 'ppy')]
     return published_intrinsics(*numbers(values, (4,), file, 'color'))
 
 
 def master_from(extrinsics: Mapping[str, Any], file: Path, name: str) -> NDArray[np.floating]:
-    """The master camera's frame from a camera or tag [4, 4], of the file's 12 numbers by row.
+    """master_from_<name> [4, 4] of a camera or tag: the file has 12 numbers in row-major order.
 
     Raises RecordedError.
     """
@@ -54,5 +54,5 @@ def master_from(extrinsics: Mapping[str, Any], file: Path, name: str) -> NDArray
 
 
 def stamps(frames: ArrayLike, fps: float) -> NDArray[np.int64]:
-    """Times int64 [F] (ns) of frame numbers, from 0 at frame 0."""
+    """Stamps int64 [F] (ns) of frame numbers; frame 0 has stamp 0."""
     return np.round(np.asarray(frames) * (1e9 / fps)).astype(np.int64)

@@ -1,1 +1,1 @@
-"""The renderer of ground-truth images, under the light of a generated room."""
+"""Renders ground-truth images under the light of a generated room."""

@@ -1,4 +1,4 @@
-"""Renders scenes: the truth's photographs, the background and the hand reference of each."""
+"""Renders scenes: ground-truth images, the background and the hand reference of each."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manivideo_ros.data.rendering.camera_response import develop
 from manivideo_ros.data.rendering.kernels import MATERIAL_OBJECT
-from manivideo_ros.data.rendering.photograph import develop
-from manivideo_ros.data.rendering.renderer import SHADOW_SIZE, Look, Renderer
+from manivideo_ros.data.rendering.renderer import SHADOW_SIZE, Renderer, SurfaceMaterial
 from manivideo_ros.data.scenes.library import ObjectAsset, generator
 from manivideo_ros.data.scenes.room import Room
 from manivideo_ros.data.scenes.scene import SIZE, Scene
@@ -38,26 +38,29 @@ class Images:
     hand_reference: HandReference
 
 
-def looks_of(scene: Scene) -> list[Look]:
-    """What the surfaces of a scene are made of, in their order."""
+def scene_materials(scene: Scene) -> list[SurfaceMaterial]:
+    """The materials of a scene's surfaces, in their order."""
     skin = scene.skin
-    looks = [
-        Look(skin.texture, face_parts(hand), skin.gloss, skin.discs[side])
+    materials = [
+        SurfaceMaterial(skin.texture, face_parts(hand), skin.gloss, skin.discs[side])
         for side, hand in scene.hands.items()
     ]
     if scene.asset is not None:
-        looks.append(object_look(scene.asset))
-    return looks + [object_look(asset) for _, _, asset in scene.others]
+        materials.append(object_surface_material(scene.asset))
+    return materials + [object_surface_material(asset) for _, _, asset in scene.others]
 
 
-def object_look(asset: ObjectAsset) -> Look:
-    """What an object is made of."""
-    material = np.full(len(asset.mesh.faces), int(MATERIAL_OBJECT), np.int32)
-    return Look(asset.mesh.texture, material, asset.mesh.gloss, asset.discs)
+def object_surface_material(asset: ObjectAsset) -> SurfaceMaterial:
+    """The material of an object."""
+    kind = np.full(len(asset.mesh.faces), int(MATERIAL_OBJECT), np.int32)
+    return SurfaceMaterial(asset.mesh.texture, kind, asset.mesh.gloss, asset.discs)
 
 
-class TruthRenderer:
-    """Renders one scene after the other at twice the images' size; keep one per process."""
+class GroundTruthRenderer:
+    """Renders scenes at twice the images' size; reusable, keep one per process.
+
+    size: side of the images in pixels.
+    """
 
     def __init__(self, size: int = SIZE) -> None:
         self.size = size
@@ -76,34 +79,34 @@ class TruthRenderer:
         }
 
     def start(self, scene: Scene, others: Sequence[ObjectAsset] = ()) -> NDArray[np.uint8]:
-        """Take a scene up; returns its background u8 [H, W, 3], for which `frame` then renders.
+        """Start a scene for `frame` and `image`; returns its background u8 [H, W, 3].
 
-        others: further objects, whose poses `photograph` takes behind the scene's own.
+        others: additional objects, whose poses follow the scene's own in `image`.
         """
         self.scene = scene
         self.camera = scene.camera.resized(2 * self.size, 2 * self.size)
         empty = self.renderer.set_view(scene.room, self.camera)
         surfaces = [*scene.surfaces(), *(object_surface(asset.mesh) for asset in others)]
-        looks = [*looks_of(scene), *(object_look(asset) for asset in others)]
-        self.renderer.set_surfaces(surfaces, looks)
+        materials = [*scene_materials(scene), *map(object_surface_material, others)]
+        self.renderer.set_surfaces(surfaces, materials)
         self.view = Rasterizer(surfaces, 2 * self.size, 2 * self.size, threads=1, merge=True)
         self.shadow = Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
         rng = generator(scene.split, 2, scene.seed)
         return develop(empty, scene.response, self.size, rng)
 
     def frame(self, index: int) -> NDArray[np.uint8]:
-        """The photograph u8 [H, W, 3] of one of the scene's frames."""
-        return self.photograph(self.scene.poses(index), index)
+        """The ground-truth image u8 [H, W, 3] of one of the scene's frames."""
+        return self.image(self.scene.poses(index), index)
 
-    def photograph(self, poses: Sequence[SurfacePose], index: int) -> NDArray[np.uint8]:
-        """The photograph u8 [H, W, 3] of any poses, taken as the scene's frame of that index."""
+    def image(self, poses: Sequence[SurfacePose], index: int) -> NDArray[np.uint8]:
+        """The ground-truth image u8 [H, W, 3] of any poses; index: seeds its noise."""
         scene = self.scene
         exposed = self.renderer.frame(self.view, self.shadow, poses, scene.seed + 7 * index)
         rng = generator(scene.split, 3, scene.seed, index)
         return develop(exposed, scene.response, self.size, rng)
 
     def hand_reference(self, scene: Scene) -> HandReference:
-        """The hand of the scene's reference, under the scene's light."""
+        """The hand reference of a scene, under the scene's light."""
         exposed = next(self.hand_light(scene, [scene.room]))
         rng = generator(scene.split, 4, scene.seed)
         image = develop(exposed, scene.response, HAND_SIZE, rng)
@@ -117,12 +120,12 @@ class TruthRenderer:
         return HandReference(image, parts)
 
     def hand_light(self, scene: Scene, rooms: Iterable[Room]) -> Iterator[NDArray[np.float32]]:
-        """Exposed light [256, 256, 3] of the scene's reference in rooms; valid until the next."""
+        """Exposed light [256, 256, 3] of the hand reference in each room; valid until the next."""
         view, small, skin = scene.reference_pose, self.small, scene.skin
         camera = view.camera.resized(2 * HAND_SIZE, 2 * HAND_SIZE)
         material = face_parts(load_hand(view.side))
-        look = Look(skin.texture, material, skin.gloss, skin.discs[view.side])
-        small.set_surfaces(self.hand_surfaces[view.side], [look])
+        surface = SurfaceMaterial(skin.texture, material, skin.gloss, skin.discs[view.side])
+        small.set_surfaces(self.hand_surfaces[view.side], [surface])
         rasterizer, shadows = self.reference_views[view.side], self.hand_shadows[view.side]
         for room in rooms:
             small.set_view(room, camera)
@@ -135,13 +138,18 @@ class TruthRenderer:
         return Images(rgb, background, self.hand_reference(scene))
 
 
-def worker_renderer(size: int = SIZE) -> TruthRenderer:
-    """A worker process's one renderer; the process keeps to one thread from now on."""
+def one_thread() -> None:
+    """Limit this process to one thread: other workers use the other cores."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+
+
+def worker_renderer(size: int = SIZE) -> GroundTruthRenderer:
+    """The renderer of a worker process, cached; limits the process to one thread."""
+    one_thread()
     return _kept_renderer(size)
 
 
 @cache
-def _kept_renderer(size: int) -> TruthRenderer:
-    return TruthRenderer(size)
+def _kept_renderer(size: int) -> GroundTruthRenderer:
+    return GroundTruthRenderer(size)

@@ -1,6 +1,6 @@
-"""Warp functions that the shading kernels share: textures, panorama, lamps, soft shadows.
+"""Warp functions shared by the shading kernels: textures, panorama, lamps, soft shadows.
 
-Everything lies in the camera's optical frame, metres; radiance is linear.
+All positions are in the camera's optical frame, metres; radiance is linear.
 """
 
 # mypy: ignore-errors
@@ -113,7 +113,7 @@ def sample_panorama(panorama: wp.array2d(dtype=wp.vec3), d: wp.vec3) -> wp.vec3:
 
 @wp.func
 def ambient(room: Surroundings, normal: wp.vec3, floor_visible: wp.float32) -> wp.vec3:
-    """Irradiance / pi at a camera-frame normal; floor_visible dims what the table returns."""
+    """Irradiance / pi at a camera-frame normal; floor_visible scales the light from the table."""
     n = room.world_from_camera * normal
     h = room.harmonics
     upper = (
@@ -135,9 +135,9 @@ def ambient(room: Surroundings, normal: wp.vec3, floor_visible: wp.float32) -> w
 def blocker_depth(
     lamps: Lamps, k: wp.int32, x: wp.float32, y: wp.float32, normal: wp.vec3, q: wp.vec3
 ) -> wp.float32:
-    """Depth of what lies between lamp k and q's tangent plane at shadow texel (x, y), or 0.
+    """Depth of the occluder between lamp k and q's tangent plane at shadow texel (x, y), or 0.
 
-    The comparison with the tangent plane keeps a smooth surface from shading itself.
+    The comparison with the tangent plane prevents self-shadowing of smooth surfaces.
     """
     limit = float(lamps.shadow_map.shape[1])
     if x < 0.0 or y < 0.0 or x >= limit or y >= limit:
@@ -160,10 +160,10 @@ def blocker_depth(
 def visibility(
     lamps: Lamps, k: wp.int32, p: wp.vec3, n: wp.vec3, turn: wp.vec2, fine: wp.int32
 ) -> wp.float32:
-    """The share of lamp k seen from p: percentage-closer soft shadows (Fernando, 2005).
+    """The share of lamp k visible from p: percentage-closer soft shadows (Fernando, 2005).
 
-    Taps lie on a spiral over the disc, rotated by the angle whose cosine and sine are `turn`:
-    8 of them, or 12 where fine is 1.
+    Taps are on a spiral over the disc, rotated by the angle with cosine and sine `turn`: 8 of
+    them, or 12 if fine is 1.
     """
     lens = lamps.pinhole[k]
     m = lamps.shadow_from_camera[k]
@@ -207,7 +207,7 @@ def visibility(
 
 @wp.func
 def fifth_power(x: wp.float32) -> wp.float32:
-    """x^5, as Schlick's Fresnel term needs it."""
+    """x^5, for Schlick's Fresnel term."""
     return x * x * x * x * x
 
 

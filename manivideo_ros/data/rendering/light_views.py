@@ -1,8 +1,8 @@
-"""Hand references alone, with the light that they were taken under: what light is learned from.
+"""Training data of the light network: hand references labelled with their light.
 
-The label is what a grey ball in the hand's place would look like in the same photograph. Light adds
-up: a hand rendered once under each of several lights alone is any mixture of them, with any colours
-and exposure, for next to nothing.
+The label is the appearance of a grey ball at the hand's position in the same image. Light is
+additive: renders of a hand under several single lights give any mixture of these lights, with any
+colours and exposure, at little cost.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manivideo_ros.data.packing import array_file
-from manivideo_ros.data.rendering.ground_truth import TruthRenderer, worker_renderer
-from manivideo_ros.data.rendering.photograph import (
+from manivideo_ros.data.rendering.camera_response import (
     BRIGHTEST,
     Response,
     develop,
     random_response,
     tone_curve,
 )
+from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer, worker_renderer
 from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import SKINS, Split, generator, skin
 from manivideo_ros.data.scenes.room import (
@@ -51,14 +51,14 @@ from manivideo_ros.hand.reference import HAND_SIZE
 
 BALL_NORMALS = 64
 GREY = 0.5  # the ball's albedo
-KEYS, FILLS, ROOMS = 4, 3, 2  # lights that a hand is rendered under, one at a time
-DIM = 0.25  # exposure of these renders, so that no highlight is cut
+KEYS, FILLS, ROOMS = 4, 3, 2  # single lights under which each hand is rendered
+DIM = 0.25  # exposure of these renders, which keeps highlights below the clipping level
 FILES = ('images', 'balls', 'tables')
-JOB = 10  # hands
+JOB = 10  # hands per job
 
 
 def ball_normals() -> NDArray[np.float32]:
-    """Unit normals [64, 3] that face a camera (z < 0 in its frame), evenly spread over the disc."""
+    """Unit normals [64, 3] that face a camera (z < 0 in its frame), evenly spaced on the disc."""
     index = np.arange(BALL_NORMALS) + 0.5
     radius, angle = np.sqrt(index / BALL_NORMALS), np.pi * (1 + 5**0.5) * index
     x, y = radius * np.cos(angle), radius * np.sin(angle)
@@ -66,7 +66,7 @@ def ball_normals() -> NDArray[np.float32]:
 
 
 def ball_light(room: Room, place: NDArray, world_from_camera: NDArray) -> NDArray[np.float32]:
-    """Irradiance / pi [64, 3] of a ball at a place [3], at `ball_normals`; unshadowed."""
+    """Irradiance / pi [64, 3] of a ball at a position [3], at `ball_normals`; unshadowed."""
     normals = ball_normals() @ np.asarray(world_from_camera, np.float32)[:3, :3].T
     light = np.maximum(harmonic_basis(normals) @ room.harmonics, 0)
     light += room.below * (0.5 * (1 - normals[:, 2:]))
@@ -78,35 +78,35 @@ def ball_light(room: Room, place: NDArray, world_from_camera: NDArray) -> NDArra
     return light
 
 
-def photographed(
+def ball_colours(
     light: NDArray[np.float32],  # [64, 3], of `ball_light`
     exposure: NDArray,  # [3]
     response: Response,
 ) -> NDArray[np.float32]:
-    """What a grey ball shows in that light: sRGB in 0..1."""
+    """Colours of a grey ball in that light: sRGB in 0..1."""
     exposed = np.minimum(GREY * light * exposure, BRIGHTEST)
     shown = tone_curve(exposed.astype(np.float32), response.contrast)
     return shown.astype(np.float32) / np.float32(255)
 
 
 def sample_light_scene(seed: int, split: Split = 'train') -> Scene:
-    """A scene that is a hand reference and nothing else."""
+    """The scene of a seed with nothing but a hand reference."""
     rng = generator(split, 5, seed)
-    look = skin(split, int(rng.integers(SKINS)))
+    hand_skin = skin(split, int(rng.integers(SKINS)))
     around = rng.uniform((-0.12, -0.12, 0), (0.12, 0.12, 0.16), (8, 3))
     camera = random_camera(rng, around, SIZE)
     room, response = random_room(rng), random_response(rng)
     view = random_reference_pose(rng, ['left', 'right'], random_betas(rng), camera)
     return Scene(
-        split, seed, {}, look, None, '', 0, room, camera, response, [], False, view
+        split, seed, {}, hand_skin, None, '', 0, room, camera, response, [], False, view
     )  # fmt: skip
 
 
 def lights_of(scene: Scene) -> Iterator[tuple[Room, NDArray]]:
-    """The scene's table under one light alone, and the table's irradiance / pi [3].
+    """The scene's room under each single light, and the table's irradiance / pi [3].
 
-    KEYS and FILLS white lamps that shine with 1 on what faces them in the middle of the table, then
-    ROOMS surroundings of mean radiance 1.
+    KEYS and FILLS white lamps of irradiance 1 at the centre of the table, then ROOMS surroundings
+    of mean radiance 1.
     """
     rng = generator(scene.split, 6, scene.seed)
     dark = np.zeros_like(scene.room.panorama)
@@ -133,11 +133,11 @@ def lights_of(scene: Scene) -> Iterator[tuple[Room, NDArray]]:
 
 
 def render_lights(
-    renderer: TruthRenderer, scene: Scene
+    renderer: GroundTruthRenderer, scene: Scene
 ) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
-    """A scene's hand reference under its lights, one at a time.
+    """Render a scene's hand reference under each of its lights.
 
-    Returns radiance [L, 128, 128, 3], balls' irradiance / pi [L, 64, 3], the table's [L, 3].
+    Returns radiance [L, 128, 128, 3], irradiance / pi of the ball [L, 64, 3] and the table [L, 3].
     """
     turn = np.asarray(scene.reference_pose.camera.camera_from_world)[:3, :3].T
     place = np.asarray(scene.reference_pose.state.wrist_position)
@@ -152,7 +152,7 @@ def render_lights(
 
 
 def random_mixture(rng: np.random.Generator) -> NDArray[np.float32]:
-    """How much of each light [L, 3] there is: a key, fills and surroundings, as in a room."""
+    """Weights [L, 3] of the lights: a key, fills and surroundings, as in a random room."""
     out = np.zeros((KEYS + FILLS + ROOMS, 3), np.float32)
     count = int(rng.choice(np.arange(1, MAX_LAMPS + 1), p=LAMPS))
     warmth = rng.uniform(2700, 7000)
@@ -165,7 +165,7 @@ def random_mixture(rng: np.random.Generator) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class LightViews:
-    """Hands under single lights, as `render_lights` has them, N of each; drawn as photographs."""
+    """Hands under single lights, as returned by `render_lights`; samples random mixtures."""
 
     images: NDArray[np.float16]  # [N, L, R, R, 3]
     balls: NDArray[np.float32]  # [N, L, 64, 3]
@@ -173,13 +173,13 @@ class LightViews:
 
     @classmethod
     def open(cls, folder: Path) -> LightViews:
-        """What `make_light_views` wrote; images stay on the disk until they are drawn."""
+        """Open the folder of `make_light_views`; images are memory-mapped."""
         return cls(*(np.load(array_file(folder, name), mmap_mode='r') for name in FILES))
 
     def __len__(self) -> int:
         return len(self.balls)
 
-    def photograph(self, index: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    def sample(self, index: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
         """A hand in a random mixture of its lights u8 [R, R, 3], and the ball f32 [64, 3]."""
         mixture = random_mixture(rng)
         lit = np.flatnonzero(mixture.any(1))
@@ -190,18 +190,18 @@ class LightViews:
         exposed = np.minimum(light * exposure, BRIGHTEST)
         image = develop(exposed, response, light.shape[0], rng)
         ball = np.einsum('lkc,lc->kc', self.balls[index, lit], mixture)
-        return image, photographed(ball, exposure, response)
+        return image, ball_colours(ball, exposure, response)
 
-    def photographs(
+    def batch(
         self, indices: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Photographs u8 [B, R, R, 3] and balls f32 [B, 64, 3]."""
-        made = [self.photograph(int(index), rng) for index in indices]
-        return np.stack([m[0] for m in made]), np.stack([m[1] for m in made])
+        """A batch of samples: images u8 [B, R, R, 3] and balls f32 [B, 64, 3]."""
+        images, balls = zip(*(self.sample(int(index), rng) for index in indices), strict=True)
+        return np.stack(images), np.stack(balls)
 
 
 def make_light_views(folder: Path, count: int, seed: int, split: Split, workers: int) -> None:
-    """Render hands under single lights into a new folder."""
+    """Render `count` hands under single lights into a new folder."""
     jobs = [
         (range(first, min(first + JOB, seed + count)), split)
         for first in range(seed, seed + count, JOB)

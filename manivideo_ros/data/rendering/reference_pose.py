@@ -1,4 +1,4 @@
-"""The hand reference: an open hand held up to the scene's camera, under the scene's light."""
+"""Pose of the hand reference: an open hand in front of the scene's camera."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.reference import HAND_SIZE
 from manivideo_ros.hand.state import HandState, Side
 
-LOWEST_EYE = 0.05  # metres over the table
-SLEEVE_SEEN = 0.07  # metres of forearm in the image
+LOWEST_EYE = 0.05  # minimum height of the camera above the table, metres
+SLEEVE_SEEN = 0.07  # visible length of the forearm, metres
 
 
 @dataclass(frozen=True, eq=False)
 class ReferencePose:
-    """How the hand reference is taken: one open hand, its own camera (128 px)."""
+    """State of the hand in the hand reference, and its camera (128 px)."""
 
     side: Side
     state: HandState
@@ -34,8 +34,8 @@ def random_reference_pose(
 ) -> ReferencePose:
     """An open hand above the table, its back to the camera, its fingers up in the image.
 
-    One pose, but for what a person's hand varies, and the turn of the scene's camera: the light's
-    direction can be read off this image, and is the scene's.
+    The pose varies little between scenes and the camera has the rotation of the scene's camera, so
+    that the direction of light in this image is that of the scene.
     """
     side: Side = sides[int(rng.integers(len(sides)))] if sides else 'right'
     hand = load_hand(side)
@@ -47,7 +47,7 @@ def random_reference_pose(
     rotation = turn.T @ np.stack([x, up, np.cross(x, up)], 1)
     place = np.array([0, 0, rng.uniform(0.14, 0.24)])
     points = hand_points(hand, HandState(theta, betas, rotation, place))
-    # The sleeve's beginning is seen too.
+    # The beginning of the sleeve is visible too.
     seen = ~probes(hand).forearm | ((points - place) @ turn.T @ fingers > -SLEEVE_SEEN)
     fov, fill = np.radians(rng.uniform(22, 40)), rng.uniform(0.85, 0.95)
     view = framing_along(turn, points[seen], fov, fill, HAND_SIZE)

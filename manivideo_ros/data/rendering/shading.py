@@ -27,7 +27,7 @@ wp.set_module_options({'enable_backward': False, 'fast_math': True})
 
 @wp.struct
 class Surfels:
-    """Discs that stand for the surfaces when light bounces."""
+    """Discs that approximate the surfaces for indirect light."""
 
     count: wp.int32
     position: wp.array(dtype=wp.vec3)
@@ -39,7 +39,7 @@ class Surfels:
 
 @wp.struct
 class Geometry:
-    """The posed surfaces, as the rasterizer left them, with what each face is made of."""
+    """The posed surfaces from the rasterizer, with the material of each face."""
 
     vertices: wp.array(dtype=wp.vec3)
     faces: wp.array(dtype=wp.vec3i)
@@ -54,25 +54,25 @@ class Geometry:
 
 @wp.struct
 class Table:
-    """The table in the camera's frame and its light without anything on it."""
+    """The table in the camera frame, and the light of the empty table."""
 
     normal: wp.vec3
     offset: wp.float32  # normal . p of the table's points
     ray_x: wp.vec4  # 1/fx, cx, 1/fy, cy
-    depth: wp.array2d(dtype=wp.float32)  # 0 where the room is seen
+    depth: wp.array2d(dtype=wp.float32)  # 0 outside the table
     albedo: wp.array2d(dtype=wp.vec3)
     rest: wp.array2d(dtype=wp.vec3)  # ambient diffuse light on the table; the room elsewhere
     mirror: wp.array2d(dtype=wp.vec3)  # reflected room
     lit: wp.array3d(dtype=wp.vec3)  # [lamp, H, W]
     gloss: wp.float32
-    seen: wp.array2d(dtype=wp.vec3)  # [H / 2, W / 2] share of each lamp seen from the table
-    grid: wp.array2d(dtype=wp.vec4)  # occlusion, bounced rgb around the action
+    seen: wp.array2d(dtype=wp.vec3)  # [H / 2, W / 2] share of each lamp visible from the table
+    grid: wp.array2d(dtype=wp.vec4)  # occlusion and indirect light (rgb) around the scene
     grid_from_camera: wp.mat44
 
 
 @wp.func
 def gather(surfels: Surfels, p: wp.vec3, n: wp.vec3) -> wp.vec4:
-    """Occlusion of p's hemisphere by the discs, and the light that they return (Bunnell, 2005)."""
+    """Occlusion of p's hemisphere by the discs, and their indirect light (Bunnell, 2005)."""
     covered = float(0.0)
     light = wp.vec3(0.0, 0.0, 0.0)
     for i in range(surfels.count):
@@ -109,7 +109,7 @@ def light_surfels(lamps: Lamps, room: Surroundings, surfels: Surfels):
 
 @wp.kernel
 def gather_at_table(surfels: Surfels, table: Table, camera_from_grid: wp.mat44):
-    """Occlusion and bounce on a grid of the table's points; both vanish at its rim."""
+    """Occlusion and indirect light on a grid of table points; both fade to 0 at its border."""
     row, column = wp.tid()
     cells = float(table.grid.shape[0] - 1)
     x = float(column) / cells
@@ -121,7 +121,7 @@ def gather_at_table(surfels: Surfels, table: Table, camera_from_grid: wp.mat44):
 
 @wp.func
 def sample_grid(table: Table, p: wp.vec3) -> wp.vec4:
-    """The table's occlusion and bounce below (or at) p; zero beside the grid."""
+    """Occlusion and indirect light of the table below (or at) p; zero outside the grid."""
     g = wp.transform_point(table.grid_from_camera, p)
     cells = float(table.grid.shape[0] - 1)
     x = g[0] * cells
@@ -147,7 +147,7 @@ def gather_at_vertices(
     gathered: wp.array(dtype=wp.vec4),
     floor_visible: wp.array(dtype=wp.float32),
 ):
-    """Occlusion and bounce at vertices; how much of the table below them still shines."""
+    """Occlusion and indirect light at vertices, and the unoccluded share of the table below."""
     v = first + wp.tid()
     p = vertices[v]
     gathered[v] = gather(surfels, p + normals[v] * 0.0015, normals[v])
@@ -159,7 +159,7 @@ def gather_at_vertices(
 
 @wp.kernel
 def shade_table(lamps: Lamps, room: Surroundings, table: Table):
-    """The table and the room with nothing in them, lamp by lamp."""
+    """Light of the empty table and room, separately for each lamp."""
     row, column = wp.tid()
     x = (float(column) + 0.5 - table.ray_x[1]) * table.ray_x[0]
     y = (float(row) + 0.5 - table.ray_x[3]) * table.ray_x[2]
@@ -197,7 +197,7 @@ def shade_table(lamps: Lamps, room: Surroundings, table: Table):
 
 @wp.kernel
 def shadow_table(lamps: Lamps, table: Table, seed: wp.int32):
-    """Shadows on the table, every second pixel: they are soft, and the most of the image."""
+    """Shadows on the table at half resolution: they are soft and cover most of the image."""
     row, column = wp.tid()
     seen = wp.vec3(1.0, 1.0, 1.0)
     z = table.depth[2 * row, 2 * column]
@@ -217,7 +217,7 @@ def shadow_table(lamps: Lamps, table: Table, seed: wp.int32):
 
 @wp.func
 def table_seen(table: Table, row: wp.int32, column: wp.int32) -> wp.vec3:
-    """Bilinear share of each lamp seen at a full-size pixel."""
+    """Share of each lamp visible at a full-size pixel, interpolated."""
     x = wp.clamp(0.5 * float(column) - 0.25, 0.0, float(table.seen.shape[1]) - 1.001)
     y = wp.clamp(0.5 * float(row) - 0.25, 0.0, float(table.seen.shape[0]) - 1.001)
     i = int(x)
@@ -231,7 +231,7 @@ def table_seen(table: Table, row: wp.int32, column: wp.int32) -> wp.vec3:
 
 @wp.func
 def exposed(light: wp.vec3, exposure: wp.vec3, brightest: wp.float32) -> wp.vec3:
-    """What the film takes of light."""
+    """Light times exposure, clipped."""
     x = wp.cw_mul(light, exposure)
     return wp.vec3(wp.min(x[0], brightest), wp.min(x[1], brightest), wp.min(x[2], brightest))
 
@@ -252,7 +252,7 @@ def shade_frame(
     brightest: wp.float32,
     image: wp.array2d(dtype=wp.vec3),
 ):
-    """Exposed light [H, W] of everything the camera sees: radiance * exposure, bounded."""
+    """Exposed light [H, W] of the whole image: radiance * exposure, clipped."""
     row, column = wp.tid()
     x = (float(column) + 0.5 - table.ray_x[1]) * table.ray_x[0]
     y = (float(row) + 0.5 - table.ray_x[3]) * table.ray_x[2]
@@ -342,7 +342,7 @@ def shade_frame(
         ndl = wp.dot(n, towards)
         if ndl > -wrap[0]:
             seen = visibility(lamps, k, p + geometric * 0.0008, n, turn, 0)
-            # Light that enters skin comes out around the terminator and the shadow's edge, redder.
+            # Subsurface scattering: reddish light around the terminator and at shadow edges.
             soft = wp.vec3(
                 seen + 0.35 * wrap[0] * 4.0 * seen * (1.0 - seen),
                 seen + 0.10 * wrap[1] * 4.0 * seen * (1.0 - seen),

@@ -1,4 +1,4 @@
-"""Discs that stand for a surface when light bounces: farthest samples with their share of area."""
+"""Approximates surfaces by discs for indirect light: farthest samples with their share of area."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manivideo_ros.data.scenes.table_tops import srgb_to_linear
 
 @dataclass(frozen=True, eq=False)
 class DiscSet:
-    """position [N, 3], normal [N, 3] at rest; area [N] m^2; albedo [N, 3] linear; vertex [N]."""
+    """position and normal [N, 3] at rest; area [N] m^2; albedo [N, 3] linear; vertex [N]."""
 
     position: NDArray[np.float32]
     normal: NDArray[np.float32]
@@ -23,7 +23,7 @@ class DiscSet:
 
 
 def farthest_points(points: NDArray, count: int) -> NDArray[np.int32]:
-    """Indices [count] of points that lie far apart (Gonzalez, 1985)."""
+    """Indices [count] of points chosen by farthest-point sampling (Gonzalez, 1985)."""
     chosen = np.zeros(min(count, len(points)), np.int32)
     distance = np.full(len(points), np.inf)
     for i in range(1, len(chosen)):
@@ -33,10 +33,25 @@ def farthest_points(points: NDArray, count: int) -> NDArray[np.int32]:
 
 
 def face_colours(corner_uv: NDArray, texture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Linear albedo [F, 3] at the faces' centres."""
+    """Linear albedo [F, 3] at the centres of faces."""
     size = len(texture)
     at = np.clip((corner_uv.mean(1) * size).astype(int), 0, size - 1)
     return srgb_to_linear(texture[at[:, 1], at[:, 0]] / 255)
+
+
+def area_samples(corners: NDArray, count: int) -> tuple[NDArray, NDArray, NDArray, float]:
+    """Samples of triangles [F, 3, 3], uniform by area, always the same.
+
+    Returns faces [N], barycentric weights [N, 3] (Turk, Graphics Gems, 1990), unit normals [N, 3]
+    and the total area.
+    """
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    double = np.linalg.norm(cross, axis=1)
+    rng = np.random.default_rng(0)
+    owner = rng.choice(len(corners), count, p=double / double.sum())
+    a, b = np.sqrt(rng.random(count)), rng.random(count)
+    weights = np.stack([1 - a, a * (1 - b), a * b], -1)
+    return owner, weights, cross[owner] / double[owner, None], 0.5 * double.sum()
 
 
 def sample_discs(
@@ -46,23 +61,17 @@ def sample_discs(
     count: int,
     at_vertices: bool = False,
 ) -> DiscSet:
-    """Discs for a mesh whose faces have linear colours [F, 3].
+    """Discs of a mesh whose faces have linear colours [F, 3].
 
-    at_vertices: every disc sits at a vertex (of a surface that will be skinned).
+    at_vertices: place every disc at a vertex, for surfaces that are skinned.
     """
     corners = vertices[faces].astype(np.float64)
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    double = np.linalg.norm(cross, axis=1)
-    face_normal = cross / np.maximum(double, 1e-12)[:, None]
-    rng = np.random.default_rng(0)
-    owner = rng.choice(len(faces), 3000, p=double / double.sum())
-    a, b = np.sqrt(rng.random(3000)), rng.random(3000)
-    weights = np.stack([1 - a, a * (1 - b), a * b], -1)
+    owner, weights, normals, total = area_samples(corners, 3000)
     points = (corners[owner] * weights[..., None]).sum(1)
-    # Apart in space and in facing, so that both sides of a thin sheet get their discs.
-    features = np.concatenate([points, 0.02 * face_normal[owner]], 1)
+    # Far apart in position and normal, so that both sides of a thin sheet get discs.
+    features = np.concatenate([points, 0.02 * normals], 1)
     chosen = farthest_points(features, count)
-    position, normal = points[chosen], face_normal[owner[chosen]]
+    position, normal = points[chosen], normals[chosen]
     vertex = faces[owner[chosen], weights[chosen].argmax(1)]
     if at_vertices:
         position = vertices[vertex]
@@ -74,7 +83,7 @@ def sample_discs(
         )
         / np.maximum(share, 1)[:, None]
     )
-    area = share * (0.5 * double.sum() / len(points))
+    area = share * (total / len(points))
     return DiscSet(
         position.astype(np.float32),
         normal.astype(np.float32),

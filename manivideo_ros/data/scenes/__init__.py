@@ -1,1 +1,1 @@
-"""Random scenes before they are rendered: objects, hands, room, camera."""
+"""Samples random scenes: objects, hands, room, camera."""

@@ -1,4 +1,4 @@
-"""Random grasps: a palm laid against an object, its fingers closed until they touch."""
+"""Random grasps: a palm placed against an object, its fingers closed until contact."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from manivideo_ros.data.rendering.surfels import area_samples
 from manivideo_ros.data.scenes.hand_poses import (
     CLOSED,
     LIMITS_HIGH,
@@ -25,41 +26,36 @@ from manivideo_ros.hand.state import HandState
 from manivideo_ros.objects.mesh import ObjectMesh
 
 GRASP_POINT = np.array([0.02, -0.022, 0.004])
-"""Between palm and fingers, on the palm's skin; right hand's rest frame (left: mirrored in x)."""
+"""Contact point between palm and fingers; rest frame of the right hand (left: mirrored in x)."""
 LEVELS = 7
 
 
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """Surface samples of an object in its frame, to measure how far points lie outside."""
+    """Surface samples of an object in its frame, for signed distances of points."""
 
     tree: cKDTree
     points: NDArray[np.float64]
     normals: NDArray[np.float64]
 
     def distance(self, points: NDArray) -> NDArray[np.float64]:
-        """Approximate signed distances [N], metres, negative inside."""
+        """Approximate signed distances [N] of points [N, 3], metres, negative inside."""
         away, nearest = self.tree.query(points)
         side = np.einsum('nc,nc->n', points - self.points[nearest], self.normals[nearest])
         return np.where(side < 0, np.where(away < 0.05, -np.minimum(away, -side), away), away)
 
 
 def solid_of(mesh: ObjectMesh, count: int = 3000) -> Solid:
-    """Samples of a mesh's surface."""
+    """Surface samples of a mesh."""
     corners = mesh.vertices[mesh.faces].astype(np.float64)
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    double = np.linalg.norm(cross, axis=1)
-    rng = np.random.default_rng(0)
-    owner = rng.choice(len(corners), count, p=double / double.sum())
-    a, b = np.sqrt(rng.random(count)), rng.random(count)
-    weights = np.stack([1 - a, a * (1 - b), a * b], -1)
+    owner, weights, normals, _ = area_samples(corners, count)
     points = (corners[owner] * weights[..., None]).sum(1)
-    return Solid(cKDTree(points), points, cross[owner] / double[owner, None])
+    return Solid(cKDTree(points), points, normals)
 
 
 @dataclass(frozen=True, eq=False)
 class Probes:
-    """A sparse choice of the hand's vertices and the finger each belongs to (-1: the palm)."""
+    """A subset of the hand's vertices and the finger of each (-1: the palm)."""
 
     sparse: HandModel
     finger: NDArray[np.int32]
@@ -68,7 +64,7 @@ class Probes:
 
 @lru_cache(maxsize=8)
 def probes(hand: HandModel) -> Probes:
-    """Every fifth vertex, as a hand model of its own: cheap to skin."""
+    """Every fifth vertex as a separate hand model, which is cheap to skin; cached."""
     keep = np.zeros(len(hand.v_template), bool)
     keep[::5] = True
     keep[hand.tip_vertices] = True
@@ -76,7 +72,7 @@ def probes(hand: HandModel) -> Probes:
     joints = hand.J_regressor @ hand.v_template
     full = hand.J_regressor.astype(np.float64)
     owner = hand.weights[ids].argmax(1)
-    # The regressor runs on all vertices: keep its joints as extra vertices that regress themselves.
+    # The regressor needs all vertices: add its joints as vertices that regress themselves.
     template = np.concatenate([hand.v_template[ids], joints])
     regressor = np.zeros((16, len(template)), np.float32)
     regressor[:, len(ids) :] = np.eye(16)
@@ -101,7 +97,7 @@ def probes(hand: HandModel) -> Probes:
 def skin_probes(
     hand: HandModel, theta: NDArray, betas: NDArray, rotation: Array, position: Array
 ) -> NDArray[np.float64]:
-    """Posed probe vertices [B, P, 3] for theta [B, 45]; the wrist's pose is shared."""
+    """Posed probe vertices [B, P, 3] for theta [B, 45] and one wrist pose."""
     p = probes(hand)
     batch = len(theta)
     tensors = (
@@ -115,7 +111,7 @@ def skin_probes(
 
 
 def palm_rotation(hand: HandModel, approach: Array, fingers: Array) -> Array:
-    """World from wrist [3, 3] of a palm that faces `approach`, its fingers along `fingers`."""
+    """world_from_wrist [3, 3] of a palm that faces `approach`, its fingers along `fingers`."""
     fingers = fingers - np.dot(fingers, approach) * approach
     fingers = fingers / np.linalg.norm(fingers)
     x = -fingers if hand.side == 'right' else fingers
@@ -135,9 +131,10 @@ def grasp(
     retreat: float = 0.0,
     closing: float = 1.0,
 ) -> HandState:
-    """Lay the palm against the object near the world point target, close the fingers until touch.
+    """Place the palm against the object near the world point target and close the fingers.
 
-    retreat: metres that the hand then stays away; closing 0..1: share of the way the fingers go.
+    retreat: distance in metres by which the hand is then moved back; closing 0..1: scales how far
+    the fingers close.
     """
     rotation = palm_rotation(hand, approach, fingers)
     open_pose = random_flexions(rng, OPEN_NAMES, 0.08)
@@ -152,7 +149,7 @@ def grasp(
     object_from_world = np.linalg.inv(world_from_object)
     along = object_from_world[:3, :3] @ approach
     local_target = transform_points(object_from_world, target[None])[0]
-    # Start clear of the whole object, at the side that the palm comes from.
+    # Start outside the whole object, on the side of the palm.
     away = 0.12 + float(((local_target - solid.points) @ along).max())
     position = target - rotation @ (point - rest_wrist) - away * approach
     p = probes(hand)
@@ -168,7 +165,7 @@ def grasp(
         if gap < 0.001 or travelled > away + 0.1:
             break
     travelled = min(travelled, away + 0.1)
-    # Each finger closes by itself, as far as it stays out of the object.
+    # Each finger closes independently until it would penetrate the object.
     inside = solid.distance((vertices + travelled * along).reshape(-1, 3)).reshape(LEVELS, -1)
     final = np.empty((5, 4))
     for finger in range(5):

@@ -1,8 +1,8 @@
-"""Plausible hand poses: named ones as flexions of the fingers, mixtures of them and noise.
+"""Plausible hand poses: named poses given by finger flexions, mixtures of them with noise.
 
-A pose is flexions [5, 4] in radians for index, middle, pinky, ring, thumb (MANO's order):
-spread (abduction), then flexion of the three joints. Of the thumb: how far it stands in front of
-the palm (opposition), how far it leans to the fingers (adduction), then its two outer joints.
+A pose is flexions [5, 4] in radians for index, middle, pinky, ring, thumb (MANO's order): spread
+(abduction), then flexion of the three joints. For the thumb: opposition (in front of the palm),
+adduction (towards the fingers), then the two outer joints.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIMITS_HIGH = np.array([[0.35, 1.55, 1.85, 1.2]] * 4 + [[1.1, 0.65, 0.9, 1.2]])
 def _pose(
     fingers: tuple[float, float, float], thumb: tuple[float, float, float, float], spread: float = 0
 ) -> NDArray[np.float64]:
-    """The same flexion for four fingers, spread apart (radians between neighbours)."""
+    """The same flexion for four fingers; spread: radians between neighbours."""
     rows = [[spread * k, *fingers] for k in (1.0, 0.1, -1.6, -0.7)]
     return np.array([*rows, list(thumb)])
 
@@ -67,7 +67,7 @@ def flexions_to_theta(hand: HandModel, flexions: NDArray) -> NDArray[np.float32]
     right = np.zeros((*flexions.shape[:-2], 15, 3))
     for finger in range(4):
         spread, first, second, third = np.moveaxis(flexions[..., finger, :], -1, 0)
-        # A small spread about y and the flexion about z, added as vectors.
+        # Small-angle approximation: spread about y and flexion about z, added as vectors.
         right[..., 3 * finger, 1] = spread
         right[..., 3 * finger, 2] = first
         right[..., 3 * finger + 1, 2] = second
@@ -85,7 +85,7 @@ def flexions_to_theta(hand: HandModel, flexions: NDArray) -> NDArray[np.float32]
 def random_flexions(
     rng: np.random.Generator, names: tuple[str, ...] = tuple(NAMED), noise: float = 0.12
 ) -> NDArray[np.float64]:
-    """A mixture of two named poses with noise, within the joints' limits."""
+    """A mixture of two named poses with noise, within the joint limits."""
     first, second = (NAMED[names[i]] for i in rng.integers(0, len(names), 2))
     mix = rng.random() if rng.random() < 0.6 else float(rng.random() < 0.5)
     pose = first + mix * (second - first)

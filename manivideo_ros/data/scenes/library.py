@@ -1,4 +1,4 @@
-"""The things that scenes are made of, split for training and testing, kept while a process lives.
+"""Objects and skins of scenes, by split, cached for the lifetime of the process.
 
 Object shapes, skins, rooms and motions of the two splits are disjoint.
 """
@@ -19,14 +19,14 @@ from manivideo_ros.drawing.base_image import Material
 from manivideo_ros.drawing.views import ObjectViews, object_material, six_views
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.skin import skin_texture
-from manivideo_ros.hand.state import Side
+from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.objects.household.shapes import HELD_OUT_SHAPES, SHAPES, generate
 from manivideo_ros.objects.mesh import ObjectMesh, surface_points
 
 Split = Literal['train', 'test']
 SPLITS: tuple[Split, Split] = ('train', 'test')
 VARIANTS = 10
-"""Seeds of every shape."""
+"""Number of seeds of each shape."""
 SKINS = 160
 FIRST_TEST_SEED = 100_000
 
@@ -47,30 +47,30 @@ class ObjectAsset:
 
 
 def generator(split: Split, *numbers: int) -> np.random.Generator:
-    """A stream of random numbers; those of the two splits never meet."""
+    """A random stream; the streams of the two splits are disjoint."""
     return np.random.default_rng([SPLITS.index(split), *numbers])
 
 
 def shape_names(split: Split) -> tuple[str, ...]:
-    """Object shapes of a split."""
+    """Names of the object shapes of a split."""
     if split == 'test':
         return tuple(HELD_OUT_SHAPES)
     return tuple(name for name in SHAPES if name not in HELD_OUT_SHAPES)
 
 
 def object_seed(split: Split, variant: int) -> int:
-    """Seed of a shape's variant; 0 is the canonical one."""
+    """Seed of a shape's variant; variant 0 is the canonical shape."""
     return variant + (FIRST_TEST_SEED if split == 'test' and variant else 0)
 
 
 @lru_cache(maxsize=512)
 def object_asset(name: str, seed: int) -> ObjectAsset:
-    """The object of a shape and a seed."""
+    """The object of a shape and a seed, cached."""
     return prepare_object(generate(name, seed))
 
 
 def prepare_object(mesh: ObjectMesh) -> ObjectAsset:
-    """Samples and references of any mesh."""
+    """Samples and references of a mesh."""
     colours = face_colours(mesh.corner_uv, mesh.texture)
     views = six_views(mesh)
     return ObjectAsset(
@@ -85,7 +85,7 @@ def prepare_object(mesh: ObjectMesh) -> ObjectAsset:
 
 @dataclass(frozen=True, eq=False)
 class Skin:
-    """texture u8 [S, S, 3] albedo; gloss 0..1; discs of both sides' hands in that skin."""
+    """texture: albedo u8 [S, S, 3]; gloss 0..1; discs: of both hands with this skin."""
 
     tone: float
     seed: int
@@ -96,7 +96,7 @@ class Skin:
 
 @lru_cache(maxsize=256)
 def skin(split: Split, index: int) -> Skin:
-    """One of the SKINS skins of a split, its sleeve included."""
+    """One of the SKINS skins of a split, including its sleeve; cached."""
     rng = generator(split, 7, index)
     seed = index + (FIRST_TEST_SEED if split == 'test' else 0)
     tone = float(np.clip((index + rng.random()) / SKINS, 0, 1))
@@ -110,8 +110,7 @@ def skin(split: Split, index: int) -> Skin:
 def hand_discs(texture: NDArray[np.uint8]) -> dict[Side, DiscSet]:
     """Discs at vertices of the default hands, in the colours of a skin texture."""
     discs: dict[Side, DiscSet] = {}
-    sides: tuple[Side, Side] = ('left', 'right')
-    for side in sides:
+    for side in SIDES:
         hand = load_hand(side)
         colours = face_colours(hand.corner_uv, texture)
         discs[side] = sample_discs(hand.v_template, hand.faces, colours, 90, at_vertices=True)

@@ -1,4 +1,4 @@
-"""Frames taken from the authored motions: other people's hands, other objects, also mirrored."""
+"""Samples frames of the authored motions with other hand shapes and objects, also mirrored."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from manivideo_ros.objects.household.shapes import HELD_OUT_SHAPES
 FRAME_NS = round(1e9 / 30)
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 TURNED_OBJECT = np.diag([1.0, -1.0, 1.0])
-"""A mirrored pose turns an object into its mirror image in y, which most look like themselves."""
+"""Mirrored poses show objects mirrored in y, a symmetry that most of them have."""
 
 
 @cache
 def motions(split: Split) -> tuple[Motion, ...]:
-    """The motions of a split that are shipped."""
+    """The shipped motions of a split, cached."""
     held_out = split == 'test'
     names = [n for n in MOTIONS if (n in HELD_OUT_MOTIONS) == held_out]
     return tuple(authored_motion(n) for n in names if (SHIPPED / n / 'metadata.yaml').is_file())
 
 
 def mirrored(sample: MotionSample) -> MotionSample:
-    """The sample with left and right exchanged: reflected in the world's plane x = 0."""
+    """The sample with left and right exchanged: reflected in the world plane x = 0."""
     hands = {
         'left' if side == 'right' else 'right': HandState(
             (s.theta.reshape(15, 3) * (1, -1, -1)).reshape(45).astype('f4'),
@@ -58,7 +58,7 @@ def mirrored(sample: MotionSample) -> MotionSample:
 def varied(
     rng: np.random.Generator, state: HandState, betas: NDArray, bend: NDArray, slip: NDArray
 ) -> HandState:
-    """A state with another person's shape, its joints bent by bend [45], moved by slip [3]."""
+    """A state with other betas [10], bent by bend [45] and shifted by slip [3]."""
     shake = axis_angle_to_matrix(rng.normal(0, 0.006, 3))
     moving = np.abs(state.theta) > 1e-4
     return HandState(
@@ -72,7 +72,7 @@ def varied(
 def similar_object(
     rng: np.random.Generator, split: Split, name: str, swap: float
 ) -> tuple[str, int, ObjectAsset]:
-    """A variant of a shape, or with probability swap another of the split of much the same size."""
+    """A variant of a shape, or with probability swap of another shape of similar size."""
     names = shape_names(split)
     allowed = split == 'test' or name not in HELD_OUT_SHAPES
     size = object_asset(name, 0).mesh.extents
@@ -90,9 +90,9 @@ def similar_object(
 def sample_motion(
     rng: np.random.Generator, split: Split, betas: NDArray, frames: int, consecutive: bool
 ) -> tuple[list[Action], list[Side], list[tuple[str, int, ObjectAsset]], Camera | None]:
-    """Actions of a random motion, the sides it uses, its objects and the camera meant for it.
+    """Actions of a random motion, its sides, its objects and its own camera.
 
-    The camera is None for a mirrored motion. Fails where `motions` of the split is empty.
+    The camera is None for a mirrored motion. Requires `motions` of the split to be non-empty.
     """
     choices = motions(split)
     motion = choices[int(rng.integers(len(choices)))]
@@ -108,7 +108,7 @@ def sample_motion(
     if mirror:
         samples = [mirrored(s) for s in samples]
     ids = list(motion.objects)
-    # The object that the hands move comes first: the model sees it in six views.
+    # The object that moves most comes first: only its six views are a reference.
     moved = [np.ptp(motion.objects[i].poses[:, :3, 3], axis=0).max() for i in ids]
     ids = [ids[i] for i in np.argsort(moved)[::-1]]
     swap = 0.3 if len(ids) == 1 else 0.0
@@ -125,13 +125,13 @@ def sample_motion(
         }
         poses = [np.asarray(sample.objects[i], np.float64) for i in ids if i in sample.objects]
         if len(poses) < len(ids):
-            raise ValueError(f'motion {motion.name}: an object is absent in some frames')
+            raise ValueError(f'motion {motion.name}: an object is absent in some frame')
         actions.append(Action(hands, poses[0], tuple(poses[1:])))
     return actions, sides, assets, None if mirror else motion.camera
 
 
 def motion_direction(rng: np.random.Generator, camera: Camera) -> tuple[float, float, float]:
-    """Azimuth, elevation and field of view near those of a motion's own camera, radians."""
+    """Azimuth, elevation and field of view close to those of a motion's camera, radians."""
     back = -invert_rigid(camera.camera_from_world)[:3, 2]
     fov = 2 * np.arctan(0.5 * camera.height / camera.intrinsics[1, 1])
     return (

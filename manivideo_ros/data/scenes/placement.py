@@ -1,4 +1,4 @@
-"""Where hands and object are in a generated frame: on the table, in the air, held, approached."""
+"""Samples the poses of hands and object in a frame: on the table, in the air, held, approached."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from manivideo_ros.hand.state import HandState, Side
 class Action:
     """Poses at one instant: states of the hands by side, world_from_object or None.
 
-    others: world_from_object of the further objects.
+    others: world_from_object of the other objects.
     """
 
     hands: dict[Side, HandState]
@@ -29,7 +29,7 @@ class Action:
     others: tuple[Array, ...] = ()
 
     def moved(self, by: Array) -> Action:
-        """The same, shifted by a world vector [3], metres."""
+        """The action shifted by a world vector [3], metres."""
         hands = {
             side: replace(s, wrist_position=(s.wrist_position + by).astype('f4'))
             for side, s in self.hands.items()
@@ -48,7 +48,7 @@ def hand_points(hand: HandModel, state: HandState) -> NDArray[np.float64]:
 
 
 def random_rotation(rng: np.random.Generator) -> Array:
-    """A rotation uniform over all."""
+    """A rotation about a uniformly distributed axis."""
     axis = rng.standard_normal(3)
     return axis_angle_to_matrix(axis / np.linalg.norm(axis) * rng.uniform(0, np.pi))
 
@@ -72,7 +72,7 @@ def place_object(rng: np.random.Generator, asset: ObjectAsset, in_air: bool) -> 
 def _directions(
     rng: np.random.Generator, side: Side, person: float, on_table: bool
 ) -> tuple[Array, Array]:
-    """Where a palm faces and where its fingers point, for somebody sitting at azimuth person."""
+    """Directions of palm and fingers for a person sitting at azimuth `person`."""
     inward = direction(person + (-np.pi / 2 if side == 'right' else np.pi / 2), 0)
     forward = direction(person + np.pi, 0)
     best, found = -np.inf, None
@@ -94,7 +94,7 @@ def _directions(
 def free_hand(
     rng: np.random.Generator, hand: HandModel, betas: NDArray, person: float
 ) -> HandState:
-    """A hand that holds nothing, above the table, palm anywhere."""
+    """An empty hand above the table with a random orientation."""
     forward = direction(person + np.pi + rng.normal(0, 0.5), rng.uniform(-0.5, 0.8))
     rotation = palm_rotation(hand, _unit(np.cross(forward, rng.standard_normal(3))), forward)
     theta = flexions_to_theta(hand, random_flexions(rng))
@@ -114,7 +114,7 @@ def place_action(
     asset: ObjectAsset | None,
     person: float,
 ) -> Action:
-    """One instant of random manipulation: hands at the object, or alone."""
+    """One instant of random manipulation: hands at the object, or without an object."""
     states: dict[Side, HandState] = {}
     if asset is None:
         for side, hand in hands.items():
@@ -148,7 +148,7 @@ def _gap(
     others: dict[Side, HandState],
     hands: dict[Side, HandModel],
 ) -> float:
-    """Smallest distance between a hand and the others, metres (probe to probe)."""
+    """Minimum distance between a hand and the others, metres (probe to probe)."""
     mine = hand_points(hand, state)
     gaps = [
         cKDTree(hand_points(hands[side], other)).query(mine)[0].min() - 0.004
@@ -164,7 +164,7 @@ def _apart(
     hands: dict[Side, HandModel],
     person: float,
 ) -> HandState:
-    """Move a hand outwards until it is clear of the other."""
+    """Move a hand outwards until it does not intersect the other."""
     outward = direction(person + (np.pi / 2 if hand.side == 'right' else -np.pi / 2), 0.15)
     for _ in range(10):
         if not others or _gap(state, hand, others, hands) > 0.002:
@@ -174,7 +174,7 @@ def _apart(
 
 
 def _above_table(action: Action, hands: dict[Side, HandModel], together: bool) -> Action:
-    """Lift what would stand in the table: everything together, or each hand by itself."""
+    """Lift poses that intersect the table: all together, or each hand separately."""
     lows = {side: hand_points(hands[side], s)[:, 2].min() for side, s in action.hands.items()}
     if together:
         return action.moved(np.array([0, 0, max(0.0, 0.003 - min(lows.values(), default=1.0))]))
@@ -191,7 +191,7 @@ def _above_table(action: Action, hands: dict[Side, HandModel], together: bool) -
 def drift(
     rng: np.random.Generator, action: Action, hands: dict[Side, HandModel], count: int
 ) -> list[Action]:
-    """count instants at 30 Hz from an action on: all moves together, the fingers a little."""
+    """`count` instants at 30 Hz, starting from an action: rigid motion plus small finger motion."""
     pivot = np.mean(
         [s.wrist_position for s in action.hands.values()]
         + ([action.world_from_object[:3, 3]] if action.world_from_object is not None else []),

@@ -1,7 +1,7 @@
-"""The room around the table: lamps, a blurred panorama of what stands behind, its irradiance.
+"""The room around the table: lamps, a blurred panorama, its irradiance.
 
-World frame: z up, the table top at z = 0. Radiance is linear RGB in units in which a white sheet
-on the table, lit by the whole room, has radiance about 1.
+World frame: z up, the table top at z = 0. Radiance is linear RGB, in units in which a white sheet
+on the table, lit by the whole room, has radiance of about 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.data.scenes.table_tops import TableTop, random_colour, table_top
 
-PANORAMA = (128, 256)  # rows from straight up to straight down, columns over the azimuth
+PANORAMA = (128, 256)  # rows from zenith to nadir, columns over the azimuth
 MAX_LAMPS = 3
 
 
@@ -29,12 +29,12 @@ class Lamp:
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """What stays the same over a scene.
+    """The room of a scene: table, light and exposure.
 
-    panorama: radiance f32 [128, 256, 3], soft_panorama the same blurred; harmonics: irradiance
-    coefficients f32 [9, 3] of the half above the table; below: the table's own radiance [3]. The
-    table fills the half plane table_edge[:2] . (x, y) < table_edge[2]; texture_from_world [2, 3]
-    maps (x, y, 1) on the table to periods of its texture. exposure [3] holds the white balance.
+    panorama: radiance f32 [128, 256, 3]; soft_panorama: the same, blurred; harmonics: irradiance
+    coefficients f32 [9, 3] of the upper hemisphere; below: radiance [3] of the table. The table
+    covers the half plane table_edge[:2] . (x, y) < table_edge[2]; texture_from_world [2, 3] maps
+    (x, y, 1) on the table to periods of its texture. exposure [3]: including white balance.
     """
 
     lamps: tuple[Lamp, ...]
@@ -73,7 +73,7 @@ DIRECTIONS = direction_grid()
 
 
 def harmonic_basis(n: NDArray) -> NDArray[np.float32]:
-    """The nine real spherical harmonics [..., 9] of order 2 at unit vectors [..., 3]."""
+    """The nine real spherical harmonics [..., 9] up to degree 2 at unit vectors [..., 3]."""
     x, y, z = np.moveaxis(n, -1, 0)
     return np.stack(
         [
@@ -102,18 +102,18 @@ def irradiance_harmonics(panorama: NDArray) -> NDArray[np.float32]:
 
 
 def upper_harmonics(panorama: NDArray) -> NDArray[np.float32]:
-    """`irradiance_harmonics` of the half above the table."""
+    """`irradiance_harmonics` of the upper hemisphere."""
     return irradiance_harmonics(np.where((DIRECTIONS[..., 2] > 0)[..., None], panorama, 0))
 
 
 LAMPS = (0.4, 0.44, 0.16)
-"""How often a room has one, two, three lamps: a key, and weaker fills from other sides."""
+"""Probabilities of one, two, three lamps: a key, and weaker fills from other directions."""
 
 
 def lamp_place(
     rng: np.random.Generator, key: bool, azimuth: float
 ) -> tuple[NDArray[np.float32], float, float]:
-    """Position [3], distance and radius of a lamp; azimuth: of the key, which fills keep off."""
+    """Position [3], distance and radius of a lamp; azimuth: of the key, which fills avoid."""
     elevation = np.radians(rng.uniform(28, 82) if key else rng.uniform(20, 75))
     turn = azimuth if key else azimuth + rng.uniform(0.6, 2 * np.pi - 0.6)
     distance = rng.uniform(0.9, 2.6)
@@ -125,19 +125,19 @@ def lamp_place(
 
 
 def lamp_colour(rng: np.random.Generator, key: bool, warmth: float) -> NDArray[np.float32]:
-    """Irradiance [3] of a lamp on a sheet in the middle of the table that faces it."""
+    """Irradiance [3] of a lamp at the centre of the table, on a surface facing it."""
     strength = rng.uniform(0.7, 1.0) if key else rng.uniform(0.1, 0.5)
     kelvin = float(np.clip(warmth * rng.uniform(0.75, 1.4), 2400, 9000))
     return np.asarray(blackbody_colour(kelvin) * strength, np.float32)
 
 
 def room_level(rng: np.random.Generator) -> float:
-    """Mean radiance of what stands around the table."""
+    """Random mean radiance of the surroundings."""
     return float(np.exp(rng.uniform(np.log(0.10), np.log(0.45))))
 
 
 def tint(irradiance: NDArray) -> NDArray:
-    """The colour [3] that lamps of together irradiance [3] give to what stands around."""
+    """Colour [3] of the surroundings under lamps of total irradiance [3]."""
     return (irradiance / irradiance.mean()) ** 0.8
 
 
@@ -145,7 +145,7 @@ def table_irradiance(
     lamps: tuple[Lamp, ...],
     harmonics: NDArray,  # [9, 3]
 ) -> NDArray[np.float32]:
-    """Irradiance / pi [3] of the middle of the table under lamps and surroundings."""
+    """Irradiance / pi [3] at the centre of the table from lamps and surroundings."""
     down = np.zeros(3, np.float32)
     for lamp in lamps:
         distance = float(np.linalg.norm(lamp.position))
@@ -154,12 +154,12 @@ def table_irradiance(
 
 
 def table_light(irradiance: NDArray, table: TableTop) -> NDArray[np.float32]:
-    """Radiance [3] of a table that receives irradiance [3], as what is over it sees it."""
+    """Radiance [3] of a table with irradiance [3], as light from below for surfaces above it."""
     return np.asarray(0.6 * table.albedo.mean((0, 1)) * irradiance, np.float32)
 
 
 def exposure_for(irradiance: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The camera's exposure [3] in the table's irradiance [3], its white balance included."""
+    """Random exposure [3] for the table's irradiance [3], including white balance."""
     white = irradiance / irradiance.mean()
     balance = white ** -rng.uniform(0.5, 1.0)
     exposure = np.clip(balance, 0.4, 2.0) * rng.uniform(0.8, 1.35) / irradiance.mean()
@@ -179,7 +179,7 @@ def _lamps(rng: np.random.Generator) -> tuple[Lamp, ...]:
 
 
 def random_panorama(rng: np.random.Generator, lamps: tuple[Lamp, ...], level: float) -> NDArray:
-    """Walls, a floor, windows and blurred clutter; mean radiance about level."""
+    """Radiance of walls, floor, a window and blurred clutter, with a mean of about `level`."""
     rows, columns = PANORAMA
     wall = random_colour(rng, (0.0, 0.35), (0.45, 0.95))
     floor = random_colour(rng, (0.0, 0.4), (0.3, 0.8))
@@ -218,13 +218,13 @@ def random_panorama(rng: np.random.Generator, lamps: tuple[Lamp, ...], level: fl
 
 
 def random_room(rng: np.random.Generator) -> Room:
-    """A room with its table, lamps, surroundings and the camera's exposure and white balance."""
+    """A random room: table, lamps, surroundings, exposure and white balance."""
     lamps = _lamps(rng)
     panorama = random_panorama(rng, lamps, room_level(rng))
     table = table_top(rng)
     harmonics = upper_harmonics(panorama)
     irradiance = table_irradiance(lamps, harmonics)
-    # Below the horizon the table's own light shines back at whatever is over it.
+    # Below the horizon, the table reflects light to surfaces above it.
     below = table_light(irradiance, table)
     padded = cv2.copyMakeBorder(panorama, 0, 0, 48, 48, cv2.BORDER_WRAP)
     soft = cv2.GaussianBlur(padded, (0, 0), 12)[:, 48:-48]

@@ -1,4 +1,4 @@
-"""Random scenes: what is where, under which light, seen by which camera; nothing rendered yet."""
+"""Random scenes before rendering: poses, objects, room and camera."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.photograph import Response, random_response
+from manivideo_ros.data.rendering.camera_response import Response, random_response
 from manivideo_ros.data.rendering.reference_pose import ReferencePose, random_reference_pose
 from manivideo_ros.data.scenes.grasps import probes
 from manivideo_ros.data.scenes.library import (
@@ -40,11 +40,11 @@ CONSECUTIVE_SHARE = 0.25
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Everything that a scene's images are rendered from.
+    """Everything that determines a scene's images.
 
-    hands: models by side, in the order of the surfaces; asset None: no object. frames: poses, at
-    30 Hz where consecutive, else at unrelated instants. All share camera, room, skin and object.
-    others: name, seed and asset of further objects, which have no six views.
+    hands: models by side, in the order of the surfaces; asset: None without an object. frames:
+    poses, at 30 Hz if consecutive, else unrelated. All share camera, room, skin and object. others:
+    name, seed and asset of the other objects, whose six views are not used.
     """
 
     split: Split
@@ -63,21 +63,21 @@ class Scene:
     others: tuple[tuple[str, int, ObjectAsset], ...] = ()
 
     def surfaces(self, num_layers: int = 7) -> list[Surface]:
-        """Surfaces for a rasterizer: the hands by side, then the object."""
+        """Surfaces for a rasterizer: the hands by side, then the objects."""
         out = [hand_surface(hand, num_layers) for hand in self.hands.values()]
         assets = [self.asset] if self.asset else []
         assets += [asset for _, _, asset in self.others]
         return out + [object_surface(asset.mesh) for asset in assets]
 
     def poses(self, frame: int) -> list[SurfacePose]:
-        """Poses of `surfaces` in a frame."""
+        """Poses of `surfaces` in a frame, None where absent."""
         action = self.frames[frame]
         out: list[SurfacePose] = [action.hands.get(side) for side in self.hands]
         return [*out, *([action.world_from_object] if self.asset else []), *action.others]
 
 
 def random_betas(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Shape of a person's hands [10]."""
+    """Random hand shape [10]."""
     return np.clip(rng.normal(0, 0.7, 10), -1.8, 1.8).astype(np.float32)
 
 
@@ -88,22 +88,22 @@ def sample_scene(
     motion_share: float = MOTION_SHARE,
     consecutive_share: float = CONSECUTIVE_SHARE,
 ) -> Scene:
-    """The scene of a seed; the same arguments give the same scene.
+    """The scene of a seed; deterministic.
 
-    motion_share: probability that it is taken from an authored motion; consecutive_share: that its
-    frames follow each other.
+    motion_share: probability of a scene from an authored motion; consecutive_share: probability of
+    consecutive frames.
     """
     rng = generator(split, 1, seed)
     from_motion = rng.random() < motion_share and bool(motions(split))
     consecutive = bool(rng.random() < consecutive_share)
     betas = random_betas(rng)
-    look = skin(split, int(rng.integers(SKINS)))
+    hand_skin = skin(split, int(rng.integers(SKINS)))
     person = rng.uniform(-np.pi, np.pi)
     name, number, asset = '', 0, None
     others: tuple[tuple[str, int, ObjectAsset], ...] = ()
-    meant = None
+    own_camera = None
     if from_motion:
-        actions, sides, things, meant = sample_motion(rng, split, betas, frames, consecutive)
+        actions, sides, things, own_camera = sample_motion(rng, split, betas, frames, consecutive)
         hands = {side: load_hand(side) for side in sides}
         (name, number, asset), others = things[0], tuple(things[1:])
     else:
@@ -115,22 +115,22 @@ def sample_scene(
             asset = object_asset(name, number)
         actions = random_actions(rng, hands, betas, asset, person, frames, consecutive)
     points = framed_points(actions, hands, asset, [other for _, _, other in others])
-    if meant is not None and rng.random() < 0.6:
+    if own_camera is not None and rng.random() < 0.6:
         fill = np.sqrt(rng.uniform(0.4, 1.0))
         camera = framing_camera(
-            points, *motion_direction(rng, meant), fill, SIZE, rng.uniform(-1, 1, 2)
+            points, *motion_direction(rng, own_camera), fill, SIZE, rng.uniform(-1, 1, 2)
         )
     else:
         camera = random_camera(rng, points, SIZE, person, forearms_of(actions))
     return Scene(
-        split, seed, hands, look, asset, name, number, random_room(rng), camera,
+        split, seed, hands, hand_skin, asset, name, number, random_room(rng), camera,
         random_response(rng), actions, consecutive,
         random_reference_pose(rng, list(hands), betas, camera), others,
     )  # fmt: skip
 
 
 def random_sides(rng: np.random.Generator) -> list[Side]:
-    """One hand in half of the scenes, two in most of the others, none in a few."""
+    """One hand in half of the scenes, two in 45%, none in 5%."""
     presence = rng.random()
     if presence < 0.5:
         return ['right' if rng.random() < 0.65 else 'left']
@@ -146,8 +146,7 @@ def random_actions(
     frames: int,
     consecutive: bool,
 ) -> list[Action]:
-    """Random grasps: frames at 30 Hz, or each its own around one place, so that one camera
-    sees them all well."""
+    """Random grasps: consecutive frames at 30 Hz, or unrelated ones centred for one camera."""
     if consecutive:
         return drift(rng, place_action(rng, hands, betas, asset, person), hands, frames)
     actions = [place_action(rng, hands, betas, asset, person) for _ in range(frames)]
@@ -158,7 +157,7 @@ def random_actions(
 
 
 def forearms_of(actions: list[Action]) -> NDArray[np.float64]:
-    """Directions [M, 3] from wrists to elbows, of all hands in all frames."""
+    """Directions [M, 3] from wrists to elbows of all hands in all frames."""
     found = [
         s.wrist_rotation[:, 0] * (1 if side == 'right' else -1)
         for a in actions
@@ -170,7 +169,7 @@ def forearms_of(actions: list[Action]) -> NDArray[np.float64]:
 def centre_of(
     action: Action, hands: dict[Side, HandModel], asset: ObjectAsset | None
 ) -> NDArray[np.float64]:
-    """Middle [3] of the box around an action, without forearms."""
+    """Centre [3] of the bounding box of an action, without forearms."""
     points = framed_points([action], hands, asset)
     return 0.5 * (points.min(0) + points.max(0))
 
@@ -181,7 +180,7 @@ def framed_points(
     asset: ObjectAsset | None,
     others: list[ObjectAsset] | None = None,
 ) -> NDArray[np.float64]:
-    """World points [N, 3] that the camera should see: hands without forearms, the objects."""
+    """World points [N, 3] that the camera should frame: hands without forearms, objects."""
     points: list[NDArray] = []
     for action in actions:
         for side, state in action.hands.items():

@@ -1,7 +1,7 @@
 """Procedural table tops: seeded, tileable albedo images of wood, cloth, stone, laminate, paper.
 
-Every maker takes a numpy Generator and a size S and returns linear albedo f32 [S, S, 3] in 0..1
-that wraps around at its edges.
+Every maker takes a numpy Generator and a size S and returns tileable linear albedo f32 [S, S, 3] in
+0..1.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def tileable_noise(
     octaves: int = 3,
     decay: float = 0.5,
 ) -> RgbImage:
-    """Smooth noise [size, size], mean 0, deviation 1; cells: rows, columns of the first octave."""
+    """Smooth noise [size, size], mean 0, variance 1; cells: rows, columns of the first octave."""
     total = np.zeros((size, size), np.float32)
     for octave in range(octaves):
         rows, columns = (min(c << octave, size) for c in cells)
@@ -65,7 +65,7 @@ def _blend(first: NDArray, second: NDArray, weight: NDArray) -> NDArray:
 
 
 def wood(rng: np.random.Generator, size: int) -> RgbImage:
-    """Planks with stretched grain, each plank of its own tint."""
+    """Planks with stretched grain, each with its own tint."""
     hue = rng.uniform(0.045, 0.105)
     light = srgb_to_linear(
         np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.25, 0.6), rng.uniform(0.45, 0.85)))
@@ -77,7 +77,7 @@ def wood(rng: np.random.Generator, size: int) -> RgbImage:
     y = np.arange(size, dtype=np.float32)[:, None] / size
     plank = np.floor(y * planks).astype(np.int32)[:, 0]
     rings = np.sin(2 * np.pi * (y * rng.integers(6, 22) + 0.35 * waves))
-    # Planks shift the pattern along the grain, so that it breaks at the joints.
+    # Each plank shifts the pattern along the grain, so that it is discontinuous at joints.
     shifts = rng.integers(0, size, planks)
     rows = (np.arange(size)[None, :] + shifts[plank][:, None]) % size
     grain = np.take_along_axis(grain, rows, 1)
@@ -148,7 +148,7 @@ def tiles(rng: np.random.Generator, size: int) -> RgbImage:
 
 
 def paper(rng: np.random.Generator, size: int) -> RgbImage:
-    """Sheets strewn over a desk, some with lines of text."""
+    """Scattered sheets on a desk, with lines of text."""
     image = laminate(rng, size)
     for _ in range(int(rng.integers(2, 7))):
         extent = np.array([0.21, 0.297]) * size * rng.uniform(0.6, 1.2)
@@ -168,7 +168,7 @@ def paper(rng: np.random.Generator, size: int) -> RgbImage:
 
 
 def mottled(rng: np.random.Generator, size: int) -> RgbImage:
-    """Concrete, leather, cork, felt: noise between two near colours."""
+    """Concrete, leather, cork, felt: noise between two similar colours."""
     base = random_colour(rng, (0.0, 0.6), (0.15, 0.85))
     other = np.clip(base * rng.uniform(0.5, 1.4, 3), 0, 0.9).astype(np.float32)
     first = int(rng.integers(4, 100))

@@ -1,4 +1,4 @@
-"""Virtual cameras around the action: distance and direction at random, the action in the frame."""
+"""Random virtual cameras that frame given points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from manivideo_ros.geometry import Array, Camera, look_at, pinhole, rigid
 
 
 def direction(azimuth: float, elevation: float) -> Array:
-    """Unit vector [3] towards azimuth and elevation, radians."""
+    """Unit vector [3] of azimuth and elevation, radians."""
     cos = np.cos(elevation)
     return np.array([cos * np.cos(azimuth), cos * np.sin(azimuth), np.sin(elevation)])
 
@@ -23,10 +23,10 @@ def framing_camera(
     size: int,
     shift: NDArray,
 ) -> Camera:
-    """A square camera, size pixels, that sees world points [N, 3] from a direction.
+    """A square camera of size pixels that views world points [N, 3] from a direction.
 
-    fill: the larger side of their box in the image, as a share of it; shift [2] moves the box
-    off the centre, in shares of the room that is left.
+    fill: larger side of their bounding box in the image, relative to the image; shift [2]: offset
+    of the box from the centre, relative to the available space.
     """
     points = np.asarray(points, np.float64)
     target = 0.5 * (points.min(0) + points.max(0))
@@ -57,7 +57,7 @@ def framing_camera(
 def framing_along(
     rotation: NDArray, points: NDArray, fov_y: float, fill: float, size: int
 ) -> Camera:
-    """A square camera that sees world points [N, 3], turned as camera_from_world [3, 3] says."""
+    """A square camera with a rotation camera_from_world [3, 3] that frames world points [N, 3]."""
     seen = np.asarray(points, np.float64) @ np.asarray(rotation).T
     centre = 0.5 * (seen.min(0) + seen.max(0))
     half = np.tan(0.5 * fov_y)
@@ -78,10 +78,10 @@ def random_camera(
     behind: float = 0.0,
     forearms: NDArray | None = None,
 ) -> Camera:
-    """A camera around world points [N, 3], which fill a good part of its image.
+    """A random camera that frames world points [N, 3].
 
-    behind: azimuth from which the wearer of the hands looks; forearms [M, 3]: unit directions from
-    wrists to elbows, preferably not towards the camera, where they would hide the hands.
+    behind: azimuth of the person's own view; forearms [M, 3]: unit directions from wrists to
+    elbows; cameras behind which forearms hide the hands are avoided.
     """
     best, chosen = np.inf, (0.0, 0.5, 0.6)
     for _ in range(6):

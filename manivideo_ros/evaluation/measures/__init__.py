@@ -1,1 +1,1 @@
-"""What is measured of images and clips, and the baselines beside them."""
+"""Measures of images and clips, and the baselines that they are compared with."""

@@ -1,4 +1,4 @@
-"""The images that a model must beat: its own base image, and the same in mean colours."""
+"""Baselines of a model: its own base image, and the same image in mean colours."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
 from manivideo_ros.objects.mesh import ObjectMesh
 
 COVERED = 0.5
-"""Coverage from which on a pixel counts as hand or object."""
+"""Minimum coverage of a pixel that counts as hand or object."""
 
 
 class Baselines:
-    """Paints the poses of one scene as the synthesizer does ('painted'), or in mean colours.
+    """Paints poses of one scene as the synthesizer does ('painted'), or in mean colours ('mean').
 
     painted: objects re-projected from their six views; mean: each object in the mean colour of
     its views. In both, hands have the mean colours of the hand reference.
@@ -36,7 +36,7 @@ class Baselines:
         background: NDArray[np.uint8],  # [S, S, 3]
         references: Mapping[str, HandReference] | HandReference,
     ) -> None:
-        """references: one for both images, or one by image name; further names are painted."""
+        """references: one for both images, or one by image name; other names are as 'painted'."""
         size = len(background)
         if isinstance(references, HandReference):
             references = {'painted': references, 'mean': references}
@@ -44,7 +44,7 @@ class Baselines:
         surfaces += [hand_surface(hand) for hand in hands.values()]
         painted = [object_material(mesh, views) for mesh, views in objects]
         mean = [object_material(mesh, views, 'mean') for mesh, views in objects]
-        self._looks: dict[str, list[Material]] = {
+        self._materials: dict[str, list[Material]] = {
             name: [
                 *(mean if name == 'mean' else painted),
                 *(hand_material(hand, reference) for hand in hands.values()),
@@ -52,14 +52,14 @@ class Baselines:
             for name, reference in references.items()
         }
         rasterizer = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)
-        self._painter = Painter(rasterizer, next(iter(self._looks.values())), background)
+        self._painter = Painter(rasterizer, next(iter(self._materials.values())), background)
 
     def paint(
         self, camera: Camera, poses: Sequence[SurfacePose]
     ) -> tuple[dict[str, torch.Tensor], NDArray[np.bool_]]:
         """Images [3, S, S] in 0..1 by name, and the mask [S, S]; poses of objects, then hands."""
         images, mask = {}, np.zeros(0, bool)
-        for name, materials in self._looks.items():
+        for name, materials in self._materials.items():
             self._painter.set_materials(materials)
             base, coverage = self._painter.paint(camera, poses)
             images[name] = base.clone()
@@ -68,6 +68,6 @@ class Baselines:
 
 
 def to_bytes(image: torch.Tensor) -> NDArray[np.uint8]:
-    """An image [3, H, W] in 0..1 (clipped to it) as uint8 [H, W, 3]."""
+    """An image [3, H, W] in 0..1 (values outside are clipped) as uint8 [H, W, 3]."""
     scaled = (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
     return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())

@@ -1,4 +1,4 @@
-"""All measures of one clip: of every method, and of the baselines that need no method."""
+"""Computes all measures of one clip, for every method and for the baselines."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ from manivideo_ros.evaluation.measures.image import ClipQuality
 from manivideo_ros.evaluation.measures.order import ClipOrder
 from manivideo_ros.evaluation.measures.sharpness import ClipSharpness
 from manivideo_ros.evaluation.measures.temporal import ClipSteadiness, Correspondence, SurfaceFlow
+from manivideo_ros.evaluation.reports.sheets import spread_indices
 from manivideo_ros.evaluation.suites.clips import (
-    ClipTruth,
+    ClipInputs,
     FramesOf,
+    GroundTruth,
+    GroundTruthFrame,
     Mask,
     RgbImage,
-    Told,
-    TrueFrame,
 )
 from manivideo_ros.geometry import Array
 from manivideo_ros.motion.motion import Motion
 
 SHEET_COLUMNS = 6
-LIT_NOT_KNOWN = 'the light of recorded images is not known'
+UNKNOWN_LIGHT = 'the light of recorded images is not known'
 Figures = dict[str, float | str]
-"""Measures by name; a text says why there is none."""
+"""Values by measure; a string gives the reason for a missing value."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What measures need besides images: an estimator of hands, and the user's weights."""
+    """What the measures need besides images: a hand estimator and the user's weights."""
 
     estimator: Estimator | None = None
     alexnet: Path | None = None
@@ -54,9 +55,9 @@ class Tools:
 
 @dataclass
 class Measured:
-    """One clip with one kind of told poses: figures by candidate, and what is put together later.
+    """Results of one clip with one kind of poses: figures by candidate, and data to aggregate.
 
-    statistics and frames: also of 'truth'. frames are empty unless they were to be kept.
+    statistics and frames include 'truth', the ground truth. frames: empty unless kept for FID.
     """
 
     figures: dict[str, Figures] = field(default_factory=dict)
@@ -67,39 +68,39 @@ class Measured:
 
 
 def evaluate_clip(
-    truth: ClipTruth,
+    truth: GroundTruth,
     methods: Mapping[str, FramesOf],
-    told: Mapping[str, Motion],
+    motions: Mapping[str, Motion],
     other_hands: Mapping[str, Array],
     tools: Tools,
 ) -> dict[str, Measured]:
-    """Measure methods on a clip, once for each kind of told poses ('exact', 'noise').
+    """Measure methods on a clip, once for each kind of input poses ('exact', 'noise').
 
-    told: the motion that methods are told, by kind; the truth shows its own poses whatever they
-    are told. other_hands: keypoints [K, 21, 2] of other frames' poses by side, which take turns.
-    Every method is asked for the whole clip, frame by frame, as a stream.
+    motions: the motion that methods are given, by kind; the ground truth always shows its own
+    poses. other_hands: keypoints [K, 21, 2] of other frames' poses by side, used in rotation.
+    Every method streams the whole clip, frame by frame.
     """
-    clip = truth.told
-    asked = {kind: clip.with_poses(motion) for kind, motion in told.items()}
-    streams = {kind: {n: f(t) for n, f in methods.items()} for kind, t in asked.items()}
-    gathered = {kind: _Gatherer(clip, tools) for kind in told}
+    clip = truth.inputs
+    inputs = {kind: clip.with_poses(motion) for kind, motion in motions.items()}
+    streams = {kind: {n: f(i) for n, f in methods.items()} for kind, i in inputs.items()}
+    gathered = {kind: _Gatherer(tools) for kind in motions}
     painter = _painter(clip)
     flow = SurfaceFlow(clip.surfaces(), clip.size)
     before: dict[str, tuple[dict[str, RgbImage], RgbImage]] = {}
     before_seen = None
     count = len(clip.motion)
-    shown = {*((np.arange(SHEET_COLUMNS) + 0.5) / SHEET_COLUMNS * count).astype(int).tolist()}
+    shown = spread_indices(count, SHEET_COLUMNS)
     for index in range(count):
         true = truth.frame(index)
         seen = flow.see(clip.camera, clip.poses(index))
         points = None if before_seen is None else flow.between(before_seen, seen)
         hands = _hands(clip, index, other_hands)
-        for kind, asked_for in asked.items():
+        for kind, given in inputs.items():
             images = {name: next(s).copy() for name, s in streams[kind].items()}
-            images |= painted(painter, asked_for, index)
-            lit = truth.true_light(asked_for.motion.frame(index))
-            if lit is not None:
-                images['true_light'] = lit
+            images |= painted(painter, given, index)
+            upper_bound = truth.true_light(given.motion.frame(index))
+            if upper_bound is not None:
+                images['true_light'] = upper_bound
             gathered[kind].add(images, true, hands)
             if points is not None:
                 gathered[kind].compare(before[kind], (images, true.image), points)
@@ -110,38 +111,40 @@ def evaluate_clip(
     return {kind: one.result() for kind, one in gathered.items()}
 
 
-def painted(painter: Baselines, told: Told, index: int) -> dict[str, RgbImage]:
+def painted(painter: Baselines, inputs: ClipInputs, index: int) -> dict[str, RgbImage]:
     """The baselines' images: 'painted' in mean colours, 'textured' from the six views."""
-    images, _ = painter.paint(told.camera, told.poses(index))
+    images, _ = painter.paint(inputs.camera, inputs.poses(index))
     return {'painted': to_bytes(images['mean']), 'textured': to_bytes(images['painted'])}
 
 
-def _painter(told: Told) -> Baselines:
-    objects = [(mesh, six_views(mesh)) for mesh in told.objects.values()]
-    return Baselines(objects, told.hands, told.background, told.hand_reference)
+def _painter(inputs: ClipInputs) -> Baselines:
+    objects = [(mesh, six_views(mesh)) for mesh in inputs.objects.values()]
+    return Baselines(objects, inputs.hands, inputs.background, inputs.hand_reference)
 
 
-def _hands(told: Told, index: int, others: Mapping[str, Array]) -> list[tuple[Array, Array]]:
-    """Keypoints [21, 2] of each hand of a frame, and those of another frame's pose.
+def _hands(
+    inputs: ClipInputs, index: int, others: Mapping[str, Array]
+) -> list[tuple[Array, Array]]:
+    """Keypoints [21, 2] of each hand in a frame, and those of another frame's pose.
 
-    A hand of which a keypoint lies outside of the image is left out.
+    Hands with a keypoint outside the image are skipped.
     """
     out = []
-    for side, model in told.hands.items():
-        state = told.motion.frame(index).hands.get(side)
+    for side, model in inputs.hands.items():
+        state = inputs.motion.frame(index).hands.get(side)
         if state is None or not len(others.get(side, ())):
             continue
-        keypoints = projected_keypoints(model, state, told.camera)
-        if np.all((keypoints >= 0) & (keypoints <= told.size)):
+        keypoints = projected_keypoints(model, state, inputs.camera)
+        if np.all((keypoints >= 0) & (keypoints <= inputs.size)):
             out.append((keypoints, others[side][index % len(others[side])]))
     return out
 
 
 class _Gatherer:
-    """The measures of one clip with one kind of told poses."""
+    """Accumulates the measures of one clip with one kind of poses."""
 
-    def __init__(self, told: Told, tools: Tools) -> None:
-        self._told, self._tools = told, tools
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
         self._quality, self._sharpness = ClipQuality(), ClipSharpness()
         self._steadiness, self._order = ClipSteadiness(), ClipOrder()
         self._hands = ClipHandError(tools.estimator) if tools.estimator is not None else None
@@ -149,9 +152,12 @@ class _Gatherer:
         self._out = Measured()
 
     def add(
-        self, images: Mapping[str, RgbImage], true: TrueFrame, hands: list[tuple[Array, Array]]
+        self,
+        images: Mapping[str, RgbImage],
+        true: GroundTruthFrame,
+        hands: list[tuple[Array, Array]],
     ) -> None:
-        """Take a frame of all candidates."""
+        """Add a frame of all candidates."""
         truth, mask = true.image, true.mask
         self._quality.add(images, truth, mask)
         self._sharpness.add(images, truth, mask)
@@ -176,16 +182,16 @@ class _Gatherer:
         now: tuple[Mapping[str, RgbImage], RgbImage],
         points: Correspondence,
     ) -> None:
-        """Take two consecutive frames of all candidates and of the truth."""
+        """Add two consecutive frames of all candidates and of the ground truth."""
         self._steadiness.add(before[0], now[0], (before[1], now[1]), points)
 
-    def show(self, images: Mapping[str, RgbImage], true: TrueFrame) -> None:
-        """Keep a frame for the contact sheet."""
+    def show(self, images: Mapping[str, RgbImage], true: GroundTruthFrame) -> None:
+        """Add a frame to the contact sheet."""
         for name, image in {'truth': true.image, **images}.items():
             self._out.sheet.setdefault(name, []).append(image)
 
     def result(self) -> Measured:
-        """All figures of the frames so far."""
+        """The figures over all added frames."""
         out, truth = self._out, self._out.statistics['truth']
         quality, order = self._quality.result(), self._order.result()
         sharpness, steadiness = self._sharpness.result(), self._steadiness.result()
@@ -205,7 +211,7 @@ class _Gatherer:
             if name in order:
                 figures['order'], figures['order_pixels'] = order[name]
             else:
-                figures['order'] = LIT_NOT_KNOWN
+                figures['order'] = UNKNOWN_LIGHT
             out.figures[name] = figures
         if not self._tools.keep_frames:
             out.frames, out.masks = {}, []
@@ -222,7 +228,7 @@ class _Gatherer:
             return {'hand_share': 'the hand estimator cannot run here'}
         result = self._hands.result()
         if name not in result:
-            return {'hand_share': 'no hand is wholly in the image'}
+            return {'hand_share': 'no hand lies completely inside the image'}
         found, (own, wrong) = result[name], self._hands.anchors()
         return {
             'hand_pixels': found.pixels,

@@ -1,11 +1,11 @@
-"""Hand error: how far the hand that an estimator sees in an image is from the pose asked for.
+"""Hand error: distance between the hand that an estimator finds in an image and the input pose.
 
-The 21 joints' error in the image after the best similarity (shift, turn, scale): what is measured
-is the pose of the fingers, not the place of the crop. The estimator errs on photographs too and
-guesses plausible hands into anything, so that its error is set between two anchors from the same
-photograph: its error against the photograph's own pose, and its error against another frame's.
-The image is shown to it whole, its own background included: a mask of the truth would show it the
-hand's silhouette.
+The mean error of the 21 joints in the image after the best similarity transform (translation,
+rotation, scale), so that it measures the pose of the fingers and not the position of the crop. The
+estimator also errs on ground-truth images and tends to find plausible hands anywhere, so its error
+is related to two anchors from the same ground-truth image: the error against that image's own pose,
+and the error against another frame's pose. The estimator is given the whole image with its
+background: a ground-truth mask would reveal the hand's silhouette.
 """
 
 from __future__ import annotations
@@ -14,39 +14,36 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
+from manivideo_ros.drawing.labels import world_keypoints
 from manivideo_ros.estimation.crops import HandCrop, crop_of_keypoints
 from manivideo_ros.estimation.hands import HandEstimate
 from manivideo_ros.geometry import Array, Camera
-from manivideo_ros.hand.lbs import keypoints21, lbs
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState
 
 
 class Estimator(Protocol):
-    """What of HandEstimator is used here."""
+    """The part of HandEstimator that is used here."""
 
     def on_crop(self, image: NDArray[np.uint8], crop: HandCrop) -> HandEstimate:
-        """The hand of an image [H, W, 3] in a known crop."""
+        """Estimate the hand in a known crop of an image [H, W, 3]."""
 
 
 def projected_keypoints(hand: HandModel, state: HandState, camera: Camera) -> Array:
-    """Pixels [21, 2] of a posed hand's keypoints, MediaPipe's order."""
-    arrays = (state.theta, state.betas, state.wrist_rotation, state.wrist_position)
-    posed = lbs(hand, *(torch.tensor(np.asarray(a, np.float32))[None] for a in arrays))
-    return camera.project(keypoints21(hand, *posed)[0].numpy())[0]
+    """Pixels [21, 2] of a posed hand's keypoints in MediaPipe's order."""
+    return camera.project(world_keypoints(hand, state))[0]
 
 
 def aligned_error(estimate: ArrayLike, truth: ArrayLike) -> float:
-    """Mean distance of points [N, 2] from the truth's after the least-squares similarity.
+    """Mean distance of points [N, 2] from ground truth after the least-squares similarity.
 
-    Umeyama 1991, without reflection: a left hand seen as a right one is wrong.
+    Umeyama 1991, without reflection: a left hand detected as a right one is an error.
     """
     a, b = np.asarray(estimate, np.float64), np.asarray(truth, np.float64)
     centred, target = a - a.mean(0), b - b.mean(0)
-    # As complex numbers a turn with a scale is one factor, and no factor reflects.
+    # In complex numbers rotation and scale are one factor, which cannot reflect.
     p, q = centred @ (1, 1j), target @ (1, 1j)
     size = np.vdot(p, p).real
     factor = np.vdot(p, q) / size if size > 1e-12 else 0.0
@@ -54,17 +51,18 @@ def aligned_error(estimate: ArrayLike, truth: ArrayLike) -> float:
 
 
 def hand_size(keypoints: Array) -> float:
-    """Diagonal in pixels of the box around keypoints [21, 2]."""
+    """Diagonal in pixels of the bounding box of keypoints [21, 2]."""
     return float(np.linalg.norm(np.ptp(keypoints, axis=0)))
 
 
 class HandFigures(NamedTuple):
-    """A candidate's hands.
+    """Hand error of one candidate.
 
-    pixels: mean error of the hands that were found; of_hand: the same as a share of each hand's
-    size; misses of so many hands; share: where the error lies between the anchors, 0 as good as
-    the photographs, 1 as bad as another frame's pose; a miss counts as 1. with_misses: mean error
-    of all hands as a share of their size, a miss counted as another frame's pose.
+    pixels: mean error of detected hands; of_hand: the same relative to each hand's size; misses:
+    number of hands not detected, out of `hands`. share: position of the error between the anchors,
+    0 as good as the ground-truth images, 1 as bad as another frame's pose; a miss counts as 1.
+    with_misses: mean error of all hands relative to their size, where a miss counts as another
+    frame's pose.
     """
 
     pixels: float
@@ -76,15 +74,15 @@ class HandFigures(NamedTuple):
 
 
 class ClipHandError:
-    """Hand error of several candidates, gathered hand by hand on known crops.
+    """Hand error of several candidates, accumulated hand by hand on known crops.
 
-    unmeasured: hands that the estimator misses in the photograph itself; they are left out for
-    every candidate.
+    unmeasured: number of hands that the estimator misses in the ground-truth image; they are
+    skipped for every candidate.
     """
 
     def __init__(self, estimator: Estimator) -> None:
         self._estimator = estimator
-        self._errors: dict[str, list[float]] = {}  # shares of the hand's size, NaN for a miss
+        self._errors: dict[str, list[float]] = {}  # relative to the hand's size, NaN for a miss
         self._sizes: list[float] = []
         self._anchors: list[tuple[float, float]] = []
         self.unmeasured = 0
@@ -96,17 +94,17 @@ class ClipHandError:
         keypoints: Array,
         other_keypoints: Array,
     ) -> None:
-        """Take one hand of one frame; every hand has the same candidates.
+        """Add one hand of one frame; every hand has the same candidates.
 
         keypoints [21, 2]: of the frame's pose, projected; other_keypoints [21, 2]: of the same hand
-        in a frame that looks different, projected.
+        in another, different pose, projected.
         """
         size, crop = hand_size(keypoints), crop_of_keypoints(keypoints)
-        photographed = self._estimator.on_crop(truth, crop)
-        own = aligned_error(photographed.keypoints, keypoints)
-        wrong = aligned_error(photographed.keypoints, other_keypoints)
+        estimate = self._estimator.on_crop(truth, crop)
+        own = aligned_error(estimate.keypoints, keypoints)
+        wrong = aligned_error(estimate.keypoints, other_keypoints)
         wrong *= size / max(hand_size(other_keypoints), 1e-9)
-        if not photographed.found:
+        if not estimate.found:
             self.unmeasured += 1
             return
         self._sizes.append(size)
@@ -117,12 +115,12 @@ class ClipHandError:
             self._errors.setdefault(name, []).append(error)
 
     def anchors(self) -> tuple[float, float]:
-        """Mean errors of the photographs against their own and against another frame's pose."""
+        """Mean errors of the ground-truth images against their own and another frame's pose."""
         own, wrong = np.mean(self._anchors, axis=0) if self._anchors else (np.nan, np.nan)
         return float(own), float(wrong)
 
     def result(self) -> dict[str, HandFigures]:
-        """Each candidate's figures; NaN where no hand was found, or the anchors do not part."""
+        """Figures by candidate; NaN where no hand was detected or the anchors coincide."""
         own, wrong = self.anchors()
         sizes = np.array(self._sizes)
         out = {}

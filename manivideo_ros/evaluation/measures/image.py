@@ -1,4 +1,4 @@
-"""Image measures over the pixels of hands and objects alone; nothing outside is counted."""
+"""PSNR and SSIM restricted to the pixels of hands and objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-MARGIN = 12  # pixels around the mask that are looked at
+MARGIN = 12  # pixels around the mask for which SSIM is computed
 
 
 def masked_squared_error(
@@ -24,7 +24,7 @@ def masked_squared_error(
 
 
 def psnr_db(squared_errors: Sequence[float]) -> float:
-    """PSNR of a clip from its frames' mean squared errors, frames without a mask left out."""
+    """PSNR of a clip from the mean squared errors of its frames; NaN entries are skipped."""
     return float(-10 * np.log10(max(float(np.nanmean(squared_errors)), 1e-10)))
 
 
@@ -34,7 +34,7 @@ def masked_ssim(
     """Mean over the mask of the SSIM map (Wang et al. 2004: Gaussian, sigma 1.5); NaN if empty."""
     if not mask.any():
         return float('nan')
-    # The window reaches 5 pixels: what lies farther from the mask cannot matter.
+    # The window reaches 5 pixels: pixels farther from the mask have no influence.
     rows, columns = (np.flatnonzero(mask.any(axis)).tolist() for axis in (1, 0))
     near = (
         slice(max(rows[0] - MARGIN, 0), rows[-1] + MARGIN + 1),
@@ -53,7 +53,7 @@ def masked_ssim(
 
 
 class ClipQuality:
-    """PSNR and SSIM of several candidates against the truth, gathered frame by frame."""
+    """PSNR and SSIM of several candidates against ground truth, accumulated frame by frame."""
 
     def __init__(self) -> None:
         self._errors: dict[str, list[float]] = {}
@@ -65,19 +65,19 @@ class ClipQuality:
         truth: NDArray[np.uint8],  # [H, W, 3]
         mask: NDArray[np.bool_],  # [H, W]
     ) -> None:
-        """Take one frame."""
+        """Add one frame."""
         for name, image in candidates.items():
             self._errors.setdefault(name, []).append(masked_squared_error(image, truth, mask))
             self._ssim.setdefault(name, []).append(masked_ssim(image, truth, mask))
 
     def extend(self, other: ClipQuality) -> None:
-        """Take the frames that another has gathered."""
+        """Add all frames of another instance."""
         for name, errors in other._errors.items():
             self._errors.setdefault(name, []).extend(errors)
             self._ssim.setdefault(name, []).extend(other._ssim[name])
 
     def result(self) -> dict[str, tuple[float, float]]:
-        """(PSNR in dB, SSIM) of each candidate over the frames so far."""
+        """(PSNR in dB, SSIM) of each candidate over all added frames."""
         return {
             name: (psnr_db(errors), float(np.nanmean(self._ssim[name])))
             for name, errors in self._errors.items()

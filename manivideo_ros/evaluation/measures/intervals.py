@@ -1,7 +1,7 @@
-"""How sure a mean over clips is: bootstrap intervals, paired differences, a sign-flip test.
+"""Statistics of means over clips: bootstrap intervals, paired differences, a sign-flip test.
 
-Clips are drawn, not frames: the frames of a clip resemble each other and would make the interval
-too narrow (Efron and Tibshirani, An Introduction to the Bootstrap, 1993: percentile intervals).
+Clips are resampled, not frames: frames of a clip are correlated and would make the interval too
+narrow (Efron and Tibshirani, An Introduction to the Bootstrap, 1993: percentile intervals).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 DRAWS = 4000
 EXACT_CLIPS = 12
-"""Clips up to which every pattern of signs is tried."""
+"""Number of clips up to which all sign patterns are enumerated."""
 
 
 class Interval(NamedTuple):
@@ -29,7 +29,7 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """The mean of paired differences, its interval, and p: how often chance alone is as far."""
+    """The mean of paired differences, its interval and its p-value."""
 
     mean: float
     low: float
@@ -38,16 +38,16 @@ class Difference(NamedTuple):
 
 
 def clip_means(clips: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """The mean of each clip's frames [C], frames that are NaN left out; NaN without any."""
+    """The mean of each clip's frames [C], NaN frames skipped; NaN for a clip without values."""
     kept = [np.asarray(clip, np.float64) for clip in clips]
     kept = [clip[~np.isnan(clip)] for clip in kept]
     return np.array([clip.mean() if len(clip) else np.nan for clip in kept])
 
 
 def bootstrap(values: Sequence[float], level: float = 0.95, seed: int = 0) -> Interval:
-    """The mean of one value per clip [C] and its interval; clips that are NaN are left out.
+    """The mean of one value per clip [C] and its interval; NaN clips are skipped.
 
-    One clip tells nothing of the spread: its interval has NaN ends. Same seed, same interval.
+    With fewer than two clips the ends of the interval are NaN. Deterministic for a seed.
     """
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
@@ -65,9 +65,9 @@ def ratio_of_sums(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """The sum of the first over the sum of the second, one value of each per clip [C].
+    """The sum of numerators over the sum of denominators, one value of each per clip [C].
 
-    Clips of which either is NaN are left out; NaN where the denominators come to nothing.
+    Clips with a NaN in either are skipped; NaN if the denominators sum to zero.
     """
     pairs = np.stack([np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)])
     pairs = pairs[:, np.isfinite(pairs).all(0)]
@@ -87,18 +87,18 @@ def paired_difference(
 ) -> Difference:
     """First minus second over the same clips in the same order, one value per clip [C].
 
-    Raises ValueError where they are not as many.
+    Raises ValueError if their lengths differ.
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if a.shape != b.shape:
-        raise ValueError(f'paired clips must be as many: {len(a)} and {len(b)}')
+        raise ValueError(f'paired clips must have equal lengths, got {len(a)} and {len(b)}')
     differences = (a - b)[~np.isnan(a - b)]
     interval = bootstrap(differences.tolist(), level, seed)
     return Difference(*interval, sign_flip_p(differences, seed))
 
 
 def sign_flip_p(differences: NDArray[np.float64], seed: int = 0) -> float:
-    """Two-sided p of paired differences [C] under 'either could have been the other'.
+    """Two-sided p-value of paired differences [C] under exchangeability of each pair.
 
     Fisher's randomisation test: exact up to EXACT_CLIPS clips, sampled above. NaN without clips.
     """
@@ -109,6 +109,6 @@ def sign_flip_p(differences: NDArray[np.float64], seed: int = 0) -> float:
         patterns = np.arange(2**count)[:, None] >> np.arange(count) & 1
     else:
         patterns = np.random.default_rng(seed).integers(2, size=(DRAWS, count))
-        patterns[0] = 0  # the pattern that was seen
+        patterns[0] = 0  # the observed pattern
     means = np.abs(((1 - 2 * patterns) * differences).mean(1))
     return float((means >= means[0] * (1 - 1e-9)).mean())

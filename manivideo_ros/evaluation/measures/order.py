@@ -1,10 +1,10 @@
-"""Occlusion order: whether an image shows the layer in front where two layers compete.
+"""Occlusion order: whether an image shows the front layer where two layers overlap.
 
 The counter-example is rendered: the same poses under the scene's true light, with the nearest two
-layers changing places in every pixel that both of them cover. The hidden layer is lit as if nothing
-lay in light's way (true_light.py): a model that mistakes the order paints it in its lit colours,
-not as dark as it truly lies there. Only pixels in which truth and counter-example are clearly
-apart tell anything.
+layers exchanged in every pixel that both cover. The hidden layer is lit without shadows
+(true_light.py): a model that confuses the order paints it in its lit colours, not in the dark ones
+that it has in the shadow of the front layer. Only pixels in which ground truth and counter-example
+differ clearly are counted.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.photograph import develop
+from manivideo_ros.data.rendering.camera_response import develop
 from manivideo_ros.evaluation.measures.true_light import TrueLight
 from manivideo_ros.geometry import Array, Camera
 from manivideo_ros.mlo.rasterizer import LayerBuffers, Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
 
 CLEARLY_APART = 20.0
-"""Grey levels between truth and counter-example from which on a pixel counts."""
+"""Minimum difference of ground truth and counter-example in grey levels for a pixel to count."""
 
 
 class SwappedRasterizer(Rasterizer):
-    """Stands for a merged rasterizer: it sees the second nearest layer where there are two.
+    """Drop-in for a merged rasterizer that shows the second nearest layer where there are two.
 
-    competing bool [H, W]: where two layers of the last render compete.
+    competing bool [H, W]: where at least two layers of the last render overlap.
     """
 
     def __init__(self, surfaces: Sequence[Surface], size: int) -> None:
@@ -36,7 +36,7 @@ class SwappedRasterizer(Rasterizer):
         self.competing = np.zeros((size, size), bool)
 
     def render(self, camera: Camera, poses: Sequence[SurfacePose]) -> LayerBuffers:
-        """One layer as Rasterizer.render has them."""
+        """Render as Rasterizer.render does, as one layer."""
         all_layers = super().render(camera, poses)
         present = all_layers.face_index >= 0  # [L, H, W]
         depth = torch.where(present, all_layers.depth, torch.inf)
@@ -56,16 +56,16 @@ class SwappedRasterizer(Rasterizer):
 
 
 class SwappedLayers:
-    """Paints what `light` paints with the nearest two layers exchanged; light's surfaces."""
+    """Paints the surfaces of `light` as it does, with the nearest two layers exchanged."""
 
     def __init__(self, light: TrueLight) -> None:
         self._light = light
         self._view = SwappedRasterizer(light.view.surfaces, 2 * light.size)
 
     def paint(self, poses: Sequence[SurfacePose]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """The image [S, S, 3] of poses as TrueLight.paint takes them, and where layers compete.
+        """The image [S, S, 3] of poses as for TrueLight.paint, and the overlap mask [S, S].
 
-        A pixel [S, S] competes where all of its four samples do.
+        A pixel is in the mask if all of its four samples have at least two layers.
         """
         light, size = self._light, self._light.size
         exposed = light.renderer.frame(self._view, light.shadow, poses)
@@ -75,7 +75,7 @@ class SwappedLayers:
 
 
 def colour_distance(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Array:
-    """Root mean square difference over the channels of colours [..., 3], grey levels [...]."""
+    """RMS difference over the channels of colours [..., 3], in grey levels [...]."""
     return np.sqrt(((first.astype(np.float64) - second) ** 2).mean(-1))
 
 
@@ -85,17 +85,17 @@ def order_counts(
     swapped: NDArray[np.uint8],  # [H, W, 3]
     competing: NDArray[np.bool_],  # [H, W]
 ) -> tuple[int, int]:
-    """How many pixels are nearer to the truth than to the swapped layers, and out of how many."""
+    """Number of pixels closer to the ground truth than to the swapped layers, and the total."""
     right, wrong, shown = truth[competing], swapped[competing], image[competing]
-    telling = colour_distance(right, wrong) >= CLEARLY_APART
+    counted = colour_distance(right, wrong) >= CLEARLY_APART
     nearer = colour_distance(shown, right) < colour_distance(shown, wrong)
-    return int((nearer & telling).sum()), int(telling.sum())
+    return int((nearer & counted).sum()), int(counted.sum())
 
 
 class ClipOrder:
-    """Share of competing pixels in the right order, of several candidates, frame by frame.
+    """Share of pixels in the right occlusion order, of several candidates, frame by frame.
 
-    1: the truth's order; 0: the layers exchanged; one half: an image that shows neither.
+    1: the correct order; 0: the layers exchanged; 0.5: an image that shows neither.
     """
 
     def __init__(self) -> None:
@@ -108,15 +108,15 @@ class ClipOrder:
         swapped: NDArray[np.uint8],  # [H, W, 3]
         competing: NDArray[np.bool_],  # [H, W]
     ) -> None:
-        """Take one frame; swapped and competing as SwappedLayers.paint returns them."""
+        """Add one frame; swapped and competing as SwappedLayers.paint returns them."""
         for name, image in candidates.items():
             counts = order_counts(image, truth, swapped, competing)
             self._counts.setdefault(name, []).append(counts)
 
     def result(self) -> dict[str, tuple[float, int]]:
-        """Each candidate's share (NaN without a telling pixel) and the number of such pixels."""
+        """The share (NaN without counted pixels) and the number of counted pixels by candidate."""
         out = {}
         for name, counts in self._counts.items():
-            nearer, telling = np.sum(counts, axis=0).tolist()
-            out[name] = (nearer / telling if telling else float('nan'), telling)
+            nearer, counted = np.sum(counts, axis=0).tolist()
+            out[name] = (nearer / counted if counted else float('nan'), counted)
         return out

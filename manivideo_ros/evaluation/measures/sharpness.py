@@ -1,4 +1,4 @@
-"""Sharpness: the gradient energy of images of a clip relative to that of its photographs."""
+"""Sharpness: gradient energy of a clip's images relative to its ground truth."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 def gradient_energy(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
     """Mean squared gradient of the grey image [H, W, 3] inside the mask, grey levels per pixel.
 
-    The mask [H, W] loses its border pixels, so that no difference reaches outside it. NaN where
-    nothing is left.
+    The mask [H, W] is eroded by one pixel so that no difference reaches outside it. NaN if the
+    eroded mask is empty.
     """
     inside = cv2.erode(mask.astype(np.uint8), CROSS, borderValue=0).astype(bool)
     if not inside.any():
@@ -26,10 +26,10 @@ def gradient_energy(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
 
 
 class ClipSharpness:
-    """Sharpness of several candidates, gathered frame by frame.
+    """Sharpness of several candidates, accumulated frame by frame.
 
-    1: as sharp as the truth; below: smoother; above: noise or false detail, which this cannot
-    tell apart. The truth's sensor noise counts as its detail.
+    1: as sharp as the ground truth; below: smoother; above: noise or false detail, which are not
+    distinguished. The sensor noise of the ground truth counts as detail.
     """
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class ClipSharpness:
         truth: NDArray[np.uint8],  # [H, W, 3]
         mask: NDArray[np.bool_],  # [H, W]
     ) -> None:
-        """Take one frame; every frame has the same candidates."""
+        """Add one frame; every frame has the same candidates."""
         self._truth.append(gradient_energy(truth, mask))
         for name, image in candidates.items():
             self._energies.setdefault(name, []).append(gradient_energy(image, mask))
 
     def result(self) -> dict[str, float]:
-        """Each candidate's gradient energy over the truth's; NaN without a frame that shows any."""
+        """Gradient energy by candidate relative to ground truth; NaN if that has none."""
         truth = np.nansum(self._truth)
         return {
             name: float(np.nansum(energies) / truth) if truth > 0 else float('nan')

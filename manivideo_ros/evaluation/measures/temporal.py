@@ -1,9 +1,9 @@
-"""Temporal error: how much the look of the same surface point changes from frame to frame.
+"""Temporal error: colour change of the same surface point from frame to frame.
 
-Where each point goes is known from the poses, not estimated from images: the pixel of a frame
-names a face and a place on it, and the same place is projected into the frame before. What remains
-after this warping is change of light, noise and flicker (after Lai et al. 2018, 'Learning Blind
-Video Temporal Consistency', whose flow is an estimate).
+The flow is computed from the poses, not estimated from images: each pixel of a frame gives a face
+and a point on it, and that point is projected into the previous frame. What remains after this
+warping is change of light, noise and flicker (after Lai et al. 2018, 'Learning Blind Video Temporal
+Consistency', which estimates the flow).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
 
 SAME_SURFACE = 0.006
-"""Metres in depth within which a projected point counts as the surface seen there."""
+"""Maximum depth difference in metres between a projected point and the visible surface."""
 
 
 @dataclass(frozen=True, eq=False)
 class SeenSurface:
-    """What a camera sees of the surfaces in one frame; camera's frame, metres.
+    """The visible surfaces of one frame; camera frame, metres.
 
     face int32 [H, W], -1 where none; depth [H, W], 0 where none; vertices [V, 3]; present bool [S];
     intrinsics [3, 3] of an image of this size.
@@ -40,7 +40,7 @@ class SeenSurface:
 
 
 class Correspondence(NamedTuple):
-    """Surface points seen in two frames: pixels now [N] each, and where they were [N, 2] (x, y)."""
+    """Surface points visible in two frames: current pixels [N] and previous (x, y) [N, 2]."""
 
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
@@ -48,13 +48,13 @@ class Correspondence(NamedTuple):
 
 
 class SurfaceFlow:
-    """Follows surface points between frames of size x size pixels."""
+    """Tracks surface points between frames of size x size pixels."""
 
     def __init__(self, surfaces: Sequence[Surface], size: int) -> None:
         self._view = Rasterizer(surfaces, size, size, threads=1, merge=True)
 
     def see(self, camera: Camera, poses: Sequence[SurfacePose]) -> SeenSurface:
-        """What is seen of the surfaces in these poses. Raises ValueError as Rasterizer.render."""
+        """Render the surfaces in these poses. Raises ValueError as Rasterizer.render does."""
         view = self._view
         buffers = view.render(camera, poses)
         return SeenSurface(
@@ -66,7 +66,7 @@ class SurfaceFlow:
         )
 
     def between(self, before: SeenSurface, now: SeenSurface) -> Correspondence:
-        """The points of `now` that were seen in `before` too, wholly: silhouettes are left out."""
+        """Points of `now` that are also visible in `before`; silhouettes are excluded."""
         rows, columns = np.nonzero(now.face >= 0)
         face = now.face[rows, columns]
         there = before.present[self._view.face_surface[face]]
@@ -88,7 +88,7 @@ def barycentric(corners: Array, rays: Array) -> Array:
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     volumes = np.stack([np.sum(rays * np.cross(p, q), -1) for p, q in ((b, c), (c, a), (a, b))], -1)
     total = volumes.sum(-1, keepdims=True)
-    # A face seen edge on names no place: its first corner stands for it.
+    # The weights of a face seen edge-on are undefined: use its first corner.
     flat = np.abs(total) < 1e-15
     return np.where(flat, (1.0, 0.0, 0.0), volumes / np.where(flat, 1.0, total))
 
@@ -101,7 +101,7 @@ def warped_difference(
     """Mean absolute difference in grey levels of the points' colours; NaN without points."""
     if len(points.rows) == 0:
         return float('nan')
-    # OpenCV wants maps of fewer than 32768 rows.
+    # cv2.remap requires maps with fewer than 32768 rows.
     x, y = np.ascontiguousarray(points.before.T)[:, None]
     image = before.astype(np.float32)
     pieces = np.array_split(np.arange(x.shape[1]), -(-x.shape[1] // 16384))
@@ -111,7 +111,7 @@ def warped_difference(
 
 
 class Steadiness(NamedTuple):
-    """Temporal errors in grey levels, and their ratio: above 1 flickers more than the truth."""
+    """Temporal errors in grey levels and their ratio: above 1, more flicker than ground truth."""
 
     error: float
     truth: float
@@ -119,10 +119,10 @@ class Steadiness(NamedTuple):
 
 
 class ClipSteadiness:
-    """Temporal error of several candidates and of the truth, gathered by pairs of frames.
+    """Temporal error of several candidates and of the ground truth, accumulated by frame pairs.
 
-    The truth's own error is what light, sensor noise and resampling make; a blurred or dull video
-    lies below it, so that a ratio under 1 is no praise by itself.
+    The error of the ground truth comes from light, sensor noise and resampling. A blurred or
+    low-contrast video lies below it, so a ratio below 1 alone does not indicate quality.
     """
 
     def __init__(self) -> None:
@@ -136,14 +136,14 @@ class ClipSteadiness:
         truth: tuple[NDArray[np.uint8], NDArray[np.uint8]],
         points: Correspondence,
     ) -> None:
-        """Take two consecutive frames; every pair has the same candidates."""
+        """Add two consecutive frames; every pair has the same candidates."""
         self._truth.append(warped_difference(*truth, points))
         for name, image in now.items():
             error = warped_difference(before[name], image, points)
             self._errors.setdefault(name, []).append(error)
 
     def result(self) -> dict[str, Steadiness]:
-        """Each candidate's errors over the pairs so far; NaN where no point was seen twice."""
+        """Errors by candidate over all added pairs; NaN if no point was visible twice."""
         truth = _mean(self._truth)
         return {
             name: Steadiness(_mean(errors), truth, _mean(errors) / truth if truth else np.nan)
@@ -152,7 +152,7 @@ class ClipSteadiness:
 
 
 def _visible(depth: Array, place: Array, distance: Array) -> NDArray[np.bool_]:
-    """Whether all four pixels around places [N, 2] show a surface at these depths [N]."""
+    """Whether all four pixels around positions [N, 2] show a surface at these depths [N]."""
     height, width = depth.shape
     x, y = np.floor(place).astype(np.intp).T
     inside = (x >= 0) & (y >= 0) & (x < width - 1) & (y < height - 1)

@@ -1,1 +1,1 @@
-"""Results as tables, JSON and contact sheets."""
+"""Writes results as tables, JSON and contact sheets."""

@@ -1,4 +1,4 @@
-"""The results of an evaluation as JSON, Markdown and contact sheets."""
+"""Writes the results of an evaluation as JSON, Markdown and contact sheets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manivideo_ros.evaluation.measures.clip import Figures, Measured
 from manivideo_ros.evaluation.measures.features import FeatureStatistics, frechet_distance
 from manivideo_ros.evaluation.measures.intervals import Interval
 from manivideo_ros.evaluation.reports.sheets import contact_sheet
-from manivideo_ros.evaluation.reports.summary import Bar, bars, number, summarize
+from manivideo_ros.evaluation.reports.summary import Threshold, number, summarize, thresholds
 from manivideo_ros.evaluation.suites.suite import HUMAN
 
 ALL = 'all'
@@ -33,28 +33,27 @@ COLUMNS = {
     'order': 'order %',
     'gradient_energy': 'gradient',
 }
-"""Measures as the tables head them."""
+"""Column headings by measure."""
 PERCENT = ('hand_share', 'hand_misses', 'order')
 NOTES = (
     'Only pixels of hands and objects count. Intervals: 95 %, bootstrap by clip. painted: mean '
     'colours; textured: painted with the re-projected views; true_light: textured under the '
-    "scene's true light, without shadows. With pose noise (3 mm, 3 degrees) all four are made from "
-    'the noisy poses and held against the photographs of the exact ones. Feature distance and '
-    'Fréchet distance: of a small fixed network that ships; they are not LPIPS and not FID. '
-    'human: the method is told the skeleton alone, the baselines the poses. '
-    "Hand error: 0 % the photographs' own, 100 % that against another frame's pose, a missed hand "
-    "included. Temporal and gradient: relative to the truth's own."
+    "scene's true light, without shadows (upper bound). With pose noise (3 mm, 3 degrees) all four "
+    'are made from the noisy poses and compared with ground truth of the exact poses. Feature '
+    'distance and Fréchet distance: of a small fixed network in the package; they are not LPIPS '
+    'and not FID. human: the method is given only the skeleton, the baselines the poses. '
+    "Hand error: 0 % that of the ground-truth images, 100 % that against another frame's pose, "
+    'which is also the error of a missed hand. Temporal and gradient: relative to ground truth.'
 )
 
 
 @dataclass(eq=False)
 class Evaluation:
-    """All that was measured.
+    """Results of an evaluation.
 
-    about: what was measured with what; generated, better: names of the method and of the same
-    model in more steps; clips: what is said of each clip; measured: by clip, by kind of poses;
-    fid: by kind of poses and candidate; empty: subsets without a clip and why; judged: whether
-    there are bars for it.
+    about: settings, in report order; generated, better: names of the method and of the same model
+    with more steps; clips: description of each clip; measured: by clip, then by pose kind; fid: by
+    pose kind and candidate; empty: reason by subset without clip; judged: whether thresholds apply.
     """
 
     about: dict[str, Any]
@@ -67,16 +66,16 @@ class Evaluation:
     judged: bool = True
 
     def poses(self) -> list[str]:
-        """Kinds of told poses."""
+        """Kinds of input poses."""
         return list(self.measured[0]) if self.measured else []
 
     def subsets(self) -> list[str]:
-        """Subsets that have clips, after all clips together."""
+        """ALL, then the subsets that have clips."""
         names = dict.fromkeys(name for clip in self.clips for name in clip['subsets'])
         return [ALL, *names]
 
     def of(self, subset: str, poses: str) -> dict[str, list[Figures]]:
-        """Figures of a subset's clips by candidate."""
+        """Figures of a subset's clips by candidate, one entry per clip."""
         out: dict[str, list[Figures]] = {}
         for measured in self._chosen(subset, poses):
             for candidate, figures in measured.figures.items():
@@ -84,20 +83,20 @@ class Evaluation:
         return out
 
     def summary(self, subset: str, poses: str) -> dict[str, dict[str, Interval | str]]:
-        """Means and intervals of a subset by candidate, or why there are none."""
+        """Means and intervals of a subset by candidate and measure, or the reason for a gap."""
         out = {name: summarize(clips) for name, clips in self.of(subset, poses).items()}
         for name, row in out.items():
             row['frechet_all'] = self._frechet(subset, poses, name)
-            missing: float | str = 'over all clips only'
+            missing: float | str = 'computed over all clips only'
             value = self.fid[poses].get(name, missing) if subset == ALL else missing
             row['fid'] = value if isinstance(value, str) else Interval(value, np.nan, np.nan)
         return out
 
-    def bars(self, poses: str) -> list[Bar]:
-        """The bars of the method over all clips, none where it is not judged."""
+    def thresholds(self, poses: str) -> list[Threshold]:
+        """The thresholds of the method over all clips, none if not judged."""
         if not self.judged:
             return []
-        return bars(self.of(ALL, poses), self.generated, self.better)
+        return thresholds(self.of(ALL, poses), self.generated, self.better)
 
     def _chosen(self, subset: str, poses: str) -> list[Measured]:
         pairs = zip(self.clips, self.measured, strict=True)
@@ -108,7 +107,7 @@ class Evaluation:
         ]
 
     def _frechet(self, subset: str, poses: str, name: str) -> Interval | str:
-        """Distance of all frames of a subset's clips together."""
+        """Fréchet distance over all frames of a subset's clips."""
         mine, truth = FeatureStatistics(), FeatureStatistics()
         for measured in self._chosen(subset, poses):
             mine.extend(measured.statistics[name])
@@ -118,19 +117,19 @@ class Evaluation:
 
 
 def _apart(clip: Mapping[str, Any]) -> bool:
-    """Whether a clip counts in no subset but its own: told by a skeleton, it knows no layers."""
+    """Whether a clip counts only in its own subset: clips given as skeletons have no layers."""
     return HUMAN in clip['subsets']
 
 
 def as_json(result: Evaluation) -> dict[str, Any]:
-    """The report as evaluation.json has it; what is not known is null, with a why."""
+    """The content of evaluation.json; unknown values are null, with the reason in 'why'."""
     return {
         **result.about,
-        'bars': [
-            {'poses': poses, 'name': bar.name, 'wanted': bar.wanted, **_cell(bar.value)}
-            | {'reached': bar.reached}
+        'thresholds': [
+            {'poses': poses, 'name': one.name, 'required': one.required, **_cell(one.value)}
+            | {'reached': one.reached}
             for poses in result.poses()
-            for bar in result.bars(poses)
+            for one in result.thresholds(poses)
         ],
         'empty_subsets': result.empty,
         'subsets': {
@@ -157,16 +156,17 @@ def as_json(result: Evaluation) -> dict[str, Any]:
 
 
 def as_markdown(result: Evaluation) -> str:
-    """The report as evaluation.md has it."""
+    """The content of evaluation.md."""
     lines = [f'# {result.about["title"]}', '']
     lines += [f'- {name}: {value}' for name, value in result.about.items() if name != 'title']
     lines += [f'- {name}: no clip ({why})' for name, why in result.empty.items()]
     lines += ['', NOTES, '']
     for poses in result.poses() if result.judged else []:
-        lines += [f'## Bars, {_TOLD[poses]}', '', *bar_table(result.bars(poses)), '']
+        table = threshold_table(result.thresholds(poses))
+        lines += [f'## Thresholds, {_POSES[poses]}', '', *table, '']
     whys: dict[str, str] = {}
     for poses in result.poses():
-        lines += [f'## Measures, {_TOLD[poses]}', '']
+        lines += [f'## Measures, {_POSES[poses]}', '']
         for subset in result.subsets():
             summary = result.summary(subset, poses)
             count = len(next(iter(result.of(subset, poses).values())))
@@ -175,22 +175,22 @@ def as_markdown(result: Evaluation) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def bar_table(listed: Sequence[Bar]) -> list[str]:
-    """Bars as lines of Markdown."""
-    lines = ['| bar | wanted | measured | reached |', '|---|---|---|---|']
-    for bar in listed:
-        scale = 100 if '%' in bar.wanted else 1
-        shown = '-' if bar.reached is None else _shown(bar.value, scale, 2 if scale == 1 else 1)
-        verdict = {True: 'yes', False: 'NO', None: 'not measured'}[bar.reached]
-        lines.append(f'| {bar.name} | {bar.wanted} | {shown} | {verdict} |')
+def threshold_table(listed: Sequence[Threshold]) -> list[str]:
+    """Thresholds as lines of Markdown."""
+    lines = ['| measure | required | measured | reached |', '|---|---|---|---|']
+    for one in listed:
+        scale = 100 if '%' in one.required else 1
+        shown = '-' if one.reached is None else _shown(one.value, scale, 2 if scale == 1 else 1)
+        verdict = {True: 'yes', False: 'NO', None: 'not measured'}[one.reached]
+        lines.append(f'| {one.name} | {one.required} | {shown} | {verdict} |')
     return lines
 
 
-_TOLD = {'exact': 'exact poses', 'noise': 'poses with noise', 'annotated': 'annotated poses'}
+_POSES = {'exact': 'exact poses', 'noise': 'poses with noise', 'annotated': 'annotated poses'}
 
 
 def _table(summary: Mapping[str, Mapping[str, Interval | str]], whys: dict[str, str]) -> list[str]:
-    """A subset's table; reasons get marks, which `whys` gathers."""
+    """The table of a subset; reasons for gaps become footnotes, collected in `whys`."""
     lines = ['| | ' + ' | '.join(COLUMNS.values()) + ' |', '|---' * (len(COLUMNS) + 1) + '|']
     for name, row in summary.items():
         cells = []
@@ -232,14 +232,15 @@ def write(result: Evaluation, out: Path) -> None:
     for poses in result.poses():
         for place, index in ranked(result, poses).items():
             name, sheet = result.clips[index]['name'], result.measured[index][poses].sheet
-            rows = {'truth': sheet['truth']} | {k: v for k, v in sheet.items() if k != 'truth'}
-            image = contact_sheet({f'{k}': v for k, v in rows.items()}, len(rows['truth']))
+            rows = {'ground truth': sheet['truth']}
+            rows |= {k: v for k, v in sheet.items() if k != 'truth'}
+            image = contact_sheet(rows, len(sheet['truth']))
             file = out / f'{poses}_{place}_{str(name).replace("/", "_")}.png'
             Image.fromarray(image).save(file)
 
 
 def ranked(result: Evaluation, poses: str) -> dict[str, int]:
-    """Which clip is the best, the median and the worst by the method's PSNR."""
+    """Indices of the 'best', 'median' and 'worst' clip by the method's PSNR."""
     psnr = [number(m[poses].figures[result.generated]['psnr_db']) for m in result.measured]
     places = [i for i, clip in enumerate(result.clips) if not _apart(clip)]
     order = sorted(places, key=lambda i: -psnr[i])

@@ -1,9 +1,9 @@
-"""What a recorded stream was like, out of its bag alone: figures and images.
+"""Evaluates a recorded stream from its bag: figures and images.
 
     manivideo evaluate BAG [--out DIR]
 
-The figures are report.json of the demo; with --out they are written there with video.mp4,
-sheet.png and clip.webp.
+Prints the figures, which have the format of the demo's report.json. With --out, writes them
+to report.json in that folder, with video.mp4, sheet.png and clip.webp.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from manivideo_ros.evaluation.measures.quality import stream_quality
@@ -23,13 +22,14 @@ from manivideo_ros.evaluation.reports.sheets import (
     ShownFrame,
     clip_frame,
     contact_sheet,
+    spread_indices,
     steady,
     video_frame,
     write_clip,
     write_video,
 )
 from manivideo_ros.evaluation.reports.stream import summary
-from manivideo_ros.evaluation.suites.held_out import HeldOutTruth
+from manivideo_ros.evaluation.suites.held_out import HeldOutGroundTruth
 from manivideo_ros.evaluation.suites.recorded import RecordedStream
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES
@@ -43,23 +43,23 @@ CLIP_HZ, CLIP_SECONDS = 15.0, 6.0
 
 
 class EvaluationError(ValueError):
-    """A recording that cannot be evaluated; the text is one line."""
+    """A recording cannot be evaluated; the message is one line."""
 
 
 def evaluate(bag: str | Path, workers: int = 2) -> dict[str, Any]:
-    """The report of a recorded stream; `quality` is None where its truth is not known.
+    """The report of a recorded stream; `quality` is None without ground truth.
 
-    It is known where a held-out scene was recorded, and for the default hand. Raises ValueError
-    (one line) where the bag cannot be read or holds no video.
+    Ground truth exists if a held-out scene was recorded and the hands are the default model's.
+    Raises ValueError (one line) if the bag cannot be read or holds no video.
     """
     stream = _open(bag)
     known = stream.scene is not None and stream.motion.hand_model == 'default'
     quality = stream_quality(bag, len(stream), workers) if known else None
-    return {**summary(stream.told), 'quality': quality}
+    return {**summary(stream.timing), 'quality': quality}
 
 
 def illustrate(bag: str | Path, out: str | Path, clip: bool = False) -> None:
-    """Write video.mp4 and sheet.png, and clip.webp where asked. Raises as evaluate does."""
+    """Write video.mp4 and sheet.png, and clip.webp if `clip`. Raises as evaluate does."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     stream = _open(bag)
@@ -67,7 +67,7 @@ def illustrate(bag: str | Path, out: str | Path, clip: bool = False) -> None:
     Image.fromarray(shower.sheet()).save(out / 'sheet.png')
     stamps = stream.stamps_ns.tolist()
     images = enumerate(stream.images())
-    caption = f'{len(stream)} frames from {len(stream.told.poses_ns)} poses'
+    caption = f'{len(stream)} frames from {len(stream.timing.poses_ns)} poses'
     frames = (video_frame(shower.show(i, image), caption) for i, image in images)
     write_video(out / 'video.mp4', steady(frames, stamps, VIDEO_HZ), VIDEO_HZ)
     if clip:
@@ -81,7 +81,7 @@ def illustrate(bag: str | Path, out: str | Path, clip: bool = False) -> None:
 
 
 class Shower:
-    """Renders again the layers that a recorded stream's frames were made from."""
+    """Re-renders the layers from which a recorded stream's frames were generated."""
 
     def __init__(self, stream: RecordedStream) -> None:
         self.stream, self.camera = stream, stream.camera()
@@ -95,26 +95,25 @@ class Shower:
         self.rasterizer = Rasterizer(surfaces, self.camera.width, self.camera.height, threads=1)
 
     def show(self, index: int, image: RgbImage) -> ShownFrame:
-        """A frame beside its layers."""
+        """A frame with its layers."""
         hands, objects = self.stream.poses(index)
         poses: list[SurfacePose] = [objects.get(name) for name in self.objects]
         poses += [hands.get(side) for side in SIDES]
         return ShownFrame.of(image, self.rasterizer.render(self.camera, poses))
 
     def sheet(self) -> RgbImage:
-        """The contact sheet: truth (where the scene is known), generated, normals, confidence."""
+        """The contact sheet: ground truth (for a known scene), generated, normals, confidence."""
         stream, stamps = self.stream, self.stream.stamps_ns
-        count = min(SHEET_COLUMNS, len(stream))
-        # The ends of a motion are hands at rest: the columns lie between them.
-        indices = sorted({*((np.arange(count) + 0.5) / count * len(stream)).astype(int).tolist()})
+        # A motion begins and ends with hands at rest: the columns lie in between.
+        indices = spread_indices(len(stream), min(SHEET_COLUMNS, len(stream)))
         shown = [
             self.show(i, image)
             for i, image in zip(indices, stream.images(set(indices)), strict=True)
         ]
         rows: dict[str, list[RgbImage]] = {}
         if stream.scene is not None:
-            truth = HeldOutTruth(stream.scene)
-            rows['rendered truth'] = [truth.photograph(*stream.poses(i), i) for i in indices]
+            truth = HeldOutGroundTruth(stream.scene)
+            rows['ground truth'] = [truth.image(*stream.poses(i), i) for i in indices]
         rows |= {
             'generated': [frame.image for frame in shown],
             'normals': [frame.normals for frame in shown],
@@ -128,15 +127,15 @@ def _open(bag: str | Path) -> RecordedStream:
     stream = RecordedStream(bag)
     if len(stream) == 0:
         raise EvaluationError(
-            f'{bag}: holds no frame that answers a pose: record poses and image_raw'
+            f'{bag}: no frame has the stamp of a pose: record the pose topics and image_raw'
         )
     return stream
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; 2 and one line of error for a bag that cannot be evaluated."""
+    """The command line; prints one line and returns 2 for a bag that cannot be evaluated."""
     parser = argparse.ArgumentParser(
-        prog='manivideo evaluate', description='Measure a recorded stream against the truth.'
+        prog='manivideo evaluate', description='Measure a recorded stream against ground truth.'
     )
     parser.add_argument('bag', type=Path, help='folder of the recording')
     parser.add_argument('--out', type=Path, help='folder for report.json and images')

@@ -1,4 +1,4 @@
-"""Images to look at: contact sheets, the video beside its layers, an animated clip."""
+"""Contact sheets, videos and animated clips of generated frames."""
 
 from __future__ import annotations
 
@@ -31,12 +31,17 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=size)
 
 
+def spread_indices(length: int, count: int) -> list[int]:
+    """Indices of `count` frames out of `length`, evenly spaced with half a step at both ends."""
+    return sorted({*((np.arange(count) + 0.5) / count * length).astype(int).tolist()})
+
+
 def contact_sheet(
     rows: Mapping[str, Sequence[RgbImage]], columns: int = 8, titles: Sequence[str] = ()
 ) -> RgbImage:
-    """Labelled rows of images of one size; rows longer than `columns` go on below.
+    """Labelled rows of images of one size; rows longer than `columns` are wrapped.
 
-    titles: one per image, above its column.
+    titles: one per image, shown above its column.
     """
     names = list(rows)
     first = rows[names[0]]
@@ -64,9 +69,9 @@ def contact_sheet(
 
 @dataclass(frozen=True, eq=False)
 class ShownFrame:
-    """A generated frame and what is shown of the layers it was made from; copies, all uint8.
+    """A generated frame with images of the layers it was generated from; copies, all uint8.
 
-    image, normals (of what is seen), confidence (all layers) [H, W, 3]; layers [L, H, W]: D.
+    image, normals (of the visible surface), confidence (all layers) [H, W, 3]; layers [L, H, W]: D.
     """
 
     image: RgbImage
@@ -76,7 +81,7 @@ class ShownFrame:
 
     @classmethod
     def of(cls, image: RgbImage, buffers: LayerBuffers) -> ShownFrame:
-        """The frame of that image and those layers."""
+        """The frame of an image and its layers."""
         confidence = buffers.occlusion_confidence.numpy()
         return cls(
             image.copy(),
@@ -87,8 +92,8 @@ class ShownFrame:
 
 
 def video_frame(frame: ShownFrame, caption: str = '') -> RgbImage:
-    """The generated frame beside its layers, VIDEO_SIZE: normals, and D of each layer."""
-    canvas = _video_paper(caption).copy()
+    """The generated frame next to its normals and the D of each layer, VIDEO_SIZE."""
+    canvas = _video_background(caption).copy()
     _paste(canvas, frame.image, 20, 44, 640)
     _paste(canvas, frame.normals, 684, 44, 280)
     _paste(canvas, frame.confidence, 980, 44, 280)
@@ -100,8 +105,8 @@ def video_frame(frame: ShownFrame, caption: str = '') -> RgbImage:
 
 
 @cache
-def _video_paper(caption: str) -> RgbImage:
-    """What stays the same over a video."""
+def _video_background(caption: str) -> RgbImage:
+    """The static parts of a video's frames."""
     canvas = Image.new('RGB', VIDEO_SIZE, PAPER)
     draw = ImageDraw.Draw(canvas)
     draw.text((20, 32), 'generated', INK, _font(20), anchor='ls')
@@ -127,7 +132,7 @@ def _paste(canvas: RgbImage, pixels: RgbImage, left: int, top: int, side: int) -
 def steady(
     frames: Iterable[RgbImage], stamps_ns: Sequence[int], rate_hz: float
 ) -> Iterator[RgbImage]:
-    """Frames at a steady rate: at each tick the newest one of their stamps (ns, increasing)."""
+    """Resample frames to a constant rate: each tick shows the latest frame (stamps in ns)."""
     period, tick = 1e9 / rate_hz, 0
     held: RgbImage | None = None
     for stamp, frame in zip(stamps_ns, frames, strict=True):
@@ -140,9 +145,9 @@ def steady(
 
 
 def write_video(path: str | Path, frames: Iterable[RgbImage], rate_hz: int = 30) -> int:
-    """An H.264 MP4 of frames of one even size; how many there were.
+    """Write an H.264 MP4 of frames of one even size; returns the number of frames.
 
-    It is written whole or not at all. Raises ValueError without any frame.
+    The file is written atomically. Raises ValueError if there is no frame.
     """
     path = Path(path)
     partial = path.with_name(path.stem + '.partial.mp4')
@@ -173,9 +178,9 @@ def clip_frame(frame: ShownFrame, side: int = 256) -> RgbImage:
 
 
 def write_clip(path: str | Path, frames: Sequence[RgbImage], rate_hz: float) -> None:
-    """An animated WebP that loops, of at most CLIP_BYTES: its quality is lowered until it fits.
+    """Write a looping animated WebP of at most CLIP_BYTES, reducing its quality until it fits.
 
-    Raises ValueError where even the lowest quality is larger.
+    Raises ValueError if the lowest quality is still larger.
     """
     first, *rest = [Image.fromarray(frame) for frame in frames]
     path = Path(path)

@@ -1,4 +1,4 @@
-"""Figures of many clips put together: means with intervals by clip, and the bars they reach."""
+"""Aggregates figures over clips: means with intervals, and the thresholds that they reach."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ MEANS = (
     'gradient_energy',
     'temporal_ratio',
 )
-"""Measures whose mean over clips is told; each clip counts alike."""
+"""Measures whose mean over clips is reported, each clip with equal weight."""
 NONE = Interval(np.nan, np.nan, np.nan)
 
 
 def number(value: float | str | None) -> float:
-    """A figure as a number, NaN where a text says why there is none."""
+    """A figure as a number, NaN for a missing value."""
     return float('nan') if value is None or isinstance(value, str) else float(value)
 
 
 def column(clips: Sequence[Figures], measure: str) -> list[float]:
-    """One measure of every clip [C], NaN where it has none."""
+    """One measure of every clip [C], NaN where it is missing."""
     return [number(figures.get(measure)) for figures in clips]
 
 
 def summarize(clips: Sequence[Figures]) -> dict[str, Interval | str]:
-    """A candidate's figures over clips; a text says why there is none.
+    """A candidate's figures over clips; a string gives the reason for a missing value.
 
-    order: share of all telling pixels. hand_share: where the mean error of all hands lies between
-    the two anchors, not bounded by them; hand_misses: share of hands that were not found.
+    order: share of all counted pixels. hand_share: position of the mean error of all hands between
+    the two anchors, unclipped; hand_misses: share of hands that were not detected.
     """
     out: dict[str, Interval | str] = {}
     for measure in MEANS:
@@ -56,39 +56,43 @@ def summarize(clips: Sequence[Figures]) -> dict[str, Interval | str]:
     return out
 
 
-def way(
+def gap_closed(
     method: Sequence[Figures], low: Sequence[Figures], high: Sequence[Figures], measure: str
 ) -> Interval:
-    """How far a method is on the way from one mark to another, over the same clips."""
+    """Share of the gap between two candidates that a method closes, over the same clips."""
     at, below, above = (np.array(column(clips, measure)) for clips in (method, low, high))
     return ratio_of_sums((at - below).tolist(), (above - below).tolist())
 
 
 @dataclass(frozen=True)
-class Bar:
-    """What is wanted of a model: a value within bounds; value is its mean and interval by clip."""
+class Threshold:
+    """A required range of a measure; value: the measured mean and its interval by clip."""
 
     name: str
-    wanted: str
+    required: str
     value: Interval
     low: float = -np.inf
     high: float = np.inf
 
     @property
     def reached(self) -> bool | None:
-        """Whether the mean lies within the bounds; None where it was not measured."""
+        """Whether the mean lies within the range; None if it was not measured."""
         if np.isnan(self.value.mean):
             return None
         return bool(self.low <= self.value.mean <= self.high)
 
 
-def bars(clips: Mapping[str, Sequence[Figures]], generated: str, better: str | None) -> list[Bar]:
-    """The bars of a method over clips by candidate; better: the same model in more steps."""
-    marks = clips['textured'], clips.get('true_light')
+def thresholds(
+    clips: Mapping[str, Sequence[Figures]], generated: str, better: str | None
+) -> list[Threshold]:
+    """The thresholds of a method over clips by candidate; better: the model with more steps."""
+    textured, upper_bound = clips['textured'], clips.get('true_light')
     mine = summarize(clips[generated])
 
     def share(measure: str, name: str = generated) -> Interval:
-        return NONE if marks[1] is None else way(clips[name], marks[0], marks[1], measure)
+        if upper_bound is None:
+            return NONE
+        return gap_closed(clips[name], textured, upper_bound, measure)
 
     def figure(measure: str) -> Interval:
         value = mine[measure]
@@ -100,22 +104,22 @@ def bars(clips: Mapping[str, Sequence[Figures]], generated: str, better: str | N
         gain = bootstrap((np.array(slow) - np.array(fast)).tolist())
         more = [*(share(m, better) for m in ('psnr_db', 'ssim')), bootstrap(slow)]
     return [
-        Bar('PSNR, way from textured to true light', '>= 70 %', share('psnr_db'), 0.7),
-        Bar('SSIM, way from textured to true light', '>= 70 %', share('ssim'), 0.7),
-        Bar('PSNR, dB', '>= 26', figure('psnr_db'), 26.0),
-        Bar('gradient energy of the truth', '0.7 to 1.2', figure('gradient_energy'), 0.7, 1.2),
-        Bar('hand error, way to another pose', '<= 15 %', figure('hand_share'), high=0.15),
-        Bar('temporal error of the truth', '0.7 to 1.3', figure('temporal_ratio'), 0.7, 1.3),
-        Bar('occlusion order right', '>= 95 %', figure('order'), 0.95),
-        Bar('dB that more steps add', '-1 to 1', gain, -1.0, 1.0),
-        Bar('more steps: PSNR, way to true light', '>= 70 %', more[0], 0.7),
-        Bar('more steps: SSIM, way to true light', '>= 70 %', more[1], 0.7),
-        Bar('more steps: PSNR, dB', '>= 26', more[2], 26.0),
+        Threshold('PSNR, gap to true light closed', '>= 70 %', share('psnr_db'), 0.7),
+        Threshold('SSIM, gap to true light closed', '>= 70 %', share('ssim'), 0.7),
+        Threshold('PSNR, dB', '>= 26', figure('psnr_db'), 26.0),
+        Threshold('gradient energy ratio', '0.7 to 1.2', figure('gradient_energy'), 0.7, 1.2),
+        Threshold('hand error', '<= 15 %', figure('hand_share'), high=0.15),
+        Threshold('temporal error ratio', '0.7 to 1.3', figure('temporal_ratio'), 0.7, 1.3),
+        Threshold('occlusion order right', '>= 95 %', figure('order'), 0.95),
+        Threshold('PSNR gain of more steps, dB', '-1 to 1', gain, -1.0, 1.0),
+        Threshold('more steps: PSNR, gap to true light closed', '>= 70 %', more[0], 0.7),
+        Threshold('more steps: SSIM, gap to true light closed', '>= 70 %', more[1], 0.7),
+        Threshold('more steps: PSNR, dB', '>= 26', more[2], 26.0),
     ]
 
 
 def _or_why(value: Interval, clips: Sequence[Figures], measure: str) -> Interval | str:
-    """The value, or the reason that the clips give where there is none."""
+    """The value, or the reason that the clips give for its absence."""
     if not np.isnan(value.mean):
         return value
     reasons = [why for figures in clips if isinstance(why := figures.get(measure), str)]

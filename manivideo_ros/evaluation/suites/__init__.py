@@ -1,1 +1,1 @@
-"""What is measured on: the held-out suite, DexYCB, stored shards, recorded streams."""
+"""Data to evaluate on: the held-out suite, DexYCB, stored shards, recorded streams."""

@@ -1,4 +1,4 @@
-"""A clip to be measured: what a method is told of it, and what its images are held against."""
+"""A clip to evaluate: the inputs of a method, and the ground truth of its images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from manivideo_ros.data.scenes.scene import SIZE
 from manivideo_ros.evaluation.measures.baselines import COVERED
 from manivideo_ros.evaluation.measures.order import SwappedLayers
-from manivideo_ros.evaluation.suites.held_out import HeldOutScene, HeldOutTruth
+from manivideo_ros.evaluation.suites.held_out import HeldOutGroundTruth, HeldOutScene
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
@@ -29,12 +29,12 @@ Mask = NDArray[np.bool_]  # [S, S]
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """All that a method may know of a clip: its frames must show the motion's poses.
+class ClipInputs:
+    """The inputs of a method for a clip; its frames must show the poses of the motion.
 
-    camera: S x S pixels, S being the size of the images that are wanted. objects by id, the one
-    that is handled first; hands by side. background [S, S, 3]: the empty scene.
-    by_skeleton: of the poses, only the skeleton that they project to may be used.
+    camera: S x S pixels, the size of the expected images. objects by id, the manipulated one first;
+    hands by side. background [S, S, 3]: the empty scene. by_skeleton: the method may use only the
+    skeleton that the poses project to.
     """
 
     motion: Motion
@@ -47,7 +47,7 @@ class Told:
 
     @property
     def size(self) -> int:
-        """Pixels to a side of the images."""
+        """Side of the images in pixels."""
         return self.camera.width
 
     def surfaces(self) -> list[Surface]:
@@ -56,25 +56,25 @@ class Told:
         return out + [hand_surface(hand) for hand in self.hands.values()]
 
     def poses(self, index: int) -> list[SurfacePose]:
-        """Poses of `surfaces` in a frame."""
+        """Poses of `surfaces` in a frame, None where absent."""
         hands, objects = self.motion.frame(index)
         out: list[SurfacePose] = [objects.get(name) for name in self.objects]
         return out + [hands.get(side) for side in self.hands]
 
-    def with_poses(self, motion: Motion) -> Told:
-        """The same scene in which a method is told other poses."""
+    def with_poses(self, motion: Motion) -> ClipInputs:
+        """The same scene with other poses."""
         return replace(self, motion=motion)
 
 
-FramesOf = Callable[[Told], Iterator[RgbImage]]
-"""A method: the frames of what it was told, one after the other, each valid until the next."""
+FramesOf = Callable[[ClipInputs], Iterator[RgbImage]]
+"""A method: yields the frames of its inputs in order, each valid until the next."""
 
 
-class TrueFrame(NamedTuple):
-    """image: the truth; mask: where hands and objects are, all that is measured.
+class GroundTruthFrame(NamedTuple):
+    """image: ground truth; mask: pixels of hands and objects, the only ones that are measured.
 
-    swapped and competing: the truth with the nearest two layers exchanged and where they compete
-    (order.py), None where nobody knows.
+    swapped and competing: ground truth with the nearest two layers exchanged, and the mask of
+    overlapping layers (order.py); None where unknown.
     """
 
     image: RgbImage
@@ -83,31 +83,31 @@ class TrueFrame(NamedTuple):
     competing: Mask | None = None
 
 
-class ClipTruth(Protocol):
-    """What a clip's images are held against."""
+class GroundTruth(Protocol):
+    """The ground truth of a clip."""
 
     @property
-    def told(self) -> Told:
-        """What a method is told, with the true poses."""
+    def inputs(self) -> ClipInputs:
+        """The inputs of a method, with exact poses."""
 
-    def frame(self, index: int) -> TrueFrame:
-        """The truth of a frame."""
+    def frame(self, index: int) -> GroundTruthFrame:
+        """The ground truth of a frame."""
 
     def true_light(self, sample: MotionSample) -> RgbImage | None:
-        """These poses under the true light (true_light.py), None where that is not known."""
+        """The upper bound (true_light.py) for these poses, None where the light is unknown."""
 
 
-class RenderedTruth:
-    """The truth of a motion in a held-out scene, rendered.
+class RenderedGroundTruth:
+    """Rendered ground truth of a motion in a held-out scene.
 
-    Images of another size than SIZE are the same photographs, reduced.
+    size: side of the images in pixels; images are rendered at SIZE and downscaled to it.
     """
 
     def __init__(
         self, motion: Motion, scene: HeldOutScene, size: int = SIZE, by_skeleton: bool = False
     ) -> None:
-        self._truth = truth = HeldOutTruth(scene)
-        self.told = Told(
+        self._truth = truth = HeldOutGroundTruth(scene)
+        self.inputs = ClipInputs(
             motion,
             scene.camera.resized(size, size),
             scene.meshes,
@@ -116,26 +116,26 @@ class RenderedTruth:
             truth.hand_reference(),
             by_skeleton,
         )
-        surfaces = self.told.surfaces()
+        surfaces = self.inputs.surfaces()
         self._view = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)
 
-    def frame(self, index: int) -> TrueFrame:
-        """The truth of a frame."""
-        hands, objects = self.told.motion.frame(index)
-        size = self.told.size
-        photograph = self._truth.photograph(hands, objects, index)
+    def frame(self, index: int) -> GroundTruthFrame:
+        """The ground truth of a frame."""
+        hands, objects = self.inputs.motion.frame(index)
+        size = self.inputs.size
+        image = self._truth.image(hands, objects, index)
         swapped, competing = self._swapped.paint(self._truth.on_table(hands, objects))
         step = SIZE // size
         whole = np.asarray(competing.reshape(size, step, size, step).all((1, 3)))
-        seen = self._view.render(self.told.camera, self.told.poses(index)).face_index[0] >= 0
+        seen = self._view.render(self.inputs.camera, self.inputs.poses(index)).face_index[0] >= 0
         covered = seen.numpy().reshape(size, 2, size, 2).mean((1, 3))
-        return TrueFrame(
-            reduced(photograph, size), covered > COVERED, reduced(swapped, size), whole
+        return GroundTruthFrame(
+            reduced(image, size), covered > COVERED, reduced(swapped, size), whole
         )
 
     def true_light(self, sample: MotionSample) -> RgbImage:
-        """These poses under the scene's light."""
-        return reduced(self._truth.under_true_light(*sample), self.told.size)
+        """The upper bound for these poses."""
+        return reduced(self._truth.under_true_light(*sample), self.inputs.size)
 
     @cached_property
     def _swapped(self) -> SwappedLayers:
@@ -143,9 +143,9 @@ class RenderedTruth:
 
 
 def reduced(image: RgbImage, size: int) -> RgbImage:
-    """An image [H, H, 3] at size x size pixels, which must divide it."""
+    """An image [H, H, 3] downscaled to size x size; raises ValueError unless size divides H."""
     if len(image) == size:
         return image
     if len(image) % size:
-        raise ValueError(f'images of {len(image)} pixels cannot be reduced to {size}')
+        raise ValueError(f'images of {len(image)} pixels cannot be downscaled to {size}')
     return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)

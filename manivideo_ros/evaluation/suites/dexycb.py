@@ -1,9 +1,9 @@
-"""Evaluates a checkpoint on DexYCB: the same measures, held against recorded images.
+"""Evaluates a checkpoint on DexYCB, with recorded images as ground truth.
 
-Images are a square about the action. Measured is where the hand and the object that it grasps
-are labelled. References are what the dataset gives: the median background outside of the labels,
-the hand from a frame that is not measured where one shows it, the published meshes. Nobody knows
-the light of these images: there is neither a true-light mark nor an occlusion order.
+Images are cropped to a square around the hand and objects. The mask is the labelled hand and the
+object that it grasps. References come from the dataset: the median background outside the labels,
+a hand reference from a frame that shows the whole hand, the published meshes. The light of these
+images is unknown, so there is neither the true-light upper bound nor an occlusion order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from manivideo_ros.evaluation.measures.clip import Measured, evaluate_clip
 from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
 from manivideo_ros.evaluation.reports.evaluation import Evaluation
 from manivideo_ros.evaluation.run import Work, fid_of_all, in_workers
-from manivideo_ros.evaluation.suites.clips import Told, TrueFrame
+from manivideo_ros.evaluation.suites.clips import ClipInputs, GroundTruthFrame
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.load import load_hand, read_hand
 from manivideo_ros.hand.model import HandModel
@@ -37,14 +37,15 @@ from manivideo_ros.motion.motion import MotionSample
 from manivideo_ros.objects.mesh import load_object
 
 ANNOTATED = 'annotated'
-NO_HAND_VIEW = 'no other frame shows the whole hand'
+NO_HAND_REFERENCE = 'no other frame shows the whole hand'
 
 
 @dataclass(frozen=True)
 class Views:
-    """Which views: of a published split, all or so many evenly spread; of each, the middle frames.
+    """The views to evaluate, from a published split.
 
-    mano: folder with the user's MANO, None: hands fitted to the published joints.
+    clips: how many views, evenly spaced (None: all); frames: how many of each, from its middle
+    (None: all). mano: folder of the user's MANO, None to fit hands to the published joints.
     """
 
     root: Path
@@ -55,21 +56,21 @@ class Views:
     frames: int | None = None
 
     def chosen(self) -> list[tuple[str, str]]:
-        """Pairs (sequence, serial). Raises ValueError where there are none."""
+        """Pairs (sequence, serial). Raises ValueError if there are none."""
         if self.setup not in SETUPS or self.subset not in SUBSETS:
             raise ValueError(f'--split is one of {SETUPS}, --subset one of {SUBSETS}')
         found = views(self.root, self.setup, self.subset)
         if not found:
-            raise ValueError(f'{self.root}: holds no view of {self.setup}, {self.subset}')
+            raise ValueError(f'{self.root}: no view of {self.setup}, {self.subset}')
         count = min(self.clips or len(found), len(found))
         return [found[i] for i in np.linspace(0, len(found) - 1, count).round().astype(int)]
 
 
-class RecordedTruth:
+class RecordedGroundTruth:
     """The recorded images of a DexYCB view.
 
-    grasped: id of the object that the hand grasps; frames: so many in the middle (None: all).
-    Raises RecordedError for its files, and where no frame shows the whole hand.
+    grasped: id of the grasped object; frames: number of frames from the middle (None: all).
+    Raises RecordedError for missing or damaged files, or if no frame shows the whole hand.
     """
 
     def __init__(
@@ -91,9 +92,9 @@ class RecordedTruth:
             None if side is None else cropped_hand_reference(clip, side, self._first, used[side])
         )
         if reference is None:
-            raise RecordedError(f'{clip.name}: {NO_HAND_VIEW}')
+            raise RecordedError(f'{clip.name}: {NO_HAND_REFERENCE}')
         stamps = clip.motion.stamps_ns[self._first : self._first + count]
-        self.told = Told(
+        self.inputs = ClipInputs(
             clip.motion.resampled(stamps),
             cropped(clip.camera, self._box, size),
             {name: load_object(tracks[name].mesh, tracks[name].scale) for name in order},
@@ -102,29 +103,29 @@ class RecordedTruth:
             reference,
         )
         labels = [value for value, name in clip.object_labels.items() if name == grasped]
-        self._measured = [*clip.hand_labels, *labels]
+        self._masked = [*clip.hand_labels, *labels]
 
-    def frame(self, index: int) -> TrueFrame:
-        """The image of a frame and where the hand and its object are labelled."""
+    def frame(self, index: int) -> GroundTruthFrame:
+        """The image of a frame, and the labels of the hand and the grasped object as mask."""
         image = self._clip.image(self._first + index)
         labels = self._clip.segmentation(self._first + index)
-        assert labels is not None  # DexYCB has them for every frame
-        mask = np.isin(labels, self._measured).astype(np.uint8)
-        size = self.told.size
-        return TrueFrame(
+        assert labels is not None  # DexYCB has labels for every frame
+        mask = np.isin(labels, self._masked).astype(np.uint8)
+        size = self.inputs.size
+        return GroundTruthFrame(
             cropped_image(image, self._box, size),
             cropped_image(mask, self._box, size) != 0,
         )
 
     def true_light(self, sample: MotionSample) -> None:
-        """Not known."""
+        """Always None: the light is unknown."""
 
     def other_hands(self) -> dict[str, Array]:
-        """Keypoints [F, 21, 2] by side: each frame's are those half of the clip away."""
-        told, out = self.told, {}
-        for side, model in told.hands.items():
-            states = [told.motion.frame(i).hands.get(side) for i in range(len(told.motion))]
-            seen = [projected_keypoints(model, s, told.camera) for s in states if s is not None]
+        """Keypoints [F, 21, 2] by side: for each frame, those half a clip away."""
+        inputs, out = self.inputs, {}
+        for side, model in inputs.hands.items():
+            states = [inputs.motion.frame(i).hands.get(side) for i in range(len(inputs.motion))]
+            seen = [projected_keypoints(model, s, inputs.camera) for s in states if s is not None]
             if len(seen) > 1:
                 ranks = np.cumsum([state is not None for state in states]) + len(seen) // 2
                 out[str(side)] = np.stack([seen[rank % len(seen)] for rank in ranks - 1])
@@ -133,32 +134,31 @@ class RecordedTruth:
 
 def read_truth(
     root: Path, sequence: str, serial: str, mano: Path | None, size: int, frames: int | None
-) -> RecordedTruth:
-    """The truth of a view. Raises RecordedError."""
+) -> RecordedGroundTruth:
+    """The ground truth of a view. Raises RecordedError."""
     published = None if mano is None else read_published_mano(mano)
     clip = read_clip(root, sequence, serial, published)
     hands = {s: load_hand(s) if mano is None else read_hand(s, mano / f'{s}.npz') for s in SIDES}
-    return RecordedTruth(clip, grasped_object(Sequence(root, sequence)), hands, size, frames)
+    return RecordedGroundTruth(clip, grasped_object(Sequence(root, sequence)), hands, size, frames)
 
 
 def grasped_object(sequence: Sequence) -> str:
-    """Id of the object that the sequence's hand grasps."""
+    """Id of the object that the hand grasps. Raises RecordedError."""
     file = sequence.folder / 'meta.yml'
     place = int(numbers(field(read_yaml(file), file, 'ycb_grasp_ind'), (), file, 'ycb_grasp_ind'))
     if not 0 <= place < len(sequence.objects):
-        raise RecordedError(f'{file}: ycb_grasp_ind names no object: get the file again')
+        raise RecordedError(f'{file}: ycb_grasp_ind {place} is out of range: get the file again')
     return YCB[sequence.objects[place] - 1]
 
 
 def evaluate(
-    work: Work, inception: Path | None, asked: Views, workers: int, about: dict[str, Any]
+    work: Work, inception: Path | None, selection: Views, workers: int, about: dict[str, Any]
 ) -> Evaluation:
-    """Measure the methods of `work` on views; those that cannot be used are named in `about`.
+    """Measure the methods of `work` on views; unusable views are listed in `about`.
 
-    Raises ValueError where none can.
+    Raises ValueError if no view is usable.
     """
-    chosen = asked.chosen()
-    jobs = [(number, view, asked, work) for number, view in enumerate(chosen)]
+    jobs = [(number, view, selection, work) for number, view in enumerate(selection.chosen())]
     done = in_workers(_measure, jobs, workers, 'measured')
     generated, *better = work.graphs
     result = Evaluation(about, generated, better[0] if better else None, judged=False)
@@ -170,7 +170,7 @@ def evaluate(
             result.clips.append(one[0])
             result.measured.append(one[1])
     if not result.measured:
-        raise ValueError(f'no view can be used; the first: {left_out[0]}')
+        raise ValueError(f'no view is usable; the first: {left_out[0]}')
     about['views'] = len(result.measured)
     about['left_out'] = left_out
     candidates = list(result.measured[0][ANNOTATED].figures)
@@ -181,22 +181,21 @@ def evaluate(
 def _measure(
     job: tuple[int, tuple[str, str], Views, Work],
 ) -> tuple[dict[str, Any], dict[str, Measured]] | str:
-    """What is said of a view and its measures, or why it cannot be used."""
-    number, (sequence, serial), asked, work = job
+    """The description of a view and its measures, or why it is not usable."""
+    number, (sequence, serial), chosen, work = job
     try:
-        truth = read_truth(asked.root, sequence, serial, asked.mano, work.size, asked.frames)
-        told = {ANNOTATED: truth.told.motion}
+        truth = read_truth(chosen.root, sequence, serial, chosen.mano, work.size, chosen.frames)
+        motions = {ANNOTATED: truth.inputs.motion}
         methods = work.methods()
-        measured = evaluate_clip(truth, methods, told, truth.other_hands(), work.tools())
+        measured = evaluate_clip(truth, methods, motions, truth.other_hands(), work.tools())
     except RecordedError as error:
         return str(error)
-    work.put_away(number, measured)
-    objects = list(truth.told.objects)
-    said = {
+    work.store_frames(number, measured)
+    description = {
         'name': f'{sequence}/{serial}',
         'subsets': [],
-        'frames': len(truth.told.motion),
-        'hands': [str(side) for side in truth.told.hands],
-        'objects': objects,
+        'frames': len(truth.inputs.motion),
+        'hands': [str(side) for side in truth.inputs.hands],
+        'objects': list(truth.inputs.objects),
     }
-    return said, measured
+    return description, measured

@@ -27,7 +27,7 @@ from manivideo_ros.motion.motion import Motion
 
 @dataclass(frozen=True)
 class Part:
-    """How much of the suite: its first clips, and of each its first frames.
+    """The part of the suite to evaluate: its first clips, and the first frames of each.
 
     recordings: folder of the real recording.
     """
@@ -40,9 +40,10 @@ class Part:
 def evaluate(
     work: Work, inception: Path | None, part: Part, workers: int, about: dict[str, Any]
 ) -> Evaluation:
-    """Measure the methods of `work` on the suite; the first one is judged, the second its better.
+    """Measure the methods of `work` on the suite.
 
-    Raises ValueError for what cannot be measured.
+    Thresholds apply to the first method; the second is the same model with more steps. Raises
+    ValueError if a method cannot be run.
     """
     listed = [*entries(part.recordings), *human_entries()]
     jobs = [(index, part.recordings) for index in range(len(listed))]
@@ -69,14 +70,14 @@ def evaluate(
 
 
 def _why(subset: str, part: Part) -> str:
-    """Why a subset has no clip."""
+    """The reason why a subset has no clip."""
     if subset == HUMAN:
         return 'the model takes no skeleton'
     if subset == 'recorded' and (
         part.recordings is None or not (part.recordings / RECORDING).is_file()
     ):
-        return f'{RECORDING} is not at hand: --recordings names its folder'
-    return 'not among the clips that were asked for'
+        return f'{RECORDING} not found: set --recordings to its folder'
+    return 'excluded by --clips'
 
 
 def _motion(job: tuple[int, Path | None]) -> Motion:
@@ -86,8 +87,8 @@ def _motion(job: tuple[int, Path | None]) -> Motion:
 
 def _measure(job: tuple[int, SuiteClip, Work]) -> dict[str, Measured]:
     number, clip, work = job
-    if HUMAN in clip.subsets:  # reported apart: not among the frames of all clips together
+    if HUMAN in clip.subsets:  # reported separately: excluded from the FID over all clips
         work = replace(work, keep=None)
     measured = measure(clip, work.methods(), work.size, work.tools())
-    work.put_away(number, measured)
+    work.store_frames(number, measured)
     return measured

@@ -1,8 +1,7 @@
-"""The motions of the held-out suite: of the test split alone, decided by seeds.
+"""The motions of the held-out suite: of the test split, determined by seeds.
 
-Random grasps of objects that were never trained on, drifting at 30 Hz; reaches for them; windows of
-the authored motion that was never trained on, as it is and with other people's hands and other
-objects; windows of a real recording.
+Random grasps of held-out objects, drifting at 30 Hz; reaches for them; windows of the held-out
+authored motion, unchanged and with other hand shapes and objects; windows of a real recording.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from manivideo_ros.data.scenes.grasps import Solid, probes, solid_of
 from manivideo_ros.data.scenes.library import (
@@ -27,7 +25,7 @@ from manivideo_ros.data.scenes.library import (
 )
 from manivideo_ros.data.scenes.motion_actions import motion_direction, sample_motion
 from manivideo_ros.data.scenes.placement import Action, drift, hand_points, place_action
-from manivideo_ros.data.scenes.scene import SIZE, framed_points, random_betas
+from manivideo_ros.data.scenes.scene import SIZE, forearms_of, framed_points, random_betas
 from manivideo_ros.data.scenes.viewpoint import framing_camera, random_camera
 from manivideo_ros.geometry import Camera, invert_rigid, rigid, transform_points
 from manivideo_ros.hand.load import load_hand
@@ -44,22 +42,22 @@ from manivideo_ros.objects.named import load_mesh
 
 FRAME_NS = round(1e9 / 30)
 STREAM = 30
-"""First number of the suite's random streams: no other part of the test split has it."""
+"""First number of the suite's random streams; unique within the test split."""
 ATTEMPTS = 40
 CONTACT = 0.006
-"""Metres between hand and object within which a finger touches: probes are vertices, not skin."""
+"""Maximum distance in metres between a touching finger and the object; probes are vertices."""
 FINGERS = 5
-RETREAT = 0.09  # metres from which a reaching hand comes
-ARRIVED = 0.75  # share of a reach after which the hand stays
-GRASP_FRAME = rigid(np.eye(3), [-0.1, -0.06, 0])  # of the wrist: what a right hand holds
-VIEW = 128  # pixels of the view in which occlusion is counted
+RETREAT = 0.09  # distance in metres from which a hand reaches
+ARRIVED = 0.75  # share of a reach after which the hand rests
+GRASP_FRAME = rigid(np.eye(3), [-0.1, -0.06, 0])  # wrist frame: pose of an object in a right hand
+VIEW = 128  # side in pixels of the view in which occlusion is measured
 
 
 class Crowding(NamedTuple):
-    """How dense a clip is, on average over its frames.
+    """Contact and occlusion of a clip, averaged over its frames.
 
-    fingers: that touch the object, of the hand that has most there; hidden: share of what hand
-    layers cover in the image that another layer hides.
+    fingers: number of fingers that touch the object, of the hand with the most; hidden: share of
+    the hand layers' pixels that another layer occludes.
     """
 
     fingers: float
@@ -72,20 +70,20 @@ Accept = Callable[[Crowding], bool]
 def grasp(
     seed: int, shape: str, sides: Sequence[Side], frames: int, accept: Accept | None = None
 ) -> Motion:
-    """A random grasp of a shape's variant that drifts and bends its fingers, framed by a camera.
+    """A random grasp of a shape's variant with drift and finger motion, framed by a camera.
 
-    The first of the seed's grasps that is accepted; ValueError where none is.
+    Returns the first of the seed's grasps that is accepted; raises ValueError if none is.
     """
     hands = {side: load_hand(side) for side in sides}
     for attempt in range(ATTEMPTS):
         rng = generator('test', STREAM, seed, attempt)
         number, asset, person, action = _placed(rng, hands, shape)
-        # Cheap refusals first: most fail by their contact or in their first frame.
+        # Cheap checks first: most grasps fail by their contact or in their first frame.
         if accept is not None and not accept(Crowding(_touching(action, hands, asset.solid), 1)):
             continue
         actions = drift(rng, action, hands, frames)
         points = framed_points(actions, hands, asset)
-        camera = random_camera(rng, points, SIZE, person, _forearms(actions))
+        camera = random_camera(rng, points, SIZE, person, forearms_of(actions))
         things, name = [(shape, number)], f'grasp-{shape}-{seed}'
         if accept is None:
             return motion_of(actions, things, camera, name)
@@ -94,13 +92,13 @@ def grasp(
         motion = motion_of(actions, things, camera, name)
         if accept(crowding(motion)):
             return motion
-    raise ValueError(f'no grasp of {shape} with seed {seed} is accepted')
+    raise ValueError(f'none of {ATTEMPTS} grasps of {shape} with seed {seed} is accepted')
 
 
 def _placed(
     rng: np.random.Generator, hands: dict[Side, HandModel], shape: str
 ) -> tuple[int, ObjectAsset, float, Action]:
-    """A random variant of a shape (seed and asset) in a person's hands: where from, and how."""
+    """A random grasp of a random variant: seed, asset, azimuth of the person, action."""
     number = object_seed('test', int(rng.integers(VARIANTS)))
     asset, betas = object_asset(shape, number), random_betas(rng)
     person = rng.uniform(-np.pi, np.pi)
@@ -108,7 +106,7 @@ def _placed(
 
 
 def reach(seed: int, shape: str, side: Side, frames: int) -> Motion:
-    """A hand comes from RETREAT metres away, half open, and closes about a shape's variant."""
+    """A half-open hand approaches from RETREAT metres away and closes around a shape's variant."""
     hands = {side: load_hand(side)}
     for attempt in range(ATTEMPTS):
         rng = generator('test', STREAM, seed, attempt)
@@ -116,9 +114,9 @@ def reach(seed: int, shape: str, side: Side, frames: int) -> Motion:
         if _touching(end, hands, asset.solid) >= FINGERS - 2:
             break
     else:
-        raise ValueError(f'no reach for {shape} with seed {seed} ends in a grasp')
+        raise ValueError(f'none of {ATTEMPTS} reaches for {shape} with seed {seed} grasps it')
     state, actions = end.hands[side], []
-    away = np.asarray(state.wrist_rotation)[:, 1]  # a hand's back
+    away = np.asarray(state.wrist_rotation)[:, 1]  # normal of the back of the hand
     for part in np.linspace(0, 1, frames):
         left = (1 - min(part / ARRIVED, 1)) ** 2 * (1 + 2 * min(part / ARRIVED, 1))
         coming = replace(
@@ -128,47 +126,47 @@ def reach(seed: int, shape: str, side: Side, frames: int) -> Motion:
         )
         actions.append(Action({side: coming}, end.world_from_object))
     camera = random_camera(
-        rng, framed_points(actions, hands, asset), SIZE, person, _forearms(actions)
+        rng, framed_points(actions, hands, asset), SIZE, person, forearms_of(actions)
     )
     return motion_of(actions, [(shape, number)], camera, f'reach-{shape}-{seed}')
 
 
 def free_hands(seed: int, frames: int) -> Motion:
-    """Two hands over the table that hold nothing and drift."""
+    """Two empty hands that drift above the table."""
     hands = {side: load_hand(side) for side in SIDES}
     rng = generator('test', STREAM, seed)
     betas, person = random_betas(rng), rng.uniform(-np.pi, np.pi)
     actions = drift(rng, place_action(rng, hands, betas, None, person), hands, frames)
     points = framed_points(actions, hands, None)
-    camera = random_camera(rng, points, SIZE, person, _forearms(actions))
+    camera = random_camera(rng, points, SIZE, person, forearms_of(actions))
     return motion_of(actions, [], camera, f'free-{seed}')
 
 
 def authored_window(name: str, start_s: float, frames: int) -> Motion:
-    """Frames at 30 Hz of a shipped motion from a time on, seen by its own camera."""
+    """Frames at 30 Hz of a shipped motion from a start time, with its own camera."""
     motion = authored_motion(name)
     stamps = motion.stamps_ns[0] + round(start_s * 1e9) + np.arange(frames) * FRAME_NS
     return replace(motion.resampled(stamps), name=f'{name}-{start_s:g}s')
 
 
 def varied(seed: int, frames: int) -> Motion:
-    """A window of the held-out authored motions with another hand, object, speed and view."""
+    """A window of a held-out authored motion with another hand shape, object, speed and view."""
     rng = generator('test', STREAM, seed)
-    actions, _, things, meant = sample_motion(rng, 'test', random_betas(rng), frames, True)
+    actions, _, things, own_camera = sample_motion(rng, 'test', random_betas(rng), frames, True)
     hands = {side: load_hand(side) for side in SIDES if side in actions[0].hands}
     (_, _, asset), others = things[0], [other for _, _, other in things[1:]]
     points = framed_points(actions, hands, asset, others)
-    if meant is None:
-        camera = random_camera(rng, points, SIZE, -np.pi / 2, _forearms(actions))
+    if own_camera is None:
+        camera = random_camera(rng, points, SIZE, -np.pi / 2, forearms_of(actions))
     else:
-        camera = framing_camera(points, *motion_direction(rng, meant), 0.8, SIZE, np.zeros(2))
+        camera = framing_camera(points, *motion_direction(rng, own_camera), 0.8, SIZE, np.zeros(2))
     return motion_of(actions, [(n, k) for n, k, _ in things], camera, f'varied-{seed}')
 
 
 def recorded(path: Path, start_s: float, frames: int, held: str | None = None) -> Motion:
-    """Frames at 30 Hz of a real recording from a time on; held: a shape in the right hand.
+    """Frames at 30 Hz of a real recording from a start time; held: a shape in the right hand.
 
-    Raises RecordingError for a file that cannot be used.
+    Raises RecordingError for an unusable file.
     """
     whole = read_recording(path)
     seconds = (whole.stamps_ns - whole.stamps_ns[0]) * 1e-9
@@ -184,7 +182,7 @@ def recorded(path: Path, start_s: float, frames: int, held: str | None = None) -
 def motion_of(
     actions: Sequence[Action], things: Sequence[tuple[str, int]], camera: Camera, name: str
 ) -> Motion:
-    """Actions at 30 Hz as a motion; things: shape and variant of each object, moved one first."""
+    """Actions at 30 Hz as a motion; things: shape and variant by object, the moved one first."""
     hands: dict[str, HandTrack] = {}
     for side in SIDES:
         states = [action.hands[side] for action in actions if side in action.hands]
@@ -206,7 +204,7 @@ def motion_of(
 
 
 def crowding(motion: Motion) -> Crowding:
-    """How dense a motion with a camera is."""
+    """Contact and occlusion of a motion with a camera."""
     assert motion.camera is not None
     models = {side: load_hand(side) for side in SIDES if side in motion.hands}
     surfaces = [object_surface(_mesh(t.mesh, t.scale)) for t in motion.objects.values()]
@@ -243,7 +241,7 @@ def _solid(name: str, scale: float) -> Solid:
 
 
 def _touching(action: Action, hands: dict[Side, HandModel], solid: Solid) -> int:
-    """Fingers within CONTACT of the object, of the hand that has most there."""
+    """Number of fingers within CONTACT of the object, of the hand with the most."""
     assert action.world_from_object is not None
     object_from_world = invert_rigid(np.asarray(action.world_from_object, np.float64))
     most = 0
@@ -252,14 +250,3 @@ def _touching(action: Action, hands: dict[Side, HandModel], solid: Solid) -> int
         near, owner = solid.distance(points) < CONTACT, probes(hands[side]).finger
         most = max(most, sum(bool(near[owner == finger].any()) for finger in range(FINGERS)))
     return most
-
-
-def _forearms(actions: Sequence[Action]) -> NDArray[np.floating]:
-    """Directions [M, 3] from wrists to elbows."""
-    return np.array(
-        [
-            state.wrist_rotation[:, 0] * (1 if side == 'right' else -1)
-            for action in actions
-            for side, state in action.hands.items()
-        ]
-    ).reshape(-1, 3)

@@ -1,10 +1,10 @@
-"""Plays a motion through the synthesizer without ROS and measures its frames against the truth.
+"""Plays a motion through the synthesizer without ROS and compares its frames with ground truth.
 
     python -m manivideo_ros.evaluation.suites.offline --checkpoint FILE [--motion NAME]
         [--seeds 20 1 2] [--frames 60] [--sheet PNG]
 
-Each seed is another skin, room and light. Every frame of the motion is synthesized, as a stream
-would; as many as asked for are compared.
+Each seed has another skin, room and light. Every frame of the motion is synthesized, as in a
+stream; --frames of them are compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.measures.image import ClipQuality
 from manivideo_ros.evaluation.measures.quality import Comparison, figures
-from manivideo_ros.evaluation.reports.sheets import contact_sheet
+from manivideo_ros.evaluation.reports.sheets import contact_sheet, spread_indices
 from manivideo_ros.evaluation.suites.held_out import HeldOutScene
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.model.checkpoint import SHIPPED
@@ -39,7 +39,7 @@ SHEET_COLUMNS = 8
 def synthesize(
     synthesizer: Synthesizer, scene: HeldOutScene, motion: Motion
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames [H, W, 3] of a motion, one after the other; each valid until the next."""
+    """The frames [H, W, 3] of a motion in order; each valid until the next."""
     for index, stamp in enumerate(motion.stamps_ns.tolist()):
         sample = motion.frame(index)
         snapshot = Snapshot.of(stamp, sample.hands, sample.objects)
@@ -49,7 +49,7 @@ def synthesize(
 def measure(
     session: StreamingSession, motion: Motion, seed: int, frames: int
 ) -> tuple[ClipQuality, dict[str, list[NDArray[np.uint8]]]]:
-    """The quality of a motion's frames in the held-out scene of a seed; some beside the truth."""
+    """Quality of a motion's frames in the held-out scene of a seed, and rows of a contact sheet."""
     comparison = Comparison(HeldOutScene.of(motion, seed))
     scene, truth = comparison.scene, comparison.truth
     synthesizer = Synthesizer(
@@ -60,15 +60,15 @@ def measure(
     )
     count = min(frames, len(motion))
     compared = {*np.linspace(0, len(motion) - 1, count).round().astype(int).tolist()}
-    shown = {*((np.arange(SHEET_COLUMNS) + 0.5) / SHEET_COLUMNS * len(motion)).astype(int).tolist()}
-    rows: dict[str, list[NDArray[np.uint8]]] = {f'truth, seed {seed}': [], 'generated': []}
+    shown = spread_indices(len(motion), SHEET_COLUMNS)
+    rows: dict[str, list[NDArray[np.uint8]]] = {f'ground truth, seed {seed}': [], 'generated': []}
     for index, image in enumerate(synthesize(synthesizer, scene, motion)):
         sample = motion.frame(index)
         if index in compared:
             comparison.add(image, sample.hands, sample.objects, index)
         if index in shown:
-            photograph = truth.photograph(sample.hands, sample.objects, index)
-            for row, pixels in zip(rows.values(), (photograph, image), strict=True):
+            true = truth.image(sample.hands, sample.objects, index)
+            for row, pixels in zip(rows.values(), (true, image), strict=True):
                 row.append(pixels.copy())
     return comparison.quality, rows
 
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description='Measure a checkpoint on a motion, offline.')
     parser.add_argument('--checkpoint', type=Path, default=SHIPPED)
-    parser.add_argument('--motion', default='', help='motion file, or the name of one that ships')
+    parser.add_argument('--motion', default='', help='motion file, or name of a shipped motion')
     parser.add_argument('--seeds', type=int, nargs='+', default=[20], help='of the held-out scenes')
     parser.add_argument('--frames', type=int, default=60, help='frames to compare')
     parser.add_argument('--sheet', type=Path, help='contact sheet to write')

@@ -1,8 +1,8 @@
-"""Poses as a tracker would tell them: the true ones with noise that wanders, frame by frame.
+"""Tracker noise: adds temporally correlated noise to the poses of a motion.
 
 The noise is a stationary first-order Gauss-Markov process (Uhlenbeck and Ornstein, 1930) with a
-correlation time of 0.1 s: trackers filter, so that their errors drift rather than jump, and
-noise that is white at the frame rate would be the easier one to smooth away.
+correlation time of 0.1 s. Trackers filter, so their errors drift; noise that is white at the frame
+rate would be easier to smooth away.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def noisy(motion: Motion, seed: int, metres: float = METRES, degrees: float = DE
 
     metres: root mean square length of the displacement of a wrist or an object; degrees: root mean
     square angle of the rotation of a wrist, an object (each about its own origin) and each finger
-    joint. Betas, stamps, presence and camera stay.
+    joint. Betas, stamps, presence and camera are unchanged.
     """
     radians = np.radians(degrees)
     hands = {
@@ -40,7 +40,7 @@ def noisy(motion: Motion, seed: int, metres: float = METRES, degrees: float = DE
 
 
 def wandering(rng: np.random.Generator, stamps_ns: NDArray[np.int64], channels: int) -> Array:
-    """Noise [F, channels] of deviation 1 at these times, correlated over CORRELATION_S."""
+    """Noise [F, channels] of standard deviation 1 at these times, correlated over CORRELATION_S."""
     keep = np.exp(-np.diff(stamps_ns) * 1e-9 / CORRELATION_S)
     noise = rng.standard_normal((len(stamps_ns), channels))
     for i, share in enumerate(keep, 1):
@@ -49,14 +49,14 @@ def wandering(rng: np.random.Generator, stamps_ns: NDArray[np.int64], channels: 
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:
-    """A stream of one track alone: other tracks do not change it."""
+    """The random stream of one track, independent of other tracks."""
     return np.random.default_rng([seed, *name.encode()])
 
 
 def _vectors(
     rng: np.random.Generator, stamps_ns: NDArray[np.int64], count: int, length: float
 ) -> Array:
-    """Vectors [F, count, 3] of this root mean square length."""
+    """Noise vectors [F, count, 3] of this root mean square length."""
     return wandering(rng, stamps_ns, 3 * count).reshape(-1, count, 3) * length / np.sqrt(3)
 
 

@@ -1,9 +1,9 @@
-"""Measures a checkpoint on stored test scenes: against its baselines, and with conditions spoilt.
+"""Measures a checkpoint on test shards: against its baselines, and with conditions removed.
 
     python -m manivideo_ros.evaluation.suites.shards --data DIR --checkpoint FILE [--limit N]
         [--sheet PNG]
 
-One step from pure noise, one frame of each scene, over the pixels of hands and objects alone.
+One denoising step from pure noise, one frame of each scene; only pixels of hands and objects count.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from manivideo_ros.objects.mesh import ObjectMesh
 
 CANDIDATES = {
     'generated': 'generated',
-    'painted': 'painted, six views re-projected (the base)',
-    'mean': 'painted, mean colours',
-    'wrong_hand': 'wrong hand reference, its colours in the base too',
-    'wrong_hand_reference': 'wrong hand reference, the base as it was',
+    'painted': 'base image, six views re-projected',
+    'mean': 'base image, mean colours',
+    'wrong_hand': 'wrong hand reference, also in the base',
+    'wrong_hand_reference': 'wrong hand reference, base unchanged',
     'no_layers': 'H and D zeroed',
     'no_references': 'references dropped',
 }
-"""What is measured, and how it is called."""
+"""Descriptions of the measured images by name."""
 NOISE_SEED = 0
 SHEET_SCENES = 24
 
@@ -72,7 +72,7 @@ def generate(
 def repaint(
     scenes: ShardDataset, scene: int, frame: int, wrong: HandReference
 ) -> dict[str, Tensor]:
-    """The frame 'mean' in mean colours, and 'wrong_hand' with the colours of another hand."""
+    """Base images [3, H, W]: 'mean' in mean colours, 'wrong_hand' in another hand's colours."""
     surface = scenes.surfaces(scene)[len(SIDES) :]
     views = scenes.references(scene)['views']
     objects = [(mesh, _stored_views(mesh, views)) for mesh in map(_plain_mesh, surface)]
@@ -108,7 +108,7 @@ def candidates(
 
 
 def chosen_frames(scenes: ShardDataset, limit: int) -> Iterator[tuple[int, int, int]]:
-    """(scene, frame, another scene), spread over the shards."""
+    """(scene, frame, another scene), evenly spaced over the shards."""
     count = min(limit, len(scenes))
     for place, scene in enumerate(np.linspace(0, len(scenes) - 1, count).astype(int).tolist()):
         other = (scene + max(1, len(scenes) // 2)) % len(scenes)
@@ -118,7 +118,7 @@ def chosen_frames(scenes: ShardDataset, limit: int) -> Iterator[tuple[int, int, 
 def measure(
     network: ManiVideoNet, scenes: ShardDataset, limit: int, sheet: Path | None = None
 ) -> dict[str, tuple[float, float]]:
-    """(PSNR in dB, SSIM) of CANDIDATES; the sheet shows the truth, the base and the generated."""
+    """(PSNR in dB, SSIM) of CANDIDATES; the sheet shows ground truth, base and generated images."""
     quality = ClipQuality()
     rows: dict[str, list[np.ndarray]] = {'truth': [], 'painted': [], 'generated': []}
     for scene, frame, other in tqdm(list(chosen_frames(scenes, limit)), mininterval=5):
@@ -133,12 +133,13 @@ def measure(
             if len(row) < SHEET_SCENES:
                 row.append(images[name])
     if sheet is not None:
-        Image.fromarray(contact_sheet(rows)).save(sheet)
+        titled = {'ground truth' if name == 'truth' else name: row for name, row in rows.items()}
+        Image.fromarray(contact_sheet(titled)).save(sheet)
     return quality.result()
 
 
 def table(result: dict[str, tuple[float, float]]) -> str:
-    """The measures as text, each with its distance from the base image."""
+    """The measures as text, each with its difference from the base image."""
     base_psnr, base_ssim = result['painted']
     return '\n'.join(
         f'{CANDIDATES[name]:45s} {psnr:6.2f} dB ({psnr - base_psnr:+5.2f})'
@@ -153,7 +154,7 @@ def _plain_mesh(surface) -> ObjectMesh:
 
 
 def _stored_views(mesh: ObjectMesh, views: Tensor) -> ObjectViews:
-    """The views that a shard keeps, with their geometry."""
+    """The stored views of an object with their geometry."""
     images = np.round(views.permute(0, 2, 3, 1).numpy() * 255).astype(np.uint8)
     return replace(six_views(mesh, images.shape[1]), rgb=images)
 
@@ -163,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description='Measure a checkpoint on test shards.')
     parser.add_argument('--data', type=Path, required=True, help='folder of shards')
     parser.add_argument('--checkpoint', type=Path, required=True)
-    parser.add_argument('--limit', type=int, default=40, help='scenes to look at')
+    parser.add_argument('--limit', type=int, default=40, help='number of scenes')
     parser.add_argument('--sheet', type=Path, help='contact sheet to write')
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)

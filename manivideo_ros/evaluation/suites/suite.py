@@ -1,8 +1,8 @@
-"""The held-out suite: which clips a model is measured on. Fixed, seeded, never trained on.
+"""The held-out suite: a fixed, seeded list of clips that no training uses.
 
 Objects, skins, rooms, lights, cameras and motions are of the split 'test'. Every clip is measured
-twice: methods are told its exact poses, and poses with a tracker's noise (pose_noise.py). The truth
-is always rendered from the exact ones.
+twice: with exact poses as input, and with tracker noise (pose_noise.py). The ground truth always
+shows the exact poses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from manivideo_ros.data.scenes.scene import SIZE
 from manivideo_ros.evaluation.measures.clip import Measured, Tools, evaluate_clip
 from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
-from manivideo_ros.evaluation.suites.clips import FramesOf, RenderedTruth
+from manivideo_ros.evaluation.suites.clips import FramesOf, RenderedGroundTruth
 from manivideo_ros.evaluation.suites.held_out import HeldOutScene
 from manivideo_ros.evaluation.suites.motions import (
     Crowding,
@@ -31,34 +31,34 @@ from manivideo_ros.evaluation.suites.motions import (
 from manivideo_ros.evaluation.suites.pose_noise import noisy
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.load import load_hand
-from manivideo_ros.hand.state import Side
+from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.motion import Motion
 
 FRAMES = 24
 EXACT, NOISE = 'exact', 'noise'
 POSES = (EXACT, NOISE)
 SUBSETS = {
-    'unseen_objects': 'random grasps of shapes that were never trained on',
-    'unseen_motions': 'authored motion that was never trained on, as it is and varied; reaches',
+    'unseen_objects': 'random grasps of held-out shapes',
+    'unseen_motions': 'held-out authored motion, unchanged and varied; reaches',
     'dense_contact': 'four or more fingers of one hand touch the object',
-    'strong_occlusion': 'of what hands cover in the image, much lies behind something',
+    'strong_occlusion': 'a large part of the hands is occluded',
     'recorded': 'a real recording of two hands',
-    'human': 'free hands, told by their skeleton alone; reported apart from all others',
+    'human': 'free hands, given as skeletons; reported separately',
 }
 HUMAN = 'human'
 RECORDINGS = Path('..') / 'shared' / 'data' / 'motion'
-"""Beside the checkout; the recording is no part of it."""
+"""Next to the checkout; the recording is not part of the repository."""
 RECORDING = 'quest_bimanual_webxr.npz'
 DENSE_FINGERS, DENSE_HIDDEN, STRONG_HIDDEN = 4.0, 0.22, 0.42
 OTHER_FRAMES = (0, FRAMES // 2)
-"""Of every other clip: hand poses that stand for 'another frame' in the hand error."""
+"""Frames of the other clips whose hand poses are the 'other pose' of the hand error."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A clip as it is listed: its subsets, the seed of scene and noise, and how its motion is made.
+    """An entry of the suite: subsets, the seed of scene and noise, and a motion factory.
 
-    make takes a number of frames; the motion of fewer frames is the beginning of the longer one's.
+    make: takes a number of frames; a shorter motion is a prefix of a longer one.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class SuiteClip:
-    """A clip of the suite. other_hands: keypoints [K, 21, 2] by side of other clips' frames."""
+    """A clip of the suite. other_hands: keypoints [K, 21, 2] by side from other clips."""
 
     name: str
     subsets: tuple[str, ...]
@@ -77,42 +77,39 @@ class SuiteClip:
     motion: Motion
     other_hands: Mapping[str, Array]
 
-    def told(self) -> dict[str, Motion]:
-        """The poses that methods are told, by kind."""
+    def input_motions(self) -> dict[str, Motion]:
+        """The motions that methods are given, by pose kind."""
         return {EXACT: self.motion, NOISE: noisy(self.motion, self.seed)}
 
     def cut(self, frames: int) -> SuiteClip:
-        """Its first frames."""
+        """The clip's first frames."""
         stamps = self.motion.stamps_ns[:frames]
         return replace(self, motion=self.motion.resampled(stamps))
 
-    def truth(self, size: int = SIZE) -> RenderedTruth:
-        """Its truth, images of size x size pixels."""
+    def truth(self, size: int = SIZE) -> RenderedGroundTruth:
+        """Its ground truth, images of size x size pixels."""
         scene = HeldOutScene.of(self.motion, self.seed)
-        return RenderedTruth(self.motion, scene, size, HUMAN in self.subsets)
+        return RenderedGroundTruth(self.motion, scene, size, HUMAN in self.subsets)
 
 
 def dense(found: Crowding) -> bool:
-    """Whether a clip is of the subset 'dense_contact'."""
+    """Whether a clip belongs to the subset 'dense_contact'."""
     return found.fingers >= DENSE_FINGERS and found.hidden >= DENSE_HIDDEN
 
 
 def strong(found: Crowding) -> bool:
-    """Whether a clip is of the subset 'strong_occlusion'."""
+    """Whether a clip belongs to the subset 'strong_occlusion'."""
     return found.hidden >= STRONG_HIDDEN
 
 
-BOTH: tuple[Side, Side] = ('left', 'right')
-
-
 def entries(recordings: Path | None = RECORDINGS) -> list[Entry]:
-    """The clips of the suite; those of the recording where its folder is at hand.
+    """The clips of the suite; those of the recording only where its folder exists.
 
-    Subsets take turns, so that the first few clips already show every one of them.
+    Subsets alternate, so that the first few clips cover all of them.
     """
     objects, motions = ('unseen_objects',), ('unseen_motions',)
     contact, occluded = ('unseen_objects', 'dense_contact'), ('unseen_objects', 'strong_occlusion')
-    out = [
+    return [
         _grasp(objects, 501, 'spray_bottle', ['right']),
         Entry('turn_mug-5s', motions, 502, lambda n: authored_window('turn_mug', 5.0, n)),
         _grasp(contact, 607, 'jar', ['right'], dense),
@@ -134,21 +131,20 @@ def entries(recordings: Path | None = RECORDINGS) -> list[Entry]:
         _grasp(occluded, 641, 'spray_bottle', ['left'], strong),
         Entry('varied-b', motions, 519, lambda n: varied(519, n)),
     ]
-    return out
 
 
 def human_entries() -> list[Entry]:
-    """The clips for models that take skeletons: beside the suite, as they know no layers."""
+    """The clips for models that take skeletons; separate from the suite, as they have no layers."""
     return [Entry('human-hands', (HUMAN,), 650, lambda n: free_hands(650, n))]
 
 
 def build(found: Sequence[Entry], motions: Sequence[Motion]) -> list[SuiteClip]:
-    """The clips of entries and their motions; a hand's 'other frames' are those of other clips."""
+    """The clips of entries and their motions; a hand's other poses come from other clips."""
     poses = [_keypoints(motion) for motion in motions]
     clips = []
     for i, (entry, motion) in enumerate(zip(found, motions, strict=True)):
         others: dict[str, Array] = {}
-        for side in BOTH:
+        for side in SIDES:
             lists = [
                 points[side]
                 for k, points in enumerate(poses)
@@ -167,9 +163,9 @@ def measure(
     tools: Tools | None = None,
     poses: Sequence[str] = POSES,
 ) -> dict[str, Measured]:
-    """Measure methods and the baselines on a clip, by kind of told poses."""
-    told = {kind: motion for kind, motion in clip.told().items() if kind in poses}
-    return evaluate_clip(clip.truth(size), methods, told, clip.other_hands, tools or Tools())
+    """Measure methods and the baselines on a clip, by kind of input poses."""
+    motions = {kind: motion for kind, motion in clip.input_motions().items() if kind in poses}
+    return evaluate_clip(clip.truth(size), methods, motions, clip.other_hands, tools or Tools())
 
 
 def _grasp(
@@ -184,7 +180,7 @@ def _grasp(
 
 
 def _recorded(folder: Path | None) -> list[Entry]:
-    """Windows of the recording, with a jar in the right hand and without."""
+    """Windows of the recording, with and without a jar in the right hand."""
     if folder is None or not (folder / RECORDING).is_file():
         return []
     file = folder / RECORDING
@@ -195,19 +191,19 @@ def _recorded(folder: Path | None) -> list[Entry]:
 
 
 def _keypoints(motion: Motion) -> dict[str, Array]:
-    """Keypoints [K, 21, 2] by side of a motion's OTHER_FRAMES, as its camera sees them."""
+    """Keypoints [K, 21, 2] by side in a motion's OTHER_FRAMES, projected by its camera."""
     assert motion.camera is not None
     points: dict[str, list[Array]] = {}
     for index in OTHER_FRAMES:
         hands = motion.frame(min(index, len(motion) - 1)).hands
-        for side in (side for side in BOTH if side in hands):
+        for side in (side for side in SIDES if side in hands):
             model, state = load_hand(side), hands[side]
             points.setdefault(side, []).append(projected_keypoints(model, state, motion.camera))
     return {side: np.stack(listed) for side, listed in points.items()}
 
 
 def describe(clip: SuiteClip) -> dict[str, object]:
-    """What a report says of a clip besides its figures."""
+    """The description of a clip in the report."""
     found = crowding(clip.motion)
     return {
         'name': clip.name,

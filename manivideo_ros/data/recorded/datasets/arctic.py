@@ -3,19 +3,19 @@
 Layout, as published (the folder is arctic_data/data): `raw_seqs/sNN/<object>_<use>.mano.npy` (by
 hand: rot [F, 3], pose [F, 45], trans [F, 3], shape), `.object.npy` [F, 7], `.egocam.dist.npy`;
 `meta/misc.json` (cameras, image sizes, ioi_offset by subject), `meta/object_vtemplates/<object>/`;
-`images/sNN/<sequence>/<view>/%05d.jpg`, view 0 worn and 1 to 8 fixed. An image's number less
-ioi_offset is its frame. View 0 of `cropped_images` is the whole image at 0.3 of its size; the
-other views there are cut frame by frame, so that no one camera took them: they are not read.
+`images/sNN/<sequence>/<view>/%05d.jpg`, view 0 worn and 1 to 8 fixed. The frame of an image is its
+number minus ioi_offset. View 0 of `cropped_images` is the whole image at 0.3 of its size; the other
+views there are cropped frame by frame, so they have no common camera and are not read.
 
-- Hands: axis-angles of the 45, relative to MANO's *mean* pose (flat_hand_mean=False): public code
-  that poses these parameters builds its layers so, and the raw values are far from a flat hand's.
-  Metres. There are no joints in these files: the user's MANO is needed.
-- Objects: [articulation in radians, axis-angle, translation in *millimetres*], meshes in
-  millimetres too, cameras and hands in metres (found stated so by several public users, one of
-  whom measured that objects project into the image only so). Two rigid tracks: the bottom has
-  the pose; the top is first turned by the articulation about (0, 0, -1) through the origin.
-- View 0 moves: its motion is told in the camera's own frame. Its images are straightened with
-  the published eight distortion coefficients (OpenCV's rational model).
+- Hands: 45 axis-angles relative to MANO's *mean* pose (flat_hand_mean=False): public code that
+  poses these parameters builds its layers like this, and the raw values are far from a flat hand's.
+  Metres. The files have no joints: the user's MANO is required.
+- Objects: [articulation in radians, axis-angle, translation in *millimetres*], meshes also in
+  millimetres, cameras and hands in metres (as stated by several public users, one of whom verified
+  it by projection into the images). Two rigid tracks: the bottom has the pose; the top is first
+  rotated by the articulation about (0, 0, -1) through the origin.
+- View 0 moves: its motion is in the camera's frame. Its images are undistorted with the eight
+  published distortion coefficients (OpenCV's rational model).
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ CROPPED_SCALE = 0.3
 class View:
     """One camera of a sequence: K as published, for images of `size` (width, height).
 
-    camera_from_world [F, 4, 4]; distortion [8] of the worn camera, else None; images: number of
-    a frame's file is frame + offset, and they are `scale` times `size`.
+    camera_from_world [F, 4, 4]; distortion [8] of the worn camera, else None. The image of a frame
+    has the number frame + offset and `scale` times `size`.
     """
 
     k: NDArray[np.float64]
@@ -75,16 +75,16 @@ class View:
         return self.folder / f'{frame + self.offset:05d}.jpg'
 
     def image(self, frame: int) -> NDArray[np.uint8]:
-        """The image of an annotated frame, straightened."""
+        """The undistorted image of an annotated frame."""
         image = read_image(self.image_file(frame))
         if self.distortion is None:
             return image
-        # OpenCV's pixel centres lie at whole numbers, ours half a pixel on.
+        # OpenCV has pixel centres at integers, this package at half-integers.
         k = self.intrinsics() - np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
         return np.asarray(cv2.undistort(image, k, self.distortion), np.uint8)
 
     def intrinsics(self) -> NDArray[np.float64]:
-        """Intrinsics [3, 3] of the images as they are on disk."""
+        """Intrinsics [3, 3] of the images on disk."""
         whole = published_intrinsics(
             self.k[0, 0], self.k[1, 1], float(self.k[0, 2]), float(self.k[1, 2])
         )
@@ -94,7 +94,7 @@ class View:
 class Sequence:
     """The annotations of a sequence ('sNN/<object>_<use>').
 
-    object: [F, 7] as published; object_name. Raises RecordedError for missing or damaged files.
+    object: [F, 7] as published. Raises RecordedError for missing or damaged files.
     """
 
     def __init__(self, root: str | Path, name: str) -> None:
@@ -129,7 +129,7 @@ class Sequence:
         return found
 
     def view(self, index: int) -> View:
-        """A camera: 0 is worn, 1 to 8 are fixed. Raises ValueError for another number."""
+        """A camera: 0 is worn, 1 to 8 are fixed. Raises ValueError for any other number."""
         if not 0 <= index < VIEWS:
             raise ValueError(f'{self.name}: view {index} is not in 0..{VIEWS - 1}')
         misc = self.root / 'meta' / 'misc.json'
@@ -179,15 +179,15 @@ def sequences(root: str | Path) -> list[str]:
 def read_clip(
     root: str | Path, sequence: str, view: int, mano: Mapping[Side, PublishedMano] | None
 ) -> RecordedClip:
-    """One view (0: worn, 1 to 8: fixed) of the frames whose images are there (all if none is).
+    """One view (0: worn, 1 to 8: fixed) of the frames that have images, or of all if none has.
 
-    mano is the user's (`read_published_mano`). Raises RecordedError for what is missing or damaged
-    of the annotations, and where mano is None.
+    mano: the user's (`read_published_mano`). Raises RecordedError for missing or damaged
+    annotations, or if mano is None.
     """
     found = Sequence(root, sequence)
     if not mano:
         raise RecordedError(
-            f'{found.base}: ARCTIC has MANO parameters alone: convert your MANO files with'
+            f'{found.base}: ARCTIC has only MANO parameters: convert your MANO files with'
             ' `manivideo convert-mano` and give their folder'
         )
     seen = found.view(view)
@@ -195,7 +195,7 @@ def read_clip(
     every = range(len(found))
     kept = np.array([i for i in every if not names or seen.image_file(i).name in names], int)
     if len(kept) == 0:
-        raise RecordedError(f'{seen.folder}: none of its images is of an annotated frame')
+        raise RecordedError(f'{seen.folder}: no image of an annotated frame: get the images again')
     worn = view == 0
     frame = seen.camera_from_world[kept] if worn else np.eye(4)
     pose = np.eye(4) if worn else seen.camera_from_world[0]
@@ -225,7 +225,7 @@ def _hand(
 
 
 def _parts(found: Sequence, kept: NDArray[np.integer], frame: NDArray) -> dict[str, ObjectTrack]:
-    """The two rigid parts, absent where the pose is not finite or nothing but zeros."""
+    """The two rigid parts, absent where the pose is not finite or all zeros."""
     values = found.object[kept]
     present = np.isfinite(values).all(1) & values.any(1)
     values = np.where(present[:, None], values, 0.0)

@@ -7,13 +7,14 @@ pose_m [F, h, 51] (global axis-angle, 45 principal components about the mean pos
 absent: zeros), in the frame of the master camera, to which the extrinsics lead from each camera.
 
 The motion's world is the table's AprilTag where it was calibrated (z up), else the master camera.
-Without the genuine MANO its principal components say nothing: the labels' joint_3d are fitted.
+Without the genuine MANO the principal components cannot be used: hands are fitted to the labels'
+joint_3d.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,17 @@ from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.files import (
     RecordedError,
     field,
-    folders,
+    items,
     numbers,
     plain_name,
     read_image,
     read_npz,
     read_yaml,
+    sequences_of,
 )
 from manivideo_ros.data.recorded.hands import (
     PublishedMano,
-    keypoints_in_world,
+    label_keypoints,
     track_of_mano,
     tracks_of_keypoints,
 )
@@ -44,12 +46,13 @@ from manivideo_ros.data.recorded.objects import (
     track_of_poses,
 )
 from manivideo_ros.geometry import Camera, invert_rigid
-from manivideo_ros.hand.state import Side
+from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.motion import HandTrack, Motion
 
 FPS = 30.0
 WIDTH, HEIGHT = 640, 480
 HAND_LABEL = 255
+FILES = ('color_%06d.jpg', 'labels_%06d.npz')
 # Classes 1 to 21 of seg and ycb_ids: the YCB-Video objects.
 YCB = (
     '002_master_chef_can',
@@ -77,10 +80,10 @@ YCB = (
 
 
 class Sequence:
-    """What meta.yml and the calibration say of a sequence ('<subject>/<date_time>').
+    """Metadata and calibration of a sequence ('<subject>/<date_time>').
 
-    frames; serials; objects: class (1-21) in the order of pose_y; sides: in the order of pose_m;
-    betas: [10] by side. Raises RecordedError for a missing or damaged file.
+    objects: classes (1-21) in the order of pose_y; rows: row of pose_m and joint_3d by side; betas:
+    [10] by side. Raises RecordedError for a missing or damaged file.
     """
 
     def __init__(self, root: str | Path, name: str) -> None:
@@ -91,17 +94,18 @@ class Sequence:
         file = self.folder / 'meta.yml'
         meta = read_yaml(file)
         self.frames = int(numbers(field(meta, file, 'num_frames'), (), file, 'num_frames'))
-        self.serials = [plain_name(s, file, 'serials') for s in _list(meta, file, 'serials')]
-        self.objects = numbers(_list(meta, file, 'ycb_ids'), (None,), file, 'ycb_ids').astype(int)
+        self.serials = [plain_name(s, file, 'serials') for s in items(meta, file, 'serials')]
+        self.objects = numbers(items(meta, file, 'ycb_ids'), (None,), file, 'ycb_ids').astype(int)
         if not np.all((self.objects >= 1) & (self.objects <= len(YCB))):
             raise RecordedError(f'{file}: ycb_ids must be 1 to {len(YCB)}: get the file again')
-        self.sides: list[Side] = list(_list(meta, file, 'mano_sides'))
-        if not set(self.sides) <= {'left', 'right'}:
+        sides = items(meta, file, 'mano_sides')
+        if not set(sides) <= set(SIDES):
             raise RecordedError(f'{file}: mano_sides must be left or right: get the file again')
-        calibrations = _list(meta, file, 'mano_calib')
+        self.rows: dict[Side, int] = {side: row for row, side in enumerate(sides)}
+        calibrations = items(meta, file, 'mano_calib')
         self.betas = {
             side: self._betas(plain_name(name, file, 'mano_calib'))
-            for side, name in zip(self.sides, calibrations, strict=False)
+            for side, name in zip(sides, calibrations, strict=False)
         }
         self._extrinsics = plain_name(field(meta, file, 'extrinsics'), file, 'extrinsics')
 
@@ -122,21 +126,32 @@ class Sequence:
         """pose_y [F, n, 7] and pose_m [F, h, 51] as published."""
         shapes = {
             'pose_y': (self.frames, len(self.objects), 7),
-            'pose_m': (self.frames, len(self.sides), 51),
+            'pose_m': (self.frames, len(self.rows), 51),
         }
         return read_npz(self.folder / 'pose.npz', shapes)
 
+    def presence(self) -> dict[Side, NDArray[np.bool_]]:
+        """Frames [F] with a hand, by side."""
+        poses = self.poses()['pose_m']
+        return {side: _present(poses[:, row]) for side, row in self.rows.items()}
+
     def labels_file(self, serial: str, index: int) -> Path:
         """The labels of a frame."""
-        return self.folder / serial / f'labels_{index:06d}.npz'
+        return self.folder / serial / (FILES[1] % index)
+
+    def joints(self, serial: str, index: int) -> NDArray:
+        """joint_3d [h, 21, 3] of a frame's labels, in the camera's frame."""
+        shape = (len(self.rows), 21, 3)
+        return read_npz(self.labels_file(serial, index), {'joint_3d': shape})['joint_3d']
 
     def image_file(self, serial: str, index: int) -> Path:
         """The image of a frame."""
-        return self.folder / serial / f'color_{index:06d}.jpg'
+        return self.folder / serial / (FILES[0] % index)
 
-    def mesh(self, label: int) -> Path:
-        """The mesh file of a class, metres."""
-        return self.root / 'models' / YCB[label - 1] / 'textured_simple.obj'
+    def meshes(self) -> dict[str, Path]:
+        """The mesh files of the objects by id, metres, in the order of pose_y."""
+        names = [YCB[label - 1] for label in self.objects]
+        return {n: self.root / 'models' / n / 'textured_simple.obj' for n in names}
 
     def _betas(self, name: str) -> NDArray[np.float64]:
         file = self.root / 'calibration' / f'mano_{name}' / 'mano.yml'
@@ -149,16 +164,14 @@ class Sequence:
         return file, read_yaml(file)
 
     def _transform(self, name: str) -> NDArray[np.floating]:
-        """master from a camera or the tag [4, 4]."""
+        """master_from_<name> [4, 4] of a camera or the tag."""
         file, extrinsics = self._calibration
         return master_from(extrinsics, file, name)
 
 
 def sequences(root: str | Path) -> list[str]:
-    """Names '<subject>/<date_time>' of the sequences in a dataset's folder, sorted."""
-    root = Path(root)
-    subjects = [name for name in folders(root) if '-subject-' in name]
-    return [f'{subject}/{name}' for subject in subjects for name in folders(root / subject)]
+    """Sorted names '<subject>/<date_time>' of the sequences in a dataset's folder."""
+    return sequences_of(Path(root), '-subject-')
 
 
 def read_clip(
@@ -167,9 +180,9 @@ def read_clip(
     serial: str,
     mano: Mapping[Side, PublishedMano] | None = None,
 ) -> RecordedClip:
-    """One camera's view of a sequence; with the user's MANO its poses, else hands fitted to joints.
+    """One camera's view of a sequence, with MANO poses, or without `mano` hands fitted to joints.
 
-    Raises RecordedError for what is missing or damaged of the calibration, poses and labels.
+    Raises RecordedError for missing or damaged calibration, poses or labels.
     """
     found = Sequence(root, sequence)
     if serial not in found.serials:
@@ -180,12 +193,16 @@ def read_clip(
     camera, world = found.camera(serial), found.world_from_master()
     poses = found.poses()
     times = stamps(np.arange(found.frames), FPS)
-    hands = _hands(found, poses['pose_m'], world, mano) if mano else None
-    if hands is None:
-        hands = tracks_of_keypoints(times, _joints(found, serial, camera, poses['pose_m']))
+    if mano:
+        hands = _hands(found, poses['pose_m'], world, mano)
+    else:
+        keypoints = label_keypoints(
+            partial(found.joints, serial), found.rows, found.presence(), camera.camera_from_world
+        )
+        hands = tracks_of_keypoints(times, keypoints)
     objects = {
-        YCB[label - 1]: track_of_poses(found.mesh(label), poses['pose_y'][:, k], world)
-        for k, label in enumerate(found.objects)
+        name: track_of_poses(mesh, poses['pose_y'][:, k], world)
+        for k, (name, mesh) in enumerate(found.meshes().items())
     }
     name = f'{sequence}/{serial}'
     model = 'mano' if mano else 'default'
@@ -195,7 +212,7 @@ def read_clip(
         FPS,
         lambda index: read_image(found.image_file(serial, index)),
         lambda index: read_npz(found.labels_file(serial, index), {'seg': (None, None)})['seg'],
-        {HAND_LABEL: found.sides[0]} if found.sides else {},
+        {HAND_LABEL: next(iter(found.rows))} if found.rows else {},
         {int(label): YCB[label - 1] for label in found.objects},
     )
 
@@ -205,11 +222,11 @@ def _hands(
 ) -> dict[str, HandTrack]:
     """The published poses: 45 principal components about the mean pose (not the flat hand)."""
     hands: dict[str, HandTrack] = {}
-    for k, side in enumerate(found.sides):
+    for side, row in found.rows.items():
         if side not in found.betas:
             file = found.folder / 'meta.yml'
-            raise RecordedError(f'{file}: mano_calib names no {side} hand: get the file again')
-        values = pose_m[:, k].astype(np.float64)
+            raise RecordedError(f'{file}: mano_calib has no {side} hand: get the file again')
+        values = pose_m[:, row].astype(np.float64)
         hands[side] = track_of_mano(
             mano[side],
             values[:, :48],
@@ -223,27 +240,6 @@ def _hands(
     return hands
 
 
-def _joints(found: Sequence, serial: str, camera: Camera, pose_m: NDArray) -> dict[str, NDArray]:
-    """joint_3d [F, 21, 3] of the labels by side, in the world; NaN where the hand is absent."""
-    points: dict[str, NDArray] = {s: np.full((found.frames, 21, 3), np.nan) for s in found.sides}
-    shapes = {'joint_3d': (len(found.sides), 21, 3)}
-    for index in range(found.frames):
-        present = [bool(_present(pose_m[index, k][None])[0]) for k in range(len(found.sides))]
-        if any(present):
-            joints = read_npz(found.labels_file(serial, index), shapes)['joint_3d']
-            for k, side in enumerate(found.sides):
-                if present[k]:
-                    points[side][index] = keypoints_in_world(joints[k], camera.camera_from_world)
-    return points
-
-
 def _present(pose: NDArray) -> NDArray[np.bool_]:
-    """bool [F] of pose_m [F, 51]: zeros stand for no hand."""
+    """bool [F] of one hand's pose_m [F, 51]: all zeros mean an absent hand."""
     return np.isfinite(pose).all(1) & pose.any(1)
-
-
-def _list(meta: Mapping[str, Any], file: Path, name: str) -> list[Any]:
-    value = field(meta, file, name)
-    if not isinstance(value, list):
-        raise RecordedError(f'{file}: {name} must be a list: get the file again')
-    return value

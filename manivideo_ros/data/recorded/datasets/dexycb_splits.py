@@ -1,14 +1,14 @@
 """DexYCB's published splits (Chao et al., CVPR 2021, section 5): s0, s1, s2 and s3.
 
-Published split: a subject counts by its number (0 to 9), a camera by its place among the eight
-serials in order, a sequence by its place i among its subject's 100 in order of their names.
+A subject is identified by its number (0 to 9), a camera by its index in the sorted list of eight
+serials, a sequence by its index i in the sorted list of its subject's 100 sequences.
 
 - s0, unseen grasps of seen subjects, views and objects: train i % 5 != 4; of the others
   subjects 0-1 are val, 2-9 test.
 - s1, unseen subjects: train 0-5 and 9, val 6, test 7 and 8.
 - s2, unseen views: train cameras 0-5, val 6, test 7.
-- s3, unseen grasping, of objects that training does not grasp: each five sequences in turn grasp
-  one object; test i // 5 in (7, 11, 15), val in (3, 19), train all others.
+- s3, unseen grasped objects: every five consecutive sequences grasp one object;
+  test i // 5 in (7, 11, 15), val in (3, 19), train all others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SUBJECTS, SEQUENCES = 10, 100
 
 
 def subset_of(setup: Setup, subject: int, camera: int, sequence: int) -> Subset:
-    """The subset that a view belongs to: subject 0-9, camera 0-7, sequence 0-99."""
+    """The subset of a view: subject 0-9, camera 0-7, sequence 0-99."""
     if setup == 's0':
         if sequence % 5 != 4:
             return 'train'
@@ -53,11 +53,10 @@ def subset_of(setup: Setup, subject: int, camera: int, sequence: int) -> Subset:
 
 
 def views(root: str | Path, setup: Setup, subset: Subset) -> list[tuple[str, str]]:
-    """Pairs (sequence, serial) of a subset, of the subjects that are in the folder.
+    """Pairs (sequence, serial) of a subset, for the subjects in the folder.
 
-    Raises RecordedError where a subject has not all of its 100 sequences: a sequence's place among
-    them decides, and a place among some of them would be another split; ValueError for a subset of
-    another name.
+    Raises RecordedError if a split needs the index of sequences and a subject does not have all of
+    its 100 sequences, ValueError for an unknown subset.
     """
     if subset not in SUBSETS:
         raise ValueError(f'a subset is one of {", ".join(SUBSETS)}, got {subset!r}')
@@ -69,8 +68,8 @@ def views(root: str | Path, setup: Setup, subset: Subset) -> list[tuple[str, str
         names = folders(Path(root) / folder)
         if len(names) != SEQUENCES and setup in ('s0', 's3'):
             raise RecordedError(
-                f'{Path(root) / folder}: {len(names)} of {SEQUENCES} sequences are there:'
-                f' {setup} goes by their order, get all of them'
+                f'{Path(root) / folder}: {len(names)} of {SEQUENCES} sequences found:'
+                f' {setup} depends on their order, get all of them'
             )
         for index, name in enumerate(names):
             for camera, serial in enumerate(SERIALS):

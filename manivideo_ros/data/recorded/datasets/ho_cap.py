@@ -7,15 +7,17 @@ of color_%06d.jpg and label_%06d.npz (hand_joints_3d [2, 21, 3] in the camera's 
 `calibration/{intrinsics,extrinsics,mano}/*.yaml` and `models/` beside the subjects. The world of
 the poses is the tag 'tag_1', to which the extrinsics lead through the master camera.
 
-flat_hand_mean=True is assumed, unlike DexYCB's; public users of the dataset disagree about it.
-`check` with the MANO files measures it against the labels' joints. The headset's view, which
-moves, is not read.
+flat_hand_mean=True is assumed, unlike for DexYCB; public users of the dataset disagree about it.
+`manivideo data check --hands` compares both with the labels' joints. The moving headset view is not
+read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,17 +26,18 @@ from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.files import (
     RecordedError,
     field,
-    folders,
+    items,
     numbers,
     plain_name,
     read_image,
     read_npy,
     read_npz,
     read_yaml,
+    sequences_of,
 )
 from manivideo_ros.data.recorded.hands import (
     PublishedMano,
-    keypoints_in_world,
+    label_keypoints,
     track_of_mano,
     tracks_of_keypoints,
 )
@@ -51,15 +54,16 @@ from manivideo_ros.motion.motion import HandTrack, Motion
 FPS = 30.0
 FLAT_HAND_MEAN = True
 ROWS: dict[Side, int] = {'right': 0, 'left': 1}
-# seg_mask: the k-th object of object_ids is k + 1, at most four; then the hands.
+FILES = ('color_%06d.jpg', 'label_%06d.npz')
+# seg_mask: the k-th of at most four object_ids has the label k + 1; then the hands.
 HAND_LABELS = {5: 'right', 6: 'left'}
 
 
 class Sequence:
-    """What meta.yaml and the calibration say of a sequence ('subject_N/<date_time>').
+    """Metadata and calibration of a sequence ('subject_N/<date_time>').
 
-    frames; serials; objects: ids in the order of poses_o; sides; betas [10] of the subject, None
-    where mano/<subject>.yaml is missing. Raises RecordedError for a missing or damaged file.
+    objects: ids in the order of poses_o; rows: row of poses_m and hand_joints_3d by side. Raises
+    RecordedError for a missing or damaged file.
     """
 
     def __init__(self, root: str | Path, name: str) -> None:
@@ -73,15 +77,14 @@ class Sequence:
         self.file = file
         meta = read_yaml(file)
         self.frames = int(numbers(field(meta, file, 'num_frames'), (), file, 'num_frames'))
-        camera = field(meta, file, 'realsense')
-        self.serials = self._names(field(camera, file, 'serials'), 'realsense.serials')
-        size = [field(camera, file, 'width'), field(camera, file, 'height')]
+        self.serials = _names(meta, file, 'realsense', 'serials')
+        size = [field(meta, file, 'realsense', name) for name in ('width', 'height')]
         self.width, self.height = numbers(size, (2,), file, 'realsense').astype(int).tolist()
-        self.objects = self._names(field(meta, file, 'object_ids'), 'object_ids')
-        sides = self._names(field(meta, file, 'mano_sides'), 'mano_sides')
+        self.objects = _names(meta, file, 'object_ids')
+        sides = _names(meta, file, 'mano_sides')
         if not set(sides) <= set(ROWS):
             raise RecordedError(f'{file}: mano_sides must be left or right: get the file again')
-        self.sides: list[Side] = [side for side in ROWS if side in sides]
+        self.rows: dict[Side, int] = {side: row for side, row in ROWS.items() if side in sides}
         self._extrinsics = plain_name(field(meta, file, 'extrinsics'), file, 'extrinsics')
 
     def camera(self, serial: str) -> Camera:
@@ -110,29 +113,36 @@ class Sequence:
         """poses_m (2, F, 51) as published."""
         return read_npy(self.folder / 'poses_m.npy', (2, self.frames, 51))
 
+    def presence(self) -> dict[Side, NDArray[np.bool_]]:
+        """Frames [F] with a hand, by side."""
+        poses = self.hand_poses()
+        return {side: _present(poses[row]) for side, row in self.rows.items()}
+
     def labels_file(self, serial: str, index: int) -> Path:
         """The labels of a frame."""
-        return self.folder / serial / f'label_{index:06d}.npz'
+        return self.folder / serial / (FILES[1] % index)
+
+    def joints(self, serial: str, index: int) -> NDArray:
+        """hand_joints_3d [2, 21, 3] of a frame's labels, in the camera's frame."""
+        shapes = {'hand_joints_3d': (2, 21, 3)}
+        return read_npz(self.labels_file(serial, index), shapes)['hand_joints_3d']
 
     def image_file(self, serial: str, index: int) -> Path:
         """The image of a frame."""
-        return self.folder / serial / f'color_{index:06d}.jpg'
+        return self.folder / serial / (FILES[0] % index)
 
-    def mesh(self, name: str) -> Path:
-        """The mesh file of an object, metres."""
-        return self.root / 'models' / name / 'textured_mesh.obj'
+    def meshes(self) -> dict[str, Path]:
+        """The mesh files of the objects by id, metres, in the order of poses_o."""
+        return {n: self.root / 'models' / n / 'textured_mesh.obj' for n in self.objects}
 
-    def _names(self, values: object, name: str) -> list[str]:
-        if not isinstance(values, list):
-            raise RecordedError(f'{self.file}: {name} must be a list: get the file again')
-        return [plain_name(value, self.file, name) for value in values]
+
+def _names(meta: Mapping[str, Any], file: Path, *names: str) -> list[str]:
+    return [plain_name(value, file, names[-1]) for value in items(meta, file, *names)]
 
 
 def sequences(root: str | Path) -> list[str]:
-    """Names 'subject_N/<date_time>' of the sequences in a dataset's folder, sorted."""
-    root = Path(root)
-    subjects = [name for name in folders(root) if name.startswith('subject_')]
-    return [f'{subject}/{name}' for subject in subjects for name in folders(root / subject)]
+    """Sorted names 'subject_N/<date_time>' of the sequences in a dataset's folder."""
+    return sequences_of(Path(root), '^subject_')
 
 
 def read_clip(
@@ -143,9 +153,9 @@ def read_clip(
     *,
     flat_hand_mean: bool = FLAT_HAND_MEAN,
 ) -> RecordedClip:
-    """One camera's view of a sequence; with the user's MANO its poses, else hands fitted to joints.
+    """One camera's view of a sequence, with MANO poses, or without `mano` hands fitted to joints.
 
-    Raises RecordedError for what is missing or damaged of the calibration, poses and labels.
+    Raises RecordedError for missing or damaged calibration, poses or labels.
     """
     found = Sequence(root, sequence)
     if serial not in found.serials:
@@ -155,30 +165,32 @@ def read_clip(
         )
     camera, world = found.camera(serial), np.eye(4)
     times = stamps(np.arange(found.frames), FPS)
-    poses = found.hand_poses().astype(np.float64)
-    present = {side: _present(poses[ROWS[side]]) for side in found.sides}
+    present = found.presence()
     hands: dict[str, HandTrack]
     if mano:
-        betas = found.betas()
+        betas, poses = found.betas(), found.hand_poses().astype(np.float64)
         hands = {
             side: track_of_mano(
                 mano[side],
-                poses[ROWS[side], :, :48],
-                poses[ROWS[side], :, 48:],
+                poses[row, :, :48],
+                poses[row, :, 48:],
                 betas,
                 present[side],
                 world,
                 pca=True,
                 flat_hand_mean=flat_hand_mean,
             )
-            for side in found.sides
+            for side, row in found.rows.items()
         }
     else:
-        hands = tracks_of_keypoints(times, _joints(found, serial, camera, present))
+        keypoints = label_keypoints(
+            partial(found.joints, serial), found.rows, present, camera.camera_from_world
+        )
+        hands = tracks_of_keypoints(times, keypoints)
     placed = found.object_poses()
     objects = {
-        name: track_of_poses(found.mesh(name), placed[k], world)
-        for k, name in enumerate(found.objects)
+        name: track_of_poses(mesh, placed[k], world)
+        for k, (name, mesh) in enumerate(found.meshes().items())
     }
     name = f'{sequence}/{serial}'
     model = 'mano' if mano else 'default'
@@ -197,22 +209,6 @@ def read_clip(
     )
 
 
-def _joints(
-    found: Sequence, serial: str, camera: Camera, present: Mapping[Side, NDArray[np.bool_]]
-) -> dict[str, NDArray]:
-    """hand_joints_3d [F, 21, 3] of the labels by side, in the world; NaN where absent."""
-    points: dict[str, NDArray] = {s: np.full((found.frames, 21, 3), np.nan) for s in found.sides}
-    for index in range(found.frames):
-        if any(there[index] for there in present.values()):
-            file = found.labels_file(serial, index)
-            joints = read_npz(file, {'hand_joints_3d': (2, 21, 3)})['hand_joints_3d']
-            for side, there in present.items():
-                if there[index]:
-                    seen = keypoints_in_world(joints[ROWS[side]], camera.camera_from_world)
-                    points[side][index] = seen
-    return points
-
-
 def _present(pose: NDArray) -> NDArray[np.bool_]:
-    """bool [F] of one hand's [F, 51]: -1 throughout, or zeros, stands for no hand."""
+    """bool [F] of one hand's poses_m [F, 51]: all -1 or all zeros mean an absent hand."""
     return np.isfinite(pose).all(1) & pose.any(1) & ~(pose == -1).all(1)

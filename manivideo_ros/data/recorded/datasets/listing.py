@@ -1,4 +1,4 @@
-"""Which views a dataset has to train on, and how each is read."""
+"""Lists the views of a dataset and reads them as clips."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class View:
     def read(
         self, mano: Mapping[Side, PublishedMano] | None, flat_hand_mean: bool | None = None
     ) -> RecordedClip:
-        """The clip. flat_hand_mean: of HO-Cap's poses, whose users disagree; None: the reader's.
+        """The clip. flat_hand_mean: of HO-Cap's poses; None: the reader's default.
 
         Raises RecordedError.
         """
@@ -48,36 +48,32 @@ def list_views(
     split: Split = 'train',
     setup: dexycb_splits.Setup | None = None,
 ) -> list[View]:
-    """All views of a split, by fixed cameras: a background is the median of what they saw.
+    """All views of a split by fixed cameras, from which a background can be computed.
 
-    setup: one of DexYCB's published ones; otherwise the sequence's name decides, and 3% of them are
-    the test split. Raises RecordedError for folders that are not as published, or hold no view.
+    setup: one of DexYCB's published splits; None: 3% of the sequences, chosen by name, are the test
+    split. Raises RecordedError for folders that are not as published, or without a view.
     """
     pairs: list[tuple[str, str]]
     if setup is not None:
         if dataset != 'DexYCB':
             raise RecordedError(f'{root}: {dataset} has no split {setup}: leave the setup out')
         pairs = dexycb_splits.views(root, setup, split)
-    elif dataset == 'DexYCB':
-        names = dexycb.sequences(root)
-        pairs = [(n, serial) for n in names for serial in dexycb.Sequence(root, n).serials]
-    elif dataset == 'HO-Cap':
-        names = ho_cap.sequences(root)
-        pairs = [(n, serial) for n in names for serial in ho_cap.Sequence(root, n).serials]
-    else:
-        names = arctic.sequences(root)
-        sequences = {n: arctic.Sequence(root, n) for n in names}
-        fixed = range(1, arctic.VIEWS)
+    elif dataset == 'ARCTIC':
+        sequences = {n: arctic.Sequence(root, n) for n in arctic.sequences(root)}
         pairs = [
-            (n, str(view))
-            for n in names
-            for view in fixed
-            if sequences[n].view(view).folder.is_dir()
+            (name, str(view))
+            for name, sequence in sequences.items()
+            for view in range(1, arctic.VIEWS)
+            if sequence.view(view).folder.is_dir()
         ]
+    else:
+        reader = dexycb if dataset == 'DexYCB' else ho_cap
+        names = reader.sequences(root)
+        pairs = [(n, serial) for n in names for serial in reader.Sequence(root, n).serials]
     if setup is None:
         pairs = [(n, camera) for n, camera in pairs if held_out(n) == (split == 'test')]
     if not pairs:
         raise RecordedError(
-            f'{root}: no view of {dataset} to {split} on: see `manivideo data check`'
+            f'{root}: no view of {dataset} in the {split} split: see `manivideo data check`'
         )
     return [View(dataset, root, sequence, camera) for sequence, camera in pairs]

@@ -1,4 +1,4 @@
-"""What the camera makes of radiance: blur, vignette, bloom, a filmic curve and sensor noise."""
+"""Camera model from radiance to sRGB: blur, vignette, bloom, filmic curve and sensor noise."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ CURVE_STEPS = 8192
 
 @dataclass(frozen=True)
 class Response:
-    """One camera's character, the same over a scene; lengths in pixels of the image."""
+    """Parameters of a camera, constant over a scene; lengths in pixels of the image."""
 
     contrast: float  # 0 soft shoulder .. 1 filmic S-curve
     blur: float
     vignette: float  # share of light lost in the corners
     bloom: float
-    shot_noise: float  # deviation at radiance 1
+    shot_noise: float  # standard deviation at radiance 1
     read_noise: float
     saturation: float
 
 
 def random_response(rng: np.random.Generator) -> Response:
-    """A camera between a fresh phone and an old webcam."""
+    """A random camera, from a recent phone to an old webcam."""
     return Response(
         contrast=float(rng.uniform(0.2, 0.9)),
         blur=float(rng.uniform(0.25, 0.6)),
@@ -40,7 +40,7 @@ def random_response(rng: np.random.Generator) -> Response:
 
 
 def filmic(x: NDArray, contrast: float) -> NDArray:
-    """Display-linear 0..1 of exposed radiance: a soft shoulder mixed with Narkowicz's ACES fit."""
+    """Display-linear 0..1 of exposed radiance: Reinhard blended with Narkowicz's ACES fit."""
     soft = x * (1 + x / 9.0) / (1 + x)  # Reinhard with white at 3
     y = 0.75 * x
     aces = y * (2.51 * y + 0.03) / (y * (2.43 * y + 0.59) + 0.14)
@@ -55,7 +55,7 @@ def encode_srgb(linear: NDArray) -> NDArray[np.uint8]:
 
 
 def tone_curve(light: NDArray[np.float32], contrast: float) -> NDArray[np.uint8]:
-    """sRGB bytes of exposed radiance 0..BRIGHTEST through the filmic curve, by table."""
+    """sRGB bytes of exposed radiance 0..BRIGHTEST by the filmic curve, from a lookup table."""
     steps = np.linspace(0, 1, CURVE_STEPS) ** 2 * BRIGHTEST
     curve = encode_srgb(filmic(steps, contrast))
     at = np.sqrt(np.clip(light, 0, BRIGHTEST) / BRIGHTEST) * (CURVE_STEPS - 1) + 0.5
@@ -64,7 +64,7 @@ def tone_curve(light: NDArray[np.float32], contrast: float) -> NDArray[np.uint8]
 
 @cache
 def sensor_noise() -> NDArray[np.float32]:
-    """A large plate [768, 768, 3] of noise of deviation about 1, its neighbours correlated."""
+    """Noise [768, 768, 3] with standard deviation of about 1 and correlated neighbours, cached."""
     noise = np.random.default_rng(0).standard_normal((768, 768, 3), dtype=np.float32)
     return cv2.GaussianBlur(noise, (3, 3), 0.5) * 1.4
 
@@ -75,10 +75,10 @@ def develop(
     size: int,
     rng: np.random.Generator | None,
 ) -> NDArray[np.uint8]:
-    """The photograph u8 [size, size, 3] of exposed light f32 [k * size, k * size, 3].
+    """The image u8 [size, size, 3] of exposed light f32 [k * size, k * size, 3].
 
-    exposed: radiance times the exposure, at most BRIGHTEST: bounded before averaging, so that a
-    glint does not leave a jagged edge. Without rng there is no noise.
+    exposed: radiance times exposure, clipped to BRIGHTEST before averaging to avoid aliasing of
+    highlights. rng: for the sensor noise, None for no noise.
     """
     light: NDArray = cv2.resize(exposed, (size, size), interpolation=cv2.INTER_AREA)
     if response.bloom > 0:
