@@ -1,8 +1,8 @@
-"""rosbag2 bags in MCAP storage, written and read as serialized bytes, without rclpy or rosbag2.
+"""rosbag2 bags in MCAP storage, written and read as serialized bytes.
 
-A bag is a folder with `metadata.yaml` (version 8, which Humble and later read) and one MCAP file
-with chunks compressed by zstd: any rosbag2, Foxglove and `mcap` itself open it. Every chunk is
-written as it fills, so that even a killed recording can be read up to its last whole chunk.
+rosbag2_py is not used: it has no wheel. A bag is a folder with `metadata.yaml` (version 8, which
+Humble and later read) and one MCAP file with zstd chunks; rosbag2, Foxglove and `mcap` open it.
+A killed recording can be read up to its last complete chunk.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ bound_chunks()
 
 
 class BagFullError(BagError):
-    """The disk is full: what was written is in the bag, which is to be closed now."""
+    """The disk is full. Earlier messages are in the bag, which has to be closed."""
 
 
 class BagMessage(NamedTuple):
-    """One recorded message: its CDR bytes as `rclpy.serialization` knows them.
+    """One recorded message; data: CDR, as in `rclpy.serialization`.
 
-    stamp_ns: when it was received; published_ns: when its publisher sent it, as far as known.
+    stamp_ns: when it was received; published_ns: when it was sent, if known.
     """
 
     topic: str
@@ -64,7 +64,7 @@ class _Topic:
 
 
 def qos_profile(reliable: bool = True, latched: bool = False, depth: int = 10) -> str:
-    """`offered_qos_profiles` of one publisher, in the YAML of metadata versions up to 8."""
+    """`offered_qos_profiles` of one publisher, in the YAML of metadata up to version 8."""
     forever = {'sec': 9223372036, 'nsec': 854775807}
     profile = {
         'history': 1,  # rmw: 1 keep last
@@ -81,21 +81,21 @@ def qos_profile(reliable: bool = True, latched: bool = False, depth: int = 10) -
 
 
 class _PlainDumper(yaml.SafeDumper):
-    """YAML without anchors: rosbag2 reads durations key by key."""
+    """YAML without anchors, which rosbag2 does not resolve in durations."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
 
 class BagWriter:
-    """Writes one bag; use it as a context manager, so that Ctrl-C leaves a complete one.
+    """Writes one bag; as a context manager it leaves a complete bag on Ctrl-C too.
 
         with BagWriter(folder) as bag:
             bag.add_topic('/hand_poses', 'manivideo_ros/msg/HandPoses')
             bag.write('/hand_poses', serialize_message(msg), stamp_ns)
 
-    Raises BagError where the folder exists already and is not empty. custom_data may be changed
-    until the bag is closed.
+    custom_data may be changed until the bag is closed. Raises BagError if the folder exists and is
+    not empty.
     """
 
     def __init__(self, folder: str | Path, custom_data: dict[str, str] | None = None) -> None:
@@ -119,7 +119,7 @@ class BagWriter:
     def add_topic(
         self, topic: str, type_name: str, *, reliable: bool = True, latched: bool = False
     ) -> None:
-        """Announce a topic ('/image_raw') and its type ('sensor_msgs/msg/Image').
+        """Add a topic ('/image_raw') of a type ('sensor_msgs/msg/Image').
 
         Raises ValueError for an unknown type, BagError for a topic that was added before.
         """
@@ -128,7 +128,7 @@ class BagWriter:
         self.copy_topic(topic, Connection(type_name, 'ros2msg', text.encode(), type_hash, qos))
 
     def copy_topic(self, topic: str, source: Connection) -> None:
-        """Announce a topic as another bag has it, of a type that need not be known here."""
+        """Add a topic as another bag has it; its type need not be known here."""
         if topic in self._topics:
             raise BagError(f'topic {topic} is in bag {self.folder} already')
         writer, name = self._open(), source.type_name
@@ -145,10 +145,10 @@ class BagWriter:
         stamp_ns: int,
         published_ns: int | None = None,
     ) -> None:
-        """Append one serialized message under the time stamp_ns (ns, 0 or later).
+        """Append one serialized message received at stamp_ns (ns, 0 or later).
 
-        published_ns: when it was sent, where that is known apart. Raises BagFullError when the disk
-        has filled up.
+        published_ns: when it was sent, if that is known. Raises BagFullError if the disk is full,
+        BagError for an unknown topic or a negative stamp.
         """
         writer, entry = self._open(), self._topics.get(topic)
         if entry is None:
@@ -233,14 +233,14 @@ class BagWriter:
 
 
 class BagReader:
-    """Reads a bag's folder or one MCAP file; bags that were cut off are read as far as they go.
+    """Reads a bag's folder or one MCAP file; truncated bags are read as far as possible.
 
-    topics: type name by topic; connections: all that is known of each. files: in the order of
-    their first messages. truncated: the recording has no proper end. notes: what differs from a
-    whole bag and what is read instead, a line each; they are also logged, once in a process.
-    custom_data: what metadata.yaml, or else the MCAP files themselves, carry beside the recording;
-    accounted: whether there was room for it, so that what is not there was never written.
-    Raises BagError (one line: the file, and what to do) for what cannot be read at all.
+    topics: type name by topic; connections: type, definition and QoS by topic. files: in the order
+    of their first messages. truncated: a file has no proper end. notes: differences from a complete
+    bag and what is read instead, one line each; logged once per process.
+    custom_data: from metadata.yaml or else from the MCAP files; accounted: whether the recorder
+    keeps custom data, so that missing data was never written.
+    Raises BagError (one line: the file, and what to do) for a bag that cannot be read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -270,13 +270,13 @@ class BagReader:
         return {topic: found.type_name for topic, found in self.connections.items()}
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
-        """The messages of these topics (None: all), in time order; a cut file's as recorded."""
+        """The messages of topics (None: all) in time order; those of a truncated file as stored."""
         for together in self._overlapping():
             streams = [self._of_file(file, topics) for file in together]
             yield from heapq.merge(*streams, key=lambda message: message.stamp_ns)
 
     def _overlapping(self) -> Iterator[list[Path]]:
-        """The files, those whose times overlap together."""
+        """The files, grouped where their times overlap."""
         group: list[Path] = []
         end = 0
         for file in self.files:

@@ -1,7 +1,7 @@
-"""Which files make up a bag, and what its folder knows of them: how every reader opens one.
+"""Finds the files of a bag: a rosbag2 folder or one MCAP file.
 
-A bag is a rosbag2 folder or one MCAP file. Its metadata.yaml may be absent, empty, or rebuilt with
-fields left out; what it lacks is taken from the files themselves.
+metadata.yaml may be absent, empty, or rebuilt with fields left out, which are then taken from the
+files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from manivideo_ros.files.errors import reason_of
 
 METADATA = 'metadata.yaml'
 MAGIC = b'\x89MCAP0\r\n'
-PACKED = '.zstd'  # what rosbag2 appends to the name of a file that it compressed
+PACKED = '.zstd'  # suffix of files that rosbag2 compressed
 _SUFFIXES = ('.mcap', f'.mcap{PACKED}')
 _SQLITE = ('.db3', f'.db3{PACKED}')
 
@@ -33,9 +33,9 @@ class BagError(ValueError):
 class BagFolder:
     """The files of a bag, in the order of its metadata or of the numbers in their names.
 
-    empty: files of it that hold nothing; seconds: length by file name, as far as the metadata has
-    it; custom_data: of the metadata, None where the metadata cannot have any (absent or rebuilt).
-    notes: what differs from a whole bag and what is read instead, a line each.
+    empty: files without content; seconds: length by file name, if the metadata has it; custom_data:
+    of the metadata, None if it was absent or rebuilt. notes: differences from a complete bag and
+    what is read instead, one line each.
     """
 
     files: list[Path]
@@ -46,12 +46,12 @@ class BagFolder:
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path is a bag's folder or file, by its names alone."""
+    """Whether a path is a bag's folder or file, judged by file names."""
     return path.is_file() or (path / METADATA).is_file() or bool(_listed(path))
 
 
 def find(path: Path) -> BagFolder:
-    """The files of the bag at path. Raises BagError for what is no bag that can be read."""
+    """The files of the bag at path. Raises BagError for a path that is no readable bag."""
     if path.is_file():
         found = BagFolder([path])
     elif not path.is_dir():
@@ -66,15 +66,15 @@ def find(path: Path) -> BagFolder:
 
 
 def in_order(file: Path) -> list[Any]:
-    """Sort key of a file's name: the numbers in it by their value."""
+    """Sort key of a file name in which numbers compare by value."""
     return [int(part) if part.isdigit() else part for part in re.split(r'([0-9]+)', file.name)]
 
 
 def custom_data_of(information: Any) -> dict[str, str] | None:
-    """The custom data in what rosbag2 writes about a bag; None where it cannot have any.
+    """The custom data in a bag's metadata; None if it cannot have any.
 
     Versions before 8 have no such field, and `ros2 bag reindex` drops it with the distribution's
-    name. Raises ValueError, TypeError or AttributeError for what is no such content.
+    name. Raises ValueError, TypeError or AttributeError for other content.
     """
     custom = {str(k): str(v) for k, v in dict(information.get('custom_data') or {}).items()}
     return custom if custom or information.get('ros_distro') else None
@@ -98,7 +98,7 @@ def _of_folder(path: Path) -> BagFolder:
 
 
 class _UnreadableError(Exception):
-    """Metadata that describe nothing; the text goes after 'metadata.yaml'."""
+    """Unusable metadata; the text completes 'metadata.yaml ...'."""
 
 
 def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
@@ -121,9 +121,9 @@ def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
         raise _UnreadableError(f'is not that of a bag ({reason_of(error)[:80]})') from None
     if storage not in ('mcap', ''):
         raise BagError(_foreign(path, f'{storage} {mode}'.strip().lower()))
-    folder = Path(os.path.abspath(path))  # as it is named: a folder may be a link itself
+    folder = Path(os.path.abspath(path))  # not resolved: the folder may be a link
     for file in named:
-        # A bag from elsewhere must not make us read what lies outside of it.
+        # An untrusted bag must not make files outside of it be read.
         if '\0' in str(file) or folder not in Path(os.path.abspath(file)).parents:
             raise BagError(
                 f'{path}: metadata.yaml names {str(file)!r}, which is outside of it: remove '
@@ -137,10 +137,10 @@ def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
 
 
 def _present(path: Path, named: list[Path], there: list[Path], found: BagFolder) -> list[Path]:
-    """Those named that are there, and those there that belong to them."""
+    """The named files that exist, and unnamed ones in the folder that belong to the bag."""
     gone, files = [], []
     for file in named:
-        # The recorder compresses a file once it is full, and may have ended before.
+        # The recorder compresses a file once it is full, and may have been stopped before.
         plain = file.with_name(file.name.removesuffix(PACKED))
         present = next((f for f in (file, plain) if f.is_file()), None)
         if present is None:
@@ -164,9 +164,9 @@ def _present(path: Path, named: list[Path], there: list[Path], found: BagFolder)
 
 
 def _leave_out_empty(found: BagFolder) -> None:
-    """Take the files without content out. Raises BagError where nothing is left.
+    """Remove files without content, which loss of power leaves: no bytes, or zeros.
 
-    A file system that lost power leaves files of no bytes, or of zeros.
+    Raises BagError if no file is left.
     """
     for file in found.files:
         try:
@@ -185,8 +185,8 @@ def _leave_out_empty(found: BagFolder) -> None:
 
 
 def _listed(path: Path) -> list[Path]:
-    """The MCAP files in a folder; of a file and its compressed copy the file."""
-    # Names that begin with a dot are a file system's own (`._bag_0.mcap`).
+    """The MCAP files in a folder; of a file and its compressed copy only the file."""
+    # Names that begin with a dot are written by file systems (`._bag_0.mcap`).
     files = [f for f in path.glob('*.mcap*') if f.name.endswith(_SUFFIXES) and f.name[0] != '.']
     plain = {file.name for file in files}
     return sorted((f for f in files if f.name.removesuffix(PACKED) == f.name

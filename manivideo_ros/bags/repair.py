@@ -1,4 +1,4 @@
-"""`manivideo repair`: a bag that is not as its recorder should have left it becomes whole again."""
+"""`manivideo repair`: rewrites a truncated or damaged bag as a complete one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ KEPT = '.cut'
 
 
 def repair(folder: Path) -> int | None:
-    """Write a bag again from what can be read of it; its messages, None where it was whole.
+    """Write a bag again from its readable messages; their count, None if the bag was complete.
 
-    What was read, and what was found empty, stays beside it under its name and `.cut`: nothing is
-    lost. Raises BagError for what is no bag, OSError; the bag is as it was then.
+    The original files are kept in the folder with `.cut` appended to their names. Raises BagError,
+    OSError, and leaves the bag as it was.
     """
     if not folder.is_dir():
         raise BagError(f'{folder}: give the folder of a bag')
@@ -39,7 +39,7 @@ def repair(folder: Path) -> int | None:
                 maker.take(message.type_name, message.data)
                 count += 1
             if KEY not in bag.custom_data and (maker.provenance or not reader.accounted):
-                # Not to be taken for a recorder's word that nothing is synthetic.
+                # Without it, provenance_of would return that nothing is synthetic.
                 bag.custom_data[KEY] = maker.provenance or text_of({'synthetic': None})
         metadata = [file for file in (folder / METADATA,) if file.is_file()]
         for file in [*reader.files, *reader.empty, *metadata]:
@@ -53,7 +53,7 @@ def repair(folder: Path) -> int | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 2 and one line for what cannot be repaired."""
+    """Run the command; 2 and one line of error for a bag that cannot be repaired."""
     parser = argparse.ArgumentParser(prog='manivideo repair', description=__doc__)
     parser.add_argument('bags', nargs='+', type=Path, help='folder of a bag')
     for bag in parser.parse_args(arguments).bags:
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f'error: {error}', file=sys.stderr)
             return 2
         if count is None:
-            print(f'{bag}: is whole')
+            print(f'{bag}: is complete')
         else:
-            print(f'{bag}: {count} messages; the file as it was found ends in {KEPT}')
+            print(f'{bag}: {count} messages; the original files end in {KEPT}')
     return 0

@@ -1,4 +1,4 @@
-"""A file that keeps room to be finished on a disk that fills up."""
+"""A file that can still be completed when the disk is full."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 from pathlib import Path
 
 RESERVE_BYTES = 8 * 1024 * 1024
-"""Kept free beside a recording: enough for the chunk in work, the index and the metadata."""
+"""Reserved beside a recording: enough for the open chunk, the index and the metadata."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ReservedFile:
-    """An unbuffered new file with a reserve beside it, which is given up when the disk is full.
+    """A new unbuffered file, with a reserve file that is deleted when the disk is full.
 
-    full: that has happened; what was written until then is in the file, and it should be finished.
-    A reserve that does not fit is done without. Raises OSError as any file.
+    full: that has happened, and the file should be completed. Without room for the reserve there
+    is none. Raises OSError.
     """
 
     def __init__(self, path: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
@@ -30,7 +30,7 @@ class ReservedFile:
             self._give_up()
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Write all of it, on the reserve where need be."""
+        """Write all of it, using the reserve if necessary."""
         view = memoryview(data).cast('B')
         start = self._position
         while self._position - start < len(view):
@@ -48,10 +48,10 @@ class ReservedFile:
         return self._position
 
     def flush(self) -> None:
-        """Nothing waits: every write goes to the system."""
+        """Do nothing: writes are unbuffered."""
 
     def close(self) -> None:
-        """Close the file and give the reserve back."""
+        """Close the file and delete the reserve."""
         os.close(self._file)
         self._give_up()
 

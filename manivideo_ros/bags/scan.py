@@ -1,4 +1,4 @@
-"""One MCAP file of a bag, whole or cut off: what it holds, and its messages as they lie in it."""
+"""Reads one MCAP file of a bag, complete or truncated."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from manivideo_ros.bags.folder import MAGIC, BagError, custom_data_of
 from manivideo_ros.files.bounded_yaml import load_yaml
 
 RECORD = 'rosbag2'
-"""Name of the metadata record in which rosbag2 keeps the bag's metadata a second time."""
-# What mcap raises on bytes that end early or make no sense.
+"""Name of the metadata record in which rosbag2 keeps a copy of the bag's metadata."""
+# What mcap raises for truncated or damaged files.
 BROKEN = (
     McapError,
     zstandard.ZstdError,
@@ -37,9 +37,9 @@ BROKEN = (
 
 
 class Connection(NamedTuple):
-    """What a bag knows of a topic: its type, the type's definition, the publishers' QoS.
+    """A topic of a bag: its type, the type's definition, the publishers' QoS.
 
-    encoding: of the definition, 'ros2msg' or 'ros2idl'; type_hash: RIHS01, '' where not recorded.
+    encoding: of the definition, 'ros2msg' or 'ros2idl'; type_hash: RIHS01, '' if not recorded.
     """
 
     type_name: str
@@ -51,10 +51,10 @@ class Connection(NamedTuple):
 
 @dataclass
 class Scan:
-    """What a file holds. whole: it has its proper end, and an index.
+    """Summary of a file. whole: it has a proper end, and an index.
 
-    first_ns, last_ns, count: of its messages, 0 without any; metadata: of the bag, as rosbag2 keeps
-    them in the file a second time, YAML; '' where it has none.
+    first_ns, last_ns, count: of its messages, 0 without any; metadata: rosbag2's copy of the bag's
+    metadata, YAML; '' if there is none.
     """
 
     whole: bool = False
@@ -76,11 +76,11 @@ class Scan:
 
     @property
     def custom_data(self) -> dict[str, str] | None:
-        """Of the metadata in it; None where there are none, or they cannot have any."""
+        """The metadata's custom data; None if there can be none."""
         try:
             return custom_data_of(load_yaml(self.metadata)) if self.metadata else None
         except (yaml.YAMLError, AttributeError, LookupError, TypeError, ValueError):
-            return None  # they say nothing
+            return None
 
     def _note(self, record: Metadata) -> None:
         if record.name == RECORD:
@@ -88,7 +88,7 @@ class Scan:
 
 
 def scan(file: Path) -> Scan:
-    """Look through a file, by its index where it has one. Raises BagError for what is no MCAP."""
+    """Summarize a file, from its index if it has one. Raises BagError for one that is no MCAP."""
     try:
         with file.open('rb') as stream:
             if stream.read(len(MAGIC)) != MAGIC:
@@ -101,8 +101,10 @@ def scan(file: Path) -> Scan:
 def records(
     stream: IO[bytes], whole: bool, topics: Collection[str] | None
 ) -> Iterator[tuple[Schema, Channel, Message]]:
-    """The messages of these topics (None: all): of a whole file in time order, else as they lie in
-    it. Raises BROKEN where the bytes end or make no sense."""
+    """The messages of topics (None: all): of a complete file in time order, else as stored.
+
+    Raises BROKEN where the file is truncated or damaged.
+    """
     if whole:
         reader = make_reader(stream, validate_crcs=True)
         for schema, channel, message in reader.iter_messages(topics):
@@ -123,7 +125,7 @@ def records(
 
 
 def _by_index(stream: IO[bytes]) -> Scan | None:
-    """What the index says; None without one."""
+    """The summary from the index; None without one."""
     try:
         stream.seek(0)
         reader = make_reader(stream)
@@ -148,7 +150,7 @@ def _by_index(stream: IO[bytes]) -> Scan | None:
 
 
 def _by_records(stream: IO[bytes]) -> Scan:
-    """What is in it up to where the bytes end or make no sense."""
+    """The summary of all records up to where the file is truncated or damaged."""
     found, schemas = Scan(), dict[int, Schema]()
     try:
         for record in _all(stream):
@@ -170,5 +172,5 @@ def _by_records(stream: IO[bytes]) -> Scan:
 
 def _all(stream: IO[bytes]) -> Iterator[McapRecord]:
     stream.seek(0)
-    # No record is longer than its file: garbled lengths must not ask for gigabytes.
+    # No record is longer than its file: a damaged length must not allocate gigabytes.
     return StreamReader(stream, record_size_limit=os.fstat(stream.fileno()).st_size).records

@@ -1,4 +1,4 @@
-"""What is compressed in bags from elsewhere, bounded: small files must not unpack to all of memory.
+"""Decompression of untrusted bags, with limits on the size of the result.
 
 MCAP compresses chunks; rosbag2 also compresses single messages, or whole files.
 """
@@ -22,14 +22,13 @@ from manivideo_ros.files.errors import reason_of
 
 ZSTD = b'\x28\xb5\x2f\xfd'  # a serialized message begins with a zero
 PART = 2**20  # bytes unpacked at a time
-LARGEST_CHUNK = 2**28  # bytes once unpacked; one message, such as an image, may fill one
+LARGEST_CHUNK = 2**28  # bytes, uncompressed; one message, such as an image, may fill a chunk
 
 _unpacked = stream_reader.get_chunk_data_stream
 
 
 def bound_chunks() -> None:
-    """Have every reader of mcap in this process refuse chunks that are too large: it has no limit
-    of its own, and unpacks chunks at several places."""
+    """Make mcap refuse chunks larger than LARGEST_CHUNK, in this process: it has no limit."""
     stream_reader.get_chunk_data_stream = _bounded
 
 
@@ -37,7 +36,7 @@ def _bounded(chunk: Chunk, validate_crc: bool = False) -> Any:
     too_large = McapError(f'a chunk unpacks to more than {LARGEST_CHUNK >> 20} MiB')
     if chunk.compression == 'zstd':
         stated = zstandard.get_frame_parameters(chunk.data).content_size
-        # Frames that do not state their size unpack to what the chunk states, or fail.
+        # Frames that do not state their size unpack to the size that the chunk states, or fail.
         if (chunk.uncompressed_size if stated > 2**63 else stated) > LARGEST_CHUNK:
             raise too_large
     elif chunk.compression == 'lz4':
@@ -53,7 +52,7 @@ def _bounded(chunk: Chunk, validate_crc: bool = False) -> Any:
 
 
 def unpacked_message(data: bytes) -> bytes:
-    """A message as it was serialized, whether or not rosbag2 compressed it.
+    """A message's CDR, whether or not rosbag2 compressed it.
 
     Raises zstandard.ZstdError, McapError for one that cannot be unpacked.
     """
@@ -66,14 +65,14 @@ def unpacked_message(data: bytes) -> bytes:
 
 
 class Unpacked:
-    """Files as they were before rosbag2 compressed them, in a temporary folder of its own."""
+    """Uncompressed copies of files that rosbag2 compressed, in a temporary folder."""
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files: dict[Path, Path] = {}
 
     def plain(self, file: Path) -> Path:
-        """The file itself where it is not compressed. Raises BagError where it does not unpack."""
+        """The file uncompressed; itself if it is not compressed. Raises BagError."""
         if not file.name.endswith(PACKED):
             return file
         if file not in self._files:

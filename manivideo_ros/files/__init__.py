@@ -1,1 +1,1 @@
-"""Files from elsewhere, read within bounds: images, YAML, npz, pickles, XML, package URIs."""
+"""Untrusted files, read within limits of memory and time: images, YAML, npz, pickles, XML."""

@@ -1,4 +1,4 @@
-"""The files that ship inside the package."""
+"""The folder of the files that ship inside the package."""
 
 from pathlib import Path
 

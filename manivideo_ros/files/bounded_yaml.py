@@ -1,7 +1,7 @@
-"""YAML from elsewhere, bounded: short text, shallow, and no more behind its aliases than one reads.
+"""Untrusted YAML, with limits on length, depth and the values behind aliases.
 
-PyYAML alone takes minutes for a few thousand brackets, and a few lines of aliases of aliases are
-small in memory until somebody prints or copies them.
+PyYAML alone takes minutes for a few thousand brackets, and nested aliases of a few lines expand to
+billions of values when they are copied or printed.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from typing import Any
 import yaml
 
 LARGEST_TEXT = 2**19  # characters
-LARGEST = 20_000  # nodes, every alias counted with all behind it; PyYAML makes some 15,000 a second
+LARGEST = 20_000  # nodes, aliases expanded; PyYAML composes some 15,000 a second
 DEEPEST = 64
 LONGEST_NUMBER = 400  # characters
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """yaml.SafeLoader that refuses, as an error of YAML, what grows out of all proportion."""
+    """yaml.SafeLoader that raises yaml.YAMLError for a text beyond the limits."""
 
     def __init__(self, text: str) -> None:
         if len(text) > LARGEST_TEXT:
             raise yaml.YAMLError(f'is longer than {LARGEST_TEXT} characters')
         super().__init__(text)
         self._depth = self._count = 0
-        self._sizes: dict[int, int] = {}  # of nodes that are whole, by identity
+        self._sizes: dict[int, int] = {}  # of complete nodes, by id
 
     def fetch_flow_collection_start(self, token_class: Any) -> None:
-        """Begin a bracket or brace, here where each costs as much as all around it."""
+        """Open a bracket or brace, each of which takes time proportional to the depth."""
         if self.flow_level >= DEEPEST:
             raise yaml.YAMLError(f'is nested deeper than {DEEPEST}')
         super().fetch_flow_collection_start(token_class)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """A node, or the one that an alias stands for."""
+        """Compose a node, or return the one that an alias refers to."""
         self._depth += 1
         self._count += 1
         if self._depth > DEEPEST:
@@ -44,7 +44,7 @@ class BoundedLoader(yaml.SafeLoader):
         node: Any = super().compose_node(parent, index)
         self._depth -= 1
         if aliased and id(node) not in self._sizes:
-            raise yaml.YAMLError('has an alias within what it stands for')
+            raise yaml.YAMLError('has an alias inside the value that it refers to')
         if not aliased:
             self._sizes[id(node)] = 1 + sum(self._sizes[id(child)] for child in _children(node))
         if self._sizes[id(node)] > LARGEST:
@@ -53,7 +53,7 @@ class BoundedLoader(yaml.SafeLoader):
 
 
 def _short(name: str) -> Any:
-    """What makes a number of a node, here where the time grows with the square of its length."""
+    """A constructor of numbers with a limit: it takes time quadratic in the text's length."""
     make = yaml.SafeLoader.yaml_constructors[name]
 
     def construct(loader: BoundedLoader, node: yaml.ScalarNode) -> Any:
@@ -75,6 +75,5 @@ def _children(node: Any) -> list[Any]:
 
 
 def load_yaml(text: str, loader: type[BoundedLoader] = BoundedLoader) -> Any:
-    """The content of a YAML text. Raises yaml.YAMLError; ValueError for numbers, dates and text
-    that are none."""
+    """Load a YAML text. Raises yaml.YAMLError; ValueError for malformed numbers and dates."""
     return yaml.load(text, loader)

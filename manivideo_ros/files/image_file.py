@@ -1,4 +1,4 @@
-"""Image files from elsewhere: which formats are read, of what size, and how they become 8 bits."""
+"""Untrusted image files: accepted formats and sizes, and conversion to 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from manivideo_ros.files.errors import reason_of
 
 FORMATS = ('PNG', 'JPEG', 'WEBP', 'BMP', 'TIFF', 'PPM', 'DDS', 'GIF')
-"""What is read, TGA besides: Pillow knows formats for which it starts other programs (EPS)."""
+"""Formats that are read, besides TGA. For some others (EPS) Pillow starts external programs."""
 TGA = ('.tga', '.icb', '.vda', '.vst')
-"""A TGA has no mark of its own: nothing else is tried as one."""
+"""Suffixes of TGA, which has no magic number: other files are not tried as TGA."""
 MAX_PIXELS = 64_000_000
-KNOWN = {  # Others that come under the names of images, by how they begin.
+KNOWN = {  # First bytes of formats that are not read.
     b'\xabKTX 20\xbb': 'KTX2 (Basis Universal)',
     b'\xabKTX 11\xbb': 'KTX',
     b'8BPS': 'PSD',
@@ -30,17 +30,17 @@ KNOWN = {  # Others that come under the names of images, by how they begin.
 
 
 class TooLargeError(ValueError):
-    """An image that takes too much memory once unpacked."""
+    """An image of more than MAX_PIXELS."""
 
 
 def check_size(image: Image.Image) -> None:
-    """Raise TooLargeError for an image that would take too much memory once unpacked."""
+    """Raise TooLargeError for an image of more than MAX_PIXELS."""
     if image.width * image.height > MAX_PIXELS:
         raise TooLargeError(f'{image.width}x{image.height} is too large an image')
 
 
 def check_bytes(data: bytes) -> None:
-    """Raise ValueError for bytes that are no image, or one that is too large."""
+    """Raise ValueError for bytes that are no image in one of FORMATS, or of too many pixels."""
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             check_size(image)
@@ -49,13 +49,13 @@ def check_bytes(data: bytes) -> None:
 
 
 def read_image(source: Path | bytes, name: str = '', upright: bool = True) -> NDArray[np.uint8]:
-    """An image [H, W, 3], sRGB, or [H, W, 4] where it has transparency.
+    """Read an image as sRGB [H, W, 3], or [H, W, 4] if it has transparency.
 
-    source: a file, or the bytes of one; name: what its ending is taken from where it is bytes.
-    16 bits become 8, palettes and grey become RGB, CMYK (of JPEGs as Adobe writes it) too. upright:
-    turned as EXIF says, as viewers show a photograph; the texture of a mesh is looked up as stored.
+    source: a file, or its bytes; name: the file's name if source is bytes. 16 bits are reduced to
+    8; palettes, grey and CMYK are converted. upright: apply the EXIF orientation, as viewers do;
+    a mesh's texture coordinates refer to the image as stored.
 
-    Raises TooLargeError, ValueError in words that do not name the file, OSError.
+    Raises TooLargeError, ValueError whose text does not name the file, OSError.
     """
     suffix = (source if isinstance(source, Path) else Path(name)).suffix.lower()
     if isinstance(source, Path):
@@ -75,7 +75,7 @@ def read_image(source: Path | bytes, name: str = '', upright: bool = True) -> ND
         image = ImageOps.exif_transpose(opened) if upright else opened
         if image.mode == 'F':
             raise ValueError('its values are floats: save it with 8 or 16 bits a channel')
-        if image.mode.startswith('I'):  # Pillow would cut at 255 what goes up to 65535.
+        if image.mode.startswith('I'):  # up to 65535, which Pillow would clip at 255
             values = np.clip(np.asarray(image, np.int64), 0, 65535)
             image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
         alpha = image.has_transparency_data
@@ -83,7 +83,7 @@ def read_image(source: Path | bytes, name: str = '', upright: bool = True) -> ND
 
 
 def opaque(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An image [H, W, 3 or 4] as [H, W, 3]: what is transparent lies on white."""
+    """An image [H, W, 3 or 4] as [H, W, 3]; transparent pixels are blended with white."""
     if image.shape[-1] == 3 or bool((image[..., 3] == 255).all()):
         return image[..., :3]
     alpha = image[..., 3:].astype(np.float32) / 255
@@ -91,10 +91,7 @@ def opaque(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def load_image(path: Path) -> NDArray[np.uint8]:
-    """An image [H, W, 3], or [H, W, 4] where it has alpha, upright as EXIF says.
-
-    Raises ValueError naming a file that is absent or no image.
-    """
+    """Read an image file as `read_image` does. Raises ValueError that names the file."""
     try:
         return read_image(path)
     except FileNotFoundError:
@@ -103,7 +100,7 @@ def load_image(path: Path) -> NDArray[np.uint8]:
         raise ValueError(
             f'{path}: cannot be read as an image: give one of {", ".join(FORMATS)}'
         ) from None
-    except Exception as error:  # each format's parser raises what it likes
+    except Exception as error:  # Pillow's parsers raise many types
         raise ValueError(f'{path}: cannot be read as an image ({reason_of(error)})') from None
 
 

@@ -1,4 +1,4 @@
-"""Archives of arrays from elsewhere, bounded: no pickles, and no more memory than one expects."""
+"""Untrusted npz archives: no pickles, and a limit on the memory of all arrays."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from manivideo_ros.files.errors import reason_of
 
-LARGEST = 2**30  # bytes of all arrays; a few kB of zeros unpack to as much
+LARGEST = 2**30  # bytes of all arrays: a few kB of compressed zeros can unpack to that
 
 
 def read_npz(file: Path, names: Collection[str] | None = None) -> dict[str, NDArray]:
-    """The arrays of these names that an npz has; None: all.
+    """Read those of the named arrays (None: all) that an npz has.
 
-    Raises FileNotFoundError, or ValueError, one line, for what is no archive of plain arrays.
+    Raises FileNotFoundError, or ValueError, one line, for anything but an archive of plain arrays.
     """
     try:
         with zipfile.ZipFile(file) as archive:

@@ -1,4 +1,4 @@
-"""`package://` URIs: files of the ROS packages that are installed here."""
+"""`package://` URIs: files of installed ROS packages."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ SCHEME = 'package://'
 
 
 def package_file(uri: str) -> Path:
-    """The path that 'package://name/inside' stands for, whether there is such a file or not;
-    percent-decoded where there is none of the literal name.
+    """The path of 'package://name/inside', whether or not it exists; percent-decoded if the
+    literal name does not exist.
 
-    Raises ValueError, one line that does not repeat the URI: no such package, or a path that leads
-    out of it. Links of a symlink install may.
+    Raises ValueError, one line without the URI, for a package that is not installed and a path
+    with `..`. Symbolic links may lead out of the package, as those of a symlink install do.
     """
     package, _, inside = uri.removeprefix(SCHEME).partition('/')
     try:
@@ -26,7 +26,7 @@ def package_file(uri: str) -> Path:
         raise ValueError(f'leads out of the package {package}')
     try:
         return share / (inside if (share / inside).exists() else unquote(inside))
-    except OSError:  # Too long a name for a file
+    except OSError:  # the name is too long for a file
         return share / inside
 
 

@@ -1,11 +1,11 @@
-"""XML in any encoding that it declares, as text without that declaration."""
+"""XML in any declared encoding, decoded to text without the declaration."""
 
 from __future__ import annotations
 
 import codecs
 import re
 
-# A mark at its beginning goes before what is declared; longer marks first.
+# A byte order mark takes precedence over the declaration; longer marks first.
 _MARKS = (
     (codecs.BOM_UTF32_LE, 'utf-32-le'),
     (codecs.BOM_UTF32_BE, 'utf-32-be'),
@@ -13,7 +13,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, 'utf-16-le'),
     (codecs.BOM_UTF16_BE, 'utf-16-be'),
 )
-# Without a mark: how '<?' or '<r' begins.
+# Without a mark: the first bytes of '<'.
 _FIRST = ((b'<\0\0\0', 'utf-32-le'), (b'\0\0\0<', 'utf-32-be'), (b'<\0', 'utf-16-le'),
           (b'\0<', 'utf-16-be'))  # fmt: skip
 _DECLARED = re.compile(rb'^\s*<\?xml[^>]*?\sencoding\s*=\s*["\']([A-Za-z0-9._:-]+)["\']')
@@ -21,7 +21,7 @@ _DECLARATION = re.compile(r'^<\?xml\s[^>]*\?>')
 
 
 def decode_xml(data: bytes) -> str:
-    """The text of an XML file. Raises ValueError naming the encoding that it is not in."""
+    """The text of an XML file. Raises ValueError naming the encoding that does not decode it."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _decoded(data[len(mark) :], encoding)
@@ -33,10 +33,7 @@ def decode_xml(data: bytes) -> str:
 
 
 def undeclared(text: str) -> str:
-    """XML without what stands before its first element for decoders: mark and declaration.
-
-    A message's text is decoded already, whatever it declares.
-    """
+    """XML text without byte order mark and declaration, which are meant for decoders."""
     return _DECLARATION.sub('', text.strip('\ufeff\0 \t\r\n'), count=1)
 
 

@@ -23,7 +23,7 @@ SECOND = 1_000_000_000
 # A pause after which nothing is smoothed and the search begins anew.
 PAUSE_NS = SECOND // 4
 # A stamp this much older than the newest is a clock that was set back.
-JUMP_NS = SECOND // 2
+CLOCK_RESET_NS = SECOND // 2
 WINDOW = 5
 # Hands seen when their shape is (again) fitted to their bones; it then stays.
 _SHAPED_AT = (1, 15, 60)
@@ -90,8 +90,8 @@ class HandSolver:
         if abs(forward(tracked)) < 0.5:
             tracked = replace(tracked, rotations=None)
         last = self._window[-1][0] if self._window else stamp_ns
-        if stamp_ns - last > PAUSE_NS or last - stamp_ns > JUMP_NS:
-            self.start_anew()
+        if stamp_ns - last > PAUSE_NS or last - stamp_ns > CLOCK_RESET_NS:
+            self.restart()
         elif self._window and stamp_ns <= last:
             return None
         self._window.append((stamp_ns, tracked))
@@ -104,7 +104,7 @@ class HandSolver:
         stamp, before = self._window[-2]
         return self._solve(stamp, replace(before, points=smoothed(self._window)))
 
-    def start_anew(self) -> None:
+    def restart(self) -> None:
         """Forget the last poses, not the hand's shape: time was set back."""
         self._window.clear()
         self._last = None

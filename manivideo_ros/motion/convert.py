@@ -1,4 +1,4 @@
-"""Recorded joints in, a motion file out: `manivideo convert`."""
+"""`manivideo convert`: converts recorded joints to a motion file."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
 from manivideo_ros.motion.recordings import Recording, RecordingError, read_recording
 
 Side = Literal['left', 'right']
-# From behind the person's shoulders, who looks along +y: what the wearer of a headset sees.
+# Direction of the camera: from behind the shoulders of a person who faces +y.
 VIEW_FROM = np.array([0.0, -0.75, 0.66])
 
 
 def convert(recording: Recording, name: str = 'recording') -> tuple[Motion, dict[str, HandFit]]:
-    """The motion of a recording with a camera that frames it, and how well each hand was fitted
-    (its frames are the ones where that hand is present).
+    """The motion of a recording, with a camera that frames it, and each hand's fit over the frames
+    in which the hand is present.
 
-    Raises ValueError where no hand is present in any frame.
+    Raises ValueError if no frame has a hand, or the hands do not fit.
     """
     hands, fits = {}, {}
     for side, points in recording.keypoints.items():
@@ -59,9 +59,9 @@ def convert(recording: Recording, name: str = 'recording') -> tuple[Motion, dict
 def attach_object(
     motion: Motion, side: str, mesh: str, wrist_from_object: ArrayLike, scale: float = 1.0
 ) -> Motion:
-    """The motion with an object that follows a hand rigidly by its grasp frame [4,4].
+    """The motion with an object rigidly attached to a wrist at a pose [4,4].
 
-    Raises ValueError where the motion lacks that hand.
+    Raises ValueError if the motion lacks that hand.
     """
     if side not in motion.hands:
         raise ValueError(f'{motion.name}: there is no {side} hand to attach {mesh} to')
@@ -89,7 +89,7 @@ def framing_camera(points: NDArray[np.floating], size: int = 256, fov: float = 4
 
 
 def _fit_runs(points: NDArray[np.float64], present: NDArray[np.bool_], side: Side) -> HandFit:
-    """One shape for the whole recording, poses run by run: nothing is smoothed across a gap."""
+    """Fit one shape to the recording, and poses to each run of frames: no smoothing over gaps."""
     betas = fit_betas(points[present], load_hand(side))
     frames = np.flatnonzero(present)
     runs = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)
@@ -114,7 +114,7 @@ def _counted(reasons: Mapping[str, int]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`manivideo convert`; 2 and one line of error for what cannot be converted."""
+    """Run the command; 2 and one line of error for a recording that cannot be converted."""
     parser = argparse.ArgumentParser(prog='manivideo convert', description=__doc__)
     parser.add_argument('recording', help='npz: left/right [F,25,3|7] or keypoints [F,21,3]')
     parser.add_argument('motion', help='folder of the motion file to write')

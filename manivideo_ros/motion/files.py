@@ -1,6 +1,7 @@
-"""Motion files: rosbag2 bags of HandPoses, ObjectPoses, CameraInfo, the camera on /tf_static,
-and the objects' meshes as JSON on the latched /scene. Topics are found by type, so that a
-recording of a live session loads as well as a file written here.
+"""Motion files: rosbag2 bags of HandPoses, ObjectPoses, CameraInfo, the camera's pose on
+/tf_static, and the objects' meshes as JSON on the latched topic /scene.
+
+Topics are found by type, so that recordings of live sessions load too.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CAMERA_FRAME = 'camera_optical'
 
 
 class MotionError(ValueError):
-    """A motion that cannot be read; the text is one line."""
+    """An unreadable motion; the text is one line."""
 
 
 def save_motion(motion: Motion, folder: str | Path) -> None:
@@ -70,9 +71,9 @@ def camera_transform(motion: Motion, camera: Camera, frame: str = CAMERA_FRAME) 
 
 def load_motion(path: str | Path) -> Motion:
     """Read a motion file. Its frames are those of HandPoses, else of ObjectPoses; objects are
-    interpolated to them. Without a camera's pose on TF the poses' frame is taken as its own.
+    interpolated to them. Without a pose on TF the camera is at the origin of the poses' frame.
 
-    Raises MotionError (one line: the file, the topic and field, the mend) for what is no motion.
+    Raises MotionError (one line: the file, the topic and field, what to do).
     """
     try:
         reader = BagReader(path)
@@ -127,7 +128,7 @@ def _assemble(
 
 
 def topics_by_type(reader: BagReader) -> dict[str, str]:
-    """The topic of each type we read; of several, /tf_static and /scene, else the first."""
+    """The topic of each type that is read; of several the first, but only /tf_static and /scene."""
     topics: dict[str, str] = {}
     for topic, kind in sorted(reader.topics.items()):
         if kind == TF and not topic.endswith('tf_static'):
@@ -140,7 +141,7 @@ def topics_by_type(reader: BagReader) -> dict[str, str]:
 
 
 def _in_order(path: Path, topic: str, messages: list[Any]) -> list[Any]:
-    """The messages whose stamps increase; the others are dropped with one warning."""
+    """The messages whose stamps increase. Others are dropped with a warning."""
     kept: list[Any] = []
     for message in messages:
         if not kept or stamp_ns(message.header) > stamp_ns(kept[-1].header):
@@ -152,7 +153,7 @@ def _in_order(path: Path, topic: str, messages: list[Any]) -> list[Any]:
 def _warn_of_order(path: Path, topic: str, count: int) -> None:
     if count:
         LOGGER.warning(
-            '%s: topic %s: %d messages whose stamp does not increase were left out',
+            '%s: topic %s: %d messages dropped: their stamps do not increase',
             path,
             topic,
             count,

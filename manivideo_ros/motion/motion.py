@@ -49,9 +49,9 @@ class HandTrack:
 class ObjectTrack:
     """One rigid object over F frames.
 
-    mesh: a name that objects/named.py knows: a generated shape's ('mug'), a file's path, a
-    package:// URI, triangles; scale: metres per unit of a mesh file; present bool[F];
-    poses f32[F,4,4], world_from_object.
+    mesh: a name for objects/named.py: of a generated shape ('mug'), a file, a package:// URI or
+    triangles; scale: metres per unit of a mesh file; present bool[F]; poses f32[F,4,4],
+    world_from_object. Raises ValueError for wrong shapes or non-finite values.
     """
 
     mesh: str
@@ -64,14 +64,14 @@ class ObjectTrack:
 
 
 class MotionSample(NamedTuple):
-    """What is there at one instant: hands by side, world_from_object [4,4] by object id."""
+    """Hands by side and world_from_object [4,4] by object id at one time."""
 
     hands: dict[str, HandState]
     objects: dict[str, NDArray[np.float32]]
 
 
 def scene_json(meshes: Mapping[str, tuple[str, float]]) -> str:
-    """What /scene tells of objects: mesh and scale by id, as read_messages.read_scene reads it."""
+    """The JSON of /scene: mesh and scale by object id, as `motion.tracks.read_scene` reads it."""
     objects = [{'id': i, 'mesh': mesh, 'scale': scale} for i, (mesh, scale) in meshes.items()]
     return json.dumps({'objects': objects})
 
@@ -80,8 +80,8 @@ def scene_json(meshes: Mapping[str, tuple[str, float]]) -> str:
 class Motion:
     """Hands and objects at strictly increasing times stamps_ns int64[F] (ns), F >= 1.
 
-    hands: tracks by side; objects: tracks by object id; camera: the view meant for it, or None.
-    Raises ValueError where the parts do not fit together.
+    hands: tracks by side; objects: tracks by object id; camera: its view, or None. Raises
+    ValueError for times that do not increase and tracks of another length.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -126,10 +126,10 @@ class Motion:
         return self._sample(index, index, 0.0)
 
     def interpolate_at(self, stamp_ns: int) -> MotionSample:
-        """Hands and objects at a time; before the first and after the last frame those two.
+        """Hands and objects at a time, clamped to the first and last frame.
 
-        Between two frames positions are linear and rotations slerped; what is absent in one of
-        them is taken from the nearer frame alone.
+        Between two frames positions are interpolated linearly, rotations by slerp. A hand or object
+        that is absent in one of the two is that of the nearer frame, if it is present there.
         """
         after = int(np.searchsorted(self.stamps_ns, stamp_ns, side='right'))
         first, last = max(after - 1, 0), min(after, len(self) - 1)
@@ -168,7 +168,7 @@ class Motion:
 def _pair(
     present: NDArray[np.bool_], first: int, last: int, part: float
 ) -> tuple[int, int, float] | None:
-    """The two frames to blend and how far, or None where the nearer one lacks it."""
+    """The two frames to interpolate and the fraction; None if absent in the nearer one."""
     if present[first] and present[last]:
         return first, last, part
     near = first if part < 0.5 else last

@@ -1,12 +1,13 @@
-"""The newest state of every source, at one instant: interpolated, held, faded, missing.
+"""Buffers stamped poses and interpolates them at a query time.
 
-Sources are hands, objects and the skeleton of a person. A frame's time is the newest hand stamp,
-or while no hands come the newest skeleton's. Other sources are interpolated to it where they have
-samples on both sides, else their last good state is held: silently for `late` seconds, then as
-late; after `hold` it fades out over `fade` seconds and is reported as missing.
+Sources are hands, objects and the skeleton of a person. A frame's time is the newest hand stamp, or
+the newest skeleton's while no hands arrive. Other sources are interpolated to it if they have
+samples on both sides; else their last valid state is held for `hold` seconds, then fades out over
+`fade` seconds and is reported as missing.
 
-Every source has a clock of its own: it is compared with its own last stamp alone, so that one that
-is steadily late or ahead undoes nothing. What sets the pace and goes back resets everything.
+Stamps are compared with earlier stamps of the same source only, so that a source with a constant
+delay or a clock that is ahead disturbs no other. A clock reset of the source that sets the frames'
+clock clears the buffer.
 """
 
 from __future__ import annotations
@@ -24,28 +25,29 @@ from manivideo_ros.hand.state import HandState
 
 State = TypeVar('State')
 SECOND = 1_000_000_000
-# A stamp this much older than its source's last one is a clock that was set back, not a message
-# out of order.
-JUMP_NS = SECOND // 2
-# While hands are silent this long others move the frames' clock on, each stamp by so much at most.
+CLOCK_RESET_NS = SECOND // 2
+"""A stamp that is older than its source's last one by more than this is a clock reset; by less, a
+message out of order."""
+# After hands are silent for QUIET_NS, other sources advance the frames' clock, each stamp by up to
+# AHEAD_NS more than the time that has passed.
 QUIET_NS = AHEAD_NS = SECOND // 10
 DELAYS = 16  # messages of a source over which its delay is measured
 HANDS, PEOPLE, OBJECTS = 'hands', 'people', 'objects'
-_RANKS = {HANDS: 0, PEOPLE: 1, OBJECTS: 2}  # which kind of source sets the frames' clock
+_RANKS = {HANDS: 0, PEOPLE: 1, OBJECTS: 2}  # the lowest that is present sets the frames' clock
 SKELETON = 'skeleton'
-"""What the source of skeletons is called in `presence` and `age`."""
+"""Name of the skeletons' source in `presence` and `age`."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a silent source counts, in seconds."""
+    """Limits on the age of a source's last state, in seconds."""
 
     late: float = 0.05
     hold: float = 0.2
     fade: float = 0.3
 
     def presence(self, age: float) -> float:
-        """Weight 0..1 of a state that is `age` seconds old."""
+        """Presence 0..1 of a state that is `age` seconds old."""
         if age <= self.hold:
             return 1.0
         return max(0.0, 1.0 - (age - self.hold) / self.fade) if self.fade > 0 else 0.0
@@ -53,11 +55,11 @@ class Timing:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is where at one instant (stamp_ns).
+    """Hands and objects at one instant (stamp_ns).
 
     hands by side, objects (world_from_object [4, 4]) by id and the skeleton [134, 3] (pixels of the
-    frame, drawing/skeleton.py) hold all whose presence is above 0; presence: weight 0..1 of each;
-    age: seconds since each one's last good state, also of those that are missing.
+    frame, drawing/skeleton.py) have a presence above 0; presence: 0..1 of each; age: seconds since
+    the last valid state of each, missing ones included.
     """
 
     stamp_ns: int
@@ -74,13 +76,13 @@ class Snapshot:
         hands: Mapping[str, HandState],
         objects: Mapping[str, NDArray[np.floating]],
     ) -> Snapshot:
-        """Hands and objects that are all wholly there."""
+        """A snapshot in which every hand and object has presence 1."""
         present = dict.fromkeys([*hands, *objects], 1.0)
         return cls(stamp_ns, dict(hands), dict(objects), present)
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Sources that were seen once and have faded out."""
+        """Sources that have faded out."""
         return tuple(sorted(name for name in self.age if name not in self.presence))
 
 
@@ -96,7 +98,7 @@ class _Track(Generic[State]):
             self.samples.append((stamp_ns, state))
 
     def at(self, stamp_ns: int) -> tuple[State, int]:
-        """The state at that instant and the stamp of the last sample that it rests on."""
+        """The state at a stamp, and the stamp up to which samples cover it."""
         after: tuple[int, State] | None = None
         for stamp, state in reversed(self.samples):
             if stamp == stamp_ns or (stamp < stamp_ns and after is None):
@@ -111,9 +113,9 @@ class _Track(Generic[State]):
 
 @dataclass
 class _SourceClock:
-    """A source's newest stamp and its receipt; delays_ns: receipt minus stamp of the last ones.
+    """A source's newest stamp and receipt time; delays_ns: receipt minus stamp of recent messages.
 
-    earlier_ns: a stamp far before the newest that no second one has confirmed yet.
+    earlier_ns: a stamp long before the newest that no second one has confirmed yet.
     """
 
     stamp_ns: int
@@ -122,23 +124,23 @@ class _SourceClock:
     earlier_ns: int | None = None
 
 
-_Key = tuple[str, str]  # kind and name of a source; '' for messages that name none
+_Key = tuple[str, str]  # kind and name of a source; '' for empty messages
 
 
-class PoseTracker:
-    """Collects poses as they come, gives what is where at an instant. Not thread-safe.
+class PoseBuffer:
+    """Buffers stamped poses and interpolates them at a query time. Not thread-safe.
 
-    clock: the stamp that the frames' clock is at and its time of receipt; jumps: how often
-    everything was reset. Messages are answered with what is wrong with their stamps.
+    clock: the frames' clock, a stamp and its receipt time; resets: number of clock resets. Methods
+    that take a message return the problems with its stamp.
     """
 
     def __init__(self, timing: Timing | None = None) -> None:
         self.timing = timing or Timing()
         self.clock: tuple[int, int] | None = None
-        self._leader: _Key = (OBJECTS, '')  # which source the clock is of
-        self._first_received_ns = 0  # of the first message, whoever sent it
+        self._leader: _Key = (OBJECTS, '')  # the source that sets `clock`
+        self._first_received_ns = 0  # of the first message of any source
         self._clocks: dict[_Key, _SourceClock] = {}
-        self.jumps = 0
+        self.resets = 0
         self._hands: dict[str, _Track[HandState]] = {}
         self._objects: dict[str, _Track[NDArray[np.floating]]] = {}
         self._people: dict[str, _Track[NDArray[np.floating]]] = {}
@@ -154,18 +156,18 @@ class PoseTracker:
         return self._newest(PEOPLE)
 
     def reset(self) -> None:
-        """Forget every source."""
+        """Drop all samples."""
         self.clock = None
         for sources in (self._clocks, self._hands, self._objects, self._people):
             sources.clear()
 
-    def start_anew(self) -> None:
-        """Forget every source: the clock was reset."""
+    def restart(self) -> None:
+        """Drop all samples after a clock reset."""
         self.reset()
-        self.jumps += 1
+        self.resets += 1
 
     def clock_began(self, received_ns: int) -> None:
-        """The clock of receipt only now begins: what was received so far counts as of now."""
+        """The receipt clock has just started: earlier messages count as received now."""
         if self.clock is not None:
             self.clock = (self.clock[0], received_ns)
         self._first_received_ns = received_ns
@@ -174,13 +176,13 @@ class PoseTracker:
             source.delays_ns.clear()
 
     def forget_objects(self) -> None:
-        """Forget the objects: the scene has others now."""
+        """Drop the objects' samples, for a scene with other objects."""
         self._objects.clear()
 
     def add_hands(
         self, stamp_ns: int, hands: Mapping[str, HandState], received_ns: int
     ) -> list[str]:
-        """Take hands by side; received_ns on any monotonic clock. What is wrong with the stamp."""
+        """Add hands by side; received_ns: receipt time by any monotonic clock."""
         taken, problems = self._take(HANDS, [*hands], stamp_ns, received_ns)
         for side in taken:
             self._hands.setdefault(side, _Track(interpolate_hands)).add(stamp_ns, hands[side])
@@ -189,7 +191,7 @@ class PoseTracker:
     def add_objects(
         self, stamp_ns: int, objects: Mapping[str, NDArray[np.floating]], received_ns: int
     ) -> list[str]:
-        """Take object poses [4, 4] by id; what is wrong with the stamp."""
+        """Add object poses [4, 4] by id."""
         taken, problems = self._take(OBJECTS, [*objects], stamp_ns, received_ns)
         for name in taken:
             self._objects.setdefault(name, _Track(interpolate_rigid)).add(stamp_ns, objects[name])
@@ -198,21 +200,21 @@ class PoseTracker:
     def add_skeleton(
         self, stamp_ns: int, skeleton: NDArray[np.floating] | None, received_ns: int
     ) -> list[str]:
-        """Take a skeleton [134, 3], None where nobody is seen; what is wrong with the stamp."""
+        """Add a skeleton [134, 3]; None if nobody is seen."""
         taken, problems = self._take(PEOPLE, [SKELETON], stamp_ns, received_ns)
         if skeleton is not None and taken:
             self._people.setdefault(SKELETON, _Track(_nearer)).add(stamp_ns, skeleton)
         return problems
 
     def hands_after(self, stamp_ns: int) -> int | None:
-        """How many stamps of hands came after that one; None where it is none of theirs."""
+        """The number of buffered hand stamps after this one; None if it is no hand stamp."""
         stamps = {s for track in self._hands.values() for s, _ in track.samples}
         return sum(s > stamp_ns for s in stamps) if stamp_ns in stamps else None
 
     def silent(self, received_ns: int, after: float) -> bool:
         """Whether neither hands nor skeletons were received for more than `after` seconds.
 
-        Where none came yet, since the first message: objects may come a moment before their hands.
+        Before the first of them, since the first message: objects may arrive just before hands.
         """
         last = [at for kind in (HANDS, PEOPLE) if (at := self._received(kind)) is not None]
         since = max(last, default=self._first_received_ns)
@@ -224,9 +226,8 @@ class PoseTracker:
         return self.clock is not None and (last is None or received_ns - last > after * SECOND)
 
     def frame_stamp(self, received_ns: int, after: float) -> int | None:
-        """The stamp of a frame to be made now; None before the first hands, for `after` seconds.
-
-        The newest hands', or while these are silent the newest skeleton's, or the sources' clock.
+        """The stamp of the next frame: that of the newest hands; of the newest skeleton if hands
+        are silent for `after` seconds; else the frames' clock. None before any of these.
         """
         if not self.hands_silent(received_ns, after):
             return self.newest_ns
@@ -235,16 +236,16 @@ class PoseTracker:
         return self.estimate(received_ns)
 
     def estimate(self, received_ns: int) -> int | None:
-        """The frames' clock at a time of receipt: its newest stamp and what has passed since."""
+        """The frames' clock at a receipt time: its newest stamp plus the time since."""
         if self.clock is None:
             return None
         stamp_ns, at = self.clock
         return stamp_ns + max(0, received_ns - at)
 
     def delays(self) -> dict[str, dict[str, float]]:
-        """By kind and name of source: seconds from its stamps to their receipt, the least of late.
+        """The least recent delay, stamp to receipt (s), by kind and name of source.
 
-        Only of sources of which enough messages were received to tell.
+        Sources with too few messages are omitted.
         """
         out: dict[str, dict[str, float]] = {}
         for (kind, name), source in self._clocks.items():
@@ -253,7 +254,7 @@ class PoseTracker:
         return out
 
     def sample(self, stamp_ns: int) -> Snapshot:
-        """Everything at that instant."""
+        """The state of all sources at a stamp."""
         out = Snapshot(stamp_ns, {}, {}, {})
         for side, hand in self._hands.items():
             self._place(out, side, hand, out.hands)
@@ -285,45 +286,43 @@ class PoseTracker:
     def _take(
         self, kind: str, names: list[str], stamp_ns: int, received_ns: int
     ) -> tuple[list[str], list[str]]:
-        """Which of these sources' states are to be used, and what is wrong with their stamp."""
+        """The names of the sources whose states are used, and problems with the stamp."""
         problems = []
-        left_out = set()
+        dropped = set()
         for name in names or ['']:
             source = self._clocks.get((kind, name))
             if source is None:
                 continue
             back = source.stamp_ns - stamp_ns
-            if back <= JUMP_NS:
+            confirmed = source.earlier_ns is not None and stamp_ns > source.earlier_ns
+            leads = self._leads((kind, name))
+            if back <= CLOCK_RESET_NS:
                 source.earlier_ns = None
-            elif kind != OBJECTS and (kind == HANDS or self._leads((kind, name))):
+            elif kind == HANDS or (leads and (kind == PEOPLE or confirmed)):
                 problems.append(f'header.stamp: set back by {back / SECOND:.1f} s: clock reset')
                 self._reset_to(stamp_ns)
                 break
-            elif source.earlier_ns is None or stamp_ns <= source.earlier_ns:
-                # Another detector that is late, or the first stamp of a clock that was set back.
+            elif not confirmed:
+                # A second, late detector, or the first stamp after a clock reset.
                 source.earlier_ns = stamp_ns
-                left_out.add(name)
+                dropped.add(name)
                 problems.append(
                     f'header.stamp: {name or kind}: {back / SECOND:.1f} s before its last one: '
-                    'left out'
+                    'dropped'
                 )
-            elif self._leads((kind, name)):
-                problems.append(f'header.stamp: set back by {back / SECOND:.1f} s: clock reset')
-                self._reset_to(stamp_ns)
-                break
             else:
                 problems.append(
-                    f'header.stamp: {name or kind}: set back by {back / SECOND:.1f} s: what it was '
-                    'is forgotten'
+                    f'header.stamp: {name or kind}: set back by {back / SECOND:.1f} s: its earlier '
+                    'poses are dropped'
                 )
                 self._forget((kind, name))
         for name in names or ['']:
-            if name not in left_out:
+            if name not in dropped:
                 self._note((kind, name), stamp_ns, received_ns)
-        return [name for name in names if name not in left_out], problems
+        return [name for name in names if name not in dropped], problems
 
     def _note(self, key: _Key, stamp_ns: int, received_ns: int) -> None:
-        """A stamp of a source was received: its clock goes on, and perhaps the frames' too."""
+        """Advance a source's clock, and the frames' if this source sets it."""
         source = self._clocks.setdefault(key, _SourceClock(stamp_ns, received_ns))
         if self.clock is None:
             self._first_received_ns = received_ns
@@ -334,11 +333,11 @@ class PoseTracker:
         source.delays_ns.append(received_ns - stamp_ns)
 
     def _leads(self, key: _Key) -> bool:
-        """Whether the frames' clock is this source's, or hands' as this is."""
+        """Whether this source, or any hand if it is one, sets the frames' clock."""
         return key == self._leader or key[0] == HANDS == self._leader[0]
 
     def _moves_on(self, key: _Key, stamp_ns: int, received_ns: int) -> bool:
-        """Whether a stamp moves the frames' clock on."""
+        """Whether a stamp advances the frames' clock."""
         if self.clock is None or _RANKS[key[0]] < _RANKS[self._leader[0]]:
             return True
         newest_ns, at_ns = self.clock
@@ -347,15 +346,15 @@ class PoseTracker:
         elapsed = received_ns - at_ns
         if key[0] != self._leader[0] and elapsed <= QUIET_NS:
             return False
-        # A clock that is ahead of the frames' would make everything else late.
+        # A source whose clock is ahead would make all others late.
         return newest_ns < stamp_ns <= newest_ns + elapsed + AHEAD_NS
 
     def _reset_to(self, stamp_ns: int) -> None:
-        """What sets the pace was set back: nothing of after it counts any more."""
-        self.jumps += 1
+        """Drop the sources with stamps after a clock reset of the source that sets the clock."""
+        self.resets += 1
         self.clock = None
         for key, source in list(self._clocks.items()):
-            if key[0] == HANDS or source.stamp_ns > stamp_ns + JUMP_NS:
+            if key[0] == HANDS or source.stamp_ns > stamp_ns + CLOCK_RESET_NS:
                 self._forget(key)
 
     def _forget(self, key: _Key) -> None:
@@ -372,5 +371,5 @@ class PoseTracker:
 def _nearer(
     first: NDArray[np.floating], second: NDArray[np.floating], fraction: float
 ) -> NDArray[np.floating]:
-    """Of two skeletons the nearer in time, as it is: they may be of two people."""
+    """Of two skeletons the nearer in time: they may be of two people."""
     return first if fraction < 0.5 else second

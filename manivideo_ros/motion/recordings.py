@@ -1,7 +1,7 @@
 """Recordings of hand joints in npz files, read as keypoints over time.
 
-What is recorded passes the checks that live points pass (inputs/tables.py, inputs/checks.py): zeros
-are a hand that was not tracked, and another unit, side or handedness is refused by name.
+Recordings pass the same checks as live points (inputs/tables.py, inputs/checks.py): zeros are an
+untracked hand; a wrong unit, side or handedness is an error.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from manivideo_ros.inputs.world import to_ros
 
 Side = Literal['left', 'right']
 HEADSET, VIDEO = ('left', 'right'), 'keypoints'
-# What a problem's text calls the parameters of a node, and here.
+# Parameters of nodes in the checks' messages, and the options here.
 _OPTIONS = (('`unit` to', '--unit'), ('`axes` to', '--axes'), ('set --', 'give --'))
 
 
 class RecordingError(ValueError):
-    """A recording that cannot be used; one line: the file, the array, what to do."""
+    """An unusable recording; one line: the file, the array, what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Recording:
 
     stamps_ns int64[F], increasing; keypoints [F,21,3] by side, metres, MediaPipe's order, NaN
     where the hand is absent, in a z-up world (headsets) or the file's own frame (keypoints).
-    left_out: by side, how many frames have no hand, by reason.
+    left_out: number of frames without the hand, by side and reason.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -50,11 +50,11 @@ def read_recording(
 ) -> Recording:
     """Read an npz of joints.
 
-    `left` and/or `right` [F,25,3 or 7] (OpenXR: 26): WebXR joints, y up, a pose's quaternion xyzw;
-    or `keypoints` [F,21,3] of one hand, that of `side`. NaN or all zeros where the hand is absent.
+    `left` and/or `right` [F,25,3 or 7] (OpenXR: 26): WebXR joints, y up, quaternions xyzw; or
+    `keypoints` [F,21,3] of one hand, that of `side`. NaN or all zeros where the hand is absent.
     Times: `time_s` [F], else `fps`. unit: metres per unit of the file; axes: of its world
-    (inputs/world.py), None: y_up for joints, ros (as they are) for keypoints. Raises RecordingError
-    for everything else, and for points that are not a hand's of that side in that unit.
+    (inputs/world.py), None: y_up for joints, ros (unchanged) for keypoints. Raises RecordingError
+    for other files, and for points that do not fit a hand of that side in that unit.
     """
     file = Path(path)
     try:
@@ -95,7 +95,7 @@ def read_recording(
 
 
 def _joints(file: Path, side: str, array: NDArray) -> list[TrackedHand | str]:
-    """The hand of each frame, or why there is none."""
+    """The hand of each frame, or the reason for its absence."""
     wrong = array.ndim != 3 or array.shape[1] not in (25, 26) or array.shape[2] not in (3, 7)
     if wrong or array.dtype.kind not in 'fiu':
         raise RecordingError(
@@ -108,7 +108,7 @@ def _joints(file: Path, side: str, array: NDArray) -> list[TrackedHand | str]:
 
 
 def _frame(hand: Callable[[], TrackedHand | None], points: NDArray) -> TrackedHand | str:
-    """A frame's hand, or why there is none."""
+    """A frame's hand, or the reason for its absence."""
     if not np.isfinite(points).any() or not np.nan_to_num(points).any():
         return 'not tracked (NaN or zeros)'
     try:
@@ -121,7 +121,7 @@ def _frame(hand: Callable[[], TrackedHand | None], points: NDArray) -> TrackedHa
 
 
 def _rotations(joints: NDArray) -> NDArray | None:
-    """The joints' rotations, None where they have none, or one that is no rotation."""
+    """The joints' rotations [J, 3, 3]; None if there are none, or one is no rotation."""
     if joints.shape[1] != 7:
         return None
     try:
@@ -133,9 +133,9 @@ def _rotations(joints: NDArray) -> NDArray | None:
 def _checked(
     found: list[TrackedHand | str], unit: float, axes: str
 ) -> tuple[NDArray[np.float64], dict[str, int]]:
-    """Keypoints [F,21,3], and the frames left out by reason.
+    """Keypoints [F,21,3], and the number of frames without the hand by reason.
 
-    Raises ValueError where most hands are not of that unit, or the last of that side in these axes.
+    Raises ValueError if most hands do not fit the unit, or the last ones the side and axes.
     """
     points = np.full((len(found), 21, 3), np.nan)
     reasons = [hand if isinstance(hand, str) else '' for hand in found]

@@ -1,7 +1,7 @@
-"""Sources whose clocks do not agree: which one is off, by how much, and what to do.
+"""Detects sources whose clocks disagree: which one is off, by how much, and what to do.
 
-A delay is the time from a stamp to its receipt. Alone it may be a slow driver as well as a clock
-that is off; compared with the delays of the others and with this machine's clock it is named.
+A delay is the time from a stamp to its receipt. A single one may come from a slow driver or a wrong
+clock; comparison with the other sources and this machine's clock distinguishes the two.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from manivideo_ros.motion.pose_buffer import HANDS, OBJECTS, PEOPLE
 
 TOPICS = {HANDS: 'hand_poses', PEOPLE: 'skeleton_poses', OBJECTS: 'object_poses'}
-OFFSET_S = 0.2  # between two sources: more is named
-STALE_S = 10.0  # no live source is so late: its stamps are of another time, as a bag's are
+OFFSET_S = 0.2  # a larger difference between two sources is a problem
+STALE_S = 10.0  # no live source is so late: its stamps are from a bag, for example
 _SPANS = ((31_557_600.0, 'years'), (86_400.0, 'days'), (3600.0, 'hours'), (60.0, 'minutes'))
 
 
 class ClockWatch:
-    """Compares the sources once a second; each thing is said once, until it is right again.
+    """Compares the sources once a second; a problem is reported once until it is solved.
 
-    problem: what is wrong now, '' where nothing is.
+    problem: the current problem, '' without one.
     """
 
     def __init__(self) -> None:
@@ -29,9 +29,9 @@ class ClockWatch:
     def compare(
         self, delays: Mapping[str, Mapping[str, float]], clock_s: float, simulated: bool
     ) -> list[str]:
-        """What was not said yet, one line each.
+        """The new problems, one line each.
 
-        delays: seconds by kind and name of source, by the clock of receipt (PoseTracker.delays);
+        delays: seconds by kind and name of source, by the clock of receipt (PoseBuffer.delays);
         clock_s: by how much this node's clock is ahead of that one; simulated: it is /clock.
         """
         found = _problems(delays, clock_s, simulated)
@@ -44,7 +44,7 @@ class ClockWatch:
 def _problems(
     delays: Mapping[str, Mapping[str, float]], clock_s: float, simulated: bool
 ) -> dict[str, str]:
-    """One line by what it is about."""
+    """Problems, one line each, by a key of their cause."""
     kind = next((k for k in TOPICS if delays.get(k)), None)
     if kind is None:
         return {}
@@ -98,7 +98,7 @@ def _side(seconds: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time in words, whatever its sign: 0.7 s, 4 minutes, 12 days."""
+    """The length of a time in words, regardless of sign: 0.7 s, 4 minutes, 12 days."""
     length = abs(seconds)
     for unit, name in _SPANS:
         if length >= 2 * unit:

@@ -12,7 +12,7 @@ from tf2_msgs.msg import TFMessage
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.hand.interpolation import interpolate_rigid
 from manivideo_ros.messages.read import read_transform, stamp_ns
-from manivideo_ros.motion.pose_buffer import JUMP_NS
+from manivideo_ros.motion.pose_buffer import CLOCK_RESET_NS
 
 # Samples per frame: at least half a second at the usual rates of robots.
 KEPT = 128
@@ -116,7 +116,7 @@ class _Link:
         return self._stamps[-1]
 
     def add(self, stamp_ns: int, matrix: NDArray[np.floating]) -> None:
-        if self._stamps and stamp_ns < self._stamps[-1] - JUMP_NS:
+        if self._stamps and stamp_ns < self._stamps[-1] - CLOCK_RESET_NS:
             self._stamps, self._samples = [], []
         at = bisect_left(self._stamps, stamp_ns)
         if at < len(self._stamps) and self._stamps[at] == stamp_ns:

@@ -102,9 +102,9 @@ def test_repair_finds_out_again_what_made_the_frames(tmp_path):
 
 def test_the_command_says_what_it_found(killed, tmp_path, capsys):
     assert main([str(killed)]) == 0
-    assert 'messages; the file as it was found ends in .cut' in capsys.readouterr().out
+    assert 'messages; the original files end in .cut' in capsys.readouterr().out
     assert main([str(killed)]) == 0
-    assert 'is whole' in capsys.readouterr().out
+    assert 'is complete' in capsys.readouterr().out
     assert main([str(tmp_path / 'absent')]) == 2
     assert capsys.readouterr().err.count('\n') == 1
 

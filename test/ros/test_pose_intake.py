@@ -254,7 +254,9 @@ def test_a_frame_waits_for_a_camera_that_rides_on_the_hands_but_not_for_long(int
     assert intake.view(31 * MS) == (None, []) and intake.waits_for_camera and intake.due(32 * MS)
     intake.take_transforms(moved(30, 1.0))
     view, _ = intake.view(33 * MS)
-    assert view.camera.camera_from_world[0, 3] == pytest.approx(-1.0) and not intake.waits_for_camera
+    assert (
+        view.camera.camera_from_world[0, 3] == pytest.approx(-1.0) and not intake.waits_for_camera
+    )
     # It is told no more: hands go on coming, and so do frames.
     given = []
     for ms in range(60, 200, 30):
@@ -269,7 +271,7 @@ def test_objects_seen_by_a_camera_that_moves_are_placed_at_their_own_time(intake
         intake.take_transforms(moved(ms, x))
     intake.take_objects(objects(50, np.eye(4), 'camera'), 100 * MS)
     intake.take_hands(hands(50), 100 * MS)
-    shown = intake.tracker.sample(START + 50 * MS).objects['mug']
+    shown = intake.buffer.sample(START + 50 * MS).objects['mug']
     np.testing.assert_allclose(shown[:3, 3], [0.5, 0, 0], atol=1e-9)
 
 
@@ -438,7 +440,7 @@ def test_without_a_network_for_people_skeletons_are_refused_once_and_change_noth
 )
 def test_objects_by_another_clock_undo_nothing(ready, late_s, rate_hz):
     """Hands at 30 Hz; a detector's poses carry their image's stamp, or another machine's time."""
-    ready.tracker.timing = Timing(hold=2.0)
+    ready.buffer.timing = Timing(hold=2.0)
     due, shown, problems = late_s, [], []
     for n in range(150):
         now = n / 30
@@ -449,7 +451,7 @@ def test_objects_by_another_clock_undo_nothing(ready, late_s, rate_hz):
         problems += ready.take_hands(hands(round(1000 * now)), round(now * 1e9))
         view, more = ready.view(round(now * 1e9))
         problems += [text for text in more if 'valid pose' not in text]
-        assert view.snapshot.stamp_ns == ready.tracker.newest_ns and view.resets == 0
+        assert view.snapshot.stamp_ns == ready.buffer.newest_ns and view.resets == 0
         shown.append('mug' in view.snapshot.objects)
     assert problems == []
     assert all(shown[100:]) if late_s < 2 else not any(shown)

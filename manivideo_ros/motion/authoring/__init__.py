@@ -1,1 +1,1 @@
-"""The authored motions that ship: grasps, keyframes, contact, and their checks."""
+"""The shipped motions: grasps, keyframes, contact, and their checks."""

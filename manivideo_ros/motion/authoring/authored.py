@@ -1,7 +1,7 @@
-"""The authored sequences: what hands do with generated objects, 8 to 12 s each.
+"""The authored sequences of hands with generated objects, 8 to 12 s each.
 
-`author(name)` makes one (grasps are solved: a minute); `authored_motion(name)` reads the shipped
-one. The motions of HELD_OUT_MOTIONS are never trained on.
+`author(name)` generates one and solves its grasps, which takes a minute; `authored_motion(name)`
+reads the shipped one. HELD_OUT_MOTIONS are never trained on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.shipped import MOTIONS as SHIPPED
 
 HELD_OUT_MOTIONS = ('turn_mug',)
-BESIDE = (-0.098, -0.022, 0.0)  # of the right wrist: a wrapped body's side touches here
+BESIDE = (-0.098, -0.022, 0.0)  # right wrist's frame: where the side of a wrapped body touches
 
 
 def turn_mug() -> Stage:
@@ -56,7 +56,7 @@ def turn_mug() -> Stage:
     stage.rest('right', 10.0, (0.17, -0.07, 0.08))
     stage.rest('left', 0.0, (0.17, -0.07, 0.08))
     stage.rest('left', 1.6, (0.17, -0.07, 0.08))
-    # Past the handle, then back into its loop.
+    # The hand passes the handle, then moves back into its loop.
     past = stage.clear('mug', opened(handle, 0.3, 0.004, 0.014), hollow=False)
     beyond = opened(handle, 0.7, 0.05, 0.055)
     stage.at(2.7, 'mug', beyond, via=True)
@@ -70,7 +70,7 @@ def turn_mug() -> Stage:
 
 
 def lift_can() -> Stage:
-    """The right hand lifts a can, tilts it to look at it, and sets it down."""
+    """The right hand lifts a can, tilts it both ways, and sets it down."""
     stage = Stage(8.0, view((-0.20, 0.40, 0.33), (0.02, 0, 0.11), 42))
     stage.place('can', 'can', pose((0.02, 0.02, 0.0545), turn('z', 20)))
     grasp = stage.grasp(
@@ -197,7 +197,7 @@ def lift_ball() -> Stage:
         )
         for side, sign in (('right', 1), ('left', -1))
     ]  # fmt: skip
-    # A ball looks the same from all sides: the left hand rolls forward, past the other's thumb.
+    # A ball is symmetric: the left grasp is turned forward, clear of the other thumb.
     grasps[1] = grasps[1].turned(turn('x', -17))
     stage.wait('ball', 1.7)
     stage.move('ball', 2.7, pose((0, 0, 0.16)), via=True)
@@ -216,7 +216,7 @@ def lift_ball() -> Stage:
 def screw() -> Stage:
     """The right hand turns a screwdriver, regripping, while the left guides its shaft."""
     stage = Stage(10.0, view((-0.10, 0.46, 0.30), (0.0, 0, 0.12), 43))
-    upright = turn('y', -90)  # the grip, which lies to +x, points up
+    upright = turn('y', -90)  # the grip, at +x, points up
 
     def driven(angle: float) -> Pose:
         return pose((0, 0.02, 0.116), turn('z', angle), upright)
@@ -236,7 +236,7 @@ def screw() -> Stage:
     loose = stage.clear('screwdriver', opened(handle, 0.5, 0.006))
 
     def held(angle: float, grip: Grasp = handle) -> Grasp:
-        # The grip is round about the object's x axis: the hand may hold it at any angle.
+        # The grip is symmetric about the object's x axis.
         return grip.turned(turn('x', angle))
 
     stage.wait('screwdriver', 0.4)
@@ -250,7 +250,7 @@ def screw() -> Stage:
         stage.wait('screwdriver', time + 1.8)
         stage.at(time + 1.05, 'screwdriver', held(-angle))
         angle += stroke
-        # Loosened, the hand turns back and takes hold again.
+        # The loosened hand turns back and grips again.
         for part in np.linspace(0, 1, 5):
             back = held(-angle + (1 - part) * stroke, loose)
             stage.at(time + 1.2 + 0.4 * part, 'screwdriver', back, via=True)
@@ -279,13 +279,13 @@ MOTIONS = tuple(SEQUENCES)
 
 
 def author(name: str) -> Motion:
-    """Make a sequence anew, grasps and all."""
+    """Generate a sequence from scratch, grasps included."""
     return SEQUENCES[name]().play(name)
 
 
 @cache
 def authored_motion(name: str) -> Motion:
-    """The shipped motion of this name. Raises ValueError for another name."""
+    """Read the shipped motion of a name. Raises ValueError for an unknown name."""
     if name not in SEQUENCES:
         raise ValueError(f'motion {name!r} is unknown; choose one of {", ".join(MOTIONS)}')
     return load_motion(SHIPPED / name)

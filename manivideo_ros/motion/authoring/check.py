@@ -1,4 +1,4 @@
-"""What a motion must hold to: hands that touch what they hold, and enter nothing."""
+"""Measures contact and interpenetration of hands and objects in a motion."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ Solid = tuple[NDArray[np.floating], NDArray[np.integer]]
 
 @dataclass(frozen=True)
 class FrameContact:
-    """One frame, metres. depth: the deepest interpenetration of hand and object, either's surface
-    in the other; hands: of the two hands; table: how far a hand or object reaches below z = 0;
-    gaps: distance of each finger of a side to the nearest object's surface."""
+    """Contact in one frame, metres.
+
+    depth: the deepest interpenetration of hand and object, either's surface in the other; hands:
+    that of the two hands; table: depth of the lowest point below z = 0; gaps: distance of each
+    finger to the nearest object's surface, by side and finger.
+    """
 
     depth: float
     hands: float

@@ -1,7 +1,4 @@
-"""Signed distances to triangle meshes, the measure of contact and interpenetration.
-
-Used where motions are authored and checked, not while frames are made.
-"""
+"""Signed distances to triangle meshes, for authoring and checking motions."""
 
 from __future__ import annotations
 
@@ -37,8 +34,8 @@ def _query(
 
 
 class SignedDistance:
-    """Distance to a mesh, negative inside; inside is told by the winding number, so that
-    overlapping closed parts are one solid and small holes do no harm (Jacobson et al. 2013).
+    """Distance to a mesh, negative inside, as decided by the winding number (Jacobson et al. 2013):
+    overlapping closed parts are one solid, and small holes are tolerated.
 
     vertices [V,3] metres; faces [F,3], counterclockwise from outside.
     """

@@ -1,6 +1,6 @@
-"""The movements a hand's joints allow: 21 degrees of freedom, and the pads that touch.
+"""Degrees of freedom of a hand's joints (21), and the pads of its segments.
 
-Everything here is for the right hand; `mirror_theta` and `mirror_pose` give the left one's.
+All of it is for the right hand; `mirror_theta` and `mirror_pose` convert to the left.
 Right hand at rest: fingers along -x, palm facing -y, thumb's side +z.
 """
 
@@ -17,7 +17,7 @@ from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 
 FINGERS = ('index', 'middle', 'pinky', 'ring', 'thumb')  # the order of the joints
-# The flexion axis of the thumb's outer joints: its nail's normal x its direction, flat hand.
+# The flexion axis of the thumb's outer joints: its nail's normal x its direction, in a flat hand.
 THUMB_FLEXION = (0.34, -0.93, 0.13)
 # Degrees of freedom: per finger spread, then flexion of its three joints; of the thumb's root
 # opposition (x), abduction (y), flexion (z), then flexion of its two outer joints.
@@ -55,7 +55,7 @@ def degrees(**values: float) -> NDArray[np.float32]:
 
 @cache
 def pads() -> dict[str, NDArray[np.int64]]:
-    """Vertices that face the palm's side, by segment: 'index_3' is the index's outer phalanx."""
+    """Palmar vertices by segment: 'index_3' is the index finger's outer phalanx."""
     hand = load_hand('right')
     normals = _normals(hand)
     out = {}
@@ -73,7 +73,7 @@ def pads() -> dict[str, NDArray[np.int64]]:
 
 
 def finger_vertices(hand: HandModel) -> dict[str, NDArray[np.int64]]:
-    """All vertices of each finger, by its name."""
+    """The vertices of each finger by its name."""
     root = np.array([1 + 3 * f for f in range(5)])
     own = np.stack([hand.weights[:, r : r + 3].sum(1) for r in root])
     return {f: np.flatnonzero(own[i] > 0.6) for i, f in enumerate(FINGERS)}
@@ -82,7 +82,7 @@ def finger_vertices(hand: HandModel) -> dict[str, NDArray[np.int64]]:
 def posed(
     side: str, theta: ArrayLike, world_from_wrist: ArrayLike, betas: ArrayLike | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Vertices [V,3] and joints [16,3] of a hand whose wrist stands at a pose [4,4]."""
+    """Vertices [V,3] and joints [16,3] of a hand with its wrist at a pose [4,4]."""
     pose = np.asarray(world_from_wrist)
     shape = np.zeros(10) if betas is None else betas
     values = [

@@ -1,7 +1,7 @@
-"""Closes a hand around an object: contact of chosen pads, no interpenetration, natural joints.
+"""Solves grasps: contact of chosen pads, no interpenetration, natural joint angles.
 
-Offline: a few hundred Adam steps over the wrist's pose and 21 finger angles, against the signed
-distance of the object's surface. Left hands are solved as right hands in the mirrored object.
+Offline: a few hundred Adam steps over the wrist's pose and 21 finger angles, with the signed
+distance to the object's surface. Left hands are solved as right hands on the mirrored object.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MARGIN = 0.0006
 
 @dataclass(frozen=True, eq=False)
 class Grasp:
-    """How a hand holds an object: object_from_wrist [4,4], theta [45] of its own side."""
+    """A hand's pose on an object: object_from_wrist [4,4], theta [45] of its own side."""
 
     side: str
     object_from_wrist: NDArray[np.floating]
@@ -45,8 +45,8 @@ class Grasp:
 
 
 def opened(grasp: Grasp, amount: float = 1.0, back: float = 0.0, ahead: float = 0.0) -> Grasp:
-    """The hand before it closes: fingers straighter by amount (1: enough to let go), thumb out,
-    and the wrist drawn back from what the palm faces and ahead along the fingers, metres."""
+    """The opened hand of a grasp: fingers extended by amount (1: released), thumb abducted, and the
+    wrist moved back (away from where the palm faces) and ahead (along the fingers), metres."""
     right = grasp.side == 'right'
     theta = grasp.theta if right else mirror_theta(grasp.theta)
     angles = np.linalg.pinv(basis()) @ theta
@@ -95,9 +95,10 @@ def solve_grasp(
 ) -> Grasp:
     """A grasp near a start pose object_from_wrist [4,4] and near anchor theta [45] (own side).
 
-    solids: vertices and faces in the object's frame, whose union nothing may enter; touching:
-    weight by pad segment ('thumb_3', 'palm') that shall touch it; floor: plane [4], the hand stays
-    where floor[:3] . p >= floor[3]; free: how easily the wrist turns and shifts from its start.
+    solids: vertices and faces in the object's frame, whose union the hand must not enter; touching:
+    weight by pad segment ('thumb_3', 'palm') that is to touch it; floor: plane [4], the hand stays
+    where floor[:3] . p >= floor[3]; free: inverse weights of the wrist's rotation and translation
+    from its start.
     """
     if side == 'left':
         mirrored = [(v * np.array([-1, 1, 1]), np.asarray(f)[:, ::-1]) for v, f in solids]
@@ -116,8 +117,8 @@ def solve_grasp(
     change = torch.zeros(21, requires_grad=True)
     turn = torch.zeros(3, requires_grad=True)
     shift = torch.zeros(3, requires_grad=True)
-    # At first a third of the skin is watched; in the end all of it, and the middles of the
-    # fingers' faces too, since thin parts would slip between the vertices.
+    # First a third of the skin is tested; later all of it and the centres of the fingers' faces,
+    # because thin parts would pass between the vertices.
     touched = [pads()[name] for name in touching]
     skin = np.flatnonzero(hand.vertex_part != 2)
     rough = np.unique(np.concatenate([skin[::3], *touched]))
@@ -187,7 +188,7 @@ def _soft_minimum(distance: torch.Tensor, sharpness: float = 0.002) -> torch.Ten
 
 
 def _crowding(joints: torch.Tensor) -> torch.Tensor:
-    """How far the thumb's outer segments and other fingers' come closer than their thickness."""
+    """Penalty on the thumb's outer segments being closer to other fingers' than their thickness."""
     thumb = torch.stack(
         [joints[14], joints[15], 2.0 * joints[15] - 0.5 * (joints[14] + joints[15])]
     )

@@ -1,8 +1,8 @@
-"""Keyframes of hands and objects, and the smooth trajectories through them.
+"""Keyframes of hands and objects, and smooth trajectories through them.
 
-A key stands in the world or in an object's frame: between two keys of one grasp the hand is rigid
-with its object. Other stretches are cubic Hermite curves of position, quaternion and joint
-angles, at rest at every key but the ones passed through (`via`).
+A key is in the world's or an object's frame: between two keys in one object's frame the hand moves
+with the object. Other segments are cubic Hermite curves of position, quaternion and joint angles,
+with zero velocity at all keys except `via` ones.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class HandKey:
 
 @dataclass
 class Script:
-    """What happens in a sequence: keys in order of time, per hand and per object."""
+    """A sequence: keys in order of time, per hand and per object; duration in seconds."""
 
     duration: float
     camera: Camera
@@ -58,16 +58,16 @@ class Script:
     meshes: dict[str, str] = field(default_factory=dict)
 
     def place(self, name: str, mesh: str, pose: Pose) -> None:
-        """An object that stands somewhere from the start."""
+        """Add an object at its first pose."""
         self.meshes[name] = mesh
         self.objects[name] = [ObjectKey(0.0, pose)]
 
     def move(self, name: str, time: float, pose: Pose, via: bool = False) -> None:
-        """The object reaches a pose at a time; until then it moves from its last key."""
+        """The object moves from its last key to a pose at a time."""
         self.objects[name].append(ObjectKey(time, pose, via))
 
     def wait(self, name: str, time: float) -> None:
-        """The object stays where it is until a time."""
+        """The object rests until a time."""
         self.objects[name].append(ObjectKey(time, self.objects[name][-1].pose))
 
     def free(self, side: str, time: float, pose: Pose, theta: NDArray, via: bool = False) -> None:
@@ -75,7 +75,7 @@ class Script:
         self.hands.setdefault(side, []).append(HandKey(time, pose, theta, None, via))
 
     def at(self, time: float, name: str, grasp: Grasp, via: bool = False) -> None:
-        """A hand is at a grasp (or before one) of an object."""
+        """A hand is at a grasp, or an opened one, of an object."""
         key = HandKey(time, grasp.object_from_wrist, grasp.theta, name, via)
         self.hands.setdefault(grasp.side, []).append(key)
 
@@ -105,7 +105,7 @@ class Script:
         frame = a.frame if a.frame == b.frame else None
 
         def locate(key: HandKey) -> Pose:
-            """The key's pose in the frame this stretch is drawn in."""
+            """The key's pose in the frame of this segment."""
             if key.frame == frame:
                 return key.pose
             world = key.pose
@@ -144,7 +144,7 @@ def _vector(pose: Pose) -> NDArray[np.float64]:
 
 
 def _align(vectors: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """The vectors with quaternions (parts 3..7) of one sign: the shorter way round."""
+    """The vectors with quaternions (parts 3..7) of one sign, for the shorter arc."""
     for before, vector in itertools.pairwise(vectors):
         if before[3:7] @ vector[3:7] < 0:
             vector[3:7] *= -1
@@ -158,7 +158,7 @@ def _hermite(
     via_second: bool,
     time: float,
 ) -> NDArray[np.float64]:
-    """The curve between the second and the third of four keys; at rest where not via."""
+    """The curve between the second and the third of four keys; zero velocity unless via."""
     p0, p1, p2, p3 = vectors
     t0, t1, t2, t3 = times
     length = t2 - t1

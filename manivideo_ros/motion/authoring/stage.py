@@ -1,6 +1,6 @@
-"""A stage for authored sequences: objects on a table, hands that reach, hold and let go.
+"""Authoring of sequences: objects on a table, hands that reach, hold and release.
 
-World: the table's top is z = 0; the person sits on the side of -y and looks along +y.
+World: the table's top is z = 0; the person is at -y and faces +y.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from manivideo_ros.motion.authoring.grasp import Grasp, Solid, opened, solve_gra
 from manivideo_ros.motion.authoring.keyframes import Pose, Script
 from manivideo_ros.objects.household.shapes import generate
 
-# Where grasps start from, beside the measured finger poses: degrees of freedom, radians.
+# Initial finger poses of grasps, besides the measured ones: degrees of freedom, radians.
 SHAPES = {
     'wrap': {
         'curl1': 0.55, 'curl2': 0.7, 'curl3': 0.4, 'index_spread': -0.08, 'pinky_spread': 0.1,
@@ -58,13 +58,13 @@ TIPS = {'thumb_3': 1.0, 'index_3': 1.0, 'middle_3': 1.0, 'ring_3': 0.7, 'pinky_3
 
 @cache
 def solids(mesh: str, hollow: bool = True) -> tuple[Solid, ...]:
-    """Vertices and faces that a hand must not enter; with hollow=False the hull of the largest
-    part too, so that a vessel is held from outside."""
+    """Vertices and faces that a hand must not enter; hollow=False adds the hull of the largest
+    part, so that a vessel is held from outside."""
     made = generate(mesh)
     own: Solid = (made.vertices, made.faces)
     if hollow:
         return (own,)
-    import trimesh  # Only where motions are authored.
+    import trimesh  # only authoring needs it
 
     whole = trimesh.Trimesh(made.vertices, made.faces, process=False)
     whole.merge_vertices()
@@ -74,7 +74,7 @@ def solids(mesh: str, hollow: bool = True) -> tuple[Solid, ...]:
 
 
 def anchor(shape: str, side: str) -> NDArray[np.float32]:
-    """theta [45] of a named start: a shape of this page, else a pose of the hand's own."""
+    """theta [45] of an initial finger pose: one of SHAPES, else a measured one."""
     if shape not in SHAPES:
         return finger_pose(shape, 'left' if side == 'left' else 'right')
     theta = basis() @ degrees(**SHAPES[shape])
@@ -101,10 +101,10 @@ def view(eye: ArrayLike, target: ArrayLike, fov: float = 45.0) -> Camera:
 
 
 class Stage(Script):
-    """A script with the verbs of handling; times in seconds, geometry in the world."""
+    """A script with methods for handling objects; times in seconds, geometry in the world."""
 
     def rest(self, side: str, time: float, at: ArrayLike = (0.19, -0.08, 0.075)) -> None:
-        """The hand lies relaxed beside the scene (`at` for the right, mirrored for the left)."""
+        """The hand rests beside the scene (`at` for the right, mirrored for the left)."""
         sign = 1.0 if side == 'right' else -1.0
         place = np.asarray(at, np.float64) * [sign, 1, 1]
         wrist = wrist_pose(side, place, (-0.45 * sign, 0.1, -0.9), (-0.25 * sign, 1, 0.05))
@@ -125,8 +125,8 @@ class Stage(Script):
         steps: int = 300,
         free: tuple[float, float] = (1.0, 1.0),
     ) -> Grasp:
-        """Solve how a hand holds an object, described where the object lies at object_at (its
-        first place if None), above the table: see `wrist_pose` for touch .. local."""
+        """Solve a grasp of an object at object_at (its first pose if None), above the table. touch
+        .. local: see `wrist_pose`."""
         placed = self.objects[name][0].pose if object_at is None else object_at
         start = invert_rigid(placed) @ wrist_pose(side, touch, facing, along, local)
         parts = solids(self.meshes[name], hollow)
@@ -134,7 +134,7 @@ class Stage(Script):
         return solve_grasp(side, parts, start, anchor(shape, side), touching, table, steps, free)
 
     def clear(self, name: str, grasp: Grasp, hollow: bool = True) -> Grasp:
-        """The nearest pose of a hand that enters nothing, for the way in and out of a grasp."""
+        """The nearest hand pose without interpenetration, for entering and leaving a grasp."""
         parts = solids(self.meshes[name], hollow)
         pose_, theta = grasp.object_from_wrist, grasp.theta
         return solve_grasp(grasp.side, parts, pose_, theta, {}, None, 100)
@@ -148,7 +148,7 @@ class Stage(Script):
         back: float = 0.05,
         amount: float = 1.0,
     ) -> None:
-        """Pass an open hand by the object at time near, close it by time closed."""
+        """The opened hand is at the object at time near, and closed at time closed."""
         self.at(near, name, opened(grasp, amount, back), via=True)
         arrived = near + 0.62 * (closed - near)
         self.at(arrived, name, opened(grasp, 0.75 * amount), via=True)
@@ -163,7 +163,7 @@ class Stage(Script):
         back: float = 0.05,
         amount: float = 1.0,
     ) -> None:
-        """Hold until start, open, and be drawn back by time away."""
+        """The hand holds until start, then opens and is withdrawn at time away."""
         self.at(start, name, grasp)
         self.at(start + 0.38 * (away - start), name, opened(grasp, 0.75 * amount), via=True)
         self.at(away, name, opened(grasp, amount, back), via=True)

@@ -139,7 +139,7 @@ class HandIntake:
         self._placed.clear()
         self._last_ns.clear()
         for solver in self._solvers.values():
-            solver.start_anew()
+            solver.restart()
 
     def take_transforms(
         self, message: TFMessage, static: bool = False

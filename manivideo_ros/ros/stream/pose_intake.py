@@ -17,7 +17,7 @@ from manivideo_ros.camera.lens import Lens, lens_of
 from manivideo_ros.camera.viewing import DEFAULT_FOV, default_camera, fitted, hands_in_view
 from manivideo_ros.geometry import Camera, pinhole
 from manivideo_ros.messages.read import read_camera, read_hands, read_objects
-from manivideo_ros.motion.pose_buffer import SKELETON, PoseTracker, Snapshot, Timing
+from manivideo_ros.motion.pose_buffer import SKELETON, PoseBuffer, Snapshot, Timing
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.ros.stream.skeletons import read_skeleton
 from manivideo_ros.ros.transforms import TransformTree
@@ -69,7 +69,7 @@ class PoseIntake:
         self.human, self._skeletons_reported = human, False
         self.hand_model = hand_model
         self.width, self.height = size
-        self.tracker = PoseTracker(timing)
+        self.buffer = PoseBuffer(timing)
         self.transforms = TransformTree()
         self.world = ''
         self._skeleton_frame = ''
@@ -90,9 +90,9 @@ class PoseIntake:
         self.world = hands.frame_id
         if refusal := self._refusal(hands.stamp_ns, received_ns):
             return [*hands.problems, refusal]
-        resets = self.tracker.jumps
-        problems = self.tracker.add_hands(hands.stamp_ns, hands.states, received_ns)
-        if self.tracker.jumps != resets:
+        resets = self.buffer.resets
+        problems = self.buffer.add_hands(hands.stamp_ns, hands.states, received_ns)
+        if self.buffer.resets != resets:
             self._unseen_since_ns = None
         return [*hands.problems, *problems]
 
@@ -109,7 +109,7 @@ class PoseIntake:
             except LookupError as error:
                 return [*objects.problems, f'header.frame_id: {error}']
             poses = {name: to_world @ pose for name, pose in poses.items()}
-        problems = self.tracker.add_objects(objects.stamp_ns, poses, received_ns)
+        problems = self.buffer.add_objects(objects.stamp_ns, poses, received_ns)
         return [*objects.problems, *problems]
 
     def take_skeletons(self, message: SkeletonPoses, received_ns: int) -> list[str]:
@@ -127,7 +127,7 @@ class PoseIntake:
                 f'{self._pinhole[1]!r}: the keypoints are used as if they were in its image'
             )
         skeleton = person.states.get(SKELETON)
-        problems = self.tracker.add_skeleton(person.stamp_ns, skeleton, received_ns)
+        problems = self.buffer.add_skeleton(person.stamp_ns, skeleton, received_ns)
         return [*person.problems, *problems]
 
     def clock_reset(self, before_ns: int, now_ns: int) -> list[str]:
@@ -136,13 +136,13 @@ class PoseIntake:
         If it was set back, all poses are dropped, and no frame is made until new ones are received.
         """
         if before_ns == 0:
-            self.tracker.clock_began(now_ns)
+            self.buffer.clock_began(now_ns)
             self._first_pose_ns = None if self._first_pose_ns is None else now_ns
             return []
         # After a small step, old and new poses are close to each other: a smaller margin.
         ahead = min(AHEAD_NS, (before_ns - now_ns) // 2)
         self._stale = (ahead, before_ns + SECOND)
-        self.tracker.start_anew()
+        self.buffer.restart()
         self.transforms.forget_moving()
         self._first_pose_ns = self._unseen_since_ns = self._waiting_since_ns = None
         return ['/clock was set back: all poses dropped']
@@ -163,7 +163,7 @@ class PoseIntake:
 
     def skeletons_trigger(self, received_ns: int) -> bool:
         """Whether skeletons trigger the frames, because there are no hands."""
-        return self.human and self.tracker.hands_silent(received_ns, SILENCE_S)
+        return self.human and self.buffer.hands_silent(received_ns, SILENCE_S)
 
     def take_camera(self, message: CameraInfo) -> list[str]:
         """Set the camera; one that cannot be used leaves the present one."""
@@ -194,7 +194,7 @@ class PoseIntake:
     def set_objects(self, object_ids: Collection[str]) -> None:
         """Set the objects of the scene and forget the poses of others."""
         self.object_ids = set(object_ids)
-        self.tracker.forget_objects()
+        self.buffer.forget_objects()
 
     @property
     def waits_for_camera(self) -> bool:
@@ -203,20 +203,20 @@ class PoseIntake:
 
     def due(self, received_ns: int) -> bool:
         """Whether a frame is due that no pose triggers: other sources move, or fade out."""
-        return self.waits_for_camera or self.tracker.silent(received_ns, SILENCE_S)
+        return self.waits_for_camera or self.buffer.silent(received_ns, SILENCE_S)
 
     def view(self, received_ns: int) -> tuple[View | None, list[str]]:
         """The newest view, None without poses or camera, and the problems with it."""
-        stamp = self.tracker.frame_stamp(received_ns, SILENCE_S)
+        stamp = self.buffer.frame_stamp(received_ns, SILENCE_S)
         if stamp is None:
             return None, []
-        snapshot = self.tracker.sample(stamp)
+        snapshot = self.buffer.sample(stamp)
         camera, frame, problems = self._camera(snapshot, received_ns)
         if camera is None:
             return None, problems
         self._waiting_since_ns = None
-        before, self._shown = self._shown, (self.tracker.jumps, stamp)
-        if before is not None and before[0] == self.tracker.jumps and stamp < before[1]:
+        before, self._shown = self._shown, (self.buffer.resets, stamp)
+        if before is not None and before[0] == self.buffer.resets and stamp < before[1]:
             self._shown = before
             return None, []  # stamps must not decrease where another source takes over
         lens = self._lens(camera, self._distortion) if frame != DEFAULT_FRAME else None
@@ -227,7 +227,7 @@ class PoseIntake:
                 undistorted[:, :2] = lens.unbent(undistorted[:, :2])
                 snapshot = replace(snapshot, skeleton=undistorted)
         problems += self._watch(snapshot, camera)
-        return View(snapshot, camera, frame, self.tracker.jumps, lens, self.world), problems
+        return View(snapshot, camera, frame, self.buffer.resets, lens, self.world), problems
 
     def _camera(self, snapshot: Snapshot, received_ns: int) -> tuple[Camera | None, str, list[str]]:
         problems: list[str] = []
@@ -241,7 +241,7 @@ class PoseIntake:
                 if known is not None and known < stamp:
                     if self._rides(known, received_ns):
                         return None, '', []
-                    if stamp - known > self.tracker.timing.hold * SECOND:
+                    if stamp - known > self.buffer.timing.hold * SECOND:
                         problems = [f'/tf: no recent transform of {frame}: its last one is held']
                 placed = replace(camera, camera_from_world=to_camera)
                 return fitted(placed, self.width, self.height), frame, problems
@@ -255,7 +255,7 @@ class PoseIntake:
             self._default = default_camera(
                 snapshot.hands, snapshot.objects.values(), self.width, self.height
             )
-        if self._default is None and self.tracker.newest_skeleton_ns is not None:
+        if self._default is None and self.buffer.newest_skeleton_ns is not None:
             # A skeleton is given in pixels: any camera will do until there are hands.
             intrinsics = pinhole(self.width, self.height, DEFAULT_FOV)
             camera = Camera(intrinsics, np.eye(4), self.width, self.height)
@@ -266,7 +266,7 @@ class PoseIntake:
         """Whether to wait for the transform of a camera that moves with the hands, such as one on a
         wrist: it has the stamps of the hands and is published a little later.
         """
-        behind = self.tracker.hands_after(known_ns)
+        behind = self.buffer.hands_after(known_ns)
         if behind is None or behind > RIDE_FRAMES:
             return False
         if self._waiting_since_ns is None:

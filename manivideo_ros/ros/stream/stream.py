@@ -126,7 +126,7 @@ class Stream:
         """Apply the parameters that may change live."""
         self._parameters = parameters
         with self._lock:
-            self._intake.tracker.timing = timing(parameters)
+            self._intake.buffer.timing = timing(parameters)
             self._rate_limit = rate_limit(parameters)
         self._loader.request(parameters)
 
@@ -141,11 +141,11 @@ class Stream:
         """Buffer a message; request a frame if it triggers one."""
         with self._lock:
             now = self._received_ns()
-            newest = self._intake.tracker.newest_ns
+            newest = self._intake.buffer.newest_ns
             problems = take(message, now)
             self._statistics.received(topic, not problems)
             if topic == HANDS:
-                triggers = self._intake.tracker.newest_ns != newest  # else it was dropped
+                triggers = self._intake.buffer.newest_ns != newest  # else it was dropped
             else:
                 triggers = topic == SKELETONS and self._intake.skeletons_trigger(now)
             if triggers:
@@ -198,7 +198,7 @@ class Stream:
         frame = self._scene.synthesizer.step(view.camera, view.snapshot)
         made_ns = self._timer.now_ns()
         with self._lock:
-            if view.resets != self._intake.tracker.jumps:
+            if view.resets != self._intake.buffer.resets:
                 return  # the clock was reset meanwhile: the frame belongs to the time before
         hands, objects = self._scene.synthesizer.hands, self._scene.synthesizer.scene.objects
         self._frames.publish(frame, view, self._parameters.jpeg_quality, hands, objects)
@@ -262,7 +262,7 @@ class Stream:
         offset_s = 1e-9 * (self._timer.now_ns() - self._received_ns())
         with self._lock:
             statistics = self._statistics.report(time.monotonic())
-            delays = self._intake.tracker.delays()
+            delays = self._intake.buffer.delays()
         self._warn('', self._clocks.compare(delays, offset_s, simulated))
         values = {**self._scene.description, **statistics}
         values['rate limit (Hz)'] = f'{self._rate_limit.rate:.1f}'
