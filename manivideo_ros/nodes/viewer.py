@@ -55,19 +55,15 @@ class Viewer(Node):
         self._scene = self.create_client(SetScene, 'set_scene')
         self.create_timer(POLL_S, self._follow_pages)
         topics = [self.resolve_topic_name(name) for name in RecorderParameters().topics]
-        self._recording = Recording(
-            self.parameters.record_folder,
-            topics,
-            self.get_namespace(),
-            self.context.get_domain_id(),
-        )
+        folder, domain = self.parameters.record_folder, self.context.get_domain_id()
+        self._recording = Recording(folder, topics, self.get_namespace(), domain)
         host, port = self.parameters.host, self.parameters.port
         self._server = PageServer(self._feed, self._choose, host, port, self._recording)
         self.get_logger().info(f'serving {self._server.url}')
         if address := self._server.only_here:
             self.get_logger().warning(
-                f'host: {host} is {address} on this machine: no other machine '
-                'reaches the page. Give the address that the others use, or 0.0.0.0 for all'
+                f'host: {host} is {address} on this machine: no other machine reaches the page; '
+                'set the address that the others use, or 0.0.0.0 for all'
             )
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ FILES = {
 BOUNDARY = 'frame'
 TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 1  # pages ask twice a second
-SHUTDOWN_S = 0.4  # after which connections that do not take what they were sent are dropped
+SHUTDOWN_S = 0.3  # after which connections that do not take what they were sent are dropped
 MOST_BYTES = 8192  # of a form
 MOST_HEADERS = 100
 MOST_CONNECTIONS = 32
@@ -73,19 +73,17 @@ class PageServer:
             Route('/scene', self._scene, methods=['POST']),
             Route('/record/{action}', self._record, methods=['POST']),
         ]
-        self._app = Starlette(
-            routes=routes,
-            exception_handlers={HTTPException: lambda _, e: _line(e.status_code, e.detail)},
-        )
+        handlers = {HTTPException: lambda _, error: _line(error.status_code, error.detail)}
+        self._app = Starlette(routes=routes, exception_handlers=handlers)
         self._app.router.redirect_slashes = False
         self._server = Server(
             Config(
                 self._guarded,
                 loop='asyncio',
+                interface='asgi3',
                 http=_Connection,
                 ws='none',
                 lifespan='off',
-                interface='asgi3',
                 log_config=None,
                 log_level='error',
                 access_log=False,
@@ -188,14 +186,14 @@ class PageServer:
             objects, seed = scene_of(fields, self.feed.shapes)
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
-        return _result(*await self.choose(objects, seed))
+        return _answer(await self.choose(objects, seed))
 
     async def _record(self, request: Request) -> Response:
         actions = {'start': self.recording.start, 'stop': self.recording.stop}
         await self._form(request)
         if (action := actions.get(request.path_params['action'])) is None:
             raise HTTPException(404)
-        return _result(*await action())
+        return _answer(await action())
 
 
 class _Connection(H11Protocol):
@@ -231,8 +229,8 @@ def _line(status: int, text: str) -> Response:
     return PlainTextResponse(f'{text}\n', status)
 
 
-def _result(done: bool, message: str) -> Response:
-    return _line(200 if done else 409, message)
+def _answer(result: tuple[bool, str]) -> Response:
+    return _line(200 if result[0] else 409, result[1])
 
 
 def scene_of(fields: list[tuple[str, str]], shapes: list[str]) -> tuple[dict[str, str], int]:

@@ -1,11 +1,13 @@
 """The viewer's page in a real browser: Chromium, or what $CHROME names, with its driver."""
 
 import os
+import re
 import shutil
 import threading
 import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from manivideo_ros.srv import SetScene
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.process.node_processes import environment, free_domain, free_port
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.message_types import RCLPY
@@ -36,7 +39,7 @@ FLAGS = (
 )
 PATIENCE_S = 30
 # Mean colour and a fingerprint of the image that an element shows.
-LOOK = """
+SHOWN_IMAGE = """
 const image = document.getElementById(arguments[0]), canvas = document.createElement('canvas');
 canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
 if (!canvas.width) return null;
@@ -109,8 +112,9 @@ class Stand:
         self._thread = threading.Thread(target=self._play)
         self._thread.start()
 
-    def viewer(self):
-        return running('viewer', {'port': self.port}, self.env)
+    def viewer(self, record_folder=''):
+        parameters = {'port': self.port, 'record_folder': str(record_folder)}
+        return running('viewer', parameters, self.env)
 
     def close(self):
         self._over.set()
@@ -136,8 +140,8 @@ class Stand:
             self.times.publish(FrameTimes(header=stamped, **at))
             self.objects.publish(ObjectPoses(header=stamped, objects=[ObjectPose(object_id='mug')]))
             name = 'manivideo: synthesizer'
-            told = DiagnosticStatus(name=name, message='20.0 frames/s')
-            self.reports.publish(DiagnosticArray(status=[told]))
+            status = DiagnosticStatus(name=name, message='20.0 frames/s')
+            self.reports.publish(DiagnosticArray(status=[status]))
             self.node.spin(0.05)
 
 
@@ -151,18 +155,23 @@ def stand(motion):
 
 
 @pytest.fixture(scope='module')
-def page(browser, stand):
-    with stand.viewer() as process:
+def bags(tmp_path_factory):
+    return tmp_path_factory.mktemp('bags')
+
+
+@pytest.fixture(scope='module')
+def page(browser, stand, bags):
+    with stand.viewer(bags) as process:
         process.wait_for('serving http', READY_S)
         browser.get(stand.url)
         browser.viewer = process
         yield browser
 
 
-def until(look, wanted=bool):
-    """What it looks like once it is as wanted."""
+def until(probe, wanted=bool):
+    """The first result of `probe` for which `wanted` holds."""
     end = time.monotonic() + PATIENCE_S
-    while not wanted(seen := look()) and time.monotonic() < end:
+    while not wanted(seen := probe()) and time.monotonic() < end:
         time.sleep(0.1)
     assert wanted(seen), seen
     return seen
@@ -173,20 +182,21 @@ def text(browser, element):
 
 
 def video_moves(browser, element='video'):
-    look = partial(browser.execute_script, LOOK, element)
-    first = until(look)
-    return until(look, lambda seen: seen and seen['print'] != first['print'])
+    probe = partial(browser.execute_script, SHOWN_IMAGE, element)
+    first = until(probe)
+    return until(probe, lambda seen: seen and seen['print'] != first['print'])
 
 
+BOX = 'return document.getElementById(arguments[0]).getBoundingClientRect().toJSON();'
 POINTS = """return [...document.querySelectorAll('#plot polyline')].map(
     line => line.getAttribute('points'));"""
 
 
 def test_the_video_moves(page):
     assert video_moves(page)['width'] == 64
-    red, _, blue = page.execute_script(LOOK, 'video')['mean']
+    red, _, blue = page.execute_script(SHOWN_IMAGE, 'video')['mean']
     assert red > blue + 20
-    assert until(lambda: text(page, 'state'), lambda said: 'connecting' not in said)
+    assert until(lambda: text(page, 'state'), lambda shown: 'connecting' not in shown)
 
 
 def test_layers_are_shown_when_chosen_and_not_before(page):
@@ -201,7 +211,7 @@ def test_layers_are_shown_when_chosen_and_not_before(page):
 
 
 def test_the_latency_is_drawn(page):
-    # At once, for every report draws it anew; a page that was just opened knows few frames.
+    # In one call, for every state redraws it; a page that was just opened has few frames.
     lines = until(
         lambda: page.execute_script(POINTS),
         lambda found: found and all(len(points.split()) > 2 for points in found),
@@ -209,6 +219,21 @@ def test_the_latency_is_drawn(page):
     assert len(lines) == 5
     assert all(len(points.split()) > 2 for points in lines)
     assert 'median 60' in text(page, 'latency')
+
+
+@pytest.mark.parametrize(('width', 'height'), [(1920, 1080), (1366, 768)])
+def test_the_video_is_as_large_as_fits_beside_the_panel(page, width, height):
+    size = {'width': width, 'height': height, 'deviceScaleFactor': 1, 'mobile': False}
+    page.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', size)
+    box = partial(page.execute_script, BOX, 'video')
+    video = until(box, lambda found: abs(found['width'] - found['height']) < 8)
+    assert video['height'] > 0.9 * height and video['bottom'] <= height
+    panel = page.execute_script(BOX, 'panel')
+    assert panel['left'] >= video['right'] and panel['width'] > 300
+    assert panel['right'] <= width and panel['bottom'] <= height
+    for element in ('record-start', 'plot', 'latency', 'engine'):
+        assert page.execute_script(BOX, element)['bottom'] < height, 'seen without scrolling'
+    page.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
 
 
 def test_nothing_is_wider_than_a_phone(page):
@@ -254,21 +279,37 @@ def test_a_chosen_scene_is_set_and_shown(page, stand):
     seed.clear()
     seed.send_keys('7')
     page.find_element('css selector', '#scene button').click()
-    until(lambda: text(page, 'answer'), lambda said: said == 'the scene has mug')
+    until(lambda: text(page, 'answer'), lambda shown: shown == 'the scene has mug')
     request = stand.asked[-1]
     assert (request.objects[0].id, request.objects[0].mesh) == ('mug', 'teapot')
     assert request.noise_seed == 7
-    look = partial(page.execute_script, LOOK, 'video')
-    until(look, lambda seen: seen and seen['mean'][2] > seen['mean'][0] + 20)
+    probe = partial(page.execute_script, SHOWN_IMAGE, 'video')
+    until(probe, lambda seen: seen and seen['mean'][2] > seen['mean'][0] + 20)
+
+
+def test_a_recording_is_started_shown_and_stopped(page, bags):
+    start, stop = (page.find_element('id', f'record-{name}') for name in ('start', 'stop'))
+    assert start.is_displayed() and not stop.is_displayed()
+    start.click()
+    until(stop.is_displayed)
+    assert not start.is_displayed()
+    seconds = partial(re.fullmatch, r'0:0[2-9] into (.+)')
+    bag = Path(seconds(until(lambda: text(page, 'recording'), seconds))[1])
+    assert bag.parent == bags
+    stop.click()
+    answer = until(lambda: text(page, 'record-answer'), lambda shown: 'is complete' in shown)
+    until(start.is_displayed)
+    assert str(bag) in answer and '/object_poses' in answer
+    assert not BagReader(bag).truncated
 
 
 def test_nothing_was_wrong_on_the_page(page):
     assert page.get_log('browser') == []
 
 
-def test_it_goes_on_after_the_viewer_was_started_anew(page, stand):
+def test_it_goes_on_after_the_viewer_was_restarted(page, stand):
     page.viewer.stop()
-    until(lambda: text(page, 'state'), lambda said: said == 'the viewer does not answer')
+    until(lambda: text(page, 'state'), lambda shown: shown == 'the viewer does not answer')
     before = page.find_element('name', 'token').get_attribute('value')
     with stand.viewer() as process:
         process.wait_for('serving http', READY_S)
@@ -277,4 +318,8 @@ def test_it_goes_on_after_the_viewer_was_started_anew(page, stand):
         video_moves(page)
         until(partial(page.find_elements, 'css selector', 'select[name="object:mug"]'))
         page.find_element('css selector', '#scene button').click()
-        until(lambda: text(page, 'answer'), lambda said: said == 'the scene has mug')
+        until(lambda: text(page, 'answer'), lambda shown: shown == 'the scene has mug')
+        until(lambda: text(page, 'record-answer'))
+        for name in ('start', 'stop'):
+            button = page.find_element('id', f'record-{name}')
+            assert not button.is_displayed() and 'record_folder' in button.get_attribute('title')

@@ -1,4 +1,4 @@
-"""The page in the browser: what it hands out, whom it refuses, what it lets a form do."""
+"""The HTTP server of the page: files, state, streams, forms, and which requests it refuses."""
 
 import http.client
 import json
@@ -102,6 +102,68 @@ def test_images_flow_while_a_page_shows_them_and_it_is_known_when_none_does(page
     answer.close()
     connection.close()
     wait_until(lambda: page.feed.watched() == set())
+
+
+def opened(page, stream='normals'):
+    """A connection that asks for a stream and reads nothing of it."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.settimeout(5)
+    raw.connect(('127.0.0.1', page.port))
+    raw.sendall(f'GET /stream/{stream} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.encode())
+    return raw
+
+
+def test_a_slow_client_holds_no_other_and_gets_the_newest_image(page):
+    count, size = 200, 1_000_000
+    with opened(page) as slow:
+        wait_until(lambda: page.feed.watched() == {'normals'})
+        connection = http.client.HTTPConnection('127.0.0.1', page.port, timeout=5)
+        connection.request('GET', '/stream/normals')
+        answer = connection.getresponse()
+        wait_until(lambda: len(page.feed._watchers['normals']) == 2)
+        for number in range(count):
+            page.feed.put_image('normals', bytes([number]) * size)
+            assert b''.join(answer.readline() for _ in range(4)).startswith(b'--frame')
+            assert answer.read(size) == bytes([number]) * size and answer.readline() == b'\r\n'
+        connection.close()
+        received, newest = 0, bytes([count - 1]) * 1000
+        while newest not in (more := slow.recv(65536)):
+            received += len(more)
+    assert received < 10 * size
+
+
+def test_closing_takes_less_than_a_second_whatever_clients_do():
+    page = Page()
+    idle = socket.create_connection(('127.0.0.1', page.port), timeout=5)
+    with idle, opened(page) as stuck, opened(page, 'video') as silent:
+        wait_until(lambda: page.feed.watched() == {'normals', 'video'})
+        for _ in range(3):
+            page.feed.put_image('normals', bytes(10_000_000))
+            time.sleep(0.05)
+        begin = time.monotonic()
+        page.server.close()
+        assert time.monotonic() - begin < 1
+        text = b''
+        while more := silent.recv(4096):
+            text += more
+        assert text.endswith(b'\r\n0\r\n\r\n'), 'the last chunk'
+        assert stuck.fileno() > 0
+
+
+def test_recording_needs_the_token_and_is_disabled_without_a_folder(page):
+    state = json.loads(page.request('GET', '/state')[1])['recording']
+    assert state['phase'] == 'disabled' and 'record_folder' in state['message']
+    for action in ('start', 'stop'):
+        forged = urlencode({'token': 'guessed'})
+        assert page.request('POST', f'/record/{action}', forged)[0] == 403
+        own = urlencode({'token': page.server.token})
+        status, text, _ = page.request('POST', f'/record/{action}', own)
+        assert status == 409 and text
+        origin = {'Origin': 'http://evil.example'}
+        assert page.request('POST', f'/record/{action}', own, **origin)[0] == 403
+        assert page.request('GET', f'/record/{action}')[0] == 405
+    assert page.request('POST', '/record/erase', own)[0] == 404
 
 
 def test_a_form_sets_the_scene_and_shows_the_answer(page):
@@ -318,5 +380,6 @@ def test_the_script_joins_and_scales_latencies():
     eq(p.percentile([frame(1, 3), frame(2, 1), frame(3, 2)], 50), 2);
     eq(p.points([frame(1, 0), frame(2, 10)], 'published', 10).split(' ').length, 2);
     eq(p.points([frame(1, 10)], 'published', 10), '600.0,10.0');
+    eq([0, 9.9, 65, 3600].map(p.clock), ['0:00', '0:09', '1:05', '1:00:00']);
     """
     subprocess.run(['node', '-e', script, str(PAGE / 'page.js')], check=True, timeout=60)

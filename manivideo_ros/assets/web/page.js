@@ -7,7 +7,8 @@ const STAGES = {
 };
 const KEPT = 300;
 const PERIOD_MS = 500;
-const WIDTH = 600, HEIGHT = 200, LEFT = 40, TOP = 10, BOTTOM = 190;
+const LONG = 40;  // characters of a value that gets lines of its own
+const WIDTH = 600, LEFT = 55, TOP = 10, BOTTOM = 190;
 
 // The frames to plot, with those of a new state: [number, {stage: ms}], oldest first.
 function joined(frames, state) {
@@ -51,7 +52,7 @@ function plot(frames) {
   for (const share of [0, 0.5, 1]) {
     const y = BOTTOM - (BOTTOM - TOP) * share;
     parts.push(svg('line', { x1: LEFT, x2: WIDTH, y1: y, y2: y }));
-    parts.push(svg('text', { x: 2, y: y + 5 }, `${top * share}`));
+    parts.push(svg('text', { x: 2, y: y + 7 }, `${top * share}`));
   }
   let x = LEFT + 5;
   for (const stage in STAGES) {
@@ -60,7 +61,7 @@ function plot(frames) {
     const name = svg('text', { x, y: TOP + 16 }, stage);
     name.style.fill = STAGES[stage];
     parts.push(name);
-    x += 110;
+    x += 107;
   }
   byId('plot').replaceChildren(...parts);
 }
@@ -75,11 +76,15 @@ function show(state, frames) {
   put('state', state.stream, 'no synthesizer reports yet');
   put('engine', state.engine, 'unknown');
   const values = { ...(state.engine || {}).values, ...(state.stream || {}).values };
-  byId('values').replaceChildren(...Object.entries(values).flatMap(([key, value]) => {
-    const dt = document.createElement('dt'), dd = document.createElement('dd');
+  const isLong = ([, value]) => value.length > LONG;
+  const sorted = Object.entries(values).sort((a, b) => isLong(a) - isLong(b));
+  byId('values').replaceChildren(...sorted.map(([key, value]) => {
+    const [div, dt, dd] = ['div', 'dt', 'dd'].map((name) => document.createElement(name));
     dt.textContent = key;
     dd.textContent = value;
-    return [dt, dd];
+    div.className = isLong([key, value]) ? 'long' : '';
+    div.append(dt, dd);
+    return div;
   }));
   if (frames.length) {
     plot(frames);
@@ -99,10 +104,10 @@ function showRecording({ phase, bag, seconds, message }) {
   start.title = stop.title = place.title = message;
   place.className = phase === 'recording' ? 'on' : '';
   place.textContent = {
-    disabled: message, idle: '', recording: `${clock(seconds)} into ${bag}`,
+    disabled: '', idle: '', recording: `${clock(seconds)} into ${bag}`,
   }[phase] ?? `${phase} ${bag}`;
   // A recorder can end by itself, as where the disk is full.
-  if (phase === 'idle' && message) byId('record').querySelector('output').textContent = message;
+  if (phase === 'recording' || message) byId('record-answer').textContent = message;
 }
 
 // Seconds as m:ss, from an hour on h:mm:ss.
@@ -163,7 +168,13 @@ function start() {
     // Without a source the connection ends, and with it the layers' rendering.
     if (layer.value) layers.src = `stream/${layer.value}`; else layers.removeAttribute('src');
   });
-  keep(byId('video'));
+  // The page counts as loaded though no video comes yet.
+  const video = byId('video');
+  addEventListener('load', () => { video.src = 'stream/video'; });
+  video.addEventListener('load', () => {
+    video.parentElement.style.setProperty('--aspect', video.naturalWidth / video.naturalHeight);
+  });
+  keep(video);
   keep(layers);
   send(byId('scene'));
   send(byId('record'));
