@@ -1,4 +1,4 @@
-"""Episodes as images: mp4 files, or PNG sequences with hand keypoints in COCO's style."""
+"""Episodes as mp4 files, or as PNG sequences with hand keypoints in COCO's format."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from manivideo_ros.recording.video import VideoWriter
 
 NAMES = ('wrist', *(f'{finger}_{joint}' for finger in ('thumb', 'index', 'middle', 'ring', 'pinky')
                     for joint in range(1, 5)))  # fmt: skip
-# COCO counts the keypoints that a bone joins from 1.
+# COCO counts keypoints from 1.
 SKELETON = [
     bone
     for first in range(2, 22, 4)
     for bone in ([1, first], *([joint, joint + 1] for joint in range(first, first + 3)))
 ]
 SIDES = ('left_hand', 'right_hand')
-PACKING = 1  # of 9: a fifth of the default's time, a seventh more bytes
+PACKING = 1  # zlib level of 9: a fifth of the default's time, a seventh more bytes
 
 
 class VideosWriter:
@@ -32,7 +32,7 @@ class VideosWriter:
         self.folder = folder
 
     def add(self, episode: Episode) -> None:
-        """Write one."""
+        """Write an episode's video."""
         images = episode.images()
         first = next(images)
         size = (first.shape[1], first.shape[0])
@@ -42,14 +42,14 @@ class VideosWriter:
                 video.add(image)
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: all files are complete."""
 
 
 class FramesWriter:
-    """Writes `<episode>/000000.png` and one annotations.json of all into an empty folder.
+    """Writes `<episode>/000000.png` and one annotations.json into an empty folder.
 
-    A keypoint's v is 2 where it is seen, 1 where something hides it, 0 outside the image; a
-    hand's bbox is that of its keypoints in the image.
+    A keypoint's v is 2 if it is visible, 1 if it is occluded, 0 outside the image; a hand's bbox is
+    that of its keypoints in the image.
     """
 
     def __init__(self, folder: Path, task: str) -> None:
@@ -58,7 +58,7 @@ class FramesWriter:
         self._hands: list[dict[str, Any]] = []
 
     def add(self, episode: Episode) -> None:
-        """Write one."""
+        """Write an episode's images."""
         hands = episode.keypoints()
         (self.folder / episode.name).mkdir()
         for index, image in enumerate(episode.images()):
@@ -100,7 +100,7 @@ class FramesWriter:
 def annotation(keypoints: NDArray[np.void], width: int, height: int) -> dict[str, Any]:
     """COCO's fields of one hand's keypoints [21] of dtype KEYPOINT in an image of that size.
 
-    keypoints_3d is ours: x, y, z of each in metres, in the camera's optical frame.
+    keypoints_3d extends COCO: x, y, z of each in metres, in the camera's optical frame.
     """
     u, v = keypoints['u'].astype(float), keypoints['v'].astype(float)
     inside = (keypoints['z'] > 0) & (u >= 0) & (u < width) & (v >= 0) & (v < height)

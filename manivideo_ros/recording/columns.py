@@ -1,7 +1,7 @@
-"""The numbers of a topic as columns over time, and the value of each that stands at a frame.
+"""The numbers of a topic as columns over time, sampled at the frames.
 
-A robot's topic may be published fast or slowly, on change, once and latched, or by several nodes
-that each know some joints: a frame takes the last value that still stands.
+A robot's topic may be fast or slow, published on change, once and latched, or by several nodes that
+each publish some joints. A frame takes the nearest value, or the last one while it is valid.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from manivideo_ros.files.bounded_yaml import load_yaml
 from manivideo_ros.recording.fields import joint_names, named_vector, vector
 
-NEAR_NS = 50_000_000  # of fast topics the message nearest to a frame, up to this far from it
-HELD_PERIODS = 3  # of slower ones the last value stands for so many of the topic's own periods
-FIRST_NS = 500_000_000  # a first value stands for one period before it, this at most
+NEAR_NS = 50_000_000  # fast topics: longest distance of a frame to its nearest message
+HELD_PERIODS = 3  # slower topics: periods of the topic for which the last value is held
+FIRST_NS = 500_000_000  # upper bound on the one period before the first value in which it is used
 
 
 class ColumnsError(ValueError):
-    """A topic that does not become a table; the text goes right after its name."""
+    """A topic that cannot become a table; the text is appended to its name."""
 
 
 @dataclass
 class Series:
-    """One kind of message of a topic: when each was received (ns, increasing), and its numbers."""
+    """Messages of a topic with the same names: receipt times (ns, increasing) and numbers."""
 
     names: list[str]
     times: list[int] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Series:
 
 
 class Held(NamedTuple):
-    """How slow a topic is next to the frames: its rate, and what its last values served."""
+    """How a slow topic's values were held: its rate, and the frames that took older values."""
 
     rate_hz: float | None  # None: fewer than two messages
     frames: int  # that took a value received more than NEAR_NS before them
@@ -45,21 +45,21 @@ class Held(NamedTuple):
 
     @property
     def text(self) -> str:
-        """It in words."""
+        """A description of it."""
         rate = 'one message' if self.rate_hz is None else f'{self.rate_hz:.1f} Hz'
         parts = []
         if self.frames:
             parts.append(f'the last value held for up to {self.longest_s:.2f} s')
         if self.early:
-            parts.append(f'the first value serves the {self.early} frames before it, too')
+            parts.append(f'the first value was used for the {self.early} frames before it')
         return f'{rate}: {"; ".join(parts)}'
 
 
 def series_of(messages: Iterable[tuple[Any, int]]) -> list[Series]:
-    """A topic's messages and when each was received, one series for each set of names.
+    """Split a topic's messages, each with its receipt time (ns), into a series per set of names.
 
     Messages that name their joints may come from several publishers. Raises ColumnsError for
-    others that differ in size, or joints named twice.
+    other messages that differ in size, and for joints named twice.
     """
     found: dict[tuple[str, ...], Series] = {}
     all_named = True
@@ -74,8 +74,8 @@ def series_of(messages: Iterable[tuple[Any, int]]) -> list[Series]:
         if len(found) > 1 and not all_named:
             before = next(iter(found.values()))
             raise ColumnsError(
-                f': has {len(names)} numbers where it had {len(before.names)}: only messages of '
-                'one size become a table; record what differs under topics of their own'
+                f': has {len(names)} numbers where it had {len(before.names)}: messages must be of '
+                'one size; record others on topics of their own'
             )
         series.times.append(received_ns)
         series.rows.append(values)
@@ -85,12 +85,12 @@ def series_of(messages: Iterable[tuple[Any, int]]) -> list[Series]:
 def table(
     all_series: list[Series], frames_ns: NDArray[np.int64], hold_s: float | None, latched: bool
 ) -> tuple[NDArray, list[str], Held | None]:
-    """Values [F, N] at frames received at these times, the columns' names, what was held.
+    """Values [F, N] at frames received at frames_ns, the columns' names, what was held.
 
-    hold_s: for how long a last value stands, None: HELD_PERIODS of a slow topic, NEAR_NS of others.
-    latched: its publisher keeps the last value for whoever comes later, so that it always stands.
-    A column that several series have takes whichever of them came last. Raises ColumnsError where
-    no value stands.
+    hold_s: how long a last value is held; None: HELD_PERIODS of a slow topic, NEAR_NS of others.
+    latched: the publishers are transient local, so that a last value is held without limit. A
+    column in several series takes the newest value of any. Raises ColumnsError for a frame without
+    a valid value.
     """
     names = list(dict.fromkeys(name for series in all_series for name in series.names))
     if not all_series:
@@ -123,7 +123,7 @@ def table(
 
 
 def is_latched(qos: str) -> bool:
-    """Whether the publishers' QoS, as a bag keeps it in YAML, is transient local throughout."""
+    """Whether all publishers are transient local; qos: their profiles in a bag's YAML."""
     try:
         durabilities = [str(profile['durability']) for profile in load_yaml(qos) or []]
     except (yaml.YAMLError, ValueError, TypeError, LookupError):
@@ -134,7 +134,7 @@ def is_latched(qos: str) -> bool:
 def _chosen(
     times: list[int], frames_ns: NDArray[np.int64], hold_s: float | None, latched: bool
 ) -> tuple[list[int], Held | None]:
-    """Index of the message that stands at each frame, and what was held."""
+    """The index of each frame's message, and what was held."""
     received = np.array(times, np.int64)
     period = int(np.median(np.diff(received))) if len(received) > 1 else None
     rate = 1e9 / period if period else None
@@ -143,7 +143,7 @@ def _chosen(
     bound = own if hold_s is None else max(NEAR_NS, hold_s * 1e9)
     ahead = min(FIRST_NS, max(NEAR_NS, period or 0))
     between = np.diff(frames_ns)
-    # A slow value that is received just after a frame is that frame's.
+    # A slow topic's value that is received just after a frame belongs to that frame.
     late = min(NEAR_NS, int(np.median(between)) // 2) if len(between) else NEAR_NS
     chosen, ages = [], []
     for number, frame in enumerate(frames_ns.tolist()):
@@ -177,5 +177,5 @@ def _stale(number: int, since_ns: int, age: int, bound: float, rate: float | Non
     return (
         f', at {since_ns * 1e-9:.3f} s: no message within {bound * 1e-6:.0f} ms of frame {number} '
         f'({own}; the last came {age * 1e-9:.2f} s before): give --hold {np.ceil(age * 1e-9):.0f} '
-        'or more if its last value stands until the next, or cut the episode there'
+        'or more if its last value is valid until the next, or cut the episode there'
     )

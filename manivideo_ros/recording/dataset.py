@@ -1,4 +1,4 @@
-"""`manivideo dataset`: episodes in, what learners read out."""
+"""`manivideo dataset`: exports episodes as a dataset."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from manivideo_ros.recording.lerobot import LeRobotWriter
 from manivideo_ros.recording.robomimic import RobomimicWriter
 
 ABOUT = """Write episodes (rosbag2 folders, as recorded or as `manivideo augment` makes them, or
-folders of such) as a dataset. meta/provenance.json says of every episode whether it is synthetic,
-and what it was made of."""
+folders of such) as a dataset. meta/provenance.json lists for every episode whether it is synthetic,
+and what it was made from."""
 
 
 class Writer(Protocol):
@@ -44,7 +44,7 @@ FORMATS: dict[str, Callable[[Path, str], Writer]] = {
 def write_dataset(
     kind: str, bags: Sequence[Path], out: Path, topics: Topics, task: str
 ) -> tuple[int, list[str]]:
-    """Write a dataset, whole or not at all; the number of its frames, and what to know of it.
+    """Write a complete dataset or none; returns the number of its frames, and remarks on it.
 
     Raises ValueError (one line) for a folder in use or an episode that does not fit, OSError.
     """
@@ -68,7 +68,7 @@ def _write(
     make: Callable[[Path, str], Writer], bags: Sequence[Path], folder: Path, topics: Topics,
     task: str,
 ) -> tuple[int, list[str]]:  # fmt: skip
-    writer, told, frames = make(folder, task), [], 0
+    writer, entries, frames = make(folder, task), [], 0
     remarks: list[str] = []
     unknown = 0
     for number, bag in enumerate(tqdm(bags, unit='episode', disable=None)):
@@ -83,21 +83,21 @@ def _write(
                 for topic, held in episode.held.items()
             ]
         unknown += entry['synthetic'] is None
-        told.append(entry)
+        entries.append(entry)
     writer.close()
     if unknown:
         remarks.append(
-            f'{unknown} of {len(bags)} episodes do not say whether they are synthetic: not known '
-            'in meta/provenance.json'
+            f'{unknown} of {len(bags)} episodes have no provenance: `synthetic` is null in '
+            'meta/provenance.json'
         )
     (folder / 'meta').mkdir(exist_ok=True)
-    text = json.dumps({'episodes': told}, indent=1, sort_keys=True)
+    text = json.dumps({'episodes': entries}, indent=1, sort_keys=True)
     (folder / 'meta' / 'provenance.json').write_text(text)
     return frames, remarks
 
 
 def find_bags(paths: Sequence[Path]) -> list[Path]:
-    """The bags that these are or hold, in the order of their names. Raises ValueError for none."""
+    """The bags among paths and in these folders, by name. Raises ValueError for none."""
     found = []
     for path in paths:
         if is_bag(path) or not path.is_dir():
@@ -115,35 +115,35 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
 
 
 def passing(bags: Sequence[Path], gate: Path) -> list[Path]:
-    """Those that a gate's report lets pass. Raises ValueError for one that it does not judge."""
+    """The bags that pass a gate, by its report. Raises ValueError for one that is not in it."""
     try:
-        told = json.loads((gate / 'report.json').read_text())['episodes']
-        kept = {verdict['episode']: bool(verdict['kept']) for verdict in told}
+        verdicts = json.loads((gate / 'report.json').read_text())['episodes']
+        kept = {verdict['episode']: bool(verdict['kept']) for verdict in verdicts}
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f'{gate}: holds no report of `manivideo gate`: run it again') from None
     for bag in bags:
         if bag.resolve().name not in kept:
-            raise ValueError(f'{gate}: does not judge {bag}: run `manivideo gate` again')
+            raise ValueError(f'{gate}: has no verdict on {bag}: run `manivideo gate` again')
     return [bag for bag in bags if kept[bag.resolve().name]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 2 and one line for what cannot be used."""
+    """Run the command; 2 and one line of error for unusable episodes."""
     parser = argparse.ArgumentParser(prog='manivideo dataset', description=ABOUT)
     parser.add_argument('format', choices=tuple(FORMATS), help='frames: PNG with COCO keypoints')
     parser.add_argument('episodes', nargs='+', type=Path, help='bags, or folders of bags')
     parser.add_argument('--out', type=Path, required=True, help='folder of the new dataset')
     parser.add_argument('--images', default=IMAGES, help='topic of the frames')
     parser.add_argument('--state', nargs='+', default=[], metavar='TOPIC',
-                        help='whose numbers are the state (poses of hands, objects)')  # fmt: skip
+                        help='of the state (poses of hands and objects)')  # fmt: skip
     parser.add_argument('--action', nargs='+', default=[], metavar='TOPIC',
-                        help='whose numbers are the action (none)')  # fmt: skip
+                        help='of the action (none)')  # fmt: skip
     parser.add_argument('--hold', type=float, metavar='SECONDS',
-                        help='how long the last value of a state or an action stands, inf: for '
-                        "ever (three of its topic's periods, 0.05 above 20 Hz)")  # fmt: skip
+                        help='how long the last value of a state or action is held, inf: without '
+                        "limit (three of its topic's periods, 0.05 above 20 Hz)")  # fmt: skip
     parser.add_argument('--gate', type=Path, metavar='DIR',
-                        help='of `manivideo gate`: what it drops is left out')  # fmt: skip
-    parser.add_argument('--task', default='manipulation', help='what is done, in words')
+                        help='of `manivideo gate`: omit the episodes that it drops')  # fmt: skip
+    parser.add_argument('--task', default='manipulation', help="the task's description")
     args = parser.parse_args(arguments)
     topics = Topics(args.images, tuple(args.state), tuple(args.action), args.hold)
     try:

@@ -1,8 +1,7 @@
-"""One recorded or synthetic episode as a learner takes it: a frame, its state, its action, a stamp.
+"""An episode as training data: frames, each with its state, action and stamp.
 
-Frames are those of one image topic. Values are taken as they were recorded, each from the message
-received nearest to its frame, or the last before it where the topic is slower (columns.py); nothing
-is resampled.
+Frames are those of one image topic. Values are not resampled: each is of the message received
+nearest to its frame, or the last before it if the topic is slower (columns.py).
 """
 
 from __future__ import annotations
@@ -43,15 +42,15 @@ POSE = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 
 
 class EpisodeError(ValueError):
-    """An episode that cannot be exported; one line: the bag, the topic, the mend."""
+    """An episode that cannot be exported; one line: the bag, the topic, what to do."""
 
 
 @dataclass(frozen=True)
 class Topics:
-    """Which topics become what. state: none for the poses of hands and objects.
+    """Topics of images, state (none: the poses of hands and objects) and action.
 
-    hold_s: for how long the last value of a state or an action stands; None: three of its
-    periods, or 50 ms of a fast topic.
+    hold_s: how long the last value of a state or action is held; None: three of the topic's
+    periods, or 50 ms for a fast topic.
     """
 
     images: str = IMAGES
@@ -62,7 +61,7 @@ class Topics:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Values [F, N] of F frames and the name of each of the N columns."""
+    """Values [F, N] of F frames and the names of the N columns."""
 
     values: NDArray
     names: tuple[str, ...]
@@ -71,8 +70,8 @@ class Table:
 class Episode:
     """A bag with images. Raises BagError or EpisodeError.
 
-    stamps_ns int64 [F]: of the frames, from their headers; received_ns int64 [F]. held: by topic,
-    whose last values served frames for longer than a fast topic's (filled in with state, action).
+    stamps_ns int64 [F]: header stamps of the frames; received_ns int64 [F]. held: by topic, how
+    values of slow topics were held (set by `state` and `action`).
     """
 
     def __init__(self, path: str | Path, topics: Topics = Topics()) -> None:
@@ -108,7 +107,7 @@ class Episode:
 
     @property
     def rate_hz(self) -> float:
-        """Frames a second, by the median of their distances; 30 for a single frame."""
+        """Frames per second, from their median period; 30 for a single frame."""
         between = np.diff(self.stamps_ns)
         return float(1e9 / np.median(between)) if len(between) else 30.0
 
@@ -138,12 +137,12 @@ class Episode:
 
     @cached_property
     def state(self) -> Table:
-        """Of each frame: the topics asked for, else the poses of hands and objects."""
+        """The state of each frame: the topics' numbers, else the poses of hands and objects."""
         return self._table(self.asked.state) if self.asked.state else self._poses()
 
     @cached_property
     def action(self) -> Table | None:
-        """Of each frame: the topics asked for."""
+        """The action of each frame; None without a topic."""
         return self._table(self.asked.action) if self.asked.action else None
 
     def _labels(self, topic: str) -> Iterator[tuple[Any, int]]:
@@ -203,14 +202,14 @@ class Episode:
         return Table(np.array(rows, np.float32), tuple(names))
 
     def _read(self, topic: str, message: Any, reader: Callable[[Any], Read]) -> Read:
-        """What a reader makes of a message. Raises EpisodeError where it is none for it."""
+        """The result of a reader. Raises EpisodeError for its ValueError."""
         try:
             return reader(message)
         except ValueError as error:
             raise EpisodeError(f'{self.path}: {topic}: {error}') from None
 
     def _decoded(self, topic: str) -> Iterator[tuple[Any, int]]:
-        """The messages of a topic and when each was received."""
+        """The messages of a topic and their receipt times (ns)."""
         for record in self.reader.messages([topic]):
             try:
                 message = decoded(record.data, record.type_name, self._types)

@@ -1,4 +1,4 @@
-"""Any recorded message as a vector of its numbers; its type need not be known here."""
+"""Recorded messages of any type as vectors of numbers."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ HEADER = 'std_msgs/msg/Header'
 
 
 def typestore_of(reader: BagReader) -> Typestore:
-    """The types of ROS 2 Jazzy and those that a bag brings along.
+    """The types of ROS 2 Jazzy and those that a bag defines.
 
-    Raises BagError naming a type whose definition makes no sense.
+    Raises BagError naming a type whose definition is invalid.
     """
     store = get_typestore(Stores.ROS2_JAZZY)
     for found in reader.connections.values():
         if found.type_name not in store.fielddefs and found.encoding == 'ros2msg':
-            # rosbags writes Python from it and runs that; of what is not a plain definition in
-            # ROS's grammar nothing is written, and some of it is not Python (`1e999`).
+            # rosbags generates Python code from definitions in ROS's grammar only and runs it;
+            # some of it is not valid Python (`1e999`).
             try:
                 kinds = get_types_from_msg(found.definition.decode(), found.type_name)
                 store.register({k: v for k, v in kinds.items() if k not in store.fielddefs})
@@ -39,9 +39,9 @@ def typestore_of(reader: BagReader) -> Typestore:
 
 
 def numbers(message: Any, name: str = '') -> Iterator[tuple[str, float | int | NDArray]]:
-    """Name and value of every number of a message, in the order of its fields; no headers, no text.
+    """Name and value of every number or array of a message, in the order of its fields.
 
-    An array counts as one value.
+    Headers and text are skipped.
     """
     if isinstance(message, bool | int | float | np.bool_ | np.number):
         yield name, message  # type: ignore[misc]
@@ -58,7 +58,7 @@ def numbers(message: Any, name: str = '') -> Iterator[tuple[str, float | int | N
 
 
 def vector(message: Any) -> tuple[NDArray, list[str]]:
-    """The numbers [N] of a message, of their common type, and what each is called."""
+    """The numbers [N] of a message, of their common dtype, and their names."""
     values: list[NDArray] = []
     names: list[str] = []
     for name, value in numbers(message):
@@ -70,9 +70,9 @@ def vector(message: Any) -> tuple[NDArray, list[str]]:
 
 
 def joint_names(message: Any) -> list[str]:
-    """The joints that a message names, as JointState does; none for other kinds of messages.
+    """The joints that a message names, as JointState does; [] for other messages.
 
-    Raises ValueError where it names one twice.
+    Raises ValueError if one is named twice.
     """
     for name in ('name', 'joint_names'):
         found = getattr(message, name, None)
@@ -85,7 +85,7 @@ def joint_names(message: Any) -> list[str]:
 
 
 def named_vector(message: Any, joints: list[str]) -> tuple[NDArray, list[str]]:
-    """As `vector`, but arrays with a number for each joint are called by the joints' names."""
+    """As `vector`, with elements of arrays that have one number per joint named by joint."""
     values, names = vector(message)
     called: dict[str, str] = {}
     for field in message.__dataclass_fields__:

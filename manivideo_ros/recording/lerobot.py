@@ -1,7 +1,8 @@
 """Episodes as a LeRobot dataset v3.0.
 
-Layout and fields as published with lerobot 0.4 (lerobot.datasets.utils): one table and one video
-hold many episodes, meta/episodes says where each lies.
+Layout and fields are those of lerobot 0.4 (lerobot.datasets.utils): one table and one video contain
+many episodes, which meta/episodes locates. lerobot itself is not used: its pins of torch, av,
+opencv and huggingface-hub exclude this package's.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ CAMERA, STATE, ACTION, STAMP = (
 )
 PLACE = 'chunk-{chunk_index:03d}/file-{file_index:03d}'
 COUNTERS = ('frame_index', 'episode_index', 'index', 'task_index')
-SAMPLED = 20  # images of an episode whose colours are measured
+SAMPLED = 20  # images of an episode for the statistics of colours
 
 
 class LeRobotWriter:
-    """Writes episodes into an empty folder; `close` completes it.
+    """Writes episodes into an empty folder; `close` completes the dataset.
 
-    timestamp is frame_index / fps, as the format has it; the recorded stamp of each frame is kept
-    as the feature stamp_ns. Raises ValueError where pandas or pyarrow is missing, EpisodeError for
-    an episode whose size, rate or columns are not those of the first.
+    timestamp is frame_index / fps, as the format requires; the feature stamp_ns is the recorded
+    stamp. Raises ValueError if pandas or pyarrow is missing, EpisodeError for an episode whose
+    size, rate or columns differ from the first one's.
     """
 
     def __init__(self, folder: Path, task: str) -> None:
@@ -106,7 +107,7 @@ class LeRobotWriter:
         )
 
     def close(self) -> None:
-        """Write what describes the dataset. Raises ValueError where it has no episode."""
+        """Write the metadata. Raises ValueError for a dataset without episodes."""
         import pandas
         import pyarrow
         import pyarrow.parquet

@@ -13,20 +13,20 @@ from manivideo_ros.recording.episode import Episode, EpisodeError
 
 LOGGER = logging.getLogger(__name__)
 FILE = 'demos.hdf5'
-# Filter keys by what the provenance says; None: not known.
+# Filter keys by the provenance's `synthetic`.
 KINDS = {True: 'synthetic', False: 'recorded', None: 'unknown'}
-# robomimic wants an environment's name even of recordings; EnvType.GYM_TYPE is its plainest kind.
+# robomimic requires an environment even for recordings; type 2 is EnvType.GYM_TYPE.
 ENVIRONMENT = {'env_name': 'recorded', 'type': 2, 'env_kwargs': {}}
 
 
 class RobomimicWriter:
     """Writes episodes into an empty folder; `close` completes it.
 
-    Images are obs/camera_image u8 [F, H, W, 3], states obs/state and actions [F, N] of the type
-    that was recorded; stamps_ns int64 [F] keeps each frame's stamp. next_obs are the obs of the
-    next frame, without a copy; the last frame's are its own. The filter keys mask/synthetic,
-    mask/recorded and mask/unknown tell the kinds of episodes apart. Raises ValueError where h5py is
-    missing, EpisodeError for an episode without actions or with other columns than the first.
+    Images are obs/camera_image u8 [F, H, W, 3], states obs/state and actions [F, N] of the recorded
+    dtype; stamps_ns int64 [F] are the frames' stamps. next_obs is a view of obs, one frame ahead;
+    the last frame's is its own. Filter keys are mask/synthetic, mask/recorded and mask/unknown.
+    Raises ValueError if h5py is missing, EpisodeError for an episode without actions or with other
+    columns than the first.
     """
 
     def __init__(self, folder: Path, task: str) -> None:
@@ -86,7 +86,7 @@ class RobomimicWriter:
         self._largest = max(self._largest, float(np.abs(episode.action.values).max()))
 
     def close(self) -> None:
-        """Finish the file."""
+        """Complete the file."""
         self._data.attrs['total'] = self._total
         for kind, demos in self._kinds.items():
             if demos:
@@ -94,8 +94,8 @@ class RobomimicWriter:
         self._file.close()
         if self._largest > 1:
             LOGGER.warning(
-                'actions reach %.4g, and are kept as recorded: robomimic wants them in -1..1, so '
-                'scale them before training',
+                'actions reach %.4g and are kept as recorded: robomimic expects -1..1; scale them '
+                'before training',
                 self._largest,
             )
 

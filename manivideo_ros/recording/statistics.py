@@ -1,4 +1,4 @@
-"""Figures of a feature over its frames, as LeRobot keeps them (lerobot.datasets.compute_stats)."""
+"""Statistics of a feature over its frames, as in lerobot.datasets.compute_stats."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def figures_of(values: NDArray) -> Figures:
 
 
 def image_figures(images: Sequence[NDArray[np.uint8]]) -> Figures:
-    """The same per channel of images [H, W, 3], in 0..1, as [3, 1, 1]; count: of images."""
+    """The same per channel of images [H, W, 3] scaled to 0..1, as [3, 1, 1]; count: of images."""
     pixels = np.stack([image[::4, ::4] for image in images]).reshape(-1, 3) / 255
     out = {name: value.reshape(3, 1, 1) for name, value in figures_of(pixels).items()
            if name != 'count'}  # fmt: skip
@@ -35,7 +35,7 @@ def image_figures(images: Sequence[NDArray[np.uint8]]) -> Figures:
 
 
 def together(parts: Sequence[Figures]) -> Figures:
-    """The figures of all frames from those of the episodes; quantiles as weighted means."""
+    """The statistics of all frames from those of the episodes; quantiles as weighted means."""
     counts = np.array([part['count'][0] for part in parts], np.float64)
     weights = counts / counts.sum()
 

@@ -1,4 +1,4 @@
-"""mp4 files of H.264 that every player opens."""
+"""H.264 in mp4 files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 CODEC, PIXELS = 'libx264', 'yuv420p'
-QUALITY = 18  # constant rate factor: not told from the original by eye
-KEY_EVERY = 2  # frames: learners seek at random
+QUALITY = 18  # constant rate factor: visually lossless
+KEY_EVERY = 2  # frames: training reads frames in random order
 
 
 class VideoWriter:
-    """Writes frames [H, W, 3] of one even size, one after the other; use as a context manager."""
+    """Writes frames [H, W, 3] of one even size in order; a context manager."""
 
     def __init__(self, path: str | Path, rate_hz: int, size: tuple[int, int]) -> None:
         width, height = size
@@ -27,7 +27,7 @@ class VideoWriter:
         self._stream = cast(av.VideoStream, self._container.add_stream(CODEC, rate=rate_hz))
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, PIXELS
         self._stream.time_base = Fraction(1, rate_hz)
-        # Without bidirectional frames the first frame's time is 0, as readers take for granted.
+        # Without B-frames the first frame's time is 0, as readers assume.
         self._stream.options = {
             'crf': str(QUALITY),
             'g': str(KEY_EVERY),
@@ -43,7 +43,7 @@ class VideoWriter:
         self.frames += 1
 
     def close(self) -> None:
-        """Finish the file."""
+        """Complete the file."""
         self._container.mux(self._stream.encode())
         self._container.close()
 

@@ -272,7 +272,7 @@ def test_a_dataset_says_how_many_episodes_do_not_say_what_they_are(whole, tmp_pa
     shutil.copytree(whole, tmp_path / 'take')
     change(tmp_path / 'take', lambda info: info.update(custom_data={'provenance': '{}'}))
     assert dataset(['video', str(tmp_path / 'take'), '--out', str(tmp_path / 'set')]) == 0
-    assert '1 of 1 episodes do not say whether they are synthetic' in capsys.readouterr().out
+    assert '1 of 1 episodes have no provenance: `synthetic` is null' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('text', ['[]', '{"synthetic": "yes"}', '{'])

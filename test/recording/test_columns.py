@@ -116,7 +116,7 @@ def test_frames_before_the_first_value_take_it_for_one_period_at_most(tmp_path):
     late = {'/gripper': [(t, joints(0, jaw=t)) for t in every(0.2, 0.15)]}
     episode, state = states(record(tmp_path / 'late', late), '/gripper')
     assert state.values[0, 0] == 0.15 and episode.held['/gripper'].early == 3
-    assert 'the first value serves the 3 frames before it' in episode.held['/gripper'].text
+    assert 'the first value was used for the 3 frames before it' in episode.held['/gripper'].text
     too_late = {'/gripper': [(t, joints(0, jaw=t)) for t in every(0.2, 0.9)]}
     with pytest.raises(EpisodeError, match=r'the first comes 0\.90 s after it'):
         _ = states(record(tmp_path / 'too_late', too_late), '/gripper')[1]

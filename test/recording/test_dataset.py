@@ -280,4 +280,4 @@ def test_what_the_gate_drops_is_left_out(episodes, tmp_path, capsys):
     assert [f.name for f in (tmp_path / 'set').glob('*.mp4')] == ['real.mp4']
     (tmp_path / 'report.json').write_text(json.dumps({'episodes': verdicts[:1]}))
     assert export('video', episodes, tmp_path / 'two', '--gate', tmp_path) == 2
-    assert 'does not judge' in capsys.readouterr().err
+    assert 'has no verdict on' in capsys.readouterr().err
