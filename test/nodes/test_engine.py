@@ -126,7 +126,7 @@ def test_an_engine_that_cannot_be_had_is_refused_and_the_stream_goes_on(
     if shutil.which('nvidia-smi') is None:
         answer = change(lab, engine='tiny_tensorrt')
         assert not answer.successful
-        assert 'engine tiny_tensorrt: no backend of it runs here: tensorrt' in answer.reason
+        assert 'engine tiny_tensorrt: none of its backends runs on this machine: tensorrt' in answer.reason
     for elsewhere in ({'checkpoint': '/etc/passwd'}, {'engine': str(tmp_path / 'tiny.yaml')}):
         answer = change(lab, **elsewhere)
         assert not answer.successful and 'scene_folders' in answer.reason

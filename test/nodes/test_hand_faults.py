@@ -119,7 +119,7 @@ LEFT_OUT = {
     'mediapipe': (lambda m: m.poses.pop(3), 'poses: 20 points, must be 21'),
     'isaac': (
         lambda m: [part.pop(3) for part in (m.name, m.pose, m.is_valid)],
-        'name: right hand: right_thumb_distal not there',
+        'name: right hand: right_thumb_distal missing',
     ),
     'manus': (lambda m: m.raw_nodes.pop(), 'raw_nodes: incomplete: Pinky'),
     'manus_skeleton': (lambda m: m.poses.pop(3), 'poses: 20 nodes, must be the 21'),

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import time
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.commands.demo import Demo, synthesizer_parameters
 from manivideo_ros.engine.rate_limit import WINDOW
 from manivideo_ros.engine.spec import ON_CPU
-from manivideo_ros.evaluation.reports.stream import read_stream, summary
+from manivideo_ros.evaluation.suites.stream import read_stream, summary
 from manivideo_ros.messages.images import DEPTH, read_image, read_keypoints
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import typestore
@@ -152,7 +153,7 @@ def test_set_scene_takes_shapes_that_come_in_the_message(synthesizer, lab):
     answer = set_scene(lab, objects=[item], keep_noise_seed=True)
     assert answer.success, answer.message
     item.mesh = 'mug'
-    assert 'mesh and triangles: only one' in set_scene(lab, objects=[item]).message
+    assert 'give mesh or triangles' in set_scene(lab, objects=[item]).message
     item.mesh, item.triangles = '', [0, 1, 9]
     assert 'tetra: a triangle has a corner' in set_scene(lab, objects=[item]).message
     assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
@@ -290,9 +291,36 @@ def test_set_scene_keeps_what_it_does_not_name(synthesizer, lab):
     assert answer(objects=[mug]) == 'the scene has mug', 'without it the others are forgotten'
 
 
+def test_set_scene_reads_deprecated_fields_with_a_warning(synthesizer, lab, images):
+    lab.listen(DiagnosticArray, '/diagnostics')
+
+    def seed():
+        values = [v for m in lab.got['/diagnostics'] for s in m.status for v in s.values]
+        return [v.value for v in values if v.key == 'noise_seed'][-1:]
+
+    hand = shutil.copy(images['hand_reference'], synthesizer.allowed)
+    answer = set_scene(lab, keep_objects=True, appearance_seed=3, hand_appearance=str(hand))
+    assert answer.success, answer.message
+    for renamed in (
+        'appearance_seed is now called noise_seed',
+        'hand_appearance is now called hand_reference',
+    ):
+        assert renamed in answer.message
+        synthesizer.wait_for(f'set_scene: {renamed}', 5)
+    lab.spin(10, lambda: seed() == ['3'])
+    assert seed() == ['3']
+    answer = set_scene(lab, keep_objects=True, keep_appearance_seed=True)
+    assert 'keep_appearance_seed is now called keep_noise_seed' in answer.message
+    lab.got['/diagnostics'].clear()
+    lab.spin(10, seed)
+    assert seed() == ['3']
+    answer = set_scene(lab, keep_objects=True, noise_seed=0)
+    assert answer.success and 'is now called' not in answer.message
+
+
 def test_the_console_says_once_what_serves_what_comes_and_what_does_not(synthesizer, lab):
     def back():
-        return sum('hand_poses: back after' in line for line in synthesizer.lines)
+        return sum('hand_poses: received again after' in line for line in synthesizer.lines)
 
     lab.listen(Image, 'image_raw')
     lab.play(20, lambda: len(lab.got['image_raw']) >= 2)
@@ -302,8 +330,12 @@ def test_the_console_says_once_what_serves_what_comes_and_what_does_not(synthesi
     said = '\n'.join(synthesizer.lines)
     assert len(re.findall(rf'engine: {ON_CPU[0]} \(not ', said)) == 1
     assert len(re.findall(r'first frame, \d+ ms after its poses', said)) == 1
-    silent = r'hand_poses: nothing came for 5 s: does its publisher run'
-    assert len(re.findall(silent, said)) == len(re.findall('hand_poses: back after', said)) > 0
+    silent = r'hand_poses: no message for 5 s: check that its publisher runs'
+    assert (
+        len(re.findall(silent, said))
+        == len(re.findall('hand_poses: received again after', said))
+        > 0
+    )
 
 
 def test_scenes_are_read_from_allowed_folders_only(synthesizer, lab, tmp_path):
@@ -445,10 +477,10 @@ def person(stamp, x):
     )
 
 
-def test_skeletons_alone_give_video_and_bad_ones_are_named(human, shown, motion):
+def test_skeletons_alone_give_video_and_bad_ones_are_named(human, images, motion):
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
     with (
-        running('synthesizer_node', {**human, **shown}, environment(domain)) as process,
+        running('synthesizer_node', {**human, **images}, environment(domain)) as process,
         lab_in(domain, motion) as lab,
     ):
         process.wait_for('active', READY_S)
@@ -459,11 +491,11 @@ def test_skeletons_alone_give_video_and_bad_ones_are_named(human, shown, motion)
             lab.sent.append(lab.get_clock().now().nanoseconds)
             publisher.publish(person(lab.sent[-1], 200 + 4 * len(lab.sent)))
             lab.spin(0.033)
-        images = lab.got['image_raw']
-        assert len(images) >= 5
-        assert {stamp_ns(m.header) for m in images} <= set(lab.sent)
-        assert {m.header.frame_id for m in images} == {'webcam'}
-        first, last = (read_image(m).astype(int) for m in (images[0], images[-1]))
+        frames = lab.got['image_raw']
+        assert len(frames) >= 5
+        assert {stamp_ns(m.header) for m in frames} <= set(lab.sent)
+        assert {m.header.frame_id for m in frames} == {'webcam'}
+        first, last = (read_image(m).astype(int) for m in (frames[0], frames[-1]))
         assert np.any(first != last), 'the image follows the person'
         broken = person(lab.get_clock().now().nanoseconds, 200)
         broken.people[0].keypoints[3] = float('nan')
@@ -479,7 +511,7 @@ def test_a_checkpoint_without_people_tells_once_that_skeletons_are_not_used(synt
         publisher.publish(person(lab.get_clock().now().nanoseconds, 200))
         lab.spin(0.05)
     told = [line for line in synthesizer.lines[before:] if 'skeleton_poses' in line]
-    assert len(told) == 1 and 'not used' in told[0]
+    assert len(told) == 1 and 'ignored: ' in told[0]
 
 
 def test_weights_that_cannot_be_used_are_named(untrained, images, node_environment, tmp_path):
