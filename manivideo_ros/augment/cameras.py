@@ -1,4 +1,4 @@
-"""Whether it is known where a recorded camera stood: variations carry it around from there."""
+"""Checks that the pose of a recorded camera is known, from which variations move it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from manivideo_ros.motion.files import topics_by_type
 
 
 def warnings_of(name: str, reader: BagReader) -> list[str]:
-    """A line where a recording's camera has no place among its poses; reader: of its bag."""
+    """A warning, in a list, if no transform connects a recording's camera with its poses."""
     topics = topics_by_type(reader)
     infos = topics.get(CAMERA, '')
     camera = _first_frame(reader, infos, CAMERA)
@@ -24,13 +24,12 @@ def warnings_of(name: str, reader: BagReader) -> list[str]:
                 return []
     return [
         f'{name}: {infos}: no transform from {world!r} to {camera!r} is on /tf_static: the camera '
-        f'is taken to stand at the origin of {world!r}. Record /tf_static with one that connects '
-        'the two directly'
+        f'is assumed at the origin of {world!r}. Record /tf_static with a direct transform'
     ]
 
 
 def _first_frame(reader: BagReader, topic: str, kind: str) -> str:
-    """The frame_id of a topic's first message, '' where there is none."""
+    """The frame_id of a topic's first message; '' without one."""
     for record in reader.messages([topic] if topic else []):
         frame: str = decoded(record.data, kind).header.frame_id
         return frame

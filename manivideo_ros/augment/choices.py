@@ -1,4 +1,4 @@
-"""What a variation of an episode chooses: skin, light, room, colours of the objects, the camera."""
+"""The random choices of a variation: skin, light, room, objects' materials, camera."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.camera.viewing import action_points, default_camera, fitted
-from manivideo_ros.data.rendering.camera_response import Response, random_response
+from manivideo_ros.data.scenes.camera_response import Response, random_response
 from manivideo_ros.data.scenes.library import SKINS, Skin, generator, skin
 from manivideo_ros.data.scenes.room import Room, random_room
 from manivideo_ros.data.scenes.scene import SIZE
@@ -29,19 +29,19 @@ from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh
 
-# How far the recorded camera is carried: around the action, over it, about its own axis; and the
-# factor of its distance.
+# Bounds on the camera's motion: around the action, above it, about its own axis; factor of its
+# distance.
 AZIMUTH, ELEVATION, ROLL = np.radians((25.0, 12.0, 4.0))
 DISTANCE = (0.85, 1.25)
-LOWEST_EYE = 0.05  # metres over the table
+LOWEST_EYE = 0.05  # metres above the table
 
 
 @dataclass(frozen=True)
-class ObjectLook:
-    """How an object's colours are changed; its shape stays, for the grasp's sake.
+class ObjectMaterial:
+    """A change of an object's material; its shape is kept, because the grasp depends on it.
 
-    hue: turn in degrees; saturation, brightness: factors; tint: sRGB colour 0..1 that takes the
-    share `tinted` of every texel's own; gloss 0 matt .. 1 polished.
+    hue: rotation in degrees; saturation, brightness: factors; tint: sRGB colour 0..1, blended into
+    the texture by the weight `tinted`; gloss 0 matt .. 1 polished.
     """
 
     hue: float
@@ -52,7 +52,7 @@ class ObjectLook:
     gloss: float
 
     def on(self, mesh: ObjectMesh) -> ObjectMesh:
-        """The same object in these colours."""
+        """The object with the changed material."""
         hsv = cv2.cvtColor(mesh.texture.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
         hsv[..., 0] = (hsv[..., 0] + self.hue) % 360
         hsv[..., 1:] = np.clip(hsv[..., 1:] * (self.saturation, self.brightness), 0, 1)
@@ -71,12 +71,11 @@ class ObjectLook:
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """All that one variation draws, from its seed and the recording alone.
+    """The choices of one variation, which depend only on its seed and the recording.
 
-    noise: seed of the generative noise; side, betas [10]: whose hand the hand reference shows,
-    betas of the default hand; camera: of the frames, square, in the world of the poses;
-    table_from_world [4, 4]: the table top is z = 0 there; moved: how the recorded camera was moved
-    (radians, and the factor of its distance).
+    noise: seed of the generative noise; side, betas [10] (of the default hand): the hand in the
+    hand reference; camera: of the frames, square, in the poses' world; table_from_world [4, 4]:
+    the table top is z = 0; moved: the camera's motion (radians, and the factor of its distance).
     """
 
     seed: int
@@ -84,7 +83,7 @@ class Choices:
     skin_index: int
     room: Room
     response: Response
-    objects: dict[str, ObjectLook]
+    objects: dict[str, ObjectMaterial]
     side: Side
     betas: NDArray[np.float32]
     camera: Camera
@@ -96,8 +95,8 @@ class Choices:
         """The hands' skin and sleeve."""
         return skin('train', self.skin_index)
 
-    def told(self) -> dict[str, Any]:
-        """The choices as they are recorded with an episode; all of JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """The choices as JSON for an episode's provenance."""
         lamps = [
             {
                 'position_m': _numbers(lamp.position),
@@ -111,7 +110,7 @@ class Choices:
             'noise_seed': self.noise,
             'skin': {'index': self.skin_index, 'tone': round(self.skin.tone, 6)},
             'hand_reference': {'side': self.side},
-            'objects': {name: asdict(look) for name, look in self.objects.items()},
+            'objects': {name: asdict(material) for name, material in self.objects.items()},
             'light': {'lamps': lamps, 'exposure': _numbers(self.room.exposure)},
             'background': {'table_radiance': _numbers(self.room.below)},
             'photograph': asdict(self.response),
@@ -124,7 +123,7 @@ class Choices:
 
 
 def choose(motion: Motion, seed: int, source: int, size: int = SIZE) -> Choices:
-    """The choices of a seed for a recording; source: a number that names it; size: of frames."""
+    """The choices of a seed; source: a number that identifies the recording; size: of frames."""
     rng = generator('train', 40, seed, source)
     sides = [side for side in SIDES if side in motion.hands] or ['right']
     side = sides[int(rng.integers(len(sides)))]
@@ -144,7 +143,7 @@ def choose(motion: Motion, seed: int, source: int, size: int = SIZE) -> Choices:
         skin_index=int(rng.integers(SKINS)),
         room=random_room(rng),
         response=random_response(rng),
-        objects=random_looks(rng, motion.objects),
+        objects=random_materials(rng, motion.objects),
         side=side,
         betas=betas,
         camera=camera,
@@ -153,10 +152,12 @@ def choose(motion: Motion, seed: int, source: int, size: int = SIZE) -> Choices:
     )
 
 
-def random_looks(rng: np.random.Generator, objects: Mapping[str, object]) -> dict[str, ObjectLook]:
-    """A look for each object, by id."""
+def random_materials(
+    rng: np.random.Generator, objects: Mapping[str, object]
+) -> dict[str, ObjectMaterial]:
+    """A material for each object, by id."""
     return {
-        name: ObjectLook(
+        name: ObjectMaterial(
             hue=round(float(rng.uniform(-180, 180)), 3),
             saturation=round(float(rng.uniform(0.5, 1.4)), 4),
             brightness=round(float(rng.uniform(0.6, 1.25)), 4),
@@ -172,9 +173,9 @@ def move_camera(
     rng: np.random.Generator,
     camera: Camera,
     table_from_world: Array,
-    centre: Array,  # [3] in the world: what it turns around
+    centre: Array,  # [3] in the world: the centre of rotation
 ) -> tuple[Camera, dict[str, float]]:
-    """The camera carried around the action and somewhat nearer or farther; how far."""
+    """The camera moved around the action at another distance, and its motion."""
     turn = {
         'azimuth': float(rng.uniform(-AZIMUTH, AZIMUTH)),
         'elevation': float(rng.uniform(-ELEVATION, ELEVATION)),
@@ -199,7 +200,7 @@ def _carried(
 ) -> Camera:
     old = np.asarray(camera.camera_from_world, np.float64)
     up, across, along = table_from_world[2, :3], old[0, :3], old[2, :3]
-    # Rising turns about the image's x axis: the eye goes up where the angle is positive.
+    # Elevation is about the image's x axis; positive raises the camera.
     turns = (azimuth * up, elevation * -across, roll * along)
     about = np.eye(3)
     for turn in turns:
@@ -212,13 +213,13 @@ def _carried(
 
 
 def _eye_height(camera: Camera, table_from_world: Array) -> float:
-    """Metres of the eye over the table."""
+    """Height of the camera above the table, metres."""
     eye = invert_rigid(camera.camera_from_world)[:3, 3]
     return float(transform_points(table_from_world, eye[None])[0, 2])
 
 
 def middle(motion: Motion) -> Array:
-    """The world point [3] around which an episode plays."""
+    """The centre [3] of an episode's action in the world."""
     chosen = np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)).tolist()
     samples = [motion.frame(index) for index in chosen]
     points = np.concatenate([action_points(s.hands, s.objects.values()) for s in samples])

@@ -1,4 +1,4 @@
-"""`manivideo augment`: recorded episodes in, N synthetic ones of each out."""
+"""`manivideo augment`: generates synthetic variations of recorded episodes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from manivideo_ros.augment.jobs import plan, run_here, sole_writer
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.process.folders import expanded
 
-ABOUT = """Recorded episodes in, synthetic episodes out: the poses, states, actions and stamps of
-each bag as they are, its images made anew with other skin, light, room, colours of the objects
-and a camera carried around. Variation k has the seed S + k and lies in DIR/<bag>_seed<S + k>.
-Stopped or killed, run it again: what is there is kept, the rest is made, with the same result."""
+ABOUT = """Generate variations of recorded episodes: poses, states, actions and stamps of each bag
+are copied, its images are generated with another skin, light, room, camera pose and colours of the
+objects. Variation k has the seed S + k and is DIR/<bag>_seed<S + k>. After an interruption run the
+command again: complete episodes are kept, and the result is the same."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, 2 and one line for what cannot be used, 130 for Ctrl-C."""
+    """Run the command; 2 and one line of error for unusable input, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog='manivideo augment', description=ABOUT)
     parser.add_argument('bags', nargs='+', metavar='BAG', help='rosbag2 folder with pose topics')
     parser.add_argument('--variations', type=int, required=True, help='of each bag')
@@ -42,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('\nstopped: run it again to go on', file=sys.stderr)
+        print('\nstopped: run the command again to continue', file=sys.stderr)
         return 130
 
 
 def augment(args: argparse.Namespace) -> int:
-    """Check everything, then make what is missing."""
+    """Check all arguments and recordings, then make the missing episodes."""
     for name, lowest in (('variations', 1), ('seed', 0), ('workers', 1)):
         if getattr(args, name) < lowest:
             raise ValueError(f'--{name}: must be {lowest} or more, is {getattr(args, name)}')
@@ -61,7 +61,7 @@ def augment(args: argparse.Namespace) -> int:
             print(f'warning: {line}', file=sys.stderr)
         jobs, there = work.jobs, len(work.folders) - len(work.jobs)
         if there:
-            print(f'{there} of {len(work.folders)} episodes are there already')
+            print(f'{there} of {len(work.folders)} episodes exist already')
         started, frames = time.monotonic(), 0
         made = run_on_ray(jobs, args.ray) if args.ray else run_here(jobs, args.workers)
         for number, episode in enumerate(made, 1):

@@ -1,4 +1,4 @@
-"""Episodes made on a Ray cluster whose machines share the folders; that they do is tried first."""
+"""Makes episodes on a Ray cluster whose machines share folders, which is checked first."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.files.errors import reason_of
 
 TOKEN = 'token'
-KNOCK_S = 5.0
-AGAIN = 3  # times that an episode is begun anew whose process or machine died
+CONNECT_S = 5.0
+AGAIN = 3  # retries of an episode whose process or machine died
 ON_GPU = ('tensorrt', 'tensorrt_rtx', 'torch_cuda', 'onnxruntime_cuda')
-PER_GPU = 4  # episodes at a time on one GPU, which waits for their drawing and writing
+PER_GPU = 4  # concurrent episodes per GPU, which waits for their drawing and writing
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a machine must have to do these jobs; token: what it must find in `out`."""
+    """Requirements of jobs on a machine; token: the text of a file in `out`."""
 
     token: str
     out: str
@@ -35,9 +35,9 @@ class Trial:
 def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
     """Make episodes on a Ray cluster.
 
-    Raises ValueError (one line) where ray is not installed, nothing answers at the address, a
-    machine does not share the folders or would make other images, and where an episode cannot be
-    made; it names the machine.
+    Raises ValueError (one line, which names the machine) if ray is not installed, nothing answers
+    at the address, a machine does not share the folders or would make other images, or an episode
+    cannot be made.
     """
     try:
         import ray
@@ -47,7 +47,7 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
         ) from None
     if not jobs:
         return
-    _knock(address)
+    _check_listening(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level='warning')
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -55,8 +55,9 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
         raise ValueError(f'--ray: no cluster answers at {address} ({reason})') from None
     try:
         needs = needs_of(jobs[0])
-        _try_machines(ray, jobs, needs)
-        # max_calls: Ray would end a process after each episode on a GPU, and load the engine anew.
+        _check_machines(ray, jobs, needs)
+        # max_calls: by default Ray ends a process after each task on a GPU, which would load the
+        # engine again for every episode.
         make = ray.remote(**needs, max_retries=AGAIN, max_calls=0)(_make)
         waiting = [make.remote(job) for job in jobs]
         while waiting:
@@ -65,30 +66,30 @@ def run_on_ray(jobs: Sequence[Job], address: str) -> Iterator[Made]:
             if isinstance(made, str):
                 raise ValueError(made)
             if not Path(made.folder).is_dir():
-                raise ValueError(f'{made.folder}: was made, but on a disk that is not shared')
+                raise ValueError(f'{made.folder}: made on a disk that is not shared: share it')
             yield made
     finally:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Raise ValueError where nobody listens at host:port: Ray would take minutes to say so."""
+def _check_listening(address: str) -> None:
+    """Raise ValueError if nothing listens at host:port: Ray takes minutes to report that."""
     host, _, port = address.rpartition(':')
     if '/' in address or not port.isdecimal():
-        return  # 'auto', or a protocol of Ray's
+        return  # 'auto', or ray://...
     try:
-        socket.create_connection((host, int(port)), KNOCK_S).close()
+        socket.create_connection((host, int(port)), CONNECT_S).close()
     except (OSError, OverflowError) as error:
         raise ValueError(f'--ray: no cluster answers at {address} ({error})') from None
 
 
 def needs_of(job: Job) -> dict[str, float]:
-    """What of a machine one episode takes."""
+    """Ray's resources for one episode."""
     return {'num_cpus': 1, 'num_gpus': 1 / PER_GPU if job.engine.backend in ON_GPU else 0}
 
 
 def missing(trial: Trial) -> str:
-    """Why this machine cannot do the jobs, in one line that names it; '' where it can."""
+    """Why this machine cannot do the jobs, one line that names it; '' if it can."""
     out, job = Path(trial.out), trial.job
     try:
         shared = (out / PARTIAL / TOKEN).read_text() == trial.token
@@ -103,7 +104,7 @@ def missing(trial: Trial) -> str:
         return _here(f'{out}: cannot be written to ({error.strerror})')
     for bag in trial.bags:
         if not Path(bag).exists():
-            return _here(f'{bag}: is not there: share the recordings at this path')
+            return _here(f'{bag}: does not exist: share the recordings at this path')
     try:
         own = prepare(job.engine, job.hand_folder)
     except (ValueError, OSError, EngineError) as error:
@@ -117,8 +118,8 @@ def missing(trial: Trial) -> str:
     return ''
 
 
-def _try_machines(ray: Any, jobs: Sequence[Job], needs: dict[str, float]) -> None:
-    """Have every machine that may get work look for what it needs. Raises ValueError."""
+def _check_machines(ray: Any, jobs: Sequence[Job], needs: dict[str, float]) -> None:
+    """Check the requirements on every machine that may get work. Raises ValueError."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     names = {'num_cpus': 'CPU', 'num_gpus': 'GPU'}
@@ -134,17 +135,17 @@ def _try_machines(ray: Any, jobs: Sequence[Job], needs: dict[str, float]) -> Non
     (out / PARTIAL).mkdir(exist_ok=True)
     (out / PARTIAL / TOKEN).write_text(token)
     trial = Trial(token, str(out), tuple(sorted({job.source for job in jobs})), jobs[0])
-    look = ray.remote(num_cpus=0)(missing)
-    looks = {}
+    check = ray.remote(num_cpus=0)(missing)
+    checks = {}
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node['NodeID'], soft=False)
         name = f'{node["NodeManagerHostname"]} ({node["NodeManagerAddress"]})'
-        looks[name] = look.options(scheduling_strategy=there).remote(trial)
-    for name, found in looks.items():
+        checks[name] = check.options(scheduling_strategy=there).remote(trial)
+    for name, found in checks.items():
         try:
             line = _result(ray, found)
         except ValueError as error:
-            raise ValueError(f'--ray: {name}: does not run manivideo_ros: {error}') from None
+            raise ValueError(f'--ray: {name}: cannot run manivideo_ros: {error}') from None
         if line:
             raise ValueError(f'--ray: {name}: {line}')
 
@@ -158,7 +159,7 @@ def _make(job: Job) -> Made | str:
 
 
 def _result(ray: Any, task: Any) -> Any:
-    """What a task returned. Raises ValueError, one line, for one that Ray gave up."""
+    """The result of a task. Raises ValueError, one line, if it failed."""
     try:
         return ray.get(task)
     except ray.exceptions.RayError as error:

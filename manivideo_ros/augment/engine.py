@@ -1,4 +1,4 @@
-"""The one place where augmentation meets the engine."""
+"""The engine of augmentation."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from manivideo_ros.process.folders import expanded
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
 ENGINE = 'tiny_cpu'
-"""The specification that serves where none is named: it runs on any CPU."""
+"""The default engine specification, which runs on any CPU."""
 
 
 def engine_named(name: str, checkpoint: str | Path = '') -> EngineSpec:
-    """The specification of that name or file, with other weights if some are given.
+    """The specification of a name or file, with other weights if `checkpoint` is given.
 
-    Raises SpecError for one that leaves the backend open, CheckpointError; both ValueErrors.
+    Raises SpecError for one without a fixed backend, CheckpointError; both are ValueErrors.
     """
     spec = find_spec(name)
     if checkpoint:
         spec = replace(spec, checkpoint=str(expanded(checkpoint).resolve()))
     if spec.backend == 'auto':
         raise SpecError(
-            f'engine {name}: leaves the backend open, and other backends make other images of '
-            'the same seed: name one that does not, as tiny_cpu, tiny_int8 or tiny_openvino'
+            f'engine {name}: has no fixed backend, and backends make different images of the same '
+            'seed: choose one with a fixed backend, such as tiny_cpu, tiny_int8 or tiny_openvino'
         )
     spec.check(read_config(spec.weights))
     return spec
 
 
 def prepare_engine(spec: EngineSpec) -> dict[str, str]:
-    """Make the engine's files, so that workers find them; what goes into the provenance.
+    """Export the engine's files before workers need them; returns their part of the provenance.
 
     Raises CheckpointError (a ValueError), EngineError.
     """
@@ -55,9 +55,9 @@ def prepare_engine(spec: EngineSpec) -> dict[str, str]:
 def make_synthesizer(
     spec: EngineSpec, hands: Mapping[str, HandModel], scene: Scene, noise_seed: int
 ) -> Synthesizer:
-    """A synthesizer on one thread with nothing left of earlier episodes.
+    """A synthesizer on one thread, in the state of a new stream.
 
-    Raises EngineError where the engine does not run here.
+    Raises EngineError if the engine does not run here.
     """
     session = _session(spec)
     session.set_seed(noise_seed)

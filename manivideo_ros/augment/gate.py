@@ -1,8 +1,7 @@
-"""The quality gate: do generated frames show the hands and objects that were asked for?
+"""The quality gate: measures whether generated frames show the commanded hands and objects.
 
-The hand that an estimator sees is compared with the commanded one
-(evaluation/measures/hand_error.py), and what stands out from the empty background with the
-object's silhouette. Episodes beyond a threshold are named, with their worst frame.
+Estimated hands are compared with the commanded ones (evaluation/measures/hand_error.py), and the
+foreground near an object, by difference from the background, with the object's mask.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ from manivideo_ros.evaluation.measures.hand_error import Estimator, aligned_erro
 from manivideo_ros.recording.coco import SKELETON
 from manivideo_ros.recording.episode import Episode
 
-FRAMES = 12  # of an episode that are looked at
-SEEN = 12  # joints of a hand that must be visible for it to be judged
-SMALLEST = 32  # pixels across of a hand that is judged
-LEAST_OBJECT = 150  # pixels of an object that is judged
-CONTRAST = 16  # of 255: what differs more from the background is not background
-AROUND = 9  # pixels around an object in which its silhouette is looked for
-# The object's grey among 7 and among 13 layers; neither is a grey of the other.
+FRAMES = 12  # frames of an episode that are judged
+SEEN = 12  # visible joints of a hand that is judged
+SMALLEST = 32  # size of a hand that is judged, pixels
+LEAST_OBJECT = 150  # area of an object that is judged, pixels
+CONTRAST = 16  # of 255: threshold on the foreground's difference from the background
+AROUND = 9  # pixels around an object in which its silhouette is searched
+# The object's grey in masks of 7 and of 13 layers; neither is a grey of the other.
 OBJECT = [int(layer_mask(np.array([0]), layers)[0]) for layers in (7, 13)]
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The worst that passes.
+    """Thresholds of the gate.
 
-    hand_error: mean distance of the joints after alignment, share of the hand's size; hand_misses:
-    share of the hands that the estimator does not find; silhouette: lowest mean intersection over
-    union of the object.
+    hand_error: largest mean distance of the joints after alignment, relative to the hand's size;
+    hand_misses: largest share of hands that the estimator does not find; silhouette: smallest mean
+    intersection over union of the object.
     """
 
     hand_error: float = 0.15
@@ -47,10 +46,10 @@ class Thresholds:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """An episode's figures (None: nothing to judge by), why it is dropped, its worst frame.
+    """An episode's measures (None: nothing to judge), the reasons for dropping it, its worst frame.
 
-    reasons: empty for one that passes; image [H, 2 W, 3]: the frame that is farthest off, and the
-    same with what was asked for (`marked`).
+    reasons: empty if it passes; image [H, 2 W, 3]: the worst frame, without and with marks
+    (`marked`).
     """
 
     episode: str
@@ -60,16 +59,16 @@ class Verdict:
     reasons: tuple[str, ...]
     image: NDArray[np.uint8]
 
-    def told(self) -> dict[str, Any]:
-        """The verdict without its image, all of JSON."""
+    def to_json(self) -> dict[str, Any]:
+        """The verdict without its image, as JSON."""
         names = ('episode', 'hand_error', 'hand_misses', 'silhouette', 'reasons')
-        told = {name: getattr(self, name) for name in names}
-        figures = {k: round(v, 4) for k, v in told.items() if isinstance(v, float)}
-        return {**told, **figures, 'kept': not self.reasons}
+        fields = {name: getattr(self, name) for name in names}
+        rounded = {k: round(v, 4) for k, v in fields.items() if isinstance(v, float)}
+        return {**fields, **rounded, 'kept': not self.reasons}
 
 
 def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds()) -> Verdict:
-    """The verdict on an episode with labels. Raises EpisodeError for one without."""
+    """Judge an episode with labels. Raises EpisodeError for one without."""
     episode = Episode(path)
     keypoints, masks = episode.keypoints(), episode.masks()
     background = episode.background()
@@ -101,7 +100,7 @@ def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds(
 def hand_errors(
     image: NDArray[np.uint8], keypoints: NDArray[np.void], estimator: Estimator
 ) -> list[float]:
-    """The error of each hand that can be judged, as a share of its size; NaN for a miss."""
+    """The error of each judged hand relative to its size; NaN for a miss."""
     out = []
     for points in _judged(keypoints):
         seen = estimator.on_crop(image, crop_of_keypoints(points))
@@ -113,12 +112,12 @@ def hand_errors(
 def marked(
     image: NDArray[np.uint8],  # [H, W, 3]
     keypoints: NDArray[np.void],
-    mask: NDArray[np.uint8],  # [H, W], of the layers seen
+    mask: NDArray[np.uint8],  # [H, W], of the visible layers
     estimator: Estimator,
 ) -> NDArray[np.uint8]:
-    """A frame and beside it the same with what was asked for, [H, 2 W, 3].
+    """A frame without and with marks side by side, [H, 2 W, 3].
 
-    The commanded hands are green, those that the estimator sees red, the object's outline yellow.
+    Commanded hands are green, estimated ones red, the object's outline is yellow.
     """
     drawn = image.copy()
     outlines, _ = cv2.findContours(
@@ -134,7 +133,7 @@ def marked(
 
 
 def _judged(keypoints: NDArray[np.void]) -> list[NDArray[np.float64]]:
-    """Pixels [21, 2] of each hand that is seen well enough."""
+    """Pixels [21, 2] of each hand that is visible and large enough to be judged."""
     out = []
     for side in np.unique(keypoints['side']):
         own = keypoints[keypoints['side'] == side]
@@ -156,22 +155,21 @@ def _draw_hand(
 def silhouette(
     image: NDArray[np.uint8],  # [H, W, 3]
     background: NDArray[np.uint8],  # [H, W, 3]
-    mask: NDArray[np.uint8],  # [H, W], of the layers seen
+    mask: NDArray[np.uint8],  # [H, W], of the visible layers
 ) -> float | None:
-    """Intersection over union of what stands out near the object and of the object's mask.
+    """Intersection over union of the foreground near the object and the object's mask.
 
-    Hands are left out of both. None where too little of the object is seen.
+    Hands are excluded. None if too little of the object is visible.
     """
     wanted = np.isin(mask, OBJECT)
     if wanted.sum() < LEAST_OBJECT:
         return None
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * AROUND + 1, 2 * AROUND + 1))
     hands = cv2.dilate(((mask > 0) & ~wanted).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    looked_at = (cv2.dilate(wanted.astype(np.uint8), disc) > 0) & ~hands
-    apart = np.abs(image.astype(np.int16) - background).max(-1) > CONTRAST
-    apart &= looked_at
-    wanted &= looked_at
-    return float((apart & wanted).sum() / max((apart | wanted).sum(), 1))
+    near = (cv2.dilate(wanted.astype(np.uint8), disc) > 0) & ~hands
+    foreground = near & (np.abs(image.astype(np.int16) - background).max(-1) > CONTRAST)
+    wanted &= near
+    return float((foreground & wanted).sum() / max((foreground | wanted).sum(), 1))
 
 
 def _reasons(figures: dict[str, float | None], worst: Thresholds) -> list[str]:

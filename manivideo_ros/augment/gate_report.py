@@ -1,4 +1,4 @@
-"""`manivideo gate`: judges episodes, writes which pass and images of those that do not."""
+"""`manivideo gate`: judges episodes and writes a report with images of those that fail."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ HEAD = """<!doctype html>
 <style>body { font: 15px sans-serif; margin: 2em } img { width: 40em; max-width: 100% }</style>
 <h1>Quality gate</h1>
 """
-ABOUT = """Judge synthetic episodes: the hand that an estimator sees against the commanded one, the
-object's silhouette against its mask. DIR/report.json says what passes and why the rest does not,
-DIR/report.html shows the worst frame of each that is dropped; `manivideo dataset --gate DIR` leaves
-them out."""
+ABOUT = """Judge synthetic episodes: estimated hands against the commanded ones, the object's
+silhouette against its mask. DIR/report.json lists the measures and reasons, DIR/report.html shows
+the worst frame of each dropped episode; `manivideo dataset --gate DIR` omits these."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 2 and one line for what cannot be judged."""
+    """Run the command; 2 and one line of error for episodes that cannot be judged."""
     best = Thresholds()
     parser = argparse.ArgumentParser(prog='manivideo gate', description=ABOUT)
     parser.add_argument('episodes', nargs='+', type=Path, help='bags, or folders of bags')
@@ -56,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def write_report(bags: Sequence[Path], out: Path, thresholds: Thresholds) -> tuple[int, int]:
-    """Judge them; how many are dropped, of how many. Raises ValueError, OSError."""
+    """Judge episodes; returns how many are dropped, and of how many. Raises ValueError, OSError."""
     estimator = HandEstimator()
     (out / 'dropped').mkdir(parents=True, exist_ok=True)
     for old in (out / 'dropped').glob('*.png'):
@@ -64,7 +63,7 @@ def write_report(bags: Sequence[Path], out: Path, thresholds: Thresholds) -> tup
     verdicts = []
     for bag in tqdm(bags, unit='episode', disable=None):
         verdict = judge(bag, estimator, thresholds)
-        verdicts.append(verdict.told())
+        verdicts.append(verdict.to_json())
         if verdict.reasons:
             Image.fromarray(verdict.image).save(out / 'dropped' / f'{verdict.episode}.png')
     content = {'thresholds': asdict(thresholds), 'episodes': verdicts}
@@ -74,14 +73,13 @@ def write_report(bags: Sequence[Path], out: Path, thresholds: Thresholds) -> tup
 
 
 def page(verdicts: Sequence[dict[str, Any]]) -> str:
-    """The report as HTML: what was dropped, why, and how it looks."""
+    """The report as HTML: dropped episodes with the reasons and images."""
     dropped = [verdict for verdict in verdicts if not verdict['kept']]
     lines = [f'<p>{len(verdicts) - len(dropped)} of {len(verdicts)} episodes pass.</p>']
     if dropped:
         lines.append(
-            '<p>The worst frame of each that does not; on the right the hands that were asked for '
-            'in green, those that the estimator sees in red, the outline of the object in '
-            'yellow.</p>'
+            '<p>The worst frame of each dropped episode; on the right with the commanded hands in '
+            "green, the estimated hands in red and the object's outline in yellow.</p>"
         )
     for verdict in dropped:
         name = html.escape(verdict['episode'])

@@ -1,4 +1,4 @@
-"""Whose hands a variation shows: the model in use, and what shape it takes of the recording."""
+"""The hand model of a variation, and its shape."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from manivideo_ros.motion.motion import Motion
 
 
 def hands_of(folder: str) -> dict[str, HandModel]:
-    """The hands by side, of a folder that `manivideo convert-mano` wrote; '' for the default hand.
+    """The hands by side of a folder of `manivideo convert-mano`; '' for the default hand.
 
     Raises HandFileError (a ValueError).
     """
@@ -28,7 +28,7 @@ def hands_of(folder: str) -> dict[str, HandModel]:
 
 
 def files_sha256(folder: str) -> str:
-    """The hash of a folder's hands, '' for the default hand. Raises OSError."""
+    """The hash of a folder's hands; '' for the default hand. Raises OSError."""
     if not folder:
         return ''
     files = [_file(folder, side).read_bytes() for side in SIDES]
@@ -36,7 +36,7 @@ def files_sha256(folder: str) -> str:
 
 
 def shaped_for(motion: Motion, model: str) -> Motion:
-    """The motion as a hand model shows it: betas of another model mean other shapes, and are 0."""
+    """The motion for a hand model; betas of another model, which are other shapes, become 0."""
     if motion.hand_model == model:
         return motion
     tracks = {
@@ -45,8 +45,8 @@ def shaped_for(motion: Motion, model: str) -> Motion:
     return replace(motion, hands=tracks, hand_model=model)
 
 
-def told(recorded: Motion, shown: Motion) -> dict[str, Any]:
-    """Whose hands were recorded, whose are shown, and in what shape; all of JSON."""
+def hands_provenance(recorded: Motion, shown: Motion) -> dict[str, Any]:
+    """The hand models recorded and shown, and the betas, as JSON for the provenance."""
     betas = {
         side: np.round(track.betas.astype(float), 6).tolist() for side, track in shown.hands.items()
     }
@@ -54,23 +54,23 @@ def told(recorded: Motion, shown: Motion) -> dict[str, Any]:
 
 
 def warnings_of(name: str, recorded: Motion, reader: BagReader, model: str) -> list[str]:
-    """What is not shown of a recording's hands as it was, in a line each; reader: of its bag."""
+    """How a recording's hands are shown differently, one line each; reader: of its bag."""
     if recorded.hand_model == model:
         return [
-            f'{name}: the betas of the {side} hand change: the last ones are shown throughout'
+            f'{name}: the betas of the {side} hand change: the last ones are used for all frames'
             for side in sorted(_changing(reader))
         ]
     if not any(track.betas.any() for track in recorded.hands.values()):
         return []
-    mend = 'name the hands as --hand-folder' if model == 'default' else 'leave --hand-folder out'
+    fix = 'pass its folder as --hand-folder' if model == 'default' else 'omit --hand-folder'
     return [
-        f'{name}: its betas are of the hand model {recorded.hand_model!r}; shown is {model!r}, '
-        f'with zeros: {mend} to have the recorded shape'
+        f'{name}: its betas are of the hand model {recorded.hand_model!r}; {model!r} is used, with '
+        f'zeros: {fix} for the recorded shape'
     ]
 
 
 def _changing(reader: BagReader) -> set[str]:
-    """The sides of the hands whose betas are not the same in all messages."""
+    """The sides of hands whose betas differ between messages."""
     found: dict[str, set[bytes]] = {side: set() for side in SIDES}
     topic = topics_by_type(reader).get(HANDS)
     for record in reader.messages([topic] if topic else []):

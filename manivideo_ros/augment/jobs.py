@@ -1,4 +1,4 @@
-"""Which episodes are to be made, which are there already, and the processes that make the rest."""
+"""Plans which episodes are to be made, and makes them in several processes."""
 
 from __future__ import annotations
 
@@ -26,16 +26,13 @@ from manivideo_ros.process.node_processes import signal_with_parent
 
 LOCK = '.lock'
 SAME = ('checkpoint_sha256', 'backend', 'precision', 'steps', 'hands_sha256')
-"""What the episodes of a folder have in common."""
-OTHERWISE = 'choose another folder to write to, or remove it'
+"""Provenance that is the same for all episodes of a folder."""
+OTHERWISE = 'choose another output folder, or remove it'
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The work: what is to be made, and the folders of all episodes, those already there too.
-
-    warnings: what else there is to know beforehand, one line each.
-    """
+    """Jobs, and the folders of all episodes, existing ones included; warnings: one line each."""
 
     jobs: list[Job]
     folders: list[Path]
@@ -45,10 +42,10 @@ class Plan:
 def plan(
     bags: Sequence[str], out: Path, seeds: Sequence[int], engine: EngineSpec, hand_folder: str = ''
 ) -> Plan:
-    """What there is to do for a variation of each bag and seed. The engine's files are made here.
+    """Plan a variation of each bag and seed, and export the engine's files.
 
-    Raises ValueError for a bag that cannot be used, two bags of one name, and an episode in `out`
-    that was made otherwise; EngineError, OSError.
+    Raises ValueError for an unusable bag, two bags of one name, and an episode in `out` that was
+    made from another source or by other means; EngineError, OSError.
     """
     made_by = prepare(engine, hand_folder)
     model = hands_of(hand_folder)['right'].name
@@ -69,8 +66,8 @@ def plan(
                 _check_same(folder, digest, made_by)
             else:
                 path = str(source.path.resolve())
-                told = tuple(made_by.items())
-                todo.append(Job(path, digest, str(out), seed, engine, hand_folder, told))
+                made = tuple(made_by.items())
+                todo.append(Job(path, digest, str(out), seed, engine, hand_folder, made))
     warnings = [
         [*cameras.warnings_of(s.name, s.reader), *warnings_of(s.name, s.motion, s.reader, model)]
         for s in sources
@@ -79,16 +76,16 @@ def plan(
 
 
 def prepare(engine: EngineSpec, hand_folder: str) -> dict[str, str]:
-    """Make the engine's files; what the provenance tells of engine and hands. As `plan` raises."""
+    """Export the engine's files; returns engine and hands for the provenance. Raises as `plan`."""
     return {**prepare_engine(engine), 'hands_sha256': files_sha256(hand_folder)}
 
 
 def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:
-    """Make episodes by this many processes, in the order in which they are done."""
+    """Make episodes in several processes; yields them in order of completion."""
     if workers == 1 or len(jobs) < 2:
         yield from map(make_episode, jobs)
         return
-    # Spawned: a fork would inherit the threads of torch and onnxruntime half dead.
+    # Spawned, because threads of torch and onnxruntime do not survive a fork.
     context = multiprocessing.get_context('spawn')
     count, others = min(workers, len(jobs)), multiprocessing.active_children()
     with ProcessPoolExecutor(count, context, initializer=end_with_parent) as pool:
@@ -97,30 +94,31 @@ def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:
                 yield future.result()
         except BrokenProcessPool:
             raise ValueError(
-                'a process that made episodes was killed, as where memory runs out: take fewer '
-                '--workers, then run it again to go on'
+                'a worker process was killed, possibly for lack of memory: use fewer --workers and '
+                'run the command again to continue'
             ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 if process not in others:
-                    process.kill()  # so that nobody writes while what is half done is cleared away
+                    process.kill()  # before its partial episode is removed
             raise
 
 
 @contextmanager
 def sole_writer(out: Path) -> Iterator[None]:
-    """Keep others from writing there, and clear away what a killed run left half done.
+    """Lock a folder, and remove partial episodes before and after.
 
-    Raises ValueError where somebody else is at work. The lock goes with the process, however it
-    ends.
+    Raises ValueError if another process has the lock, which ends with its process.
     """
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOCK).open('w') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ValueError(f'{out}: another augment is writing there: wait for it') from None
+            raise ValueError(
+                f'{out}: another augment is writing to it: wait until it ends'
+            ) from None
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
         try:
             yield
@@ -129,19 +127,19 @@ def sole_writer(out: Path) -> Iterator[None]:
 
 
 def _check_same(folder: Path, digest: str, made_by: dict[str, str]) -> None:
-    told = provenance_of(BagReader(folder))
-    if told.get('source', {}).get('sha256') != digest:
-        raise ValueError(f'{folder}: was made of another source: {OTHERWISE}')
+    found = provenance_of(BagReader(folder))
+    if found.get('source', {}).get('sha256') != digest:
+        raise ValueError(f'{folder}: was made from another source: {OTHERWISE}')
     for name in SAME:
-        if told.get(name) != made_by[name]:
+        if found.get(name) != made_by[name]:
             what = name.removesuffix('_sha256')
             raise ValueError(f'{folder}: was made with another {what}: {OTHERWISE}')
 
 
 def end_with_parent() -> None:
-    """A worker must not go on writing when its run was killed and begun anew."""
+    """End this worker with its parent: a killed run may be started again at once."""
     signal_with_parent(signal.SIGKILL)
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:
-        os._exit(1)  # it ended while this process was still being loaded
+        os._exit(1)  # the parent ended while this process was being started
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from manivideo_ros.augment.choices import Choices
 from manivideo_ros.camera.viewing import fitted
 from manivideo_ros.data.rendering.ground_truth import worker_renderer
-from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import generator
+from manivideo_ros.data.scenes.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.scene import SIZE, Scene
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.hand.load import load_hand

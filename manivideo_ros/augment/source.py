@@ -1,4 +1,4 @@
-"""A recorded episode: what moves in it, what of it is carried over, and whether it has gaps."""
+"""A recorded episode: its motion, the topics that variations copy, and a check for gaps."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.bags.bag import BagReader
-from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS
+from manivideo_ros.messages.names import CAMERA, COMPRESSED, HANDS, IMAGE, OBJECTS
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.files import load_motion, topics_by_type
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.tracks import HOLD_NS, pair_hands
 
-# What shows the scene that was recorded, and would contradict the new one.
-IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage', CAMERA)
-KEYPOINTS = 'hand_keypoints'  # their pixels, too
-LONGEST = 1.5  # periods between two poses; more, and one is missing
+# Types that show the recorded scene and are not copied.
+IMAGES = (IMAGE, COMPRESSED, CAMERA)
+KEYPOINTS = 'hand_keypoints'  # not copied either: it has pixels
+LONGEST = 1.5  # periods between two poses, beyond which one is missing
 SECOND = 1_000_000_000
 
 
 class GapError(ValueError):
-    """Poses that are missing from a recording; one line: the bag, the topic, the time."""
+    """Missing poses of a recording; one line: the bag, the topic, the time."""
 
 
 class Source:
-    """One recorded episode, every pose of which is there.
+    """A recorded episode without missing poses.
 
-    motion: hands and objects at the stamps of `pace`, the topic whose messages become frames;
-    frames_after: how many frames are complete after each of its messages, one unless hands came one
-    by one.
-    replaced: topics of images and their labels, which are left out of what is made of it;
-    sha256: of its file or files together, the recording's name wherever it lies. Raises BagError or
-    MotionError for a bag that cannot be used, GapError where poses are missing.
+    motion: hands and objects at the stamps of `frames_topic`, whose messages become frames;
+    frames_after: the number of frames that are complete after each of its messages, 1 unless hands
+    are in messages of their own. replaced: topics of images and labels, which are not copied;
+    sha256: of its files, which identifies the recording. Raises BagError or MotionError for an
+    unusable bag, GapError for missing poses.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -51,16 +50,18 @@ class Source:
         topics = topics_by_type(self.reader)
         self._stamps = self._header_stamps([topics[k] for k in (HANDS, OBJECTS) if k in topics])
         self.motion: Motion = load_motion(path)
-        self.pace = topics[HANDS] if self._stamps.get(topics.get(HANDS, '')) else topics[OBJECTS]
-        became: list[int | None] = list(range(len(self._stamps[self.pace])))
-        if self.pace == topics.get(HANDS):
-            became = self._pair(self.pace)
+        self.frames_topic = (
+            topics[HANDS] if self._stamps.get(topics.get(HANDS, '')) else topics[OBJECTS]
+        )
+        became: list[int | None] = list(range(len(self._stamps[self.frames_topic])))
+        if self.frames_topic == topics.get(HANDS):
+            became = self._pair(self.frames_topic)
         for topic, stamps in self._stamps.items():
             self._check_order(topic, stamps)
         self.frames_after = complete(became)
-        self._check_pace()
-        if OBJECTS in topics and topics[OBJECTS] != self.pace:
-            self._check_company(topics[OBJECTS])
+        self._check_gaps()
+        if OBJECTS in topics and topics[OBJECTS] != self.frames_topic:
+            self._check_objects(topics[OBJECTS])
         self.replaced = sorted(
             topic
             for topic, kind in self.reader.topics.items()
@@ -69,20 +70,20 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What the episodes made of it are called after."""
+        """The first part of its episodes' names."""
         path = self.path.resolve()
         return path.stem if path.is_file() else path.name
 
     @property
     def sha256(self) -> str:
-        """Hash of its MCAP files, in the order of their names."""
+        """The hash of its MCAP files, in the order of their names."""
         digest = hashlib.sha256()
         for file in sorted(self.reader.files):
             digest.update(hashlib.sha256(file.read_bytes()).digest())
         return digest.hexdigest()
 
     def _header_stamps(self, topics: list[str]) -> dict[str, list[int]]:
-        """Stamps (ns) by topic: both types of poses begin with their header."""
+        """Stamps (ns) by topic, read from the headers with which both types of poses begin."""
         found: dict[str, list[int]] = {topic: [] for topic in topics}
         for message in self.reader.messages(topics):
             order = '<' if message.data[1:2] == b'\x01' else '>'
@@ -91,7 +92,7 @@ class Source:
         return found
 
     def _pair(self, topic: str) -> list[int | None]:
-        """Join hands that came one by one; which frame each message became. Raises GapError."""
+        """Join hands in messages of their own; returns each message's frame. Raises GapError."""
         raw = self.reader.messages([topic])
         frames, became = pair_hands([decoded(m.data, m.type_name) for m in raw])
         if None in became:
@@ -105,13 +106,10 @@ class Source:
             self._refuse_order(topic, stamps[back[0] + 1])
 
     def _refuse_order(self, topic: str, stamp: int) -> NoReturn:
-        raise GapError(
-            f'{self._at(topic, stamp)}: the stamp does not increase: frames would have no order; '
-            'record it again'
-        )
+        raise GapError(f'{self._at(topic, stamp)}: the stamp does not increase: record it again')
 
-    def _check_pace(self) -> None:
-        stamps = np.array(self._stamps[self.pace], np.int64)
+    def _check_gaps(self) -> None:
+        stamps = np.array(self._stamps[self.frames_topic], np.int64)
         between = np.diff(stamps)
         if len(between) == 0:
             return
@@ -120,29 +118,29 @@ class Source:
         if len(wide):
             first = wide[0]
             raise GapError(
-                f'{self._at(self.pace, int(stamps[first]))}: no poses for the next '
+                f'{self._at(self.frames_topic, int(stamps[first]))}: no poses for the next '
                 f'{between[first] * 1e-6:.0f} ms, where {period * 1e-6:.0f} ms lie between two: '
                 'cut the episode there'
             )
 
-    def _check_company(self, topic: str) -> None:
-        """Every frame has its objects, or a message that says that there are none."""
+    def _check_objects(self, topic: str) -> None:
+        """Raise GapError for a frame without a message of objects near it."""
         times = np.array(self._stamps[topic], np.int64)
-        for stamp in self._stamps[self.pace]:
+        for stamp in self._stamps[self.frames_topic]:
             if distance(times, stamp) > HOLD_NS:
                 raise GapError(
                     f'{self._at(topic, stamp)}: no message within {HOLD_NS * 1e-6:.0f} ms of these '
-                    f'{self.pace}: cut the episode there'
+                    f'{self.frames_topic}: cut the episode there'
                 )
 
     def _at(self, topic: str, stamp: int) -> str:
-        start = self._stamps[self.pace][0]
+        start = self._stamps[self.frames_topic][0]
         return f'{self.path}: topic {topic}, at {(stamp - start) / SECOND:.3f} s (stamp {stamp} ns)'
 
 
 def complete(became: Sequence[int | None]) -> list[int]:
-    """How many frames are complete after each message, from which frame it is a part of; frames
-    come in their order.
+    """The number of frames that are complete, in their order, after each message; became: the
+    index of each message's frame.
     """
     last: dict[int, int] = {frame: n for n, frame in enumerate(became) if frame is not None}
     after = [0] * len(became)
@@ -154,7 +152,7 @@ def complete(became: Sequence[int | None]) -> list[int]:
 
 
 def distance(times: NDArray[np.int64], stamp: int) -> int:
-    """Nanoseconds from a stamp to the nearest of increasing times [N]; very many for none."""
+    """Nanoseconds from a stamp to the nearest of increasing times [N]; 2^62 for none."""
     after = int(np.searchsorted(times, stamp))
     near = times[max(after - 1, 0) : after + 1]
     return int(np.abs(near - stamp).min()) if len(near) else 2**62

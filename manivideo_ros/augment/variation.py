@@ -1,4 +1,4 @@
-"""One synthetic episode: the recorded one with new images, whole or not there at all."""
+"""Makes one synthetic episode of a recorded one, complete or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from manivideo_ros.augment.choices import Choices, choose
 from manivideo_ros.augment.engine import make_synthesizer
-from manivideo_ros.augment.hands import hands_of, shaped_for, told
+from manivideo_ros.augment.hands import hands_of, hands_provenance, shaped_for
 from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Source
 from manivideo_ros.bags.bag import BagFullError, BagWriter
@@ -32,9 +32,9 @@ from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
 CAMERA_FRAME = 'synthetic_camera_optical'
-"""Not a frame that a recording has: its own transforms stay as they are."""
+"""A frame that recordings do not have, because their transforms are copied."""
 PARTIAL = '.partial'
-"""Folder beside the episodes in which each is written, in one of its own, until it is whole."""
+"""Folder beside the episodes in which each is written, in a folder of its own, until complete."""
 BACKGROUND = '/background'
 FRAME_TOPICS = {
     '/camera_info': CAMERA,
@@ -47,10 +47,10 @@ FRAME_TOPICS = {
 
 @dataclass(frozen=True)
 class Job:
-    """One episode to make; it says all that decides the result.
+    """One episode to make, with all that determines the result.
 
-    source: path of the recording, and sha256 of its files; seed: of the variation; hand_folder: of
-    `hands_of`; made_by: what the provenance tells of engine and hands.
+    source: path of the recording; sha256: of its files; seed: of the variation; hand_folder: for
+    `hands_of`; made_by: engine and hands in the provenance.
     """
 
     source: str
@@ -64,24 +64,23 @@ class Job:
 
 @dataclass(frozen=True)
 class Made:
-    """An episode that is there: its folder and how many frames it has."""
+    """A complete episode: its folder and number of frames."""
 
     folder: str
     frames: int
 
 
 def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, frames: None) -> Made:
-    """Make one episode, under a name that only a whole one bears.
+    """Make one episode, which gets its name once it is complete.
 
-    done: told after each frame how many are done, and of how many.
-
-    Where somebody else has made it meanwhile, theirs is kept. Raises ValueError (one line) for
-    poses or objects that cannot be drawn, a recording that is no longer what it was and an engine
-    that does not run; OSError as for a full disk. Nothing is left of it then.
+    done: called after each frame with the number of finished frames and of all. An episode that
+    another process has made meanwhile is kept. Raises ValueError (one line) for poses or objects
+    that cannot be drawn, a changed recording, an engine that does not run and a full disk; OSError.
+    No files are left then.
     """
     source = Source(job.source)
     if source.sha256 != job.sha256:
-        raise ValueError(f'{source.path}: is not what it was when the work was planned: start anew')
+        raise ValueError(f'{source.path}: has changed since the work was planned: start again')
     hands = hands_of(job.hand_folder)
     motion = shaped_for(source.motion, hands['right'].name)
     choices = choose(motion, job.seed, int(job.sha256[:15], 16), job.engine.resolution)
@@ -89,14 +88,14 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
         'synthetic': True,
         'source': {'bag': source.name, 'sha256': job.sha256, 'replaced': source.replaced},
         **dict(job.made_by),
-        'hands': told(source.motion, motion),
+        'hands': hands_provenance(source.motion, motion),
         'seed': job.seed,
-        'choices': choices.told(),
+        'choices': choices.to_json(),
     }
     final = Path(job.out) / episode_name(source.name, job.seed)
     home = Path(job.out) / PARTIAL
     home.mkdir(exist_ok=True)
-    # A folder that nobody else has: a machine that was given up for lost may still be writing.
+    # A unique folder: a machine that was given up may still be writing to another one.
     work = Path(tempfile.mkdtemp(dir=home))
     try:
         bag = BagWriter(work / final.name, {**source.reader.custom_data, KEY: text_of(provenance)})
@@ -104,7 +103,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
             _write(bag, source, motion, hands, choices, job.engine, done)
         _keep(bag.folder, final)
     except BagFullError:
-        raise ValueError(f'{final}: the disk is full: free some space, then go on') from None
+        raise ValueError(f'{final}: the disk is full: free space, then run it again') from None
     except EngineError as error:
         raise ValueError(str(error)) from None
     finally:
@@ -113,12 +112,12 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
 
 
 def episode_name(source: str, seed: int) -> str:
-    """What the episode of a recording and a seed is called."""
+    """The name of the episode of a recording and a seed."""
     return f'{source}_seed{seed}'
 
 
 def _keep(folder: Path, final: Path) -> None:
-    """Give an episode its name, unless it is there already."""
+    """Rename an episode, unless it exists already."""
     try:
         folder.replace(final)
     except OSError as error:
@@ -135,7 +134,7 @@ def _write(
     engine: EngineSpec,
     done: Callable[[int, int], None],
 ) -> None:
-    """Everything that was recorded, and after each pose its frame."""
+    """Write the copied topics, and each frame after its pose."""
     reader, complete = source.reader, iter(source.frames_after)
     for topic, connection in reader.connections.items():
         if topic not in source.replaced:
@@ -159,7 +158,7 @@ def _write(
             _put(bag, BACKGROUND, empty, message.stamp_ns)
             placed = True
         bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
-        for _ in range(next(complete) if message.topic == source.pace else 0):
+        for _ in range(next(complete) if message.topic == source.frames_topic else 0):
             for topic, made in next(frames).items():
                 _put(bag, topic, made, message.stamp_ns)
             count += 1
@@ -180,7 +179,7 @@ def _synthesizer(
 
 @lru_cache(maxsize=16)
 def _mesh(name: str, scale: float) -> ObjectMesh:
-    """The object of a recording; its variations follow one another."""
+    """A recording's object, cached because variations of one recording follow each other."""
     return load_mesh(name, scale)
 
 

@@ -1,1 +1,1 @@
-"""The hand estimator that measures generated frames: palm detection, landmarks, their crops."""
+"""The hand estimator: palm detection, landmarks in crops, sides and positions of hands."""

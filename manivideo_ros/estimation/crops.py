@@ -1,7 +1,7 @@
-"""The turned square of an image in which the landmark model looks for one hand.
+"""Rotated square crops of an image, the input of the landmark model.
 
-The rules are those with which MediaPipe Hands was trained (its graphs palm_detection_detection_to_
-roi and hand_landmark_landmarks_to_roi): the fingers point up in the crop.
+As in MediaPipe's graphs palm_detection_detection_to_roi and hand_landmark_landmarks_to_roi, the
+fingers point up in the crop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from manivideo_ros.geometry import Array
 
 WRIST, INDEX_PIP, MIDDLE_PIP, RING_PIP = 0, 6, 10, 14
 STEADY = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
-"""Keypoints that bound a hand whatever the fingertips do."""
+"""Keypoints that bound a hand independently of its fingertips."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +33,9 @@ class HandCrop:
         return np.column_stack([axes.T, self.centre - axes.T @ np.full(2, size / 2)])
 
     def cut(self, image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-        """The crop [size, size, 3] of an image [H, W, 3]; its border goes on outside."""
+        """The crop [size, size, 3] of an image [H, W, 3], whose border is replicated."""
         affine = self.image_from_crop(size)
-        # Pixel centres lie at halves here and at whole numbers in OpenCV.
+        # Pixel centres are at halves here, at integers in OpenCV.
         affine[:, 2] += affine[:, :2] @ np.full(2, 0.5) - 0.5
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(
@@ -45,18 +45,18 @@ class HandCrop:
 
 
 def turned_axes(turn: float) -> Array:
-    """Axes [2, 2] (rows x, y) of a square turned by so many radians."""
+    """Axes [2, 2] (rows x, y) of a square rotated by an angle in radians."""
     return np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
 
 
 def turn_of(wrist: ArrayLike, fingers: ArrayLike) -> float:
-    """The turn of the crop in which fingers [2] lie straight above the wrist [2]."""
+    """The rotation of the crop in which fingers [2] are straight above the wrist [2]."""
     x, y = np.subtract(fingers, wrist)
     return float(np.arctan2(x, -y))
 
 
 def crop_of_keypoints(keypoints: ArrayLike) -> HandCrop:
-    """The crop of a hand whose 21 keypoints [21, 2] are known, pixels, MediaPipe's order."""
+    """The crop of a hand with 21 known keypoints [21, 2], pixels, MediaPipe's order."""
     points = np.asarray(keypoints, np.float64)
     side_fingers = 0.5 * (points[INDEX_PIP] + points[RING_PIP])
     turn = turn_of(points[WRIST], 0.5 * (side_fingers + points[MIDDLE_PIP]))
@@ -73,7 +73,7 @@ def crop_of_palm(
     wrist: ArrayLike,
     middle_knuckle: ArrayLike,
 ) -> HandCrop:
-    """The crop of a hand whose palm was detected; all in pixels."""
+    """The crop of a hand with a detected palm; all in pixels."""
     x, y, width, height = np.asarray(box, np.float64)
     turn = turn_of(wrist, middle_knuckle)
     centre = np.array([x, y]) - 0.5 * height * turned_axes(turn)[1]

@@ -1,4 +1,4 @@
-"""Keypoints of hands in images: where the hand is known, or found by palm detection first."""
+"""Keypoints of hands in images, in known crops or found by palm detection."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from manivideo_ros.geometry import Array
 
 MODEL = 'hand_landmark_full'
 PRESENT = 0.5
-"""Presence from which on the crop is said to show a hand."""
+"""Threshold on the presence of a hand in a crop."""
 
 
 @dataclass(frozen=True, eq=False)
 class HandEstimate:
     """keypoints [21, 2]: pixels of the image, MediaPipe's order; presence 0..1 of a hand.
 
-    shape: the same points [21, 3] in metres about the hand's middle, turned as the image shows
-    them (x right, y down, z away); right: 0..1, how surely it is a right one, in an image that is
-    not mirrored. Both as the landmark model guesses them.
+    shape: the same points [21, 3] in metres around the hand's centre, x right, y down, z away in
+    the image; right: probability of a right hand, if the image is not mirrored. Both are estimates
+    of the landmark model.
     """
 
     keypoints: Array
@@ -34,14 +34,14 @@ class HandEstimate:
 
     @property
     def found(self) -> bool:
-        """Whether there is a hand to the estimator."""
+        """Whether the estimator sees a hand."""
         return self.presence >= PRESENT
 
 
 class HandEstimator:
-    """MediaPipe Hands, frame by frame, without its tracking from one frame to the next.
+    """MediaPipe Hands for single frames, without its tracking between frames.
 
-    threads: of the interpreter. Raises EstimatorError where the models cannot run.
+    threads: of the interpreter. Raises EstimatorError if the models cannot run.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -60,7 +60,7 @@ class HandEstimator:
         return HandEstimate(placed, float(presence[0]), solid, float(right[0]))
 
     def detect(self, image: NDArray[np.uint8]) -> list[HandEstimate]:
-        """The hands found in an image [H, W, 3] sRGB, the surest palm first."""
+        """The hands in an image [H, W, 3] sRGB, in the order of their palms' scores."""
         estimates = [self.on_crop(image, palm.crop()) for palm in self._palms(image)]
         return [estimate for estimate in estimates if estimate.found]
 

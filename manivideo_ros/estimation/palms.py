@@ -1,4 +1,4 @@
-"""Palm detection: where hands are in an image that nothing is known of.
+"""Palm detection in an image without prior knowledge.
 
 The model is a single-shot detector (Liu et al. 2016) of MediaPipe Hands; its raw outputs are
 offsets from fixed anchors, decoded here.
@@ -20,7 +20,7 @@ from manivideo_ros.geometry import Array
 MODEL = 'palm_detection_full'
 GRIDS = ((8, 2), (16, 6))  # stride in pixels of the input, anchors at each place
 MIN_SCORE = 0.5
-SAME_PALM = 0.3  # intersection over union from which on two boxes show one palm
+SAME_PALM = 0.3  # threshold on the intersection over union of two boxes of one palm
 WRIST, MIDDLE_KNUCKLE = 0, 2  # of the seven keypoints of a palm
 
 
@@ -33,7 +33,7 @@ class Palm:
     score: float
 
     def crop(self) -> HandCrop:
-        """Where its hand is to be looked for."""
+        """The crop of its hand."""
         return crop_of_palm(self.box, self.keypoints[WRIST], self.keypoints[MIDDLE_KNUCKLE])
 
 
@@ -49,7 +49,7 @@ def anchors(size: int) -> NDArray[np.float64]:
 
 
 def decode(raw: NDArray[np.floating], logits: NDArray[np.floating], size: int) -> list[Palm]:
-    """Palms in pixels of the input, best first, each once.
+    """Decode palms, in pixels of the input, best first, with weighted non-maximum suppression.
 
     raw [A, 18]: box (centre, size) and seven keypoints, in pixels from the anchor; logits [A, 1].
     """
@@ -64,7 +64,7 @@ def decode(raw: NDArray[np.floating], logits: NDArray[np.floating], size: int) -
         same = _overlap(values[left[0], :2], values[left, :2]) > SAME_PALM
         same[0] = True
         group = left[same]
-        # As in the original: the boxes of one palm are averaged by their scores.
+        # As in MediaPipe, the boxes of one palm are averaged, weighted by score.
         weight = scores[kept[group]] / scores[kept[group]].sum()
         mean = np.tensordot(weight, values[group], 1)
         palms.append(Palm(mean[:2].ravel(), mean[2:], float(scores[kept[group[0]]])))
@@ -73,7 +73,7 @@ def decode(raw: NDArray[np.floating], logits: NDArray[np.floating], size: int) -
 
 
 class PalmDetector:
-    """Finds palms. Raises EstimatorError where the model cannot run."""
+    """Finds palms. Raises EstimatorError if the model cannot run."""
 
     def __init__(self, threads: int = 1) -> None:
         self._model = TfliteModel(MODEL, threads)

@@ -1,4 +1,4 @@
-"""Hands that one image shows, in metres before its camera."""
+"""Hands in an image, placed in metres in the camera's frame."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from manivideo_ros.inputs.tables import TrackedHand
 
 LENGTH = 0.177
 """Metres from the wrist along the middle finger to its tip, of the default hand."""
-
-
 SAME = 0.25
-"""Two detections are one hand where their keypoints lie nearer than this, by the hand's size."""
+"""Two detections are of one hand if their keypoints are closer than this, relative to its size."""
 
 
 def hands_before(
@@ -26,18 +24,18 @@ def hands_before(
     estimator: HandEstimator,
     memory: SideMemory | None = None,
 ) -> list[TrackedHand]:
-    """At most a hand of each side of an image [H, W, 3] sRGB that is not mirrored.
+    """At most one hand of each side in an image [H, W, 3] sRGB that is not mirrored.
 
-    intrinsics [3, 3]; the points are in the camera's optical frame (z away). One image does not
-    tell how large a hand is: it is taken for LENGTH long, and a smaller one to be farther away.
-    memory: of the images before; without one each is judged alone.
+    intrinsics [3, 3]; the points are in the camera's optical frame (z away). A hand is assumed to
+    be LENGTH long, because one image does not determine its size. memory: sides in earlier images;
+    None: decide by this image alone.
     """
     seen: list[tuple[HandEstimate, Array]] = []
     for estimate in estimator.detect(image):
         points = _placed(estimate, intrinsics)
         if points is not None and not any(_same(estimate, other) for other, _ in seen):
             seen.append((estimate, points))
-    del seen[2:]  # the surest palms come first
+    del seen[2:]  # ordered by score
     places = [points.mean(0) for _, points in seen]
     sides = (memory or SideMemory()).sides(places, [estimate.right for estimate, _ in seen])
     return [
@@ -54,7 +52,7 @@ def _same(first: HandEstimate, second: HandEstimate) -> bool:
 
 
 def _placed(estimate: HandEstimate, intrinsics: Array) -> Array | None:
-    """The points [21, 3] of the solid hand where they project onto the keypoints."""
+    """The points [21, 3] of the estimated shape, placed so that they project to the keypoints."""
     if estimate.shape is None:
         return None
     shape = estimate.shape * LENGTH / max(length_of(estimate.shape), 1e-6)

@@ -14,14 +14,14 @@ PACKAGE = 'ai-edge-litert'
 
 
 class EstimatorError(ValueError):
-    """The estimator cannot run here; the message is one line and says what to do."""
+    """The estimator cannot run here; one line with what to do."""
 
 
 class TfliteModel:
-    """One model with one image as its input.
+    """A model with one image as its input.
 
-    name: of a file in assets/estimation, without its suffix. size: side of the input in pixels.
-    Raises EstimatorError where the interpreter or the file is missing.
+    name: of a file in assets/estimation, without suffix. size: side of the input in pixels. Raises
+    EstimatorError if the interpreter or the file is missing.
     """
 
     def __init__(self, name: str, threads: int = 1) -> None:
@@ -39,7 +39,7 @@ class TfliteModel:
         details = self._interpreter.get_input_details()[0]
         self._input: int = details['index']
         self.size = int(details['shape'][1])
-        # Names, not places, tell outputs apart: Identity, Identity_1 and so on.
+        # The order of outputs is that of their names: Identity, Identity_1 and so on.
         outputs = self._interpreter.get_output_details()
         self._outputs = [d['index'] for d in sorted(outputs, key=lambda d: d['name'])]
 

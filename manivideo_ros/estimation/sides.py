@@ -1,4 +1,4 @@
-"""Which of the hands seen is the left one and which the right, remembered from image to image."""
+"""Decides which hands in consecutive images are left and right."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.state import Side
 
-NEAR_M = 0.25  # a hand moves less from one image to the next
-KEPT = 0.8  # of the evidence of the images before
-MOST = 3.0  # log-odds of one image: a network is seldom as sure as it says
-CLEAR = 1.0  # evidence by which a hand that has a side gets the other one
-FORGOTTEN = 15  # images without a hand after which it is another one
+NEAR_M = 0.25  # upper bound on a hand's motion between two images
+KEPT = 0.8  # decay of evidence per image
+MOST = 3.0  # upper bound on the log-odds of one image: networks are overconfident
+CLEAR = 1.0  # threshold on the evidence for changing a known side
+FORGOTTEN = 15  # images without a hand after which its track ends
 
 
 @dataclass
 class _Track:
-    """A hand that was seen: where, how surely it is a right one (log-odds), how long ago."""
+    """A tracked hand: position, evidence for a right hand (log-odds), images since it was seen."""
 
     place: Array  # [3], metres
     evidence: float
@@ -28,10 +28,10 @@ class _Track:
 
 
 class SideMemory:
-    """Gives the hands of one image after the other their sides. Not thread-safe.
+    """Assigns sides to the hands of consecutive images. Not thread-safe.
 
-    The evidence of a hand is that of all images in which it was followed, the newest most. Of two
-    hands the one that is more surely a right one is the right.
+    The evidence of a hand is accumulated over the images in which it is tracked, with exponential
+    decay. Of two hands the one with more evidence for a right hand is the right one.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class SideMemory:
     def sides(self, places: Sequence[Array], right: Sequence[float]) -> list[Side]:
         """The sides of at most two hands at these places [3] (metres).
 
-        right: how surely each is a right hand by this image alone, 0..1.
+        right: probability 0..1 that each is a right hand, by this image alone.
         """
         odds = np.clip(right, 1e-3, 1 - 1e-3)
         scores = np.clip(np.log(odds / (1 - odds)), -MOST, MOST)
@@ -69,7 +69,7 @@ class SideMemory:
         return [track.side for track in now]
 
     def _followed(self, places: Sequence[Array]) -> list[_Track | None]:
-        """Of each hand the track that it goes on with: the nearest, together."""
+        """The track of each hand: the assignment with the least total distance."""
         free: list[_Track | None] = [*self._tracks, None, None]
         best: list[_Track | None] = [None] * len(places)
         least = np.inf

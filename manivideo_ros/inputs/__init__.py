@@ -1,1 +1,1 @@
-"""From what a source tracks to hand poses: one keypoint solver, a thin table per source."""
+"""Tracked joints of many sources to hand poses: one table per source, one keypoint solver."""

@@ -1,4 +1,4 @@
-"""What is wrong with tracked points that are complete: unit, side, handedness, order."""
+"""Checks of complete tracked points: unit, side, handedness."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from manivideo_ros.inputs.tables import TrackedHand
 
 Array = NDArray[np.floating]
 
-# Metres from the wrist along the middle finger to its tip: a child's to a large robot's hand.
 LENGTHS = (0.10, 0.34)
+"""Metres from the wrist along the middle finger to its tip, of a child's to a large robot hand."""
 _UNITS = {'millimetres': 0.001, 'centimetres': 0.01, 'metres': 1.0}
-# The curl (no unit) that tells a side for sure; straight fingers tell nothing.
-_CLEAR_CURL = 1.0
-_FRAMES_TO_TELL = 10
+_CLEAR_CURL = 1.0  # a smaller curl (no unit), as of straight fingers, does not identify the side
+_FRAMES_NEEDED = 10
 
 
 def length_of(points: Array) -> float:
-    """From the wrist along the middle finger to its tip, whatever the pose; points [21, 3]."""
+    """Length from the wrist along the middle finger to its tip, in any pose; points [21, 3]."""
     return float(np.linalg.norm(np.diff(points[[0, 9, 10, 11, 12]], axis=0), axis=1).sum())
 
 
 def unit_problem(points: Array, unit: float) -> str:
-    """Why points [21, 3] are too large or small for a hand, and which unit mends it; '' if not.
+    """The problem of points [21, 3] that are too large or small for a hand; '' without one.
 
     unit: metres per unit of the source, by which the points were multiplied.
     """
@@ -37,10 +36,10 @@ def unit_problem(points: Array, unit: float) -> str:
 
 
 def curl(points: Array) -> float:
-    """How the fingers of points [21, 3] bend: above 0 as a left hand's, below as a right hand's.
+    """The bend of the fingers of points [21, 3]: positive for a left hand, negative for a right.
 
-    The sum over two joints of four fingers of the sine of their bend about the line across the
-    knuckles: fingers bend towards the palm and next to not away from it.
+    The sum over two joints of four fingers of the sine of their bend about the axis across the
+    knuckles: fingers bend towards the palm, and hardly away from it.
     """
     chains = points[5:].reshape(4, 4, 3)
     bones = np.diff(chains, axis=1)
@@ -50,10 +49,10 @@ def curl(points: Array) -> float:
     return float((np.cross(bones[:, :-1], bones[:, 1:]) @ across).sum())
 
 
-def forward(hand: TrackedHand) -> float:
-    """Along which way of a joint's own z axis its bone runs, -1..1: OpenXR's is -1.
+def bone_axis_sign(hand: TrackedHand) -> float:
+    """The mean component of bones along their joints' z axes, -1..1; 0 without rotations.
 
-    The mean over the bones of the fingers; 0 without rotations.
+    -1 in OpenXR's convention, 1 if the frame's handedness is wrong.
     """
     if hand.rotations is None:
         return 0.0
@@ -65,28 +64,28 @@ def forward(hand: TrackedHand) -> float:
 
 
 class SideCheck:
-    """Whether the points are those of the side that they are said to be, over some frames.
+    """Checks over several frames whether points are of the stated side.
 
-    Frames whose fingers are straight do not count; a few that contradict do not either.
+    Frames with straight fingers are ignored, and a few that contradict are tolerated.
     """
 
     def __init__(self) -> None:
         self._evidence = 0
 
     def problem(self, hand: TrackedHand) -> str:
-        """Why the hand must not be used, and the mend; '' if nothing speaks against it."""
+        """The problem of a hand that must not be used, and what to do; '' without one."""
         bend = curl(hand.points)
         if abs(bend) > _CLEAR_CURL:
             other = (bend > 0) != (hand.side == 'left')
             step = 1 if other else -1
-            self._evidence = int(np.clip(self._evidence + step, -20, 2 * _FRAMES_TO_TELL))
-        if self._evidence < _FRAMES_TO_TELL:
+            self._evidence = int(np.clip(self._evidence + step, -20, 2 * _FRAMES_NEEDED))
+        if self._evidence < _FRAMES_NEEDED:
             return ''
-        found = 'left' if hand.side == 'right' else 'right'
-        told = f'the points of the {hand.side} hand are those of a {found} one'
-        along = forward(hand)
+        other_side = 'left' if hand.side == 'right' else 'right'
+        text = f'the points of the {hand.side} hand are those of a {other_side} one'
+        along = bone_axis_sign(hand)
         if along > 0.5:
-            return f'{told}: the frame is left-handed, set `axes` to unity'
+            return f'{text}: the frame is left-handed, set `axes` to unity'
         if along < -0.5:
-            return f'{told}: the sides are swapped'
-        return f'{told}: the sides are swapped, or the frame is left-handed (set `axes` to unity)'
+            return f'{text}: the sides are swapped'
+        return f'{text}: the sides are swapped, or the frame is left-handed (set `axes` to unity)'

@@ -1,8 +1,9 @@
-"""Hand poses from 21 tracked keypoints: bone lengths first, then joint angles by least squares.
+"""Fits hand poses to 21 tracked keypoints: bone lengths first, then joint angles.
 
-The angles start from the closed solution (Kabsch for the palm, shortest rotations for the bones)
-and are refined by Levenberg-Marquardt over all frames at once, with soft joint limits; the
-priors also decide the twist of bones, which points alone leave open.
+The angles start from a closed-form solution (Kabsch for the palm, shortest rotations for the bones)
+and are refined by Levenberg-Marquardt over all frames at once, with soft joint limits; priors
+determine the twist of bones, which points do not. Written here because published fitters of MANO
+need its licensed files and a GPU; scipy.optimize solves one frame at a time.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ Array = NDArray[np.floating]
 
 # From MediaPipe's order to [16 joints, 5 tips thumb .. pinky].
 _JOINTS_AND_TIPS = (0, 5, 6, 7, 9, 10, 11, 17, 18, 19, 13, 14, 15, 1, 2, 3, 4, 8, 12, 16, 20)
-# Each finger's points: three joints and a tip, in the order of the joints.
+# The points of each finger, in the order of the joints: three joints and a tip.
 _CHAINS = np.array(
     [[1, 2, 3, 17], [4, 5, 6, 18], [7, 8, 9, 20], [10, 11, 12, 19], [13, 14, 15, 16]]
 )
 _PALM = (0, 1, 4, 7, 10, 13)
 _STABLE_PALM = (0, 1, 4, 7, 10)
 _THUMB = 4
-# Metres of trust in a keypoint: trackers disagree about where a wrist and, more, a thumb's root
-# lie. A tight wrist tilts the palm until open fingers bend backwards.
+# Standard deviations of keypoints, metres. Trackers disagree about the position of the wrist and,
+# more so, of the thumb's root; a smaller one of the wrist tilts the palm until open fingers bend
+# backwards.
 _POSITION_SIGMA = np.full(21, 0.003)
 _POSITION_SIGMA[[0, 13]] = 0.006, 0.015
-# Radians, (twist, abduction, flexion) of a finger's three joints, then of the thumb's.
+# Priors in radians: (twist, abduction, flexion) of a finger's three joints, then of the thumb's.
 _SIGMA = np.array(
     [
         [[0.10, 0.30, 1.5], [0.05, 0.05, 1.5], [0.05, 0.05, 0.9]],
@@ -78,19 +80,19 @@ def fit(
 ) -> HandFit:
     """Fit a hand to keypoints [F, 21, 3], metres, MediaPipe's order, any right-handed frame.
 
-    betas None fits the bone lengths first, one shape for all frames. With smooth, keypoints pass
-    a centred quadratic filter over five consecutive frames (Savitzky-Golay): no lag, no loss of
-    constant acceleration. The search begins at the poses of `start` (F frames) where given: live,
-    those of the frame before. rotations [F, 21, 3, 3] of the same joints, as OpenXR has them (-z
-    along the bone, y out of the back of the finger), tell the twist of the fingers, which points
-    leave open. Raises ValueError for a wrong shape or values that are not finite.
+    betas None: fit the bone lengths first, one shape for all frames. smooth: apply a centred
+    quadratic filter over five consecutive frames (Savitzky-Golay) to the keypoints: no lag, and
+    constant acceleration is preserved. start: initial poses of the F frames, such as the previous
+    frame's. rotations [F, 21, 3, 3] of the same joints as in OpenXR (-z along the bone, y out of
+    the back of the finger) determine the twist of the fingers. Raises ValueError for a wrong shape
+    or values that are not finite.
     """
     points = np.asarray(keypoints21, np.float64)
     if points.ndim != 3 or points.shape[1:] != (21, 3) or len(points) == 0:
         raise ValueError(f'keypoints must be [F, 21, 3] with F >= 1, got {points.shape}')
     bad = np.flatnonzero(~np.isfinite(points).all((1, 2)))
     if len(bad):
-        raise ValueError(f'keypoints of frame {bad[0]} are not finite; leave such frames out')
+        raise ValueError(f'keypoints of frame {bad[0]} are not finite; remove such frames')
     hand = hand or load_hand(side)
     if hand.side != side:
         raise ValueError(f'keypoints of a {side} hand cannot be fitted by a {hand.side} hand model')
@@ -134,7 +136,7 @@ def fit_betas(keypoints21: Array, hand: HandModel) -> Array:
     first, second = np.array(pairs).T
     points = keypoints21[:, _JOINTS_AND_TIPS]
     lengths = np.median(np.linalg.norm(points[:, first] - points[:, second], axis=-1), 0)
-    # The size, which leads, may go far from the mean; trackers' palms are worth less than bones.
+    # The first shape direction is size, with a wide prior. Palms are tracked less well than bones.
     prior = 1 / np.array([4.0] + [1.5] * 9)
     trust = 1 / np.where(np.isin(first, _PALM) & np.isin(second, _PALM), 0.004, 0.0025)
     betas = np.zeros(10)
@@ -163,7 +165,7 @@ def _rest_points(hand: HandModel) -> tuple[Array, Array]:
 
 
 def _smoothed(points: Array) -> Array:
-    """Savitzky-Golay, window 5, order 2, over the first axis; the ends stay as they are."""
+    """Savitzky-Golay filter, window 5, order 2, over the first axis; the ends are unchanged."""
     if len(points) < 5:
         return points
     out = points.copy()
@@ -174,7 +176,7 @@ def _smoothed(points: Array) -> Array:
 
 
 class _Solver:
-    """Points of F frames against a hand of fixed shape; rotations are updated in place's frame."""
+    """Fits F frames with a hand of fixed shape; rotations are updated in their local frames."""
 
     def __init__(self, rest: Array, observed: Array) -> None:
         self.rest, self.observed, self.frames = rest, observed, len(observed)
@@ -182,13 +184,13 @@ class _Solver:
         self.axes = _joint_axes(rest)  # [5, 3 rows twist abduction flexion, 3]
         kind = np.array([0, 0, 0, 0, 1])
         self.sigma, self.low, self.high = _SIGMA[kind], _LOW[kind], _HIGH[kind]
-        # Abduction of a mirrored hand is the other way round: its limits are symmetric.
-        self.natural = np.zeros((self.frames, 5, 3, 3))  # what the priors pull the angles towards
+        # Limits of abduction are symmetric, because a mirrored hand's has the other sign.
+        self.natural = np.zeros((self.frames, 5, 3, 3))  # means of the priors on the angles
 
     def twist_towards(self, rotations: Array) -> None:
-        """Let OpenXR's rotations [F, 21, 3, 3] be the fingers' natural twist.
+        """Set the prior means of the fingers' twist from OpenXR's rotations [F, 21, 3, 3].
 
-        Not the thumb's: trackers disagree about where its back is.
+        The thumb is excluded: trackers disagree about the direction of its back.
         """
         parent, _ = self._palm()
         parent = np.broadcast_to(parent[:, None], (self.frames, 5, 3, 3))
@@ -203,7 +205,7 @@ class _Solver:
         self.natural = np.clip(self.natural, self.low, self.high)
 
     def _palm(self) -> tuple[Array, Array]:
-        """Wrist rotation [F, 3, 3] and position [F, 3] that lay the palm's points best (Kabsch)."""
+        """Wrist rotation [F, 3, 3] and position [F, 3] that best align the palm (Kabsch)."""
         rest = self.rest[list(_STABLE_PALM)]
         seen = self.observed[:, list(_STABLE_PALM)]
         centre, middle = rest.mean(0), seen.mean(1)
@@ -256,7 +258,7 @@ class _Solver:
     def refine(
         self, rotation: Array, position: Array, local: Array, iterations: int
     ) -> tuple[Array, Array, Array]:
-        """Levenberg-Marquardt, damped per frame."""
+        """Refine by Levenberg-Marquardt with damping per frame."""
         damping = np.full(self.frames, 1e-3)
         points, turns, angles = self.pose(rotation, position, local)
         away, prior = self.residual(points, angles)
@@ -327,10 +329,10 @@ class _Solver:
 
 
 def _joint_axes(rest: Array) -> Array:
-    """[5, 3, 3] rows per finger: along the finger, abduction, flexion, in the flat hand's frame.
+    """Axes [5, 3, 3] per finger, rows twist, abduction, flexion, in the flat hand's frame.
 
-    A finger flexes about the line across it; the thumb, whose nail faces (1, 1, 1) in the right
-    hand's frame, about the line across that.
+    A finger flexes about the axis across it, perpendicular to its nail's normal, which for the
+    thumb is (1, 1, 1) in the right hand's frame.
     """
     mirror = np.sign(rest[0, 0] - rest[4, 0])
     axes = np.empty((5, 3, 3))

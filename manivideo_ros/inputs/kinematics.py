@@ -1,4 +1,4 @@
-"""Where the links of a robot are, from its URDF and the positions of its joints."""
+"""Forward kinematics of a robot from its URDF and the positions of its joints."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Array = NDArray[np.floating]
 
 
 class Robot:
-    """Forward kinematics of a URDF, by yourdfpy; meshes are not looked at.
+    """Forward kinematics of a URDF by yourdfpy, without its meshes.
 
-    urdf: its text, or its bytes in the encoding that they declare. Raises ValueError for what is no
-    URDF, or where yourdfpy is not installed.
+    urdf: its text, or its bytes in the encoding that they declare. Raises ValueError for an
+    unreadable URDF, or if yourdfpy is not installed.
     """
 
     def __init__(self, urdf: str | bytes) -> None:
@@ -31,7 +31,7 @@ class Robot:
             raise ValueError(
                 'joint positions need yourdfpy: pip install "manivideo_ros[urdf]"'
             ) from None
-        # yourdfpy reads on where XML is broken, and by a parser that follows entities.
+        # Parsed here first: yourdfpy recovers from broken XML, and its parser resolves entities.
         try:
             text = decode_xml(urdf) if isinstance(urdf, bytes) else undeclared(urdf)
             if '<!' in text.replace('<!--', '').replace('<![CDATA[', ''):
@@ -42,7 +42,7 @@ class Robot:
             if any('xacro' in str(element.tag) for element in root.iter()):
                 raise ValueError('it is xacro: expand it with `xacro FILE > robot.urdf`')
             self._moved_by = mimics(root)
-            # yourdfpy follows one mimic and no chain of them: to it, every joint moves by itself.
+            # yourdfpy does not resolve chains of mimics, so that mimics are resolved here.
             for joint in root.findall('joint'):
                 for mimic in joint.findall('mimic'):
                     joint.remove(mimic)
@@ -56,18 +56,17 @@ class Robot:
             self.links = {link.name for link in self._robot.robot.links}
             stray = [n for n, pose in self.poses({}, self.links).items() if np.isnan(pose).any()]
             if stray:
-                raise ValueError(f'{stray[0]} has no place')
-        except Exception as error:  # yourdfpy raises what the fields happen to raise
+                raise ValueError(f'the pose of link {stray[0]} is not finite')
+        except Exception as error:  # yourdfpy raises many types
             reason = reason_of(error)
             raise ValueError(f'no URDF that can be read: {reason}') from None
         self.root: str = self._robot.base_link
         self._above = {joint.child: joint for joint in self._robot.robot.joints}
 
     def joints(self, links: Collection[str]) -> set[str]:
-        """The joints whose positions decide where these links are; of joints that mimic others,
-        those that they follow.
+        """The joints that move these links; for mimic joints, those that they mimic.
 
-        Raises ValueError naming links that the robot does not have, and similar ones that it has.
+        Raises ValueError naming links that the robot does not have, and similar ones.
         """
         missing = sorted(set(links) - self.links)
         if missing:
@@ -77,7 +76,7 @@ class Robot:
             at, passed = link, set()
             while at in self._above:
                 if at in passed:
-                    raise ValueError(f'{link!r} hangs from itself')
+                    raise ValueError(f'link {link!r} is its own ancestor')
                 passed.add(at)
                 joint = self._above[at]
                 if joint.type in MOVING:
@@ -86,10 +85,7 @@ class Robot:
         return out - {''}
 
     def poses(self, positions: Mapping[str, float], links: Collection[str]) -> dict[str, Array]:
-        """root_from_link [4, 4] by link; positions in rad and m by joint, those left out at 0.
-
-        Joints that mimic others are where these put them.
-        """
+        """root_from_link [4, 4] by link; positions by joint in rad and m, missing ones are 0."""
         self._robot.update_cfg(
             {
                 name: self._moved_by[name].at(positions) if name in self._moved_by else 0.0
@@ -100,14 +96,14 @@ class Robot:
 
 
 def unknown_robot(refused: str) -> str:
-    """Why there is no robot yet; refused: what was wrong with the description that came, if one."""
+    """The problem of a missing robot; refused: why its description was refused, '' without one."""
     if refused:
         return f'robot_description was refused: {refused}'
     return 'the robot is not known yet: robot_description must be published'
 
 
 def _missing(missing: list[str], links: Collection[str], robot: str) -> str:
-    """Which links a robot does not have, and what it has instead."""
+    """A description of links that a robot does not have, with similar ones that it has."""
     named = ', '.join(repr(link) for link in missing[:3])
     more = f' and {len(missing) - 3} more' if len(missing) > 3 else ''
     if len(missing) == 1:
@@ -129,7 +125,7 @@ def _missing(missing: list[str], links: Collection[str], robot: str) -> str:
 
 
 def _prefixes(missing: list[str], links: Collection[str]) -> tuple[str, str] | None:
-    """The prefix of the missing links, and the one with which the robot has them all."""
+    """The prefix of the missing links, and the one by which the robot has all of them."""
     first = missing[0]
     for link in sorted(links):
         same = 0

@@ -1,4 +1,4 @@
-"""Hands from tracked points as they come: checked, smoothed by one frame, fitted, with trust."""
+"""Live tracked points to hand poses: checks, smoothing, fit, confidence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState, Side
-from manivideo_ros.inputs.checks import SideCheck, forward, unit_problem
+from manivideo_ros.inputs.checks import SideCheck, bone_axis_sign, unit_problem
 from manivideo_ros.inputs.keypoints import HandFit, fit, fit_betas
 from manivideo_ros.inputs.tables import TrackedHand
 from manivideo_ros.inputs.world import to_ros
@@ -20,22 +20,19 @@ from manivideo_ros.inputs.world import to_ros
 Array = NDArray[np.floating]
 
 SECOND = 1_000_000_000
-# A pause after which nothing is smoothed and the search begins anew.
-PAUSE_NS = SECOND // 4
-# A stamp this much older than the newest is a clock that was set back.
-CLOCK_RESET_NS = SECOND // 2
+PAUSE_NS = SECOND // 4  # after a longer pause smoothing and fit start again
+CLOCK_RESET_NS = SECOND // 2  # a stamp older than the newest by more than this is a clock reset
 WINDOW = 5
-# Hands seen when their shape is (again) fitted to their bones; it then stays.
-_SHAPED_AT = (1, 15, 60)
-# Mean distance between fitted and tracked points, m: full trust up to the first, none from the
-# second on. A headset's stay at 5 mm, another order of the joints is beyond 30.
+_SHAPED_AT = (1, 15, 60)  # numbers of frames after which the shape is fitted
 TRUST = (0.012, 0.04)
+"""Mean distance between fitted and tracked points, m: confidence 1 up to the first, 0 from the
+second on. That of headsets is 5 mm, that of joints in a wrong order above 30 mm."""
 _ITERATIONS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class LiveHand:
-    """A hand at one instant: its state in the source's frame turned z up, and how sure it is."""
+    """A hand at one instant: its state in the source's frame turned z up, and its confidence."""
 
     stamp_ns: int
     side: Side
@@ -45,12 +42,11 @@ class LiveHand:
 
 
 class HandSolver:
-    """Follows one hand. Not thread-safe.
+    """Fits one hand to a stream of points. Not thread-safe.
 
-    With smooth, every pose is that of the frame before the newest, under its own stamp: points
-    pass a quadratic over the last five frames' stamps, read one frame before its end, so that
-    steady acceleration stays as it is and the lag is one frame. axes and unit: the source's (see
-    `to_ros`).
+    smooth: fit a quadratic to the points of the last five frames and evaluate it at the frame
+    before the newest, whose stamp the pose has: a lag of one frame, and constant acceleration is
+    preserved. axes and unit: the source's (see `to_ros`).
     """
 
     def __init__(
@@ -73,21 +69,21 @@ class HandSolver:
     def add(
         self, stamp_ns: int, tracked: TrackedHand, world_from_wrist: Array | None = None
     ) -> LiveHand | None:
-        """Take the newest points; the newest pose not told yet, None where it takes one more frame.
+        """Add the newest points; returns the next pose, None if it needs one more frame.
 
-        With world_from_wrist [4, 4] (metres) the points are taken from where the wrist is.
-        Stamps that do not go on are left out; a clock set back starts anew. Raises ValueError
-        where the points are not finite or not a hand's of that side in that unit.
+        world_from_wrist [4, 4] (metres): the wrist's pose, to which the points are moved. Stamps
+        that do not increase are dropped; after a clock reset smoothing starts again. Raises
+        ValueError for points that are not finite, or do not fit a hand of that side in that unit.
         """
         if not np.isfinite(tracked.points).all():
-            raise ValueError(f'{self.side} hand: points are not finite: the hand is left out')
+            raise ValueError(f'{self.side} hand: points are not finite: hand dropped')
         tracked = to_ros(tracked, self.axes, self.unit)
         if world_from_wrist is not None:
             tracked = _carried(tracked, world_from_wrist)
         problem = unit_problem(tracked.points, self.unit) or self._check.problem(tracked)
         if problem:
             raise ValueError(problem)
-        if abs(forward(tracked)) < 0.5:
+        if abs(bone_axis_sign(tracked)) < 0.5:
             tracked = replace(tracked, rotations=None)
         last = self._window[-1][0] if self._window else stamp_ns
         if stamp_ns - last > PAUSE_NS or last - stamp_ns > CLOCK_RESET_NS:
@@ -96,7 +92,7 @@ class HandSolver:
             return None
         self._window.append((stamp_ns, tracked))
         self._shape(tracked.points)
-        # The first after a pause does not wait: sources slower than that would tell nothing.
+        # The first frame after a pause is not delayed: slower sources would never get a pose.
         if not self.smooth or len(self._window) == 1:
             return self._solve(stamp_ns, tracked)
         if len(self._window) == 2:
@@ -105,7 +101,7 @@ class HandSolver:
         return self._solve(stamp, replace(before, points=smoothed(self._window)))
 
     def restart(self) -> None:
-        """Forget the last poses, not the hand's shape: time was set back."""
+        """Drop the last poses, not the hand's shape, after a pause or a clock reset."""
         self._window.clear()
         self._last = None
 
@@ -147,7 +143,7 @@ def _carried(hand: TrackedHand, world_from_wrist: Array) -> TrackedHand:
 def smoothed(window: deque[tuple[int, TrackedHand]]) -> Array:
     """Points [21, 3] of the frame before the newest, by a quadratic over the window's stamps.
 
-    With fewer than four frames they stay as they are.
+    With fewer than four frames they are unchanged.
     """
     points = np.stack([hand.points for _, hand in window])
     if len(window) < 4:

@@ -1,4 +1,4 @@
-"""Joints of a URDF that follow others: which joint moves each, and how."""
+"""Mimic joints of a URDF, resolved to the joints that move them."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ MOVING = ('revolute', 'continuous', 'prismatic')
 
 
 class Follows(NamedTuple):
-    """A joint's position: multiplier * that of `joint` + offset; '' for one that never moves."""
+    """A joint's position: multiplier * that of `joint` + offset; joint '' never moves."""
 
     joint: str
     multiplier: float = 1.0
     offset: float = 0.0
 
     def at(self, positions: Mapping[str, float]) -> float:
-        """The position, rad or m; joints left out are at 0."""
+        """The position, rad or m; joints without a position are at 0."""
         q = float(positions.get(self.joint, 0.0)) if self.joint else 0.0
         return self.multiplier * q + self.offset
 
 
 def mimics(root: ElementTree.Element) -> dict[str, Follows]:
-    """What moves each moving joint of a URDF, through mimics of any depth; itself for most.
+    """The joint that moves each moving joint of a URDF (itself if it mimics none), through mimics
+    of any depth.
 
-    Raises ValueError naming joints that follow each other in a ring, follow what is no joint, or
-    by what is no number.
+    Raises ValueError for mimics in a ring, of no joint, or with fields that are no numbers.
     """
-    joints = root.findall('joint')  # those of transmissions and controllers are within others
+    joints = root.findall('joint')  # transmissions and controllers have nested elements `joint`
     kinds = {str(joint.get('name')): str(joint.get('type')) for joint in joints}
     direct: dict[str, Follows] = {}
     for joint in joints:
         element, name = joint.find('mimic'), str(joint.get('name'))
         if element is None or kinds[name] not in MOVING:
             continue
-        told = str(element.get('joint'))
-        if told not in kinds:
-            raise ValueError(f'joint {name!r} mimics {told!r}, which is no joint')
-        direct[name] = Follows(told, *(_number(element, name, *of) for of in _FIELDS))
+        source = str(element.get('joint'))
+        if source not in kinds:
+            raise ValueError(f'joint {name!r} mimics {source!r}, which is no joint')
+        direct[name] = Follows(source, *(_number(element, name, *of) for of in _FIELDS))
     return {name: _resolved(name, direct, kinds) for name, kind in kinds.items() if kind in MOVING}
 
 
@@ -48,7 +48,7 @@ _FIELDS = (('multiplier', 1.0), ('offset', 0.0))
 
 
 def _resolved(name: str, direct: Mapping[str, Follows], kinds: Mapping[str, str]) -> Follows:
-    """q = m2 * (m1 * q1 + o1) + o2, as long as there is one more to follow."""
+    """Compose q = m2 * (m1 * q1 + o1) + o2 along the chain of mimics."""
     passed, at, multiplier, offset = [name], name, 1.0, 0.0
     while at in direct:
         step = direct[at]

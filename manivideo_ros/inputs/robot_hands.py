@@ -1,6 +1,6 @@
-"""Robot hands: which places on their links are the solver's 21 points.
+"""Robot hands: the places on their links that are the solver's 21 points.
 
-A place is the name of a link, or `name@x,y,z` for a point in that link's axes, metres.
+A place is the name of a link, or `name@x,y,z` for a point in that link's frame, metres.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _allegro(first: int) -> tuple[str, ...]:
 
 
 def _allegro_hand(*fingers: int) -> tuple[str, ...]:
-    """The wrist: on the axis about which the middle finger's first link turns, 96 mm below it."""
+    """The wrist is on the axis of the middle finger's first joint, 96 mm below it."""
     return (
         'link_4.0@0,0,-0.0957',
         *('link_13.0', 'link_14.0', 'link_15.0', 'link_15.0_tip'),
@@ -38,7 +38,7 @@ def _allegro_hand(*fingers: int) -> tuple[str, ...]:
 
 
 def _leap(number: str) -> tuple[str, ...]:
-    """The links' axes lie on one side of the finger, 15 mm from its middle; the tip has no link."""
+    """The links' origins are beside the finger, 15 mm from its centre; the tip has no link."""
     mcp, dip, tip = (f'{name}{number}' for name in ('mcp_joint', 'dip', 'fingertip'))
     return (f'{mcp}@0,0,0.015', f'{dip}@0,0,0.015', f'{tip}@0,0,0.015', f'{tip}@0,-0.048,0.015')
 
@@ -60,7 +60,7 @@ _SHADOW = (
     *('thproximal', 'thmiddle', 'thdistal', 'thtip'),
     *(place for finger in ('ff', 'mf', 'rf', 'lf') for place in _shadow(finger)),
 )
-# By their makers' URDFs: sr_description, allegro_hand_description, LEAP_Hand.
+# Links of the manufacturers' URDFs: sr_description, allegro_hand_description, LEAP_Hand.
 ROBOTS: dict[str, dict[str, tuple[str, ...]]] = {
     'shadow': {'left': _SHADOW, 'right': _SHADOW},
     'allegro': {'left': _allegro_hand(8, 4, 0), 'right': _allegro_hand(0, 4, 8)},
@@ -79,10 +79,10 @@ class Place(NamedTuple):
 
 
 def places(side: Side, names: Sequence[str]) -> list[Place]:
-    """The 21 places of a hand, by name; NO_FRAME for a point that it does not have.
+    """The 21 places of a hand; frame NO_FRAME for a point that it lacks.
 
-    `names` are 21, or the one name of a robot hand (ROBOTS), with the prefix of its links after
-    a colon where that is not its maker's. Raises ValueError for others.
+    names: 21 places, or the name of a robot hand (one of ROBOTS), with the prefix of its links
+    after a colon if it is not the manufacturer's. Raises ValueError for others.
     """
     named = list(names)
     if len(named) == 1:
@@ -98,7 +98,7 @@ def places(side: Side, names: Sequence[str]) -> list[Place]:
 
 
 def points(side: Side, found: Sequence[Place], poses: Mapping[str, ArrayLike]) -> TrackedHand:
-    """The hand whose frames have these poses [4, 4]. Raises ValueError as `tables.frames`."""
+    """The hand of frames with these poses [4, 4]. Raises ValueError as `tables.frames`."""
     here = [
         np.asarray(poses[p.frame])[:3] @ [*p.offset, 1.0]
         if p.frame != NO_FRAME and p.frame in poses
@@ -117,5 +117,5 @@ def _place(name: str) -> Place:
     except ValueError:
         offset = ()
     if len(offset) != 3 or not np.isfinite(offset).all():
-        raise ValueError(f'{name!r}: after @ must stand x,y,z in metres')
+        raise ValueError(f'{name!r}: must be x,y,z in metres after @')
     return Place(frame, offset)

@@ -1,8 +1,8 @@
-"""A thin table per source: its joints to the solver's 21 points, each named by what is missing.
+"""Each source's joints to the solver's 21 points.
 
 The 21 points are MediaPipe's: wrist, then thumb, index, middle, ring and little finger, four each
 outwards. OpenXR, WebXR, Vision Pro and IsaacCapture share one order of 25 joints (OpenXR's 26 have
-the palm before them); without the four fingers' metacarpals these are the 21.
+the palm before them); without the metacarpals of the four fingers these are the 21.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ JOINTS = (
 )
 POINTS = tuple(JOINTS[k] for k in KEYPOINTS_OF_JOINTS)
 _CHAINS = {finger: slice(1 + 4 * n, 5 + 4 * n) for n, finger in enumerate(FINGERS)}
-# manus_ros2 names the SDK's metacarpal, proximal, intermediate, distal and tip so, outwards.
+# manus_ros2's names of the SDK's metacarpal, proximal, intermediate, distal and tip.
 _MANUS_JOINTS = ('MCP', 'PIP', 'IP', 'DIP', 'TIP')
 _MANUS_CHAINS = dict(zip(('Thumb', 'Index', 'Middle', 'Ring', 'Pinky'), FINGERS, strict=True))
 NO_FRAME = '-'
-# A joint is at most so far from the nearest other one, by the largest distance among these.
 NEAREST = 0.6
+"""Upper bound on a joint's distance to its nearest one, relative to the others' largest."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedHand:
-    """What a source tells of one hand at one instant, as it tells it: its own frame and unit.
+    """One hand at one instant, in the source's frame and unit.
 
-    points [21, 3]; rotations [21, 3, 3] of the same joints where the source has them; confidence
-    0..1 is the source's own.
+    points [21, 3]; rotations [21, 3, 3] of the same joints if the source has them; confidence 0..1
+    as published by the source.
     """
 
     side: Side
@@ -58,15 +58,15 @@ def openxr(
     positions: ArrayLike,  # [25 or 26, 3]
     rotations: ArrayLike | None = None,  # [25 or 26, 3, 3]
 ) -> TrackedHand | None:
-    """The hand of joints in OpenXR's or WebXR's order; None where no joint is tracked.
+    """The hand of joints in OpenXR's or WebXR's order; None if no joint is tracked.
 
-    Raises ValueError where joints were left out or some are not tracked.
+    Raises ValueError if joints are missing or only some are tracked.
     """
     joints = np.asarray(positions, np.float64)
     if len(joints) not in (25, 26):
         raise ValueError(
-            f'{len(joints)} joints, must be 25 (WebXR) or 26 (OpenXR): a driver that leaves out '
-            'what is not tracked shifts all that follow; have it publish every joint'
+            f'{len(joints)} joints, must be 25 (WebXR) or 26 (OpenXR): without the untracked ones '
+            'those after them are shifted; configure the driver to publish every joint'
         )
     palm = len(joints) - 25
     turns = None if rotations is None else np.asarray(rotations, np.float64)[palm:]
@@ -79,9 +79,9 @@ def named(
     rotations: ArrayLike | None,  # [N, 3, 3]
     valid: Sequence[bool],
 ) -> tuple[list[TrackedHand], list[str]]:
-    """Hands of joints by name, as IsaacCapture's NamedPoseArray has them (`left_INDEX_TIP`).
+    """Hands of joints by name, as in IsaacCapture's NamedPoseArray (`left_INDEX_TIP`).
 
-    Returns the hands and a problem for each hand of which only a part is there.
+    Returns the hands and a problem for each incomplete hand.
     """
     places = {name.lower(): n for n, name in enumerate(names)}
     points = np.asarray(positions, np.float64)
@@ -95,10 +95,10 @@ def named(
             continue
         try:
             if absent:
-                raise ValueError(f'name: {side} hand: {_listed(absent)} not there')
+                raise ValueError(f'name: {side} hand: {_listed(absent)} missing')
             at = [places[name] for name in wanted]
-            told = np.array([bool(valid[k]) for k in at])
-            hand = _of_joints(side, points[at], None if turns is None else turns[at], told)
+            good = np.array([bool(valid[k]) for k in at])
+            hand = _of_joints(side, points[at], None if turns is None else turns[at], good)
         except ValueError as error:
             problems.append(str(error))
             continue
@@ -114,9 +114,9 @@ def manus(
 ) -> tuple[Side, Array] | tuple[None, None]:
     """Side and points [21, 3] of a glove's nodes (chain type, joint type, position).
 
-    By chain and joint, never by index: node ids differ between SDKs. The thumb has no
-    intermediate (or no distal) joint. (None, None) while the glove is not yet calibrated: no
-    nodes. Raises ValueError naming the side or the nodes that are missing.
+    Nodes are found by chain and joint, because node ids differ between SDKs. The thumb has no
+    intermediate (or no distal) joint. (None, None) without nodes, before the glove is calibrated.
+    Raises ValueError naming an unknown side or the missing nodes.
     """
     wearer: Side
     if side.lower() in ('left', 'l'):
@@ -138,8 +138,8 @@ def manus(
         has = found.get(chain, {})
         outer = [joint for joint in _MANUS_JOINTS if joint in has][-4:]
         if len(outer) < 4 or (finger != 'thumb' and outer[0] != 'PIP'):
-            told = ', '.join(has) or 'nothing'
-            missing.append(f'{chain} (has {told}, needs {", ".join(_MANUS_JOINTS[1:])})')
+            joints = ', '.join(has) or 'nothing'
+            missing.append(f'{chain} (has {joints}, needs {", ".join(_MANUS_JOINTS[1:])})')
         else:
             points[_CHAINS[finger]] = [has[joint] for joint in outer]
     if missing:
@@ -148,14 +148,13 @@ def manus(
 
 
 def manus_skeleton(
-    positions: ArrayLike,  # [21, 3], each in the axes of the node before it
-    rotations: ArrayLike | None = None,  # [21, 3, 3] likewise; None where no node is turned
+    positions: ArrayLike,  # [21, 3], each in its parent's frame
+    rotations: ArrayLike | None = None,  # [21, 3, 3] likewise; None: identities
 ) -> Array:
-    """Points [21, 3] in the frame of the hand's node of a skeleton of the Manus SDK.
+    """Points [21, 3] in the hand node's frame, of a skeleton of the Manus SDK.
 
-    Nodes as SDKMinimalClient of manus_ros2 sets them up: the hand, then thumb, index, middle, ring
-    and little finger, four each outwards; every pose is told in its parent's frame. Raises
-    ValueError for another number of nodes.
+    Nodes as in SDKMinimalClient of manus_ros2: the hand, then thumb, index, middle, ring and little
+    finger, four each outwards. Raises ValueError for another number of nodes.
     """
     places = np.asarray(positions, np.float64)
     if places.shape != (21, 3):
@@ -179,10 +178,10 @@ def ultraleap(
 ) -> Array:
     """Points [21, 3] of bones by finger (0 thumb .. 4) and bone (0 metacarpal .. 3 distal).
 
-    Each bone is (its joint towards the wrist, its joint towards the tip). The thumb's metacarpal
-    has no length, so that its four points are the starts of bones 1 to 3 and the tip. The wrist
-    [3] is where the arm ends, else amid the starts of the metacarpals. Raises ValueError naming
-    the finger whose bones are missing.
+    A bone is (its proximal joint, its distal joint). The thumb's metacarpal has no length: its four
+    points are the proximal joints of bones 1 to 3 and the tip. wrist [3]: the end of the arm; None:
+    the mean of the metacarpals' proximal joints. Raises ValueError naming a finger with missing
+    bones.
     """
     points = np.empty((21, 3))
     starts = []
@@ -200,9 +199,9 @@ def ultraleap(
 
 
 def mediapipe(side: Side, positions: ArrayLike) -> TrackedHand | None:
-    """The hand of MediaPipe's 21 world landmarks [21, 3], metres; None where none is tracked.
+    """The hand of MediaPipe's 21 world landmarks [21, 3], metres; None if none is tracked.
 
-    Raises ValueError for another number of points, or where some are not tracked.
+    Raises ValueError for another number of points, or if only some are tracked.
     """
     points = np.asarray(positions, np.float64)
     if points.shape != (21, 3):
@@ -213,15 +212,15 @@ def mediapipe(side: Side, positions: ArrayLike) -> TrackedHand | None:
 def seen(
     side: Side, points: Array, rotations: Array | None = None, confidence: float = 1.0
 ) -> TrackedHand | None:
-    """The hand of 21 points; None where none is tracked. Raises ValueError where some are not."""
+    """The hand of 21 points; None if none is tracked. Raises ValueError if only some are."""
     return _whole(side, points, rotations, tracked(points), confidence)
 
 
 def tracked(points: ArrayLike) -> NDArray[np.bool_]:
-    """Which joints [J] of one hand's positions [J, 3] a source tracks, by what they are.
+    """Which joints [J] of one hand's positions [J, 3] are tracked.
 
-    Lost joints are not finite, or several at one place, or at zero and far from the others. One at
-    zero that is where a hand may have it is the origin of the source's frame, as a wrist's own.
+    Untracked joints are not finite, several at one place, or at zero and far from the others. A
+    joint at zero near the others is tracked: a wrist may be the origin of the source's frame.
     """
     p = np.asarray(points, np.float64)
     finite = np.isfinite(p).all(-1)
@@ -237,10 +236,10 @@ def tracked(points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def frames(side: Side, positions: ArrayLike) -> TrackedHand:
-    """The hand of 21 frames [21, 3], not a number for a point that it does not have; a missing
-    little finger is drawn beside the ring finger, as hands with four fingers have none.
+    """The hand of 21 frames' positions [21, 3], NaN for missing points.
 
-    Raises ValueError where another point has no frame.
+    A missing little finger, as of robot hands with four fingers, is extrapolated from ring and
+    middle finger. Raises ValueError for other missing points.
     """
     points = np.array(positions, np.float64)
     if len(points) != 21:
@@ -251,16 +250,16 @@ def frames(side: Side, positions: ArrayLike) -> TrackedHand:
         points[_CHAINS['little']] = 2 * ring[0] - middle[0] + 0.8 * (ring - ring[0])
     absent = [POINTS[k] for k in np.flatnonzero(np.isnan(points).any(1))]
     if absent:
-        raise ValueError(f'no frame for {_listed(absent)}: only the little finger may be left out')
+        raise ValueError(f'no frame for {_listed(absent)}: only the little finger may be missing')
     return TrackedHand(side, points)
 
 
 def _of_joints(
     side: Side, joints: Array, rotations: Array | None, valid: NDArray[np.bool_]
 ) -> TrackedHand | None:
-    """The hand of 25 joints, valid by the source's own word; None where none is tracked.
+    """The hand of 25 joints; valid: by the source. None if none is tracked.
 
-    Raises ValueError where some are not.
+    Raises ValueError if only some are.
     """
     kept = list(KEYPOINTS_OF_JOINTS)
     there = (valid & tracked(joints))[kept]
@@ -278,7 +277,7 @@ def _whole(
         return None
     lost = [POINTS[n] for n in np.flatnonzero(~there)]
     if lost:
-        raise ValueError(f'{side} hand: {_listed(lost)} not tracked: the hand is left out')
+        raise ValueError(f'{side} hand: {_listed(lost)} not tracked: hand dropped')
     return TrackedHand(side, points, rotations, confidence)
 
 

@@ -1,4 +1,4 @@
-"""Planned motions of joints over time, read at any instant."""
+"""Planned joint trajectories, interpolated at a query time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Array = NDArray[np.floating]
 class Piece:
     """One planned motion of J joints: positions [P, J] (rad, m) at times [P] (s from its start).
 
-    velocities [P, J] where they are told, else motion between two points is straight. bases
-    [B, 4, 4] at base_times [B]: where the robot's root stands meanwhile.
+    velocities [P, J]; None: interpolate linearly. bases [B, 4, 4] at base_times [B]: poses of the
+    robot's root.
     """
 
     joints: tuple[str, ...]
@@ -30,13 +30,13 @@ class Piece:
 
     @property
     def seconds(self) -> float:
-        """How long it takes."""
-        return float(max([0.0, *self.times[-1:], *self.base_times[-1:]]))  # they only go up
+        """Its duration."""
+        return float(max([0.0, *self.times[-1:], *self.base_times[-1:]]))
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Pieces, one after the other, from a first state; base_frame: the frame that bases are in."""
+    """Consecutive pieces after a start state; base_frame: the frame of the bases."""
 
     pieces: tuple[Piece, ...]
     start: Mapping[str, float] = field(default_factory=dict)
@@ -45,19 +45,16 @@ class Trajectory:
 
     @property
     def seconds(self) -> float:
-        """How long it takes."""
+        """Its duration."""
         return sum(piece.seconds for piece in self.pieces)
 
     @property
     def joints(self) -> set[str]:
-        """The joints of which it tells anything."""
+        """The joints with positions."""
         return set(self.start).union(*(piece.joints for piece in self.pieces))
 
     def at(self, seconds: float) -> tuple[dict[str, float], Array | None]:
-        """Positions by joint, and world_from_root [4, 4] where it is told.
-
-        Before the start and after the end as there.
-        """
+        """Positions by joint, and world_from_root [4, 4] if known; clamped to start and end."""
         positions, base = dict(self.start), self.start_base
         left = max(0.0, seconds)
         for piece in self.pieces:
@@ -82,16 +79,16 @@ def piece(
     bases: Sequence[ArrayLike] = (),
     needed: Collection[str] | None = None,
 ) -> Piece:
-    """A piece, checked, of the joints that are needed (None: all).
+    """A validated piece of the joints that are needed (None: all).
 
-    Raises ValueError naming the field that makes no sense.
+    Raises ValueError that starts with the invalid field.
     """
     all_times, all_base_times = (np.asarray(t, np.float64).reshape(-1) for t in (times, base_times))
     for values, rows in ((all_times, positions), (all_base_times, bases)):
         if len(values) != len(rows):
             raise ValueError('points: not as many as times')
         if not np.isfinite(values).all() or np.any(np.diff(values) < 0) or np.any(values < 0):
-            raise ValueError('points: time_from_start does not go on')
+            raise ValueError('points: time_from_start does not increase')
     if len(set(joints)) != len(joints):
         raise ValueError('joint_names: a name twice')
     kept = [n for n, name in enumerate(joints) if needed is None or name in needed]
@@ -118,7 +115,7 @@ def piece(
 
 
 def _span(times: Array, seconds: float) -> tuple[int, float, float]:
-    """The point before, how far to the next 0..1, and how long the way is."""
+    """The index of the point before, the fraction 0..1 to the next one, the time between them."""
     if len(times) == 1 or seconds <= times[0]:
         return 0, 0.0, 0.0
     after = min(int(np.searchsorted(times, seconds, side='right')), len(times) - 1)
@@ -134,7 +131,7 @@ def _positions(piece: Piece, seconds: float) -> Array:
     a, b = piece.positions[n], piece.positions[n + 1]
     if piece.velocities is None:
         return (1 - s) * a + s * b
-    # The cubic through both points with their velocities (Hermite).
+    # Cubic Hermite interpolation.
     va, vb = step * piece.velocities[n], step * piece.velocities[n + 1]
     return (
         (1 + 2 * s) * (1 - s) ** 2 * a

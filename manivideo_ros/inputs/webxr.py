@@ -1,4 +1,4 @@
-"""WebXR and OpenXR hand joints to 21 keypoints, and their y-up world to a z-up one."""
+"""WebXR and OpenXR hand joints to 21 keypoints, in a z-up world."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 # The 25 joints of WebXR: wrist, thumb 1-4, then index, middle, ring, pinky, 5 each, metacarpal
-# first. The 21 keypoints leave the metacarpals of the four fingers out.
+# first. The 21 keypoints exclude the metacarpals of the four fingers.
 KEYPOINTS_OF_JOINTS = (
     0,
     *range(1, 5),
@@ -22,8 +22,8 @@ _PALM_JOINT = 1
 def keypoints_from_joints(joints: ArrayLike) -> NDArray[np.float64]:
     """Keypoints [F, 21, 3] in a z-up world of joint positions [F, 25 or 26, 3] in a y-up one.
 
-    A last axis of 7 (position and quaternion) is taken too; NaN frames stay NaN. Raises
-    ValueError for another shape.
+    The last axis may be 7 (position and quaternion); NaN frames stay NaN. Raises ValueError for
+    another shape.
     """
     array = np.asarray(joints, np.float64)
     if array.ndim != 3 or array.shape[1] not in (25, 26) or array.shape[2] not in (3, 7):

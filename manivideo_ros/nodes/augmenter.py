@@ -14,7 +14,7 @@ from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 
 from manivideo_ros.action import Synthesize
-from manivideo_ros.augment.apart import Begun, FrameDone, Order, made_apart
+from manivideo_ros.augment.separate_process import Started, FrameDone, Order, run_in_process
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.objects.named import names_a_file
@@ -84,11 +84,11 @@ class Augmenter(Node):
         folders: Sequence[Path] = ()
         first = 0.0
         try:
-            with made_apart(order) as news:
+            with run_in_process(order) as news:
                 for event in news:
                     if goal.is_cancel_requested or self._stopped.is_set():
                         break
-                    if isinstance(event, Begun):
+                    if isinstance(event, Started):
                         folders = event.folders
                         for line in event.warnings:
                             self.get_logger().warning(line)

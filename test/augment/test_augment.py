@@ -22,7 +22,7 @@ from evaluation_samples import short_motion
 from motion_messages import hands_message, objects_message
 from pose_streams import one_by_one, two_hands
 
-from manivideo_ros.augment.apart import FrameDone, Order, made_apart
+from manivideo_ros.augment.separate_process import FrameDone, Order, run_in_process
 from manivideo_ros.augment.choices import choose
 from manivideo_ros.augment.cli import main
 from manivideo_ros.augment.engine import engine_named
@@ -196,7 +196,7 @@ def test_the_same_seed_gives_the_same_files_by_any_number_of_workers(
 def test_what_is_there_is_neither_made_again_nor_touched(recording, untrained, episodes, capsys):
     before = {f: f.stat().st_mtime_ns for f in episodes.glob('*/*')}
     assert augment(recording, episodes, untrained, 2) == 0
-    assert '2 of 2 episodes are there already' in capsys.readouterr().out
+    assert '2 of 2 episodes exist already' in capsys.readouterr().out
     assert before == {f: f.stat().st_mtime_ns for f in episodes.glob('*/*')}
 
 
@@ -301,7 +301,7 @@ def test_two_runs_do_not_write_into_one_folder(recording, untrained, tmp_path, c
 
     with sole_writer(tmp_path / 'out'):
         assert augment(recording, tmp_path / 'out', untrained, 1) == 2
-    assert 'another augment is writing there' in capsys.readouterr().err
+    assert 'another augment is writing to it' in capsys.readouterr().err
 
 
 def test_without_ray_the_option_says_how_to_get_it(recording, untrained, tmp_path, capsys,
@@ -325,7 +325,7 @@ def test_a_process_of_its_own_that_dies_is_told_and_leaves_nothing_half_made(
     recording, untrained, tmp_path
 ):
     order = Order(recording, tmp_path / 'out', range(1), engine_named('tiny_cpu', untrained))
-    with made_apart(order) as news:
+    with run_in_process(order) as news:
         while not isinstance(next(news), FrameDone):
             pass
         (process,) = multiprocessing.active_children()
@@ -406,7 +406,7 @@ def test_betas_that_change_are_told(tmp_path):
 def test_an_engine_that_leaves_its_backend_open_is_refused(recording, untrained, tmp_path, capsys):
     assert augment(recording, tmp_path / 'out', untrained, 1, '--engine', 'tiny') == 2
     said = capsys.readouterr().err
-    assert 'engine tiny: leaves the backend open' in said and 'tiny_openvino' in said
+    assert 'engine tiny: has no fixed backend' in said and 'tiny_openvino' in said
 
 
 def test_another_engine_is_told_and_does_not_join_the_first(
@@ -430,7 +430,7 @@ def test_a_recording_that_changes_under_the_work_is_not_taken_for_it(
     (tmp_path / 'out').mkdir()
     engine = engine_named('tiny_cpu', untrained)
     (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
-    with pytest.raises(ValueError, match='not what it was when the work was planned'):
+    with pytest.raises(ValueError, match='has changed since the work was planned'):
         make_episode(replace(job, sha256='0' * 64))
 
 

@@ -17,7 +17,7 @@ from tracked_hands import (
 
 from manivideo_ros.geometry import axis_angle_to_matrix, rigid
 from manivideo_ros.inputs import robot_hands, tables
-from manivideo_ros.inputs.checks import SideCheck, curl, forward, length_of, unit_problem
+from manivideo_ros.inputs.checks import SideCheck, bone_axis_sign, curl, length_of, unit_problem
 from manivideo_ros.inputs.tables import JOINTS, POINTS, TrackedHand
 from manivideo_ros.inputs.world import to_ros
 
@@ -44,7 +44,7 @@ def test_openxr_joints_with_and_without_the_palm(count):
 
 @pytest.mark.parametrize('count', [0, 20, 21, 24, 27, 48])
 def test_skipped_joints_are_named(count):
-    with pytest.raises(ValueError, match=rf'{count} joints, must be 25 .* leaves out'):
+    with pytest.raises(ValueError, match=rf'{count} joints, must be 25 .* without the untracked'):
         tables.openxr('left', np.ones((count, 3)))
 
 
@@ -108,9 +108,9 @@ def test_named_hands_that_are_invalid_are_absent_and_partly_valid_ones_named():
     valid = [True] * 25
     valid[4] = False
     hands, problems = tables.named(names, joints, TURNS, valid)
-    assert not hands and problems == ['left hand: thumb_tip not tracked: the hand is left out']
+    assert not hands and problems == ['left hand: thumb_tip not tracked: hand dropped']
     hands, problems = tables.named(names[:-1], joints, TURNS, valid)
-    assert 'left_little_tip not there' in problems[0]
+    assert 'left_little_tip missing' in problems[0]
     hands, problems = tables.named(['elbow'], joints[:1], TURNS[:1], [True])
     assert 'none like left_WRIST' in problems[0]
 
@@ -183,7 +183,7 @@ def test_frames_by_name_and_a_hand_of_four_fingers():
     wrist = hand_of(['palm@0.1,0,-0.5', *names[1:]]).points[0]
     np.testing.assert_allclose(wrist, [1, 2.1, 2.5], atol=1e-12)
     for wrong in ('palm@1,2', 'palm@a,b,c', 'palm@1,2,nan'):
-        with pytest.raises(ValueError, match='after @ must stand x,y,z in metres'):
+        with pytest.raises(ValueError, match='must be x,y,z in metres after @'):
             hand_of([wrong, *names[1:]])
     with pytest.raises(ValueError, match="'inmoov' is neither 21 frames nor one of shadow"):
         hand_of(['inmoov'])
@@ -232,7 +232,7 @@ def test_sides_and_handedness_are_told_apart(side):
     points = bent_hand(side)
     assert abs(curl(points)) > 1
     right = TrackedHand(side, points, rotations_of(points))
-    assert forward(right) == pytest.approx(-1)
+    assert bone_axis_sign(right) == pytest.approx(-1)
     assert problem_of(right) == ''
     swapped = TrackedHand(other, points, rotations_of(points))
     assert problem_of(swapped).endswith('the sides are swapped')
@@ -243,7 +243,7 @@ def test_sides_and_handedness_are_told_apart(side):
     assert 'left-handed, set `axes` to unity' in problem_of(unity)
     mended = to_ros(unity, 'unity')
     assert problem_of(mended) == ''
-    assert forward(mended) == pytest.approx(-1)
+    assert bone_axis_sign(mended) == pytest.approx(-1)
     np.testing.assert_allclose(np.linalg.det(mended.rotations), 1)
 
 

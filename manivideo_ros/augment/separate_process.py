@@ -1,4 +1,4 @@
-"""Episodes of one recording made in a process of its own, which may be stopped anywhere."""
+"""Makes episodes of one recording in a separate process, which can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
 
 LOOK_S = 0.05
-"""How often whoever waits for news may look elsewhere."""
+"""Longest time between two events of `run_in_process`."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """Which episodes to make: a variation of the recording for each seed, into `out`."""
+    """Episodes to make: a variation of the recording for each seed, in `out`."""
 
     bag: Path
     out: Path
@@ -31,10 +31,9 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Begun:
-    """The order can be met; folders: of all its episodes, in the order of the seeds.
-
-    warnings: what else there is to know beforehand, one line each.
+class Started:
+    """The order is valid; folders: of all its episodes, in the order of the seeds; warnings: one
+    line each.
     """
 
     folders: tuple[Path, ...]
@@ -43,7 +42,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class FrameDone:
-    """So many frames of the variation of a seed are done."""
+    """A number of frames of a seed's variation are done."""
 
     seed: int
     frame: int
@@ -52,19 +51,19 @@ class FrameDone:
 
 @dataclass(frozen=True)
 class _Ended:
-    """Nothing follows; error: why not everything was made, '' where it was."""
+    """The last event; error: why not all episodes were made, '' if they were."""
 
     error: str
 
 
 @contextmanager
-def made_apart(order: Order) -> Iterator[Iterator[Begun | FrameDone | None]]:
-    """What happens while a process makes the episodes; leaving it early ends the process.
+def run_in_process(order: Order) -> Iterator[Iterator[Started | FrameDone | None]]:
+    """Events of a process that makes the episodes; leaving the context ends the process.
 
-    None comes whenever nothing happened for LOOK_S. Episodes are whole or not there afterwards. The
-    iterator raises ValueError, one line, for an order that cannot be met and a process that died.
+    None is yielded after LOOK_S without an event. Partial episodes are removed at the end. The
+    iterator raises ValueError, one line, for an invalid order and a process that died.
     """
-    # Spawned: a fork would inherit the threads of a ROS node half dead.
+    # Spawned, because threads of a ROS node do not survive a fork.
     context = multiprocessing.get_context('spawn')
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(order, theirs), daemon=True)
@@ -78,29 +77,29 @@ def made_apart(order: Order) -> Iterator[Iterator[Begun | FrameDone | None]]:
         ours.close()
         if (order.out / PARTIAL).exists():
             with suppress(ValueError), sole_writer(order.out):
-                pass  # which cleared it away; somebody else at work there has done so already
+                pass  # it removes partial episodes, unless another writer has done so
 
 
 def _news(
     pipe: Connection, process: multiprocessing.process.BaseProcess
-) -> Iterator[Begun | FrameDone | None]:
+) -> Iterator[Started | FrameDone | None]:
     while True:
         if not pipe.poll(LOOK_S):
             yield None
             continue
         try:
-            told = pipe.recv()
+            event = pipe.recv()
         except EOFError:
             process.join()
             raise ValueError(
-                f'the process that makes the episodes ended with status {process.exitcode}: its '
-                'last words are in the log'
+                f'the process that makes the episodes ended with status {process.exitcode}: see '
+                'its output in the log'
             ) from None
-        if not isinstance(told, _Ended):
-            yield told
+        if not isinstance(event, _Ended):
+            yield event
             continue
-        if told.error:
-            raise ValueError(told.error)
+        if event.error:
+            raise ValueError(event.error)
         return
 
 
@@ -109,13 +108,13 @@ def _work(order: Order, pipe: Connection) -> None:
     try:
         with sole_writer(order.out):
             work = plan([str(order.bag)], order.out, order.seeds, order.engine, order.hand_folder)
-            pipe.send(Begun(tuple(work.folders), work.warnings))
+            pipe.send(Started(tuple(work.folders), work.warnings))
             for job in work.jobs:
-                make_episode(job, partial(_tell, pipe, job.seed))
+                make_episode(job, partial(_report, pipe, job.seed))
         pipe.send(_Ended(''))
     except (ValueError, OSError, EngineError) as error:
         pipe.send(_Ended(str(error)))
 
 
-def _tell(pipe: Connection, seed: int, frame: int, frames: int) -> None:
+def _report(pipe: Connection, seed: int, frame: int, frames: int) -> None:
     pipe.send(FrameDone(seed, frame, frames))
