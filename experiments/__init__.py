@@ -1,1 +1,1 @@
-"""The experiments of the paper: ablation, and training on synthetic data."""
+"""Experiments: the paper's ablation, and training an estimator on synthetic data."""

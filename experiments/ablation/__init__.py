@@ -1,1 +1,1 @@
-"""The parts of the ablation: inputs, networks of the rows, their training, measures and tables."""
+"""Ablation: inputs, networks of the rows, training, measures and tables."""

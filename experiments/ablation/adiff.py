@@ -10,18 +10,18 @@ from experiments.ablation.network import PlainNet
 
 
 class ADiffNet(PlainNet):
-    """Knows the visible depth of hands and of object, the front view, background and hand
+    """Inputs: the visible depth of hands and object, the front view, background and hand
     reference."""
 
     needs = (DEPTH,)
 
     def references(self, given: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One object view in six places: its mean is then the view's own."""
+        """The front view in place of all six views, so that their mean is this view."""
         views, background, hand_reference, points = super().references(given)
         return views[:, :1].expand_as(views), background, hand_reference, points
 
     def pixel_map(self, given: dict[str, Tensor]) -> Tensor:
-        """Depth of the object where it is seen, of the hands where they are, of either."""
+        """Depth of the visible object, of the visible hands, and of both."""
         depth = given[DEPTH]
         nearest, layer = depth.max(1, keepdim=True)
         of_object = nearest * (layer == 0)

@@ -13,9 +13,9 @@ from manivideo_ros.model.patch.network import FrameConditions
 
 
 class AnimateAnyoneNet(PlainNet):
-    """Knows where the hands' joints are in the image, and the reference images.
+    """Inputs: the hands' joints in the image, and the reference images.
 
-    Nothing tells it where the object is but the hands that hold it.
+    It has no input for the pose of the object; only the hands that hold it indicate it.
     """
 
     needs = (SKELETON,)
@@ -24,9 +24,9 @@ class AnimateAnyoneNet(PlainNet):
         super().__init__(replace(config, human=True))
 
     def pixel_map(self, given: dict[str, Tensor]) -> Tensor:
-        """The skeleton, pixel by pixel too: every row has a map there."""
+        """The skeleton as pixel map too, as every row has one."""
         return given[SKELETON]
 
     def conditions(self, given: dict[str, Tensor]) -> FrameConditions:
-        """The skeleton through its guider, added to the noise."""
+        """The skeleton, added to the noise through its guider."""
         return replace(super().conditions(given), skeleton=given[SKELETON])

@@ -18,9 +18,9 @@ HINT = 3 + 1 + 3  # visible normal, nearest depth, skeleton
 
 
 class CDiffNet(PlainNet):
-    """The trunk sees noise and references; a copy of its way down sees the hint.
+    """The trunk has noise and references as input; a copy of its encoder has the hint.
 
-    What the copy finds goes through zero convolutions to the skips and the middle of the trunk.
+    The copy's features are added to the skips and the middle of the trunk by zero convolutions.
     Both are trained together, as there is no trained trunk to freeze.
     """
 
@@ -29,24 +29,24 @@ class CDiffNet(PlainNet):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         self.control = ControlBranch(self)
-        # Each adds to the first argument of the module that joins a skip, or ends the middle.
+        # Each hook adds to the first argument of a module that joins a skip or ends the middle.
         joins = (self.skip_half, self.skip_quarter, self.up_low, self.up_mid, self.deep_last)
-        self._found: tuple[Tensor, ...] = ()
-        for place, module in enumerate(joins):
-            module.register_forward_pre_hook(self._adder(place))
+        self._features: tuple[Tensor, ...] = ()
+        for level, module in enumerate(joins):
+            module.register_forward_pre_hook(self._adder(level))
 
-    def _adder(self, place: int) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    def _adder(self, level: int) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
         def add(_: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return arguments[0] + self._found[place], *arguments[1:]
+            return arguments[0] + self._features[level], *arguments[1:]
 
         return add
 
     def pixel_map(self, given: dict[str, Tensor]) -> Tensor:
-        """Nothing: the trunk itself is not told."""
+        """Zeros: the trunk itself has no conditions."""
         return torch.zeros_like(given[SKELETON])
 
     def image(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
-        """The images [B, 3, S, S]; the copy runs first."""
+        """The images [B, 3, S, S]; runs the control branch first."""
         normal = nearest_normals(given[NORMALS], given[DEPTH])
         depth = given[DEPTH].amax(1, keepdim=True)
         mask = (depth > 0).to(depth.dtype)
@@ -54,12 +54,12 @@ class CDiffNet(PlainNet):
         hint = torch.cat([normal, depth, given[SKELETON]], 1)
         time = self.embed_time(torch.ones(len(noise)))
         embedding = self.activation(time + scene.appearance)
-        self._found = self.control(hint, lit, noise, embedding)
+        self._features = self.control(hint, lit, noise, embedding)
         return super().image(scene, given, noise)
 
 
 class ControlBranch(nn.Module):
-    """The copy of a network's way down, with zero convolutions at its five levels."""
+    """A copy of a network's encoder with zero convolutions at its five levels."""
 
     def __init__(self, network: ManiVideoNet) -> None:
         super().__init__()
@@ -79,15 +79,15 @@ class ControlBranch(nn.Module):
     def forward(
         self,
         hint: Tensor,  # [B, HINT, S, S]
-        lit: Tensor,  # [B, 17, S/2, S/2], what light does at the normals
+        lit: Tensor,  # [B, 17, S/2, S/2], light at the normals
         noise: Tensor,  # [B, 3 p^2, S/p, S/p]
         embedding: Tensor,  # [B, T]
     ) -> tuple[Tensor, ...]:
-        """What is added at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's side."""
+        """The features to add at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's side."""
         half = self.activation(self.stem(hint) + self.light_in(lit))
         quarter = self.activation(self.to_quarter(half))
         low = self.to_trunk(quarter) + self.latent_in(noise)
         mid = self.down_mid(self.down_to_mid(low), embedding)
         deep = self.deep_first(self.down_to_deep(mid), embedding)
-        found = (half, quarter, low, mid, deep)
-        return tuple(zero(x) for zero, x in zip(self.zeros, found, strict=True))
+        levels = (half, quarter, low, mid, deep)
+        return tuple(zero(x) for zero, x in zip(self.zeros, levels, strict=True))

@@ -1,4 +1,4 @@
-"""What each training step sees: a pure function of the seed and the step, the same for all rows."""
+"""Training batches: a pure function of the seed and the step, the same for all rows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from manivideo_ros.data.shards import ShardDataset
 from manivideo_ros.hand.state import SIDES
 
 REFERENCES = ('views', 'background', 'hand_reference', 'points')
-KEPT_SCENES = 24  # whose rasterizers are kept for the steps that follow
+KEPT_SCENES = 24  # number of scenes with cached rasterizers
 
 
 class TrainingFrames:
     """Batches of stored scenes at the ablation's size.
 
-    needs: inputs (inputs.py). objects: only scenes that show none but so many objects, those that
-    most scenes show; 0: all scenes.
+    needs: inputs (inputs.py). objects: use only scenes of the most frequent `objects` objects; 0:
+    use all scenes.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class TrainingFrames:
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """References by name [scenes, ...] and inputs, rgb and mask [scenes * frames, ...]."""
         rng = np.random.default_rng([seed, step])
-        # Places in 0..1, so that fewer scenes are drawn in the same order.
+        # Relative positions, so that a subset of scenes is drawn in the same order.
         chosen = [self.scenes[int(u * len(self.scenes))] for u in rng.random(scenes)]
         rows = []
         for scene in chosen:
@@ -52,12 +52,12 @@ class TrainingFrames:
     def frame(self, scene: int, frame: int, source: int) -> dict[str, Tensor]:
         """One frame's inputs, rgb [3, S, S] and mask [1, S, S]; source: the frame to warp."""
         shards, size = self.shards, self.size
-        told = None
+        warped = None
         if WARPED in self.needs:
             image = small(shards.array(scene, 'rgb')[source], size)
-            told = image, shards.poses(scene, source)
+            warped = image, shards.poses(scene, source)
         poses = shards.poses(scene, frame)
-        row = self._renderer(scene).of(shards.camera(scene), poses, told)
+        row = self._renderer(scene).of(shards.camera(scene), poses, warped)
         if BASE in self.needs:
             row[BASE] = small_tensor(shards.array(scene, 'base')[frame], size)
         row['rgb'] = small_tensor(shards.array(scene, 'rgb')[frame], size)
@@ -79,18 +79,18 @@ class TrainingFrames:
 
 
 def scenes_of(shards: ShardDataset, objects: int) -> list[int]:
-    """The scenes of hands with objects; only of the most frequent `objects` where not 0."""
+    """Indices of hand-object scenes; only those of the most frequent `objects` if not 0."""
     chosen = [i for i in range(len(shards)) if shards.kind(i) == 'hand_object']
     if not objects:
         return chosen
     shown = {i: {shards.scenes[i]['object'], *shards.scenes[i].get('others', [])} for i in chosen}
     counts = Counter(name for names in shown.values() for name in names if name)
-    # Ties by name, so that the choice does not hang on the order of the shards.
+    # Ties are broken by name, so that the choice does not depend on the order of shards.
     ranked = sorted(counts, key=lambda name: (-counts[name], name))
     kept = {'', *ranked[:objects]}
     return [i for i in chosen if shown[i] <= kept]
 
 
 def stacked(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Rows of the same inputs, one after the other."""
+    """Rows with the same keys, stacked to batches."""
     return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}

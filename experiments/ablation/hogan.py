@@ -18,10 +18,10 @@ ADVERSARIAL_WEIGHT = 0.05
 
 
 class HoganNet(PlainNet):
-    """Knows a source frame of the scene, warped, and the visible normals of the target.
+    """Inputs: a warped source frame of the scene, and the visible normals of the target.
 
-    The warped frame takes the base image's place, with holes where the source did not show what
-    is seen now. No noise, no views of the object, no hand reference: the source shows them.
+    The warped frame replaces the base image; it has holes where the source does not show the
+    visible surface. There is no noise, no object view and no hand reference: the source shows them.
     """
 
     needs = (NORMALS, CONFIDENCE, WARPED)
@@ -44,7 +44,7 @@ class HoganNet(PlainNet):
         return replace(super().conditions(given), base=given[WARPED])
 
     def image(self, scene: SceneFeatures, given: dict[str, Tensor], noise: Tensor) -> Tensor:
-        """The images [B, 3, S, S], whatever the noise."""
+        """The images [B, 3, S, S]; the noise is ignored."""
         return super().image(scene, given, torch.zeros_like(noise))
 
 
@@ -54,7 +54,7 @@ def target_normals(given: dict[str, Tensor]) -> Tensor:
 
 
 class Adversary(nn.Module):
-    """Tells photographs from images, patch by patch, beside the target's normals (PatchGAN)."""
+    """Discriminates ground-truth from generated patches, given the target's normals (PatchGAN)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,10 +65,10 @@ class Adversary(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, image: Tensor, normals: Tensor) -> Tensor:
-        """Scores [B, 1, S/8, S/8], higher for photographs."""
+        """Scores [B, 1, S/8, S/8], higher for ground truth."""
         return self.layers(torch.cat([image * 2 - 1, normals], 1))
 
     def loss(self, image: Tensor, truth: Tensor, normals: Tensor) -> Tensor:
-        """The hinge loss that the adversary itself is trained on."""
+        """The hinge loss of the adversary."""
         fake, real = self(image.detach(), normals), self(truth, normals)
         return functional.relu(1 + fake).mean() + functional.relu(1 - real).mean()

@@ -1,4 +1,4 @@
-"""What the rows of the ablation can be told of a frame: every map, rendered from the poses."""
+"""Inputs of the ablation's rows: all maps of a frame, rendered from its poses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manivideo_ros.data.human.hand_skeleton import hand_skeleton
 from manivideo_ros.data.shards import image_tensor, resized
+from manivideo_ros.drawing.hand_skeleton import hand_skeleton
 from manivideo_ros.drawing.skeleton import skeleton_map
 from manivideo_ros.evaluation.measures.temporal import SurfaceFlow
 from manivideo_ros.geometry import Camera
@@ -20,7 +20,7 @@ from manivideo_ros.mlo.rasterizer import DEPTH_RANGE, Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
 from manivideo_ros.model.patch.network import NO_BASE
 
-SIZE = 128  # pixels of the ablation's images
+SIZE = 128  # side of the ablation's images in pixels
 
 NORMALS, CONFIDENCE, DEPTH = 'normal_map', 'confidence', 'depth'
 SKELETON, BASE, WARPED = 'skeleton', 'base', 'warped'
@@ -29,8 +29,8 @@ SKELETON, BASE, WARPED = 'skeleton', 'base', 'warped'
 class FrameInputs:
     """Renders the inputs of one scene's frames.
 
-    surfaces: hands and objects; sides: of the surfaces that are hands, None for objects. needs:
-    which inputs. background [SIZE, SIZE, 3]: what WARPED shows where nothing is in front of it.
+    surfaces: hands and objects; sides: side of each hand surface, None for objects. needs: which
+    inputs. background [SIZE, SIZE, 3]: shown by WARPED where there is no surface.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class FrameInputs:
         source: tuple[NDArray[np.uint8], Sequence[SurfacePose]] | None = None,
     ) -> dict[str, Tensor]:
         """normal_map [7, 3, S, S], confidence (D, graded) and depth (D, mode 'depth') [7, S, S],
-        skeleton and warped [3, S, S], as far as needed.
+        skeleton and warped [3, S, S]; only the needed ones.
 
-        source: another image [S, S, 3] of the scene by this camera, and its poses, for WARPED.
+        source: another image [S, S, 3] of the scene by this camera with its poses, for WARPED.
         """
         out = {}
         if self._layers is not None:
@@ -84,8 +84,8 @@ class FrameInputs:
         image: NDArray[np.uint8],
         before: Sequence[SurfacePose],
     ) -> Tensor:
-        """The source moved to where the poses say [3, S, S]; NO_BASE where it did not show what is
-        seen now, the background where nothing is in front of it."""
+        """The source warped to the poses [3, S, S]; NO_BASE where it does not show the visible
+        surface, the background where there is no surface."""
         was, now = flow.see(camera, before), flow.see(camera, poses)
         points = flow.between(was, now)
         out = np.where((now.face < 0)[..., None], self.background / 255, NO_BASE)
@@ -97,16 +97,16 @@ class FrameInputs:
 
 
 def depth_confidence(depth: Tensor) -> Tensor:
-    """D in the mode 'depth' of depths [L, H, W] in metres, 0 where a layer is absent."""
+    """D in mode 'depth' from depths [L, H, W] in metres, 0 where a layer is absent."""
     near, far = DEPTH_RANGE
     return ((far - depth) / (far - near)).clamp(0, 1) * (depth > 0)
 
 
 def small(image: NDArray[np.uint8], size: int = SIZE) -> NDArray[np.uint8]:
-    """A stored image [H, W, 3] by area at the ablation's size."""
+    """A stored image [H, W, 3] resized to the ablation's size."""
     return resized(np.ascontiguousarray(image), size)
 
 
 def small_tensor(image: NDArray[np.uint8], size: int = SIZE) -> Tensor:
-    """A stored image [H, W, 3] as float32 [3, S, S] in 0..1."""
+    """A stored image [H, W, 3] resized, as float32 [3, S, S] in 0..1."""
     return image_tensor(small(image, size))

@@ -1,4 +1,4 @@
-"""Measures the rows of one seed on the held-out suite, clip by clip; finished clips are kept."""
+"""Measures the rows of one seed on the held-out suite, clip by clip; resumable."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tqdm import tqdm
 from experiments.ablation.inputs import SIZE
 from experiments.ablation.methods import Source, method_of
 from experiments.ablation.network import RowNet
-from manivideo_ros.evaluation.measures.clip import Figures, Measured, Tools
-from manivideo_ros.evaluation.reports.sheets import contact_sheet
 from manivideo_ros.evaluation.run import hand_estimator
+from manivideo_ros.evaluation.sheets import contact_sheet
+from manivideo_ros.evaluation.suites.clip_measures import Figures, Measured, Tools
 from manivideo_ros.evaluation.suites.suite import (
     FRAMES,
     RECORDINGS,
@@ -33,7 +33,7 @@ SHEET_CLIPS = 6
 
 @dataclass
 class ClipFigures:
-    """One clip's figures by kind of poses and candidate; subsets of the clip."""
+    """One clip's figures by pose kind and candidate, and its subsets."""
 
     name: str
     subsets: list[str]
@@ -41,7 +41,7 @@ class ClipFigures:
 
 
 def suite_clips(count: int | None) -> list[SuiteClip]:
-    """The first `count` clips of the suite, whole; all of them without a count."""
+    """The first `count` clips of the suite with all frames; None: all clips."""
     listed = entries(RECORDINGS)[:count]
     motions = [entry.make(FRAMES) for entry in tqdm(listed, desc='motions')]
     return build(listed, motions)
@@ -55,10 +55,10 @@ def measure_rows(
     tools: Tools | None = None,
     size: int = SIZE,
 ) -> list[ClipFigures]:
-    """Figures of networks by name, and of the suite's baselines, clip by clip.
+    """Figures of networks by name and of the suite's baselines, clip by clip.
 
-    Only the clips' first frames are measured. folder: where finished clips are kept; it must be of
-    these networks alone.
+    frames: number of frames to measure of each clip. folder: cache of finished clips; use one
+    folder per set of networks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     out = []
@@ -75,17 +75,18 @@ def measure_rows(
 
 
 def write_sheet(clips: list[SuiteClip], frames: int, folder: Path, out: Path) -> None:
-    """One exact frame of each of the first SHEET_CLIPS clips: the truth, and every candidate."""
+    """Write one frame with exact poses of the first SHEET_CLIPS clips: ground truth, candidates."""
     rows: dict[str, list[np.ndarray]] = {}
     for clip in clips[:SHEET_CLIPS]:
         with np.load(folder / f'{clip.name}_{frames}.npz') as stored:
             for name in stored.files:
-                rows.setdefault(name, []).append(stored[name])
+                title = 'ground truth' if name == 'truth' else name
+                rows.setdefault(title, []).append(stored[name])
     Image.fromarray(contact_sheet(rows, SHEET_CLIPS)).save(out, quality=92)
 
 
 def _keep(file: Path, found: Mapping[str, Measured]) -> None:
-    """Write a clip's figures, and its middle frame with exact poses."""
+    """Store a clip's figures and its middle frame with exact poses."""
     shown = found['exact'].sheet
     images: dict[str, Any] = {
         name: shown[name][len(shown[name]) // 2]
@@ -102,7 +103,7 @@ def _keep(file: Path, found: Mapping[str, Measured]) -> None:
 
 
 def _plain(figures: Figures) -> dict[str, float | str | None]:
-    """Figures as JSON has them: null for what is not a number."""
+    """Figures for JSON: None for values that are not finite."""
     return {
         name: value if isinstance(value, str) or math.isfinite(value) else None
         for name, value in figures.items()

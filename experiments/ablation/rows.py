@@ -1,4 +1,4 @@
-"""The rows of the two tables, by the names of the results."""
+"""The rows of the two tables."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from experiments.ablation.hogan import HoganNet
 from experiments.ablation.network import RowNet, with_mlo
 from manivideo_ros.model.config import ModelConfig
 
-FEW_OBJECTS = 15  # as many as the paper's own videos show
+FEW_OBJECTS = 15  # number of objects in the paper's own videos
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row that is trained: its network, and to how many objects its data is cut (0: not)."""
+    """A trained row: its network, and the number of objects in its data (0: all)."""
 
     name: str
     build: Callable[[ModelConfig], RowNet]
@@ -35,7 +35,7 @@ ROWS = (
     Row('hogan', HoganNet),
 )
 ON = ' on base'
-"""What the names of the second table's networks end in, while they are measured."""
+"""Suffix of the second table's networks while they are measured."""
 UNTRAINED = ('painted', 'textured', 'true_light')
 ON_BASE = (
     Row('full', lambda config: with_mlo(config, 'full', 'painted')),

@@ -1,16 +1,16 @@
-"""The tables of the paper on the held-out suite: every row trained alike, from nothing.
+"""The tables of the paper on the held-out suite: every row trained alike, from scratch.
 
     python -m experiments.ablation.run [--seeds 0] [--steps 1200] [--rows full cdiff ...]
         [--data DIR] [--work DIR] [--light FILE] [--scenes 3500] [--clips N] [--frames 12]
         [--only train|measure]
 
-All rows are 128x128, with the same trunk, optimiser and loss, and see the same scenes in the same
-order; what they are told of a frame is what differs (ablation_parts/). They are trained and
-measured at t = 1, one step from pure noise, frame by frame. The light net, which the shipped model
-learns first and then leaves as it is, is given to all of them; horizon maps to none.
+All rows are 128x128, with the same trunk, optimizer and loss, and are trained on the same scenes in
+the same order; they differ in their inputs. They are trained and measured at t = 1, one step from
+pure noise, frame by frame. All rows use the shipped model's light network, frozen; none uses
+horizon maps.
 
-Kill it and run it again: it goes on from the checkpoints and measured clips in the work folder.
-Writes ablation.json, ablation.md and ablation.jpg (truth and rows) under benchmarks/results.
+An interrupted run resumes from the checkpoints and measured clips in the work folder. Writes
+ablation.json, ablation.md and ablation.jpg (ground truth and rows) to experiments/results.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from manivideo_ros.data.shards import ShardError
 from manivideo_ros.model.checkpoint import CheckpointError
 
 RESULTS = Path(__file__).parents[1] / 'results'
-TRAINING_SEED = 100_000  # of the first generated scene
+TRAINING_SEED = 100_000  # seed of the first generated scene
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,17 +46,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--steps', type=int, default=Budget().steps)
     parser.add_argument('--rows', nargs='+', choices=names, default=names)
     parser.add_argument('--data', type=Path, default=Path('out/ablation/scenes'))
-    parser.add_argument('--scenes', type=int, default=3500, help='to make where there are none')
-    parser.add_argument('--work', type=Path, default=Path('out/ablation'), help='of checkpoints')
-    parser.add_argument('--light', type=Path, help="a light net; the shipped checkpoint's")
+    parser.add_argument('--scenes', type=int, default=3500, help='scenes to generate if none exist')
+    parser.add_argument('--work', type=Path, default=Path('out/ablation'), help='checkpoint folder')
+    parser.add_argument('--light', type=Path, help='light network; default: shipped')
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--only', choices=['train', 'measure'], help='half of the work')
+    parser.add_argument('--only', choices=['train', 'measure'], help='run only this half')
     parser.add_argument('--clips', type=int, help='measure only the first clips of the suite')
-    parser.add_argument('--frames', type=int, default=12, help='of each clip to measure')
+    parser.add_argument('--frames', type=int, default=12, help='frames to measure of each clip')
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the tables')
     args = parser.parse_args(arguments)
     if args.only != 'train' and 'full' not in args.rows:
-        parser.error('--rows: the others are compared with full')
+        parser.error('--rows: must include full, which the others are compared with')
     torch.set_num_threads(args.threads)
     try:
         if not list(args.data.glob('shard_*')):
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train_all(args: argparse.Namespace, seed: int) -> dict[str, RowNet]:
-    """The networks of both tables for one seed; those on the base image have ' on base'."""
+    """The networks of both tables for one seed; the second table's names end with ON."""
     light, budget = shared_light(args.light), Budget(steps=args.steps)
     out = {}
     for rows, base in ((ROWS, ''), (ON_BASE, ON)):
@@ -83,7 +83,7 @@ def train_all(args: argparse.Namespace, seed: int) -> dict[str, RowNet]:
 
 
 def measure_all(args: argparse.Namespace, trained: dict[int, dict[str, RowNet]]) -> None:
-    """Measure the networks and write the results."""
+    """Measure the networks of each seed and write the results."""
     clips = suite_clips(args.clips)
     measured = {}
     for seed, networks in trained.items():
@@ -93,7 +93,7 @@ def measure_all(args: argparse.Namespace, trained: dict[int, dict[str, RowNet]])
     none = [name for name in NAMES if name in args.rows or name in UNTRAINED]
     base = [row.name for row in ON_BASE if row.name in args.rows]
     plain, painted = table_of(measured, ''), table_of(measured, ON)
-    told = {
+    report = {
         'machine': machine(),
         'steps': args.steps,
         'frames_per_step': Budget().scenes_per_batch * Budget().frames_per_scene,
@@ -102,9 +102,9 @@ def measure_all(args: argparse.Namespace, trained: dict[int, dict[str, RowNet]])
         'rows': rows_of(plain, none),
         'rows_on_base': rows_of(painted, base),
     }
-    (args.results / 'ablation.json').write_text(json.dumps(told, indent=1) + '\n')
+    (args.results / 'ablation.json').write_text(json.dumps(report, indent=1) + '\n')
     lines = ['# Ablation', '']
-    lines += [f'{args.steps} steps a row, seeds {args.seeds}, {args.frames} frames a clip. {NOTE}']
+    lines += [f'{args.steps} steps, seeds {args.seeds}, {args.frames} frames per clip. {NOTE}']
     lines += ['', *markdown('Without a base image', plain, none)]
     lines += markdown('On the base image', painted, base)
     (args.results / 'ablation.md').write_text('\n'.join(lines))

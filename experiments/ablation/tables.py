@@ -10,9 +10,9 @@ import numpy as np
 
 from experiments.ablation.measuring import ClipFigures
 from experiments.ablation.rows import UNTRAINED
-from manivideo_ros.evaluation.measures.clip import Figures
 from manivideo_ros.evaluation.measures.intervals import Difference, Interval, paired_difference
 from manivideo_ros.evaluation.reports.summary import column, number, summarize
+from manivideo_ros.evaluation.suites.clip_measures import Figures
 
 ALL, EXACT = 'all', 'exact'
 COLUMNS = {
@@ -26,19 +26,19 @@ COLUMNS = {
 }
 PERCENT = ('hand_share', 'order')
 COMPARED = {'psnr_db': 1, 'ssim': 1, 'feature_distance': -1, 'hand_share': -1, 'order': 1}
-"""Measures of which rows are compared with `full`: 1 where more is better, -1 where less is."""
+"""Measures in which rows are compared with `full`: 1 if higher is better, -1 if lower is."""
 NOTE = (
     'Images of 128 x 128, one step from pure noise; only pixels of hands and objects count. '
     'Intervals: 95 %, bootstrap by clip; differences are paired by clip and above 0 where full is '
-    "better. Hand error: 0 % the photographs' own, 100 % that against another frame's pose. "
-    "Temporal and gradient: relative to the truth's own. hogan alone is shown a photograph of the "
-    'scene: the last frame of the clip, which is not measured.'
+    "better. Hand error: 0 % that of the ground-truth images, 100 % that against another frame's "
+    'pose. Temporal and gradient: relative to ground truth. Only hogan uses a ground-truth image '
+    'of the scene: the last frame of the clip, which is not measured.'
 )
 Seeds = Mapping[int, Sequence[ClipFigures]]
 
 
 def table_of(seeds: Seeds, suffix: str) -> dict[int, list[ClipFigures]]:
-    """The candidates whose names end in the suffix, without it."""
+    """The candidates whose names end with the suffix, renamed without it."""
     return {
         seed: [
             ClipFigures(
@@ -58,10 +58,10 @@ def table_of(seeds: Seeds, suffix: str) -> dict[int, list[ClipFigures]]:
 
 
 def rows_of(seeds: Seeds, names: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each name and seed; what is not trained has no seed (null).
+    """A row for each name and seed; untrained candidates have no seed (null).
 
-    Metrics are named by measure, then subset and poses where those are not all clips and exact:
-    psnr_db, psnr_db.noise, psnr_db.dense_contact, psnr_db.dense_contact.noise.
+    Metrics are named by measure, then subset unless all clips, then poses unless exact: psnr_db,
+    psnr_db.noise, psnr_db.dense_contact, psnr_db.dense_contact.noise.
     """
     out = []
     for name in names:
@@ -74,13 +74,13 @@ def rows_of(seeds: Seeds, names: Sequence[str]) -> list[dict[str, Any]]:
                     for measure, value in summarize(figures_of(clips, name, subset, poses)).items():
                         if isinstance(value, Interval):
                             metrics[measure + suffix] = _cell(value)
-            given = None if name in UNTRAINED else seed
-            out.append({'name': name, 'seed': given, 'metrics': metrics})
+            row_seed = None if name in UNTRAINED else seed
+            out.append({'name': name, 'seed': row_seed, 'metrics': metrics})
     return out
 
 
 def markdown(title: str, seeds: Seeds, names: Sequence[str]) -> list[str]:
-    """A table's lines: means over clips and seeds, then differences to `full`."""
+    """Lines of a table: means over clips and seeds, then differences to `full`."""
     first = over_seeds(seeds)
     lines = [f'## {title}', '']
     for poses in first[0].figures:
@@ -95,18 +95,18 @@ def markdown(title: str, seeds: Seeds, names: Sequence[str]) -> list[str]:
 
 
 def subsets_of(clips: Sequence[ClipFigures]) -> list[str]:
-    """All clips together, then the subsets that have any."""
+    """ALL, then the subsets that have clips."""
     return [ALL, *dict.fromkeys(name for clip in clips for name in clip.subsets)]
 
 
 def figures_of(clips: Sequence[ClipFigures], name: str, subset: str, poses: str) -> list[Figures]:
-    """Figures of a candidate, one for each clip of a subset."""
+    """Figures of a candidate, one entry per clip of a subset."""
     chosen = [clip for clip in clips if subset == ALL or subset in clip.subsets]
     return [clip.figures[poses][name] for clip in chosen]
 
 
 def over_seeds(seeds: Seeds) -> list[ClipFigures]:
-    """Every clip with the mean of its seeds' figures; what a seed lacks is missing (null)."""
+    """Every clip with its figures averaged over seeds; NaN if a seed lacks a figure."""
     out = []
     for clips in zip(*seeds.values(), strict=True):
         first = clips[0]
@@ -131,7 +131,7 @@ def _mean(values: Sequence[float | str | None]) -> float | str:
 def difference(
     clips: Sequence[ClipFigures], name: str, subset: str, poses: str, measure: str
 ) -> Difference:
-    """By how much `full` is better than a row (above 0: better), paired by clip."""
+    """The advantage of `full` over a row (above 0: full is better), paired by clip."""
     full, other = (column(figures_of(clips, n, subset, poses), measure) for n in ('full', name))
     sign = COMPARED[measure]
     return paired_difference([sign * v for v in full], [sign * v for v in other])

@@ -1,4 +1,4 @@
-"""Trains one row from nothing; killed and run again, it ends with the same weights."""
+"""Trains one row from scratch; an interrupted run resumes and ends with the same weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from manivideo_ros.training.trainer import warmed_cosine
 
 @dataclass(frozen=True)
 class Budget:
-    """What every row is given alike."""
+    """Training settings, the same for every row."""
 
     steps: int = 1200
     scenes_per_batch: int = 2
@@ -44,8 +44,8 @@ def train_row(
     budget: Budget,
     config: ModelConfig = CONFIG,
 ) -> RowNet:
-    """The trained network of a row and seed, from the folder's checkpoint where there is one."""
-    torch.manual_seed(seed)  # rows with the same layers start from the same weights
+    """Train the network of a row and seed, or resume from the checkpoint in the folder."""
+    torch.manual_seed(seed)  # rows with the same layers have the same initial weights
     trainer = Trainer(row.build(config), light, budget, seed)
     file = folder / f'{row.name}_{seed}.pt'
     described = {'budget': asdict(budget), 'config': trainer.network.config.to_json()}
@@ -66,14 +66,14 @@ def train_row(
 
 
 def shared_light(file: Path | None) -> dict[str, Tensor]:
-    """The trained light net that all rows share: of its own file, or the shipped checkpoint's."""
+    """The trained light network of all rows: from a file, or from the shipped checkpoint."""
     with safe_open(file or SHIPPED, framework='pt') as stored:
         names = [name for name in stored.keys() if file or name.startswith('light.')]  # noqa: SIM118
         return {name.removeprefix('light.'): stored.get_tensor(name).float() for name in names}
 
 
 class Trainer:
-    """A network with its optimisers and the average of its weights."""
+    """A network with its optimizers and averaged weights."""
 
     def __init__(
         self, network: RowNet, light: dict[str, Tensor], budget: Budget, seed: int
@@ -82,18 +82,17 @@ class Trainer:
         self.network.light.load_state_dict(light)
         self.budget, self.seed, self.step = budget, seed, 0
         self.adversary = network.adversary if isinstance(network, HoganNet) else None
-        judges = set() if self.adversary is None else set(self.adversary.parameters())
-        learned = [p for p in network.parameters() if p.requires_grad and p not in judges]
+        judges = [] if self.adversary is None else list(self.adversary.parameters())
+        learned = [p for p in network.parameters() if p.requires_grad and p not in set(judges)]
         rate = budget.learning_rate
         self.optimizers = [torch.optim.AdamW(learned, rate, (0.9, 0.99), fused=True)]
-        if self.adversary is not None:
-            judging, betas = list(self.adversary.parameters()), (0.5, 0.99)
-            self.optimizers.append(torch.optim.AdamW(judging, rate / 4, betas, fused=True))
+        if judges:
+            self.optimizers.append(torch.optim.AdamW(judges, rate / 4, (0.5, 0.99), fused=True))
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
-        self.weighing = TrainConfig()  # the loss is the shipped model's own
+        self.loss_config = TrainConfig()  # the loss of the shipped model
 
     def take(self, references: dict[str, Tensor], frames: dict[str, Tensor]) -> float:
-        """One step on a batch; the loss."""
+        """Take one optimizer step on a batch; returns the loss."""
         network, budget = self.network.train(), self.budget
         rate = warmed_cosine(
             self.step,
@@ -111,11 +110,11 @@ class Trainer:
             scene = network.scene(references).repeat(budget.frames_per_scene)
             image = network.image(scene, frames, noise)
         image = image.float()
-        loss = image_loss(image, truth, mask, self.weighing)
+        loss = image_loss(image, truth, mask, self.loss_config)
         if self.adversary is not None:
             normals = target_normals(frames)
             loss = loss - ADVERSARIAL_WEIGHT * self.adversary(image, normals).mean()
-            # What this pass leaves at the adversary's weights, the next one clears.
+            # This pass also fills the adversary's gradients; the next _descend clears them.
         self._descend(self.optimizers[0], loss, rate)
         if self.adversary is not None:
             judged = self.adversary.loss(image, truth, normals)
@@ -135,12 +134,12 @@ class Trainer:
         optimizer.step()
 
     def averaged(self) -> RowNet:
-        """The network with the average of its weights, to be measured."""
+        """The network with its averaged weights, for evaluation."""
         self.network.load_state_dict(self.average)
         return self.network.eval()
 
     def state(self) -> dict:
-        """All that a later run goes on from."""
+        """The state from which a later run resumes."""
         return {
             'step': self.step,
             'network': self.network.state_dict(),
@@ -149,10 +148,10 @@ class Trainer:
         }
 
     def restore(self, state: dict, described: dict, file: Path) -> None:
-        """Go on from `state`. Raises ValueError where it is of another budget or network."""
+        """Resume from `state`. Raises ValueError if it has another budget or configuration."""
         for name, value in described.items():
             if state[name] != value:
-                raise ValueError(f'{file}: of another {name}; delete it or name another folder')
+                raise ValueError(f'{file}: has another {name}; delete it or use another folder')
         self.step = state['step']
         self.network.load_state_dict(state['network'])
         self.average = state['average']

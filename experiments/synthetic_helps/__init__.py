@@ -1,1 +1,1 @@
-"""The parts of the proof: clips, crops of hands, the estimator, its runs, gains, images."""
+"""Does synthetic data help: clips, hand crops, the estimator, its runs, gains, images."""

@@ -1,8 +1,8 @@
-"""Real-style clips: scenes of the procedural renderer, photographed and labelled; their recordings.
+"""Real-style clips: rendered and labelled scenes of the procedural renderer, and their recordings.
 
-Three sets that never meet: clips to train on and to choose settings by are of the renderer's
-training split, of different shapes; clips to test with are of its held-out split, whose shapes,
-skins and random streams no other set has, nor what the shipped network was trained on.
+Three disjoint sets: clips for training and validation are of the renderer's training split, with
+different shapes; test clips are of its held-out split, whose shapes, skins and random streams are
+used by no other set and not by the training of the shipped network.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.camera_response import random_response
 from manivideo_ros.data.rendering.ground_truth import worker_renderer
-from manivideo_ros.data.rendering.reference_pose import random_reference_pose
+from manivideo_ros.data.scenes.camera_response import random_response
 from manivideo_ros.data.scenes.library import (
     SKINS,
     VARIANTS,
@@ -29,6 +28,7 @@ from manivideo_ros.data.scenes.library import (
     skin,
 )
 from manivideo_ros.data.scenes.placement import drift, place_action
+from manivideo_ros.data.scenes.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.room import random_room
 from manivideo_ros.data.scenes.scene import (
     SIZE,
@@ -48,21 +48,21 @@ from manivideo_ros.motion.motion import Motion
 Part = Literal['train', 'validation', 'test']
 PARTS: tuple[Part, Part, Part] = ('train', 'validation', 'test')
 STREAM = 50
-"""First number of these clips' random streams: no other part of either split has it."""
+"""First number of these clips' random streams; unique within both splits."""
 FRAMES, STRIDE = 8, 3
-"""Frames of a clip, and how many of the motion's 30 a second lie from one to the next."""
+"""Frames of a clip, and the stride between them at the motion's 30 Hz."""
 VALIDATION_SHAPES = ('teapot', 'can', 'remote', 'banana', 'hammer', 'puzzle_cube')
 
 
 class Labelled(NamedTuple):
-    """One frame: image u8 [SIZE, SIZE, 3], the joints of its hands [K] of dtype KEYPOINT."""
+    """One frame: image u8 [SIZE, SIZE, 3] and the joints of its hands [K], dtype KEYPOINT."""
 
     image: NDArray[np.uint8]
     keypoints: NDArray[np.void]
 
 
 def split_of(part: Part) -> Split:
-    """The renderer's split that a set of clips is of."""
+    """The renderer's split of a set of clips."""
     return 'test' if part == 'test' else 'train'
 
 
@@ -75,7 +75,7 @@ def shapes_of(part: Part) -> tuple[str, ...]:
 
 
 def sample_clip(part: Part, number: int, frames: int = FRAMES) -> Scene:
-    """The clip of a number: hands hold or approach an object, all drifting; a room of its own."""
+    """The clip of a number: hands hold or approach an object, with drift, in a random room."""
     split = split_of(part)
     rng = generator(split, STREAM, PARTS.index(part), number)
     sides = random_sides(rng)
@@ -108,8 +108,8 @@ def sample_clip(part: Part, number: int, frames: int = FRAMES) -> Scene:
     )
 
 
-def photographs(scene: Scene) -> Iterator[Labelled]:
-    """The clip's frames, as the renderer sees them. The process keeps to one thread."""
+def labelled_frames(scene: Scene) -> Iterator[Labelled]:
+    """Render the clip's frames. Limits the process to one thread."""
     renderer = worker_renderer(SIZE)
     renderer.start(scene)
     for index, action in enumerate(scene.frames):
@@ -119,12 +119,12 @@ def photographs(scene: Scene) -> Iterator[Labelled]:
 
 
 def motion_of_clip(scene: Scene) -> Motion:
-    """What a lab would have recorded of the clip besides its images: poses and the camera."""
+    """The recording of the clip without its images: poses and the camera."""
     things = [(scene.object_name, scene.object_seed)]
     motion = motion_of(scene.frames, things, scene.camera, f'clip-{scene.seed}')
     return replace(motion, stamps_ns=motion.stamps_ns * STRIDE)
 
 
 def write_recording(scene: Scene, folder: Path) -> None:
-    """The clip's poses as a bag, for `manivideo augment`."""
+    """Write the clip's poses as a bag, for `manivideo augment`."""
     save_motion(motion_of_clip(scene), folder)

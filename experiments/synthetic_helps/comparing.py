@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ FIGURES = ('error_percent_of_hand', 'joints_found_percent')
 
 @dataclass(frozen=True)
 class Plan:
-    """How large the experiment is.
+    """The size of the experiment.
 
-    seeds: of training, each with `fold` training clips of its own, of which k are used; variations:
-    synthetic clips of each; validation, test: how many clips; choose_by: seeds that settings are
-    chosen with, at chosen_at clips. longer: how many times the steps that are best for real clips
-    alone are taken in a second comparison of the arms `longer_arms`, at the last k.
+    seeds: training seeds, each with its own `fold` training clips, of which k are used; variations:
+    synthetic clips of each; validation, test: numbers of clips; choose_by: number of seeds for
+    choosing settings, with chosen_at clips. longer: factor on the number of steps that is best for
+    real clips alone, in a second comparison of the arms `longer_arms` at the last k.
     """
 
     seeds: int = 5
@@ -48,21 +48,21 @@ class Plan:
 
     @property
     def clips(self) -> int:
-        """Training clips of all seeds together."""
+        """Number of training clips of all seeds."""
         return self.seeds * self.fold
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What was chosen. recipe: of real clips alone, which every arm takes; mixed: the same with how
-    synthetic ones are added; gated: only those that the quality gate lets pass."""
+    """The chosen settings. recipe: for real clips alone, used by every arm; mixed: the recipe with
+    synthetic clips; gated: use only synthetic clips that pass the quality gate."""
 
     recipe: Recipe
     mixed: Recipe
     gated: bool
 
     def of_steps(self, steps: int) -> Settings:
-        """The same with so many steps for every arm."""
+        """The settings with another number of steps for every arm."""
         return Settings(
             replace(self.recipe, steps=steps), replace(self.mixed, steps=steps), self.gated
         )
@@ -75,7 +75,7 @@ class Settings:
 
 
 def choose(plan: Plan, clips: Clips, folder: Path) -> tuple[list[dict[str, Any]], Settings]:
-    """All that was tried on the validation clips, and the settings of the smallest errors."""
+    """All trials on the validation clips, and the settings with the smallest errors."""
     tried: list[dict[str, Any]] = []
 
     def validated(arm: str, recipe: Recipe, gated: bool = False) -> float:
@@ -84,22 +84,22 @@ def choose(plan: Plan, clips: Clips, folder: Path) -> tuple[list[dict[str, Any]]
             run = Run(arm, plan.chosen_at, seed, recipe, gated, plan.fold, plan.variations)
             values.append(np.nanmean(measured(run, clips, 'validation', folder), 1))
         figures = np.mean(values, 0).round(3).tolist()
-        told = {'arm': arm, **recipe.told(), 'gated': gated}
-        told.update(zip(FIGURES, figures, strict=True))
-        if told not in tried:
-            tried.append(told)
+        trial = {'arm': arm, **asdict(recipe), 'gated': gated}
+        trial.update(zip(FIGURES, figures, strict=True))
+        if trial not in tried:
+            tried.append(trial)
         return float(figures[0])
 
     recipe = min(plan.recipes, key=lambda recipe: validated('real', recipe))
-    ways = (recipe, replace(recipe, share=0.75), replace(recipe, share=0.75, fine_tune=0.25))
-    mixed = min(ways, key=lambda way: validated('both', way))
+    mixes = (recipe, replace(recipe, share=0.75), replace(recipe, share=0.75, fine_tune=0.25))
+    mixed = min(mixes, key=lambda mix: validated('both', mix))
     gated = min((False, True), key=lambda gated: validated('both', mixed, gated))
     validated('both', replace(mixed, steps=plan.longer * mixed.steps), gated)
     return tried, Settings(recipe, mixed, gated)
 
 
 Values = dict[str, list[NDArray[np.float64]]]
-"""Of each arm: each of FIGURES [seeds, clips]."""
+"""By arm: each of FIGURES as [seeds, clips]."""
 
 
 def values_of(
@@ -122,14 +122,14 @@ def table(
     k: int,
     arms: Sequence[str] = tuple(ARMS),
 ) -> dict[str, Any]:
-    """The figures of arms on the test clips, and what each gains over real clips alone."""
+    """The figures of arms on the test clips, and the gain of each over real clips alone."""
     values = values_of(plan, clips, folder, settings, k, arms)
     runs = [settings.run(plan, 'real', k, seed) for seed in range(plan.seeds)]
-    blind = np.nanmean([mean_pose(run, clips, 'test') for run in runs], (0, 2)).round(3)
+    constant = np.nanmean([mean_pose(run, clips, 'test') for run in runs], (0, 2)).round(3)
     return {
         'k': k,
         'steps': settings.recipe.steps,
-        'mean_pose': dict(zip(FIGURES, blind.tolist(), strict=True)),
+        'mean_pose': dict(zip(FIGURES, constant.tolist(), strict=True)),
         'arms': {
             arm: {
                 'trained_on': ARMS[arm],
@@ -147,17 +147,17 @@ def table(
 
 
 def gains_of(first: list[NDArray], second: list[NDArray]) -> dict[str, Any]:
-    """What the second gains over the first in each of FIGURES."""
+    """The gain of the second over the first in each of FIGURES."""
     out = {}
     for name, a, b in zip(FIGURES, first, second, strict=True):
         found = gain(a, b)
-        told = {end: round(getattr(found, end), 3) for end in ('mean', 'low', 'high')}
-        out[name] = {**told, 'per_seed': [round(value, 3) for value in found.per_seed]}
+        interval = {end: round(getattr(found, end), 3) for end in ('mean', 'low', 'high')}
+        out[name] = {**interval, 'per_seed': [round(value, 3) for value in found.per_seed]}
     return out
 
 
 def lines_of(row: dict[str, Any]) -> list[str]:
-    """A table as lines of text: figures, then gains with their intervals."""
+    """A table as lines of text: figures, then gains with intervals."""
     lines = [f'k = {row["k"]} clips, {row["steps"]} steps']
     for arm, figures in {'mean pose': row['mean_pose'], **row['arms']}.items():
         line = f'  {arm:<10}' + ''.join(f'{figures[name]:8.2f}' for name in FIGURES)

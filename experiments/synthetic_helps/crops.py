@@ -1,4 +1,4 @@
-"""Hands cut out of labelled frames, all shown as right ones."""
+"""Crops of hands from labelled frames; left hands are mirrored."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.synthetic_helps.clips import Labelled
-from experiments.synthetic_helps.files import whole
+from experiments.synthetic_helps.files import atomic
 from manivideo_ros.estimation.crops import HandCrop, crop_of_keypoints, turned_axes
 from manivideo_ros.evaluation.measures.hand_error import hand_size
 from manivideo_ros.geometry import Array
 
 CROP = 96
-"""Pixels to a side of a stored crop."""
+"""Side of a stored crop in pixels."""
 AROUND = 2.0
-"""Sides of a stored crop and of the hand's box: room for turns and shifts in training."""
-SEEN, SMALLEST = 8, 32  # joints to be visible, pixels across, of a hand that is taken
+"""Side of a stored crop relative to the hand's box: a margin for augmentation in training."""
+SEEN, SMALLEST = 8, 32  # minimum number of visible joints and size in pixels of a hand
 LEFT = 0
 
 
@@ -28,9 +28,9 @@ LEFT = 0
 class Hands:
     """N hands.
 
-    images u8 [N, CROP, CROP, 3]; points f32 [N, 21, 2]: in shares of the crop, MediaPipe's order;
-    visible bool [N, 21]; size f32 [N]: of the hand (hand_error.hand_size), as a share of the crop;
-    pixels f32 [N]: of the frame in a crop's side; frame int32 [N]: of the clip.
+    images u8 [N, CROP, CROP, 3]; points f32 [N, 21, 2]: relative to the crop, MediaPipe's order;
+    visible bool [N, 21]; size f32 [N]: of the hand (hand_error.hand_size), relative to the crop;
+    pixels f32 [N]: side of the crop in pixels of the frame; frame int32 [N]: index in the clip.
     """
 
     images: NDArray[np.uint8]
@@ -44,26 +44,26 @@ class Hands:
         return len(self.images)
 
     def write(self, file: Path) -> None:
-        """Write them to a file, whole or not at all."""
-        with whole(file) as partial:
+        """Write the hands to a file, atomically."""
+        with atomic(file) as partial:
             np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def read(cls, file: Path) -> Hands:
-        """The hands of a file that `write` wrote."""
+        """The hands of a file written by `write`."""
         with np.load(file) as stored:
             return cls(**{f.name: stored[f.name] for f in fields(cls)})
 
     @classmethod
     def joined(cls, parts: Sequence[Hands]) -> Hands:
-        """All hands of several."""
+        """The concatenation of several."""
         return cls(
             **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)}
         )
 
 
 def hands_of(frames: Iterable[Labelled]) -> Hands:
-    """The hands of a clip that are seen well enough."""
+    """The sufficiently visible hands of a clip."""
     rows: list[tuple] = []
     for index, (image, keypoints) in enumerate(frames):
         for side in np.unique(keypoints['side']):
@@ -89,8 +89,8 @@ def hands_of(frames: Iterable[Labelled]) -> Hands:
 
 
 def crop_around(points: Array) -> HandCrop:
-    """The square about a hand's joints [21, 2] in which its fingers point up, as palm detectors
-    cut it."""
+    """The square around a hand's joints [21, 2] with its fingers pointing up, as palm detectors
+    crop it."""
     turn = crop_of_keypoints(points).turn
     axes = turned_axes(turn)
     placed = points @ axes.T
@@ -99,17 +99,17 @@ def crop_around(points: Array) -> HandCrop:
 
 
 def in_crop(points: Array, crop: HandCrop) -> Array:
-    """Pixels of an image [K, 2] in shares of a crop of it."""
+    """Pixels [K, 2] of an image in coordinates relative to a crop."""
     return (points - crop.centre) @ turned_axes(crop.turn).T / crop.side + 0.5
 
 
 def cut(image: NDArray[np.uint8], crop: HandCrop) -> NDArray[np.uint8]:
-    """The crop [CROP, CROP, 3] of an image [S, S, 3]; a large hand is reduced without aliasing."""
+    """The crop [CROP, CROP, 3] of an image [S, S, 3], downscaled without aliasing."""
     side = len(image)
-    wanted = min(side, max(round(side * CROP / crop.side), 1))
-    if wanted < side:
+    target = min(side, max(round(side * CROP / crop.side), 1))
+    if target < side:
         image = np.asarray(
-            cv2.resize(image, (wanted, wanted), interpolation=cv2.INTER_AREA), np.uint8
+            cv2.resize(image, (target, target), interpolation=cv2.INTER_AREA), np.uint8
         )
-    scale = wanted / side
+    scale = target / side
     return HandCrop(crop.centre * scale, crop.side * scale, crop.turn).cut(image, CROP)

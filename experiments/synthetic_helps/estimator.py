@@ -1,4 +1,4 @@
-"""A small estimator of a right hand's 21 joints in a crop, and how a crop is shown to it."""
+"""A small estimator of a right hand's 21 joints in a crop, with augmentation and evaluation."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from experiments.synthetic_helps.crops import Hands
 
 INPUT, CELLS, JOINTS = 64, 16, 21
 VIEW = 0.7
-"""Side of what the estimator sees of a stored crop, before it is varied."""
-SPREAD = 1.0  # cells, of the heat that is learned
+"""Side of the estimator's view relative to a stored crop, before augmentation."""
+SPREAD = 1.0  # standard deviation of the target heat maps, cells
 
 
 class HandNet(nn.Module):
-    """Images [N, 3, INPUT, INPUT] in 0..1 to logits of heat [N, JOINTS, CELLS, CELLS]."""
+    """From images [N, 3, INPUT, INPUT] in 0..1 to logits of heat maps [N, JOINTS, CELLS, CELLS]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class HandNet(nn.Module):
         self.heat = nn.Conv2d(32, JOINTS, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of the heat of each joint."""
+        """Logits of the heat map of each joint."""
         a = self.down1(self.stem(images - 0.5))
         b = self.down2(a)
         c = F.interpolate(self.down3(b), scale_factor=2)
@@ -41,7 +41,7 @@ class HandNet(nn.Module):
 
 
 def block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """Convolution, normalisation by groups (clips of a batch must not mix), activation."""
+    """Convolution, group normalization (independent of the batch), activation."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
         nn.GroupNorm(8, outputs),
@@ -50,16 +50,16 @@ def block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def expected(logits: Tensor) -> Tensor:
-    """Means [N, J, 2] of the heat, in shares of the image (x right, y down)."""
+    """Means [N, J, 2] of the heat maps, relative to the image (x right, y down)."""
     heat = logits.flatten(2).softmax(-1).view_as(logits)
     centres = (torch.arange(CELLS, dtype=heat.dtype) + 0.5) / CELLS
     return torch.stack([heat.sum(2) @ centres, heat.sum(3) @ centres], -1)
 
 
 def loss_of(logits: Tensor, points: Tensor, weight: Tensor) -> Tensor:
-    """Cross entropy against heat about the points, and distance of the means; of weighed joints.
+    """Cross entropy with Gaussian heat maps at the points, and L1 distance of the means.
 
-    points [N, J, 2] in shares of the image; weight [N, J]: joints outside of the image have 0.
+    points [N, J, 2] relative to the image; weight [N, J]: of joints, 0 outside the image.
     """
     centres = (torch.arange(CELLS, dtype=points.dtype) + 0.5) / CELLS
     away = (points.unsqueeze(-1) - centres) * (CELLS / SPREAD)  # [N, J, 2, CELLS]
@@ -73,8 +73,8 @@ def loss_of(logits: Tensor, points: Tensor, weight: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Variety:
-    """How crops are varied in training. turn: radians either way; zoom: of the logarithm of the
-    scale; shift: share of the view; colour: strength of the jitter of gain, contrast and gamma."""
+    """Ranges of the augmentation. turn: radians; zoom: log scale; shift: relative to the view;
+    colour: strength of the jitter of gain, contrast and gamma."""
 
     turn: float = 0.5
     zoom: float = 0.2
@@ -83,9 +83,10 @@ class Variety:
 
 
 def views(hands: Hands, chosen: NDArray, turn: Tensor, zoom: Tensor, shift: Tensor):
-    """Images [N, 3, INPUT, INPUT] and points [N, 21, 2] of chosen hands, turned and moved.
+    """Images [N, 3, INPUT, INPUT] and points [N, 21, 2] of chosen hands in transformed views.
 
-    turn [N] radians; zoom [N]: of the view's side; shift [N, 2]: of its centre, shares of the crop.
+    turn [N]: radians; zoom [N]: factor on the view's side; shift [N, 2]: of its centre, relative to
+    the crop.
     """
     images = torch.from_numpy(hands.images[chosen]).permute(0, 3, 1, 2).float() / 255
     cos, sin = torch.cos(turn) * VIEW * zoom, torch.sin(turn) * VIEW * zoom
@@ -100,7 +101,7 @@ def views(hands: Hands, chosen: NDArray, turn: Tensor, zoom: Tensor, shift: Tens
 def varied(
     hands: Hands, chosen: NDArray, variety: Variety, random: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Images, points and weights of joints as `loss_of` takes them, varied at random."""
+    """Randomly augmented images, points and weights of joints, as for `loss_of`."""
     count = len(chosen)
 
     def spread(*shape: int) -> Tensor:
@@ -112,15 +113,15 @@ def varied(
     seen = (seen * gain).clamp(0, 1) ** torch.exp(spread(1, 1, 1) * variety.colour)
     grey = seen.mean((1, 2, 3), keepdim=True)
     seen = grey + (seen - grey) * torch.exp(spread(1, 1, 1) * variety.colour)
-    faded = (spread(1, 1, 1) + 1) / 2  # towards grey
-    seen = torch.lerp(seen, seen.mean(1, keepdim=True).expand_as(seen), faded**3)
+    fade = (spread(1, 1, 1) + 1) / 2  # towards grey
+    seen = torch.lerp(seen, seen.mean(1, keepdim=True).expand_as(seen), fade**3)
     seen = seen + 0.02 * torch.randn(seen.shape, generator=random)
     inside = ((points > 0) & (points < 1)).all(-1)
     return seen.clamp(0, 1), points, inside & torch.from_numpy(hands.visible[chosen])
 
 
 def shown(hands: Hands, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Images of all hands as a detector would cut them, a little off; points; zooms [N]."""
+    """Images of all hands in slightly inaccurate crops, as from a detector; points; zooms [N]."""
     random = torch.Generator().manual_seed(seed)
     count = len(hands)
     zoom = torch.exp(0.1 * (2 * torch.rand(count, generator=random) - 1))
@@ -131,7 +132,7 @@ def shown(hands: Hands, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def errors(net: HandNet, hands: Hands) -> NDArray[np.float32]:
-    """Distance of each joint [N, 21] from the truth, in shares of the hand; NaN where hidden."""
+    """Error of each joint [N, 21] relative to the size of the hand; NaN where hidden."""
     net.eval()
     seen, points, zoom = shown(hands)
     with torch.no_grad():
@@ -142,7 +143,7 @@ def errors(net: HandNet, hands: Hands) -> NDArray[np.float32]:
 
 
 def predictions(net: HandNet, hands: Hands) -> tuple[NDArray[np.uint8], NDArray, NDArray]:
-    """Images [N, INPUT, INPUT, 3], found and true points [N, 21, 2], in shares of the image."""
+    """Images [N, INPUT, INPUT, 3], estimated and true points [N, 21, 2], relative to the image."""
     seen, points, _ = shown(hands)
     with torch.no_grad():
         found = expected(net.eval()(seen))

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(file: Path) -> Iterator[Path]:
-    """The place to write to, which becomes the file when the block has ended well."""
+def atomic(file: Path) -> Iterator[Path]:
+    """A path to write to, which is renamed to `file` if the block ends without an error."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(f'.partial{file.suffix}')
     yield partial

@@ -1,4 +1,4 @@
-"""What is gained, and how sure that is: paired differences over training seeds and test clips."""
+"""Gains with intervals: paired differences over training seeds and test clips."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 DRAWS = 10_000
 LEVEL = 0.95
 NEAR = 0.1
-"""Share of the hand's size within which a joint is found."""
+"""Maximum error of a found joint relative to the hand's size."""
 
 
 class Gain(NamedTuple):
-    """A mean difference and its interval; per_seed: of each training seed, over all clips."""
+    """A mean difference and its interval; per_seed: the mean of each training seed."""
 
     mean: float
     low: float
@@ -23,13 +23,12 @@ class Gain(NamedTuple):
 
 
 def error(joints: NDArray) -> float:
-    """Mean distance of the visible joints of a clip [N, 21], in percent of the hand; NaN without
-    any."""
+    """Mean error of the visible joints of a clip [N, 21] in percent of the hand; NaN if none."""
     return 100 * _mean(joints)
 
 
 def found(joints: NDArray) -> float:
-    """Percent of the visible joints of a clip [N, 21] within NEAR of the truth (PCK)."""
+    """Percentage of the visible joints of a clip [N, 21] with an error below NEAR (PCK)."""
     return 100 * _mean(np.where(np.isnan(joints), np.nan, joints < NEAR))
 
 
@@ -39,15 +38,15 @@ def _mean(values: NDArray) -> float:
 
 
 def gain(first: ArrayLike, second: ArrayLike, seed: int = 0) -> Gain:
-    """Second minus first, each [seeds, clips]: the same seeds and clips in the same order.
+    """Second minus first, each [seeds, clips] with the same seeds and clips in the same order.
 
-    The interval draws seeds and, independently, clips, both with replacement (a pigeonhole
-    bootstrap, Owen 2007): what another draw of training clips and of test clips would give. With
-    few seeds it is somewhat narrow. Raises ValueError where they are not as many.
+    The interval resamples seeds and, independently, clips (a pigeonhole bootstrap, Owen 2007), so
+    that it covers other training and test clips. With few seeds it is somewhat narrow. Raises
+    ValueError if the shapes differ.
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if a.shape != b.shape or a.ndim != 2 or a.size == 0:
-        raise ValueError(f'paired figures must be [seeds, clips] alike: {a.shape} and {b.shape}')
+        raise ValueError(f'paired figures must have one shape, got {a.shape} and {b.shape}')
     difference = (b - a)[:, ~np.isnan(a).any(0)]
     seeds, clips = difference.shape
     rng = np.random.default_rng(seed)

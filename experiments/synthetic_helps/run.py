@@ -1,18 +1,18 @@
-"""Does synthetic data help? A hand-keypoint estimator with and without it, on unseen objects.
+"""Does synthetic data help? Trains a hand-keypoint estimator with and without it.
 
     python -m experiments.synthetic_helps.run [--work DIR] [--results DIR] [--only data|choose]
 
-Real-style clips are photographs of the procedural renderer (manivideo_ros.data). From the poses of
-k of them `manivideo augment` makes synthetic ones with the shipped network. A small estimator of a
-hand's 21 joints (helps_parts/estimator.py) is trained on the k clips alone, with the synthetic ones
-added, on the synthetic ones alone, and, as an upper mark, with as many truly new clips added; all
-in the number of steps that is best for real clips alone, the first two also in four times as many.
-Settings are chosen on clips of other objects than any of these; test clips are of the renderer's
-held-out split: other random streams, other skins, objects that nothing was trained on. Five
-training seeds, each with clips of its own; gains are paired, their intervals draw seeds and clips.
+Real-style clips are ground-truth images of the procedural renderer (manivideo_ros.data). From the
+poses of k of them, `manivideo augment` generates synthetic clips with the shipped network. A small
+estimator of a hand's 21 joints (estimator.py) is trained on the k clips alone, with the synthetic
+clips added, on the synthetic clips alone, and, as an upper bound, with as many new real-style clips
+added; all for the number of steps that is best for real clips alone, the first two also for four
+times as many. Settings are chosen on clips of other objects; test clips are of the renderer's
+held-out split, with other random streams, skins and objects. There are five training seeds, each
+with its own clips; gains are paired, and their intervals resample seeds and clips.
 
-Kill it and run it again: it goes on from what is in the work folder. Writes synthetic_helps.json
-and synthetic_helps.jpg.
+An interrupted run resumes from the work folder. Writes synthetic_helps.json and
+synthetic_helps.jpg to experiments/results.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--work', type=Path, default=Path('out/helps'), help='of clips and runs')
+    parser.add_argument('--work', type=Path, default=Path('out/helps'), help='work folder')
     parser.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
-    parser.add_argument('--checkpoint', type=Path, default=SHIPPED, help='that makes the synthetic')
-    parser.add_argument('--only', choices=['data', 'choose'], help='stop after that')
+    parser.add_argument('--checkpoint', type=Path, default=SHIPPED, help='of the generator')
+    parser.add_argument('--only', choices=['data', 'choose'], help='stop after this stage')
     args = parser.parse_args(arguments)
     try:
         experiment(Plan(), Data(args.work, args.checkpoint), args.results, args.only)
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def experiment(plan: Plan, data: Data, results: Path, only: str | None = None) -> None:
-    """Make the clips, choose the settings, train, measure, write."""
+    """Generate the clips, choose the settings, train, measure and write the results."""
     torch.set_num_threads(1)
     clips = make_clips(plan, data)
     if only == 'data':
@@ -84,7 +84,7 @@ def experiment(plan: Plan, data: Data, results: Path, only: str | None = None) -
         values_of(plan, clips, folder, best, k, ['real'])['real'],
         values_of(plan, clips, folder, longer, k, ['both'])['both'],
     )
-    told = {
+    report = {
         'machine': machine(),
         'plan': {name: v for name, v in asdict(plan).items() if name != 'recipes'},
         'frames_per_clip': FRAMES,
@@ -102,7 +102,7 @@ def experiment(plan: Plan, data: Data, results: Path, only: str | None = None) -
         'both_of_more_steps_over_real_of_fewer': own,
     }
     results.mkdir(parents=True, exist_ok=True)
-    (results / 'synthetic_helps.json').write_text(json.dumps(told, indent=1) + '\n')
+    (results / 'synthetic_helps.json').write_text(json.dumps(report, indent=1) + '\n')
     runs = {arm: longer.run(plan, arm, k, 0) for arm in ('real', 'both')}
     nets = {arm: trained(run, clips, folder) for arm, run in runs.items()}
     sheet = write_sheet(clips, nets, plan.fold)
@@ -113,7 +113,7 @@ def experiment(plan: Plan, data: Data, results: Path, only: str | None = None) -
 
 
 def make_clips(plan: Plan, data: Data) -> Clips:
-    """All clips of a plan."""
+    """Generate all clips of a plan."""
     numbers, seeds = range(plan.clips), range(plan.variations)
     held: dict[Part, Any] = {
         'validation': data.real('validation', range(plan.validation)),

@@ -1,11 +1,11 @@
-"""Trains and measures estimators, each once; figures are kept run by run."""
+"""Trains and measures estimators; results are cached per run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from experiments.synthetic_helps.clips import Part
 from experiments.synthetic_helps.crops import Hands
 from experiments.synthetic_helps.estimator import HandNet, errors
-from experiments.synthetic_helps.files import whole
+from experiments.synthetic_helps.files import atomic
 from experiments.synthetic_helps.gains import error, found
 from experiments.synthetic_helps.training import Recipe, train
 
 ARMS = {
-    'real': 'k real-style clips alone',
-    'both': 'the same and synthetic ones of their poses',
-    'synthetic': 'the synthetic ones alone',
-    'new': 'the same and as many truly new real-style clips instead of the synthetic ones',
+    'real': 'k real-style clips',
+    'both': 'the k clips and synthetic clips with their poses',
+    'synthetic': 'only the synthetic clips',
+    'new': 'the k clips and as many new real-style clips as there are synthetic ones',
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Clips:
-    """Hands by clip. train [N]; synthetic, passing [N][V]: the variations of each training clip and
-    whether the gate lets them pass; held [part]: clips to measure on."""
+    """Hands by clip. train [N]; synthetic [N][V]: variations of each training clip; passing [N][V]:
+    whether they pass the gate; held [part]: validation and test clips."""
 
     train: Sequence[Hands]
     synthetic: Sequence[Sequence[Hands]]
@@ -40,10 +40,10 @@ class Clips:
 
 @dataclass(frozen=True)
 class Run:
-    """One estimator: its arm, k, training seed, and recipe; gated: only synthetic clips that pass.
+    """One estimator: its arm, k, training seed and recipe.
 
-    A seed has training clips of its own, `fold` of them; k takes the first, and `variations` of
-    each.
+    gated: use only synthetic clips that pass the gate. Each seed has its own `fold` training clips,
+    of which the first k are used, with `variations` of each.
     """
 
     arm: str
@@ -56,30 +56,30 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of its file: what it is, and a hash of all settings."""
-        told = json.dumps([self.recipe.told(), self.gated, self.fold, self.variations])
-        digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+        """The name of its file, with a hash of all settings."""
+        settings = json.dumps([asdict(self.recipe), self.gated, self.fold, self.variations])
+        digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
         return f'{self.arm}_{self.k}_{self.seed}_{digest}'
 
     def clips(self) -> list[int]:
-        """Numbers of its real training clips."""
+        """Numbers of the real training clips."""
         if self.k > self.fold:
-            raise ValueError(f'a seed has {self.fold} clips, not {self.k}')
+            raise ValueError(f'k = {self.k} exceeds the {self.fold} clips of a seed')
         first = self.seed * self.fold
         return [*range(first, first + self.k)]
 
     def new_clips(self, folds: int) -> list[int]:
-        """Numbers of the truly new clips that stand for the synthetic ones: of other seeds."""
+        """Numbers of the new clips that replace the synthetic ones, from other seeds."""
         count = self.k * self.variations
         others = [n for n in range(folds * self.fold) if n // self.fold != self.seed]
         if count > len(others):
-            raise ValueError(f'{count} new clips are wanted, other seeds have {len(others)}')
+            raise ValueError(f'{count} new clips are required, other seeds have {len(others)}')
         order = np.random.default_rng([5, self.seed]).permutation(len(others))
         return sorted(others[i] for i in order[:count])
 
 
 def training_hands(run: Run, clips: Clips) -> tuple[Hands | None, Hands | None]:
-    """The real and the added hands that a run is trained on."""
+    """The real and the synthetic hands that a run is trained on."""
     own = run.clips()
     real = Hands.joined([clips.train[n] for n in own])
     if run.arm == 'real':
@@ -100,8 +100,10 @@ def training_hands(run: Run, clips: Clips) -> tuple[Hands | None, Hands | None]:
 
 
 def mean_pose(run: Run, clips: Clips, part: Part) -> tuple[NDArray, NDArray]:
-    """Error [C] and share found [C] of the mean of a run's real hands, whatever the image: what
-    an estimator knows that has not looked. Crops are not moved here."""
+    """Error [C] and percentage found [C] of a constant prediction, the mean of a run's real hands.
+
+    Crops are not shifted here.
+    """
     real = Hands.joined([clips.train[n] for n in run.clips()])
     mean = real.points.mean(0)
     joints = []
@@ -114,29 +116,29 @@ def mean_pose(run: Run, clips: Clips, part: Part) -> tuple[NDArray, NDArray]:
 def measured(
     run: Run, clips: Clips, part: Part, folder: Path
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Error [C] and share found [C] (gains.py) of a run on each clip of a part, kept in the folder.
+    """Error [C] and percentage found [C] (gains.py) of a run on each clip of a part.
 
-    The estimator is kept too: another part needs no second training.
+    Results and the estimator are cached in the folder.
     """
     file = folder / f'{run.name}_{part}_{len(clips.held[part])}.json'
     if not file.exists():
         net = trained(run, clips, folder)
         joints = [errors(net, hands) for hands in clips.held[part]]
         rows = [[round(of(clip), 4) for clip in joints] for of in (error, found)]
-        with whole(file) as partial:
+        with atomic(file) as partial:
             partial.write_text(json.dumps(rows))
     first, second = json.loads(file.read_text())
     return np.array(first, np.float64), np.array(second, np.float64)
 
 
 def trained(run: Run, clips: Clips, folder: Path) -> HandNet:
-    """The estimator of a run, from the folder where it is there."""
+    """The estimator of a run, from the folder or newly trained."""
     file = folder / f'{run.name}.pt'
     net = HandNet()
     if file.exists():
         net.load_state_dict(torch.load(file, weights_only=True))
         return net
     net = train(*training_hands(run, clips), run.recipe, run.seed)
-    with whole(file) as partial:
+    with atomic(file) as partial:
         torch.save(net.state_dict(), partial)
     return net

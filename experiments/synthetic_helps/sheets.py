@@ -1,4 +1,4 @@
-"""An image of the experiment: what is trained on, and what the estimators see in test clips."""
+"""Contact sheet of the experiment: training clips, and the estimates in test clips."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from experiments.synthetic_helps.crops import Hands
 from experiments.synthetic_helps.estimator import HandNet, predictions
 from experiments.synthetic_helps.runs import Clips
-from manivideo_ros.evaluation.reports.sheets import contact_sheet
+from manivideo_ros.evaluation.sheets import contact_sheet
 
 COLUMNS, SIDE = 8, 160
 FINGERS = [[0, *range(first, first + 4)] for first in range(1, 21, 4)]
@@ -22,7 +22,7 @@ def write_sheet(
     clips: Clips, nets: Mapping[str, HandNet], own: int, columns: int = COLUMNS
 ) -> NDArray[np.uint8]:
     """A hand of each of the first training clips, its variations, and hands of test clips with the
-    joints that each estimator finds. own: training clips of the estimators' seed."""
+    joints estimated by each network. own: number of training clips of the networks' seed."""
     chosen = [n for n in range(own) if all(map(len, [clips.train[n], *clips.synthetic[n]]))]
     chosen = chosen[:columns]
     rows = {'real-style': [drawn_hand(clips.train[n]) for n in chosen]}
@@ -33,25 +33,25 @@ def write_sheet(
     test = Hands.joined([first_of(hands) for hands in some])
     for name, net in nets.items():
         images, found, truth = predictions(net, test)
-        rows.setdefault('test, truth', [*map(skeleton, images, truth)])
+        rows.setdefault('test, ground truth', [*map(skeleton, images, truth)])
         rows[f'test, {name}'] = [*map(skeleton, images, found)]
     return contact_sheet(rows, columns)
 
 
 def first_of(hands: Hands) -> Hands:
-    """The hand of which most is seen."""
+    """The hand with the most visible joints."""
     best = int(hands.visible.sum(1).argmax())
     return Hands(*(getattr(hands, name)[best : best + 1] for name in Hands.__dataclass_fields__))
 
 
 def drawn_hand(hands: Hands) -> NDArray[np.uint8]:
-    """The hand of which most is seen, with its labels."""
+    """The hand with the most visible joints, with its labels."""
     hand = first_of(hands)
     return skeleton(hand.images[0], hand.points[0])
 
 
 def skeleton(image: NDArray[np.uint8], points: NDArray) -> NDArray[np.uint8]:
-    """A crop [S, S, 3] enlarged, with the joints [21, 2] (shares of it) joined finger by finger."""
+    """An enlarged crop [S, S, 3] with the joints [21, 2] (relative to it) connected by finger."""
     big = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     for finger, colour in zip(FINGERS, COLOURS, strict=True):
         line = np.round(points[finger] * SIDE * 16).astype(np.int32)

@@ -1,13 +1,11 @@
-"""Trains one estimator: on real-style clips alone, or with synthetic ones in every batch."""
+"""Trains one estimator on real-style clips, synthetic clips or both."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from experiments.synthetic_helps.crops import Hands
 from experiments.synthetic_helps.estimator import HandNet, Variety, loss_of, varied
@@ -15,10 +13,10 @@ from experiments.synthetic_helps.estimator import HandNet, Variety, loss_of, var
 
 @dataclass(frozen=True)
 class Recipe:
-    """What every estimator is given alike, but for `share`.
+    """Training settings, the same for every estimator except `share`.
 
-    share: of the synthetic hands in a batch, where there are any; fine_tune: share of the steps, at
-    the end, that see real hands alone; turn, colour: of estimator.Variety.
+    share: of synthetic hands in a batch, if there are any; fine_tune: final share of the steps that
+    use only real hands; turn, colour: of estimator.Variety.
     """
 
     steps: int = 400
@@ -30,13 +28,9 @@ class Recipe:
     share: float = 0.5
     fine_tune: float = 0.0
 
-    def told(self) -> dict[str, Any]:
-        """The recipe as JSON."""
-        return asdict(self)
-
 
 def train(real: Hands | None, synthetic: Hands | None, recipe: Recipe, seed: int) -> HandNet:
-    """The estimator of a seed; the same first weights and real hands whatever is added."""
+    """Train the estimator of a seed; initial weights and real hands do not depend on the arm."""
     torch.manual_seed(seed)
     net = HandNet().train()
     optimizer = torch.optim.AdamW(
@@ -54,7 +48,7 @@ def train(real: Hands | None, synthetic: Hands | None, recipe: Recipe, seed: int
             (real, synthetic), counts(real, synthetic, recipe, step), draws, strict=True
         ):
             if hands is not None and count:
-                parts.append(varied(hands, drawn(rng, len(hands), count), variety, random))
+                parts.append(varied(hands, rng.integers(len(hands), size=count), variety, random))
         images, points, weight = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
         loss = loss_of(net(images), points, weight)
         optimizer.zero_grad()
@@ -68,15 +62,10 @@ def train(real: Hands | None, synthetic: Hands | None, recipe: Recipe, seed: int
 def counts(
     real: Hands | None, synthetic: Hands | None, recipe: Recipe, step: int
 ) -> tuple[int, int]:
-    """How many real and synthetic hands the batch of a step has."""
+    """Numbers of real and synthetic hands in the batch of a step."""
     if real is None:
         return 0, recipe.batch
     if synthetic is None or step >= (1 - recipe.fine_tune) * recipe.steps:
         return recipe.batch, 0
     made = round(recipe.share * recipe.batch)
     return recipe.batch - made, made
-
-
-def drawn(rng: np.random.Generator, hands: int, count: int) -> NDArray[np.int64]:
-    """Indices of a batch's hands."""
-    return rng.integers(hands, size=count)

@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> Evaluation:
 
 
 def _suite(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evaluation:
-    from manivideo_ros.evaluation.suites.held_out_suite import Part, evaluate
+    from manivideo_ros.evaluation.held_out import Part, evaluate
     from manivideo_ros.evaluation.suites.suite import FRAMES, RECORDINGS
 
     part = Part(args.clips, min(args.frames or FRAMES, FRAMES), args.recordings or RECORDINGS)
@@ -117,7 +117,7 @@ def _suite(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evalu
 
 
 def _dexycb(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evaluation:
-    from manivideo_ros.evaluation.suites.dexycb import Views, evaluate
+    from manivideo_ros.evaluation.dexycb import Views, evaluate
 
     if args.folder is None:
         raise ValueError('--data dexycb needs --folder DIR, the dataset as published')

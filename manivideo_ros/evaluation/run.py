@@ -17,8 +17,8 @@ from tqdm import tqdm
 from manivideo_ros.data.rendering.ground_truth import one_thread
 from manivideo_ros.estimation.hands import HandEstimator
 from manivideo_ros.estimation.runtime import EstimatorError
-from manivideo_ros.evaluation.measures.clip import Measured, Tools
 from manivideo_ros.evaluation.measures.features import fid
+from manivideo_ros.evaluation.suites.clip_measures import Measured, Tools
 from manivideo_ros.evaluation.suites.clips import FramesOf, RgbImage
 from manivideo_ros.evaluation.suites.methods import streamed
 

@@ -1,4 +1,4 @@
-"""The ablation: what each row is told, that it learns and resumes, what its results hold."""
+"""The ablation: inputs of each row, training and resuming, contents of the results."""
 
 import json
 from dataclasses import replace
@@ -60,8 +60,8 @@ def batch(data):
     return TrainingFrames(data, ALL_INPUTS, size=64).batch(1, 0, 1, 2)
 
 
-def awake(row):
-    """The row's network with its zero-initialised parts given weights, as training would."""
+def initialized(row):
+    """The row's network with random weights in its zero-initialized parts."""
     torch.manual_seed(0)
     network = row.build(SMALL).eval()
     for parameter in network.parameters():
@@ -86,7 +86,7 @@ def reacts(network, batch, changed_references=None, changed_frames=None):
 
 
 def without_hidden(frames):
-    """The frames with what lies behind the nearest layer taken away."""
+    """The frames without the hidden layers."""
     seen = frames[DEPTH] == frames[DEPTH].amax(1, keepdim=True)
     there = seen & (frames[DEPTH] > 0)
     assert (there.sum(1) < (frames[DEPTH] > 0).sum(1)).any(), 'nothing is hidden here'
@@ -107,7 +107,7 @@ def test_every_row_learns_from_a_step(row, batch, light):
     assert kept and all(torch.equal(before[name], after[name]) for name in kept)
 
 
-def test_rows_with_the_same_layers_start_alike():
+def test_rows_with_the_same_layers_have_the_same_initial_weights():
     states = []
     for name in ('full', 'depth_only', 'noise_only', 'no_objaverse', 'adiff'):
         torch.manual_seed(7)
@@ -117,44 +117,44 @@ def test_rows_with_the_same_layers_start_alike():
 
 
 @pytest.mark.parametrize('row', [*ROWS, *ON_BASE], ids=lambda row: row.name)
-def test_a_row_reads_no_input_that_it_does_not_name(row, batch):
-    network = awake(row)
+def test_a_row_reads_only_its_needs(row, batch):
+    network = initialized(row)
     references, frames = batch
     given = {key: frames[key] for key in network.needs}
     assert torch.equal(image(network, references, given), image(network, references, frames))
 
 
 @pytest.mark.parametrize('name', ['full', 'noise_only'])
-def test_rows_with_layers_see_what_is_hidden(name, batch):
-    assert reacts(awake(BY_NAME[name]), batch, changed_frames=without_hidden(batch[1]))
+def test_rows_with_layers_react_to_hidden_layers(name, batch):
+    assert reacts(initialized(BY_NAME[name]), batch, changed_frames=without_hidden(batch[1]))
 
 
 @pytest.mark.parametrize('name', ['depth_only', 'cdiff', 'adiff', 'animate_anyone', 'hogan'])
-def test_rows_without_layers_do_not(name, batch):
-    assert not reacts(awake(BY_NAME[name]), batch, changed_frames=without_hidden(batch[1]))
+def test_rows_without_layers_ignore_hidden_layers(name, batch):
+    assert not reacts(initialized(BY_NAME[name]), batch, changed_frames=without_hidden(batch[1]))
 
 
-def test_noise_only_does_not_know_the_order(batch):
+def test_noise_only_ignores_the_order(batch):
     swapped = {CONFIDENCE: batch[1][CONFIDENCE].flip(1)}
-    assert not reacts(awake(BY_NAME['noise_only']), batch, changed_frames=swapped)
-    assert reacts(awake(BY_NAME['full']), batch, changed_frames=swapped)
+    assert not reacts(initialized(BY_NAME['noise_only']), batch, changed_frames=swapped)
+    assert reacts(initialized(BY_NAME['full']), batch, changed_frames=swapped)
 
 
-def test_depth_only_and_adiff_see_no_normals(batch):
+def test_depth_only_and_adiff_ignore_normals(batch):
     turned = {NORMALS: -batch[1][NORMALS]}
     for name in ('depth_only', 'adiff'):
-        assert not reacts(awake(BY_NAME[name]), batch, changed_frames=turned)
-    assert reacts(awake(BY_NAME['cdiff']), batch, changed_frames=turned)
+        assert not reacts(initialized(BY_NAME[name]), batch, changed_frames=turned)
+    assert reacts(initialized(BY_NAME['cdiff']), batch, changed_frames=turned)
 
 
-def test_animate_anyone_goes_by_the_skeleton_alone(batch):
-    network = awake(BY_NAME['animate_anyone'])
+def test_animate_anyone_uses_only_the_skeleton(batch):
+    network = initialized(BY_NAME['animate_anyone'])
     assert network.needs == (SKELETON,)
     assert reacts(network, batch, changed_frames={SKELETON: batch[1][SKELETON].flip(-1)})
 
 
 def test_cdiff_reads_all_three_images(batch):
-    network = awake(BY_NAME['cdiff'])
+    network = initialized(BY_NAME['cdiff'])
     for key in (NORMALS, DEPTH, SKELETON):
         changed = {key: batch[1][key].roll(4, -1)}
         assert reacts(network, batch, changed_frames=changed), key
@@ -168,8 +168,8 @@ def test_an_untrained_control_branch_adds_nothing(batch):
     assert not reacts(network, batch, changed_frames=changed)
 
 
-def test_adiff_sees_one_view_of_the_object_and_no_points(batch):
-    network, views = awake(BY_NAME['adiff']), batch[0]['views'].clone()
+def test_adiff_uses_one_view_of_the_object(batch):
+    network, views = initialized(BY_NAME['adiff']), batch[0]['views'].clone()
     views[:, 1:] = 1 - views[:, 1:]
     assert not reacts(network, batch, {'views': views})
     views[:, 0] = 1 - views[:, 0]
@@ -177,19 +177,19 @@ def test_adiff_sees_one_view_of_the_object_and_no_points(batch):
 
 
 @pytest.mark.parametrize('name', ['cdiff', 'adiff', 'animate_anyone', 'hogan'])
-def test_baselines_do_not_know_the_geometry_of_the_object(name, batch):
-    assert not reacts(awake(BY_NAME[name]), batch, {'points': batch[0]['points'] + 0.1})
-    assert reacts(awake(BY_NAME['full']), batch, {'points': batch[0]['points'] + 0.1})
+def test_baselines_ignore_the_geometry_of_the_object(name, batch):
+    assert not reacts(initialized(BY_NAME[name]), batch, {'points': batch[0]['points'] + 0.1})
+    assert reacts(initialized(BY_NAME['full']), batch, {'points': batch[0]['points'] + 0.1})
 
 
-def test_hogan_sees_the_source_in_place_of_references(batch):
-    network, references = awake(BY_NAME['hogan']), batch[0]
+def test_hogan_uses_the_source_instead_of_references(batch):
+    network, references = initialized(BY_NAME['hogan']), batch[0]
     for key in ('views', 'hand_reference'):
         assert not reacts(network, batch, {key: 1 - references[key]})
     assert reacts(network, batch, changed_frames={WARPED: batch[1][WARPED].flip(-1)})
 
 
-def test_the_adversary_learns_too_and_apart(batch, light):
+def test_the_adversary_is_trained_by_its_own_optimizer(batch, light):
     trainer = Trainer(BY_NAME['hogan'].build(SMALL), light, BUDGET, 0)
     before = [value.clone() for value in trainer.adversary.parameters()]
     trainer.take(*batch)
@@ -199,19 +199,19 @@ def test_the_adversary_learns_too_and_apart(batch, light):
     assert not sets[0] & sets[1]
 
 
-def test_a_frame_warped_onto_itself_is_itself(data):
+def test_a_frame_warped_to_itself_is_unchanged(data):
     frames = TrainingFrames(data, (WARPED,), size=64)
     scene = frames.scenes[0]
     warped = frames.frame(scene, 0, 0)
     known = warped[WARPED].amin(0) != NO_BASE
-    # Only surfaces: elsewhere the background stands, without shadows.
+    # Only surfaces: elsewhere it is the background without shadows.
     on_surface = known & (warped['mask'][0] == 1)
     assert on_surface.float().mean() > 0.02
     error = (warped[WARPED] - warped['rgb']).abs()[:, on_surface]
     assert error.max() < 1 / 255
 
 
-def test_depth_is_the_rasterizers_own(data):
+def test_depth_equals_that_of_the_rasterizer(data):
     frames = TrainingFrames(data, (DEPTH,), size=64)
     scene = frames.scenes[0]
     shards = frames.shards
@@ -220,7 +220,7 @@ def test_depth_is_the_rasterizers_own(data):
     torch.testing.assert_close(depth_confidence(buffers.depth), buffers.occlusion_confidence)
 
 
-def test_all_rows_see_the_same_frames_in_the_same_order(data):
+def test_all_rows_have_the_same_frames_in_the_same_order(data):
     batches = [
         TrainingFrames(data, row.build(SMALL).needs, size=64).batch(3, 5, 2, 2)[1]['rgb']
         for row in (BY_NAME['full'], BY_NAME['animate_anyone'])
@@ -236,14 +236,14 @@ def test_few_objects_are_the_most_frequent_ones(data):
     ]
     shards.place = [(0, 0)] * len(shards.scenes)
     assert scenes_of(shards, 1) == [0, 3]
-    assert scenes_of(shards, 2) == [0, 1, 3, 4]  # b and c are as frequent: by name
+    assert scenes_of(shards, 2) == [0, 1, 3, 4]  # b and c are equally frequent: sorted by name
     assert scenes_of(shards, 0) == [0, 1, 2, 3, 4, 5]
     assert BY_NAME['no_objaverse'].objects == FEW_OBJECTS == 15
     assert [row.name for row in (*ROWS, *ON_BASE) if row.objects] == ['no_objaverse']
 
 
 @pytest.mark.parametrize('name', ['full', 'hogan'])
-def test_a_row_that_was_killed_ends_with_the_same_weights(name, data, light, tmp_path, monkeypatch):
+def test_an_interrupted_row_ends_with_the_same_weights(name, data, light, tmp_path, monkeypatch):
     row = BY_NAME[name]
     whole = train_row(row, 1, data, tmp_path / 'whole', light, BUDGET, SMALL).state_dict()
 
@@ -262,14 +262,14 @@ def test_a_row_that_was_killed_ends_with_the_same_weights(name, data, light, tmp
     assert all(torch.equal(value, resumed[key]) for key, value in whole.items())
 
 
-def test_another_budget_is_not_gone_on_with(data, light, tmp_path):
+def test_a_checkpoint_with_another_budget_is_rejected(data, light, tmp_path):
     row: Row = BY_NAME['full']
     train_row(row, 0, data, tmp_path, light, replace(BUDGET, steps=1), SMALL)
-    with pytest.raises(ValueError, match='of another budget; delete it'):
+    with pytest.raises(ValueError, match='has another budget; delete it'):
         train_row(row, 0, data, tmp_path, light, BUDGET, SMALL)
 
 
-def test_the_light_comes_from_a_file_or_from_what_ships(light, tmp_path):
+def test_the_light_comes_from_a_file_or_the_shipped_checkpoint(light, tmp_path):
     save_file(light, tmp_path / 'light.safetensors')
     for stored in (shared_light(tmp_path / 'light.safetensors'), shared_light(None)):
         assert stored.keys() == light.keys()
@@ -282,7 +282,7 @@ def figures(psnr):
 
 
 def measured(seed, names, better):
-    """Three clips in which a candidate's PSNR is 20, and that of `full` better by so much."""
+    """Three clips with a PSNR of 20, that of `full` higher by `better`."""
     return [
         ClipFigures(
             f'clip {i}',
@@ -296,7 +296,7 @@ def measured(seed, names, better):
     ]
 
 
-def test_results_have_exactly_the_named_rows():
+def test_results_have_exactly_the_rows_of_names():
     seeds = {seed: measured(seed, NAMES, 1) for seed in (0, 1)}
     rows = json.loads(json.dumps(tables.rows_of(seeds, NAMES)))
     assert NAMES == (
@@ -322,7 +322,7 @@ def test_differences_are_paired_by_clip_and_positive_where_full_is_better():
     assert clips[0].figures['exact']['cdiff']['psnr_db'] == 20.5
 
 
-def test_the_second_table_has_the_rows_on_the_base_alone():
+def test_the_second_table_has_only_the_rows_on_the_base():
     names = ('full', 'full on base', 'painted')
     found = tables.table_of({0: measured(0, names, 1)}, ' on base')
     assert list(found[0][0].figures['exact']) == ['full']
@@ -334,13 +334,13 @@ def test_tables_name_every_row_in_markdown():
     assert '+1.00 [+1.00, +1.00]' in text
 
 
-def test_rows_cannot_be_measured_without_full(capsys):
+def test_measuring_rows_requires_full(capsys):
     with pytest.raises(SystemExit):
         ablation.main(['--rows', 'cdiff'])
-    assert 'compared with full' in capsys.readouterr().err
+    assert 'must include full' in capsys.readouterr().err
 
 
-def test_a_frame_needs_only_what_is_asked_for(data):
+def test_a_frame_has_only_the_needed_inputs(data):
     frames = TrainingFrames(data, (SKELETON,), size=64)
     renderer = frames._renderer(frames.scenes[0])
     assert isinstance(renderer, FrameInputs) and renderer._layers is None

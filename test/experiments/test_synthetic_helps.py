@@ -1,4 +1,4 @@
-"""The proof that synthetic data helps: nothing leaks, runs are paired, labels fit the images."""
+"""Synthetic data helps: disjoint sets, paired runs, labels that fit the images."""
 
 import json
 from dataclasses import replace
@@ -11,8 +11,8 @@ from experiments.synthetic_helps import run as synthetic_helps
 from experiments.synthetic_helps import runs
 from experiments.synthetic_helps.clips import (
     PARTS,
+    labelled_frames,
     motion_of_clip,
-    photographs,
     sample_clip,
     shapes_of,
     split_of,
@@ -42,7 +42,7 @@ SHORT = Recipe(steps=2, batch=8)
 
 
 def some_hands(count, seed=0):
-    """Hands whose joints are bright dots of the colours that tell them apart."""
+    """Hands whose joints are bright dots."""
     rng = np.random.default_rng(seed)
     points = rng.uniform(0.3, 0.7, (count, JOINTS, 2)).astype(np.float32)
     images = np.zeros((count, CROP, CROP, 3), np.uint8)
@@ -67,7 +67,7 @@ def some_clips(count=4, variations=2):
     return Clips(real, made, kept, held)
 
 
-def test_the_three_sets_share_no_object_and_the_test_has_those_that_nothing_was_trained_on():
+def test_the_three_sets_share_no_shape_and_the_test_set_has_the_held_out_ones():
     shapes = {part: set(shapes_of(part)) for part in PARTS}
     assert shapes['test'] == set(HELD_OUT_SHAPES)
     for part in PARTS:
@@ -77,7 +77,7 @@ def test_the_three_sets_share_no_object_and_the_test_has_those_that_nothing_was_
     assert [split_of(part) for part in PARTS] == ['train', 'train', 'test']
 
 
-def test_a_clip_is_of_its_set_alone_and_the_same_every_time():
+def test_clips_are_deterministic_and_specific_to_their_set():
     scenes = {part: sample_clip(part, 3, frames=2) for part in PARTS}
     for part, scene in scenes.items():
         assert scene.object_name in shapes_of(part)
@@ -91,15 +91,15 @@ def test_a_clip_is_of_its_set_alone_and_the_same_every_time():
 
 
 @pytest.fixture(scope='module')
-def photographed():
+def rendered():
     scene = sample_clip('train', 1, frames=2)
-    return scene, list(photographs(scene))
+    return scene, list(labelled_frames(scene))
 
 
-def test_labels_of_a_photograph_are_its_poses_projected_where_the_hand_is_seen(photographed):
-    scene, frames = photographed
+def test_labels_are_the_projected_poses_and_lie_on_the_hand(rendered):
+    scene, frames = rendered
     (side,) = scene.hands
-    empty = next(iter(photographs(replace(scene, frames=[replace(scene.frames[0], hands={})]))))
+    empty = next(iter(labelled_frames(replace(scene, frames=[replace(scene.frames[0], hands={})]))))
     for action, frame in zip(scene.frames, frames, strict=True):
         own = np.stack([frame.keypoints['u'], frame.keypoints['v']], 1)
         projected = projected_keypoints(load_hand(side), action.hands[side], scene.camera)
@@ -110,8 +110,8 @@ def test_labels_of_a_photograph_are_its_poses_projected_where_the_hand_is_seen(p
     assert len(seen) >= 8 and (at > 12).mean() > 0.8
 
 
-def test_the_recording_of_a_clip_tells_its_poses_and_camera(photographed):
-    scene, _ = photographed
+def test_the_recording_of_a_clip_has_its_poses_and_camera(rendered):
+    scene, _ = rendered
     motion = motion_of_clip(scene)
     (side,) = scene.hands
     np.testing.assert_allclose(
@@ -121,8 +121,8 @@ def test_the_recording_of_a_clip_tells_its_poses_and_camera(photographed):
     assert np.diff(motion.stamps_ns) == pytest.approx([1e8], rel=1e-6)
 
 
-def test_a_crop_shows_the_fingers_upwards_and_the_joints_where_they_are_told(photographed):
-    _, frames = photographed
+def test_a_crop_has_fingers_upwards_and_joints_at_their_labels(rendered):
+    _, frames = rendered
     points = np.stack([frames[0].keypoints['u'], frames[0].keypoints['v']], 1).astype(float)
     dots = np.zeros((256, 256, 3), np.uint8)
     x, y = points[9].astype(int)
@@ -135,8 +135,8 @@ def test_a_crop_shows_the_fingers_upwards_and_the_joints_where_they_are_told(pho
     np.testing.assert_allclose(middle, placed[9], atol=1.5 / CROP)
 
 
-def test_a_left_hand_is_shown_as_the_right_one_that_a_mirror_shows(photographed):
-    _, frames = photographed
+def test_a_left_hand_is_mirrored_to_a_right_one(rendered):
+    _, frames = rendered
     frame = frames[0]
     mirrored = frame.keypoints.copy()
     mirrored['u'] = 256 - mirrored['u']
@@ -148,7 +148,7 @@ def test_a_left_hand_is_shown_as_the_right_one_that_a_mirror_shows(photographed)
     assert np.abs(hands.images[0].astype(int) - hands.images[1]).mean() < 2
 
 
-def test_varied_images_carry_their_joints_with_them():
+def test_augmented_images_agree_with_their_joints():
     hands = some_hands(6)
     random = torch.Generator().manual_seed(0)
     variety = Variety(colour=0.0)
@@ -161,7 +161,7 @@ def test_varied_images_carry_their_joints_with_them():
         assert (bright[inside[:, 1], inside[:, 0]] > 0.15).float().mean() > 0.9
 
 
-def test_the_error_is_a_share_of_the_hand_whatever_the_crop():
+def test_the_error_is_relative_to_the_hand_for_any_crop():
     hands = some_hands(5)
     _, points, _ = shown(hands)
 
@@ -173,13 +173,13 @@ def test_the_error_is_a_share_of_the_hand_whatever_the_crop():
             return heat[..., 1, :, None] + heat[..., 0, None, :]
 
     off = errors(Off(), hands)
-    # Of the image: 0.02; of the stored crop 0.7 times the zoom of it; the hand is half of that.
+    # 0.02 of the image, which is 0.7 times the zoom of the stored crop; the hand is 0.5 of that.
     assert np.median(off) == pytest.approx(0.02 * 0.7 / 0.5, rel=0.15)
     hidden = replace(hands, visible=np.zeros((5, JOINTS), bool))
     assert np.isnan(errors(Off(), hidden)).all()
 
 
-def test_the_loss_falls_towards_the_truth_and_leaves_out_joints_without_weight():
+def test_the_loss_decreases_towards_ground_truth_and_ignores_joints_without_weight():
     points = torch.full((1, JOINTS, 2), 0.4)
     centres = (torch.arange(16) + 0.5) / 16
 
@@ -194,16 +194,16 @@ def test_the_loss_falls_towards_the_truth_and_leaves_out_joints_without_weight()
     assert float(loss_of(heat(0.7), points, torch.zeros(1, JOINTS))) == 0
 
 
-def test_clips_figures_leave_hidden_joints_out():
+def test_figures_ignore_hidden_joints():
     joints = np.array([[0.05, 0.2, np.nan], [0.05, np.nan, np.nan]])
     assert error(joints) == pytest.approx(10.0)
     assert found(joints) == pytest.approx(200 / 3)
     assert np.isnan(error(np.full((2, 3), np.nan)))
 
 
-def test_the_interval_holds_the_gain_and_widens_with_what_differs_between_seeds():
+def test_the_interval_contains_the_gain_and_widens_with_the_variance_of_seeds():
     rng = np.random.default_rng(0)
-    hard = rng.normal(20, 8, 40)  # clips differ much more than arms do: pairing takes that out
+    hard = rng.normal(20, 8, 40)  # clips differ more than arms do: pairing removes that
     first = hard + rng.normal(0, 0.3, (5, 40))
     steady = gain(first, first - 2 + rng.normal(0, 0.3, (5, 40)))
     assert steady.low < -2 < steady.high and steady.high - steady.low < 0.5
@@ -216,17 +216,17 @@ def test_the_interval_holds_the_gain_and_widens_with_what_differs_between_seeds(
         gain(first, first[:, :3])
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_interval_has_about_its_nominal_coverage():
     hits = 0
     for draw in range(60):
         rng = np.random.default_rng(draw)
         effect = 1 + rng.normal(0, 0.6, (5, 1)) + rng.normal(0, 1.5, (1, 40))
-        told = gain(np.zeros((5, 40)), effect + rng.normal(0, 1, (5, 40)), seed=draw)
-        hits += told.low < 1 < told.high
-    assert 46 <= hits <= 60  # five seeds make it somewhat narrow
+        found = gain(np.zeros((5, 40)), effect + rng.normal(0, 1, (5, 40)), seed=draw)
+        hits += found.low < 1 < found.high
+    assert 46 <= hits <= 60  # somewhat narrow with five seeds
 
 
-def test_arms_of_a_seed_have_the_same_clips_and_another_seed_has_none_of_them():
+def test_arms_of_a_seed_share_clips_and_seeds_do_not():
     a, b = Run('real', 4, 0, SHORT), Run('both', 4, 0, SHORT)
     assert a.clips() == b.clips() == [0, 1, 2, 3]
     assert not {*Run('real', 16, 0, SHORT).clips()} & {*Run('real', 16, 1, SHORT).clips()}
@@ -237,7 +237,7 @@ def test_arms_of_a_seed_have_the_same_clips_and_another_seed_has_none_of_them():
         Run('new', 16, 0, SHORT).new_clips(2)
 
 
-def test_each_arm_is_trained_on_what_it_is_called_after():
+def test_each_arm_is_trained_on_its_data():
     clips = some_clips()
     options = {'k': 2, 'seed': 1, 'recipe': SHORT, 'fold': 2, 'variations': 2}
     real, none = training_hands(Run('real', **options), clips)
@@ -254,7 +254,7 @@ def test_each_arm_is_trained_on_what_it_is_called_after():
     assert len(training_hands(Run('new', **options), clips)[0]) == 6 + 6
 
 
-def test_all_arms_start_from_the_same_weights_and_see_as_many_hands_a_step(monkeypatch):
+def test_all_arms_have_the_same_initial_weights_and_batch_size(monkeypatch):
     seen = []
 
     class Spy(HandNet):
@@ -264,12 +264,12 @@ def test_all_arms_start_from_the_same_weights_and_see_as_many_hands_a_step(monke
 
     monkeypatch.setattr('experiments.synthetic_helps.training.HandNet', Spy)
     real, made = some_hands(5), some_hands(9, 3)
-    for given in ((real, None), (real, made), (None, made)):
-        train(*given, SHORT, 7)
+    for hands in ((real, None), (real, made), (None, made)):
+        train(*hands, SHORT, 7)
     assert seen[0] == seen[2] == seen[4] and [n for n, _ in seen] == [8] * 6
 
 
-def test_a_run_is_measured_once_and_told_again_from_its_files(tmp_path, monkeypatch):
+def test_a_run_is_measured_once_and_then_read_from_its_files(tmp_path, monkeypatch):
     clips = some_clips()
     run = Run('both', 2, 0, SHORT, fold=2, variations=2)
     first = measured(run, clips, 'validation', tmp_path)
@@ -277,7 +277,7 @@ def test_a_run_is_measured_once_and_told_again_from_its_files(tmp_path, monkeypa
     trainings = []
     monkeypatch.setattr(runs, 'train', lambda *args: trainings.append(args))
     np.testing.assert_array_equal(measured(run, clips, 'validation', tmp_path), first)
-    measured(run, clips, 'test', tmp_path)  # of the estimator that is kept
+    measured(run, clips, 'test', tmp_path)  # with the stored estimator
     assert trainings == []
     for other in (replace(run, gated=True), replace(run, recipe=Recipe(steps=3)),
                   replace(run, variations=1), replace(run, seed=1)):  # fmt: skip
@@ -285,7 +285,7 @@ def test_a_run_is_measured_once_and_told_again_from_its_files(tmp_path, monkeypa
 
 
 def test_the_whole_experiment_at_its_smallest(untrained, tmp_path, monkeypatch):
-    """With a network that knows nothing; killed after the data it goes on without making them."""
+    """With an untrained network; a run interrupted after the data does not generate them again."""
     plan = Plan(
         seeds=2, fold=1, ks=(1,), variations=1, validation=1, test=2, choose_by=1, chosen_at=1,
         longer=2, recipes=(SHORT,),
@@ -302,15 +302,15 @@ def test_the_whole_experiment_at_its_smallest(untrained, tmp_path, monkeypatch):
     )
     synthetic_helps.experiment(plan, Data(work, untrained), tmp_path)
     assert made == {file: file.stat().st_mtime_ns for file in made}
-    told = json.loads((tmp_path / 'synthetic_helps.json').read_text())
-    row, longer = told['test']
+    report = json.loads((tmp_path / 'synthetic_helps.json').read_text())
+    row, longer = report['test']
     assert {*row['arms']} == {*runs.ARMS}
     for arm in ('both', 'synthetic', 'new'):
         figures = row['gain_over_real'][arm]['error_percent_of_hand']
         assert figures['low'] <= figures['mean'] <= figures['high']
         assert len(figures['per_seed']) == 2
     assert longer['steps'] == 2 * SHORT.steps and {*longer['arms']} == {*plan.longer_arms}
-    assert len(told['tried_on_validation']) == 1 + 5
+    assert len(report['tried_on_validation']) == 1 + 5
     assert (tmp_path / 'synthetic_helps.jpg').stat().st_size > 1000
 
 

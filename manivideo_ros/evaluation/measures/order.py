@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.camera_response import develop
+from manivideo_ros.data.scenes.camera_response import develop
 from manivideo_ros.evaluation.measures.true_light import TrueLight
 from manivideo_ros.geometry import Array, Camera
 from manivideo_ros.mlo.rasterizer import LayerBuffers, Rasterizer

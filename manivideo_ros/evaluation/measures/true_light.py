@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.camera_response import develop
 from manivideo_ros.data.rendering.ground_truth import object_surface_material, scene_materials
 from manivideo_ros.data.rendering.renderer import SHADOW_SIZE, Renderer, SurfaceMaterial
+from manivideo_ros.data.scenes.camera_response import develop
 from manivideo_ros.data.scenes.library import ObjectAsset
 from manivideo_ros.data.scenes.scene import Scene
 from manivideo_ros.drawing.views import reprojected_texture

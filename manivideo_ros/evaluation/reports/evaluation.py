@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from manivideo_ros.evaluation.measures.clip import Figures, Measured
 from manivideo_ros.evaluation.measures.features import FeatureStatistics, frechet_distance
 from manivideo_ros.evaluation.measures.intervals import Interval
-from manivideo_ros.evaluation.reports.sheets import contact_sheet
 from manivideo_ros.evaluation.reports.summary import Threshold, number, summarize, thresholds
+from manivideo_ros.evaluation.sheets import contact_sheet
+from manivideo_ros.evaluation.suites.clip_measures import Figures, Measured
 from manivideo_ros.evaluation.suites.suite import HUMAN
 
 ALL = 'all'

@@ -16,8 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from manivideo_ros.evaluation.measures.quality import stream_quality
-from manivideo_ros.evaluation.reports.sheets import (
+from manivideo_ros.evaluation.sheets import (
     RgbImage,
     ShownFrame,
     clip_frame,
@@ -28,9 +27,10 @@ from manivideo_ros.evaluation.reports.sheets import (
     write_clip,
     write_video,
 )
-from manivideo_ros.evaluation.reports.stream import summary
 from manivideo_ros.evaluation.suites.held_out import HeldOutGroundTruth
 from manivideo_ros.evaluation.suites.recorded import RecordedStream
+from manivideo_ros.evaluation.suites.stream import summary
+from manivideo_ros.evaluation.suites.stream_quality import stream_quality
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.mlo.rasterizer import Rasterizer

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manivideo_ros.evaluation.measures.clip import Figures
 from manivideo_ros.evaluation.measures.intervals import Interval, bootstrap, ratio_of_sums
+from manivideo_ros.evaluation.suites.clip_measures import Figures
 
 MEANS = (
     'psnr_db',

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from manivideo_ros.camera.viewing import action_points, default_camera, fitted
-from manivideo_ros.data.rendering.camera_response import random_response
 from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
-from manivideo_ros.data.rendering.reference_pose import random_reference_pose
+from manivideo_ros.data.scenes.camera_response import random_response
 from manivideo_ros.data.scenes.library import SKINS, generator, prepare_object, skin
+from manivideo_ros.data.scenes.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.room import random_room
 from manivideo_ros.data.scenes.scene import SIZE, Scene
 from manivideo_ros.evaluation.measures.true_light import TrueLight

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from manivideo_ros.data.human.hand_skeleton import hand_skeleton
+from manivideo_ros.drawing.hand_skeleton import hand_skeleton
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.suites.clips import ClipInputs, FramesOf, RgbImage

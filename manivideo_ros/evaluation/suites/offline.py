@@ -22,9 +22,9 @@ from manivideo_ros.engine.graph.cache import graph_of
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.measures.image import ClipQuality
-from manivideo_ros.evaluation.measures.quality import Comparison, figures
-from manivideo_ros.evaluation.reports.sheets import contact_sheet, spread_indices
+from manivideo_ros.evaluation.sheets import contact_sheet, spread_indices
 from manivideo_ros.evaluation.suites.held_out import HeldOutScene
+from manivideo_ros.evaluation.suites.stream_quality import Comparison, figures
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.model.checkpoint import SHIPPED
 from manivideo_ros.motion.files import load_motion

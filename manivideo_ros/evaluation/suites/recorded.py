@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.camera.viewing import default_camera, fitted
-from manivideo_ros.evaluation.reports.stream import IMAGE, read_stream
 from manivideo_ros.evaluation.suites.held_out import SIZE, HeldOutScene
+from manivideo_ros.evaluation.suites.stream import IMAGE, read_stream
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.messages.images import read_image

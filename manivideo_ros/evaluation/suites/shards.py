@@ -24,7 +24,7 @@ from manivideo_ros.data.shards import ShardDataset, ShardError
 from manivideo_ros.drawing.views import ObjectViews, six_views
 from manivideo_ros.evaluation.measures.baselines import COVERED, Baselines, to_bytes
 from manivideo_ros.evaluation.measures.image import ClipQuality
-from manivideo_ros.evaluation.reports.sheets import contact_sheet
+from manivideo_ros.evaluation.sheets import contact_sheet
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.hand.state import SIDES

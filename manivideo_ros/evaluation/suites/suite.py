@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from manivideo_ros.data.scenes.scene import SIZE
-from manivideo_ros.evaluation.measures.clip import Measured, Tools, evaluate_clip
 from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
+from manivideo_ros.evaluation.suites.clip_measures import Measured, Tools, evaluate_clip
 from manivideo_ros.evaluation.suites.clips import FramesOf, RenderedGroundTruth
 from manivideo_ros.evaluation.suites.held_out import HeldOutScene
 from manivideo_ros.evaluation.suites.motions import (

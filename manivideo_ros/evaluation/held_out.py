@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from manivideo_ros.evaluation.measures.clip import Measured
 from manivideo_ros.evaluation.reports.evaluation import Evaluation
 from manivideo_ros.evaluation.run import Work, fid_of_all, in_workers
+from manivideo_ros.evaluation.suites.clip_measures import Measured
 from manivideo_ros.evaluation.suites.suite import (
     FRAMES,
     HUMAN,

@@ -24,10 +24,10 @@ from manivideo_ros.data.recorded.files import RecordedError, field, numbers, rea
 from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.data.recorded.hands import read_published_mano
 from manivideo_ros.data.scenes.scene import SIZE
-from manivideo_ros.evaluation.measures.clip import Measured, evaluate_clip
 from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
 from manivideo_ros.evaluation.reports.evaluation import Evaluation
 from manivideo_ros.evaluation.run import Work, fid_of_all, in_workers
+from manivideo_ros.evaluation.suites.clip_measures import Measured, evaluate_clip
 from manivideo_ros.evaluation.suites.clips import ClipInputs, GroundTruthFrame
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.load import load_hand, read_hand

@@ -26,7 +26,7 @@ from manivideo_ros.evaluation.measures.image import ClipQuality
 from manivideo_ros.evaluation.measures.order import ClipOrder
 from manivideo_ros.evaluation.measures.sharpness import ClipSharpness
 from manivideo_ros.evaluation.measures.temporal import ClipSteadiness, Correspondence, SurfaceFlow
-from manivideo_ros.evaluation.reports.sheets import spread_indices
+from manivideo_ros.evaluation.sheets import spread_indices
 from manivideo_ros.evaluation.suites.clips import (
     ClipInputs,
     FramesOf,
@@ -84,7 +84,7 @@ def evaluate_clip(
     inputs = {kind: clip.with_poses(motion) for kind, motion in motions.items()}
     streams = {kind: {n: f(i) for n, f in methods.items()} for kind, i in inputs.items()}
     gathered = {kind: _Gatherer(tools) for kind in motions}
-    painter = _painter(clip)
+    painter = painter_of(clip)
     flow = SurfaceFlow(clip.surfaces(), clip.size)
     before: dict[str, tuple[dict[str, RgbImage], RgbImage]] = {}
     before_seen = None
@@ -117,7 +117,8 @@ def painted(painter: Baselines, inputs: ClipInputs, index: int) -> dict[str, Rgb
     return {'painted': to_bytes(images['mean']), 'textured': to_bytes(images['painted'])}
 
 
-def _painter(inputs: ClipInputs) -> Baselines:
+def painter_of(inputs: ClipInputs) -> Baselines:
+    """The painter of a clip's baselines."""
     objects = [(mesh, six_views(mesh)) for mesh in inputs.objects.values()]
     return Baselines(objects, inputs.hands, inputs.background, inputs.hand_reference)
 
