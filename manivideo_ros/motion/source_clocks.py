@@ -48,46 +48,47 @@ def _problems(
     kind = next((k for k in TOPICS if delays.get(k)), None)
     if kind is None:
         return {}
-    late = {(k, name): d + clock_s for k, of in delays.items() for name, d in of.items()}
-    first = min((key for key in late if key[0] == kind), key=lambda key: abs(late[key]))
-    base, pace, here = late[first], TOPICS[kind], '/clock' if simulated else "this machine's clock"
+    delay_of = {(k, name): d + clock_s for k, of in delays.items() for name, d in of.items()}
+    first = min((key for key in delay_of if key[0] == kind), key=lambda key: abs(delay_of[key]))
+    base, lead = delay_of[first], TOPICS[kind]
+    here = '/clock' if simulated else "this machine's clock"
     out = {}
-    # A simulated clock may come a little after the poses that it is ahead of.
+    # A simulated clock may arrive a little after poses with later stamps.
     stale = base > STALE_S or base < (-STALE_S if simulated else -OFFSET_S)
     if stale and simulated:
-        out[f'{pace} {base > 0}'] = (
-            f'{pace}: stamps are {span(base)} {_side(base)} {here}: its source goes by another '
-            'clock; set use_sim_time there too'
+        out[f'{lead} {base > 0}'] = (
+            f'{lead}: stamps are {span(base)} {_side(base)} {here}: its source uses another '
+            'clock: set use_sim_time there too'
         )
     elif stale and base > 0:
-        out[f'{pace} behind'] = (
-            f'{pace}: stamps are {span(base)} behind {here}: a bag that is played? Play it with '
-            '--clock and set use_sim_time: true. Latencies count from receipt'
+        out[f'{lead} behind'] = (
+            f'{lead}: stamps are {span(base)} behind {here}: to play a bag, use --clock and '
+            'use_sim_time. Latencies count from receipt'
         )
     elif stale:
-        out[f'{pace} ahead'] = (
-            f'{pace}: stamps are {span(base)} ahead of {here}: synchronise the clock of its '
+        out[f'{lead} ahead'] = (
+            f'{lead}: stamps are {span(base)} ahead of {here}: synchronise the clock of its '
             'machine. Latencies count from receipt'
         )
-    for (other, name), delay in late.items():
+    for (other, name), delay in delay_of.items():
         topic, apart_s = TOPICS[other], delay - base
         if abs(apart_s) <= OFFSET_S:
             continue
         if abs(delay) < abs(base):
             if not stale:
-                out[f'{pace} {apart_s < 0}'] = (
-                    f'{pace}: stamps are {span(apart_s)} {_side(-apart_s)} those of {topic} and '
+                out[f'{lead} {apart_s < 0}'] = (
+                    f'{lead}: stamps are {span(apart_s)} {_side(-apart_s)} those of {topic} and '
                     f'{here}: a slow driver, or the clock of its machine is off: synchronise it'
                 )
         elif apart_s > 0:
             out[f'{topic} {name} behind'] = (
-                f'{topic}: {name}: stamps are {span(apart_s)} behind those of {pace}: a slow '
+                f'{topic}: {name}: stamps are {span(apart_s)} behind those of {lead}: a slow '
                 'detector, or the clock of its machine is off: synchronise it, or give hold_s more '
                 'than that'
             )
         else:
             out[f'{topic} {name} ahead'] = (
-                f'{topic}: {name}: stamps are {span(apart_s)} ahead of those of {pace}: the clock '
+                f'{topic}: {name}: stamps are {span(apart_s)} ahead of those of {lead}: the clock '
                 f'of its machine is ahead of {here}: synchronise it'
             )
     return out

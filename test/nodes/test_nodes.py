@@ -252,7 +252,7 @@ def test_a_bag_played_without_a_clock_is_recognised_and_throttles_nothing(synthe
     values = {v.key: v.value for v in reports[-1].status[0].values}
     assert values['rate limit (Hz)'] == '0.0'
     assert float(values['total p95 (ms)']) < 10_000
-    named = "hand_poses: stamps are 3 days behind this machine's clock: a bag that is played? Play"
+    named = "hand_poses: stamps are 3 days behind this machine's clock: to play a bag, use --clock"
     assert named in reports[-1].status[0].message
     assert sum(named in line for line in synthesizer.lines[told:]) == 1
     hold(0.0)

@@ -257,7 +257,7 @@ def _misspelt(context: Any, values: Iterable[str], known: Sequence[str]) -> list
     out = []
     for name, near in misspelt(values, known).items():
         meant = f'; did you mean {near}?' if near else f'; --show-args lists those of {file}'
-        text = f'launch argument {name}: {file} has none of this name{meant}'
+        text = f'launch argument {name}: {file} has no such argument{meant}'
         if itself and name in typed and name not in others:
             raise ValueError(text)
         if near:
