@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.data.human.hand_skeleton import hand_skeleton
 from manivideo_ros.data.packing import array_file, unpack_hand, unpack_mask
 from manivideo_ros.data.rows import Kind
+from manivideo_ros.drawing.hand_skeleton import hand_skeleton
 from manivideo_ros.drawing.horizon import HorizonMapper
 from manivideo_ros.drawing.skeleton import skeleton_map
 from manivideo_ros.geometry import Camera

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from manivideo_ros.data.findings import Findings
 from manivideo_ros.data.human.clip import HumanClip
 from manivideo_ros.data.objaverse.catalogue import LICENCES, VERSION, read_catalogue
 from manivideo_ros.data.packing import array_file
-from manivideo_ros.data.recorded.validation import Findings
 from manivideo_ros.drawing.skeleton import seen
 
 ARRAYS = (

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from manivideo_ros.data.rendering.camera_response import random_response
-from manivideo_ros.data.rendering.reference_pose import random_reference_pose
+from manivideo_ros.data.scenes.camera_response import random_response
 from manivideo_ros.data.scenes.library import SKINS, Split, generator, skin
+from manivideo_ros.data.scenes.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.room import random_room
 from manivideo_ros.data.scenes.scene import (
     CONSECUTIVE_SHARE,

@@ -14,8 +14,7 @@ from manivideo_ros.data.objaverse.trajectory import (
     TrajectoryError,
     random_trajectory,
 )
-from manivideo_ros.data.rendering.camera_response import random_response
-from manivideo_ros.data.rendering.reference_pose import random_reference_pose
+from manivideo_ros.data.scenes.camera_response import random_response
 from manivideo_ros.data.scenes.library import (
     SKINS,
     VARIANTS,
@@ -28,6 +27,7 @@ from manivideo_ros.data.scenes.library import (
     skin,
 )
 from manivideo_ros.data.scenes.placement import Action
+from manivideo_ros.data.scenes.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.room import random_room
 from manivideo_ros.data.scenes.scene import FRAMES, SIZE, Scene, random_betas
 from manivideo_ros.data.scenes.viewpoint import framing_camera

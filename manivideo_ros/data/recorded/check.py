@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from manivideo_ros.data.findings import Findings
 from manivideo_ros.data.recorded.datasets import arctic, dexycb, ho_cap
 from manivideo_ros.data.recorded.datasets.dexycb_splits import SETUPS
 from manivideo_ros.data.recorded.datasets.listing import Dataset, list_views
@@ -20,7 +21,6 @@ from manivideo_ros.data.recorded.datasets.validation import (
 from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.data.recorded.hands import read_published_mano
 from manivideo_ros.data.recorded.shards import RecordedRecipe, make_clip_shards
-from manivideo_ros.data.recorded.validation import Findings
 from manivideo_ros.data.scenes.library import SPLITS
 from manivideo_ros.data.validation import (
     human_clips,

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.camera_response import develop
 from manivideo_ros.data.rendering.kernels import MATERIAL_OBJECT
 from manivideo_ros.data.rendering.renderer import SHADOW_SIZE, Renderer, SurfaceMaterial
+from manivideo_ros.data.scenes.camera_response import develop
 from manivideo_ros.data.scenes.library import ObjectAsset, generator
 from manivideo_ros.data.scenes.room import Room
 from manivideo_ros.data.scenes.scene import SIZE, Scene

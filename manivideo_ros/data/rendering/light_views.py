@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manivideo_ros.data.packing import array_file
-from manivideo_ros.data.rendering.camera_response import (
+from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer, worker_renderer
+from manivideo_ros.data.scenes.camera_response import (
     BRIGHTEST,
     Response,
     develop,
     random_response,
     tone_curve,
 )
-from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer, worker_renderer
-from manivideo_ros.data.rendering.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.library import SKINS, Split, generator, skin
+from manivideo_ros.data.scenes.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.room import (
     LAMPS,
     MAX_LAMPS,

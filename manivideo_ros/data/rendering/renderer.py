@@ -11,10 +11,10 @@ import warp as wp
 from numpy.typing import NDArray
 
 from manivideo_ros.data.rendering import shading
-from manivideo_ros.data.rendering.camera_response import BRIGHTEST
 from manivideo_ros.data.rendering.kernels import Lamps, Surroundings
-from manivideo_ros.data.rendering.surfels import DiscSet
+from manivideo_ros.data.scenes.camera_response import BRIGHTEST
 from manivideo_ros.data.scenes.room import MAX_LAMPS, Room
+from manivideo_ros.data.scenes.surfels import DiscSet
 from manivideo_ros.data.scenes.table_tops import srgb_to_linear
 from manivideo_ros.geometry import (
     Array,

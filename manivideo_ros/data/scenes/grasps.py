@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from manivideo_ros.data.rendering.surfels import area_samples
 from manivideo_ros.data.scenes.hand_poses import (
     CLOSED,
     LIMITS_HIGH,
@@ -19,6 +18,7 @@ from manivideo_ros.data.scenes.hand_poses import (
     flexions_to_theta,
     random_flexions,
 )
+from manivideo_ros.data.scenes.surfels import area_samples
 from manivideo_ros.geometry import Array, transform_points
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.hand.model import HandModel

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.surfels import DiscSet, face_colours, sample_discs
 from manivideo_ros.data.scenes.grasps import Solid, solid_of
+from manivideo_ros.data.scenes.surfels import DiscSet, face_colours, sample_discs
 from manivideo_ros.drawing.base_image import Material
 from manivideo_ros.drawing.views import ObjectViews, object_material, six_views
 from manivideo_ros.hand.load import load_hand

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.rendering.camera_response import Response, random_response
-from manivideo_ros.data.rendering.reference_pose import ReferencePose, random_reference_pose
+from manivideo_ros.data.scenes.camera_response import Response, random_response
 from manivideo_ros.data.scenes.grasps import probes
 from manivideo_ros.data.scenes.library import (
     SKINS,
@@ -24,6 +23,7 @@ from manivideo_ros.data.scenes.library import (
 )
 from manivideo_ros.data.scenes.motion_actions import motion_direction, motions, sample_motion
 from manivideo_ros.data.scenes.placement import Action, drift, hand_points, place_action
+from manivideo_ros.data.scenes.reference_pose import ReferencePose, random_reference_pose
 from manivideo_ros.data.scenes.room import Room, random_room
 from manivideo_ros.data.scenes.viewpoint import framing_camera, random_camera
 from manivideo_ros.geometry import Camera, transform_points

@@ -9,17 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-import torch
-
-from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.files.errors import reason_of
-from manivideo_ros.hand.lbs import lbs
-from manivideo_ros.hand.load import load_hand
 
-# The published 21 keypoints that are MANO's 16 joints, in MANO's order.
-JOINTS = [0, 5, 6, 7, 9, 10, 11, 17, 18, 19, 13, 14, 15, 1, 2, 3]
-AGREE = 0.006  # metres: the corrected shape of a left hand is off by a few millimetres
 Result = TypeVar('Result')
 SHOWN = 5  # problems of one kind that are listed individually
 
@@ -78,16 +69,3 @@ class Findings:
         self.facts.append(f'models: {len(meshes) - len(gone)} of {len(meshes)} objects')
         lines = [f'{mesh}: no such model: get the models of the dataset too' for mesh in gone]
         self.report(lines, 'models are missing')
-
-
-def joint_error(
-    clip: RecordedClip, side: str, frame: int, keypoints: np.ndarray, folder: Path
-) -> float:
-    """Mean distance (m) between a clip's MANO joints and published world keypoints [21, 3]."""
-    track = clip.motion.hands[side]
-    values = (track.theta, track.wrist_rotation, track.wrist_position)
-    theta, turn, place = (torch.as_tensor(value[frame : frame + 1]) for value in values)
-    hand = load_hand('left' if side == 'left' else 'right', folder / f'{side}.npz')
-    with torch.no_grad():
-        joints = lbs(hand, theta, torch.as_tensor(track.betas)[None], turn, place)[1][0].numpy()
-    return float(np.linalg.norm(joints - keypoints[JOINTS], axis=1).mean())
