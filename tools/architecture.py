@@ -71,7 +71,7 @@ def about(room: str) -> str:
     """The first line of a room's docstring."""
     folder = ROOT / PACKAGE / room
     file = folder / '__init__.py' if folder.is_dir() else folder.with_suffix('.py')
-    return (ast.get_docstring(ast.parse(file.read_text())) or '').split('\n')[0].strip('`')
+    return (ast.get_docstring(ast.parse(file.read_text())) or '').split('\n')[0].replace('`', '')
 
 
 def drawing() -> str:

@@ -1,0 +1,46 @@
+"""The rooms of the package: what the documentation draws of them, their size, their words."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tools import architecture, words
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = sorted({file.parent for file in (ROOT / 'manivideo_ros').rglob('*.py')})
+MOST = 15  # modules in a folder
+
+
+def test_the_drawing_shows_the_rooms_and_imports_as_they_are():
+    assert architecture.OUT.read_text() == architecture.drawing(), 'python -m tools.architecture'
+
+
+def test_imports_in_a_circle_cannot_be_drawn():
+    with pytest.raises(ValueError, match='circle: a, b'):
+        architecture.floors({'a': {'b'}, 'b': {'a'}, 'c': set()})
+
+
+def test_an_import_that_another_path_implies_is_not_drawn():
+    imports = {'top': {'middle', 'low'}, 'middle': {'low'}, 'low': set()}
+    assert architecture.floors(imports) == [['low'], ['middle'], ['top']]
+    assert architecture.reduced(imports) == {('top', 'middle'), ('middle', 'low')}
+
+
+@pytest.mark.parametrize('folder', FOLDERS, ids=lambda f: str(f.relative_to(ROOT)))
+def test_a_folder_says_in_one_line_what_lives_in_it_and_stays_small(folder):
+    assert len([f for f in folder.glob('*.py') if f.name != '__init__.py']) <= MOST
+    (doc,) = (ast.get_docstring(ast.parse((folder / '__init__.py').read_text())),)
+    assert doc and '\n' not in doc.strip().split('\n\n')[0]
+
+
+def test_prose_uses_the_words_of_the_glossary():
+    assert list(words.found(words.tracked())) == []
+
+
+def test_the_check_finds_words_in_prose_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(words, 'ROOT', tmp_path)
+    file = tmp_path / 'module.py'
+    file.write_text('"""What is told anew."""\n\ntold = 1  # of a picture\n')
+    lines = [line.split(': ')[:2] for line in words.found([file])]
+    assert lines == [['module.py:1', 'told'], ['module.py:1', 'anew'], ['module.py:3', 'picture']]
