@@ -13,6 +13,7 @@ from typing import Protocol
 from tqdm import tqdm
 
 from manivideo_ros.bags.folder import is_bag
+from manivideo_ros.process.renamed import RenamedOption
 from manivideo_ros.recording.coco import FramesWriter, VideosWriter
 from manivideo_ros.recording.episode import IMAGES, Episode, Topics
 from manivideo_ros.recording.lerobot import LeRobotWriter
@@ -134,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('episodes', nargs='+', type=Path, help='bags, or folders of bags')
     parser.add_argument('--out', type=Path, required=True, help='folder of the new dataset')
     parser.add_argument('--images', default=IMAGES, help='topic of the frames')
+    parser.add_argument('--pictures', dest='images', action=RenamedOption)
     parser.add_argument('--state', nargs='+', default=[], metavar='TOPIC',
                         help='of the state (poses of hands and objects)')  # fmt: skip
     parser.add_argument('--action', nargs='+', default=[], metavar='TOPIC',

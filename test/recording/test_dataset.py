@@ -265,6 +265,8 @@ def test_what_cannot_be_exported_is_one_line_and_status_2(episodes, tmp_path, ca
     plain = record_episode(tmp_path / 'plain', 2)
     assert '--images' in refused('video', plain, out)
     assert 'keypoints' in refused('frames', plain, out, '--images', '/front/image_raw')
+    with pytest.warns(UserWarning, match='--pictures is now called --images'):
+        refused('frames', plain, out, '--pictures', '/front/image_raw')
     with pytest.raises(EpisodeError, match='holds no topic /arm: it has /scene, /hand_poses'):
         _ = Episode(episodes / 'real', Topics(state=('/arm',))).state
     out.mkdir()
