@@ -1,1 +1,1 @@
-"""Training: the loss, the loop, its description in YAML."""
+"""Training: runs described in YAML, batches, the training loop, checkpoints."""

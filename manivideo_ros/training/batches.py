@@ -1,4 +1,4 @@
-"""What each iteration trains on: a pure function of the seed and the iteration's number."""
+"""The batches of a run: a pure function of the seed and the iteration's number."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from manivideo_ros.data.mixture import Draw, Mixture, without_conditions
 from manivideo_ros.mlo.layers import LAYER_MAPS
 from manivideo_ros.model.patch.network import NO_BASE
 from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.patch.mirror import mirrored
+from manivideo_ros.training.mirror import mirrored
 from manivideo_ros.training.stages import Stage
 
 FRAME_KEYS = (*LAYER_MAPS, 'base', 'rgb', 'mask')
 SCENE_KEYS = ('views', 'background', 'hand_reference', 'points')
-SILENCE = 600  # seconds without a batch after which a worker counts as lost
+WORKER_TIMEOUT = 600  # seconds without a batch after which a worker counts as dead
 Batch = dict[str, Tensor]
 
 
 class TrainingScenes(Protocol):
-    """Scenes with their frames, as data/shards.py reads them."""
+    """The interface of a source of scenes, such as data/shards.py."""
 
     consecutive: np.ndarray  # [scenes] bool: the frames follow each other at 30 Hz
 
@@ -39,27 +39,27 @@ class TrainingScenes(Protocol):
         ...
 
     def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
-        """One frame's model inputs and truth (FRAME_KEYS), without a batch axis.
+        """One frame's model inputs and ground truth (FRAME_KEYS), without a batch axis.
 
-        With a skeleton [3, H, W] where a skeleton is all that is known.
+        With a skeleton [3, H, W] for scenes of people, which have no other conditions.
         """
         ...
 
 
 class ConditionedScenes(TrainingScenes, Protocol):
-    """Scenes whose conditions can be had without their images."""
+    """Scenes whose conditions can be read without their images."""
 
     def conditions(self, scene: int, frame: int) -> dict[str, Tensor]:
-        """Of `frame`: the maps of hands and objects, and skeleton."""
+        """The maps of hands and objects, and the skeleton, of `frame`."""
         ...
 
 
 class Iterations(Dataset[Batch]):
-    """Item i is the batch of iteration i: scenes of S, frames of S * K next to each other.
+    """Item i is the batch of iteration i: S scenes, with the S * K frames in order of scenes.
 
-    Each scene of an iteration has random numbers of its own, so that of `world` processes each
-    takes every world-th scene, and all together train as one that takes them all. Raises
-    ValueError where no scene fits the stage, or the batch cannot be shared out.
+    Each scene of an iteration has its own random numbers. So each of `world` processes takes every
+    world-th scene, and together they train like one process. Raises ValueError if no scene fits the
+    stage, or the batch cannot be divided among the processes.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Iterations(Dataset[Batch]):
         self.sources, self.config, self.stage, self.first = sources, config, stage, first
         self.rank, self.world = rank, world
         frames = {'image': config.frames_per_scene, 'clip': config.clip_frames}
-        self.fitting = {
-            use: {name: _fitting(scenes, frames[use], use) for name, scenes in sources.items()}
+        self.usable = {
+            use: {name: _usable(scenes, frames[use], use) for name, scenes in sources.items()}
             for use in frames
         }
         self.clips = 1.0 if stage == 'temporal' else config.clip_share
@@ -86,7 +86,7 @@ class Iterations(Dataset[Batch]):
                 continue
             if sizes[use] % world:
                 raise ValueError(f'a batch of {sizes[use]} cannot be shared by {world} processes')
-            lengths = {name: len(found) for name, found in self.fitting[use].items()}
+            lengths = {name: len(scenes) for name, scenes in self.usable[use].items()}
             if not any(lengths.values()):
                 raise ValueError(
                     f'{", ".join(sources)}: no scene has {frames[use]} '
@@ -120,7 +120,7 @@ class Iterations(Dataset[Batch]):
     def _scene(self, draw: Draw, use: str, rng: np.random.Generator) -> Batch:
         """One scene's part of a batch: frames [K, ...], references [1, ...]."""
         config, scenes = self.config, self.sources[draw.source]
-        scene = int(self.fitting[use][draw.source][draw.index])
+        scene = int(self.usable[use][draw.source][draw.index])
         count = scenes.frames_of(scene)
         if use == 'clip':
             start = int(rng.integers(count - config.clip_frames + 1))
@@ -137,7 +137,7 @@ class Iterations(Dataset[Batch]):
         sample |= {key: value[None] for key, value in scenes.references(scene).items()}
         sample['weight'] = torch.ones(len(rows))
         mirror = 'base' in sample and rng.random() < config.mirror_share
-        if mirror and self._has_a_mirror(draw.source):
+        if mirror and self._can_mirror(draw.source):
             sample |= mirrored(sample)
         self._drop_conditions(sample, rng)
         if draw.unconditional:
@@ -149,13 +149,13 @@ class Iterations(Dataset[Batch]):
         sample['draw'] = torch.tensor([rng.random()], dtype=torch.float64)
         return sample
 
-    def _has_a_mirror(self, source: str) -> bool:
-        """Skeletons of whole people have none: their colours tell left from right."""
-        given = self.config.sources.get(source)
-        return given is None or given.reader != 'human'
+    def _can_mirror(self, source: str) -> bool:
+        """Whether scenes may be mirrored: skeletons of people encode the side in their colours."""
+        found = self.config.sources.get(source)
+        return found is None or found.reader != 'human'
 
     def _drop_conditions(self, sample: Batch, rng: np.random.Generator) -> None:
-        """Take away the references, the base or both (for guidance, and for `base: none`)."""
+        """Remove references, base or both at random (for guidance, and for `base: none`)."""
         config = self.config
         edges = np.cumsum([config.drop_references, config.drop_base, config.drop_both])
         draw = rng.random()
@@ -167,16 +167,16 @@ class Iterations(Dataset[Batch]):
             sample['weight'].fill_(config.unpainted_weight)
 
 
-def _fitting(scenes: TrainingScenes, frames: int, use: str) -> np.ndarray:
-    """Numbers of the scenes that have enough frames, and consecutive ones for a clip."""
+def _usable(scenes: TrainingScenes, frames: int, use: str) -> np.ndarray:
+    """Indices of the scenes with enough frames, which for clips must be consecutive."""
     enough = np.array([scenes.frames_of(i) >= frames for i in range(len(scenes))], bool)
     return np.flatnonzero(enough & scenes.consecutive if use == 'clip' else enough)
 
 
 def iterate(iterations: Iterations, workers: int, pinned: bool = False) -> Iterator[Batch]:
-    """The batches in order, whatever the number of workers.
+    """The batches in order, independent of the number of workers.
 
-    pinned: in memory that a GPU copies from while the host goes on.
+    pinned: in pinned memory, which a GPU copies asynchronously.
     """
     loader = DataLoader(
         iterations,
@@ -185,10 +185,10 @@ def iterate(iterations: Iterations, workers: int, pinned: bool = False) -> Itera
         pin_memory=pinned,
         worker_init_fn=_one_thread,
         prefetch_factor=4 if workers else None,
-        # A worker without shared memory (/dev/shm full) tells nobody: it only falls silent.
-        timeout=SILENCE if workers else 0,
+        # A worker that runs out of shared memory (/dev/shm full) reports no error.
+        timeout=WORKER_TIMEOUT if workers else 0,
         multiprocessing_context='spawn' if workers else None,
-        generator=torch.Generator(),  # it draws a seed: not from what a run's state holds
+        generator=torch.Generator(),  # it draws a seed, which must not change the global state
     )
     return iter(loader)
 

@@ -1,4 +1,4 @@
-"""What a run shows of itself: TensorBoard scalars where tensorboard is installed, and sheets."""
+"""The log of a run: TensorBoard scalars, if tensorboard is installed, and sheets of images."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Board:
         self._writer: Any = None
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:  # an extra: a run does without
+        except ImportError:  # tensorboard is optional
             return
         self._writer = SummaryWriter(str(folder / 'board'))
 
     def scalars(self, iteration: int, **values: float) -> None:
-        """Numbers of an iteration."""
+        """Write the scalars of an iteration."""
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, iteration)
 
     def sheet(self, iteration: int, rows: list[Tensor]) -> Path:
-        """Rows of images [N, 3, H, W] in [0, 1] as one PNG: its path."""
+        """Write rows of images [N, 3, H, W] in [0, 1] to one PNG; returns its path."""
         strips = [torch.cat(list(row[:COLUMNS].float().cpu()), -1) for row in rows]
         image = (torch.cat(strips, -2).clamp(0, 1) * 255).round().to(torch.uint8)
         file = self.folder / 'samples' / f'{iteration:06d}.png'
@@ -40,6 +40,6 @@ class Board:
         return file
 
     def close(self) -> None:
-        """Write what is held back."""
+        """Flush and close the log."""
         if self._writer is not None:
             self._writer.close()

@@ -1,7 +1,7 @@
-"""`manivideo train STAGE`: image, temporal or distill; scenes are generated where none are.
+"""`manivideo train STAGE`: run a stage of training; missing scenes are generated.
 
-Under `torchrun --nproc-per-node N -m manivideo_ros.training.cli STAGE ...` N processes share each
-batch. A run goes on where its folder left off.
+With `torchrun --nproc-per-node N -m manivideo_ros.training.cli STAGE ...` N processes share each
+batch. A run resumes from the checkpoint in its folder.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def run_training(
     init: Path | None = None,
     place: Place = ALONE,
 ) -> Path:
-    """Train on the sources under `data`, made now where they hold none; returns the checkpoint.
+    """Train on the sources in `data`, generating missing scenes; returns the checkpoint.
 
-    Goes on where `out` left off. Raises ValueError for a folder or checkpoint that cannot be used
-    and TrainingError where the run cannot go on.
+    Resumes from the checkpoint in `out`. Raises ValueError for an unusable folder or checkpoint,
+    TrainingError if the run cannot continue.
     """
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def run_training(
 def _light(
     config: TrainConfig, data: Path, out: Path, threads: int, init: Path | None, place: Place
 ) -> LightNet | None:
-    """What comes first, but where a checkpoint has it already, or no network asks for it."""
+    """The light net of a new patch model; None with a checkpoint, which has one, or latents."""
     if init is not None or config.latent:
         return None
     return learned_light(config, data, out / 'light.safetensors', threads, place.device)
@@ -78,29 +78,33 @@ def _light(
 def learned_light(
     config: TrainConfig, data: Path, out: Path, threads: int, device: torch.device | None = None
 ) -> LightNet:
-    """The light net of `out`, learned now where there is none: on a device, the CPU for none."""
+    """The light net in the file `out`, trained now if it is missing. device: None for the CPU."""
     if not out.exists():
         folder = data / 'light_views'
         if not folder.exists():
             make_light_views(folder, config.light_views, config.seed, 'train', threads)
         views = LightViews.open(folder)
         error = train_light(len(views), views.batch, ball_normals(), config, out, device)
-        print(f'light: RMS error {error:.4f} of sRGB in 0..1 on hands held back')
+        print(f'light: RMS error {error:.4f} of sRGB in 0..1 on held-out hands')
     return load_light(config, out)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; 2 for what cannot be read, 1 where training had to stop."""
+    """Entry point; returns 2 for invalid input, 1 if training had to stop."""
     parser = argparse.ArgumentParser(prog='manivideo train', description=__doc__)
-    parser.add_argument('stage', choices=STAGES, help='what to train')
-    parser.add_argument('--config', type=Path, required=True, help='the run, as YAML')
+    parser.add_argument('stage', choices=STAGES, help='the stage of training')
+    parser.add_argument('--config', type=Path, required=True, help='YAML file of the run')
     parser.add_argument('--data', type=Path, required=True, help='folder of the sources')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the checkpoints')
-    parser.add_argument('--scenes', type=int, default=2500, help='to make of a kind without any')
-    parser.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1), help='of torch')
-    parser.add_argument('--device', default='', help='cpu or cuda; a GPU where there is one')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the checkpoints')
     parser.add_argument(
-        '--init', help="a checkpoint whose weights to start from; 'shipped': the package's"
+        '--scenes', type=int, default=2500, help='scenes to generate of each kind without any'
+    )
+    parser.add_argument(
+        '--threads', type=int, default=min(2, os.cpu_count() or 1), help='CPU threads of torch'
+    )
+    parser.add_argument('--device', default='', help='cpu or cuda; default: a GPU if there is one')
+    parser.add_argument(
+        '--init', help="checkpoint with the initial weights; 'shipped': the package's weights"
     )
     args = parser.parse_args(arguments)
     place = ALONE

@@ -1,4 +1,4 @@
-"""The training loop: batches in, checkpoints out; resumable at any checkpoint."""
+"""The training loop, which can be resumed at any checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manivideo_ros.training.saving import load_state, save
 from manivideo_ros.training.stages import Stage
 from manivideo_ros.training.trainer import Trainer, TrainingError, on_device
 
-TELL_EVERY = 10  # iterations between scalars
+SCALARS_EVERY = 10  # iterations
 
 
 def train(
@@ -25,9 +25,9 @@ def train(
     run: Mapping[str, str],
     stage: Stage = 'image',
 ) -> Trainer:
-    """Train to the configured iteration, from the folder's checkpoint where it has one.
+    """Train to the configured iteration, resuming from the folder's checkpoint if there is one.
 
-    run: what the checkpoints tell of themselves. Raises TrainingError where it cannot go on.
+    run: stored in the checkpoints. Raises TrainingError if training cannot continue.
     """
     config, place = trainer.config, trainer.place
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def train(
     board = Board(folder) if place.first else None
     smooth = math.nan
     progress = tqdm(
-        _careful(iterate(items, config.workers, place.device.type == 'cuda'), trainer),
+        _guarded(iterate(items, config.workers, place.device.type == 'cuda'), trainer),
         total=config.iterations,
         initial=trainer.iteration,
         mininterval=10,
@@ -53,7 +53,7 @@ def train(
         if board is None:
             continue
         done = trainer.iteration
-        if done % TELL_EVERY == 0:
+        if done % SCALARS_EVERY == 0:
             board.scalars(done, loss=loss, learning_rate=trainer.learning_rate())
         if config.sheet_every and done % config.sheet_every == 0:
             with trainer.autocast(), torch.no_grad():
@@ -70,18 +70,18 @@ def train(
     return trainer
 
 
-def _careful(batches: Iterator[Batch], trainer: Trainer) -> Iterator[Batch]:
-    """The batches; what goes wrong in a worker becomes one line."""
+def _guarded(batches: Iterator[Batch], trainer: Trainer) -> Iterator[Batch]:
+    """The batches; an error of a worker becomes a TrainingError of one line."""
     while True:
         try:
             batch = next(batches)
         except StopIteration:
             return
         except (RuntimeError, ValueError, OSError) as error:
-            # An error that a worker raised comes with its traceback; its last line says it.
+            # A worker's error includes its traceback; the last line is the message.
             lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
             raise TrainingError(
-                f'the data of iteration {trainer.iteration} cannot be had ({lines[-1].strip()}); '
-                'the last checkpoint is kept: mend it and run again'
+                f'the data of iteration {trainer.iteration} cannot be read ({lines[-1].strip()}); '
+                'the last checkpoint is kept: fix the data and run again'
             ) from None
         yield batch

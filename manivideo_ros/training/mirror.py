@@ -1,4 +1,4 @@
-"""Batches as a mirror shows them: twice the scenes for nothing."""
+"""Mirrors batches, for augmentation."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ IMAGES = (
     'mask',
     'background',
     'hand_reference',
-    'skeleton',  # of hands alone, both of which are drawn in the same colours
+    'skeleton',  # of hands only, which are drawn in the same colours
 )
-VIEWS = [0, 1, 3, 2, 4, 5]  # left is right
-# Of the horizon maps, likewise.
+VIEWS = [0, 1, 3, 2, 4, 5]  # left and right are exchanged
+# The same for the directions of horizon maps.
 DIRECTIONS = [(HORIZON_DIRECTIONS // 2 - k) % HORIZON_DIRECTIONS for k in range(HORIZON_DIRECTIONS)]
 
 
 def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A batch with x as -x, but for the base image's fixed light, which stays where it is."""
+    """A batch with x negated, except for the base image's light, which is fixed to the camera."""
     out = {key: batch[key].flip(-1) for key in IMAGES if key in batch}
     against_x = torch.tensor([-1.0, 1.0, 1.0])
     out['normal_map'] = batch['normal_map'].flip(-1) * against_x[:, None, None]
@@ -38,7 +38,7 @@ def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def fixed_shading(normals: Tensor) -> Tensor:  # [B, 3, H, W] -> [B, 1, H, W]
-    """Factor of the base image's fixed light on sRGB colours (drawing/base_image_kernels.py)."""
+    """Factor by which the base image's light scales sRGB (drawing/base_image_kernels.py)."""
     direction = torch.tensor(FIXED_LIGHT.direction)
     direction = direction / direction.norm()
     upward = 0.5 - 0.5 * normals[:, 1:2]

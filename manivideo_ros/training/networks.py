@@ -1,4 +1,4 @@
-"""From a run's description to its network and what that is trained to do."""
+"""Creates the trainer of a run: network, objective and initial weights."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def start(
     light: LightNet | None = None,
     place: Place = ALONE,
 ) -> Trainer:
-    """A run from its seed, or from a checkpoint's weights.
+    """A new trainer, with weights from the seed or a checkpoint.
 
-    light: what was learned of light beforehand, which is left as it is. Raises CheckpointError,
-    WeightsError, and ValueError for a stage that needs weights to start from and has none.
+    light: a trained light net, which stays frozen. Raises CheckpointError, WeightsError, and
+    ValueError for a stage that needs initial weights and has none.
     """
     if stage != 'image' and init is None:
         raise ValueError(f'the stage {stage} starts from trained weights: name them with --init')
     if config.offload and (stage == 'distill' or not config.latent):
-        raise ValueError('offload: for the image and temporal stages of latent networks alone')
+        raise ValueError('offload: only for the image and temporal stages of latent models')
     torch.manual_seed(config.seed)
-    network = latent_network(config, init) if config.latent else _images(config, init, light)
+    network = latent_network(config, init) if config.latent else _patch_network(config, init, light)
     network.to(place.device)
     choose_trained(network, stage, config.clip_share > 0)
     objective: LatentObjective | ImageObjective
@@ -61,8 +61,8 @@ def start(
     return trainer
 
 
-def _images(config: TrainConfig, init: Path | None, light: LightNet | None) -> nn.Module:
-    """The network over pixel patches; its light net stays as it was learned."""
+def _patch_network(config: TrainConfig, init: Path | None, light: LightNet | None) -> nn.Module:
+    """The patch model, with its light net frozen."""
     network = ManiVideoNet(config.model)
     if init is not None:
         initialise(network, init)
@@ -73,12 +73,12 @@ def _images(config: TrainConfig, init: Path | None, light: LightNet | None) -> n
 
 
 def frozen_copy(network: nn.Module) -> nn.Module:
-    """The network as it is now."""
+    """A frozen copy of the network."""
     return deepcopy(network).eval().requires_grad_(False)
 
 
 def averaged(trainer: Trainer) -> nn.Module:
-    """The network with the average's weights, now and later: they share their memory."""
+    """The network with the averaged weights, with which it shares memory."""
     network = frozen_copy(trainer.objective.network)
     network.load_state_dict(trainer.average, assign=True)
     return network.requires_grad_(False)

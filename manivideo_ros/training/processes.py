@@ -1,4 +1,4 @@
-"""Several processes that train one network, as torchrun starts them: each a share of the batch."""
+"""Data-parallel training in processes started by torchrun, each with a part of the batch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-BUCKET = 32_000_000  # numbers that are averaged at a time
+BUCKET = 32_000_000  # values averaged in one operation
 
 
 @dataclass(frozen=True)
 class Place:
-    """This process's number among `world`, and the device that it trains on."""
+    """This process's rank among `world` processes, and the device that it trains on."""
 
     rank: int = 0
     world: int = 1
@@ -24,7 +24,7 @@ class Place:
 
     @property
     def first(self) -> bool:
-        """Whether it is this one that writes and talks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
 
@@ -32,9 +32,9 @@ ALONE = Place()
 
 
 def join(device: str = '') -> Place:
-    """Meet the other processes, if torchrun started this one; `leave` when done.
+    """Join the process group if torchrun started this process; call `leave` when done.
 
-    device: 'cpu' or 'cuda', '' for a GPU where there is one. Raises ValueError without a GPU.
+    device: 'cpu' or 'cuda', '' for a GPU if there is one. Raises ValueError for 'cuda' without GPU.
     """
     rank, world = int(os.environ.get('RANK', '0')), int(os.environ.get('WORLD_SIZE', '1'))
     cuda = torch.cuda.is_available()
@@ -52,19 +52,19 @@ def join(device: str = '') -> Place:
 
 
 def leave(place: Place) -> None:
-    """Part from the other processes."""
+    """Leave the process group."""
     if place.world > 1 and dist.is_initialized():
         dist.destroy_process_group()
 
 
 def wait_for_first(place: Place) -> None:
-    """Wait until every process is here: the first may have been writing files."""
+    """Wait for all processes, because the first may still be writing files."""
     if place.world > 1:
         dist.barrier()
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], place: Place) -> None:
-    """Make every process's gradients their mean; what has none in one process counts as zero."""
+    """Average the gradients of all processes; a missing gradient counts as zero."""
     if place.world == 1:
         return
     bucket: list[nn.Parameter] = []
@@ -81,7 +81,7 @@ def average_gradients(parameters: Iterable[nn.Parameter], place: Place) -> None:
 
 
 def mean_over(value: Tensor, place: Place) -> Tensor:
-    """The mean of every process's value."""
+    """The mean of a value over all processes."""
     if place.world > 1:
         value = value.clone()
         dist.all_reduce(value)

@@ -1,4 +1,4 @@
-"""A run's files: its state, its averaged weights, its YAML and what it was made of."""
+"""The files of a run: state, averaged weights, and its description in YAML."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ STATE, MODEL, RUN = 'state.pt', 'model.safetensors', 'run.yaml'
 
 
 def code_version() -> str:
-    """What git says of the checkout, or the package's version where it is installed."""
+    """`git describe` of the checkout, or the version of the installed package."""
     root = Path(__file__).resolve().parents[2]
     if (root / '.git').exists():
-        asked = ['git', '-C', str(root), 'describe', '--always', '--dirty', '--tags']
-        told = subprocess.run(asked, capture_output=True, text=True, check=False)
-        if told.returncode == 0:
-            return told.stdout.strip()
+        command = ['git', '-C', str(root), 'describe', '--always', '--dirty', '--tags']
+        described = subprocess.run(command, capture_output=True, text=True, check=False)
+        if described.returncode == 0:
+            return described.stdout.strip()
     try:
         return version('manivideo_ros')
     except PackageNotFoundError:
@@ -33,7 +33,7 @@ def code_version() -> str:
 
 
 def describe_run(config: TrainConfig, stage: str, data: str, init: str = '') -> dict[str, str]:
-    """What is kept beside a checkpoint: the run's YAML, code version, data's hash, seed, stage."""
+    """What is stored with a checkpoint: the run's YAML, code version, data hash, seed and stage."""
     return {
         'run': config.to_yaml(),
         'code': code_version(),
@@ -45,22 +45,22 @@ def describe_run(config: TrainConfig, stage: str, data: str, init: str = '') -> 
 
 
 def write_run(folder: Path, run: Mapping[str, str]) -> None:
-    """The YAML as a file that can be run again, the rest as comments above it."""
-    told = ''.join(f'# {name}: {value}\n' for name, value in run.items() if name != 'run')
-    (folder / RUN).write_text(told + run['run'])
+    """Write the YAML to a file that can be run again, with the other values as comments."""
+    comments = ''.join(f'# {name}: {value}\n' for name, value in run.items() if name != 'run')
+    (folder / RUN).write_text(comments + run['run'])
 
 
 def save(trainer: Trainer, folder: Path, run: Mapping[str, str]) -> None:
-    """Write state and weights; the last ones stay until the new ones are whole.
+    """Write state and weights atomically.
 
-    Raises TrainingError where the disk is full or cannot be written.
+    Raises TrainingError if they cannot be written.
     """
     partial = folder / f'{STATE}.partial'
     try:
         torch.save(trainer.state(), partial)
         partial.replace(folder / STATE)
-        told = {**run, 'iteration': str(trainer.iteration)}
-        save_checkpoint(trainer.average, trainer.config.model, folder / MODEL, told)
+        described = {**run, 'iteration': str(trainer.iteration)}
+        save_checkpoint(trainer.average, trainer.config.model, folder / MODEL, described)
     except (OSError, RuntimeError, SafetensorError) as error:
         for left in folder.glob('*.partial'):
             left.unlink(missing_ok=True)
@@ -72,16 +72,16 @@ def save(trainer: Trainer, folder: Path, run: Mapping[str, str]) -> None:
 
 
 def load_state(folder: Path) -> dict | None:
-    """The state that `save` wrote, on the CPU; None where there is none. Raises TrainingError.
+    """The state that `save` wrote, on the CPU; None if there is none. Raises TrainingError.
 
-    Weights only, never code, are read.
+    Code in the file is not executed.
     """
     file = folder / STATE
     if not file.exists():
         return None
     try:
         state: dict = torch.load(file, map_location='cpu', weights_only=True)
-    except Exception as error:  # torch raises what it likes on bytes that make no sense
+    except Exception as error:  # torch raises any kind of exception for invalid bytes
         reason = reason_of(error)
-        raise TrainingError(f'{file} cannot be read ({reason}); delete it to begin anew') from None
+        raise TrainingError(f'{file} cannot be read ({reason}); delete it to start over') from None
     return state

@@ -1,4 +1,4 @@
-"""The folders that a run trains on, opened as its YAML says."""
+"""Opens the sources of a run, and generates missing ones."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from manivideo_ros.training.batches import ConditionedScenes, TrainingScenes
 from manivideo_ros.training.config import Source, TrainConfig
 
 
-class Chosen:
-    """Some scenes of others."""
+class Subset:
+    """A subset of scenes."""
 
     def __init__(self, scenes: ConditionedScenes, chosen: np.ndarray) -> None:
         self.scenes, self.chosen = scenes, chosen
@@ -37,7 +37,7 @@ class Chosen:
         return self.scenes.references(int(self.chosen[scene]))
 
     def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
-        """One frame's inputs and truth."""
+        """One frame's inputs and ground truth."""
         return self.scenes.frame(int(self.chosen[scene]), frame)
 
     def conditions(self, scene: int, frame: int) -> dict[str, Tensor]:
@@ -48,7 +48,7 @@ class Chosen:
 def used(config: TrainConfig) -> dict[str, Source]:
     """The sources that a run draws from, by name.
 
-    People are left out for a network without skeleton guider: it would be told nothing of them.
+    People are left out for a network without skeleton guider, which has no condition for them.
     """
     return {
         name: source
@@ -59,12 +59,12 @@ def used(config: TrainConfig) -> dict[str, Source]:
 
 
 def folder_of(source: Source, data: Path) -> Path:
-    """Where a source lies."""
+    """The folder of a source."""
     return data / source.folder
 
 
 def make_missing(config: TrainConfig, data: Path, scenes: int, workers: int) -> None:
-    """Generate the scenes of every kind whose folder holds none; `scenes` of each."""
+    """Generate `scenes` scenes of every kind whose folder has none."""
     for name, source in used(config).items():
         folder = folder_of(source, data)
         if source.reader != 'shards' or name not in get_args(Kind) or any(folder.glob('shard_*')):
@@ -80,7 +80,7 @@ def make_missing(config: TrainConfig, data: Path, scenes: int, workers: int) -> 
 
 
 def open_sources(config: TrainConfig, data: Path) -> dict[str, ConditionedScenes]:
-    """The scenes of every source with a share, by name. Raises ValueErrors of the readers."""
+    """The scenes of every used source, by name. Raises ValueError for unreadable folders."""
     return {
         name: _open(source, folder_of(source, data), config)
         for name, source in used(config).items()
@@ -110,26 +110,26 @@ def _open(source: Source, folder: Path, config: TrainConfig) -> ConditionedScene
     found = scenes.camera(0).width
     if found != size:
         raise ValueError(
-            f'{folder}: its images are {found} pixels wide, the network takes {size}; make the '
+            f'{folder}: its images are {found} pixels wide, the network needs {size}; create the '
             f'shards with --size {size}'
         )
     if not source.objects:
         return scenes
     names = sorted({scene['object'] for scene in scenes.scenes} - {''})[: source.objects]
     kept = [i for i, scene in enumerate(scenes.scenes) if scene['object'] in (*names, '')]
-    return Chosen(scenes, np.array(kept, int))
+    return Subset(scenes, np.array(kept, int))
 
 
 def reference_sizes(config: TrainConfig) -> tuple[int, int]:
-    """Pixels of the six views and the hand reference, and of the background."""
+    """Side in pixels of the six views and the hand reference, and of the background."""
     size = config.model.reference_size
     return size, config.model.image_size if config.latent else size
 
 
 def source_hash(source: Source, data: Path) -> str:
-    """SHA-256 of what a source holds: the files' names and sizes, and the scenes' lists.
+    """SHA-256 of the names and sizes of a source's files, and of its lists of scenes.
 
-    Not of all pixels, which would take longer than some runs.
+    Pixels are left out, because hashing them would take longer than some runs.
     """
     folder, digest = folder_of(source, data), hashlib.sha256(repr(source).encode())
     for file in sorted(p for p in folder.rglob('*') if p.is_file()):
@@ -141,10 +141,10 @@ def source_hash(source: Source, data: Path) -> str:
 
 def data_hash(config: TrainConfig, data: Path) -> str:
     """SHA-256 of all sources of a run."""
-    told = [f'{name} {source_hash(source, data)}' for name, source in sorted(used(config).items())]
-    return hashlib.sha256('\n'.join(told).encode()).hexdigest()
+    hashes = [f'{name} {source_hash(value, data)}' for name, value in sorted(used(config).items())]
+    return hashlib.sha256('\n'.join(hashes).encode()).hexdigest()
 
 
 def lengths(sources: Mapping[str, TrainingScenes]) -> str:
-    """What a run trains on, in one line."""
+    """The number of scenes of each source, in one line."""
     return ', '.join(f'{name} {len(scenes)} scenes' for name, scenes in sources.items())

@@ -1,4 +1,4 @@
-"""The stages of training, and what each of them trains (arXiv 2412.16212)."""
+"""The stages of training and the layers that each one trains (arXiv 2412.16212)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 Stage = Literal['image', 'temporal', 'distill']
 STAGES: tuple[Stage, ...] = ('image', 'temporal', 'distill')
 TEMPORAL = ('temporal.', 'motion_modules.')
-"""What the names of temporal layers' parameters hold, in either network."""
+"""Substrings of the names of temporal parameters, in the patch and latent models."""
 
 
 def is_temporal(name: str) -> bool:
@@ -18,10 +18,10 @@ def is_temporal(name: str) -> bool:
 
 
 def choose_trained(network: nn.Module, stage: Stage, clips: bool = False) -> None:
-    """Freeze what a stage leaves as it is, beside what is frozen already.
+    """Freeze the layers that a stage does not train, in addition to those already frozen.
 
-    image: the temporal layers (but with `clips`, for a run that mixes clips in); temporal: all
-    other layers; distill: nothing.
+    image: the temporal layers, unless `clips` is set, for runs that include clips; temporal: all
+    other layers; distill: none.
     """
     for name, parameter in network.named_parameters():
         if stage == 'temporal':

@@ -1,4 +1,4 @@
-"""A network in training: one step after the other, and all that the next step depends on."""
+"""The trainer: training steps, and the state that they depend on."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from manivideo_ros.training.latent.offload import HostCopies
 from manivideo_ros.training.processes import Place, average_gradients, mean_over
 
 PER_SCENE = (*SCENE_KEYS, 'time', 'noise_seed', 'draw')
-"""Of a batch: what a scene has once, and not each of its frames."""
+"""Keys of a batch with one entry per scene, and not per frame."""
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on; the message says why, in one line, and what to do."""
+    """Raised when training cannot continue; a message of one line says why and what to do."""
 
 
 def warmed_cosine(iteration: int, iterations: int, warmup: int, first: float, last: float) -> float:
-    """A learning rate: a linear warm-up to the first, then a cosine to the last."""
+    """Learning rate with a linear warm-up to `first`, then a cosine decay to `last`."""
     if iteration < warmup:
         return first * (iteration + 1) / warmup
     done = (iteration - warmup) / max(1, iterations - warmup)
@@ -31,16 +31,16 @@ def warmed_cosine(iteration: int, iterations: int, warmup: int, first: float, la
 
 
 class Objective(Protocol):
-    """What a network is trained to do."""
+    """The loss of a network."""
 
     network: nn.Module
 
     def loss(self, batch: Batch) -> Tensor:
-        """The mean over the batch's frames; every scene's share depends on that scene alone."""
+        """The mean over the batch's frames; each scene's part depends only on that scene."""
         ...
 
     def images(self, batch: Batch) -> list[Tensor]:
-        """Rows of images [N, 3, H, W] in [0, 1] that show how far the network is."""
+        """Rows of images [N, 3, H, W] in [0, 1] that show the network's progress."""
         ...
 
 
@@ -48,8 +48,8 @@ class Objective(Protocol):
 class Trainer:
     """A network, its moving average and its optimizer, at an iteration.
 
-    trained: the parameters that the optimizer works on, by name: the network's own, or their
-    copies on the host (offload). average: of the trained; the others are the network's own.
+    trained: the optimizer's parameters by name: the network's, or their copies on the host
+    (offload). average: the state dict with trained parameters averaged.
     """
 
     config: TrainConfig
@@ -77,7 +77,7 @@ class Trainer:
         )
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on."""
+        """The complete state, from which training resumes exactly."""
         return {
             'network': self.objective.network.state_dict(),
             'trained': {name: value.detach() for name, value in self.trained.items()},
@@ -89,7 +89,7 @@ class Trainer:
 
     @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Resume from a state."""
         self.objective.network.load_state_dict(state['network'])
         for name, value in self.trained.items():
             value.copy_(state['trained'][name])
@@ -99,7 +99,7 @@ class Trainer:
         torch.set_rng_state(state['rng'].cpu())
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then a cosine from the first to the final rate."""
+        """The current learning rate, see warmed_cosine."""
         config = self.config
         return warmed_cosine(
             self.iteration,
@@ -115,7 +115,7 @@ class Trainer:
         return torch.autocast(self.place.device.type, torch.bfloat16, enabled=enabled)
 
     def step(self, batch: Batch) -> float:
-        """One iteration; its loss. Raises TrainingError where loss or gradient is not finite."""
+        """Run one iteration; returns its loss. Raises TrainingError if it is not finite."""
         for group in self.optimizer.param_groups:
             group['lr'] = self.learning_rate()
         parts = split(batch, self.config.micro_batch)
@@ -135,7 +135,7 @@ class Trainer:
         if not (math.isfinite(result) and math.isfinite(float(norm))):
             raise TrainingError(
                 f'loss is {result} and its gradient {float(norm)} at iteration {self.iteration}: '
-                'go on from the last checkpoint with a lower learning_rate'
+                'resume from the last checkpoint with a lower learning_rate'
             )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -153,7 +153,7 @@ class Trainer:
 
 
 def split(batch: Batch, scenes: int) -> list[Batch]:
-    """A batch as several of `scenes` scenes each; whole for 0."""
+    """Split a batch into batches of `scenes` scenes; 0: no split."""
     count = len(batch['views'])
     if scenes < 1 or scenes >= count:
         return [batch]
@@ -170,6 +170,6 @@ def split(batch: Batch, scenes: int) -> list[Batch]:
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:
-    """A batch where the network is; seeds stay where random numbers are drawn."""
-    kept = ('noise_seed', 'clip', 'causal')
-    return {k: v if k in kept else v.to(device, non_blocking=True) for k, v in batch.items()}
+    """Move a batch to a device; seeds and flags stay on the CPU, where they are read."""
+    on_cpu = ('noise_seed', 'clip', 'causal')
+    return {k: v if k in on_cpu else v.to(device, non_blocking=True) for k, v in batch.items()}

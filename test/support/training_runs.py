@@ -1,4 +1,4 @@
-"""What tests share: training runs."""
+"""A small training run, and scenes for it."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ KINDS = ('hand_object', 'objaverse', 'human')
 
 
 class PlainScenes:
-    """Three scenes whose truth is half as bright as the base."""
+    """Three scenes whose ground truth is half as bright as the base."""
 
     consecutive = np.array([True, False, True])
 

@@ -1,4 +1,4 @@
-"""Training of the latent networks: cached latents, v-prediction, the paper's values, all stages."""
+"""Training of the latent model: cached latents, v-prediction, the paper's values, all stages."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -59,12 +59,12 @@ def sources(data):
 
 @pytest.fixture(scope='module')
 def image(data, tmp_path_factory):
-    """The first stage's checkpoint."""
+    """The checkpoint of the image stage."""
     out = tmp_path_factory.mktemp('image')
     return run_training(CONFIG, 'image', data, out, threads=1, place=Place())
 
 
-def test_the_papers_values_are_in_the_runs_that_ship():
+def test_the_shipped_runs_have_the_papers_values():
     first, second = (TrainConfig.read(RUNS / f'paper_{s}.yaml') for s in ('image', 'temporal'))
     assert (first.iterations, first.learning_rate, first.scenes_per_batch) == (20_000, 1e-5, 4)
     assert (second.iterations, second.learning_rate) == (30_000, 8e-6)
@@ -81,13 +81,13 @@ def test_the_papers_values_are_in_the_runs_that_ship():
 
 
 @pytest.mark.parametrize('file', sorted(RUNS.glob('*.yaml')), ids=lambda f: f.stem)
-def test_every_run_that_ships_can_be_read_and_written(file, tmp_path):
+def test_every_shipped_run_can_be_read_and_written(file, tmp_path):
     config = TrainConfig.read(file)
     (tmp_path / 'again.yaml').write_text(config.to_yaml())
     assert TrainConfig.read(tmp_path / 'again.yaml') == config
 
 
-def test_latents_are_encoded_once_and_belong_to_their_autoencoder(data, sources, tmp_path):
+def test_latents_are_encoded_once_per_autoencoder(data, sources, tmp_path):
     files = sorted((data / 'latents').rglob('*.npz'))
     assert len(files) == 3
     times = [file.stat().st_mtime_ns for file in files]
@@ -100,7 +100,7 @@ def test_latents_are_encoded_once_and_belong_to_their_autoencoder(data, sources,
         with_latents(open_sources(CONFIG, data), replace(CONFIG, vae=''), data, Place())
 
 
-def test_the_loss_is_that_of_diffusers_velocity_weighted_by_snr(sources):
+def test_the_loss_uses_diffusers_velocity_and_min_snr_weights(sources):
     objective = start(CONFIG).objective
     assert isinstance(objective, LatentObjective)
     batch = Iterations(sources, CONFIG)[0]
@@ -108,9 +108,9 @@ def test_the_loss_is_that_of_diffusers_velocity_weighted_by_snr(sources):
     steps = torch.tensor([30, 500, 999])
     scheduler, noise = ddim_scheduler(), objective.noise(batch)
     noisy = scheduler.add_noise(batch['latents'], noise, steps)
-    wanted = scheduler.get_velocity(batch['latents'], noise, steps)
+    target = scheduler.get_velocity(batch['latents'], noise, steps)
     with torch.no_grad():
-        error = (velocity(objective.network, noisy, steps, batch) - wanted).square()
+        error = (velocity(objective.network, noisy, steps, batch) - target).square()
         snr = scheduler.alphas_cumprod[steps] / (1 - scheduler.alphas_cumprod[steps])
         weight = torch.minimum(snr + 1, torch.tensor(5.0)) / (snr + 1)
         assert weight[2] == 1 and weight[0] < 0.5
@@ -119,8 +119,8 @@ def test_the_loss_is_that_of_diffusers_velocity_weighted_by_snr(sources):
         )
 
 
-@pytest.mark.parametrize(('clip', 'causal', 'held'), [(1, 1, True), (1, 0, False), (0, 1, False)])
-def test_a_clip_seen_as_a_stream_has_the_one_noise_that_a_stream_holds(clip, causal, held):
+@pytest.mark.parametrize(('clip', 'causal', 'same'), [(1, 1, True), (1, 0, False), (0, 1, False)])
+def test_only_a_causal_clip_has_the_same_noise_in_all_frames(clip, causal, same):
     objective = LatentObjective(torch.nn.Identity(), CONFIG)
     batch = {
         'normal_map': torch.zeros(6, 1),
@@ -132,29 +132,30 @@ def test_a_clip_seen_as_a_stream_has_the_one_noise_that_a_stream_holds(clip, cau
     }
     drawn = objective.noise(batch)
     assert drawn.shape == (6, 4, 16, 16)
-    assert torch.equal(drawn[0], drawn[1]) == torch.equal(drawn[3], drawn[5]) == held
-    assert not torch.equal(drawn[2], drawn[3])  # of two scenes
+    assert torch.equal(drawn[0], drawn[1]) == torch.equal(drawn[3], drawn[5]) == same
+    assert not torch.equal(drawn[2], drawn[3])  # of different scenes
 
 
-def test_a_sampler_visits_trailing_timesteps():
+def test_a_sampler_uses_trailing_timesteps():
     assert sampling_timesteps(4) == [999, 749, 499, 249]
     scheduler = ddim_scheduler()
     scheduler.set_timesteps(8)
     assert sampling_timesteps(8) == scheduler.timesteps.tolist()
 
 
-def test_the_image_stage_trains_all_but_the_motion_modules(image, data):
+def test_the_image_stage_does_not_train_the_motion_modules(image, data):
     with safe_open(image, framework='pt') as file:
-        told = file.metadata()
+        metadata = file.metadata()
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    assert told['stage'] == 'image' and told['seed'] == '0' and told['iteration'] == '2'
+    assert metadata['stage'] == 'image' and metadata['seed'] == '0'
+    assert metadata['iteration'] == '2'
     fresh = start(CONFIG).objective.network.state_dict()
     moved = {n for n, v in saved.items() if not torch.equal(v, fresh[n].half())}
     assert moved and not any(is_temporal(name) for name in moved)
     assert (image.parent / 'samples' / '000002.png').exists()
 
 
-def test_the_temporal_stage_trains_the_motion_modules_alone(image, data, tmp_path):
+def test_the_temporal_stage_trains_only_the_motion_modules(image, data, tmp_path):
     made = run_training(CONFIG, 'temporal', data, tmp_path, threads=1, init=image)
     with safe_open(made, framework='pt') as new, safe_open(image, framework='pt') as old:
         names = list(new.keys())
@@ -162,22 +163,22 @@ def test_the_temporal_stage_trains_the_motion_modules_alone(image, data, tmp_pat
     assert moved and all(is_temporal(name) for name in moved)
 
 
-def test_distillation_runs_for_the_latent_networks(image, data, tmp_path):
+def test_distillation_runs_for_the_latent_model(image, data, tmp_path):
     config = replace(CONFIG, guidance=2.0)
     made = run_training(config, 'distill', data, tmp_path, threads=1, init=image)
     with safe_open(made, framework='pt') as file:
         assert file.metadata()['stage'] == 'distill'
 
 
-def test_weights_of_another_network_are_refused_by_the_field_that_differs(image):
+def test_weights_of_another_network_are_rejected_with_the_differing_field(image):
     trunk = replace(CONFIG.model.latent_trunk, cross_attention_dim=24)
     wider = replace(CONFIG, model=replace(CONFIG.model, trunk=trunk))
     with pytest.raises(WeightsError, match='differs in cross_attention_dim'):
         start(wider, 'temporal', image)
 
 
-def test_offloaded_and_recomputed_training_is_training(sources):
-    """bf16 weights where the network runs, fp32 copies elsewhere: the same steps, but rounded."""
+def test_offloading_and_recomputation_give_the_same_steps(sources):
+    """Up to the rounding of bf16 weights."""
     batch = Iterations(sources, CONFIG)[1]
     config = replace(CONFIG, sheet_every=0, learning_rate=1e-3)
     saving = replace(config, offload=True, gradient_checkpointing=True, micro_batch=1)
@@ -190,7 +191,7 @@ def test_offloaded_and_recomputed_training_is_training(sources):
     same, moved = 0, 0
     for name, value in plain.trained.items():
         one, other = value - before[name], light.trained[name] - before[name]
-        there = one.abs() > 5e-4
-        same += int((torch.sign(one[there]) == torch.sign(other[there])).sum())
-        moved += int(there.sum())
+        large = one.abs() > 5e-4
+        same += int((torch.sign(one[large]) == torch.sign(other[large])).sum())
+        moved += int(large.sum())
     assert same > 0.8 * moved > 0

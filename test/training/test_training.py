@@ -1,4 +1,4 @@
-"""Training: it lowers the loss, resumes bit for bit, refuses what it cannot go on from."""
+"""Training: batches, decreasing loss, exact resumption, and errors."""
 
 import os
 import subprocess
@@ -25,9 +25,9 @@ from manivideo_ros.training.batches import Iterations, iterate
 from manivideo_ros.training.cli import main
 from manivideo_ros.training.config import Source, TrainConfig, TrainConfigError
 from manivideo_ros.training.loop import train
+from manivideo_ros.training.mirror import mirrored
 from manivideo_ros.training.networks import start
 from manivideo_ros.training.patch.loss import image_loss, structural_similarity
-from manivideo_ros.training.patch.mirror import mirrored
 from manivideo_ros.training.processes import Place
 from manivideo_ros.training.stages import is_temporal
 from manivideo_ros.training.trainer import TrainingError, split
@@ -38,16 +38,16 @@ def weights(trainer) -> dict[str, torch.Tensor]:
     return trainer.objective.network.state_dict() | averages
 
 
-def same(first, second) -> None:
-    theirs = weights(second)
+def assert_equal_weights(first, second) -> None:
+    others = weights(second)
     for name, value in weights(first).items():
-        assert torch.equal(value, theirs[name]), name
+        assert torch.equal(value, others[name]), name
 
 
 # Batches.
 
 
-def test_every_iteration_shares_its_scenes_equally_among_the_three_kinds():
+def test_every_batch_has_equal_shares_of_the_three_kinds():
     batch = Iterations(SOURCES, IMAGES)[0]
     people = batch['skeleton'].flatten(1).any(1)
     assert people.view(6, 2).all(1).sum() == people.view(6, 2).any(1).sum() == 2
@@ -55,13 +55,13 @@ def test_every_iteration_shares_its_scenes_equally_among_the_three_kinds():
     assert batch['normal_map'][~people].flatten(1).any(1).all()
 
 
-def test_batches_depend_on_the_iteration_alone():
+def test_batches_depend_only_on_the_iteration():
     later = Iterations(SOURCES, CONFIG, first=3)[0]
     same = Iterations(SOURCES, CONFIG)[3]
     assert all(torch.equal(later[key], same[key]) for key in same)
 
 
-def test_processes_share_out_the_scenes_of_one_batch():
+def test_processes_divide_the_scenes_of_one_batch():
     whole = Iterations(SOURCES, IMAGES)[1]
     parts = [Iterations(SOURCES, IMAGES, rank=rank, world=2)[1] for rank in range(2)]
     for scene in range(6):
@@ -72,7 +72,7 @@ def test_processes_share_out_the_scenes_of_one_batch():
         Iterations(SOURCES, IMAGES, world=4)
 
 
-def test_clips_are_consecutive_frames_of_scenes_that_have_enough():
+def test_clips_are_consecutive_frames_of_scenes_with_enough_frames():
     batch = Iterations(SOURCES, CONFIG, 'temporal')[0]
     assert batch['clip'] and len(batch['rgb']) == 8
     with pytest.raises(ValueError, match='no scene has 9 consecutive frames'):
@@ -94,7 +94,7 @@ def test_dropped_conditions_are_zero_for_all_frames_of_a_scene():
     assert not bare['normal_map'].any() and not bare['skeleton'].any() and bare['rgb'].any()
 
 
-def test_a_batch_in_parts_loses_nothing():
+def test_splitting_a_batch_keeps_all_scenes():
     batch = Iterations(SOURCES, IMAGES)[0]
     parts = split(batch, 4)
     assert [len(part['views']) for part in parts] == [4, 2]
@@ -105,7 +105,7 @@ def test_a_batch_in_parts_loses_nothing():
 # The loop.
 
 
-def test_training_learns_what_the_frames_have_in_common():
+def test_training_lowers_the_loss():
     config = replace(
         IMAGES,
         scenes_per_batch=3,
@@ -120,36 +120,36 @@ def test_training_learns_what_the_frames_have_in_common():
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
 
 
-def test_a_run_that_was_cut_off_ends_as_one_that_was_not(tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     whole = train(start(CONFIG), SOURCES, tmp_path / 'whole', RUN)
     first = start(CONFIG)
     for batch, _ in zip(iterate(Iterations(SOURCES, CONFIG), 0), range(2), strict=False):
         first.step(batch)
     (tmp_path / 'parts').mkdir()
     saving.save(first, tmp_path / 'parts', RUN)
-    torch.rand(3)  # what happens between has no influence
+    torch.rand(3)  # random numbers drawn in between have no influence
     resumed = train(start(CONFIG), SOURCES, tmp_path / 'parts', RUN)
     drawn = torch.get_rng_state()
     assert resumed.iteration == whole.iteration == 4
-    same(whole, resumed)
+    assert_equal_weights(whole, resumed)
     whole.restore(torch.load(tmp_path / 'whole' / 'state.pt', weights_only=True))
     assert torch.equal(torch.get_rng_state(), drawn)
     assert (tmp_path / 'whole' / 'samples' / '000002.png').exists()
     assert load_checkpoint(tmp_path / 'whole' / 'model.safetensors').config == CONFIG.model
 
 
-def test_parts_of_a_batch_one_after_the_other_train_as_the_whole():
+def test_micro_batches_train_like_the_whole_batch():
     plain = replace(IMAGES, precision='fp32')
     runs = [start(plain), start(replace(plain, micro_batch=2))]
     batch = Iterations(SOURCES, plain)[0]
     for trainer in runs:
         trainer.step(batch)
-    ours, theirs = (weights(trainer) for trainer in runs)
-    for name in ours:
-        torch.testing.assert_close(ours[name], theirs[name], atol=1e-5, rtol=1e-4)
+    whole, split_up = (weights(trainer) for trainer in runs)
+    for name in whole:
+        torch.testing.assert_close(whole[name], split_up[name], atol=1e-5, rtol=1e-4)
 
 
-def test_the_image_stage_leaves_the_temporal_layers_and_the_temporal_stage_the_others(tmp_path):
+def test_only_the_temporal_stage_trains_temporal_layers_and_it_trains_no_others(tmp_path):
     made = start(CONFIG).objective.network.state_dict()
     save_checkpoint(made, CONFIG.model, tmp_path / 'image.safetensors')
     for stage, config in (('image', IMAGES), ('temporal', CONFIG)):
@@ -166,18 +166,18 @@ def test_the_image_stage_leaves_the_temporal_layers_and_the_temporal_stage_the_o
         assert moved and {is_temporal(name) for name in moved} == {stage == 'temporal'}
 
 
-def test_later_stages_ask_for_weights_to_start_from():
+def test_later_stages_need_initial_weights():
     for stage in ('temporal', 'distill'):
         with pytest.raises(ValueError, match='--init'):
             start(CONFIG, stage)
 
 
-def test_a_run_starts_from_a_checkpoint_and_leaves_the_light_as_it_was_learned(tmp_path):
+def test_a_run_starts_from_a_checkpoint_and_keeps_the_light_net_frozen(tmp_path):
     torch.manual_seed(5)
     light = LightNet(SMALL)
     before = {name: value.clone() for name, value in light.state_dict().items()}
-    given = start(CONFIG).objective.network.state_dict()
-    older = {name: value for name, value in given.items() if not name.startswith('light')}
+    state = start(CONFIG).objective.network.state_dict()
+    older = {name: value for name, value in state.items() if not name.startswith('light')}
     older['stem.weight'] = older['stem.weight'][:, :8] + 1
     save_checkpoint(older, CONFIG.model, tmp_path / 'older.safetensors')
     trainer = start(CONFIG, init=tmp_path / 'older.safetensors', light=light)
@@ -190,8 +190,8 @@ def test_a_run_starts_from_a_checkpoint_and_leaves_the_light_as_it_was_learned(t
     assert not torch.equal(network.stem.weight, stem)
 
 
-def test_distillation_draws_predictions_of_neighbouring_times_together(tmp_path):
-    """What a step more or less changes shrinks, where the truth has no say."""
+def test_distillation_reduces_the_difference_between_adjacent_times(tmp_path):
+    """Without the loss against ground truth."""
     torch.manual_seed(3)
     made = start(CONFIG).objective.network
     for parameter in made.parameters():
@@ -237,7 +237,7 @@ leave(place)
 """
 
 
-def test_two_processes_train_as_one(tmp_path):
+def test_two_processes_train_like_one(tmp_path):
     (tmp_path / 'both.py').write_text(TWO_PROCESSES)
     root = Path(__file__).parents[2]
     paths = [str(root / 'test' / 'support'), str(root)]
@@ -254,13 +254,13 @@ def test_two_processes_train_as_one(tmp_path):
         torch.testing.assert_close(two['network'][name], value, atol=2e-5, rtol=1e-4, msg=name)
 
 
-# What can go wrong.
+# Errors.
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     trainer = start(CONFIG)
     saving.save(trainer, tmp_path, RUN)
-    kept = (tmp_path / 'state.pt').read_bytes()
+    before = (tmp_path / 'state.pt').read_bytes()
 
     def full(state, path):
         Path(path).write_bytes(b'half')
@@ -270,25 +270,25 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     with pytest.raises(TrainingError, match=r'No space left.*make room') as caught:
         saving.save(trainer, tmp_path, RUN)
     assert '\n' not in str(caught.value)
-    assert (tmp_path / 'state.pt').read_bytes() == kept
+    assert (tmp_path / 'state.pt').read_bytes() == before
     assert not list(tmp_path.glob('*.partial'))
 
 
-class Vanishing(PlainScenes):
-    """Scenes whose worker is killed, as for want of memory."""
+class Killed(PlainScenes):
+    """Scenes whose worker is killed, as when memory runs out."""
 
     def frame(self, scene, frame):
         os._exit(9)
 
 
-def test_the_loss_of_a_worker_is_one_line(tmp_path):
+def test_a_killed_worker_is_reported_in_one_line(tmp_path):
     config = replace(IMAGES, workers=1)
     with pytest.raises(TrainingError, match=r'iteration 0 .*last checkpoint') as caught:
-        train(start(config), {'hand_object': Vanishing()}, tmp_path, RUN)
+        train(start(config), {'hand_object': Killed()}, tmp_path, RUN)
     assert '\n' not in str(caught.value)
 
 
-def test_a_loss_that_is_not_finite_stops_training_with_advice():
+def test_a_non_finite_loss_stops_training_with_a_fix():
     trainer = start(CONFIG)
     before = weights(trainer)['head.weight'].clone()
     batch = Iterations(SOURCES, CONFIG)[0]
@@ -298,7 +298,7 @@ def test_a_loss_that_is_not_finite_stops_training_with_advice():
     assert torch.equal(weights(trainer)['head.weight'], before)
 
 
-def test_errors_on_the_mask_weigh_more_than_those_outside():
+def test_errors_inside_the_mask_weigh_more():
     truth = torch.full((1, 3, 8, 8), 0.5)
     mask = torch.zeros(1, 1, 8, 8)
     mask[..., :4] = 1
@@ -309,7 +309,7 @@ def test_errors_on_the_mask_weigh_more_than_those_outside():
     assert image_loss(truth, truth, mask, CONFIG) == 0
 
 
-def test_the_structural_term_is_the_measure_itself():
+def test_the_structural_term_equals_ssim():
     generator = torch.Generator().manual_seed(0)
     truth = torch.rand(1, 3, 40, 40, generator=generator)
     image = (truth + 0.2 * torch.randn(truth.shape, generator=generator)).clamp(0, 1)
@@ -324,15 +324,15 @@ def test_the_structural_term_is_the_measure_itself():
     )
     with torch.autocast('cpu', torch.bfloat16):
         found = structural_similarity(image, truth)[0].permute(1, 2, 0).numpy()
-    inner = slice(6, -6)  # beside it the two pad differently
+    inner = slice(6, -6)  # at the border the two pad differently
     np.testing.assert_allclose(found[inner, inner], expected[inner, inner], atol=1e-4)
     whole = torch.ones(1, 1, 40, 40)
     without = image_loss(image, truth, whole, CONFIG)
-    given = image_loss(image, truth, whole, replace(CONFIG, structure_weight=0.5))
-    assert float(given - without) == pytest.approx(0.5 * (1 - found.mean()), abs=1e-4)
+    with_term = image_loss(image, truth, whole, replace(CONFIG, structure_weight=0.5))
+    assert float(with_term - without) == pytest.approx(0.5 * (1 - found.mean()), abs=1e-4)
 
 
-def test_a_training_file_describes_a_run_and_names_wrong_fields(tmp_path):
+def test_a_run_is_read_from_yaml_and_unknown_fields_are_named(tmp_path):
     path = tmp_path / 'run.yaml'
     path.write_text(CONFIG.to_yaml())
     assert TrainConfig.read(path) == CONFIG
@@ -341,7 +341,7 @@ def test_a_training_file_describes_a_run_and_names_wrong_fields(tmp_path):
         TrainConfig.read(path)
 
 
-def test_the_command_makes_scenes_trains_and_leaves_a_checkpoint(tmp_path, capsys):
+def test_the_command_generates_scenes_and_writes_a_checkpoint(tmp_path, capsys):
     config = TrainConfig(
         model=replace(SMALL, image_size=128, num_points=2048, human=True),
         light_views=3,
@@ -354,25 +354,25 @@ def test_the_command_makes_scenes_trains_and_leaves_a_checkpoint(tmp_path, capsy
     )
     (tmp_path / 'run.yaml').write_text(config.to_yaml())
     folders = ['--data', str(tmp_path / 'data'), '--out', str(tmp_path / 'out')]
-    asked = ['--config', str(tmp_path / 'run.yaml'), *folders, '--scenes', '2', '--threads', '1']
-    asked += ['--device', 'cpu']
-    assert main(['image', *asked]) == 0
+    options = ['--config', str(tmp_path / 'run.yaml'), *folders, '--scenes', '2']
+    options += ['--threads', '1', '--device', 'cpu']
+    assert main(['image', *options]) == 0
     made = {p.name for p in (tmp_path / 'data').iterdir() if p.is_dir()}
     assert made == {*KINDS, 'light_views'}
     checkpoint = tmp_path / 'out' / 'model.safetensors'
     assert load_checkpoint(checkpoint).config == config.model
     assert TrainConfig.read(tmp_path / 'out' / 'run.yaml') == config
-    told = (tmp_path / 'out' / 'run.yaml').read_text()
-    assert all(f'# {name}: ' in told for name in ('code', 'data', 'seed', 'stage'))
-    assert main(['temporal', *asked]) == 2
+    written = (tmp_path / 'out' / 'run.yaml').read_text()
+    assert all(f'# {name}: ' in written for name in ('code', 'data', 'seed', 'stage'))
+    assert main(['temporal', *options]) == 2
     assert '--init' in capsys.readouterr().err
-    asked[1] = str(tmp_path / 'nowhere.yaml')
-    assert main(['image', *asked]) == 2
+    options[1] = str(tmp_path / 'nowhere.yaml')
+    assert main(['image', *options]) == 2
     assert 'nowhere.yaml' in capsys.readouterr().err
 
 
-def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
-    """The base too: the mirrored scene, painted under the light that is fixed in the camera."""
+def test_a_mirrored_batch_equals_the_rendered_mirrored_scene():
+    """Including the base image, whose light is fixed to the camera and not mirrored."""
     from manivideo_ros.drawing.base_image import Painter, hand_material
     from manivideo_ros.drawing.horizon import HorizonMapper
     from manivideo_ros.geometry import Camera, look_at, pinhole
@@ -411,8 +411,8 @@ def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
     extra |= {'hand_reference': torch.zeros(1, 3, 128, 128), 'points': torch.ones(1, 4, 3)}
     views = torch.arange(6.0).view(1, 6, 1, 1, 1).expand(-1, -1, 3, 128, 128)
     seen = mirrored({**made['right'], **extra, 'views': views})
-    # Horizons are looked for at the left ones of each two pixels, so that the mirrored ones lie a
-    # pixel beside, which is much in 64; they are nearer than in any other order of directions.
+    # Horizons are sampled at the left pixel of each pair: mirrored ones are off by a pixel, which
+    # matters at this size. They must be closer than with the directions in another order.
     horizon, elsewhere = made['left'].pop('horizon'), made['right']['horizon'].flip(-1)
     off = (seen['horizon'] - horizon).abs().mean()
     assert off < 0.7 * (elsewhere - horizon).abs().mean()
@@ -423,20 +423,20 @@ def test_a_mirrored_batch_is_what_the_mirrored_scene_would_have_been():
     assert seen['points'][0, 0].tolist() == [-1, 1, 1]
 
 
-def test_batches_for_a_gpu_come_in_pinned_memory(monkeypatch, tmp_path):
-    given = []
+def test_batches_for_a_gpu_are_in_pinned_memory(monkeypatch, tmp_path):
+    pinned = []
     monkeypatch.setattr(
-        batches, 'DataLoader', lambda *_, **options: given.append(options['pin_memory']) or ()
+        batches, 'DataLoader', lambda *_, **options: pinned.append(options['pin_memory']) or ()
     )
     for device in ('cpu', 'cuda'):
         place = Place(1, 2, torch.device(device))
         trainer = SimpleNamespace(config=CONFIG, place=place, iteration=0)
         loop.train(trainer, SOURCES, tmp_path, {})
-    assert given == [False, True]
+    assert pinned == [False, True]
 
 
-def test_the_light_is_learned_on_the_device_of_the_rest(monkeypatch, tmp_path):
-    """While it is learned, the other processes wait."""
+def test_the_light_net_is_trained_on_the_runs_device(monkeypatch, tmp_path):
+    """The other processes wait for it."""
     devices, place = [], Place(0, 2, torch.device('cuda'))
     monkeypatch.setattr(training_cli, 'make_light_views', lambda *_: None)
     views = MagicMock()

@@ -1,1 +1,1 @@
-"""Training of the network over latents."""
+"""Training of the latent model."""

@@ -1,8 +1,8 @@
-"""Scenes whose images are latents: encoded once, kept on disk, 32 KB a frame of 512x512.
+"""A file cache of scenes encoded to latents, 32 KB per frame of 512x512.
 
-    DATA/latents/<key>/<source>/<scene>.npz    frames [F, 4, h, w] and the references', float16
+    DATA/latents/<key>/<source>/<scene>.npz    float16, frames [F, 4, h, w] and the references
 
-The key names the autoencoder, the data and the sizes: what was made of others is never read.
+The key is a hash of the autoencoder, the data and the model configuration.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.processes import Place, wait_for_first
 from manivideo_ros.training.sources import source_hash, used
 
-AT_ONCE = 4  # images that are encoded together
+BATCH = 4  # images encoded together
 IMAGES = ('views', 'hand_reference', 'background')
 
 
 class LatentScenes:
-    """Scenes read from a cache that `cache_latents` has filled."""
+    """Scenes from a cache that `cache_latents` wrote."""
 
     def __init__(self, scenes: ConditionedScenes, folder: Path) -> None:
         self.scenes, self.folder = scenes, folder
@@ -61,7 +61,7 @@ class LatentScenes:
 
 
 def load_autoencoder(config: TrainConfig) -> Any:
-    """The autoencoder of a run. Raises ValueError where none is named, WeightsError."""
+    """The autoencoder of a run. Raises ValueError if none is named, WeightsError."""
     if not config.vae:
         raise ValueError(
             'vae: name the file of the autoencoder (sd-vae-ft-mse, in diffusers layout) in the '
@@ -78,15 +78,15 @@ def load_autoencoder(config: TrainConfig) -> Any:
 def with_latents(
     sources: Mapping[str, ConditionedScenes], config: TrainConfig, data: Path, place: Place
 ) -> dict[str, TrainingScenes]:
-    """The sources as latents, encoded now where the cache lacks them; all processes share this."""
+    """The sources as latents. Missing ones are encoded, with the work divided among processes."""
     out: dict[str, TrainingScenes] = {}
     vae = load_autoencoder(config).to(place.device)
     weights = hashlib.sha256()
     for value in vae.state_dict().values():
         weights.update(value.cpu().numpy().tobytes())
     for name, scenes in sources.items():
-        told = f'{weights.hexdigest()} {source_hash(used(config)[name], data)} {config.model}'
-        key = hashlib.sha256(told.encode()).hexdigest()[:16]
+        content = f'{weights.hexdigest()} {source_hash(used(config)[name], data)} {config.model}'
+        key = hashlib.sha256(content.encode()).hexdigest()[:16]
         folder = data / 'latents' / key / name
         cache_latents(scenes, vae, folder, place, name)
         out[name] = LatentScenes(scenes, folder)
@@ -98,11 +98,11 @@ def with_latents(
 def cache_latents(
     scenes: ConditionedScenes, vae: Any, folder: Path, place: Place, name: str = ''
 ) -> None:
-    """Encode every world-th scene that is not there yet."""
+    """Encode this process's part of the scenes that are not cached yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    mine = range(place.rank, len(scenes), place.world)
-    todo = [scene for scene in mine if not (folder / f'{scene:06d}.npz').exists()]
-    for scene in tqdm(todo, desc=f'latents of {name}', mininterval=10, disable=not place.first):
+    own = range(place.rank, len(scenes), place.world)
+    missing = [scene for scene in own if not (folder / f'{scene:06d}.npz').exists()]
+    for scene in tqdm(missing, desc=f'latents of {name}', mininterval=10, disable=not place.first):
         references = scenes.references(scene)
         frames = [scenes.frame(scene, i)['rgb'] for i in range(scenes.frames_of(scene))]
         arrays = {'frames': _encoded(vae, torch.stack(frames))}
@@ -119,5 +119,5 @@ def cache_latents(
 def _encoded(vae: Any, images: Tensor) -> np.ndarray:
     """Latents float16 [N, 4, h, w] of images [N, 3, H, W] in [0, 1]."""
     device = next(vae.parameters()).device
-    parts = [encode(vae, part.to(device)).half().cpu() for part in images.split(AT_ONCE)]
+    parts = [encode(vae, part.to(device)).half().cpu() for part in images.split(BATCH)]
     return torch.cat(parts).numpy()

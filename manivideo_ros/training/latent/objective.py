@@ -1,4 +1,4 @@
-"""What the latent networks are trained to do: predict the velocity v of noisy latents."""
+"""The training objective of the latent model: predict the velocity v of noisy latents."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SHEET_STEPS = 8
 
 
 class LatentObjective:
-    """The loss of a batch of latents, and images to look at.
+    """The loss of a batch of latents, and sheets of images.
 
-    vae: decodes these images; None: no images.
+    vae: decodes the images; None: no sheets.
     """
 
     def __init__(self, network: nn.Module, config: TrainConfig, vae: Any = None) -> None:
@@ -33,25 +33,25 @@ class LatentObjective:
         self.alphas = ddim_scheduler().alphas_cumprod
 
     def loss(self, batch: Batch) -> Tensor:
-        """Squared error of v, weighted as SNR-gamma has it (Hang et al. 2023).
+        """Squared error of v with min-SNR-gamma weights (Hang et al. 2023).
 
-        For v the weight is min(SNR + 1, gamma) / (SNR + 1), which is 1 at pure noise; without the
-        ones it would be 0 there, and zero terminal SNR would teach nothing.
+        The weight is min(SNR + 1, gamma) / (SNR + 1), which is 1 at pure noise. The form without
+        the added ones would be 0 there, so that pure noise would not be trained.
         """
         timesteps = (frame_times(batch) * TIMESTEPS).long().clamp_max(TIMESTEPS - 1)
         alpha, sigma = self.levels(timesteps)
         clean, noise = batch['latents'], self.noise(batch)
-        wanted = alpha * noise - sigma * clean
+        target = alpha * noise - sigma * clean
         v = velocity(self.network, alpha * clean + sigma * noise, timesteps, batch)
         snr = (alpha / sigma).square().flatten()
         weight = (snr + 1).clamp_max(self.config.snr_gamma) / (snr + 1)
-        return ((v - wanted).square().mean((1, 2, 3)) * weight).mean()
+        return ((v - target).square().mean((1, 2, 3)) * weight).mean()
 
     def noise(self, batch: Batch) -> Tensor:
-        """Noise [B, 4, h, w], with an offset that frames of a clip share (noise offset).
+        """Noise [B, 4, h, w], plus a noise offset that the frames of a clip share.
 
-        A clip that is seen as a stream has one noise for all its frames, as a stream holds its
-        noise; in a window every frame has its own, as AnimateDiff's motion modules learned it.
+        A causal clip has the same noise in all its frames, as a stream does; in a window every
+        frame has its own, as in the training of AnimateDiff's motion modules.
         """
         frames, shape = frames_each(batch), batch['latents'].shape[1:]
         together = bool(batch['clip'])
@@ -64,14 +64,14 @@ class LatentObjective:
         return drawn + self.config.noise_offset * offset
 
     def levels(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
-        """alpha and sigma [B, 1, 1, 1] of timesteps [B]; -1 is the clean image."""
+        """alpha and sigma [B, 1, 1, 1] at timesteps [B]; -1 is the clean image."""
         product = self.alphas.to(timesteps.device)[timesteps.clamp_min(0)].view(-1, 1, 1, 1)
         product = torch.where(timesteps.view(-1, 1, 1, 1) < 0, 1.0, product)
         return product.sqrt(), (1 - product).sqrt()
 
     @torch.no_grad()
     def images(self, batch: Batch) -> list[Tensor]:
-        """Rows of images [N, 3, H, W] in [0, 1]: truth, and SHEET_STEPS steps from noise."""
+        """Rows of images [N, 3, H, W] in [0, 1]: ground truth, and SHEET_STEPS steps from noise."""
         if self.vae is None:
             return []
         made = self.sample(batch, SHEET_STEPS)
@@ -80,7 +80,7 @@ class LatentObjective:
 
     @torch.no_grad()
     def sample(self, batch: Batch, steps: int) -> Tensor:
-        """Latents [B, 4, h, w] made from noise by DDIM, without guidance."""
+        """Latents [B, 4, h, w] sampled from noise by DDIM, without guidance."""
         latents, places = self.noise(batch), sampling_timesteps(steps)
         for now, after in zip(places, [*places[1:], -1], strict=True):
             at = torch.full((len(latents),), now, device=latents.device)
@@ -89,7 +89,7 @@ class LatentObjective:
         return latents
 
     def step(self, latents: Tensor, v: Tensor, now: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-        """DDIM without noise to timesteps `after` [B]; and the predicted clean latents."""
+        """Deterministic DDIM step to timesteps `after` [B], and the predicted clean latents."""
         alpha, sigma = self.levels(now)
         clean, noise = alpha * latents - sigma * v, sigma * latents + alpha * v
         alpha, sigma = self.levels(after)
@@ -97,7 +97,7 @@ class LatentObjective:
 
 
 class LatentDistillation(LatentObjective):
-    """Consistency distillation of the latent networks, whose teacher may be guided."""
+    """Consistency distillation of the latent model, from a teacher with optional guidance."""
 
     def __init__(
         self,
@@ -122,11 +122,11 @@ class LatentDistillation(LatentObjective):
             guided = self._guided(latents, now, batch)
             ahead, clean = self.step(latents, guided, now, after)
             v = velocity(self.target, ahead, after.clamp_min(0), batch)
-            wanted = self.step(ahead, v, after.clamp_min(0), after)[1]
-            wanted = torch.where(after.view(-1, 1, 1, 1) < 0, clean, wanted)
+            target = self.step(ahead, v, after.clamp_min(0), after)[1]
+            target = torch.where(after.view(-1, 1, 1, 1) < 0, clean, target)
         v = velocity(self.network, latents, now, batch)
         predicted = self.step(latents, v, now, after)[1]
-        loss = (predicted - wanted).square().mean()
+        loss = (predicted - target).square().mean()
         return loss + self.config.truth_weight * (predicted - batch['latents']).square().mean()
 
     def _guided(self, latents: Tensor, now: Tensor, batch: Batch) -> Tensor:
@@ -144,14 +144,14 @@ def velocity(network: nn.Module, latents: Tensor, timesteps: Tensor, batch: Batc
     assert isinstance(network, LatentManiVideoNet)
     weight = network.guider.out.weight
 
-    def given(name: str) -> Tensor:
+    def cast(name: str) -> Tensor:
         return batch[name].to(weight.dtype)
 
     scene = network.encode_scene(
-        *(given(n) for n in ('views', 'hand_reference', 'background', 'points'))
+        *(cast(name) for name in ('views', 'hand_reference', 'background', 'points'))
     )
-    skeleton = given('skeleton') if 'skeleton' in batch else None
-    conditions = LatentConditions(given('normal_map'), given('occlusion_confidence'), skeleton)
+    skeleton = cast('skeleton') if 'skeleton' in batch else None
+    conditions = LatentConditions(cast('normal_map'), cast('occlusion_confidence'), skeleton)
     motion: Motion = 'none'
     if bool(batch['clip']):
         motion = 'causal' if bool(batch['causal']) else 'window'
@@ -162,10 +162,10 @@ def velocity(network: nn.Module, latents: Tensor, timesteps: Tensor, batch: Batc
 
 
 def latent_network(config: TrainConfig, init: Path | None) -> LatentManiVideoNet:
-    """The network of a run, from a checkpoint or from published weights. Raises WeightsError.
+    """The network of a run, from a checkpoint or published weights. Raises WeightsError.
 
-    The motion modules of a checkpoint of the image stage were never trained: published ones, where
-    the run names them, take their place.
+    The motion modules of an image stage's checkpoint are untrained; the published ones, if the run
+    names them, replace them.
     """
     network = LatentManiVideoNet(config.model)
     stage = 'image'
@@ -180,22 +180,24 @@ def latent_network(config: TrainConfig, init: Path | None) -> LatentManiVideoNet
 
 
 def load_latent_weights(network: LatentManiVideoNet, path: Path) -> str:
-    """Fill a network from a run's checkpoint; the stage that made it. Raises WeightsError."""
+    """Load a run's checkpoint into a network; returns its stage. Raises WeightsError."""
     state = read_weights(path)
     try:
         with safe_open(path, framework='pt') as file:
-            told = file.metadata() or {}
+            metadata = file.metadata() or {}
     except SafetensorError as error:
-        raise WeightsError(f'weights {path} cannot be read ({error}); copy them anew') from None
+        raise WeightsError(f'weights {path} cannot be read ({error}); copy them again') from None
     expected = network.state_dict()
     wrong: Sequence[str] = sorted(expected.keys() ^ state.keys())
     wrong = wrong or [n for n, value in expected.items() if value.shape != state[n].shape]
     if wrong:
-        theirs = ModelConfig.from_json(told['config']) if 'config' in told else network.config
-        differing = network.config.differences(theirs)
+        config = network.config
+        if 'config' in metadata:
+            config = ModelConfig.from_json(metadata['config'])
+        differing = network.config.differences(config)
         raise WeightsError(
             f'weights {path}: {wrong[0]} and {len(wrong) - 1} more do not fit this network; '
-            f'its model differs in {", ".join(differing) or "nothing that it tells"}'
+            f'its model differs in {", ".join(differing) or "no recorded field"}'
         )
     network.load_state_dict(state)
-    return told.get('stage', '')
+    return metadata.get('stage', '')

@@ -1,6 +1,6 @@
-"""Weights in bf16 where the network runs, their fp32 copies and Adam's state with the CPU.
+"""Keeps bf16 weights on the GPU, and their fp32 copies and Adam's state on the CPU.
 
-As ZeRO-Offload (Ren et al. 2021): of 16 bytes a trained parameter, 4 stay on the GPU.
+As ZeRO-Offload (Ren et al. 2021): of 16 bytes per trained parameter, 4 stay on the GPU.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import nn
 
 
 class HostCopies:
-    """Parameters of a network by name, and the copies that an optimizer works on instead."""
+    """Copies of a network's parameters on the host, for the optimizer."""
 
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         self.own = list(parameters.values())
@@ -22,14 +22,14 @@ class HostCopies:
         }
 
     def take_gradients(self) -> None:
-        """Move the network's gradients to the copies; none counts as zero."""
+        """Move the network's gradients to the copies; a missing gradient counts as zero."""
         for own, copy in zip(self.own, self.copies.values(), strict=True):
-            given = own.grad
-            copy.grad = torch.zeros_like(copy) if given is None else given.to('cpu', copy.dtype)
+            grad = own.grad
+            copy.grad = torch.zeros_like(copy) if grad is None else grad.to('cpu', copy.dtype)
             own.grad = None
 
     @torch.no_grad()
     def give_weights(self) -> None:
-        """Bring what the optimizer made of the copies to the network."""
+        """Copy the optimizer's result back to the network."""
         for own, copy in zip(self.own, self.copies.values(), strict=True):
             own.copy_(copy)

@@ -1,1 +1,1 @@
-"""Training of the network over pixel patches, and of its light estimator."""
+"""Training of the patch model and its light estimator."""

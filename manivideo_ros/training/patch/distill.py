@@ -1,8 +1,8 @@
-"""Few-step distillation: the same image from wherever on its path to noise one starts.
+"""Few-step distillation of the patch model.
 
 Consistency distillation (Song et al. 2023, algorithm 2): the network's prediction at a time must
-be that of its own average one step nearer to the image, where a frozen teacher led by one DDIM
-step. The times are i / N, so that one step, and every number of steps that divides N, are learned.
+equal that of its moving average one DDIM step of a frozen teacher closer to the image. The times
+are i / N, so that one step, and every number of steps that divides N, are learned.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from manivideo_ros.training.patch.objective import ImageObjective, frames_each, 
 
 
 class ImageDistillation(ImageObjective):
-    """The consistency loss of the network over pixel patches.
+    """The consistency loss of the patch model.
 
-    teacher: the network that was trained; target: the moving average of the one in training.
+    teacher: the trained network; target: the moving average of the network in training.
     """
 
     def __init__(
@@ -29,17 +29,17 @@ class ImageDistillation(ImageObjective):
         self.teacher, self.target = teacher, target
 
     def loss(self, batch: Batch) -> Tensor:
-        """Against the target, and against the truth as before (`truth_weight`)."""
+        """The loss against the target, plus `truth_weight` times that against ground truth."""
         now, after = adjacent_times(batch, self.config.distill_times)
         latents = noisy(batch, self.config, now)
         with torch.no_grad():
             clean = predict(self.teacher, latents, now, batch)
             patch = self.config.model.patch
             ahead = step(latents, nn.functional.pixel_unshuffle(clean * 2 - 1, patch), now, after)
-            wanted = predict(self.target, ahead, after, batch)
-            wanted = torch.where(after.view(-1, 1, 1, 1) > 0, wanted, clean)
+            target = predict(self.target, ahead, after, batch)
+            target = torch.where(after.view(-1, 1, 1, 1) > 0, target, clean)
         predicted = predict(self.network, latents, now, batch)
-        loss = self.against(predicted, wanted, batch)
+        loss = self.against(predicted, target, batch)
         return loss + self.config.truth_weight * self.against(predicted, batch['rgb'], batch)
 
 
@@ -52,7 +52,7 @@ def adjacent_times(batch: Batch, count: int) -> tuple[Tensor, Tensor]:
 
 
 def step(latents: Tensor, predicted: Tensor, now: Tensor, after: Tensor) -> Tensor:
-    """DDIM without noise from times [B] to earlier ones, with the predicted clean latents."""
+    """A deterministic DDIM step between times [B], with the predicted clean latents."""
     alpha, sigma = (x.view(-1, 1, 1, 1) for x in signal_and_noise(now))
     noise = (latents - alpha * predicted) / sigma
     alpha, sigma = (x.view(-1, 1, 1, 1) for x in signal_and_noise(after))

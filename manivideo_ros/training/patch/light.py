@@ -1,4 +1,4 @@
-"""The first stage: the light of a scene, learned from hand references alone."""
+"""Training of the light estimator on hand references, before the rest of the patch model."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ from manivideo_ros.data.shards import image_tensor
 from manivideo_ros.model.patch.light import LightNet, grey_at
 from manivideo_ros.training.config import TrainConfig
 
-HELD_BACK = 0.05  # of the hands, to measure on
-MEASURED = 400  # photographs of these
-TURN, SCALE, SHIFT = 0.12, 0.06, 0.05  # deviations: radians, logarithm, half images
-
+HELD_OUT = 0.05  # share of the hands for validation
+MEASURED = 400  # validation images
+TURN, SCALE, SHIFT = 0.12, 0.06, 0.05  # standard deviations: radians, logarithm, half images
 
 Draw = Callable[[NDArray[np.int64], np.random.Generator], tuple[NDArray, NDArray]]
-"""Photographs u8 [B, R, R, 3] of hands by index, and sRGB f32 [B, K, 3] of a grey ball there."""
+"""Images uint8 [B, R, R, 3] of hands by index, and sRGB float32 [B, K, 3] of a grey ball there."""
 
 
 def train_light(
     count: int,
     draw: Draw,
-    normals: NDArray[np.float32],  # [K, 3] where on the ball
+    normals: NDArray[np.float32],  # [K, 3] of the ball's points
     config: TrainConfig,
     out: Path,
-    device: torch.device | None = None,  # where to train, the CPU for none
+    device: torch.device | None = None,  # None: the CPU
 ) -> float:
     """Train the light net on `count` hands and write it to `out`.
 
-    Returns the error (RMS of sRGB) on photographs of hands that are held back.
+    Returns the error (RMS of sRGB) on images of held-out hands.
     """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    held = max(1, round(HELD_BACK * count))
+    held = max(1, round(HELD_OUT * count))
     measured = draw(np.arange(MEASURED) % held, np.random.default_rng(0))
     device = device or torch.device('cpu')
     network = LightNet(config.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -60,9 +59,9 @@ def train_light(
         chosen = rng.integers(min(held, count - 1), count, config.light_batch)
         views, target = _batch(*draw(chosen, rng), device)
         views, at = moved(views, ball, rng)
-        if rng.random() < 0.5:  # the world in a mirror
+        if rng.random() < 0.5:  # mirrored
             views, at = views.flip(-1), at * at.new_tensor([[-1.0], [1.0], [1.0]])
-        # Another exposure and white balance, as a gain of linear light.
+        # Random exposure and white balance, as a gain of linear light.
         gain = torch.from_numpy(np.exp(rng.normal(0, 0.06, (len(views), 3, 1, 1))).astype('f4'))
         gain = gain.to(device)
         views, target = (views * gain).clamp(0, 1), (target * gain[..., 0]).clamp(0, 1)
@@ -89,8 +88,10 @@ def moved(
     normals: Tensor,  # [3, K] camera frame
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Views turned, scaled and shifted at random; the light, and so the normals [B, 3, K] at which
-    the grey ball's colours hold, turn with them: many views of each that was rendered."""
+    """Rotate, scale and shift views at random, for augmentation.
+
+    The light turns with them, and so do the normals [B, 3, K] that the grey ball's colours are for.
+    """
     count = len(views)
 
     def drawn(values: NDArray[np.float64]) -> Tensor:
@@ -100,7 +101,7 @@ def moved(
     scale = drawn(np.exp(rng.normal(0, SCALE, count)))
     shift = drawn(rng.normal(0, SHIFT, (count, 2)))
     cos, sin = angle.cos(), angle.sin()
-    # From places in the new image to places in the old one: against the turn.
+    # From positions in the new image to those in the old one: the inverse rotation.
     back = torch.stack([cos, sin, -sin, cos], 1).view(-1, 2, 2) / scale.view(-1, 1, 1)
     grid = functional.affine_grid(
         torch.cat([back, shift.unsqueeze(2)], 2), list(views.shape), align_corners=False
@@ -125,7 +126,7 @@ def measure_light(
     balls: NDArray[np.float32],
     normals: NDArray[np.float32],
 ) -> float:
-    """RMS error of the grey balls, in sRGB of 0..1."""
+    """RMS error of the grey balls' colours, sRGB in 0..1."""
     device = next(network.parameters()).device
     views, target = _batch(images, balls, device)
     at = torch.from_numpy(normals).T.to(device).expand(len(views), -1, -1)

@@ -1,4 +1,4 @@
-"""The loss of the x0-prediction: absolute, gradient, squared and structural error, masked."""
+"""The loss of x0-prediction: masked absolute, squared, gradient and structural errors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def image_loss(
     config: TrainConfig,
     frame_weight: Tensor | None = None,  # [B]
 ) -> Tensor:
-    """Mean weighted error; the squares serve PSNR, gradients and structure sharpness.
+    """The weighted error; squares improve PSNR, gradients and structure improve sharpness.
 
-    The weights of a frame have the mean 1, so that the mean over frames is the loss of a batch
-    however it is shared out.
+    The weights of each frame have mean 1, so that the loss of a batch is the mean over its frames
+    however the batch is split.
     """
     weight = config.background_weight + (1 - config.background_weight) * mask
     weight = weight / weight.mean((1, 2, 3), keepdim=True)
@@ -31,8 +31,8 @@ def image_loss(
     total = (error.abs() * weight).mean() + config.square_weight * (error.square() * weight).mean()
     total = total + config.gradient_weight * (horizontal.mean() + vertical.mean())
     if config.structure_weight > 0:
-        unlike = 1 - structural_similarity(predicted, truth)
-        total = total + config.structure_weight * (unlike * weight).mean()
+        dissimilarity = 1 - structural_similarity(predicted, truth)
+        total = total + config.structure_weight * (dissimilarity * weight).mean()
     return total
 
 
@@ -44,8 +44,8 @@ def structural_similarity(
     first: Tensor,  # [B, C, H, W] in [0, 1]
     second: Tensor,  # [B, C, H, W]
 ) -> Tensor:
-    """The SSIM map [B, C, H, W] (Wang et al., 2004), with its Gaussian window; zeros beside."""
-    # Variances are differences of large numbers: not in bfloat16.
+    """The SSIM map [B, C, H, W] (Wang et al., 2004) with a Gaussian window and zero padding."""
+    # Variances are differences of large numbers, for which bfloat16 is too coarse.
     with torch.autocast(first.device.type, enabled=False):
         return _similarity(first.float(), second.float())
 

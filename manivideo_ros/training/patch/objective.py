@@ -1,4 +1,4 @@
-"""What the network over pixel patches is trained to do: predict the clean image (x0)."""
+"""The training objective of the patch model: predict the clean image (x0)."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from manivideo_ros.training.patch.loss import image_loss
 
 
 class ImageObjective:
-    """The loss of a batch, and images to look at."""
+    """The loss of a batch, and sheets of images."""
 
     def __init__(self, network: nn.Module, config: TrainConfig) -> None:
         self.network, self.config = network, config
 
     def loss(self, batch: Batch) -> Tensor:
-        """Of the images predicted from noisy ones, against the truth."""
+        """The loss of images predicted from noisy ones, against ground truth."""
         time = frame_times(batch)
         predicted = predict(self.network, noisy(batch, self.config, time), time, batch)
         return self.against(predicted, batch['rgb'], batch)
 
-    def against(self, predicted: Tensor, wanted: Tensor, batch: Batch) -> Tensor:
-        """The image loss with the batch's mask and weights."""
-        return image_loss(predicted, wanted, batch['mask'], self.config, batch['weight'])
+    def against(self, predicted: Tensor, target: Tensor, batch: Batch) -> Tensor:
+        """The image loss against a target, with the batch's mask and weights."""
+        return image_loss(predicted, target, batch['mask'], self.config, batch['weight'])
 
     @torch.no_grad()
     def images(self, batch: Batch) -> list[Tensor]:
-        """Rows of images [N, 3, H, W] in [0, 1]: truth, base, and one step from pure noise."""
+        """Rows of images [N, 3, H, W] in [0, 1]: ground truth, base, one step from pure noise."""
         time = torch.ones_like(frame_times(batch))
         made = predict(self.network, noisy(batch, self.config, time), time, batch)
         return [batch['rgb'], batch['base'].clamp_min(0), made.clamp(0, 1)]
 
 
 def frame_times(batch: Batch) -> Tensor:
-    """Times [B] of the frames: those of their scenes."""
+    """The times [B] of frames, which are those of their scenes."""
     return batch['time'].repeat_interleave(frames_each(batch))
 
 
 def frames_each(batch: Batch) -> int:
-    """Frames of each scene of a batch."""
+    """The number of frames per scene of a batch."""
     return len(batch['normal_map']) // len(batch['views'])
 
 
 def scene_noise(batch: Batch, shape: torch.Size, frames: int = 1, stream: int = 0) -> Tensor:
-    """Standard normal noise [S * frames, *shape], of each scene's own seed and a stream of it.
+    """Standard normal noise [S * frames, *shape] from each scene's seed; stream: added to it.
 
-    Drawn on the CPU, so that a seed means the same on every device.
+    Drawn on the CPU, so that a seed gives the same noise for every device.
     """
     drawn = [
         torch.randn(frames, *shape, generator=torch.Generator().manual_seed(seed + stream))
@@ -59,10 +59,10 @@ def scene_noise(batch: Batch, shape: torch.Size, frames: int = 1, stream: int = 
 
 
 def noisy(batch: Batch, config: TrainConfig, time: Tensor) -> Tensor:
-    """x_t [B, 3 p^2, H/p, W/p] of the truth; one noise a scene, as a stream holds its noise."""
-    truth = nn.functional.pixel_unshuffle(batch['rgb'] * 2 - 1, config.model.patch)
-    noise = scene_noise(batch, truth.shape[1:]).repeat_interleave(frames_each(batch), 0)
-    return add_noise(truth, noise, time)
+    """x_t [B, 3 p^2, H/p, W/p] of the ground truth, with one noise per scene, as in a stream."""
+    clean = nn.functional.pixel_unshuffle(batch['rgb'] * 2 - 1, config.model.patch)
+    noise = scene_noise(batch, clean.shape[1:]).repeat_interleave(frames_each(batch), 0)
+    return add_noise(clean, noise, time)
 
 
 def predict(network: nn.Module, latents: Tensor, time: Tensor, batch: Batch) -> Tensor:
