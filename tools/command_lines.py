@@ -60,7 +60,7 @@ def manivideo_parsers() -> dict[str, argparse.ArgumentParser]:
 
 def launch_arguments(file: Path) -> list[Any]:
     """What a launch file declares: name, default and description of each."""
-    sys.path.insert(0, str(ROOT / 'test'))
+    sys.path.insert(0, str(ROOT / 'test' / 'support'))
     from launch_stand_in import DeclareLaunchArgument, load
 
     return [entity for entity in load(file) if isinstance(entity, DeclareLaunchArgument)]

@@ -1,7 +1,7 @@
 """Writes the tables of docs/reference.md: python -m tools.reference
 
-Topics, services and actions are those of the nodes, started one after the other; arguments are
-those of the parsers and the launch files. What they mean stands in tools/topics.yaml.
+Topics, services and actions are those of the nodes, which are started one after the other; their
+meanings are in tools/topics.yaml. Arguments are those of the parsers and the launch files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tools.command_lines import launch_arguments as declared_by
 
 DOCUMENT = ROOT / 'docs' / 'reference.md'
 NAMESPACE = 'namespace'
-# Of every node, told once in the text.
+# Common to all nodes, described once in the text.
 COMMON = re.compile(
     r'^(/rosout|/parameter_events|/clock|.*/(describe|get|list|set)_parameter.*|.*/get_type_desc.*'
     r'|.*/(change_state|get_state|get_available_.*|get_transition_graph|transition_event))$'
@@ -42,7 +42,7 @@ IN, OUT, SERVICE, CLIENT, ACTION = 'in', 'out', 'service', 'client of', 'action'
 
 @dataclass(frozen=True)
 class Entity:
-    """What a node has on the graph; name: relative to its namespace, or absolute."""
+    """An entity of a node on the graph; name: relative to its namespace, or absolute."""
 
     node: str
     kind: str
@@ -53,7 +53,7 @@ class Entity:
 
 @contextmanager
 def started(make: Callable[[], Any], parameters: Mapping[str, Any]) -> Iterator[Node]:
-    """A node in this process, in a namespace of its own."""
+    """Start a node in this process, in a separate namespace."""
     rclpy.init(args=[*node_arguments(**parameters), '-r', f'__ns:=/{NAMESPACE}'])
     try:
         node = make()
@@ -65,7 +65,7 @@ def started(make: Callable[[], Any], parameters: Mapping[str, Any]) -> Iterator[
 
 
 def entities(node: Node, name: str) -> list[Entity]:
-    """All that is the node's own, inputs first."""
+    """The node's own entities, inputs first."""
     found = [
         *(_topic(name, IN, s.topic_name, s.msg_type, s.qos_profile) for s in node.subscriptions),
         *(_topic(name, OUT, p.topic, p.msg_type, p.qos_profile) for p in node.publishers),
@@ -80,9 +80,9 @@ def entities(node: Node, name: str) -> list[Entity]:
 
 
 def all_entities(checkpoint: str = '') -> list[Entity]:
-    """Those of every node, of each way in which its parameters change them.
+    """The entities of every node, for all parameters that change them.
 
-    checkpoint: the synthesizer's weights; '' for the ones that ship.
+    checkpoint: weights of the synthesizer; '' for the shipped ones.
     """
     from manivideo_ros.nodes import (
         augmenter,
@@ -98,7 +98,7 @@ def all_entities(checkpoint: str = '') -> list[Entity]:
 
     frames = {'source': 'tf', 'left_frames': [f'f{n}' for n in range(21)]}
     joints = {**frames, 'source': 'joint_states', 'topics': ['joint_states'], 'frame': 'world'}
-    # MoveIt's messages need not be installed: what it is besides them is looked at.
+    # Another message type, because MoveIt's messages may not be installed.
     moveit = {'source': 'moveit', 'type': 'geometry_msgs/msg/PoseStamped', 'ids': ['']}
     out: dict[Entity, None] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -122,10 +122,10 @@ def all_entities(checkpoint: str = '') -> list[Entity]:
         ]
         for name, make, parameters in made:
             with started(make, parameters) as node:
-                if isinstance(node, viewer.Viewer):  # as if pages showed all streams
+                if isinstance(node, viewer.Viewer):  # as if pages show all streams
                     with ExitStack() as pages:
                         for stream in viewer.STREAMS:
-                            pages.enter_context(node._feed.watch(stream))
+                            pages.enter_context(node._feed.watch(stream, lambda image: None))
                         node._follow_pages()
                 out |= dict.fromkeys(entities(node, name))
     nodes, kinds = (
@@ -137,44 +137,45 @@ def all_entities(checkpoint: str = '') -> list[Entity]:
 
 @cache
 def meanings() -> dict[str, dict[str, str]]:
-    """What is told of each entity, by node and name."""
-    told: dict[str, dict[str, str]] = yaml.safe_load((ROOT / 'tools/topics.yaml').read_text())
-    return told
+    """The meaning of each entity, by node and name."""
+    found: dict[str, dict[str, str]] = yaml.safe_load((ROOT / 'tools/topics.yaml').read_text())
+    return found
 
 
 def topics(found: list[Entity]) -> str:
-    """The table of topics. Raises KeyError for one that tools/topics.yaml does not tell of."""
-    told = meanings()
+    """The table of topics. Raises KeyError for one that is not in tools/topics.yaml."""
     rows = ['| Node | | Topic | Type | QoS | |', '|---|---|---|---|---|---|']
     for e in found:
         if e.kind in (IN, OUT):
-            meaning = told[e.node][e.name]
+            meaning = meanings()[e.node][e.name]
             rows.append(f'| {e.node} | {e.kind} | `{e.name}` | `{e.type}` | {e.qos} | {meaning} |')
     return '\n'.join(rows)
 
 
 def stale(found: list[Entity]) -> list[str]:
-    """What tools/topics.yaml tells of and no node has."""
+    """Entries of tools/topics.yaml that no node has."""
     there = {(e.node, e.name) for e in found}
     return [
-        f'{n}: {name}' for n, told in meanings().items() for name in told if (n, name) not in there
+        f'{n}: {name}'
+        for n, names in meanings().items()
+        for name in names
+        if (n, name) not in there
     ]
 
 
 def services(found: list[Entity]) -> str:
     """The table of services and actions."""
-    told = meanings()
     rows = ['| Node | | Name | Type | |', '|---|---|---|---|---|']
     for e in found:
         if e.kind in (SERVICE, CLIENT, ACTION):
             rows.append(
-                f'| {e.node} | {e.kind} | `{e.name}` | `{e.type}` | {told[e.node][e.name]} |'
+                f'| {e.node} | {e.kind} | `{e.name}` | `{e.type}` | {meanings()[e.node][e.name]} |'
             )
     return '\n'.join(rows)
 
 
 def sources() -> str:
-    """What hand_source and object_source read."""
+    """The message types of hand_source and object_source."""
     from manivideo_ros.ros.sources import (
         hand_messages,
         joint_messages,
@@ -198,7 +199,7 @@ def sources() -> str:
 
 
 def interfaces() -> str:
-    """The messages, services and actions of this package, by their first line."""
+    """The messages, services and actions of this package, with their first line."""
     rows = ['| Interface | |', '|---|---|']
     for file in sorted(f for kind in ('msg', 'srv', 'action') for f in (ROOT / kind).glob('*')):
         first = file.read_text().splitlines()[0].lstrip('# ').partition('. ')[0].rstrip('.')
@@ -220,20 +221,20 @@ def parameters() -> str:
 
 
 def launch_arguments() -> str:
-    """The arguments of all launch files; those that many share once."""
+    """The arguments of all launch files; shared ones once."""
     by_file = {
         file.name: {e.name: (e.default, e.description) for e in declared_by(file)}
         for file in sorted((ROOT / 'launch').glob('*.launch.py'))
     }
     shared = {
-        name: told
-        for name, told in by_file['synthesizer.launch.py'].items()
-        if name != 'config' and by_file['teleop.launch.py'].get(name) == told
+        name: declared
+        for name, declared in by_file['synthesizer.launch.py'].items()
+        if name != 'config' and by_file['teleop.launch.py'].get(name) == declared
     }
     rows = ['| Launch file | Argument | Default | |', '|---|---|---|---|']
     for file, declared in by_file.items():
         if shared.items() <= declared.items():
-            rows.append(f'| `{file}` | those shared, and: | | |')
+            rows.append(f'| `{file}` | the shared ones, and: | | |')
         for name, (default, description) in declared.items():
             if shared.get(name) != (default, description) or not shared.items() <= declared.items():
                 rows.append(f'| `{file}` | `{name}` | {_code(default)} | {description} |')
@@ -242,7 +243,7 @@ def launch_arguments() -> str:
 
 
 def commands() -> str:
-    """The commands of `manivideo` and what each takes."""
+    """The commands of `manivideo` and their arguments."""
     rows = ['| Command | Argument | Default | |', '|---|---|---|---|']
     for name, parser in manivideo_parsers().items():
         taken = list(arguments(parser))
@@ -251,16 +252,16 @@ def commands() -> str:
         for action in taken:
             default = action.default
             plain = isinstance(default, str | float | int) and not isinstance(default, bool)
-            # How many processes and threads is the machine's affair.
-            told = plain and default != '' and action.dest not in ('workers', 'threads')
-            value = f'`{default}`' if told else ''
+            # The defaults of workers and threads depend on the machine.
+            stated = plain and default != '' and action.dest not in ('workers', 'threads')
+            value = f'`{default}`' if stated else ''
             value = 'required' if action.required and action.option_strings else value
             rows.append(f'| `{name}` | `{shown(action)}` | {value} | {action.help or ""} |')
     return '\n'.join(rows).replace('|layers', '\\|layers')
 
 
 def sections(found: list[Entity]) -> dict[str, str]:
-    """Every generated part of the document, by its mark; found: by `all_entities`."""
+    """Every generated part of the document, by its mark; found: of `all_entities`."""
     return {
         'topics': topics(found),
         'services': services(found),
@@ -273,11 +274,11 @@ def sections(found: list[Entity]) -> dict[str, str]:
 
 
 def filled(text: str, parts: Mapping[str, str]) -> str:
-    """The document with its parts anew. Raises ValueError for one that has no place in it."""
+    """The document with its generated parts replaced. Raises ValueError for an unknown part."""
     for name, part in parts.items():
         pattern = re.compile(rf'(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)', re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f'{DOCUMENT.name}: no place for {name}')
+            raise ValueError(f'{DOCUMENT.name}: has no mark for {name}')
         text = pattern.sub(lambda m, part=part: f'{m[1]}{part}\n{m[2]}', text)  # type: ignore[misc]
     return text
 
@@ -291,7 +292,7 @@ def _topic(node: str, kind: str, name: str, type_: Any, qos: QoSProfile | None =
 
 
 def _actions(node: Node) -> list[tuple[str, list[str]]]:
-    """Actions that a node serves; a node knows of itself only once it has discovered itself."""
+    """The actions of a node, which must discover itself first."""
     for _ in range(100):
         found: list[tuple[str, list[str]]] = get_action_server_names_and_types_by_node(
             node, node.get_name(), node.get_namespace()
@@ -329,7 +330,7 @@ def _video(folder: Path) -> str:
 
 
 def main() -> int:
-    """Write the document anew."""
+    """Update the document."""
     DOCUMENT.write_text(filled(DOCUMENT.read_text(), sections(all_entities())))
     return 0
 
