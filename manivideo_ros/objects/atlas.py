@@ -1,4 +1,4 @@
-"""Laying images side by side in one."""
+"""Packing of rectangles, for texture atlases."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 
 def pack(sizes: Sequence[tuple[int, int]], width: int) -> tuple[list[tuple[int, int]], int] | None:
-    """Corners (x, y) of rectangles (w, h) on shelves of a width, and the height they take.
+    """Corners (x, y) of rectangles (w, h) packed on shelves of a width, and the total height.
 
-    None where one is wider than the width.
+    None if a rectangle is wider than that.
     """
     if max(w for w, _ in sizes) > width:
         return None
@@ -23,7 +23,7 @@ def pack(sizes: Sequence[tuple[int, int]], width: int) -> tuple[list[tuple[int, 
 
 
 def pack_square(sizes: Sequence[tuple[int, int]]) -> tuple[list[tuple[int, int]], int]:
-    """Corners (x, y) of rectangles (w, h) in about the smallest square, and its side."""
+    """Corners (x, y) of rectangles (w, h) packed in about the smallest square, and its side."""
     area = sum(w * h for w, h in sizes)
     side = max(int(area**0.5), *(max(size) for size in sizes))
     while True:

@@ -1,4 +1,4 @@
-"""The object mesh every later part works on, its surface samples, and loading it from a file."""
+"""The object mesh, its surface samples, and loading it from a file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from manivideo_ros.objects.formats.mesh_file import GREY, MeshError, Piece, read
 from manivideo_ros.objects.simplify import cluster, creased, sound_faces
 
 MAX_TRIANGLES = 100_000
-"""Above this a loaded mesh is simplified: the rasterizer and the views gain nothing from more."""
+"""Larger meshes are simplified: more triangles do not improve the images."""
 
 MOST_TRIANGLES = 2_000_000
-"""Of a mesh that comes in a message."""
+"""Upper bound for a mesh in a message."""
 
 PLAUSIBLE = (0.005, 3.0)
-"""Metres across of things that hands handle; outside, the scale is likely wrong."""
+"""Sizes in metres of objects that hands handle; outside, the scale is probably wrong."""
 
 UNITS = {'millimetres': 0.001, 'centimetres': 0.01, 'inches': 0.0254, 'metres': 1.0}
 
@@ -36,12 +36,11 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class ObjectMesh:
-    """A textured triangle mesh in its object frame; neither closedness nor one piece is required.
+    """A textured triangle mesh in its object frame, not necessarily closed or connected.
 
     vertices [V, 3] float32, metres; faces [F, 3] int32, counterclockwise from outside;
-    corner_uv [F, 3, 2] float32 in [0, 1], v down, one pair per corner of a face so that seams are
-    hard; texture uint8 [T, T, 3], sRGB albedo; gloss 0 (matt) to 1 (polished). Vertices that
-    coincide but are not shared mark a sharp edge.
+    corner_uv [F, 3, 2] float32 in [0, 1], v down, per corner of a face; texture uint8 [T, T, 3],
+    sRGB albedo; gloss 0 (matt) to 1 (polished). An edge is sharp if its faces share no vertices.
     """
 
     name: str
@@ -74,15 +73,15 @@ def surface_points(mesh: ObjectMesh, count: int = 2048, seed: int = 0) -> NDArra
 
 
 def load_object(path: str | Path, scale: float, root: Path | None = None) -> ObjectMesh:
-    """The mesh of a file (OBJ, GLB, glTF, PLY, STL, OFF, DAE), scale metres per unit.
+    """Load a mesh file (OBJ, GLB, glTF, PLY, STL, OFF, DAE); scale: metres per unit.
 
-    The scene is flattened with its transforms; the frame stays the file's own, and a DAE is taken
-    in the unit it states. root: the package that the file is of, whose images it may name.
-    Texture images, vertex, face and material colours all become one texture; an image that cannot
-    be had is warned about. Triangles that are not finite or have no area are left out, vertices
-    are shared over smooth edges only; above MAX_TRIANGLES the mesh is simplified, with a warning;
-    a size that is not PLAUSIBLE warns too.
-    Raises MeshError (a ValueError): scale not positive, file unreadable or without triangles.
+    The scene is flattened with its transforms; the file's frame is kept, and so is a DAE's unit.
+    root: folder of the installed package of the file, whose images it may name. Texture images,
+    vertex, face and material colours are baked into one texture. Degenerate triangles are dropped,
+    and vertices are shared over smooth edges only. Unreadable images, simplification above
+    MAX_TRIANGLES and a size outside PLAUSIBLE are warned about.
+    Raises MeshError (a ValueError) for a scale that is not positive, and a file that is unreadable
+    or has no triangles.
     """
     path = Path(path)
     if not (np.isfinite(scale) and scale > 0):
@@ -91,15 +90,15 @@ def load_object(path: str | Path, scale: float, root: Path | None = None) -> Obj
 
 
 def object_of(name: str, vertices: NDArray, faces: NDArray) -> ObjectMesh:
-    """The mesh of vertices [V, 3], metres, and faces [F, 3], as load_object makes it; plain grey.
+    """A grey mesh of vertices [V, 3], metres, and faces [F, 3], processed as by load_object.
 
-    Raises MeshError where the arrays are no mesh or have more than MOST_TRIANGLES.
+    Raises MeshError for arrays that are no mesh or have more than MOST_TRIANGLES.
     """
     vertices, faces = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
         raise MeshError(f'{name}: corners and triangles must have three numbers each')
     if len(faces) > MOST_TRIANGLES or len(vertices) > MOST_TRIANGLES:
-        raise MeshError(f'{name}: {len(faces)} triangles, at most {MOST_TRIANGLES} are taken')
+        raise MeshError(f'{name}: {len(faces)} triangles, at most {MOST_TRIANGLES} are accepted')
     if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
         raise MeshError(f'{name}: a triangle has a corner that is not among the {len(vertices)}')
     colours = np.broadcast_to(GREY, (len(faces), 3, 3))
@@ -110,7 +109,7 @@ def _object(name: str, path: str, pieces: list[Piece], scale: float) -> ObjectMe
     vertices = np.concatenate([piece.vertices for piece in pieces]) * float(scale)
     starts = np.cumsum([0, *(len(piece.vertices) for piece in pieces)])
     faces = np.concatenate([p.faces + start for p, start in zip(pieces, starts, strict=False)])
-    origin = np.flatnonzero(sound_faces(vertices, faces))  # The file's faces that carry the look.
+    origin = np.flatnonzero(sound_faces(vertices, faces))  # original faces, with materials
     kept = faces[origin]
     if len(origin) > MAX_TRIANGLES:
         kept, origin = cluster(vertices, faces, origin, MAX_TRIANGLES)
@@ -141,7 +140,7 @@ def _object(name: str, path: str, pieces: list[Piece], scale: float) -> ObjectMe
 
 
 def _plausible(size: float, scale: float) -> str:
-    """Which scale would make an object of a size that hands handle."""
+    """A scale that would give an object a plausible size, in words; '' if there is none."""
     for unit, metres in UNITS.items():
         other = size / scale * metres
         if 0.02 <= other <= 1.0:

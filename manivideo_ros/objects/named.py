@@ -1,4 +1,4 @@
-"""Objects by what recordings call them: a generated shape, a file, or the triangles themselves."""
+"""Meshes by their names in recordings: generated shapes, files, or encoded triangles."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from manivideo_ros.objects.household.shapes import generate, variant
 from manivideo_ros.objects.mesh import MeshError, ObjectMesh, load_object, object_of
 
 TRIANGLES = 'data:model/stl;base64,'
-"""What a name begins with that is a mesh itself, in metres: binary STL as a data URI (RFC 2397)."""
+"""Prefix of a name that contains a mesh in metres: binary STL as a data URI (RFC 2397)."""
 
 
 def load_mesh(name: str, scale: float) -> ObjectMesh:
-    """The generated shape of that name ('jar', a variant: 'jar-3'), the mesh of a file or of a
-    package:// URI, scale metres per unit, or the triangles of a data: URI.
+    """The mesh of a generated shape ('jar', a variant: 'jar-3'), a file, a package:// URI or a
+    data: URI; scale: metres per unit of a file.
 
     Raises MeshError.
     """
@@ -38,7 +38,7 @@ def load_mesh(name: str, scale: float) -> ObjectMesh:
 
 
 def names_a_file(name: str) -> bool:
-    """Whether load_mesh reads a file for this name that is not an installed package's."""
+    """Whether load_mesh reads a file for this name, other than an installed package's."""
     return variant(name) is None and not name.startswith((SCHEME, TRIANGLES))
 
 
@@ -46,8 +46,8 @@ def triangles_uri(
     vertices: NDArray[np.floating],  # [V, 3], metres
     faces: NDArray[np.integer],  # [F, 3]
 ) -> str:
-    """The name of a mesh that has no file: load_mesh makes the mesh of it."""
-    from trimesh import Trimesh  # Here: programs that only use generated shapes do without it.
+    """A name for load_mesh that contains the mesh itself."""
+    from trimesh import Trimesh  # imported here: generated shapes do not need it
     from trimesh.exchange.stl import export_stl
 
     data = export_stl(Trimesh(vertices, faces, process=False))
@@ -60,6 +60,6 @@ def _triangles(text: str) -> ObjectMesh:
     try:
         read = load_stl_binary(BytesIO(base64.b64decode(text, validate=True)))
         vertices, faces = read['vertices'], read['faces']
-    except Exception as error:  # trimesh raises what it likes.
+    except Exception as error:  # trimesh raises many types
         raise MeshError(f'{TRIANGLES}...: no binary STL ({reason_of(error)})') from None
     return object_of('triangles', vertices, faces)

@@ -1,4 +1,4 @@
-"""Boxes, balls, cylinders and cones as plain triangles, as planners describe things."""
+"""Boxes, spheres, cylinders and cones of planning scenes as triangles."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# How many dimensions each kind has: side lengths; radius; height and radius.
+# Number of dimensions of each kind: side lengths; radius; height and radius.
 DIMENSIONS = {'box': 3, 'sphere': 1, 'cylinder': 2, 'cone': 2}
 
 
 def triangles_of(
     kind: str, dimensions: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Vertices [V, 3], metres, and faces [F, 3] of a shape about the origin, upright along z.
+    """Vertices [V, 3], metres, and faces [F, 3] of a shape centred at the origin, upright along z.
 
-    Raises ValueError for a kind or dimensions that are not DIMENSIONS'.
+    Raises ValueError for an unknown kind or too few dimensions.
     """
-    import trimesh  # Here: programs that only use generated shapes do without it.
+    import trimesh  # imported here: generated shapes do not need it
 
     if kind not in DIMENSIONS:
         raise ValueError(f'a {kind} is not one of {", ".join(DIMENSIONS)}')

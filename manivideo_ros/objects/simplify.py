@@ -1,4 +1,8 @@
-"""Mending and thinning raw triangles; plain arrays."""
+"""Cleaning and simplification of triangle meshes, on plain arrays.
+
+trimesh's simplification needs the compiled package fast_simplification, and does not return the
+original face of each face, from which textures are baked.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ Faces = NDArray[np.int64]
 
 
 def sound_faces(vertices: Vertices, faces: Faces) -> NDArray[np.bool_]:
-    """Which faces [F] have finite corners and an area, however small, for their longest edge."""
+    """Which faces [F] have finite corners and an area, relative to their longest edge."""
     finite: NDArray[np.bool_] = np.all(np.isfinite(vertices), axis=1)
     a, b, c = (np.where(finite[:, None], vertices, 0.0)[faces[:, k]] for k in range(3))
     ab, ac, bc = b - a, c - a, c - b
@@ -24,19 +28,19 @@ def sound_faces(vertices: Vertices, faces: Faces) -> NDArray[np.bool_]:
 def cluster(
     vertices: Vertices, faces: Faces, kept: NDArray[np.int64], most: int
 ) -> tuple[Faces, NDArray[np.int64]]:
-    """Vertex clustering (Rossignac and Borrel, 1993): at most `most` of the faces `kept`.
+    """Reduce the faces `kept` to `most` by vertex clustering (Rossignac and Borrel 1993).
 
-    Vertices of one cell of a cubic grid become the one of them nearest to their mean, so that
-    corners stay on the surface. The grid is as fine as the budget allows. Returns faces [G, 3]
-    into the same vertices and, for each, the index of the face it stems from; none where the
-    faces are specks that no grid within the budget tells apart.
+    Vertices in one cell of a cubic grid are replaced by the one nearest to their mean, so that
+    corners stay on the surface; the grid is as fine as the budget allows. Returns faces [G, 3] into
+    the same vertices and the index of each one's original face; none if no grid within the budget
+    separates the corners of any face.
     """
     used, first = np.zeros(len(vertices), bool), np.zeros(len(vertices), np.int64)
     used[faces[kept]] = True
     ids = np.flatnonzero(used)
     low = vertices[ids].min(0)
     size = np.ptp(vertices[ids], axis=0).max()
-    # Vertices that coincide (an STL's triangles share none) count once.
+    # Coinciding vertices count once: an STL's triangles share none.
     _, weld = np.unique(_cells((vertices[ids] - low) / size, 2**20), return_inverse=True)
     distinct = np.zeros(int(weld.max()) + 1, np.int64)
     distinct[weld] = np.arange(len(weld))
@@ -56,7 +60,8 @@ def cluster(
                 best, best_of = alive, of
             if len(alive) > 0.75 * most:
                 break
-        guess = cells * np.sqrt(0.88 * most / max(len(alive), 1))  # A surface: cells squared.
+        # The number of faces of a surface is proportional to cells squared.
+        guess = cells * np.sqrt(0.88 * most / max(len(alive), 1))
         cells = guess if coarse < guess < fine else float(np.sqrt(coarse * fine))
     if len(best) == 0:
         return faces[:0], kept[:0]
@@ -68,13 +73,13 @@ def cluster(
 
 
 def _cells(points: Vertices, cells: float) -> NDArray[np.int64]:
-    """The number of the grid cell of each point [N, 3] in 0..1, for up to 2^20 cells a side."""
+    """The index of the grid cell of each point [N, 3] in 0..1, for up to 2^20 cells a side."""
     x, y, z = np.floor(points * cells).astype(np.int64).T
     return (x << 42) | (y << 21) | z
 
 
 def _distinct_triangles(merged: Faces, few: int) -> NDArray[np.int64]:
-    """Rows of merged [F, 3] that keep three corners; if they are few, one for each triple."""
+    """Rows of merged [F, 3] with three distinct corners; without duplicates if they are few."""
     a, b, c = merged.T
     alive = np.flatnonzero((a != b) & (b != c) & (c != a))
     if len(alive) > few:
@@ -88,10 +93,10 @@ def _distinct_triangles(merged: Faces, few: int) -> NDArray[np.int64]:
 def creased(
     vertices: Vertices, faces: Faces, angle: float = np.radians(45.0)
 ) -> tuple[Vertices, Faces]:
-    """The same triangles with vertices shared where the surface is smooth, and only there.
+    """The same triangles, with vertices shared only where the surface is smooth.
 
-    Coinciding vertices are welded first (STL shares none, others split them at texture seams),
-    then split at edges that bend by more than angle (radians) or join other than two faces.
+    Coinciding vertices are merged first (STL shares none, other formats split them at texture
+    seams), then split at edges with an angle above `angle` (radians) or not of exactly two faces.
     """
     corners = vertices[faces].reshape(-1, 3)
     points, weld = np.unique(corners, axis=0, return_inverse=True)
@@ -99,7 +104,7 @@ def creased(
     a, b, c = (points[faces[:, k]] for k in range(3))
     normal = np.cross(b - a, c - a)
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-300)
-    # Half-edges: corner k of face f runs to corner k + 1; 3 f + k numbers the corners.
+    # Half-edge 3 f + k is from corner k of face f to corner k + 1.
     start, end = faces.ravel(), np.roll(faces, -1, 1).ravel()
     key = np.minimum(start, end) * len(points) + np.maximum(start, end)
     order = np.argsort(key, kind='stable')

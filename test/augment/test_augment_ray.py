@@ -66,7 +66,7 @@ def test_what_a_machine_lacks_is_one_line_with_its_name(trial, recording, tmp_pa
     gone = replace(gone, checkpoint=str(tmp_path / 'gone.safetensors'))
     for changed, named in (
         (replace(trial, token='there'), f'{trial.out}: is not the folder that the command writes'),
-        (replace(trial, bags=(f'{recording}x',)), f'{recording}x: is not there'),
+        (replace(trial, bags=(f'{recording}x',)), f'{recording}x: does not exist'),
         (replace(trial, job=other), 'engine_sha256 is'),
         (replace(trial, job=replace(trial.job, engine=gone)), 'gone.safetensors'),
     ):

@@ -345,5 +345,5 @@ def test_a_shard_of_no_scenes_is_named(tmp_path):
     """Found by the guided fuzzer."""
     (tmp_path / 'shard_00000').mkdir()
     (tmp_path / 'shard_00000' / 'scenes.json').write_text('[]')
-    with pytest.raises(ShardError, match=r'shard_00000/scenes\.json .*is no list of scenes'):
+    with pytest.raises(ShardError, match=r'shard_00000/scenes\.json: .*not a list of scenes'):
         ShardDataset(tmp_path)

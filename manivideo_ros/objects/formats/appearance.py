@@ -1,4 +1,4 @@
-"""One texture out of a file's images and colours."""
+"""Bakes a mesh file's images and colours into one texture."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def bake(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], float]:
     """Texture [T, T, 3], corner_uv [G, 3, 2] (v down) and mean gloss of chosen faces.
 
-    origin [G] numbers the faces over all pieces in order. Each image takes a place in an atlas;
-    every colour triple of an untextured face takes a 2x2 tile, in which bilinear lookup between
-    texel centres is the linear blend of its three corners.
+    origin [G]: indices of the faces over all pieces in order. Images are packed in an atlas; each
+    triple of colours of an untextured face is a 2x2 tile, in which bilinear lookup between texel
+    centres is the linear interpolation of its three corners.
     """
     starts = np.cumsum([0, *(len(piece.faces) for piece in pieces)])
     images: list[NDArray[np.uint8]] = []
-    targets: list[NDArray[np.int64]] = []  # Rows of the result that each image serves.
-    coordinates: list[NDArray[np.float64]] = []  # Across the image, v down.
+    targets: list[NDArray[np.int64]] = []  # rows of the result that use each image
+    coordinates: list[NDArray[np.float64]] = []  # in the image, v down
     coloured, colours = [], []
     textured: dict[bytes, tuple[NDArray[np.uint8], list[NDArray], list[NDArray]]] = {}
     for piece, start in zip(pieces, starts, strict=False):
@@ -64,7 +64,7 @@ def bake(
 def _unrepeated(
     image: NDArray[np.uint8], uv: NDArray[np.float64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """An image that holds as many repeats as the widest face spans, and coordinates across it."""
+    """An image with as many repeats as the widest face spans, and the coordinates in it."""
     low, high = uv.min(1, keepdims=True), uv.max(1, keepdims=True)
     uv = uv - np.where((low < -1e-4) | (high > 1 + 1e-4), np.floor(low + 1e-4), 0.0)
     repeats = np.clip(np.ceil(uv.max((0, 1)) - 1e-3), 1, MOST_REPEATS).astype(int)
@@ -73,7 +73,7 @@ def _unrepeated(
 
 
 def _tiles(corner_rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """An image of 2x2 tiles for the distinct corner_rgb [N, 3, 3], and coordinates across it."""
+    """An image of 2x2 tiles for the distinct corner_rgb [N, 3, 3], and the coordinates in it."""
     triples, of = np.unique(corner_rgb.reshape(-1, 9), axis=0, return_inverse=True)
     a, b, c = np.moveaxis(triples.reshape(-1, 3, 3).astype(np.int64), 1, 0)
     tiles = np.clip(np.stack([a, b, c, b + c - a], 1), 0, 255).astype(np.uint8)
@@ -91,8 +91,8 @@ def _atlas(
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.float64]]]:
     """A square image of all, and the place (x, y, w, h) of each in texels.
 
-    Photographs are halved until all fit LARGEST_ATLAS; the last image may hold colour tiles,
-    which cannot shrink, and never needs to: tiles of MAX_TRIANGLES faces take 634 texels a side.
+    The largest image is halved until all fit LARGEST_ATLAS. Colour tiles, the last image, cannot be
+    reduced and need not be: those of MAX_TRIANGLES faces have 634 texels a side.
     """
     while True:
         corners, side = pack_square([(p.shape[1], p.shape[0]) for p in images])

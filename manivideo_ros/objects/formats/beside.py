@@ -1,4 +1,4 @@
-"""The files that a mesh file names: where they may lie, how they are found, what replaces them."""
+"""Finds and reads the files that a mesh file names: images, materials, buffers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from manivideo_ros.files.image_file import FORMATS, TooLargeError, read_image
 
 LARGEST_FILE = 2**28  # bytes
 LARGEST_IMAGE = 1024
-SHOWN = 120  # characters of a name that are repeated
+SHOWN = 120  # characters of a name in messages
 
 
 class Beside:
-    """Finds files by the names that a mesh file has for them, and reads its images.
+    """Finds files by the names in a mesh file, and reads its images.
 
-    Only plain files of the mesh's folder are read, wherever links lead; of a package's mesh, all of
-    the package `root`, whose links may lead out of it (a symlink install).
+    Only regular files in the mesh's folder are read, after links are resolved; for a mesh of an
+    installed package, files of the package `root`, whose links may lead out (symlink install).
     """
 
     def __init__(self, mesh: Path, root: Path | None = None) -> None:
@@ -36,16 +36,16 @@ class Beside:
         self._said: set[str] = set()
 
     def warn(self, text: str) -> None:
-        """Warn of something about the mesh, once."""
+        """Warn about the mesh, once per text."""
         if text not in self._said:
             self._said.add(text)
             warnings.warn(f'{self.mesh}: {text}', stacklevel=2)
 
     def find(self, name: str) -> Path:
-        """The file that a name stands for.
+        """The file of a name.
 
-        Names are taken as written, percent-decoded, with backslashes, in another case and Unicode
-        form, and by their last part alone. Raises ValueError, in words that follow the name.
+        Names are tried as written, percent-decoded, with backslashes, in another case and Unicode
+        form, and by their last part. Raises ValueError, whose text completes the name.
         """
         outside = False
         for candidate in _readings(name):
@@ -60,24 +60,24 @@ class Beside:
                     if path.stat().st_size > LARGEST_FILE:
                         raise ValueError(f'has more than {LARGEST_FILE >> 20} MiB')
                     return path
-            except (OSError, RuntimeError):  # Too long a name, links that go round in circles.
+            except (OSError, RuntimeError):  # a name that is too long, a loop of links
                 continue
         if outside:
             raise ValueError('lies outside the folder of the mesh')
         raise ValueError('is not in the folder of the mesh')
 
     def read(self, name: str) -> bytes:
-        """The content of a file by its name. Raises ValueError that names it."""
+        """The content of a file. Raises ValueError that names it."""
         try:
             return self.find(name).read_bytes()
         except (OSError, ValueError) as error:
             raise ValueError(f'{shown(name)} {reason_of(error)}') from None
 
     def image(self, name: str, instead: str, data: bytes | None = None) -> NDArray[np.uint8] | None:
-        """An image u8 [h, w, 3 or 4] of at most LARGEST_IMAGE a side; None and one warning
-        where it cannot be had.
+        """An image u8 [h, w, 3 or 4], reduced to LARGEST_IMAGE a side; None, with a warning, if it
+        cannot be read.
 
-        instead: what then stands in for it; data: the file itself where the mesh holds it.
+        instead: the replacement, for the warning; data: the image file if the mesh contains it.
         Raises TooLargeError.
         """
         key = name if data is None else f'{name}\0{len(data)}\0{hash(data)}'
@@ -92,7 +92,7 @@ class Beside:
             raise TooLargeError(f'image {shown(name)}: {error}') from None
         except UnidentifiedImageError:
             reason = f'is none of {", ".join(FORMATS)}, TGA: save it as PNG'
-        except Exception as error:  # Each format's parser raises what it likes.
+        except Exception as error:  # Pillow's parsers raise many types
             reason = f'cannot be read ({reason_of(error)})'
             if isinstance(error, ValueError) and 'the folder of the mesh' in str(error):
                 reason = f'{error}: copy it there'
@@ -104,7 +104,7 @@ class Beside:
         return None
 
     def _existing(self, name: str) -> Path | None:
-        """The path of a name below the mesh's folder, in whatever case it is there."""
+        """The path of a name below the mesh's folder, ignoring case."""
         path = self._folder
         exact = path / name
         if os.path.lexists(exact):
@@ -128,12 +128,12 @@ class Beside:
 
 
 def shown(name: str) -> str:
-    """A name that a file chose, quoted, on one line."""
+    """A name out of a file, quoted, on one line."""
     return repr(name if len(name) <= SHOWN else f'{name[:SHOWN]}...')
 
 
 def text_of(data: bytes) -> str:
-    """Text in the encoding that its mark or its bytes show: UTF-8, UTF-16, else Latin-1."""
+    """Decode text as UTF-16 with a byte order mark, else UTF-8, else Latin-1."""
     if data.startswith((b'\xff\xfe', b'\xfe\xff')):
         return data.decode('utf-16', errors='replace')
     try:
@@ -143,7 +143,7 @@ def text_of(data: bytes) -> str:
 
 
 def _readings(name: str) -> Iterator[str]:
-    """What a name may mean, as paths from the mesh's folder, the likeliest first."""
+    """Interpretations of a name as paths relative to the mesh's folder, the likeliest first."""
     text = name.strip().strip('"').replace('\0', '')
     plain = []
     for form in dict.fromkeys((text, unquote(text), text.replace('\\', '/'))):

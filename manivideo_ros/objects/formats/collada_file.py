@@ -1,4 +1,4 @@
-"""COLLADA (DAE): its scene in its own unit and frame, as RViz shows it."""
+"""COLLADA (DAE), read by pycollada: its scene in its own unit and frame, as in RViz."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from manivideo_ros.objects.formats.beside import Beside, shown
 from manivideo_ros.objects.formats.piece import GREY, Piece, coloured, eight_bits, placed, textured
 
 MOST_TRIANGLES = 20_000_000
-MOST_PARTS = 100_000  # Nodes that stand for others may double at every level.
+MOST_PARTS = 100_000  # instances of nodes can double at every level
 
 
 def read_collada(path: Path, beside: Beside) -> list[Piece]:
-    """The triangles of a COLLADA scene in metres: <unit> is honoured, up_axis is not, as in RViz.
+    """The triangles of a COLLADA scene in metres; up_axis is ignored, as in RViz.
 
     Raises ValueError, and what pycollada raises.
     """
@@ -28,7 +28,7 @@ def read_collada(path: Path, beside: Beside) -> list[Piece]:
 
     data = path.read_bytes()
     if b'<!DOCTYPE' in data.replace(b'\0', b''):
-        # Of COLLADA no part: entities that grow, or that name files where lxml is installed.
+        # COLLADA has none; entities could grow without limit, or read files by lxml.
         raise ValueError('it has a document type')
     document = collada.Collada(BytesIO(data), ignore=[collada.common.DaeError])
     if not str(document.xmlnode.getroot().tag).endswith('COLLADA'):
@@ -48,7 +48,7 @@ def read_collada(path: Path, beside: Beside) -> list[Piece]:
             triangles += len(piece.faces)
             pieces.append(piece)
     if not pieces and document.controllers:
-        raise ValueError('it holds nothing but skinned meshes (<controller>), which are not read')
+        raise ValueError('it has only skinned meshes (<controller>), which are not read')
     if document.errors:
         reason = reason_of(document.errors[0])
         if not pieces:
@@ -59,7 +59,7 @@ def read_collada(path: Path, beside: Beside) -> list[Piece]:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A primitive of a geometry where it stands; material: as it is bound there, or None."""
+    """A primitive of a geometry with its transform; material: as bound there, or None."""
 
     primitive: Any
     matrix: NDArray[np.floating]
@@ -68,7 +68,7 @@ class Part:
 
 def _parts(document: Any) -> Iterator[Part]:
     found: Iterable[tuple[Any, Any, dict[str, Any]]]
-    if document.scene is None:  # Without a scene: all that there is, where it is.
+    if document.scene is None:  # all geometries, untransformed
         found = [(geometry, np.eye(4), {}) for geometry in document.geometries]
     else:
         found = (
@@ -82,11 +82,11 @@ def _parts(document: Any) -> Iterator[Part]:
 
 def _piece(part: Part, metres: float, beside: Beside) -> Piece | None:
     primitive = part.primitive
-    if hasattr(primitive, 'triangleset'):  # Polygons
+    if hasattr(primitive, 'triangleset'):  # polygons
         primitive = primitive.triangleset()
     corners = getattr(primitive, 'vertex_index', None)
     if primitive.vertex is None or corners is None or np.shape(corners)[1:] != (3,):
-        return None  # Lines, or nothing
+        return None  # lines, or empty
     vertices, faces, mirrored = placed(part.matrix, primitive.vertex, corners)
     vertices = vertices * metres
     order = [2, 1, 0] if mirrored else [0, 1, 2]
@@ -94,12 +94,12 @@ def _piece(part: Part, metres: float, beside: Beside) -> Piece | None:
     if rgb is not None:
         rgb = rgb[:, order]
     target = getattr(part.material, 'target', None)
-    plain, gloss, look = _look(getattr(target, 'effect', None))
+    plain, gloss, texture = _appearance(getattr(target, 'effect', None))
     instead = 'the colours of its vertices' if rgb is not None else 'grey'
-    if look is not None:
-        name = look.sampler.surface.image.path
+    if texture is not None:
+        name = texture.sampler.surface.image.path
         image = beside.image(name, instead)
-        uv = _coordinates(primitive, part.material, look.texcoord)
+        uv = _coordinates(primitive, part.material, texture.texcoord)
         if image is not None and uv is not None:
             return textured(vertices, faces, image[..., :3], uv[:, order], gloss)
         if image is not None and rgb is None:
@@ -110,19 +110,19 @@ def _piece(part: Part, metres: float, beside: Beside) -> Piece | None:
             plain = image[..., :3].reshape(-1, 3).mean(0)
     if rgb is not None:
         return coloured(vertices, faces, rgb, gloss)
-    if plain is None and look is None and (primitive.material or target is not None):
+    if plain is None and texture is None and (primitive.material or target is not None):
         name = getattr(target, 'name', '') or getattr(target, 'id', '') or primitive.material
-        beside.warn(f'material {shown(str(name))} has no colour that is read; shown instead: grey')
+        beside.warn(f'material {shown(str(name))} has no readable colour; shown instead: grey')
     return coloured(vertices, faces, GREY if plain is None else plain, gloss)
 
 
-def _look(effect: Any) -> tuple[NDArray[np.float64] | None, float, Any]:
-    """Colour 0..255 or None, gloss, and the image or None, of a material."""
+def _appearance(effect: Any) -> tuple[NDArray[np.float64] | None, float, Any]:
+    """Colour 0..255 or None, gloss, and texture or None, of a material."""
     if effect is None:
         return None, 0.3, None
     image = next((m for m in (effect.diffuse,) if hasattr(m, 'sampler')), None)
     plain = _rgb(effect.diffuse)
-    if image is None and (plain is None or not plain.any()):  # It shows by its own light alone.
+    if image is None and (plain is None or not plain.any()):  # a purely emissive material
         if hasattr(effect.emission, 'sampler'):
             image = effect.emission
         else:
@@ -142,7 +142,7 @@ def _rgb(value: Any) -> NDArray[np.float64] | None:
 
 
 def _vertex_colours(primitive: Any) -> NDArray[np.float64] | None:
-    """Of every corner [F, 3, 3], 0..255."""
+    """Colours of all corners [F, 3, 3], 0..255; None without any."""
     stated = primitive.sources.get('COLOR') or ()
     if not stated or not len(primitive.index):
         return None
@@ -154,7 +154,7 @@ def _vertex_colours(primitive: Any) -> NDArray[np.float64] | None:
 
 
 def _coordinates(primitive: Any, material: Any, channel: str) -> NDArray[np.float64] | None:
-    """Of every corner [F, 3, 2], v up: of the set that the material's channel is bound to."""
+    """Coordinates of all corners [F, 3, 2], v up, of the set bound to the material's channel."""
     sets = primitive.texcoordset
     if not sets:
         return None

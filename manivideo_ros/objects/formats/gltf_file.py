@@ -1,4 +1,8 @@
-"""glTF 2.0 as a container: its JSON, buffers and accessors, checked (GLB and .gltf)."""
+"""glTF 2.0 containers (GLB and .gltf): JSON, buffers and accessors, validated.
+
+trimesh's reader applies no skins, morph targets, texture transforms, wrap modes or second sets of
+texture coordinates.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.objects.formats.beside import LARGEST_FILE, Beside, shown
 
-READ = {  # Extensions that a file may require.
+READ = {  # supported extensions, which a file may require
     'EXT_texture_webp',
     'KHR_draco_mesh_compression',
     'KHR_lights_punctual',
@@ -47,7 +51,7 @@ MOST_ITEMS = 50_000_000
 
 
 class Gltf:
-    """A file's JSON and what its buffers hold. Errors are ValueErrors that name the part."""
+    """A file's JSON and buffers. Errors are ValueErrors that name the part."""
 
     def __init__(self, path: Path, beside: Beside) -> None:
         self.beside = beside
@@ -67,14 +71,14 @@ class Gltf:
                 raise ValueError(f'it needs {name}, which is not read: export it without{advice}')
 
     def _unpack(self, data: bytes) -> bytes:
-        """The JSON of a GLB, its binary part set aside."""
+        """The JSON of a GLB; keeps its binary chunk."""
         if len(data) < 20:
-            raise ValueError('it is cut off: a GLB begins with 20 bytes')
+            raise ValueError('it is truncated: a GLB begins with 20 bytes')
         version, length = struct.unpack_from('<II', data, 4)
         if version != 2:
             raise ValueError(f'it is GLB {version}; convert it to glTF 2.0')
         if length > len(data):
-            raise ValueError(f'it says {length} bytes and has {len(data)}: it is cut off')
+            raise ValueError(f'its header has {length} bytes, it has {len(data)}: truncated')
         if length < len(data):
             self.beside.warn(f'{len(data) - length} bytes after its end ({length}) are ignored')
         text, at = b'', 12
@@ -82,7 +86,7 @@ class Gltf:
             size, kind = struct.unpack_from('<I4s', data, at)
             at += 8
             if at + size > length:
-                raise ValueError(f'chunk {kind!r} says {size} bytes and has {length - at}')
+                raise ValueError(f'chunk {kind!r} states {size} bytes and has {length - at}')
             if kind == b'JSON' and not text:
                 text = data[at : at + size]
             elif kind == b'BIN\0' and self._binary is None:
@@ -94,12 +98,12 @@ class Gltf:
         """Entry n of one of the file's lists."""
         entries = self.json.get(kind, [])
         if not isinstance(n, int) or not 0 <= n < len(entries) or not isinstance(entries[n], dict):
-            raise ValueError(f'it refers to {kind}[{n}] and has {len(entries)} of them')
+            raise ValueError(f'it refers to {kind}[{n}], but has {len(entries)} of them')
         entry: dict[str, Any] = entries[n]
         return entry
 
     def bytes_of_uri(self, uri: str) -> bytes:
-        """What a URI stands for: data of its own, or a file beside the mesh."""
+        """The content of a data URI, or of a file in the mesh's folder."""
         if not uri.startswith('data:'):
             return self.beside.read(uri)
         head, _, body = uri.partition(',')
@@ -133,13 +137,13 @@ class Gltf:
         return data[start:end], view.get('byteStride')
 
     def accessor(self, n: Any) -> NDArray[Any]:
-        """Its items [count, width]; whole numbers that stand for fractions as these fractions."""
+        """The items [count, width] of an accessor; normalized integers as fractions."""
         stated = self.item('accessors', n)
         count, kind = stated['count'], stated['componentType']
         if kind not in TYPES or stated['type'] not in WIDTHS:
             raise ValueError(f'accessors[{n}] is of an unknown type')
         if not 0 <= count <= MOST_ITEMS:
-            raise ValueError(f'accessors[{n}] has {count} items, at most {MOST_ITEMS} are read')
+            raise ValueError(f'accessors[{n}] has {count} items, must be at most {MOST_ITEMS}')
         width, dtype = WIDTHS[stated['type']], np.dtype('<' + TYPES[kind])
         if 'bufferView' in stated:
             view, start = stated['bufferView'], stated.get('byteOffset', 0)
@@ -156,7 +160,7 @@ class Gltf:
             rows = self._items(at['bufferView'], where, some, 1, of_index, name)[:, 0]
             new = self._items(by['bufferView'], by.get('byteOffset', 0), some, width, dtype, name)
             if some and not (rows.min() >= 0 and rows.max() < count):
-                raise ValueError(f'accessors[{n}].sparse has an index that is not below {count}')
+                raise ValueError(f'accessors[{n}].sparse has an index above {count - 1}')
             values = values.copy()
             values[rows] = new
         return fractions(values) if stated.get('normalized') else values
@@ -176,14 +180,14 @@ class Gltf:
 
 
 def fractions(values: NDArray[Any]) -> NDArray[Any]:
-    """Whole numbers as the fractions 0..1 or -1..1 they stand for (specification 3.6.2.2)."""
+    """Normalized integers as fractions 0..1 or -1..1 (specification 3.6.2.2)."""
     if values.dtype.kind == 'f':
         return values
     return np.maximum(values / np.iinfo(values.dtype).max, -1.0)
 
 
 def draco(data: bytes) -> tuple[NDArray[np.int64], dict[int, NDArray[Any]]]:
-    """Triangles [F, 3] and the attributes [V, width] by number, of compressed geometry."""
+    """Triangles [F, 3] and attributes [V, width] by id, of Draco-compressed geometry."""
     try:
         import DracoPy
     except ImportError:
@@ -196,5 +200,5 @@ def draco(data: bytes) -> tuple[NDArray[np.int64], dict[int, NDArray[Any]]]:
         mesh = DracoPy.decode(data)
         attributes = {a['unique_id']: np.asarray(a['data']) for a in mesh.attributes}
         return np.asarray(mesh.faces, np.int64).reshape(-1, 3), attributes
-    except Exception as error:  # It raises what it likes.
+    except Exception as error:  # DracoPy raises many types
         raise ValueError(f'KHR_draco_mesh_compression: cannot be decoded ({error})') from None

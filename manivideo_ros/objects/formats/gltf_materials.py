@@ -1,4 +1,4 @@
-"""How glTF's materials look: one image or colour each."""
+"""glTF's materials, reduced to one image or colour each."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ UNIT = 'KHR_materials_pbrSpecularGlossiness'
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """linear: factor [3] in linear light that colours are multiplied with; texture: of the colour
-    (textureInfo) or None; alpha: the material's alphaMode; stated: whether it is the file's."""
+class Material:
+    """linear: factor [3] on colours in linear light; texture: textureInfo of the colour, or None;
+    alpha: alphaMode; stated: whether the file has the material."""
 
     linear: NDArray[np.float64]
     texture: dict[str, Any] | None
@@ -27,10 +27,10 @@ class Look:
     stated: bool
 
 
-def look_of(gltf: Gltf, n: Any) -> Look:
-    """The look of material n, or of none."""
+def material_of(gltf: Gltf, n: Any) -> Material:
+    """Material n; None: the default material."""
     if n is None:
-        return Look(np.ones(3), None, 'OPAQUE', GLOSS, False)
+        return Material(np.ones(3), None, 'OPAQUE', GLOSS, False)
     material = gltf.item('materials', n)
     metal, gloss = material.get('pbrMetallicRoughness', {}), GLOSS
     if 'roughnessFactor' in metal:
@@ -45,13 +45,13 @@ def look_of(gltf: Gltf, n: Any) -> Look:
     if emissive.any() and (not linear.any() or (factor is None and texture is None)):
         strength = material.get('extensions', {}).get('KHR_materials_emissive_strength', {})
         emissive = emissive * strength.get('emissiveStrength', 1.0)
-        linear, texture = np.clip(emissive, 0, 1), shining  # It shows by its own light alone.
-    return Look(linear, texture, material.get('alphaMode', 'OPAQUE'), gloss, True)
+        linear, texture = np.clip(emissive, 0, 1), shining  # a purely emissive material
+    return Material(linear, texture, material.get('alphaMode', 'OPAQUE'), gloss, True)
 
 
-def image_of(gltf: Gltf, look: Look, instead: str) -> tuple[NDArray[np.uint8] | None, Any]:
-    """The image of a look's colour texture u8 [h, w, 3], as it is to be shown, and its sampler."""
-    info = look.texture or {}
+def image_of(gltf: Gltf, material: Material, instead: str) -> tuple[NDArray[np.uint8] | None, Any]:
+    """The image u8 [h, w, 3] of a material's colour texture with its factor, and the sampler."""
+    info = material.texture or {}
     texture = gltf.item('textures', info.get('index'))
     extensions = texture.get('extensions', {})
     source = extensions.get('EXT_texture_webp', {}).get('source', texture.get('source'))
@@ -71,21 +71,21 @@ def image_of(gltf: Gltf, look: Look, instead: str) -> tuple[NDArray[np.uint8] | 
     image = gltf.beside.image(name, instead, data)
     if image is None:
         return None, sampler
-    shown = np.asarray(displayed(look.linear))
-    return np.round(_opaque(gltf, image, look) * shown).astype(np.uint8), sampler
+    factor = np.asarray(displayed(material.linear))
+    return np.round(_opaque(gltf, image, material) * factor).astype(np.uint8), sampler
 
 
 def placed_on(
     image: NDArray[np.uint8], info: dict[str, Any], sampler: dict[str, Any], uv: NDArray
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """An image that repeats, and coordinates [..., 2], v up, that look it up as the file says."""
+    """A repeating image, and its coordinates [..., 2], v up, with transform and wrap modes."""
     at = np.nan_to_num(np.asarray(uv, np.float64), posinf=0, neginf=0)
     moved = info.get('extensions', {}).get('KHR_texture_transform')
     if moved:
         turn, by = float(moved.get('rotation', 0.0)), np.asarray(moved.get('offset', (0, 0)), float)
         at = at * np.asarray(moved.get('scale', (1, 1)), float)
         c, s = np.cos(turn), np.sin(turn)
-        # Counterclockwise as seen, with v down, as the sample viewer and three.js do.
+        # Counterclockwise with v down, as in the sample viewer and three.js.
         at = np.stack([c * at[..., 0] + s * at[..., 1], c * at[..., 1] - s * at[..., 0]], -1) + by
     for axis, key in enumerate(('wrapS', 'wrapT')):
         if sampler.get(key) == CLAMP:
@@ -97,15 +97,15 @@ def placed_on(
 
 
 def coordinate_set(info: dict[str, Any]) -> int:
-    """Which TEXCOORD a texture is looked up by."""
+    """The index of a texture's TEXCOORD."""
     moved = info.get('extensions', {}).get('KHR_texture_transform', {})
     return int(moved.get('texCoord', info.get('texCoord', 0)))
 
 
-def _opaque(gltf: Gltf, image: NDArray[np.uint8], look: Look) -> NDArray[np.float64]:
-    """RGB [h, w, 3]: alpha counts where the material says so, and then shows the mean colour."""
+def _opaque(gltf: Gltf, image: NDArray[np.uint8], material: Material) -> NDArray[np.float64]:
+    """RGB [h, w, 3]; unless alphaMode is OPAQUE, alpha blends with the image's mean colour."""
     rgb = image[..., :3].astype(np.float64)
-    if image.shape[-1] == 3 or look.alpha == 'OPAQUE' or bool((image[..., 3] > 250).all()):
+    if image.shape[-1] == 3 or material.alpha == 'OPAQUE' or bool((image[..., 3] > 250).all()):
         return rgb
     alpha = image[..., 3:] / 255.0
     gltf.beside.warn('parts of it are transparent: they are shown opaque, in its mean colour')

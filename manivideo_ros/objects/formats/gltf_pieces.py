@@ -1,4 +1,4 @@
-"""The triangles of a glTF scene, moved by its nodes."""
+"""The triangles of a glTF scene, with the transforms of its nodes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from manivideo_ros.geometry import quaternion_to_matrix
 from manivideo_ros.objects.formats.beside import Beside
 from manivideo_ros.objects.formats.gltf_file import Gltf, draco, fractions
 from manivideo_ros.objects.formats.gltf_materials import (
-    Look,
+    Material,
     coordinate_set,
     image_of,
-    look_of,
+    material_of,
     placed_on,
 )
 from manivideo_ros.objects.formats.piece import GREY, Piece, coloured, displayed, placed, textured
@@ -30,13 +30,14 @@ def read_gltf(path: Path, beside: Beside) -> list[Piece]:
     try:
         return _pieces(path, beside)
     except (AttributeError, LookupError, TypeError) as error:
-        where = f'{type(error).__name__}: {error}'
-        raise ValueError(f'its JSON is not as the specification has it ({where})') from error
+        reason = f'{type(error).__name__}: {error}'
+        raise ValueError(f'its JSON does not follow the specification ({reason})') from error
 
 
 def _pieces(path: Path, beside: Beside) -> list[Piece]:
     gltf = Gltf(path, beside)
-    _say_what_is_left_out(gltf)
+    if 'EXT_mesh_gpu_instancing' in gltf.json.get('extensionsUsed', ()):
+        beside.warn('EXT_mesh_gpu_instancing is not read: one of each instance is shown')
     pieces: list[Piece] = []
     total = 0
     transforms = _transforms(gltf)
@@ -51,14 +52,8 @@ def _pieces(path: Path, beside: Beside) -> list[Piece]:
     return pieces
 
 
-def _say_what_is_left_out(gltf: Gltf) -> None:
-    used = gltf.json.get('extensionsUsed', ())
-    if 'EXT_mesh_gpu_instancing' in used:
-        gltf.beside.warn('EXT_mesh_gpu_instancing is not read: one of each instance is shown')
-
-
 def _transforms(gltf: Gltf) -> dict[int, NDArray[np.float64]]:
-    """Node by number to its place in the scene [4, 4], of all that the scene has."""
+    """The transforms [4, 4] of the scene's nodes by index."""
     nodes = gltf.json.get('nodes', [])
     below = {child for node in nodes for child in node.get('children', ())}
     scenes = gltf.json.get('scenes')
@@ -71,7 +66,7 @@ def _transforms(gltf: Gltf) -> dict[int, NDArray[np.float64]]:
     while waiting:
         n, parent = waiting.pop()
         if n in out:
-            raise ValueError(f'nodes[{n}] has two parents, or is among its own children')
+            raise ValueError(f'nodes[{n}] has two parents, or is its own descendant')
         node = gltf.item('nodes', n)
         out[n] = parent @ _matrix(node)
         waiting += [(child, out[n]) for child in node.get('children', ())]
@@ -81,8 +76,8 @@ def _transforms(gltf: Gltf) -> dict[int, NDArray[np.float64]]:
 def _nodes(
     gltf: Gltf, transforms: dict[int, NDArray]
 ) -> Iterator[tuple[int, dict[str, Any], NDArray]]:
-    """Every node with a mesh, and its place."""
-    if not gltf.json.get('nodes'):  # Meshes alone: all of them, where they are.
+    """All nodes with a mesh, and their transforms."""
+    if not gltf.json.get('nodes'):  # meshes without nodes: all of them, untransformed
         for n in range(len(gltf.json.get('meshes', []))):
             yield n, {'mesh': n}, np.eye(4)
     for n, matrix in sorted(transforms.items(), key=lambda item: item[0]):
@@ -126,7 +121,7 @@ def _piece(
         matrix = np.eye(4)
     faces = faces[((faces >= 0) & (faces < len(vertices))).all(-1)]
     vertices, faces, _ = placed(matrix, vertices, faces)
-    return _painted(gltf, look_of(gltf, primitive.get('material')), vertices, faces, values)
+    return _painted(gltf, material_of(gltf, primitive.get('material')), vertices, faces, values)
 
 
 def _geometry(
@@ -140,7 +135,7 @@ def _geometry(
         values = {}
         for name, n in packed['attributes'].items():
             if n not in found:
-                raise ValueError(f'KHR_draco_mesh_compression: {name} is not in its data')
+                raise ValueError(f'KHR_draco_mesh_compression: {name} is missing from its data')
             whole = gltf.item('accessors', names[name]).get('normalized') if name in names else 0
             values[name] = fractions(found[n]) if whole else found[n]
         return faces, values
@@ -154,7 +149,7 @@ def _geometry(
     if mode == TRIANGLES:
         if len(order) % 3:
             gltf.beside.warn(
-                f'{len(order)} corners are no whole number of triangles: rest left out'
+                f'{len(order)} corners are no whole number of triangles: the rest is dropped'
             )
         return order[: len(order) // 3 * 3].reshape(-1, 3), values
     if len(order) < 3:
@@ -174,7 +169,7 @@ def _skinned(
     values: dict[str, NDArray],
     transforms: dict[int, NDArray],
 ) -> NDArray[np.float64]:
-    """Vertices in the pose that the joints have in the file."""
+    """Vertices in the pose of the skin's joints in the file."""
     stated = gltf.item('skins', skin)
     joints = np.stack([transforms.get(j, np.eye(4)) for j in stated['joints']])
     if 'inverseBindMatrices' in stated:
@@ -193,33 +188,33 @@ def _skinned(
 
 
 def _painted(
-    gltf: Gltf, look: Look, vertices: NDArray, faces: NDArray, values: dict[str, NDArray]
+    gltf: Gltf, material: Material, vertices: NDArray, faces: NDArray, values: dict[str, NDArray]
 ) -> Piece:
     light = _vertex_light(gltf, values.get('COLOR_0'), len(vertices))
-    plain = 255 * displayed(look.linear)
-    if look.texture is not None:
+    plain = 255 * displayed(material.linear)
+    if material.texture is not None:
         instead = f'colour {tuple(round(float(c)) for c in plain)}'
         if light is not None:
             instead = 'the colours of its vertices'
-        image, sampler = image_of(gltf, look, instead)
-        uv = values.get(f'TEXCOORD_{coordinate_set(look.texture)}')
+        image, sampler = image_of(gltf, material, instead)
+        uv = values.get(f'TEXCOORD_{coordinate_set(material.texture)}')
         if image is not None and uv is not None and len(uv) == len(vertices):
             if light is not None and np.ptp(light, axis=0).max() > 0.02:
-                gltf.beside.warn('it has an image and colours of its vertices: these are left out')
+                gltf.beside.warn('it has an image and vertex colours: these are ignored')
             elif light is not None:
                 image = np.round(image * displayed(light.mean(0))).astype(np.uint8)
-            image, at = placed_on(image, look.texture, sampler, uv[:, :2])
-            return textured(vertices, faces, image, at[faces], look.gloss)
+            image, at = placed_on(image, material.texture, sampler, uv[:, :2])
+            return textured(vertices, faces, image, at[faces], material.gloss)
         if image is not None:
             gltf.beside.warn(
-                f'an image cannot be placed without TEXCOORD_{coordinate_set(look.texture)}; '
+                f'an image cannot be placed without TEXCOORD_{coordinate_set(material.texture)}; '
                 'shown instead: its mean colour'
             )
-            return coloured(vertices, faces, image.reshape(-1, 3).mean(0), look.gloss)
+            return coloured(vertices, faces, image.reshape(-1, 3).mean(0), material.gloss)
     if light is not None:
-        rgb = 255 * displayed(light * look.linear)
-        return coloured(vertices, faces, rgb[faces], look.gloss)
-    return coloured(vertices, faces, plain if look.stated else GREY, look.gloss)
+        rgb = 255 * displayed(light * material.linear)
+        return coloured(vertices, faces, rgb[faces], material.gloss)
+    return coloured(vertices, faces, plain if material.stated else GREY, material.gloss)
 
 
 def _vertex_light(gltf: Gltf, colours: NDArray | None, count: int) -> NDArray[np.float64] | None:
@@ -227,12 +222,12 @@ def _vertex_light(gltf: Gltf, colours: NDArray | None, count: int) -> NDArray[np
     if colours is None or len(colours) != count or colours.shape[1] < 3:
         return None
     values = np.asarray(colours[:, :3], np.float64)
-    if colours.dtype.kind in 'iu':  # Whole numbers not said to be fractions, as some write them.
+    if colours.dtype.kind in 'iu':  # some exporters do not mark them as normalized
         values = values / np.iinfo(colours.dtype).max
     elif values.max(initial=0) > 1.5:
         values = values / 255
     if 'trimesh' in str(gltf.json.get('asset', {}).get('generator', '')):
-        # It writes what is displayed where the specification (3.7.2.1) has linear light.
+        # It writes sRGB, where the specification (3.7.2.1) requires linear light.
         low = values / 12.92
         return np.where(values <= 0.04045, low, ((np.maximum(values, 0) + 0.055) / 1.055) ** 2.4)
     return np.clip(values, 0, 1)

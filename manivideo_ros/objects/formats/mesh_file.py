@@ -1,4 +1,4 @@
-"""Mesh files as pieces: triangles of one material each, in the file's units, look resolved."""
+"""Reads mesh files as pieces: triangles of one material each, in the file's units."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ READERS: dict[str, Callable[[Path, Beside], list[Piece]]] = {
     '.off': read_off,
     '.dae': read_collada,
 }
-"""What is read. trimesh knows more: archives, which may unpack to anything."""
+"""Readers by suffix. Other formats of trimesh, such as archives without limits, are not read."""
 
 __all__ = ['GREY', 'MeshError', 'Piece', 'read_pieces']
 
 
 class MeshError(ValueError):
-    """A mesh that cannot be used, in one line that names the file and the mend."""
+    """An unusable mesh; one line: the file, and what to do."""
 
 
 def read_pieces(path: Path, root: Path | None = None) -> list[Piece]:
-    """The triangle meshes of a file's scene, moved by their transforms.
+    """The triangle meshes of a file's scene, with transforms applied.
 
-    Raises MeshError where the file is absent, of a format that is not read, broken, or holds no
-    triangles. Nothing is read but the file and what it names beside it, or below root, the folder
-    of the installed package that it is of. What it names and cannot be had is warned about.
+    Other files are read only from the mesh's folder, or below root, the folder of its installed
+    package; missing ones are warned about. Raises MeshError for a file that is missing, broken, of
+    another format, or without triangles.
     """
     if not path.is_file():
         raise MeshError(f'{path}: no such mesh file; give the path of an OBJ, GLB, PLY, STL or DAE')
@@ -52,7 +52,7 @@ def read_pieces(path: Path, root: Path | None = None) -> list[Piece]:
         raise MeshError(f'{path}: has more than {LARGEST_FILE >> 20} MiB; decimate the mesh')
     try:
         pieces = [piece for piece in read(path, Beside(path, root)) if len(piece.faces)]
-    except Exception as error:  # Each format's parser raises what it likes.
+    except Exception as error:  # the parsers raise many types
         known = isinstance(error, ValueError)
         reason = reason_of(error) if known else f'{type(error).__name__}: {reason_of(error)}'
         raise MeshError(

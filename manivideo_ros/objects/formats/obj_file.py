@@ -1,4 +1,4 @@
-"""Wavefront OBJ with its materials (MTL)."""
+"""Wavefront OBJ with its materials (MTL); geometry is read by trimesh."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from manivideo_ros.objects.formats.piece import (
     textured,
 )
 
-OPTIONS = {  # Of a map, and how many values follow at most.
+OPTIONS = {  # of a map, with their largest number of values
     '-blendu': 1,
     '-blendv': 1,
     '-bm': 1,
@@ -39,13 +39,13 @@ OPTIONS = {  # Of a map, and how many values follow at most.
     '-type': 1,
 }
 LISTED = 5  # names in a warning
-NAMELESS = ('', 'None', '(null)', 'default')  # What exporters write where there is no material.
+NAMELESS = ('', 'None', '(null)', 'default')  # what exporters write without a material
 
 
 @dataclass(frozen=True)
 class Material:
-    """rgb: 0..255; image: the name of one; uv * scale + offset is where it is looked up; clamp:
-    its edge goes on beside it, it does not repeat."""
+    """rgb: 0..255; image: its name; texture coordinates are uv * scale + offset; clamp: the image
+    is extended by its edge, not repeated."""
 
     rgb: tuple[float, ...] | None = None
     image: str = ''
@@ -65,7 +65,7 @@ def read_obj(path: Path, beside: Beside) -> list[Piece]:
     text = re.sub(r'^((?:v|vt|vn|f) [^#\n]*)#.*$', r'\1', text, flags=re.M)
     libraries = re.findall(r'^mtllib +(.+?) *$', text, flags=re.M)
     names: dict[str, int] = {}
-    # Under names of our own: trimesh cuts some short, and materials for none of its own accord.
+    # Materials are renamed: trimesh truncates some names, and splits by known materials only.
     text = re.sub(
         r'^usemtl *(.*?) *$',
         lambda m: f'usemtl m{names.setdefault(" ".join(m[1].split()), len(names))}',
@@ -78,7 +78,7 @@ def read_obj(path: Path, beside: Beside) -> list[Piece]:
     colours = [mesh.get('vertex_colors') for mesh in meshes]
     most = max((float(np.nanmax(c)) for c in colours if c is not None and len(c)), default=1.0)
     if meshes and colours[0] is None and re.search(r'^v( +[^ \n]+){6,7} *$', text, flags=re.M):
-        beside.warn('only some vertices have colours: they are left out')
+        beside.warn('only some vertices have colours: they are ignored')
     materials, reasons = _materials(libraries, beside)
     listed = list(names)
     pieces = []
@@ -99,7 +99,7 @@ def _piece(
     most: float,
     beside: Beside,
 ) -> tuple[Piece, str | None]:
-    """A mesh, and the name of its material where that is missed."""
+    """A mesh, and the name of its material if that is missing."""
     vertices, faces = mesh['vertices'], np.asarray(mesh['faces'], np.int64)
     if faces.shape[1:] == (4,):
         faces = faces[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
@@ -156,11 +156,11 @@ def _say_what_is_missing(
 
 
 def _materials(libraries: list[str], beside: Beside) -> tuple[dict[str, Material], list[str]]:
-    """Materials by name, and why material files could not be had."""
+    """Materials by name, and why material files could not be read."""
     out: dict[str, Material] = {}
     reasons = []
     for line in dict.fromkeys(libraries):
-        # A name may hold spaces, and a line may have several names.
+        # A name may contain spaces, and a line may have several names.
         for name in (line,) if _is_there(line, beside) else line.split():
             try:
                 out |= dict(_parsed(text_of(beside.read(name))))
@@ -195,7 +195,7 @@ def _material(stated: dict[str, str]) -> Material:
     image = stated.get('map_kd', '')
     dark = diffuse is None or not any(diffuse)
     if dark and not image and (stated.get('map_ke') or any(emitted or ())):
-        image, diffuse = stated.get('map_ke', ''), emitted  # It shows by its own light alone.
+        image, diffuse = stated.get('map_ke', ''), emitted  # a purely emissive material
     name, values = _options(image)
     try:
         gloss = float(np.clip(1 - float(stated['pr']), 0, 1))
@@ -213,7 +213,7 @@ def _material(stated: dict[str, str]) -> Material:
 
 
 def _options(value: str) -> tuple[str, dict[str, list[float]]]:
-    """The name in a map's line, and the numbers of the options before it."""
+    """The file name in a map's line, and the values of its options."""
     values: dict[str, list[float]] = {}
     rest = value.strip()
     while True:

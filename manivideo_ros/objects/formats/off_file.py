@@ -1,4 +1,4 @@
-"""OFF as text, with the colours of its vertices or faces (COFF)."""
+"""OFF as text, with colours of vertices or faces (COFF), which trimesh's reader ignores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manivideo_ros.objects.formats.piece import Piece, coloured, eight_bits
 
 
 def read_off(path: Path, beside: Beside) -> list[Piece]:
-    """The triangles of an OFF. Raises ValueError where its counts and its lines disagree."""
+    """The triangles of an OFF. Raises ValueError if its counts exceed its lines."""
     lines = [line.split('#')[0].split() for line in text_of(path.read_bytes()).splitlines()]
     lines = [line for line in lines if line]
     kind = re.fullmatch(r'(ST)?(C)?(N)?(4)?OFF(.*)', lines[0][0], re.I) if lines else None
@@ -28,18 +28,18 @@ def read_off(path: Path, beside: Beside) -> list[Piece]:
     many, faces = int(counts[0]), int(counts[1])
     if many < 0 or faces < 0 or len(rest) < many + faces:
         raise ValueError(
-            f'it says {many} vertices and {faces} faces and holds {len(rest)} lines: it is cut off'
+            f'its header has {many} vertices and {faces} faces, it has {len(rest)} lines: truncated'
         )
     if len(rest) > many + faces + max(0, int(counts[2]) if len(counts) > 2 else 0):
         beside.warn(f'{len(rest) - many - faces} lines after its last face are ignored')
     rows = np.array([[float(word) for word in line] for line in rest[:many]])
     if many and (rows.ndim != 2 or rows.shape[1] < 3):
-        raise ValueError('a vertex has not three coordinates')
+        raise ValueError('a vertex has fewer than three coordinates')
     first = 6 if kind[3] else 3
     last = rows.shape[1] - (2 if kind[1] else 0) if many else 0
     triangles, of, stated = _triangles(rest[many : many + faces])
     if len(triangles) and not (triangles.min() >= 0 and triangles.max() < many):
-        raise ValueError(f'a face has a corner that is not among its {many} vertices')
+        raise ValueError(f'a face has a vertex index outside its {many} vertices')
     if (kind[2] or not kind[3]) and last - first >= 3:
         rgb = _colours(rest[:many], rows[:, first : first + 3], first)
         return [coloured(rows[:, :3], triangles, rgb[triangles])]
@@ -52,12 +52,12 @@ def read_off(path: Path, beside: Beside) -> list[Piece]:
 
 
 def _triangles(lines: list[list[str]]) -> tuple[NDArray, NDArray, list[list[str]]]:
-    """Triangles [T, 3], the face that each is of [T], and what stands behind each face."""
+    """Triangles [T, 3], the face of each [T], and the words after each face."""
     triangles, of = [], []
     for n, line in enumerate(lines):
         corners = [int(word) for word in line[1 : int(line[0]) + 1]]
         if len(corners) != int(line[0]):
-            raise ValueError(f'face {n} says {line[0]} corners and has {len(corners)}')
+            raise ValueError(f'face {n} states {line[0]} corners and has {len(corners)}')
         for i in range(1, len(corners) - 1):
             triangles.append((corners[0], corners[i], corners[i + 1]))
             of.append(n)
@@ -66,6 +66,6 @@ def _triangles(lines: list[list[str]]) -> tuple[NDArray, NDArray, list[list[str]
 
 
 def _colours(lines: list[list[str]], values: NDArray, first: int) -> NDArray[np.float64]:
-    """0..255; whole numbers are of bytes, 1 0 0 too."""
+    """Colours as 0..255; integers are bytes, also if none is above 1."""
     whole = all('.' not in word for line in lines for word in line[first : first + 3])
     return values if whole and values.max(initial=0) > 1 else eight_bits(values)

@@ -1,4 +1,4 @@
-"""Triangles of one material, as every reader of a mesh format gives them."""
+"""Triangles of one material, the result of all mesh readers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 GREY = np.array([160, 160, 160], np.uint8)
-"""Of what has no colour."""
+"""Colour of triangles without one."""
 GLOSS = 0.3
-"""Of what says nothing of its own."""
+"""Gloss of materials without one."""
 CLAMPED = 1.5
-"""How far beside an image its edge goes on, in widths of it."""
+"""How far an image is extended by its edge, in widths of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ def textured(
     corner_uv: NDArray[np.floating],  # [F, 3, 2]
     gloss: float = GLOSS,
 ) -> Piece:
-    """Triangles with an image on them. Those with a corner that is not there are left out."""
+    """Textured triangles. Those with a vertex index out of range are dropped."""
     points, triangles, kept = _sound(vertices, faces)
     uv: NDArray[np.float64] = np.asarray(corner_uv, np.float64)[kept]
     uv = np.nan_to_num(uv, posinf=0, neginf=0)
@@ -48,7 +48,7 @@ def coloured(
     rgb: ArrayLike = GREY,  # [3], [F, 3] or [F, 3, 3], 0..255
     gloss: float = GLOSS,
 ) -> Piece:
-    """Triangles of one colour, one colour each, or one for each of their corners."""
+    """Triangles of one colour, one colour each, or one per corner."""
     points, triangles, kept = _sound(vertices, faces)
     stated = np.clip(np.round(np.nan_to_num(np.asarray(rgb, np.float64), nan=160)), 0, 255)
     colours: NDArray[np.uint8] = stated.astype(np.uint8)
@@ -66,8 +66,8 @@ def clamped(
     uv: NDArray[np.floating],  # [..., 2], v down
     axis: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """An image whose edge goes on along axis (0: u, 1: v) instead of repeating, made as wide as
-    the coordinates go, and coordinates across it."""
+    """An image extended by its edge along axis (0: u, 1: v) to the range of the coordinates, for
+    clamping instead of repeating, and the coordinates in it."""
     at = np.array(uv, np.float64)
     at[..., axis] = np.clip(at[..., axis], -CLAMPED, 1 + CLAMPED)
     size = image.shape[1 - axis]
@@ -82,9 +82,9 @@ def clamped(
 
 
 def eight_bits(colours: ArrayLike, most: float | None = None) -> NDArray[np.float64]:
-    """Colours of any layout in use, as 0..255: bytes, 16 bits, floats up to 1, floats up to 255.
+    """Colours as 0..255, from bytes, 16 bits, floats up to 1 or floats up to 255.
 
-    most: the largest value of all that belong together, where these are but a part.
+    most: the largest value of all colours, if these are a part of them.
     """
     values = np.asarray(colours)
     if values.dtype == np.uint16:
@@ -109,9 +109,9 @@ def placed(
     vertices: NDArray[np.floating],  # [V, 3]
     faces: NDArray[np.integer],  # [F, 3]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
-    """Triangles moved by a transform, and whether it mirrors: then their corners run backwards."""
+    """Transformed triangles, and whether the transform mirrors, which reverses their corners."""
     mirrored = bool(np.linalg.det(matrix[:3, :3]) < 0)
-    with np.errstate(invalid='ignore', over='ignore'):  # What is not finite is left out later.
+    with np.errstate(invalid='ignore', over='ignore'):  # non-finite triangles are dropped later
         points = np.asarray(vertices, np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
     triangles = np.asarray(faces, np.int64)
     return points, triangles[:, ::-1] if mirrored else triangles, mirrored

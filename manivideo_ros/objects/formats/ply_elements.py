@@ -1,4 +1,7 @@
-"""The elements of a PLY file, text or binary, held against what its header says."""
+"""The elements of a PLY file, text or binary, checked against its header.
+
+trimesh's reader does not detect truncated files, and has one image for all faces (no texnumber).
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ TYPES = {
 }
 ORDERS = {'binary_little_endian': '<', 'binary_big_endian': '>', 'ascii': ''}
 Columns = dict[str, NDArray[Any]]
-"""Property, in lower case, to its values [N]; of a list [N, K], or [N] arrays of their own."""
+"""Values by property in lower case: [N]; of a list [N, K], or [N] arrays of different lengths."""
 
 
 @dataclass
 class Element:
-    """rows: how many it has; properties: name, type, and of a list the type of its length."""
+    """rows: their number; properties: name, type, and for a list the type of its length."""
 
     name: str
     rows: int
@@ -38,7 +41,7 @@ class Element:
 
 @dataclass
 class Header:
-    """order: of bytes, '' for text; images: those that comments name; start: of the data."""
+    """order: of bytes, '' for text; images: names in comments; start: of the data."""
 
     order: str
     elements: list[Element]
@@ -47,7 +50,7 @@ class Header:
 
 
 def read_elements(data: bytes, beside: Beside) -> tuple[dict[str, Columns], list[str]]:
-    """Elements by name, and the names of the images. Raises ValueError that says what is wrong."""
+    """Elements by name, and the names of the images. Raises ValueError for a malformed file."""
     header = _header(data)
     body = data[header.start :]
     if header.order:
@@ -66,7 +69,7 @@ def read_elements(data: bytes, beside: Beside) -> tuple[dict[str, Columns], list
 def _header(data: bytes) -> Header:
     end = data.find(b'end_header')
     if not data.lstrip()[:3] == b'ply' or end < 0:
-        raise ValueError('it does not begin with "ply" and a header that ends in end_header')
+        raise ValueError('it has no header from "ply" to "end_header"')
     start = end + len(b'end_header')
     start += 2 if data[start : start + 2] == b'\r\n' else 1
     order, elements, images = None, [], []
@@ -82,18 +85,18 @@ def _header(data: bytes) -> Header:
         elif words[:1] == ['property'] and elements:
             known = [TYPES.get(word, '') for word in words[1:-1] if word != 'list']
             if not known or '' in known or len(known) != (2 if words[1] == 'list' else 1):
-                raise ValueError(f'its header has {shown(line.strip())}, which is no property')
+                raise ValueError(f'its header has an invalid property: {shown(line.strip())}')
             length = known[0] if words[1] == 'list' else ''
             elements[-1].properties.append((words[-1].lower(), known[-1], length))
         elif words[:1] in (['element'], ['property']):
-            raise ValueError(f'its header has {shown(line.strip())} where it cannot be')
+            raise ValueError(f'its header has {shown(line.strip())} in the wrong place')
     if order is None:
         raise ValueError('its header has no format that is read')
     return Header(order, elements, images, start)
 
 
 def _rows(element: Element, source: NDArray, at: int, order: str) -> tuple[Columns, int]:
-    """All rows of an element, from `at` on, and where they end."""
+    """All rows of an element from `at` on, and their end."""
     if not element.rows or not element.properties:
         return {}, at
     sizes = _sizes(element, source, at, order)
@@ -102,7 +105,7 @@ def _rows(element: Element, source: NDArray, at: int, order: str) -> tuple[Colum
 
 
 def _cut_off(element: Element) -> ValueError:
-    return ValueError(f'it says {element.rows} of {shown(element.name)} and holds fewer: cut off')
+    return ValueError(f'it has fewer than {element.rows} of {shown(element.name)}: truncated')
 
 
 def _value(source: NDArray, at: int, kind: str, order: str) -> tuple[Any, int]:
@@ -141,7 +144,7 @@ def _sizes(element: Element, source: NDArray, at: int, order: str) -> dict[str, 
 def _alike(
     element: Element, source: NDArray, at: int, order: str, sizes: dict[str, int]
 ) -> tuple[Columns, int] | None:
-    """The rows where each list has one length; None where it has not, or they are too few."""
+    """The rows if each list has one length in all of them; None if not, or if rows are missing."""
     parts: list[tuple[str, str, tuple[int, ...]]] = []
     for n, (name, kind, length) in enumerate(element.properties):
         if length:
@@ -175,7 +178,7 @@ def _alike(
 
 
 def _one_by_one(element: Element, source: NDArray, at: int, order: str) -> tuple[Columns, int]:
-    """The rows where lists differ in length."""
+    """The rows, whose lists differ in length."""
     out: dict[str, list[Any]] = {name: [] for name, _, _ in element.properties}
     try:
         for _ in range(element.rows):

@@ -1,4 +1,4 @@
-"""PLY: colours of vertices or faces, and images by coordinates of either."""
+"""PLY with colours and texture coordinates of vertices or faces."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_ply(path: Path, beside: Beside) -> list[Piece]:
             raise ValueError('its triangles are in strips (tristrips), which are not read')
         return []
     if not {'x', 'y', 'z'} <= vertex.keys():
-        raise ValueError('a vertex has not three coordinates')
+        raise ValueError('a vertex has fewer than three coordinates')
     vertices = np.stack([np.asarray(vertex[axis], np.float64) for axis in 'xyz'], -1)
     polygons = next((face[name] for name in CORNERS if name in face), None)
     if polygons is None:
@@ -83,7 +83,7 @@ def _piece(
 
 
 def _colours(data: Columns) -> NDArray[np.float64] | None:
-    """Of every row [N, 3], 0..255."""
+    """Colours of all rows [N, 3], 0..255; None without colours."""
     for names in COLOURS:
         columns = [data.get(name) for name in names]
         if all(column is not None for column in columns):
@@ -92,7 +92,7 @@ def _colours(data: Columns) -> NDArray[np.float64] | None:
 
 
 def _triangles(polygons: Any) -> tuple[NDArray, NDArray, NDArray]:
-    """Triangles [T, 3], the face each is of [T], and which of its corners they are [T, 3]."""
+    """Triangles [T, 3], the face of each [T], and the indices of its corners in the face [T, 3]."""
     triangles, of, corner = [], [], []
     for rows, numbers in _by_size(polygons):
         for i in range(1, rows.shape[1] - 1):
@@ -105,7 +105,7 @@ def _triangles(polygons: Any) -> tuple[NDArray, NDArray, NDArray]:
 
 
 def _by_size(lists: Any) -> Iterator[tuple[NDArray, NDArray]]:
-    """Rows of one length together, and the numbers of these rows."""
+    """Rows grouped by length, and their indices."""
     if lists.dtype != object:
         yield lists.reshape(len(lists), -1).astype(np.int64), np.arange(len(lists))
         return
@@ -118,7 +118,7 @@ def _by_size(lists: Any) -> Iterator[tuple[NDArray, NDArray]]:
 def _coordinates(
     vertex: Columns, face: Columns, triangles: NDArray, of: NDArray, corner: NDArray, beside: Beside
 ) -> NDArray[np.float64] | None:
-    """Of every corner [T, 3, 2], v up."""
+    """Texture coordinates of all corners [T, 3, 2], v up; None without any."""
     lists = face.get('texcoord')
     if lists is not None:
         if lists.dtype == object:
@@ -132,7 +132,7 @@ def _coordinates(
             and corner.max(initial=0) * 2 < table.shape[1]
         ):
             return table.reshape(len(table), -1, 2)[of[:, None], corner]
-        beside.warn('the texture coordinates of its faces do not fit their corners: left out')
+        beside.warn('the texture coordinates of its faces do not fit their corners: ignored')
     for names in COORDINATES:
         columns = [vertex.get(name) for name in names]
         if all(column is not None for column in columns):

@@ -1,1 +1,4 @@
-"""Generated household objects by name."""
+"""Generated household objects by name.
+
+They are generated, because sets of scanned objects are gigabytes with a licence per object.
+"""

@@ -1,4 +1,4 @@
-"""An image to draw on, smooth at its edges."""
+"""Antialiased drawing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import ImageDraw, ImageFont
 from manivideo_ros.objects.household.palettes import Colour
 
 Image = NDArray[np.uint8]
-SCALE = 3  # Drawn this much larger and averaged down: smooth edges.
+SCALE = 3  # supersampling
 
 
 class Canvas:
@@ -38,7 +38,7 @@ class Canvas:
         self._draw.ellipse(box, fill=colour)
 
     def ring(self, x: float, y: float, rx: float, ry: float, colour: Colour, width: float) -> None:
-        """The line of an ellipse about (x, y)."""
+        """The outline of an ellipse about (x, y)."""
         box = ((x - rx) * SCALE, (y - ry) * SCALE, (x + rx) * SCALE, (y + ry) * SCALE)
         self._draw.ellipse(box, outline=colour, width=max(1, round(width * SCALE)))
 

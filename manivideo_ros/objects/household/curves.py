@@ -1,4 +1,4 @@
-"""Plane and space curves that the solids are made of; plain float64 arrays."""
+"""Plane and space curves for solids, float64 arrays."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def fillet(
 
 
 def circle(count: int, rx: float = 1.0, ry: float | None = None) -> Curve:
-    """An ellipse [count, 2], counterclockwise, that starts at +y so that its seam lies behind."""
+    """An ellipse [count, 2], counterclockwise from +y, so that its seam is at the back."""
     angle = np.pi / 2 + 2 * np.pi * np.arange(count) / count
     return np.stack([rx * np.cos(angle), (rx if ry is None else ry) * np.sin(angle)], -1)
 

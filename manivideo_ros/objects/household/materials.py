@@ -1,4 +1,4 @@
-"""Procedural materials and the noise they are made of."""
+"""Procedural materials and noise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manivideo_ros.objects.household.palettes import Colour, mix
 
 
 def plain(colour: Colour, size: int = 8) -> Image:
-    """One colour."""
+    """A plain colour."""
     return np.full((size, size, 3), colour, np.uint8)
 
 

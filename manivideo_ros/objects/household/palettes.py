@@ -1,4 +1,4 @@
-"""Colours that go together, and the choices that a seed makes for a generated shape."""
+"""Palettes of matching colours, and the random choices of a generated shape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 T = TypeVar('T')
 Colour = tuple[int, int, int]
 
-# Each: two light grounds or mids, then accents; hand-picked to differ from one another.
+# Each: two light backgrounds or mid-tones, then accents, chosen to differ from each other.
 PALETTES = (
     ('f4ede0', '1f5f8b', 'e4572e', 'f2b134', '17324d'),
     ('fbf6ea', 'c8312b', 'f3c64b', '2d5d4f', '3a2a20'),
@@ -34,7 +34,7 @@ def rgb(text: str) -> Colour:
 
 
 def mix(a: Colour, b: Colour, t: float) -> Colour:
-    """The colour t of the way from a to b."""
+    """The linear interpolation of colours a and b at t in 0..1."""
     r = [round((1 - t) * x + t * y) for x, y in zip(a, b, strict=True)]
     return r[0], r[1], r[2]
 
@@ -69,5 +69,5 @@ class Variation:
         return options[0 if self.canonical else index]
 
     def strong(self) -> Colour:
-        """The most saturated accent: good for a body in one colour."""
+        """The most saturated accent, for bodies of one colour."""
         return max(self.accents, key=lambda c: max(c) - min(c))

@@ -38,18 +38,18 @@ class Part:
         return replace(self, vertices=vertices)
 
     def inside_out(self) -> Part:
-        """The part seen from its other side."""
+        """The part with its faces reversed."""
         return replace(self, faces=self.faces[:, ::-1], corner_uv=self.corner_uv[:, ::-1])
 
     def warped(self, warp: Callable[[NDArray[np.float64]], ArrayLike]) -> Part:
-        """The part with its vertices [V, 3] sent through a function that keeps orientation."""
+        """The part with an orientation-preserving function applied to its vertices [V, 3]."""
         return replace(self, vertices=np.asarray(warp(self.vertices), np.float64))
 
 
 def montage(
     images: Sequence[NDArray[np.uint8]],
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.float64]]]:
-    """One image of several, and the place (u, v, du, dv) of each, centre to centre of texels."""
+    """An atlas of images, and the place (u, v, du, dv) of each, from texel centre to centre."""
     unique = list({id(p): p for p in images}.values())
     sizes = [(p.shape[1] + 2 * PAD, p.shape[0] + 2 * PAD) for p in unique]
     corners, _ = pack_square(sizes)

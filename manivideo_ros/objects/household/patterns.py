@@ -9,7 +9,7 @@ from manivideo_ros.objects.household.palettes import Colour, Variation, luma, mi
 
 
 def contrast(ground: Colour, dark: Colour, light: Colour) -> Colour:
-    """Of two colours the one that reads on the ground."""
+    """The one of two colours with more contrast to the background."""
     return max((dark, light), key=lambda c: abs(luma(c) - luma(ground)))
 
 

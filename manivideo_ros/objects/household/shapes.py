@@ -17,7 +17,7 @@ from manivideo_ros.objects.household.palettes import Variation
 from manivideo_ros.objects.household.parts import Part, assemble
 from manivideo_ros.objects.mesh import ObjectMesh
 
-# Each builds parts and gloss; the number is the canonical palette.
+# Functions that build parts and gloss, and the index of the canonical palette.
 _BUILDERS: dict[str, tuple[Callable[[Variation], tuple[list[Part], float]], int]] = {
     'mug': (tableware.mug, 0),
     'tumbler': (tableware.tumbler, 2),
@@ -51,11 +51,11 @@ _BUILDERS: dict[str, tuple[Callable[[Variation], tuple[list[Part], float]], int]
 
 SHAPES: tuple[str, ...] = tuple(_BUILDERS)
 HELD_OUT_SHAPES: tuple[str, ...] = ('mug', 'spray_bottle', 'jar', 'dice')
-"""Never trained on: tests and the demo use them."""
+"""Shapes that are never trained on."""
 
 
 def variant(name: str) -> tuple[str, int] | None:
-    """Shape and seed of 'jar', or of a variant, 'jar-3'; None for what is the name of a file."""
+    """Shape and seed of 'jar' or a variant 'jar-3'; None for another name."""
     shape, _, number = name.partition('-')
     if shape in _BUILDERS and (name == shape or (number.isdecimal() and len(number) < 10)):
         return shape, int(number or 0)

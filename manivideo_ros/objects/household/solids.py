@@ -37,13 +37,13 @@ def loft(rings: Curve, image: Image, crease: float = CREASE) -> Part:
     index = np.concatenate([index, index[:, :1]], 1)
     closed = np.concatenate([rings, rings[:, :1]], 1)
     around = arc_fraction(closed[np.argmax(np.ptp(rings, axis=1).max(-1))])
-    joined = np.flatnonzero(np.diff(rows))  # A doubled ring is not joined to itself.
+    joined = np.flatnonzero(np.diff(rows))  # a duplicated ring, a sharp edge, is not joined
     i, j = (a.ravel() for a in np.meshgrid(joined, np.arange(n), indexing='ij'))
     corners = [(i, j), (i, j + 1), (i + 1, j + 1), (i + 1, j)]
     where = [index[a, b] for a, b in corners]
     uv = [np.stack([around[b], v[a]], -1) for a, b in corners]
     middle = 0.5 * (around[j] + around[j + 1])
-    for k, (a, _) in enumerate(corners):  # At a pole u is the middle of the face's own sector.
+    for k, (a, _) in enumerate(corners):  # at a pole u is the centre of the face's sector
         pole = index[a, 0] == index[a, 1]
         uv[k][pole, 0] = middle[pole]
     faces = np.concatenate([np.stack([where[k] for k in t], -1) for t in ((0, 1, 2), (0, 2, 3))])
@@ -52,7 +52,7 @@ def loft(rings: Curve, image: Image, crease: float = CREASE) -> Part:
 
 
 def _tidy(vertices: Curve, faces: NDArray[np.int64], corner_uv: Curve, image: Image) -> Part:
-    """The part without faces of no area and vertices of no face."""
+    """The part without degenerate faces and unused vertices."""
     a, b, c = np.moveaxis(vertices[faces], 1, 0)
     kept = np.linalg.norm(np.cross(b - a, c - a), axis=-1) > 1e-13
     used, faces = np.unique(faces[kept], return_inverse=True)
@@ -209,10 +209,10 @@ def rounded_box(
     half = np.asarray(size, np.float64) / 2
     r = min(radius, *(half * 0.98))
     lines = []
-    for h in half:  # Towards an edge, lines at equal angles of its arc; between, even cells.
+    for h in half:  # near an edge at equal angles of its arc, else evenly spaced
         edge = h - r + r * np.tan(np.linspace(0, np.pi / 4, steps + 1))
         flat = np.linspace(r - h, h - r, cells + 1)
-        margin = min(r, 0.2 * (flat[1] - flat[0]))  # Keeps the arc's tilt off the flat face.
+        margin = min(r, 0.2 * (flat[1] - flat[0]))  # keeps the arc's normals off the flat face
         flat = np.concatenate(
             [flat[:1], flat[:1] + margin, flat[1:-1], flat[-1:] - margin, flat[-1:]]
         )
@@ -238,7 +238,7 @@ def rounded_box(
         faces.append(quads + sum(len(p) for p in vertices))
         vertices.append(points.reshape(-1, 3))
     points = np.concatenate(vertices)
-    _, first, inverse = np.unique(  # One skin: the six grids share the vertices of the edges.
+    _, first, inverse = np.unique(  # merge the vertices of the six grids at the edges
         np.round(points, 8), axis=0, return_index=True, return_inverse=True
     )
     welded = inverse.reshape(-1)[np.concatenate(faces)]

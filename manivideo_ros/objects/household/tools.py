@@ -15,7 +15,7 @@ Made = tuple[list[Part], float]
 
 
 def _laid(parts: list[Part]) -> list[Part]:
-    """Parts built up along z, laid down along x: what pointed up points to +x."""
+    """Parts built along z, rotated so that +z becomes +x."""
     return [part.turned('y', 90) for part in parts]
 
 
