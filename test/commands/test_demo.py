@@ -1,4 +1,4 @@
-"""The demo and the command line: what they leave, refuse, and do when they are interrupted."""
+"""The demo and the command line: results, refusals, interruption."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ import yaml
 from manivideo_ros import cli
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.commands import demo, doctor
-from manivideo_ros.evaluation.reports.stream import Stream, stages, summary
+from manivideo_ros.evaluation.suites.stream import Stream, stages, summary
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.shipped import motion_path
 from manivideo_ros.process.node_processes import environment, free_domain, node_arguments
@@ -53,28 +53,28 @@ def test_ctrl_c_leaves_a_readable_bag(untrained, motion_file, tmp_path):
         )
     finally:
         signal.signal(signal.SIGINT, before)
-    said = ''
+    output = ''
     for line in process.stdout:
-        said += line
+        output += line
         if 'poses' in line and ' frames 0' not in line:
             break
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    said += process.stdout.read()
-    assert process.wait(60) == 130, said
-    assert 'stopped' in said
+    output += process.stdout.read()
+    assert process.wait(60) == 130, output
+    assert 'stopped' in output
     reader = BagReader(tmp_path / 'out' / 'bag')
     assert not reader.truncated and 'held_out' in reader.custom_data
     motion = load_motion(tmp_path / 'out' / 'bag')
     assert len(motion) > 10 and set(motion.hands) == {'left', 'right'}
     assert '/image_raw' in reader.topics
-    # Nothing goes on behind its back.
+    # No process is left running.
     time.sleep(0.5)
     running = subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True, check=True)
     assert str(tmp_path) not in running.stdout
 
 
 @pytest.mark.parametrize('argument', ['--motion', '--object'])
-def test_files_that_cannot_be_read_are_one_line_and_status_2(argument, motion_file, tmp_path):
+def test_unreadable_files_end_with_one_line_and_status_2(argument, motion_file, tmp_path):
     broken = tmp_path / 'broken.obj'
     broken.write_bytes(b'\x00\x01nothing')
     arguments = {'--motion': motion_file, argument: broken}
@@ -115,7 +115,7 @@ def test_progress_is_read_from_the_recorder():
     assert demo.progress_bar(5, 10, 4) == '[##..]'
 
 
-def test_the_table_tells_the_figures():
+def test_the_table_contains_the_figures():
     report = {
         'frames_in': 300, 'frames_out': 298, 'rate_hz': 29.9, 'preset': 'tiny',
         'latency_ms': {'p50': 40.0, 'p95': 55.0, 'p99': 60.0}, 'backend': 'onnxruntime',
@@ -142,12 +142,12 @@ def test_latency_and_rate_come_from_stamps_and_receipts():
 
 
 def test_stages_are_weighted_by_their_frames():
-    told = [
+    reported = [
         {'frames_window': '1', 'denoise mean (ms)': '10.0'},
         {'frames_window': '3', 'denoise mean (ms)': '30.0'},
         {'frames_window': '0'},
     ]
-    assert stages(told) == {'denoise': 25.0}
+    assert stages(reported) == {'denoise': 25.0}
 
 
 def test_shipped_motions_have_names(tmp_path, monkeypatch):
@@ -156,7 +156,7 @@ def test_shipped_motions_have_names(tmp_path, monkeypatch):
     assert motion_path('no_such_motion') == Path('no_such_motion')
 
 
-def test_the_doctor_looks_at_everything(capsys):
+def test_the_doctor_checks_everything(capsys):
     status = doctor.run()
     shown = capsys.readouterr().out
     for name in (
@@ -170,7 +170,7 @@ def test_the_doctor_looks_at_everything(capsys):
             assert '->' in shown.split(line)[1].splitlines()[1], 'every problem has a fix'
 
 
-def test_the_doctor_names_what_is_wrong(monkeypatch, tmp_path):
+def test_the_doctor_reports_problems(monkeypatch, tmp_path):
     monkeypatch.setenv('PATH', str(tmp_path))
     assert doctor.compiler().state == doctor.BAD and 'g++' in doctor.compiler().fix
     (tmp_path / 'file').write_text('')
@@ -204,7 +204,7 @@ def a_gpu(monkeypatch, tmp_path):
     return choose
 
 
-def test_the_doctor_says_what_a_gpu_needs_to_be_used(a_gpu, monkeypatch):
+def test_the_doctor_reports_what_a_gpu_needs(a_gpu, monkeypatch):
     without = a_gpu(None, False)
     assert without.state == doctor.NOTE and 'driver 580.12' in without.found
     assert 'has no CUDA' in without.found and 'to use the GPU: pip install' in without.fix
@@ -227,13 +227,13 @@ def test_commands_are_listed():
     assert manivideo().returncode == 2
 
 
-def test_values_reach_the_nodes_as_they_are():
+def test_values_reach_the_nodes_unchanged():
     values = {'motion': '', 'rate_hz': 30.0, 'topics': ['a', '/b'], 'bag': '12'}
     arguments = node_arguments(**values)
     read = dict(item.split(':=', 1) for item in arguments[2::2])
     assert {name: yaml.safe_load(text) for name, text in read.items()} == values
 
 
-def test_nonsense_lengths_are_refused():
+def test_invalid_lengths_are_refused():
     done = manivideo('demo', '--seconds', '-3')
     assert done.returncode == 2 and '--seconds' in done.stderr

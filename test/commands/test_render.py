@@ -27,7 +27,7 @@ def frames_of(video) -> np.ndarray:
 def test_a_motion_becomes_a_video_and_windows_show_what_the_stream_shows(
     motion, images, tmp_path, capsys
 ):
-    # The default network looks only at the past, in a window as in a stream.
+    # The default network depends only on past frames, in a window as in a stream.
     made = []
     for name, more in (('stream', ['--engine', 'tiny_torch']), ('windows', ['--quality'])):
         out = tmp_path / f'{name}.mp4'
@@ -47,19 +47,19 @@ def test_the_old_name_of_an_option_works_with_a_warning(motion, tmp_path, monkey
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
             assert cli.main(['render', str(motion), option, 'hand.png']) == 0
-        said = [str(warning.message) for warning in caught]
-        assert len(said) == (option == '--hand-appearance')
-        assert all('--hand-appearance is now called --hand-reference' in text for text in said)
+        messages = [str(warning.message) for warning in caught]
+        assert len(messages) == (option == '--hand-appearance')
+        assert all('--hand-appearance is now called --hand-reference' in text for text in messages)
     assert [job.hand_reference for job in jobs] == ['hand.png', 'hand.png']
 
 
-def test_what_cannot_be_used_is_one_line_and_leaves_nothing(motion, tmp_path, capsys):
-    for given, said in (
+def test_unusable_input_ends_with_one_line_and_no_file(motion, tmp_path, capsys):
+    for given, expected in (
         ([str(tmp_path / 'absent')], 'absent'),
         ([str(motion), '--engine', 'paper_cuda'], 'no weights ship for the preset paper'),
         ([str(motion), '--background', str(tmp_path / 'none.png')], 'none.png'),
     ):
         assert cli.main(['render', *given, '--out', str(tmp_path / 'out.mp4')]) == 2
-        told = capsys.readouterr().err
-        assert said in told and told.count('\n') == 1
+        output = capsys.readouterr().err
+        assert expected in output and output.count('\n') == 1
     assert not list(tmp_path.glob('out*'))

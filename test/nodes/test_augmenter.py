@@ -1,4 +1,4 @@
-"""The action `synthesize` over DDS: what it makes, tells, refuses, and leaves when stopped."""
+"""The action `synthesize` over DDS: episodes, feedback, refusals, and what remains after a stop."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def bags(tmp_path_factory):
     record_episode(folder / 'long', LONG)
     record_episode(folder / 'gap', 8, without=('/hand_poses', 3))
     motion = short_motion(FRAMES)
-    told = {'thing': replace(motion.objects['thing'], mesh='/etc/hostname')}
-    save_motion(replace(motion, objects=told), folder / 'names_a_file')
+    objects = {'thing': replace(motion.objects['thing'], mesh='/etc/hostname')}
+    save_motion(replace(motion, objects=objects), folder / 'names_a_file')
     (folder / 'circle').symlink_to(folder / 'circle')
     (folder / 'linked').mkdir()
     (folder / 'linked' / 'linked_0.mcap').symlink_to('/etc/hostname')
@@ -54,9 +54,9 @@ def test_meshes_of_installed_packages_need_no_allowed_folder(tmp_path):
         ('mug', []),
         ('data:model/stl;base64,AAAA', []),
     ):
-        told = {'thing': replace(motion.objects['thing'], mesh=mesh)}
+        objects = {'thing': replace(motion.objects['thing'], mesh=mesh)}
         bag = tmp_path / Path(mesh).stem.partition(':')[0]
-        save_motion(replace(motion, objects=told), bag)
+        save_motion(replace(motion, objects=objects), bag)
         assert meshes_of(bag) == files
 
 
@@ -88,17 +88,17 @@ class Client:
         self.executor.add_node(self.node)
         self.client = ActionClient(self.node, Synthesize, 'synthesize')
         assert self.client.wait_for_server(READY_S)
-        self.told = []
+        self.feedback = []
 
     def until(self, condition, seconds=MADE_S):
         end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, 'nothing came'
+            assert time.monotonic() < end, 'no message'
             self.executor.spin_once(timeout_sec=0.02)
 
     def send(self, bag, output, variations=1, seed=0):
         goal = Synthesize.Goal(bag=str(bag), output=str(output), variations=variations, seed=seed)
-        sent = self.client.send_goal_async(goal, lambda m: self.told.append(m.feedback))
+        sent = self.client.send_goal_async(goal, lambda m: self.feedback.append(m.feedback))
         self.until(sent.done, 20)
         assert sent.result().accepted
         return sent.result()
@@ -144,13 +144,13 @@ def test_a_goal_makes_the_episodes_that_the_command_makes(client, bags, out, unt
 
 def test_feedback_counts_frames_and_variations(client, bags):
     client.result(client.send(bags / 'grasp', 'counted', 2))
-    told = [(f.variation, f.frame) for f in client.told]
-    assert told == [(v, f) for v in range(2) for f in range(1, FRAMES + 1)]
-    assert {(f.variations, f.frames) for f in client.told} == {(2, FRAMES)}
-    assert client.told[-1].rate_hz > 0
+    counted = [(f.variation, f.frame) for f in client.feedback]
+    assert counted == [(v, f) for v in range(2) for f in range(1, FRAMES + 1)]
+    assert {(f.variations, f.frames) for f in client.feedback} == {(2, FRAMES)}
+    assert client.feedback[-1].rate_hz > 0
 
 
-def test_what_is_there_already_is_kept(client, bags, out):
+def test_existing_episodes_are_kept(client, bags, out):
     client.result(client.send(bags / 'grasp', 'kept'))
     before = {f: f.stat().st_mtime_ns for f in (out / 'kept' / 'grasp_seed0').iterdir()}
     _, result = client.result(client.send(bags / 'grasp', out / 'kept', 2))
@@ -159,10 +159,12 @@ def test_what_is_there_already_is_kept(client, bags, out):
     assert before == {f: f.stat().st_mtime_ns for f in before}
 
 
-def test_a_cancelled_goal_leaves_whole_episodes_and_goes_on_when_sent_again(client, bags, out):
+def test_a_cancelled_goal_leaves_complete_episodes_and_can_be_continued(client, bags, out):
     goal = client.send(bags / 'long', 'cancelled', 2)
     client.until(
-        lambda: client.told and (client.told[-1].variation, client.told[-1].frame) > (1, 3)
+        lambda: (
+            client.feedback and (client.feedback[-1].variation, client.feedback[-1].frame) > (1, 3)
+        )
     )
     assert list((out / 'cancelled' / '.partial').glob('*/long_seed1'))
     cancelled = time.monotonic()
@@ -186,11 +188,11 @@ def test_a_goal_may_be_cancelled_before_its_first_frame(client, bags, out):
     assert not result.bags and not list((out / 'early').glob('long*'))
 
 
-def test_a_second_goal_is_refused_while_the_first_goes_on(client, bags):
+def test_a_second_goal_is_refused_while_the_first_runs(client, bags):
     first = client.send(bags / 'long', 'first')
     status, result = client.result(client.send(bags / 'grasp', 'second'), 5)
     assert status == GoalStatus.STATUS_ABORTED and 'busy with another goal' in result.message
-    client.until(lambda: len(client.told) >= 2)
+    client.until(lambda: len(client.feedback) >= 2)
     first.cancel_goal_async()
     assert client.result(first)[0] == GoalStatus.STATUS_CANCELED
     status, _ = client.result(client.send(bags / 'grasp', 'second'))
@@ -217,25 +219,23 @@ def test_a_second_goal_is_refused_while_the_first_goes_on(client, bags):
         ('grasp', 'refused', 2**32 - 1, 'variations'),
     ],
 )
-def test_what_cannot_be_met_is_answered_with_one_line(
+def test_an_invalid_goal_is_aborted_with_one_line(
     bag, output, variations, named, client, bags, out
 ):
     status, result = client.result(client.send(bags / bag, output, variations))
     assert status == GoalStatus.STATUS_ABORTED and not result.success
     assert named in result.message and '\n' not in result.message
-    assert not client.told and not result.bags
+    assert not client.feedback and not result.bags
     assert not list(out.glob('refused/*_seed*')) and not (out.parent / 'refused').exists()
 
 
-def test_a_node_that_is_stopped_leaves_nothing_half_done(
-    parameters, node_environment, bags, tmp_path
-):
+def test_a_stopped_node_leaves_no_partial_episode(parameters, node_environment, bags, tmp_path):
     elsewhere = {**parameters, 'out_folder': str(tmp_path)}
     with running('augmenter', elsewhere, node_environment) as process:
         process.wait_for('ready', READY_S)
         with client_here() as client:
             client.send(bags / 'long', 'stopped')
-            client.until(lambda: len(client.told) >= 2)
+            client.until(lambda: len(client.feedback) >= 2)
             assert process.stop() == 0
             assert [f.name for f in (tmp_path / 'stopped').iterdir()] == ['.lock']
 

@@ -16,8 +16,8 @@ NODES = Path(sys.prefix) / 'lib' / 'manivideo_ros'
 SOON = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 QUICK = ('motion_player', 'hand_source', 'object_source', 'virtual_camera', 'viewer', 'recorder')
 MASKS = ('SigBlk', 'SigIgn', 'SigCgt')
-# And of the synthesizer, by what it says: torch is imported, the engine loads, frames may come.
-SAID = ('loading torch', 'loading torch', 'loading the model', 'engine: ', 'active')
+# Of the synthesizer, by its log: torch is imported, the engine is loaded, frames can be made.
+LOGGED = ('loading torch', 'loading torch', 'loading the model', 'engine: ', 'active')
 
 
 @pytest.fixture(scope='module')
@@ -45,7 +45,7 @@ def takes_signals(process):
     return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
 
 
-def ended_quietly(process, said=''):
+def ended_quietly(process, output=''):
     """As `ros2 launch` has it: the terminal's signal, then its own."""
     while not takes_signals(process):
         time.sleep(0.001)
@@ -53,13 +53,13 @@ def ended_quietly(process, said=''):
     time.sleep(0.02)
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-    said += process.communicate(timeout=60)[0]
-    assert process.returncode == 0, said
-    assert 'Traceback' not in said and 'error' not in said.lower(), said
+    output += process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert 'Traceback' not in output and 'error' not in output.lower(), output
 
 
 @pytest.mark.parametrize('moment', SOON)
-def test_while_it_starts(moment, env, tmp_path):
+def test_during_startup(moment, env, tmp_path):
     """Several at once: what one of them waits for, another may do."""
     others = {'viewer': [('port', 0)], 'recorder': [('bag', tmp_path / 'bag')]}
     wanted = QUICK if moment else (*QUICK, 'synthesizer', 'webcam', 'augmenter')
@@ -70,20 +70,20 @@ def test_while_it_starts(moment, env, tmp_path):
             ended_quietly(process)
 
 
-@pytest.mark.parametrize(('number', 'words'), list(enumerate(SAID)))
+@pytest.mark.parametrize(('number', 'words'), list(enumerate(LOGGED)))
 def test_while_the_synthesizer_loads(number, words, env, human, images):
     parameters = {**human, **images}.items()
     process = started('synthesizer', env, parameters)
-    said = ''
-    while words not in said:
+    output = ''
+    while words not in output:
         line = process.stdout.readline()
-        assert line, said
-        said += line
+        assert line, output
+        output += line
     time.sleep(0.3 * (number % 2))
-    ended_quietly(process, said)
+    ended_quietly(process, output)
 
 
-def test_signals_that_were_sent_before_it_could_take_them_count(env):
+def test_signals_sent_before_they_can_be_handled_count(env):
     """The shell that starts Python has them wait."""
     process = started('motion_player', env)
     while not takes_signals(process):

@@ -66,19 +66,22 @@ def listen_latched(lab, kind, topic, profile):
     return lab.got[topic]
 
 
-def test_who_comes_late_is_told_what_serves_and_why(synthesizer, lab):
-    told = listen_latched(lab, DiagnosticStatus, 'engine_status', qos.STATE)
-    lab.spin(10, lambda: told)
-    values = values_of(told[0])
-    assert told[0].level == DiagnosticStatus.OK and told[0].message == f'running on {ON_CPU[0]}'
+def test_late_subscribers_receive_the_engine_status(synthesizer, lab):
+    received = listen_latched(lab, DiagnosticStatus, 'engine_status', qos.STATE)
+    lab.spin(10, lambda: received)
+    values = values_of(received[0])
+    assert (
+        received[0].level == DiagnosticStatus.OK
+        and received[0].message == f'running on {ON_CPU[0]}'
+    )
     assert values['backend'] == ON_CPU[0]
     assert 'not tensorrt: ' in values['engine'] and 'not torch_cuda: ' in values['engine']
 
 
-def test_each_frame_tells_when_its_stages_were_done_in_their_order(synthesizer, lab):
-    told = listen_latched(lab, FrameTimes, 'frame_times', qos_profile_sensor_data)
-    lab.play(20, lambda: len(told) >= 5)
-    for times in told:
+def test_frame_times_are_in_the_order_of_the_stages(synthesizer, lab):
+    received = listen_latched(lab, FrameTimes, 'frame_times', qos_profile_sensor_data)
+    lab.play(20, lambda: len(received) >= 5)
+    for times in received:
         stages = [
             times.header.stamp, times.received, times.sampled, times.rendered, times.denoised,
             times.decoded, times.published,
@@ -86,10 +89,10 @@ def test_each_frame_tells_when_its_stages_were_done_in_their_order(synthesizer, 
         at = [stage.sec * 10**9 + stage.nanosec for stage in stages]
         assert at == sorted(at) and at[0] in lab.sent
     images = {stamp_ns(m.header) for m in lab.got['image_raw']}
-    assert {stamp_ns(times.header) for times in told} & images
+    assert {stamp_ns(times.header) for times in received} & images
 
 
-def test_the_steps_change_while_it_streams(synthesizer, lab, engines):
+def test_the_steps_change_at_run_time(synthesizer, lab, engines):
     two = engines / 'two_steps.yaml'
     two.write_text(
         yaml.safe_dump({**yaml.safe_load((ENGINES / 'tiny_torch.yaml').read_text()), 'steps': 2})
@@ -109,13 +112,13 @@ def test_the_steps_change_while_it_streams(synthesizer, lab, engines):
     stamps = [stamp_ns(m.header) for m in lab.got['image_raw']]
     pauses = np.diff([s * 1e-9 for s in stamps])
     assert stamps == sorted(set(stamps))
-    assert pauses.max() < 5, 'the stream goes on while the next engine is loaded'
+    assert pauses.max() < 5, 'the stream continues while the next engine is loaded'
     assert change(lab, engine='tiny').successful
     lab.play(READY_S, lambda: steps() == '1')
     assert steps() == '1'
 
 
-def test_an_engine_that_cannot_be_had_is_refused_and_the_stream_goes_on(
+def test_an_unusable_engine_is_refused_and_the_stream_continues(
     synthesizer, lab, untrained, tmp_path
 ):
     answer = change(lab, engine='no_such_engine')
@@ -126,7 +129,10 @@ def test_an_engine_that_cannot_be_had_is_refused_and_the_stream_goes_on(
     if shutil.which('nvidia-smi') is None:
         answer = change(lab, engine='tiny_tensorrt')
         assert not answer.successful
-        assert 'engine tiny_tensorrt: none of its backends runs on this machine: tensorrt' in answer.reason
+        assert (
+            'engine tiny_tensorrt: none of its backends runs on this machine: tensorrt'
+            in answer.reason
+        )
     for elsewhere in ({'checkpoint': '/etc/passwd'}, {'engine': str(tmp_path / 'tiny.yaml')}):
         answer = change(lab, **elsewhere)
         assert not answer.successful and 'scene_folders' in answer.reason
@@ -134,7 +140,7 @@ def test_an_engine_that_cannot_be_had_is_refused_and_the_stream_goes_on(
     assert len(lab.got['image_raw']) >= 3
 
 
-def test_the_rate_is_as_asked_for(synthesizer, lab):
+def test_the_rate_limit_is_kept(synthesizer, lab):
     assert change(lab, target_rate=4.0).successful
     lab.play(1)
     lab.got['image_raw'].clear()
@@ -143,7 +149,7 @@ def test_the_rate_is_as_asked_for(synthesizer, lab):
     assert change(lab, target_rate=0.0).successful
 
 
-def test_a_required_backend_that_is_not_here_refuses_to_start(untrained, images, domain):
+def test_a_missing_required_backend_prevents_the_start(untrained, images, domain):
     parameters = {
         'checkpoint': str(untrained),
         'engine': 'tiny_tensorrt',

@@ -1,4 +1,4 @@
-"""What goes wrong in labs, from every source: it is recognised on the way in, and named."""
+"""Common faults of every source are detected and reported."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ SOURCES = {
 MILLIMETRES = ('ultraleap', 'leap_frame')
 
 
-def told(source, points, spoil=lambda message: None, frames=15):
+def problem_of(source, points, spoil=lambda message: None, frames=15):
     """The last problem of a source that keeps publishing these points."""
     frames_of = FRAMES if source == 'tf' else ()
     intake = HandIntake(replace(RAW, source=source, right_frames=frames_of, frame='palm'))
@@ -65,18 +65,18 @@ def told(source, points, spoil=lambda message: None, frames=15):
 
 
 @pytest.mark.parametrize('source', SOURCES)
-def test_what_is_right_is_not_complained_about(source):
-    assert told(source, bent_hand('right')) == ''
+def test_valid_hands_are_not_reported(source):
+    assert problem_of(source, bent_hand('right')) == ''
 
 
 @pytest.mark.parametrize('source', SOURCES)
-def test_a_wrist_at_the_origin_of_its_frame_is_there(source):
+def test_a_wrist_at_the_origin_is_valid(source):
     points = bent_hand('right')
-    assert told(source, points - points[0]) == ''
+    assert problem_of(source, points - points[0]) == ''
 
 
 @pytest.mark.parametrize('source', [s for s in SOURCES if s not in ('tf', 'manus_skeleton')])
-def test_a_hand_whose_joints_all_are_at_one_place_is_absent_without_a_word(source):
+def test_a_hand_with_all_joints_at_one_point_is_absent_without_a_warning(source):
     intake = HandIntake(replace(RAW, source=source))
     for place in (0.0, 0.1):
         message = SOURCES[source](np.full((21, 3), place))
@@ -84,20 +84,20 @@ def test_a_hand_whose_joints_all_are_at_one_place_is_absent_without_a_word(sourc
 
 
 @pytest.mark.parametrize('source', SOURCES)
-def test_points_of_the_other_side_are_named(source):
-    problem = told(source, bent_hand('left'))
+def test_swapped_sides_are_detected(source):
+    problem = problem_of(source, bent_hand('left'))
     assert problem.startswith('the points of the right hand are those of a left one')
     assert 'sides are swapped' in problem
 
 
 @pytest.mark.parametrize('source', SOURCES)
-def test_left_handed_frames_are_named(source):
-    assert 'left-handed (set `axes` to unity)' in told(source, bent_hand('right') * MIRROR)
+def test_left_handed_frames_are_detected(source):
+    assert 'left-handed (set `axes` to unity)' in problem_of(source, bent_hand('right') * MIRROR)
 
 
 @pytest.mark.parametrize('source', SOURCES)
-def test_wrong_units_are_named_with_the_mend(source):
-    factor, unit, mend = (
+def test_wrong_units_are_detected_with_the_right_one(source):
+    factor, unit, right = (
         (0.001, 'metres', '1')
         if source in MILLIMETRES
         else (
@@ -106,12 +106,12 @@ def test_wrong_units_are_named_with_the_mend(source):
             '0.001',
         )
     )
-    problem = told(source, bent_hand('right') * factor)
-    assert problem.endswith(f'the points are in {unit}, set `unit` to {mend}')
+    problem = problem_of(source, bent_hand('right') * factor)
+    assert problem.endswith(f'the points are in {unit}, set `unit` to {right}')
     centimetres = bent_hand('right') * (0.1 if source in MILLIMETRES else 100)
-    assert 'are in centimetres, set `unit` to 0.01' in told(source, centimetres)
-    # Pixels, or anything else that no unit mends.
-    assert 'no hand is as large or small' in told(source, bent_hand('right') * 31)
+    assert 'are in centimetres, set `unit` to 0.01' in problem_of(source, centimetres)
+    # Pixels, or anything else that no unit explains.
+    assert 'no hand is as large or small' in problem_of(source, bent_hand('right') * 31)
 
 
 LEFT_OUT = {
@@ -136,12 +136,12 @@ LEFT_OUT = {
 
 
 @pytest.mark.parametrize('source', SOURCES)
-def test_joints_that_are_left_out_are_named(source):
+def test_missing_joints_are_reported(source):
     spoil, named = LEFT_OUT[source]
-    assert told(source, bent_hand('right'), spoil).startswith(named)
+    assert problem_of(source, bent_hand('right'), spoil).startswith(named)
 
 
-def test_rotations_tell_a_left_handed_frame_from_swapped_sides():
+def test_rotations_distinguish_a_left_handed_frame_from_swapped_sides():
     """As Unity's, which mirrors positions and keeps its own z along the bone."""
     intake = HandIntake(RAW)
     for n in range(1, 16):

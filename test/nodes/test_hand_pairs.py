@@ -1,4 +1,4 @@
-"""Both hands of one stamp go out in one HandPoses, however they came; a hand alone waits little."""
+"""Hands of one stamp are published in one HandPoses; a single hand waits only shortly."""
 
 import os
 import time
@@ -41,7 +41,7 @@ def fed(pairs, *messages):
 
 @pytest.mark.parametrize(('first', 'second'), [(LEFT, RIGHT), (RIGHT, LEFT)])
 @pytest.mark.parametrize('apart_ms', [0, 3, -3])
-def test_hands_of_one_instant_are_one_message_under_the_later_stamp(first, second, apart_ms):
+def test_hands_of_one_time_are_joined_with_the_later_stamp(first, second, apart_ms):
     pairs, out = HandPairs(apart=True), []
     for ms in range(0, 160, 16):
         out += fed(pairs, hands(ms, first), hands(ms + apart_ms, second))
@@ -67,7 +67,7 @@ def test_a_stream_of_one_hand_does_not_wait():
     assert fed(never, hands(0, RIGHT)) == [(0, [RIGHT])] and not never.waits
 
 
-def test_a_hand_that_is_lost_is_waited_for_a_few_times_and_paired_again_when_it_is_back():
+def test_a_lost_hand_is_waited_for_a_few_times_and_paired_again_later():
     pairs = HandPairs(apart=True)
     for ms in range(0, 160, 16):
         fed(pairs, hands(ms, LEFT), hands(ms, RIGHT))
@@ -83,14 +83,14 @@ def test_a_hand_that_is_lost_is_waited_for_a_few_times_and_paired_again_when_it_
     assert [sides for _, sides in out[1:]] == [[LEFT, RIGHT]] * len(out[1:])
 
 
-def test_hands_of_two_frames_stay_apart_and_wait_for_nobody():
+def test_hands_in_different_frames_do_not_wait_for_each_other():
     pairs, out = HandPairs(apart=True), []
     for ms in range(0, 160, 16):
         out += fed(pairs, hands(ms, LEFT, frame='a'), hands(ms, RIGHT, frame='b'))
     assert len(out) == 20 and all(len(sides) == 1 for _, sides in out)
 
 
-def test_what_waits_is_released_and_a_clock_reset_forgets_it():
+def test_a_waiting_hand_is_released_or_dropped_at_a_reset():
     pairs = HandPairs(apart=True)
     assert fed(pairs, hands(0, LEFT)) == [] and pairs.waits
     assert shown(pairs.release()) == [(0, [LEFT])] and not pairs.waits
@@ -99,7 +99,7 @@ def test_what_waits_is_released_and_a_clock_reset_forgets_it():
     assert pairs.release() == []
 
 
-def test_a_hand_that_came_back_ahead_of_the_smoothed_one_waits_for_it():
+def test_a_hand_that_reappears_ahead_of_the_smoothed_one_waits_for_it():
     pairs = HandPairs(apart=False)
     assert shown(pairs.add([hands(0, RIGHT), hands(16, LEFT)])) == [(0, [RIGHT])]
     assert shown(pairs.add([hands(16, RIGHT)])) == [(16, [LEFT, RIGHT])]
@@ -110,7 +110,7 @@ def test_a_hand_that_came_back_ahead_of_the_smoothed_one_waits_for_it():
         st.tuples(st.sampled_from([LEFT, RIGHT]), st.integers(0, 400)), min_size=1, max_size=40
     )
 )
-def test_nothing_is_lost_or_told_twice_whatever_comes(sequence):
+def test_no_hand_is_lost_or_published_twice(sequence):
     pairs, out = HandPairs(apart=True), []
     for side, ms in sequence:
         out += pairs.add([hands(ms, side)])
@@ -128,7 +128,7 @@ def test_nothing_is_lost_or_told_twice_whatever_comes(sequence):
         ('ultraleap', ('leap',), False),
     ],
 )
-def test_only_hands_that_come_in_messages_of_their_own_wait(source, topics, apart):
+def test_only_hands_in_separate_messages_wait(source, topics, apart):
     parameters = HandSourceParameters(source=source, topics=topics)
     assert HandIntake(parameters).apart == apart
 
@@ -148,23 +148,23 @@ def test_teleoperation_with_two_hands_recorded_gives_frames_with_two_hands(
         source.wait_for('waiting for xr/left', 60)
         lab.listen(HandPoses, 'hand_poses')
         out = {s: lab.create_publisher(PoseArray, f'xr/{s}', 10) for s in ('left', 'right')}
-        got, told, end = lab.got['hand_poses'], [], time.monotonic() + 60
+        got, stamps, end = lab.got['hand_poses'], [], time.monotonic() + 60
         lab.spin(60, lambda: lab.count_subscribers('hand_poses') > 1)
         lab.spin(60, lambda: all(p.get_subscription_count() for p in out.values()))
         # The next instant once both hands of the one before were answered, however slow it is here.
-        while time.monotonic() < end and len(told) < frames:
-            told.append(10**18 + len(told) * 33 * MS)
+        while time.monotonic() < end and len(stamps) < frames:
+            stamps.append(10**18 + len(stamps) * 33 * MS)
             for side, publisher in out.items():
-                publisher.publish(joint_array(side, stamp=told[-1]))
+                publisher.publish(joint_array(side, stamp=stamps[-1]))
             lab.spin(
                 5,
                 lambda: (
-                    {h.side for m in got for h in m.hands if stamp_ns(m.header) == told[-1]}
+                    {h.side for m in got for h in m.hands if stamp_ns(m.header) == stamps[-1]}
                     == {LEFT, RIGHT}
                 ),
             )
     assert sum(len(m.hands) == 2 for m in got) > frames // 2
     recorded = Source(bag).motion
-    assert recorded.stamps_ns.tolist() == told
+    assert recorded.stamps_ns.tolist() == stamps
     assert all(track.present.all() for track in recorded.hands.values())
     assert set(recorded.hands) == {'left', 'right'}

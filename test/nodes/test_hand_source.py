@@ -89,7 +89,7 @@ def test_named_joints_of_two_hands_are_one_message():
     assert problems == ['name, pose, is_valid: 50, 50 and 1 entries: the counts must be equal']
 
 
-def test_orientations_that_nobody_filled_in_are_not_taken_for_some():
+def test_orientations_that_are_not_filled_in_are_ignored():
     points = joints_of(bent_hand('left'))
     for quaternion in ((0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0)):
         message = pose_array(points)
@@ -112,7 +112,7 @@ def test_orientations_that_nobody_filled_in_are_not_taken_for_some():
     np.testing.assert_allclose(hand.rotations, rotations_of(bent_hand('left')), atol=1e-9)
 
 
-def test_gloves_are_stamped_on_receipt_and_their_message_tells_the_side():
+def test_gloves_are_stamped_on_receipt_with_the_side_of_the_message():
     intake = HandIntake(replace(RAW, source='manus', topics=('manus_glove_0',)))
     assert intake.sides() == [None]
     message = only(intake.take(glove(bent_hand('right')), None, 5 * STEP))
@@ -164,7 +164,7 @@ def test_a_gloves_wrist_from_tf():
     assert_at_the_wrist(message)
 
 
-def test_a_leap_in_millimetres_is_turned_z_up_and_says_so():
+def test_a_leap_in_millimetres_is_converted_to_a_z_up_frame():
     points = bent_hand('left')
     y_up = points @ np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]).T
     message = only(HandIntake(replace(RAW, source='ultraleap')).take(leap(y_up), None, 0))
@@ -243,14 +243,14 @@ def test_frames_of_a_robot_hand():
         ({'hand_folder': '/nowhere'}, 'nowhere'),
     ],
 )
-def test_parameters_that_make_no_sense_are_named(wrong, named):
+def test_invalid_parameters_are_refused(wrong, named):
     with pytest.raises(ValueError, match=named):
         HandIntake(replace(RAW, **wrong))
 
 
-def test_sides_come_from_the_parameter_or_the_topics_name():
-    def sides(topics, told=()):
-        return HandIntake(replace(RAW, topics=topics, sides=told)).sides()
+def test_sides_are_those_of_the_parameter_or_the_topic_name():
+    def sides(topics, given=()):
+        return HandIntake(replace(RAW, topics=topics, sides=given)).sides()
 
     assert sides(('xr/hand_right/joints',)) == ['right']
     assert sides(('a', 'b'), ('right', 'left')) == ['right', 'left']
@@ -258,7 +258,7 @@ def test_sides_come_from_the_parameter_or_the_topics_name():
         sides(('joints',))
 
 
-def test_bad_messages_are_named():
+def test_invalid_messages_are_reported():
     intake = HandIntake(RAW)
     _, problems = intake.take(joint_array('left', stamp=0), 'left', 1)
     assert problems == ['header.stamp: zero: the driver must stamp its poses']
@@ -324,7 +324,7 @@ def test_a_robot_hand_over_dds(node_environment, motion):
         ({'axes': 'left'}, "axes: 'left' is not one of ros, y_up, unity"),
     ],
 )
-def test_a_source_that_cannot_be_is_refused_in_one_line(parameters, named, node_environment):
+def test_an_unusable_source_is_refused_with_one_line(parameters, named, node_environment):
     with running('hand_source', parameters, node_environment) as process:
         with pytest.raises(NodeError, match=named):
             process.wait_for('waiting', 60)

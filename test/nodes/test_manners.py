@@ -57,9 +57,9 @@ LATCHED, VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
         ),
     ],
 )
-def test_an_offer_must_be_as_strong_as_what_is_asked_for(offered, asked, found):
-    offer, wish = QoSProfile(depth=1, **offered), QoSProfile(depth=1, **asked)
-    assert [policy for policy, *_ in incompatible(offer, wish)] == found
+def test_an_offer_must_be_as_strong_as_the_request(offered, asked, found):
+    offer, request = QoSProfile(depth=1, **offered), QoSProfile(depth=1, **asked)
+    assert [policy for policy, *_ in incompatible(offer, request)] == found
 
 
 def test_types_have_the_names_of_the_graph():
@@ -67,11 +67,11 @@ def test_types_have_the_names_of_the_graph():
     assert type_name(PoseArray) == 'geometry_msgs/msg/PoseArray'
 
 
-def test_what_one_message_makes_the_log_hold_is_bounded():
+def test_the_log_of_one_message_is_bounded():
     limit = RateLimit()
-    told = limit.due(['x' * 1_000_000, *(f'object {i}' for i in range(500))], 0.0)
-    assert len(told) == 11 and max(map(len, told)) < 400
-    assert 'more than 10 problems' in told[-1]
+    logged = limit.due(['x' * 1_000_000, *(f'object {i}' for i in range(500))], 0.0)
+    assert len(logged) == 11 and max(map(len, logged)) < 400
+    assert 'more than 10 problems' in logged[-1]
 
 
 @pytest.fixture(scope='module')
@@ -95,7 +95,7 @@ def labs(sides, motion):
         yield one, two
 
 
-def test_two_synthesizers_side_by_side_answer_each_its_own_poses(labs):
+def test_two_synthesizers_use_the_poses_of_their_own_namespace(labs):
     one, two = labs
     view = look_at([0.5, -0.4, 0.4], [0, 0, 0.1])
     two.motion = replace(two.motion, camera=replace(two.motion.camera, camera_from_world=view))
@@ -124,13 +124,13 @@ def test_two_synthesizers_side_by_side_answer_each_its_own_poses(labs):
     assert names == {'manivideo: synthesizer (/one)', 'manivideo: synthesizer (/two)'}
 
 
-def test_publishers_and_subscribers_that_cannot_match_are_warned_of_by_name(sides, labs):
+def test_incompatible_endpoints_are_reported_with_their_node(sides, labs):
     lab, _ = labs
     weak = QoSProfile(depth=1, durability=VOLATILE, reliability=RELIABLE)
     lab.create_publisher(TFMessage, '/tf_static', weak)
     lab.create_subscription(Image, 'image_raw', print, qos.LATCHED)
     lab.create_publisher(PoseArray, 'skeleton_poses', qos.POSES_OUT)
-    told = [
+    warnings = [
         r'/tf_static: node /one/lab offers durability volatile, transient_local is required: '
         r'its messages are not received; publish with durability transient_local',
         r'/one/image_raw: node /one/lab requests durability transient_local, volatile is offered: '
@@ -138,14 +138,14 @@ def test_publishers_and_subscribers_that_cannot_match_are_warned_of_by_name(side
         r'/one/skeleton_poses: node /one/lab publishes geometry_msgs/msg/PoseArray, '
         r'manivideo_ros/msg/SkeletonPoses is expected: its messages are not received',
     ]
-    for line in told:
+    for line in warnings:
         sides.one.wait_for(line, 10)
     lab.spin(2.5)
-    for line in told:
-        assert sum(line.split(';')[0] in said for said in sides.one.lines) == 1, 'told once'
+    for line in warnings:
+        assert sum(line.split(';')[0] in logged for logged in sides.one.lines) == 1, 'once'
 
 
-def test_a_recorder_too_warns_of_who_it_cannot_hear(labs, sides, tmp_path):
+def test_a_recorder_reports_incompatible_publishers(labs, sides, tmp_path):
     lab, _ = labs
     strong = lab.create_publisher(HandPoses, 'late_poses', qos.POSES_OUT)
     parameters = {'bag': str(tmp_path / 'bag'), 'topics': ['late_poses']}
@@ -160,7 +160,7 @@ def test_a_recorder_too_warns_of_who_it_cannot_hear(labs, sides, tmp_path):
 
 @contextmanager
 def here(make, **parameters):
-    """A node in this process, and what it says at warning or above."""
+    """A node in this process, and its warnings and errors."""
     rclpy.init(args=arguments(parameters), domain_id=free_domain(90))
     node = make()
     try:
@@ -171,7 +171,7 @@ def here(make, **parameters):
         rclpy.shutdown()
 
 
-def test_a_virtual_camera_is_moved_while_it_runs():
+def test_a_virtual_camera_moves_at_run_time():
     with here(VirtualCameraNode) as node:
 
         def change(**values):
@@ -186,7 +186,7 @@ def test_a_virtual_camera_is_moved_while_it_runs():
         assert change(fov_y=1.2).successful and node._view.fov_y == 1.2
 
 
-def test_what_cannot_be_configured_may_be_mended_and_configured_again(human, images, tmp_path):
+def test_after_a_failed_configuration_the_node_can_be_configured_again(human, images, tmp_path):
     weights = tmp_path / 'weights.safetensors'
     weights.write_bytes(b'nothing')
     parameters = {**human, **images, 'checkpoint': str(weights), 'autostart': False}
@@ -203,7 +203,7 @@ def test_what_cannot_be_configured_may_be_mended_and_configured_again(human, ima
         assert node.trigger_deactivate() == SUCCESS and node.trigger_cleanup() == SUCCESS
 
 
-def test_ten_lives_of_a_synthesizer_leave_nothing_behind(human, images, motion):
+def test_ten_lifecycles_of_a_synthesizer_do_not_leak(human, images, motion):
     domain = free_domain(92)
     source = Source(domain, motion)
     try:
@@ -214,7 +214,7 @@ def test_ten_lives_of_a_synthesizer_leave_nothing_behind(human, images, motion):
     assert not missed, held
 
 
-def test_lives_that_leave_something_behind_are_told():
+def test_lifecycles_that_leak_are_detected():
     row = {'anon MiB': 100.0, 'handles': 20, 'threads': 9, 'segments': 2, 'entities': 0}
     lives = [row] * 10
     assert all(verdict.holds for verdict in judge(lives))
@@ -224,7 +224,7 @@ def test_lives_that_leave_something_behind_are_told():
     assert [v.name for v in judge(fat) if not v.holds] == ['anon MiB within 2%']
 
 
-def test_a_synthesizer_that_is_ended_while_it_loads_ends_at_once(untrained, images):
+def test_a_synthesizer_can_be_ended_while_it_loads(untrained, images):
     env = environment(free_domain(94))
     with running('synthesizer_node', {'checkpoint': str(untrained), **images}, env) as process:
         process.wait_for('loading torch', READY_S)

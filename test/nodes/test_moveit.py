@@ -138,7 +138,7 @@ def test_solids_have_their_size_about_their_middle_and_face_outwards(kind, dimen
         (thing(operation=b'\x07'), 'operation: 7 is unknown'),
     ],
 )
-def test_shapes_that_make_no_sense_are_named(intake, message, named):
+def test_invalid_shapes_are_refused(intake, message, named):
     take(intake, boxed('before'))
     messages, problems = intake.take(message, 0)
     assert not messages and problems[0].startswith(named)
@@ -152,7 +152,7 @@ def attach(name='cup', link='hand', operation=ADD, item=None):
     return AttachedCollisionObject(link, item or thing(name, operation=operation, frame=''))
 
 
-def test_what_the_robot_takes_follows_the_link_and_stays_where_it_is_let_go(intake):
+def test_an_attached_object_follows_the_link_and_stays_where_it_is_detached(intake):
     take(intake, boxed())
     take(intake, attach(), ["no transform connects 'map' with 'hand'"])
     frame_moves(intake, 'hand', 'map', LINK)
@@ -160,7 +160,7 @@ def test_what_the_robot_takes_follows_the_link_and_stays_where_it_is_let_go(inta
     (out,) = intake.scene(STAMP)
     held = invert_rigid(LINK) @ POSE
     assert_poses(out, {'cup': held}, 'hand')
-    assert len(intake.scene_objects()) == 1, 'its shape goes with it'
+    assert len(intake.scene_objects()) == 1, 'with its shape'
     frame_moves(intake, 'hand', 'map', OTHER @ LINK, STAMP + 10)
     assert_poses(intake.scene(STAMP)[0], {'cup': held}, 'hand')
     take(intake, attach(operation=REMOVE))
@@ -168,7 +168,7 @@ def test_what_the_robot_takes_follows_the_link_and_stays_where_it_is_let_go(inta
     assert_poses(out, {'cup': OTHER @ POSE}, 'map')
 
 
-def test_an_object_may_come_with_the_hand_and_all_may_be_let_go_at_once(intake):
+def test_an_object_may_be_attached_at_once_and_all_be_detached_together(intake):
     frame_moves(intake, 'hand', 'map', LINK)
     take(intake, attach(item=boxed('tool', OTHER, frame='hand')))
     take(intake, attach(item=boxed('pen', POSE, frame='map')))
@@ -205,26 +205,26 @@ def test_a_whole_planning_scene_replaces_and_a_difference_adds(intake):
     assert gone == {'cup', 'table', 'tool'}
 
 
-def test_what_is_held_goes_along_with_a_plan_that_is_shown(intake):
-    begun = 10**9
+def test_held_objects_follow_a_displayed_plan(intake):
+    start = 10**9
     take(intake, boxed('table'))
     message = display()
     held = attach(item=boxed('tool', OTHER, frame='palm'), link='palm')
     message.trajectory_start.attached_collision_objects = [held]
     problem = 'the robot is not known yet: robot_description must be published'
-    assert intake.take(message, 0, begun) == ([], [problem])
+    assert intake.take(message, 0, start) == ([], [problem])
     assert intake.plan.take_urdf(urdf()) == []
-    assert intake.take(message, 0, begun) == ([], [])
+    assert intake.take(message, 0, start) == ([], [])
     for seconds, x, lift in ((0, 0.0, 0.0), (2, 0.5, 0.1), (9, 1.5, 0.3)):
-        found = {m.header.frame_id: m for m in intake.scene(begun + seconds * 10**9)}
+        found = {m.header.frame_id: m for m in intake.scene(start + seconds * 10**9)}
         palm = rigid(np.eye(3), bent_hand('right')[0] + [x, 0, lift])
         np.testing.assert_allclose(poses(found['odom'])['tool'], palm @ OTHER, atol=1e-6)
         assert set(poses(found['map'])) == {'table'}
     intake.reset()
-    assert {m.header.frame_id for m in intake.scene(begun)} == {'map', 'palm'}
+    assert {m.header.frame_id for m in intake.scene(start)} == {'map', 'palm'}
 
 
-def test_the_name_of_a_topic_tells_its_type(intake):
+def test_the_type_of_a_topic_depends_on_its_name(intake):
     for topic, kind in (
         ('collision_object', 'CollisionObject'),
         ('/attached_collision_object', 'AttachedCollisionObject'),
@@ -246,7 +246,7 @@ def test_meshes_of_messages_are_no_files_and_are_checked():
             object_of('plate', TETRAHEDRON, np.array(faces))
 
 
-def test_the_node_gives_shapes_to_the_scene_whenever_they_change(monkeypatch, motion):
+def test_the_node_sends_shapes_to_the_scene_when_they_change(monkeypatch, motion):
     """As with MoveIt's packages installed; its messages are handed over, not sent."""
     monkeypatch.setattr(object_source, 'message_class', lambda _: PoseStamped)
     domain = int(os.environ['ROS_DOMAIN_ID'])

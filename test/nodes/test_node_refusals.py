@@ -33,7 +33,7 @@ def said_by(program, *arguments, **settings):
     ],
     ids=['unknown', 'parameter', 'file', 'list', 'logs'],
 )
-def test_what_ros_cannot_use_is_one_line(arguments, settings, why):
+def test_arguments_that_ros_refuses_are_reported_with_one_line(arguments, settings, why):
     done = said_by('lib/manivideo_ros/virtual_camera', '--ros-args', *arguments, **settings)
     assert done.returncode == 2 and done.stdout == ''
     (line,) = done.stderr.splitlines()
@@ -41,7 +41,7 @@ def test_what_ros_cannot_use_is_one_line(arguments, settings, why):
 
 
 @pytest.mark.parametrize('program', ['bin/manivideo', 'lib/manivideo_ros/viewer'])
-def test_another_python_than_that_of_the_environment_says_so(program, tmp_path):
+def test_another_python_than_that_of_the_environment_is_reported(program, tmp_path):
     other = tmp_path / 'python3'
     other.write_text(f'#!/bin/sh\nexec {sys.base_prefix}/bin/python3 -S "$@"\n')
     other.chmod(0o755)
@@ -52,7 +52,7 @@ def test_another_python_than_that_of_the_environment_says_so(program, tmp_path):
     assert line.startswith("error: No module named 'manivideo_ros'") and 'activate' in line
 
 
-def test_interfaces_that_are_not_built_are_named(monkeypatch, capsys):
+def test_missing_interfaces_are_reported(monkeypatch, capsys):
     def missing(*_):
         raise ModuleNotFoundError('no manivideo_ros.msg', name='manivideo_ros.msg')
 
@@ -61,7 +61,7 @@ def test_interfaces_that_are_not_built_are_named(monkeypatch, capsys):
     assert start.BUILD in capsys.readouterr().err
 
 
-def test_an_input_that_stops_is_reported_once_and_so_is_its_return():
+def test_a_silent_input_and_its_return_are_reported_once():
     watch = InputWatch([('hand_poses',)], 0.0)
     assert watch.fell_silent(4.9) == []
     (line,) = watch.fell_silent(5.1)
@@ -75,7 +75,7 @@ def test_an_input_that_stops_is_reported_once_and_so_is_its_return():
     ]
 
 
-def test_one_of_several_inputs_that_lead_is_enough():
+def test_one_of_several_triggering_inputs_is_enough():
     watch = InputWatch([('hand_poses', 'skeleton_poses')], 0.0)
     assert watch.fell_silent(6.0)[0].startswith('hand_poses or skeleton_poses: no message')
     assert watch.received('skeleton_poses', 7.0) == ''

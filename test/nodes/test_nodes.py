@@ -62,7 +62,7 @@ def lab(motion):
         yield node
 
 
-def test_video_answers_poses(synthesizer, lab):
+def test_poses_make_video(synthesizer, lab):
     for kind, topic in ((Image, 'image_raw'), (CameraInfo, 'camera_info')):
         lab.listen(kind, topic)
     lab.listen(CompressedImage, 'image_raw/compressed')
@@ -80,7 +80,7 @@ def test_video_answers_poses(synthesizer, lab):
     assert shown_by(compressed.data).shape == (256, 256, 3)
 
 
-def test_layers_are_published_while_somebody_listens(synthesizer, lab):
+def test_layers_are_published_while_subscribed_to(synthesizer, lab):
     topics = {'mlo/normals': (512, 1024, 3), 'mlo/confidence': (512, 1024), 'mlo/mask': (256, 256)}
     for topic in topics:
         lab.listen(Image, topic)
@@ -95,7 +95,7 @@ def test_layers_are_published_while_somebody_listens(synthesizer, lab):
         assert image.any(), f'{topic} shows the hands'
 
 
-def test_a_lens_bends_the_image_and_its_labels_and_stays_in_the_camera_info(synthesizer, lab):
+def test_a_lens_distorts_image_and_labels_and_is_in_the_camera_info(synthesizer, lab):
     """Where the camera_info's own K and D put a joint, by OpenCV, the mask shows a hand."""
     d = [-0.3, 0.1, 0.002, -0.001, 0.0]
     for kind, topic in ((Image, 'mlo/mask'), (CameraInfo, 'camera_info'), (Image, 'image_raw')):
@@ -104,7 +104,7 @@ def test_a_lens_bends_the_image_and_its_labels_and_stays_in_the_camera_info(synt
     lab.lens = 'plumb_bob', d
 
     def answers():
-        """Keypoints, camera and mask of each frame by a bent camera whose mask came too."""
+        """Keypoints, camera and mask of each frame of the distorted camera that has a mask."""
         infos = {stamp_ns(m.header): m for m in lab.got['camera_info'] if list(m.d) == d}
         masks = {stamp_ns(m.header): m for m in lab.got['mlo/mask']}
         clouds = {stamp_ns(m.header): m for m in lab.got['hand_keypoints']}
@@ -120,12 +120,12 @@ def test_a_lens_bends_the_image_and_its_labels_and_stays_in_the_camera_info(synt
     found = np.stack([joints['u'], joints['v']], -1)
     np.testing.assert_allclose(found, expected, atol=1e-2)
     straight = points[:, :2] / points[:, 2:] @ k[:2, :2] + k[:2, 2]
-    assert np.abs(found - straight).max() > 2, 'the lens bends what is tested'
+    assert np.abs(found - straight).max() > 2, 'the distortion affects the tested points'
     column, row = found[joints['visible'] == 1].astype(int).T
     assert len(column) > 5 and np.mean(read_image(mask)[row, column] > 0) > 0.8
 
 
-def test_markers_and_latency_are_told_while_somebody_listens(synthesizer, lab):
+def test_markers_and_latency_are_published_while_subscribed_to(synthesizer, lab):
     lab.listen(MarkerArray, 'markers')
     lab.listen(FrameTimes, 'frame_times')
 
@@ -139,12 +139,12 @@ def test_markers_and_latency_are_told_while_somebody_listens(synthesizer, lab):
     assert markers.keys() >= {'left bones', 'right joints', 'mug', 'latency'}
     assert {m.header.frame_id for m in markers.values()} == {'world'}
     assert re.fullmatch(r'\d+ ms', markers['latency'].text)
-    told = lab.got['frame_times'][-1]
-    ended = told.published.sec * 10**9 + told.published.nanosec
-    assert told.latency == pytest.approx(1e-9 * (ended - stamp_ns(told.header)), abs=1e-6)
+    times = lab.got['frame_times'][-1]
+    ended = times.published.sec * 10**9 + times.published.nanosec
+    assert times.latency == pytest.approx(1e-9 * (ended - stamp_ns(times.header)), abs=1e-6)
 
 
-def test_set_scene_takes_shapes_that_come_in_the_message(synthesizer, lab):
+def test_set_scene_accepts_shapes_in_the_message(synthesizer, lab):
     item = SceneObject(
         id='tetra',
         vertices=np.vstack([np.zeros(3), 0.1 * np.eye(3)]).ravel(),
@@ -190,31 +190,33 @@ def seven_betas(hands, objects):
         (seven_betas, r'hand_poses: hands\[0\]\.betas: 7'),
     ],
 )
-def test_the_stream_goes_on_over_bad_input(spoil, warning, synthesizer, lab):
+def test_the_stream_continues_after_invalid_input(spoil, warning, synthesizer, lab):
     lab.listen(Image, 'image_raw')
     lab.play(20, lambda: len(lab.got['image_raw']) >= 2)
     before = len(synthesizer.lines)
     count = len(lab.got['image_raw'])
 
-    def told_and_going_on():
+    def warned_and_continuing():
         """The first images may answer poses of before, where the machine is slow."""
-        told = any(re.search(warning, line) for line in synthesizer.lines)
-        return told and len(lab.got['image_raw']) >= count + 3
+        warned = any(re.search(warning, line) for line in synthesizer.lines)
+        return warned and len(lab.got['image_raw']) >= count + 3
 
-    lab.play(10, told_and_going_on, spoil)
+    lab.play(10, warned_and_continuing, spoil)
     assert len(lab.got['image_raw']) >= count + 3
     synthesizer.wait_for(warning, 5)
-    told = [line for line in synthesizer.lines[before:] if 'hands[' in line or 'objects[' in line]
-    assert len(told) <= 3, 'warnings are rate-limited'
+    warnings = [
+        line for line in synthesizer.lines[before:] if 'hands[' in line or 'objects[' in line
+    ]
+    assert len(warnings) <= 3, 'warnings are rate-limited'
 
 
-def test_hands_that_stop_fade_out_and_are_missed(synthesizer, lab):
+def test_silent_hands_fade_out_and_are_reported_as_missing(synthesizer, lab):
     lab.listen(Image, 'image_raw')
     lab.listen(DiagnosticArray, '/diagnostics')
     lab.play(20, lambda: len(lab.got['image_raw']) >= 3)
     lab.spin(2.5)
     last = stamp_ns(lab.got['image_raw'][-1].header)
-    assert last > lab.sent[-1] + 4e8, 'the stream goes on after the last pose'
+    assert last > lab.sent[-1] + 4e8, 'the stream continues after the last pose'
     for side in ('left', 'right'):
         synthesizer.wait_for(f'{side}: no valid pose for 0.[56] s', 1)
     status = lab.got['/diagnostics'][-1].status[0]
@@ -228,7 +230,7 @@ def set_scene(lab, **request):
     return lab.call(SetScene, 'set_scene', SetScene.Request(**request))
 
 
-def test_a_bag_played_without_a_clock_is_recognised_and_throttles_nothing(synthesizer, lab):
+def test_a_bag_played_without_a_clock_is_detected_and_does_not_lower_the_rate(synthesizer, lab):
     """Its stamps are days old: the latency that is held counts from receipt."""
 
     def hold(seconds):
@@ -244,7 +246,7 @@ def test_a_bag_played_without_a_clock_is_recognised_and_throttles_nothing(synthe
     for kind, topic in ((Image, 'image_raw'), (DiagnosticArray, '/diagnostics')):
         lab.listen(kind, topic)
     hold(5.0)
-    images, reports, told = lab.got['image_raw'], lab.got['/diagnostics'], len(synthesizer.lines)
+    images, reports, before = lab.got['image_raw'], lab.got['/diagnostics'], len(synthesizer.lines)
     lab.play(60, lambda: len(images) > 2 * WINDOW, recorded)
     assert len(images) > 2 * WINDOW
     shown = len(reports)
@@ -254,11 +256,11 @@ def test_a_bag_played_without_a_clock_is_recognised_and_throttles_nothing(synthe
     assert float(values['total p95 (ms)']) < 10_000
     named = "hand_poses: stamps are 3 days behind this machine's clock: to play a bag, use --clock"
     assert named in reports[-1].status[0].message
-    assert sum(named in line for line in synthesizer.lines[told:]) == 1
+    assert sum(named in line for line in synthesizer.lines[before:]) == 1
     hold(0.0)
 
 
-def test_the_scene_changes_while_it_streams(synthesizer, lab):
+def test_the_scene_changes_at_run_time(synthesizer, lab):
     lab.listen(Image, 'image_raw')
     answer = set_scene(lab, objects=[SceneObject(id='thing', mesh='box')])
     assert answer.success, answer.message
@@ -286,9 +288,9 @@ def test_set_scene_keeps_what_it_does_not_name(synthesizer, lab):
     lab.got['scene'] = []
     lab.create_subscription(String, 'scene', lab.got['scene'].append, qos.STATE)
     lab.spin(10, lambda: lab.got['scene'])
-    told = json.loads(lab.got['scene'][-1].data)['objects']
-    assert {item['id']: item['mesh'] for item in told} == {'mug': 'teapot', 'box': 'box'}
-    assert answer(objects=[mug]) == 'the scene has mug', 'without it the others are forgotten'
+    listed = json.loads(lab.got['scene'][-1].data)['objects']
+    assert {item['id']: item['mesh'] for item in listed} == {'mug': 'teapot', 'box': 'box'}
+    assert answer(objects=[mug]) == 'the scene has mug', 'without it the others are removed'
 
 
 def test_set_scene_reads_deprecated_fields_with_a_warning(synthesizer, lab, images):
@@ -318,7 +320,7 @@ def test_set_scene_reads_deprecated_fields_with_a_warning(synthesizer, lab, imag
     assert answer.success and 'is now called' not in answer.message
 
 
-def test_the_console_says_once_what_serves_what_comes_and_what_does_not(synthesizer, lab):
+def test_engine_first_frame_and_silence_are_logged_once(synthesizer, lab):
     def back():
         return sum('hand_poses: received again after' in line for line in synthesizer.lines)
 
@@ -327,14 +329,12 @@ def test_the_console_says_once_what_serves_what_comes_and_what_does_not(synthesi
     before = back()
     lab.spin(7)
     lab.play(20, lambda: back() > before)
-    said = '\n'.join(synthesizer.lines)
-    assert len(re.findall(rf'engine: {ON_CPU[0]} \(not ', said)) == 1
-    assert len(re.findall(r'first frame, \d+ ms after its poses', said)) == 1
+    log = '\n'.join(synthesizer.lines)
+    assert len(re.findall(rf'engine: {ON_CPU[0]} \(not ', log)) == 1
+    assert len(re.findall(r'first frame, \d+ ms after its poses', log)) == 1
     silent = r'hand_poses: no message for 5 s: check that its publisher runs'
     assert (
-        len(re.findall(silent, said))
-        == len(re.findall('hand_poses: received again after', said))
-        > 0
+        len(re.findall(silent, log)) == len(re.findall('hand_poses: received again after', log)) > 0
     )
 
 
@@ -383,9 +383,7 @@ def test_scenes_are_read_from_allowed_folders_only(synthesizer, lab, tmp_path):
     assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
 
 
-def test_a_recording_of_live_poses_knows_the_meshes_that_were_shown(
-    synthesizer, lab, node_environment, tmp_path
-):
+def test_a_recording_contains_the_meshes_of_the_scene(synthesizer, lab, node_environment, tmp_path):
     file = synthesizer.allowed / 'cup.obj'
     file.write_text(WEDGE)
     cup = SceneObject(id='cup', mesh=f'{synthesizer.allowed}/./cup.obj', scale=0.5)
@@ -402,9 +400,9 @@ def test_a_recording_of_live_poses_knows_the_meshes_that_were_shown(
     assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
     track = load_motion(tmp_path / 'bag').objects['cup']
     assert (track.mesh, track.scale) == (str(file), 0.5)
-    told = [m for m in BagReader(tmp_path / 'bag').messages() if m.topic == '/scene']
-    assert len(told) == 1, 'the scene that was there when the recording began'
-    text = typestore().deserialize_cdr(told[0].data, told[0].type_name).data
+    scenes = [m for m in BagReader(tmp_path / 'bag').messages() if m.topic == '/scene']
+    assert len(scenes) == 1, 'the scene at the start of the recording'
+    text = typestore().deserialize_cdr(scenes[0].data, scenes[0].type_name).data
     meshes = {item['id']: item['mesh'] for item in json.loads(text)['objects']}
     assert meshes.keys() == {'cup', 'wedge'}
     assert load_mesh(meshes['wedge'], 1.0).extents.tolist() == [1.0, 1.0, 0.0]
@@ -451,7 +449,7 @@ def test_the_lifecycle_by_hand(untrained, images, motion):
         assert process.wait(10) == 0
 
 
-def test_a_motion_of_hands_alone_is_answered(untrained, images, motion, tmp_path):
+def test_a_motion_without_objects_makes_frames(untrained, images, motion, tmp_path):
     hands_alone = replace(motion, objects={})
     plan = Demo(tmp_path, 'hands_alone', '', checkpoint=str(untrained))
     parameters = {**synthesizer_parameters(plan, hands_alone, tmp_path), **images}
@@ -477,7 +475,7 @@ def person(stamp, x):
     )
 
 
-def test_skeletons_alone_give_video_and_bad_ones_are_named(human, images, motion):
+def test_skeletons_alone_make_video_and_invalid_ones_are_reported(human, images, motion):
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
     with (
         running('synthesizer_node', {**human, **images}, environment(domain)) as process,
@@ -504,17 +502,17 @@ def test_skeletons_alone_give_video_and_bad_ones_are_named(human, images, motion
         process.wait_for(r'skeleton_poses: people\[0\]\.keypoints: not finite', 5)
 
 
-def test_a_checkpoint_without_people_tells_once_that_skeletons_are_not_used(synthesizer, lab):
+def test_a_checkpoint_without_people_reports_ignored_skeletons_once(synthesizer, lab):
     publisher = lab.create_publisher(SkeletonPoses, 'skeleton_poses', qos.POSES_OUT)
     before = len(synthesizer.lines)
     for _ in range(30):
         publisher.publish(person(lab.get_clock().now().nanoseconds, 200))
         lab.spin(0.05)
-    told = [line for line in synthesizer.lines[before:] if 'skeleton_poses' in line]
-    assert len(told) == 1 and 'ignored: ' in told[0]
+    warnings = [line for line in synthesizer.lines[before:] if 'skeleton_poses' in line]
+    assert len(warnings) == 1 and 'ignored: ' in warnings[0]
 
 
-def test_weights_that_cannot_be_used_are_named(untrained, images, node_environment, tmp_path):
+def test_unusable_weights_are_reported(untrained, images, node_environment, tmp_path):
     weights = tmp_path / 'weights.safetensors'
     weights.write_bytes(untrained.read_bytes()[:5000])
     parameters = {'checkpoint': str(weights), **images}
@@ -525,7 +523,7 @@ def test_weights_that_cannot_be_used_are_named(untrained, images, node_environme
         assert not [line for line in process.lines if 'Traceback' in line]
 
 
-def test_motions_that_cannot_be_read_are_named(node_environment, tmp_path):
+def test_unreadable_motions_are_reported(node_environment, tmp_path):
     path = tmp_path / 'motion.mcap'
     path.write_bytes(b'\x89MCAP0\r\nnothing')
     with running('motion_player', {'motion': str(path)}, node_environment) as process:
@@ -546,9 +544,9 @@ def test_three_processes_leave_a_complete_bag(
             assert player.wait(40) == 0
         time.sleep(1.5)
         assert recorder.stop() == 0
-    said = '\n'.join(recorder.lines)
-    assert said.count('recording /hand_poses (manivideo_ros/msg/HandPoses)') == 1
-    assert said.count('recorded: /') == 1, 'at the end, not every second'
+    log = '\n'.join(recorder.lines)
+    assert log.count('recording /hand_poses (manivideo_ros/msg/HandPoses)') == 1
+    assert log.count('recorded: /') == 1, 'at the end, not every second'
     reader = BagReader(bag)
     assert not reader.truncated
     expected = {'/hand_poses', '/object_poses', '/camera/camera_info', '/tf_static', '/scene'}
@@ -564,7 +562,7 @@ def test_three_processes_leave_a_complete_bag(
     )
 
 
-def test_labels_are_recorded_on_request_and_the_bag_says_what_made_it(
+def test_labels_are_recorded_on_request_and_the_bag_has_its_provenance(
     synthesizer, motion_file, untrained, node_environment, tmp_path
 ):
     bag = tmp_path / 'bag'
@@ -579,10 +577,10 @@ def test_labels_are_recorded_on_request_and_the_bag_says_what_made_it(
         assert recorder.stop() == 0
     topics = {'/mlo/normals', '/mlo/confidence', '/mlo/mask', '/mlo/depth', '/hand_keypoints'}
     assert topics <= BagReader(bag).topics.keys()
-    told = provenance_of(BagReader(bag))
-    assert told['synthetic'] and told['noise_seed'].isdecimal()
-    assert told['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
-    assert len(told['engine_sha256']) == 64
+    provenance = provenance_of(BagReader(bag))
+    assert provenance['synthetic'] and provenance['noise_seed'].isdecimal()
+    assert provenance['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
+    assert len(provenance['engine_sha256']) == 64
     wanted = ['/hand_poses', '/mlo/depth', '/hand_keypoints']
     found = {topic: {} for topic in wanted}  # message by stamp
     for record in BagReader(bag).messages(wanted):
@@ -598,7 +596,7 @@ def test_labels_are_recorded_on_request_and_the_bag_says_what_made_it(
     assert abs(depth[depth > 0].mean() - keypoints['z'].mean()) < 0.2
 
 
-def test_an_unknown_label_is_named(node_environment, tmp_path):
+def test_an_unknown_label_is_reported(node_environment, tmp_path):
     parameters = {'bag': str(tmp_path / 'bag'), 'labels': ['mask', 'smell']}
     with running('recorder', parameters, node_environment) as process:
         with pytest.raises(NodeError, match='labels: smell: is not one of layers, mask'):

@@ -35,7 +35,7 @@ def only(answer):
     return messages[0]
 
 
-def test_a_pose_each():
+def test_single_poses():
     intake = ObjectIntake(replace(ONE, ids=('mug', 'box'), topics=('a', 'b')))
     message = PoseStamped(header=stamped(), pose=RCLPY.pose(POSE))
     assert_poses(only(intake.take(message, 1)), {'box': POSE})
@@ -59,7 +59,7 @@ def detection(*guesses, frame=''):
     return Detection3D(stamped(frame), results)
 
 
-def test_of_detections_the_surest_of_each_class():
+def test_the_best_detection_of_each_class_is_used():
     intake = ObjectIntake(replace(ONE, source='detections', ids=('mug',), names=('025_mug',)))
     message = Detection3DArray(
         stamped(),
@@ -129,7 +129,7 @@ def test_a_held_object_keeps_its_place_in_the_wrist(turn, grasp, side):
     assert intake.take_hands(other) == ([], [])
 
 
-def test_bad_messages_are_named():
+def test_invalid_messages_are_reported():
     intake = ObjectIntake(ONE)
     message = PoseStamped(header=stamped(stamp=0), pose=RCLPY.pose(POSE))
     assert 'header.stamp: zero' in intake.take(message, 0)[1][0]
@@ -149,7 +149,7 @@ def test_bad_messages_are_named():
         ({'source': 'grasp', 'grasp': (0.0,) * 7}, 'quaternion'),
     ],
 )
-def test_parameters_that_make_no_sense_are_named(wrong, named):
+def test_invalid_parameters_are_refused(wrong, named):
     with pytest.raises(ValueError, match=named):
         ObjectIntake(replace(ONE, **wrong))
 

@@ -86,7 +86,7 @@ def test_only_the_joints_on_the_way_to_a_link_are_needed():
         ('<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/passwd">]><robot name="&e;"/>', 'entities'),
     ],
 )
-def test_what_is_no_urdf_is_named(text, named):
+def test_an_invalid_urdf_is_reported(text, named):
     with pytest.raises(ValueError, match=named):
         Robot(text)
 
@@ -110,7 +110,7 @@ def test_a_broken_urdf_is_refused_in_one_line_or_read(at, length, put):
     assert '\n' not in problem
 
 
-def test_links_in_a_ring_do_not_hang():
+def test_a_loop_of_links_ends():
     ring = ''.join(
         f'<joint name="{a}{b}" type="fixed"><parent link="{a}"/><child link="{b}"/></joint>'
         for a, b in ('bc', 'cb')
@@ -139,7 +139,7 @@ def test_joint_states_become_the_hand_of_the_links():
     assert moved[:3].max() > 0.2 and moved[3:].max() < 0.1, 'the index finger alone bends'
 
 
-def test_joints_may_come_in_several_messages():
+def test_joints_may_be_in_several_messages():
     intake = intake_of()
     rest = JointState(
         header=RCLPY.header(STEP, ''), name=JOINTS[1:], position=[0.0] * len(JOINTS[1:])
@@ -154,7 +154,7 @@ def test_joints_may_come_in_several_messages():
     assert 'yet' in intake.take(lift, None, 0)[1][0]
 
 
-def test_joint_states_that_make_no_sense_are_named():
+def test_invalid_joint_states_are_reported():
     intake = intake_of()
     message = states()
     message.position.pop()
@@ -165,13 +165,13 @@ def test_joint_states_that_make_no_sense_are_named():
 
 
 def with_wheels(message, *values):
-    """A message that tells of two wheels besides, of which no hand hangs."""
+    """A message that also has two wheels, which do not move the hand."""
     message.name = [*message.name, 'left_wheel', 'right_wheel']
     message.position = [*message.position, *values]
     return message
 
 
-def test_joints_that_no_hand_hangs_from_are_nobodys_business():
+def test_joints_that_do_not_move_the_hand_are_ignored():
     intake = intake_of()
     assert only(intake.take(with_wheels(states(), np.nan, np.inf), None, 0))
     alone = JointState(name=['left_wheel', 'right_wheel'], velocity=[1.0, 1.0])
@@ -185,7 +185,7 @@ def test_joints_that_no_hand_hangs_from_are_nobodys_business():
     assert only(intake.take(states(4 * STEP), None, 0))
 
 
-def test_velocities_alone_say_nothing_and_hide_nothing():
+def test_joint_states_with_velocities_only_are_ignored():
     intake = intake_of()
     velocities = JointState(header=RCLPY.header(STEP, ''), name=JOINTS, velocity=[0.1] * 11)
     problem = (
@@ -196,7 +196,7 @@ def test_velocities_alone_say_nothing_and_hide_nothing():
     assert intake.take(velocities, None, 0) == ([], [])
 
 
-def test_a_joint_that_is_not_told_of_any_more_is_named():
+def test_a_joint_without_recent_positions_is_reported():
     intake = intake_of()
     lift = JointState(header=RCLPY.header(STEP, ''), name=['lift'], position=[0.1])
     intake.take(lift, None, 0)
@@ -240,17 +240,17 @@ def test_a_robot_in_another_frame_by_tf():
 
 def test_a_trajectory_is_played_at_its_time_from_start():
     intake = intake_of(replace(SHADOW, source='joint_trajectory'))
-    begun = 5_000_000_000
-    assert intake.play(begun) == ([], [])
-    assert intake.take(trajectory((0, 0.0), (1, 0.2), (2, 0.1)), None, begun) == ([], [])
-    offset = height(intake.play(begun))
+    start = 5_000_000_000
+    assert intake.play(start) == ([], [])
+    assert intake.take(trajectory((0, 0.0), (1, 0.2), (2, 0.1)), None, start) == ([], [])
+    offset = height(intake.play(start))
     for at, expected in ((0.25, 0.05), (1.0, 0.2), (1.5, 0.15), (2.0, 0.1), (9.0, 0.1)):
-        answer = intake.play(begun + int(at * 1e9))
-        assert stamp_ns(answer[0][0].header) == begun + int(at * 1e9)
+        answer = intake.play(start + int(at * 1e9))
+        assert stamp_ns(answer[0][0].header) == start + int(at * 1e9)
         assert height(answer) - offset == pytest.approx(expected, abs=3e-3)
 
 
-def test_a_trajectory_for_later_waits_and_another_takes_its_place():
+def test_a_later_trajectory_waits_and_can_be_replaced():
     intake = intake_of(replace(SHADOW, source='joint_trajectory'))
     intake.take(trajectory((0, 0.0), (1, 0.2), stamp=2_000_000_000), None, 1_000_000_000)
     assert intake.play(1_999_000_000) == ([], [])
@@ -272,7 +272,7 @@ def test_a_trajectory_for_later_waits_and_another_takes_its_place():
         (lambda t: t.joint_names.__setitem__(slice(None), ['a'] * 11), 'joint_names: a name twice'),
     ],
 )
-def test_trajectories_that_make_no_sense_are_named(spoil, named):
+def test_invalid_trajectories_are_reported(spoil, named):
     intake = intake_of(replace(SHADOW, source='joint_trajectory'))
     message = trajectory((0, 0.0), (1, 0.2))
     spoil(message)
@@ -291,7 +291,7 @@ def test_trajectories_that_make_no_sense_are_named(spoil, named):
     )
 )
 def test_with_velocities_the_motion_is_the_cubic_of_the_controllers(points):
-    """Through every point, with its velocity, without a jump between."""
+    """Through every point, with its velocity, without steps."""
     times = np.cumsum([p[0] for p in points])
     plan = Trajectory((piece(['a'], times, [[p[1]] for p in points], [[p[2]] for p in points]),))
     for at, (_, position, velocity) in zip(times, points, strict=True):
@@ -333,12 +333,12 @@ def test_a_base_of_the_start_alone_and_one_that_turns():
     np.testing.assert_allclose(matrix_to_axis_angle(base[:3, :3]), [0, 0, 0.5], atol=1e-9)
 
 
-def test_a_plan_is_judged_by_the_joints_that_the_hand_needs():
-    """Its start tells of wheels that are not finite, and of two joints that are no one number."""
+def test_only_the_joints_of_the_hand_are_checked_in_a_plan():
+    """Its start state has wheels that are not finite, and two joints with several values."""
     message = display()
     start = message.trajectory_start
     with_wheels(start.joint_state, np.nan, np.nan)
-    # What the plan itself moves need not be told by the start.
+    # The start state need not have the joints that the plan moves.
     start.joint_state.name = [*start.joint_state.name, 'lift']
     start.joint_state.position = [*start.joint_state.position, np.nan]
     nowhere = transform(np.nan)
@@ -362,7 +362,7 @@ def test_a_plan_is_judged_by_the_joints_that_the_hand_needs():
         np.testing.assert_allclose(got, want, atol=1e-9)
 
 
-def test_what_a_plan_needs_and_does_not_tell_is_refused():
+def test_a_plan_without_a_needed_joint_is_refused():
     for spoil, named in (
         (
             lambda s: s.joint_state.position.__setitem__(0, np.nan),
@@ -410,7 +410,7 @@ def bad_start(message):
         (bad_start, 'trajectory_start.position: 0 values for 10 names'),
     ],
 )
-def test_plans_that_make_no_sense_are_named(spoil, named):
+def test_invalid_plans_are_reported(spoil, named):
     intake = intake_of(replace(SHADOW, source='display_trajectory'))
     message = display()
     spoil(message)

@@ -41,11 +41,11 @@ class Simulator:
         assert done()
 
 
-def said(process, text):
+def logged(process, text):
     return any(text in line for line in process.lines)
 
 
-def test_simulated_time_may_pause_go_back_and_hurry(untrained, images, motion):
+def test_simulated_time_may_pause_be_reset_and_run_fast(untrained, images, motion):
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
     parameters = {'checkpoint': str(untrained), 'use_sim_time': True, **images}
     with (
@@ -59,29 +59,29 @@ def test_simulated_time_may_pause_go_back_and_hurry(untrained, images, motion):
         simulator.until(60, 33_000_000, lambda: len(images) >= 5)
         assert {stamp_ns(m.header) for m in images} <= set(simulator.sent)
         # A pause of the simulator: nothing is late, and nothing fades.
-        told, shown = len(process.lines), len(images)
+        before, shown = len(process.lines), len(images)
         lab.spin(2.0)
-        assert not [line for line in process.lines[told:] if 'faded out' in line]
+        assert not [line for line in process.lines[before:] if 'faded out' in line]
         assert len(images) <= shown + 2
-        # Set back: no frame shows what was before, also where a pose of it comes late.
+        # After a reset no frame shows earlier poses, even if one of them arrives late.
         images.clear()
         simulator.now_ns = AGAIN
         simulator.sent.clear()
         reset = '/clock was set back: all poses dropped'
-        simulator.until(60, 33_000_000, lambda: said(process, reset))
+        simulator.until(60, 33_000_000, lambda: logged(process, reset))
         late = RCLPY.hands(RCLPY.header(BEGIN + 10**9, 'world'), motion.frame(0).hands, 'default')
         end = time.monotonic() + 60
-        while time.monotonic() < end and not said(process, 'before /clock was set back'):
+        while time.monotonic() < end and not logged(process, 'before /clock was set back'):
             lab.hands.publish(late)
             lab.spin(0.1)
         simulator.until(60, 33_000_000, lambda: len(images) >= 8)
         stamps = [stamp_ns(m.header) for m in images]
         assert stamps == sorted(set(stamps)), 'no frame twice'
         assert stamps[0] in simulator.sent and AGAIN < stamps[-1] <= simulator.now_ns
-        assert said(process, 'header.stamp: before /clock was set back: dropped')
+        assert logged(process, 'header.stamp: before /clock was set back: dropped')
         # Eight times as fast as real time: every frame is of poses that were sent.
         images.clear()
-        told = len(process.lines)
+        before = len(process.lines)
         simulator.until(60, 400_000_000, lambda: len(images) >= 5)
         assert {stamp_ns(m.header) for m in images[1:]} <= set(simulator.sent)
-        assert not [line for line in process.lines[told:] if 'faded out' in line]
+        assert not [line for line in process.lines[before:] if 'faded out' in line]

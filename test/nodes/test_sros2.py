@@ -34,7 +34,7 @@ from manivideo_ros.web.feed import STREAMS
 
 POLICY = Path(__file__).resolve().parents[2] / 'config' / 'sros2' / 'policy.xml'
 PATH = '/manivideo_ros/'
-# What the schema of SROS2 (policy.xsd, version 0.2.0) lets stand in what, with which attributes.
+# What the schema of SROS2 (policy.xsd, version 0.2.0) allows where, with which attributes.
 CHILDREN = {
     'policy': ({'enclaves'}, {'version'}),
     'enclaves': ({'enclave'}, set()),
@@ -89,7 +89,7 @@ def _absolute(name, profile):
     return name if name.startswith('/') else f'/{name}'
 
 
-def test_it_is_written_as_the_schema_of_sros2_asks():
+def test_the_policy_follows_the_schema_of_sros2():
     def check(element):
         children, attributes = CHILDREN[element.tag]
         assert {child.tag for child in element} <= children, element.tag
@@ -108,7 +108,7 @@ def test_it_is_written_as_the_schema_of_sros2_asks():
     check(root)
 
 
-def test_every_node_has_an_enclave_of_its_own():
+def test_every_node_has_its_own_enclave():
     found = {e.get('path'): [p.get('node') for p in e.iter('profile')] for e in policy()[0]}
     assert found == {PATH + node: [node] for node in ALL}
 

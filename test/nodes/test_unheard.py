@@ -33,7 +33,7 @@ def publisher(name=UNKNOWN, kind='manivideo_ros/msg/HandPoses', gid=7):
     return SimpleNamespace(node_name=name, topic_type=kind, endpoint_gid=[gid] * 16)
 
 
-def test_a_publisher_that_matches_and_of_which_nothing_arrives_is_named_with_the_transport():
+def test_a_matching_publisher_without_messages_is_reported_with_a_fix():
     graph = Graph()
     unheard = UnheardPublishers(graph)
     assert [*unheard.problems(0.0)] == []
@@ -42,18 +42,18 @@ def test_a_publisher_that_matches_and_of_which_nothing_arrives_is_named_with_the
     (problem,) = unheard.problems(3.0)
     assert problem.startswith('/hand_poses: a publisher is matched but its messages do not ')
     assert 'FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for both' in problem
-    # What is received goes on, and is the end of it.
+    # A received message is passed on, and ends the report.
     graph.subscription.callback('pose')
     graph.subscription.callback('another')
     assert graph.got == ['pose', 'another'] and [*unheard.problems(4.0)] == []
 
 
-def test_a_publisher_that_is_known_may_be_silent_for_as_long_as_it_likes():
+def test_a_known_publisher_may_be_silent():
     graph = Graph()
     unheard = UnheardPublishers(graph)
     graph.publishers = [publisher('player'), publisher(kind='std_msgs/msg/String', gid=9)]
     assert not any([*unheard.problems(now)] for now in (0.0, 2.0, 60.0))
-    # A node's name comes a moment after its endpoints.
+    # The name of a node arrives shortly after its endpoints.
     graph.publishers = [publisher(gid=3)]
     assert [*unheard.problems(61.0)] == []
     graph.publishers = [publisher('late', gid=3)]
@@ -63,7 +63,7 @@ def test_a_publisher_that_is_known_may_be_silent_for_as_long_as_it_likes():
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which('setpriv') is None, reason='needs to be two users'
 )
-def test_a_publisher_of_another_user_is_named(node_environment, tmp_path):
+def test_a_publisher_of_another_user_is_reported(node_environment, tmp_path):
     tmp_path.chmod(0o755)
     publish = (
         'import time, rclpy; from manivideo_ros.msg import HandPoses; rclpy.init(); '

@@ -32,7 +32,7 @@ def painted(side: str):
     skin = np.full((128, 128, 3), (224, 172, 140), np.uint8)
     background = np.full((SIZE, SIZE, 3), (60, 80, 90), np.uint8)
     rasterizer = Rasterizer([hand_surface(hand)], 2 * SIZE, 2 * SIZE, threads=1, merge=True)
-    looks = [hand_material(hand, HandReference(skin, np.ones((128, 128), np.uint8)))]
+    materials = [hand_material(hand, HandReference(skin, np.ones((128, 128), np.uint8)))]
     state = HandState(
         np.full(45, 0.04), np.zeros(10), axis_angle_to_matrix([np.pi / 2, 0, 0]), np.zeros(3)
     )
@@ -40,7 +40,7 @@ def painted(side: str):
     view = look_at([middle, -0.02, 0.5], [middle, 0, 0])
     camera = Camera(pinhole(SIZE, SIZE, FOV), view, SIZE, SIZE)
     wrist = transform_points(view, np.zeros((1, 3)))[0]
-    return to_bytes(Painter(rasterizer, looks, background).paint(camera, [state])[0]), wrist
+    return to_bytes(Painter(rasterizer, materials, background).paint(camera, [state])[0]), wrist
 
 
 @pytest.mark.parametrize('side', SIDES)
@@ -73,12 +73,12 @@ def test_a_video_of_a_hand_becomes_its_poses(side, node_environment, tmp_path):
     (hand,) = got[-1].hands
     assert hand.side == {'left': HandPose.LEFT, 'right': HandPose.RIGHT}[side]
     place = hand.wrist.position
-    # A painted hand, half a metre away: what one camera and a guessed shape come to.
+    # A rendered hand at half a metre: the accuracy of one camera and an assumed shape.
     assert np.linalg.norm(wrist - [place.x, place.y, place.z]) < 0.12
     assert hand.confidence > 0.3
 
 
-def test_a_video_that_is_not_there_is_named(node_environment, tmp_path):
+def test_a_missing_video_is_reported(node_environment, tmp_path):
     process = NodeProcess('webcam', {'file': str(tmp_path / 'no.avi')}, node_environment)
     assert process.wait(60) == 2
     process.stop()

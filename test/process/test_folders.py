@@ -1,4 +1,4 @@
-"""A user without a home folder: what needs none goes on, what does says so in one line."""
+"""A user without a home folder: what needs none works, the rest is reported with one line."""
 
 import os
 
@@ -35,13 +35,13 @@ def test_caches_go_to_a_folder_of_the_users_own(homeless, monkeypatch, caplog):
     assert not (homeless.parent / '~').exists()
 
 
-def test_the_doctor_says_so_in_a_line(homeless):
+def test_the_doctor_reports_a_missing_home_with_one_line(homeless):
     found = doctor.caches()
     assert found.state == doctor.NOTE and str(homeless) in found.found
     assert 'ROS_LOG_DIR' in found.fix and '\n' not in found.found + found.fix
 
 
-def test_a_name_with_a_tilde_is_refused_by_name(homeless):
+def test_a_path_with_a_tilde_is_refused(homeless):
     for ask in (
         lambda: folders.expanded('~/room.png'),
         lambda: find_spec('~/spec.yaml'),
@@ -51,7 +51,7 @@ def test_a_name_with_a_tilde_is_refused_by_name(homeless):
             ask()
 
 
-def test_a_cache_that_belongs_to_somebody_else_is_not_used(homeless, monkeypatch):
+def test_a_cache_of_another_user_is_not_used(homeless, monkeypatch):
     homeless.mkdir()
     monkeypatch.setattr(os, 'getuid', lambda: homeless.stat().st_uid)
     assert folders.temporary_root().name == homeless.name

@@ -14,8 +14,8 @@ def test_lines_are_written_at_the_end_but_for_unwanted_ones(capfd):
     assert capfd.readouterr().err == 'one\ntwo\n'
 
 
-@pytest.mark.parametrize(('on_error', 'said'), [(True, 'why\n'), (False, '')])
-def test_an_error_may_replace_what_was_written(on_error, said, capfd):
+@pytest.mark.parametrize(('on_error', 'output'), [(True, 'why\n'), (False, '')])
+def test_an_error_may_replace_what_was_written(on_error, output, capfd):
     def fail():
         with held_back(on_error=on_error):
             os.write(2, b'why\n')
@@ -23,6 +23,6 @@ def test_an_error_may_replace_what_was_written(on_error, said, capfd):
 
     with pytest.raises(ValueError, match='broken'):
         fail()
-    assert capfd.readouterr().err == said
+    assert capfd.readouterr().err == output
     os.write(2, b'after\n')
     assert capfd.readouterr().err == 'after\n'

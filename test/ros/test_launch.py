@@ -151,22 +151,22 @@ def test_nodes_are_installed_and_get_parameters_that_they_have(file, node_enviro
                 check_values(content['ros__parameters'], ALL.get(kind, ALL[node.executable]))
 
 
-def test_each_way_to_look_on_is_a_node(node_environment):
-    looks = dict.fromkeys(('rviz', 'foxglove', 'h264', 'view', 'record'), 'true')
+def test_each_viewer_and_the_recorder_is_a_node(node_environment):
+    switches = dict.fromkeys(('rviz', 'foxglove', 'h264', 'view', 'record'), 'true')
     for file in LAUNCH_FILES:
         if file.name == 'augmentation.launch.py':
             continue
-        nodes = {n.executable: n for n in Launch(file, node_environment, looks).nodes}
+        nodes = {n.executable: n for n in Launch(file, node_environment, switches).nodes}
         assert nodes.keys() >= {'rviz2', 'foxglove_bridge', 'republish', 'viewer', 'recorder'}
         plain = {n.executable for n in Launch(file, node_environment, {}).nodes}
         assert not plain & {'rviz2', 'foxglove_bridge', 'republish', 'viewer', 'recorder'}
         _, display = nodes['rviz2'].arguments
-        assert Path(display.perform(Launch(file, node_environment, looks))).is_file()
+        assert Path(display.perform(Launch(file, node_environment, switches))).is_file()
 
 
-def test_videos_of_several_cameras_are_looked_at_where_they_are(node_environment):
-    looks = {'h264': 'true', 'view': 'true', 'namespace': 'lab'}
-    launch = Launch(ROOT / 'launch' / 'cameras.launch.py', node_environment, looks)
+def test_viewers_of_several_cameras_are_in_their_namespaces(node_environment):
+    switches = {'h264': 'true', 'view': 'true', 'namespace': 'lab'}
+    launch = Launch(ROOT / 'launch' / 'cameras.launch.py', node_environment, switches)
     places = {}
     for node in launch.nodes:
         places.setdefault(node.executable, set()).add(text_of(node.namespace, launch))
@@ -174,7 +174,7 @@ def test_videos_of_several_cameras_are_looked_at_where_they_are(node_environment
     assert places['viewer'] < places['synthesizer']
 
 
-def test_conditions_choose_the_nodes(node_environment):
+def test_switches_select_the_nodes(node_environment):
     file = ROOT / 'launch' / 'demo.launch.py'
     chosen = Launch(file, node_environment, {'play': 'false', 'record': 'true'}).nodes
     assert {node.name for node in chosen} == {'synthesizer', 'recorder'}

@@ -1,5 +1,5 @@
-"""What launch arguments do: what is given wins, what is not given leaves the parameter file alone,
-and what is wrong or missing ends the launch before anything was started."""
+"""Launch arguments override the parameter file only where they are given; wrong values and missing
+packages end the launch before anything is started."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from manivideo_ros.ros.parameters import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.name.split('.')[0]: file for file in sorted((ROOT / 'launch').glob('*.launch.py'))}
-LOOKS = dict.fromkeys(('rviz', 'foxglove', 'h264', 'view', 'record'), 'true')
+SWITCHES = dict.fromkeys(('rviz', 'foxglove', 'h264', 'view', 'record'), 'true')
 
 
 def launch(name, node_environment, arguments=None, **others):
@@ -36,7 +36,7 @@ def node_of(launched, executable):
 
 
 def parameters_of(launched, executable):
-    """What the node itself, started with that command line, declares."""
+    """The parameters that the node declares with that command line."""
     node = node_of(launched, executable)
     context = rclpy.Context()
     rclpy.init(args=launched.command(node).argv, context=context)
@@ -47,7 +47,7 @@ def parameters_of(launched, executable):
 
 
 @pytest.mark.parametrize('section', ['/**', 'synthesizer', '/synthesizer', '/**/synthesizer'])
-def test_what_is_not_given_is_as_the_file_says_and_what_is_given_wins(
+def test_arguments_override_the_parameter_file_only_where_they_are_given(
     section, node_environment, tmp_path
 ):
     file = tmp_path / 'mine.yaml'
@@ -58,12 +58,12 @@ def test_what_is_not_given_is_as_the_file_says_and_what_is_given_wins(
     given = {'config': str(file), 'object_ids': '[plate]', 'checkpoint': '2026'}
     got = parameters_of(launch('synthesizer', node_environment, given), 'synthesizer')
     assert (got.engine, got.hold_s, got.fade_s, got.threads) == ('tiny_cpu', 0.5, 0.7, 3)
-    assert got.object_ids == ('plate',), 'what is given wins'
-    assert got.checkpoint == '2026', 'a text stays one'
-    assert got.object_meshes == ('mug',), "what neither says is the node's own"
+    assert got.object_ids == ('plate',), 'the argument overrides the file'
+    assert got.checkpoint == '2026', 'a string stays a string'
+    assert got.object_meshes == ('mug',), "without either the node's default"
 
 
-def test_an_empty_text_is_given_too(node_environment, tmp_path):
+def test_an_empty_argument_counts_as_given(node_environment, tmp_path):
     file = tmp_path / 'mine.yaml'
     file.write_text('/**:\n  ros__parameters: {background: room.png, use_sim_time: true}\n')
     arguments = {'config': str(file)}
@@ -75,7 +75,7 @@ def test_an_empty_text_is_given_too(node_environment, tmp_path):
     )
 
 
-def test_a_launch_files_own_defaults_give_way_to_the_parameter_file(node_environment, tmp_path):
+def test_the_parameter_file_overrides_defaults_of_the_launch_file(node_environment, tmp_path):
     file = tmp_path / 'mine.yaml'
     file.write_text('/**/hand_source:\n  ros__parameters: {source: joint_states}\n')
     plain = parameters_of(launch('planner', node_environment), 'hand_source')
@@ -90,7 +90,7 @@ def test_a_launch_files_own_defaults_give_way_to_the_parameter_file(node_environ
     ('name', 'executable'),
     [('synthesizer', 'synthesizer'), ('teleop', 'hand_source'), ('webcam', 'webcam')],
 )
-def test_the_default_that_an_argument_shows_is_the_nodes_own(name, executable):
+def test_shown_defaults_are_those_of_the_node(name, executable):
     declared = (e for e in load(FILES[name]) if isinstance(e, DeclareLaunchArgument))
     shown = {e.name: e.default for e in declared if e.default.startswith('(config')}
     own = ALL[executable]()
@@ -119,13 +119,13 @@ def test_the_default_that_an_argument_shows_is_the_nodes_own(name, executable):
     ],
     ids=lambda value: '' if isinstance(value, str) else '-'.join(value),
 )
-def test_what_cannot_be_honoured_ends_the_launch_by_name(arguments, why, node_environment):
+def test_an_unusable_argument_ends_the_launch_with_its_name(arguments, why, node_environment):
     with pytest.raises(ValueError, match=f'launch argument .*{why}') as caught:
         launch('teleop', node_environment, arguments)
     assert '\n' not in str(caught.value)
 
 
-def test_a_misspelt_argument_is_refused_with_what_was_meant(node_environment, monkeypatch):
+def test_a_misspelt_argument_is_refused_with_a_suggestion(node_environment, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['ros2', 'launch', 'manivideo_ros', 'demo.launch.py'])
     with pytest.raises(ValueError, match='did you mean engine'):
         launch('demo', node_environment, {'enigne': 'tiny'})
@@ -133,8 +133,8 @@ def test_a_misspelt_argument_is_refused_with_what_was_meant(node_environment, mo
         launch('demo', node_environment, {'colour': 'red'})
 
 
-def test_in_a_labs_own_launch_file_what_resembles_an_argument_is_warned_of(node_environment):
-    """There its own arguments are in the context too."""
+def test_an_including_launch_file_gets_a_warning_for_similar_arguments(node_environment):
+    """Its own arguments are in the context too."""
     started = launch('demo', node_environment, {'enigne': 'tiny', 'robot_name': 'arm'})
     (note,) = started.notes
     assert note.startswith('[WARN] launch argument enigne') and 'did you mean engine?' in note
@@ -153,19 +153,19 @@ def test_a_former_argument_sets_the_one_that_replaces_it_with_a_warning(
     assert parameters_of(started, 'synthesizer').hand_reference == 'mine.png'
 
 
-def test_a_missing_package_is_named_before_anything_starts(node_environment):
+def test_a_missing_package_is_reported_before_anything_starts(node_environment):
     for wanted, package in (('rviz', 'rviz2'), ('foxglove', 'foxglove_bridge')):
         with pytest.raises(ValueError, match=f'{wanted}: the package {package} is not installed'):
             launch('demo', node_environment, {wanted: 'true'}, installed=())
 
 
 @pytest.mark.parametrize('name', [name for name in FILES if name != 'augmentation'])
-def test_other_makers_nodes_start_before_ours(name, node_environment):
-    ours = [n.package == 'manivideo_ros' for n in launch(name, node_environment, LOOKS).nodes]
+def test_nodes_of_other_packages_start_first(name, node_environment):
+    ours = [n.package == 'manivideo_ros' for n in launch(name, node_environment, SWITCHES).nodes]
     assert ours == sorted(ours) and not ours[0]
 
 
-def test_respawn_log_level_and_remaps_reach_our_nodes(node_environment):
+def test_respawn_log_level_and_remaps_reach_all_nodes(node_environment):
     arguments = {
         'respawn': 'true',
         'log_level': 'debug',
@@ -175,10 +175,12 @@ def test_respawn_log_level_and_remaps_reach_our_nodes(node_environment):
     for node in launch('cameras', node_environment, arguments).nodes:
         assert node.respawn == (node.executable not in ('motion_player', 'recorder'))
         assert node.ros_arguments == ['--log-level', 'debug']
-        assert node.remappings[0] == ('hand_poses', '/glove/poses'), 'the first that fits counts'
+        assert node.remappings[0] == ('hand_poses', '/glove/poses'), (
+            'the first matching rule is used'
+        )
 
 
-def test_the_demo_plays_once_somebody_listens(node_environment):
+def test_the_demo_waits_for_a_subscriber(node_environment):
     assert parameters_of(launch('demo', node_environment), 'motion_player').wait_for == 1
 
 
@@ -218,7 +220,7 @@ def test_a_parameter_file_of_the_working_directory_is_found(
     assert parameters_of(started, 'synthesizer').hold_s == 2.0
 
 
-def test_names_resemble_or_do_not():
+def test_misspelt_names_are_matched():
     assert launch_values.misspelt(['engin', 'x', 'view'], ['engine', 'view']) == {
         'engin': 'engine',
         'x': '',
@@ -263,26 +265,26 @@ def ros2_launch(*arguments, **settings):
         ('object_ids:=mug', r'write "[mug]"'),
     ],
 )
-def test_the_real_launch_ends_by_name_with_nothing_started(argument, why):
+def test_the_real_launch_ends_with_the_name_and_nothing_started(argument, why):
     with ros2_launch('demo.launch.py', argument) as process:
-        said = process.communicate(timeout=60)[0]
-    assert process.returncode == 1 and why in said and 'process started' not in said
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1 and why in output and 'process started' not in output
 
 
 @real
 def test_the_real_launch_ends_cleanly_on_a_terminals_ctrl_c():
     with ros2_launch('teleop.launch.py', 'autostart:=false') as process:
-        said = ''
-        while 'waiting for' not in said:
+        output = ''
+        while 'waiting for' not in output:
             line = process.stdout.readline()
-            assert line, said
-            said += line
+            assert line, output
+            output += line
         os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to all at once
-        said += process.communicate(timeout=60)[0]
-    assert 'has died' not in said and said.count('finished cleanly') == 2, said
+        output += process.communicate(timeout=60)[0]
+    assert 'has died' not in output and output.count('finished cleanly') == 2, output
 
 
-def test_what_a_node_is_called_where_it_is_started_from(node_environment):
+def test_namespaces_of_several_cameras(node_environment):
     started = launch('cameras', node_environment, {'namespace': 'lab'})
     places = {text_of(node.namespace, started) for node in started.nodes}
     assert places == {'lab', '/lab/front', '/lab/side'}

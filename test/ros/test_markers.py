@@ -39,7 +39,7 @@ def test_hands_are_where_their_joints_are():
     assert len({m.ns for m in found}) == 3
 
 
-def test_objects_are_boxes_about_their_meshes():
+def test_objects_are_bounding_boxes_of_their_meshes():
     pose = rigid(axis_angle_to_matrix([0, 0, np.pi / 2]), [1.0, 0, 0])
     box = Box(pose, np.array([0.0, 0, 0]), np.array([0.2, 0.1, 0.1]))
     cube, name, _ = scene_markers(RCLPY.header(1, 'world'), {}, {'mug': box}, {}, '').markers
@@ -49,7 +49,7 @@ def test_objects_are_boxes_about_their_meshes():
     assert name.pose.position.z > 0.1
 
 
-def test_nothing_to_show_is_no_marker():
+def test_without_poses_there_are_no_markers():
     assert scene_markers(RCLPY.header(1, 'world'), {}, {}, {}, '').markers == []
 
 

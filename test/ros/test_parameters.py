@@ -1,4 +1,4 @@
-"""One dataclass per node holds its parameters; files, tables and runtime changes follow it."""
+"""One dataclass per node defines its parameters, for files, tables and changes at run time."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -46,33 +46,35 @@ def test_defaults_are_the_dataclass(kind, context):
         assert getattr(got, name) == (() if default == ('',) else default), name
 
 
-def test_lists_of_nothing_are_empty(context):
+def test_lists_with_an_empty_string_are_empty(context):
     assert declare(node(context), NodeParameters).scene_folders == ()
 
 
 @pytest.mark.parametrize('kind', ALL.values(), ids=ALL)
-def test_every_parameter_says_what_it_is_and_what_it_may_be(kind, context):
+def test_every_descriptor_has_description_range_and_choices(kind, context):
     some = node(context)
     declare(some, kind)
     for entry in fields(kind):
-        told = some.describe_parameter(entry.name)
-        assert len(told.description) > 5, entry.name
-        assert ('read at startup' in told.description) != entry.metadata['live'], entry.name
+        descriptor = some.describe_parameter(entry.name)
+        assert len(descriptor.description) > 5, entry.name
+        assert ('read at startup' in descriptor.description) != entry.metadata['live'], entry.name
         if entry.type == 'int':
-            assert told.integer_range, entry.name
+            assert descriptor.integer_range, entry.name
         if entry.type == 'float':
-            assert told.floating_point_range, entry.name
-        assert told.additional_constraints.startswith('one of ') == bool(entry.metadata['choices'])
+            assert descriptor.floating_point_range, entry.name
+        assert descriptor.additional_constraints.startswith('one of ') == bool(
+            entry.metadata['choices']
+        )
 
 
-def test_a_text_that_is_none_of_the_choices_is_named_with_them(context):
+def test_a_value_outside_the_choices_is_refused_with_them(context):
     with pytest.raises(ValueError, match="kind: 'drone' is not one of look_at, orbit, wrist"):
         declare(node(context, kind='drone'), CameraParameters)
     assert declare(node(context, axes=''), HandSourceParameters).axes == ''
 
 
 @pytest.mark.parametrize('kind', ALL.values(), ids=ALL)
-def test_what_is_read_at_the_start_is_refused_later_with_the_reason(kind, context):
+def test_parameters_read_at_startup_are_refused_later(kind, context):
     some = node(context)
     declare(some, kind)
     others = {bool: lambda v: not v, str: lambda v: f'{v}x', int: lambda v: v + 1}
@@ -85,7 +87,7 @@ def test_what_is_read_at_the_start_is_refused_later_with_the_reason(kind, contex
 
 
 @pytest.mark.parametrize('kind', ALL.values(), ids=ALL)
-def test_present_values_may_be_set_again_as_a_loaded_dump_does(kind, context):
+def test_present_values_can_be_set_again(kind, context):
     some = node(context)
     declare(some, kind)
     names = [*some._parameters]  # rclpy's own, too
@@ -94,7 +96,7 @@ def test_present_values_may_be_set_again_as_a_loaded_dump_does(kind, context):
     assert all(result.successful for result in some.set_parameters(values))
 
 
-def test_what_is_not_yet_read_may_still_be_set(context):
+def test_parameters_that_are_not_read_yet_can_be_set(context):
     some, read_already = node(context), []
     declare(some, NodeParameters, lambda name: name != 'autostart' and not read_already)
 
@@ -109,7 +111,7 @@ def test_what_is_not_yet_read_may_still_be_set(context):
     assert not change('threads', 2).successful and change('threads', 3).successful
 
 
-def test_what_a_node_cannot_honour_is_refused_with_its_reason(context):
+def test_a_further_check_can_refuse_a_change(context):
     def check(changed):
         if changed.get('engine') == 'none':
             raise ValueError('engine: there is none')
@@ -121,27 +123,29 @@ def test_what_a_node_cannot_honour_is_refused_with_its_reason(context):
     assert results[0].reason == 'engine: there is none'
 
 
-def test_a_text_where_a_list_is_meant_is_explained(context):
+def test_a_string_instead_of_a_list_is_refused_with_a_fix(context):
     why = r'''object_ids: must be a list, is 'mug': write "\[mug\]"'''
     with pytest.raises(ValueError, match=why):
         declare(node(context, object_ids='mug'), NodeParameters)
 
 
-def test_a_value_for_a_parameter_that_there_is_not_is_warned_of(context, capfd):
+def test_an_unknown_parameter_is_reported(context, capfd):
     some = node(context, enigne='tiny', threads=1)
     declare(some, NodeParameters)
-    told = capfd.readouterr().err
-    assert 'enigne: some has no such parameter: its value is not used; did you mean engine?' in told
-    assert told.count('no such parameter') == 1
+    logged = capfd.readouterr().err
+    assert (
+        'enigne: some has no such parameter: its value is not used; did you mean engine?' in logged
+    )
+    assert logged.count('no such parameter') == 1
 
 
 def test_a_former_name_sets_the_parameter_with_one_warning(context, capfd):
     some = node(context, appearance_seed=3, hand_appearance='hand.png', noise_seed=4)
     got = declare(some, NodeParameters, unlocked=lambda name: True)
     assert (got.noise_seed, got.hand_reference) == (4, 'hand.png'), 'the present name wins'
-    said = capfd.readouterr().err
-    assert said.count('parameter appearance_seed is now called noise_seed') == 1
-    assert said.count('parameter hand_appearance is now called hand_reference') == 1
+    output = capfd.readouterr().err
+    assert output.count('parameter appearance_seed is now called noise_seed') == 1
+    assert output.count('parameter hand_appearance is now called hand_reference') == 1
     for seed in (5, 6):
         assert some.set_parameters([Parameter('appearance_seed', value=seed)])[0].successful
         assert read(some, NodeParameters).noise_seed == seed
@@ -175,7 +179,7 @@ def test_every_parameter_is_described(context):
     assert some.describe_parameter('hold_s').floating_point_range[0].to_value == 5.0
 
 
-def test_whole_numbers_serve_as_seconds(context):
+def test_integers_are_accepted_for_floats(context):
     assert declare(node(context, hold_s=1), NodeParameters).hold_s == 1.0
     assert declare(node(context, object_scales=[1]), NodeParameters).object_scales == (1.0,)
 
@@ -184,7 +188,7 @@ def test_whole_numbers_serve_as_seconds(context):
     'wrong',
     [{'hold_s': -1.0}, {'hold_s': 'long'}, {'threads': 0}, {'threads': 2.5}, {'checkpoint': 3}],
 )
-def test_what_makes_no_sense_is_named(wrong, context):
+def test_invalid_values_are_refused_with_their_name(wrong, context):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         declare(node(context, **wrong), NodeParameters)
 
@@ -212,7 +216,7 @@ def test_changes_while_running(name, value, accepted, context):
     assert (getattr(read(some, NodeParameters), name) == value) == accepted
 
 
-def test_changes_say_why_not():
+def test_refused_changes_have_a_reason():
     assert 'hold_s' in check_change(NodeParameters, [Parameter('hold_s', value=9.0)]).reason
     assert 'startup' in check_change(PlayerParameters, [Parameter('motion', value='m')]).reason
 
@@ -223,7 +227,7 @@ def test_configuration_files_hold_parameters_only(file):
         check_values(content['ros__parameters'], ALL[name.rpartition('/')[2]])
 
 
-def test_a_misspelt_parameter_in_a_file_is_named():
+def test_a_misspelt_parameter_in_a_file_is_refused():
     with pytest.raises(ValueError, match='holds_s'):
         check_values({'holds_s': 1.0}, NodeParameters)
 

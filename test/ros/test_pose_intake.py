@@ -1,4 +1,4 @@
-"""From messages to views: frames and cameras are connected, trouble is told in one line each."""
+"""From messages to views: frames and cameras are connected, problems are one line each."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_without_a_camera_the_default_one_frames_the_hands(intake):
     assert depth[0] > 0 and np.all((pixels > 0) & (pixels < 256))
 
 
-def test_a_camera_without_a_place_is_told(intake):
+def test_a_camera_without_a_transform_is_reported(intake):
     intake.take_camera(info())
     intake.take_hands(hands(0), 0)
     intake.take_hands(hands(1100), 1100 * MS)
@@ -107,7 +107,7 @@ def bent_info(model='plumb_bob', d=(-0.2, 0.05, 0.001, -0.001, 0.0)):
     return message
 
 
-def test_a_lens_is_honoured_where_the_camera_stands(ready):
+def test_a_lens_is_applied_at_the_pose_of_the_camera(ready):
     assert ready.take_camera(bent_info()) == []
     ready.take_hands(hands(0), 0)
     view, problems = ready.view(MS)
@@ -127,17 +127,17 @@ def test_a_lens_is_honoured_where_the_camera_stands(ready):
         ('', (0.1,) * 5, "distortion_model: ''"),
         ('plumb_bob', (0.1,) * 3, 'd: 3 values, plumb_bob has 4 or 5'),
         ('plumb_bob', (float('nan'),) * 5, 'd: not finite'),
-        ('plumb_bob', (-1.9, 0.0, 0.0, 0.0, 0.0), 'd: the lens shows pixels to which no'),
+        ('plumb_bob', (-1.9, 0.0, 0.0, 0.0, 0.0), 'd: the lens model has no ray for some pixels'),
     ],
 )
-def test_a_lens_that_is_not_known_is_refused_and_the_camera_of_before_stays(ready, model, d, named):
+def test_an_unknown_lens_is_refused_and_the_previous_camera_kept(ready, model, d, named):
     assert ready.take_camera(bent_info(model, d))[0].startswith(named)
     ready.take_hands(hands(0), 0)
     view, _ = ready.view(MS)
     assert view.lens is None and view.camera_frame == 'camera'
 
 
-def test_keypoints_of_people_lie_where_the_bent_image_shows_them(people):
+def test_keypoints_of_people_match_the_distorted_image(people):
     people.take_camera(bent_info())
     people.take_skeletons(skeletons(0, (100, 60)), 0)
     view, _ = people.view(MS)
@@ -147,14 +147,14 @@ def test_keypoints_of_people_lie_where_the_bent_image_shows_them(people):
     np.testing.assert_allclose(view.lens.pixels(rays.T), expected, atol=1e-3)
 
 
-def test_stamps_of_zero_are_told(ready):
+def test_stamps_of_zero_are_reported(ready):
     message = hands(0)
     message.header.stamp.sec = message.header.stamp.nanosec = 0
     assert ready.take_hands(message, 0)[-1].startswith('header.stamp')
     assert ready.view(MS) == (None, [])
 
 
-def test_silent_hands_fade_on_their_own_clock_and_are_told_once(ready):
+def test_silent_hands_fade_on_their_own_clock_and_are_reported_once(ready):
     ready.take_hands(hands(0), 0)
     assert not ready.due(50 * MS)
     assert ready.due(150 * MS)
@@ -166,22 +166,22 @@ def test_silent_hands_fade_on_their_own_clock_and_are_told_once(ready):
     assert ready.view(700 * MS)[1] == []
 
 
-def test_hands_out_of_view_are_told_after_a_second(ready):
+def test_hands_out_of_view_are_reported_after_a_second(ready):
     away = {'right': hand((9, 9, 9))}
-    told = []
+    warned = []
     for ms in range(0, 1200, 100):
         ready.take_hands(hands(ms, **away), ms * MS)
-        told.append(bool(ready.view(ms * MS)[1]))
-    assert told == [False] * 10 + [True] * 2
+        warned.append(bool(ready.view(ms * MS)[1]))
+    assert warned == [False] * 10 + [True] * 2
 
 
-def test_time_that_jumps_back_is_told_and_counted(ready):
+def test_clock_resets_are_reported_and_counted(ready):
     ready.take_hands(hands(5000), 0)
     assert ready.take_hands(hands(0), 33 * MS) == ['header.stamp: set back by 5.0 s: clock reset']
     assert ready.view(34 * MS)[0].resets == 1
 
 
-def test_a_clock_that_is_set_back_does_not_stop_the_default_camera(intake):
+def test_a_clock_reset_does_not_stop_the_default_camera(intake):
     before = None
     for ms in (5000, 6100, 1000, 2100):
         if before is not None and ms < before:
@@ -193,15 +193,15 @@ def test_a_clock_that_is_set_back_does_not_stop_the_default_camera(intake):
 
 
 @pytest.mark.parametrize('back_ms', [4000, 200])
-def test_after_a_clock_was_set_back_no_frame_until_a_new_pose_and_none_of_before(ready, back_ms):
+def test_after_a_clock_reset_only_new_poses_make_frames(ready, back_ms):
     def at(ms):
         return START + ms * MS
 
     ready.take_hands(hands(5000), at(5000))
     assert ready.view(at(5001))[0] is not None
     now = 5000 - back_ms
-    told = ready.clock_reset(at(5000), at(now))
-    assert told == ['/clock was set back: all poses dropped']
+    problems = ready.clock_reset(at(5000), at(now))
+    assert problems == ['/clock was set back: all poses dropped']
     for ms in (0, 100, 900):
         assert ready.view(at(now + ms))[0] is None and not ready.due(at(now + ms))
     # Poses of before that were still under way.
@@ -215,15 +215,15 @@ def test_after_a_clock_was_set_back_no_frame_until_a_new_pose_and_none_of_before
     assert ready.take_hands(hands(now + 30), at(now + 30)) == []
     view, problems = ready.view(at(now + 31))
     assert view.snapshot.stamp_ns == at(now + 30) and view.resets == 1 and problems == []
-    # Its time comes again.
+    # The clock reaches the old stamp.
     assert ready.take_hands(hands(5030), at(5030)) == []
 
 
-def test_poses_received_before_a_simulated_clock_began_are_not_late(intake):
+def test_poses_received_before_a_simulated_clock_started_are_not_late(intake):
     intake.take_hands(hands(0), 0)
     assert intake.clock_reset(0, START) == []
     assert not intake.due(START + 50 * MS)
-    assert intake.view(START + 50 * MS) == (None, []), 'a camera may still come'
+    assert intake.view(START + 50 * MS) == (None, []), 'a camera may follow'
 
 
 def moved(ms, x, child='camera', parent='world'):
@@ -233,7 +233,7 @@ def moved(ms, x, child='camera', parent='world'):
     )
 
 
-def test_a_camera_that_moves_is_where_it_was_at_the_frames_time(intake):
+def test_a_moving_camera_is_interpolated_at_the_stamp_of_the_frame(intake):
     intake.take_camera(info())
     for ms, x in ((0, 0.0), (100, 1.0), (200, 3.0)):
         assert intake.take_transforms(moved(ms, x)) == []
@@ -245,7 +245,7 @@ def test_a_camera_that_moves_is_where_it_was_at_the_frames_time(intake):
     assert 'no recent transform of camera' in intake.view(450 * MS)[1][0]
 
 
-def test_a_frame_waits_for_a_camera_that_rides_on_the_hands_but_not_for_long(intake):
+def test_a_frame_waits_a_short_time_for_a_camera_that_moves_with_the_hands(intake):
     intake.take_camera(info())
     intake.take_hands(hands(0), 0)
     intake.take_transforms(moved(0, 0.0))
@@ -257,7 +257,7 @@ def test_a_frame_waits_for_a_camera_that_rides_on_the_hands_but_not_for_long(int
     assert (
         view.camera.camera_from_world[0, 3] == pytest.approx(-1.0) and not intake.waits_for_camera
     )
-    # It is told no more: hands go on coming, and so do frames.
+    # It is no longer published: hands continue, and so do frames.
     given = []
     for ms in range(60, 200, 30):
         intake.take_hands(hands(ms), ms * MS)
@@ -265,7 +265,7 @@ def test_a_frame_waits_for_a_camera_that_rides_on_the_hands_but_not_for_long(int
     assert given == [False, False, True, True, True]
 
 
-def test_objects_seen_by_a_camera_that_moves_are_placed_at_their_own_time(intake):
+def test_objects_of_a_moving_camera_are_placed_at_their_own_stamp(intake):
     intake.take_hands(hands(0), 0)
     for ms, x in ((0, 0.0), (100, 1.0)):
         intake.take_transforms(moved(ms, x))
@@ -298,7 +298,7 @@ def test_transforms_chain_over_a_tree():
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=30), st.integers(-50, 400))
-def test_a_frame_is_where_its_samples_say_whatever_their_order(stamps, asked):
+def test_frames_are_interpolated_regardless_of_the_order_of_samples(stamps, asked):
     """Along x it is at its stamp's milliseconds: interpolated, and held beyond the ends."""
     tree = TransformTree()
     for ms in stamps:
@@ -309,14 +309,14 @@ def test_a_frame_is_where_its_samples_say_whatever_their_order(stamps, asked):
     assert tree.newest_ns('world', 'camera') == START + max(stamps) * MS
 
 
-def test_static_frames_hold_at_all_times_and_moving_ones_are_forgotten_when_time_is_set_back():
+def test_static_frames_are_always_valid_and_moving_ones_dropped_at_a_reset():
     tree = TransformTree()
     tree.take(moved(100, 1.0, 'camera', 'arm'), static=True)
     tree.take(moved(100, 2.0, 'arm'))
     assert tree.lookup('world', 'camera', START)[0, 3] == 3
     assert tree.newest_ns('world', 'camera') == START + 100 * MS
     assert tree.newest_ns('arm', 'camera') is None
-    # A loop of a bag: stamps begin anew, without anybody saying so.
+    # A looping bag: its stamps restart.
     tree.take(moved(-5000, 7.0, 'arm'))
     assert tree.lookup('world', 'camera', START + 100 * MS)[0, 3] == 8
     tree.forget_moving()
@@ -339,9 +339,9 @@ def test_a_bad_transform_is_named(intake):
     assert "'camera'" in intake.take_transforms(message)[0]
 
 
-def test_skeletons_alone_are_answered_in_their_own_images_frame(people):
+def test_skeletons_alone_make_frames_in_the_frame_of_their_image(people):
     assert people.take_skeletons(skeletons(0, (320, 240), frame='webcam'), 0) == []
-    assert people.view(MS) == (None, []), 'a camera may still come'
+    assert people.view(MS) == (None, []), 'a camera may follow'
     people.take_skeletons(skeletons(1100, (320, 240), frame='webcam'), 1100 * MS)
     assert people.skeletons_trigger(1101 * MS) and not people.due(1101 * MS)
     view, problems = people.view(1101 * MS)
@@ -358,7 +358,7 @@ def test_with_a_camera_skeletons_need_not_wait_and_need_no_transform(people):
     np.testing.assert_array_equal(view.camera.camera_from_world, np.eye(4))
 
 
-def test_keypoints_lie_where_the_fitted_camera_shows_them(people):
+def test_keypoints_match_the_fitted_camera(people):
     people.take_camera(info())
     people.take_skeletons(skeletons(0, (100, 60)), 0)
     view, _ = people.view(MS)
@@ -367,7 +367,7 @@ def test_keypoints_lie_where_the_fitted_camera_shows_them(people):
     np.testing.assert_allclose(view.snapshot.skeleton[:2, :2], expected, atol=1e-3)
 
 
-def test_of_several_people_the_largest_is_shown_and_of_none_nobody(people):
+def test_the_largest_person_is_shown(people):
     message = skeletons(0, (100, 100), (300, 200))
     message.people[1].keypoints = message.people[1].keypoints * np.float32(1.0)
     small = np.asarray(message.people[0].keypoints).reshape(134, 3)
@@ -421,14 +421,14 @@ def of_another_camera(message):
         (of_another_camera, "header.frame_id: 'mars' is not the camera of the view, 'camera'"),
     ],
 )
-def test_wrong_skeletons_are_named(spoil, problem, people):
+def test_invalid_skeletons_are_reported(spoil, problem, people):
     people.take_camera(info())
     message = skeletons(0, (320, 240))
     spoil(message)
     assert people.take_skeletons(message, 0)[-1].startswith(problem)
 
 
-def test_without_a_network_for_people_skeletons_are_refused_once_and_change_nothing(ready):
+def test_skeletons_are_ignored_with_one_warning_without_a_network_for_people(ready):
     assert 'human' in ready.take_skeletons(skeletons(0, (320, 240)), 0)[0]
     assert ready.take_skeletons(skeletons(33, (320, 240)), 33 * MS) == []
     assert ready.view(40 * MS) == (None, [])
@@ -438,7 +438,7 @@ def test_without_a_network_for_people_skeletons_are_refused_once_and_change_noth
 @pytest.mark.parametrize(
     ('late_s', 'rate_hz'), [(0.45, 1.4), (0.86, 1.4), (0.6, 4.6), (-0.7, 10), (5.0, 30)]
 )
-def test_objects_by_another_clock_undo_nothing(ready, late_s, rate_hz):
+def test_objects_of_another_clock_do_not_disturb_the_stream(ready, late_s, rate_hz):
     """Hands at 30 Hz; a detector's poses carry their image's stamp, or another machine's time."""
     ready.buffer.timing = Timing(hold=2.0)
     due, shown, problems = late_s, [], []
@@ -457,7 +457,7 @@ def test_objects_by_another_clock_undo_nothing(ready, late_s, rate_hz):
     assert all(shown[100:]) if late_s < 2 else not any(shown)
 
 
-def test_frames_do_not_go_back_where_another_source_sets_the_pace(ready):
+def test_stamps_of_frames_do_not_decrease_where_another_source_triggers_them(ready):
     """Hands pause and come back late: no frame carries a stamp before the last one's."""
     ready.take_objects(objects(0, np.eye(4)), 0)
     ready.take_hands(hands(0), 0)

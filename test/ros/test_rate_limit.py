@@ -3,7 +3,7 @@
 from manivideo_ros.ros.rate_limit import RateLimit
 
 
-def test_warnings_are_rare():
+def test_a_text_passes_once_per_period():
     limit = RateLimit(period=5.0)
     assert limit.due(['a', 'b'], 0.0) == ['a', 'b']
     assert limit.due(['a', 'c'], 4.9) == ['c']

@@ -106,7 +106,7 @@ def test_an_engine_that_fails_to_load_leaves_the_one_that_serves(monkeypatch):
 
     monkeypatch.setattr(engine_loader, 'spec_of', lambda parameters: parameters)
     monkeypatch.setattr(engine_loader, 'engine_of', fail)
-    loader = engine_loader.EngineLoader('tiny', None, None, lambda *said: reports.append(said))
+    loader = engine_loader.EngineLoader('tiny', None, None, lambda *output: reports.append(output))
     loader.request('tiny_int8')
     thread = loader._thread
     if thread is not None:
