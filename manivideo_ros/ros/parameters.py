@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from functools import cache
 from typing import Any
 
 
@@ -351,19 +350,16 @@ ALL = {
 }
 
 
-@cache
 def entries(kind: type) -> Mapping[str, Field[Any]]:
     """The fields of a node's dataclass by parameter name."""
     return {entry.name: entry for entry in fields(kind)}
 
 
-@cache
 def types(kind: type) -> Mapping[str, Any]:
     """The type of each parameter."""
     return typing.get_type_hints(kind)
 
 
-@cache
 def former_names(kind: type) -> Mapping[str, str]:
     """Parameter names by their names in the previous release."""
     found = {entry.metadata['formerly']: name for name, entry in entries(kind).items()}
