@@ -1,4 +1,4 @@
-"""Synthetic episodes of recorded ones: what is carried over, made anew, refused, resumed."""
+"""Synthetic episodes of recorded ones: copied topics, new images, errors, resumption."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from evaluation_samples import short_motion
 from motion_messages import hands_message, objects_message
 from pose_streams import one_by_one, two_hands
 
-from manivideo_ros.augment.separate_process import FrameDone, Order, run_in_process
 from manivideo_ros.augment.choices import choose
 from manivideo_ros.augment.cli import main
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.hands import warnings_of
 from manivideo_ros.augment.jobs import plan
+from manivideo_ros.augment.separate_process import FrameDone, Order, run_in_process
 from manivideo_ros.augment.source import GapError, Source, complete
 from manivideo_ros.augment.variation import make_episode
 from manivideo_ros.bags.bag import BagReader, BagWriter
@@ -73,7 +73,7 @@ def by_topic(reader: BagReader) -> dict[str, list]:
     return found
 
 
-def test_states_actions_and_poses_are_carried_over_bit_for_bit(recording, episodes):
+def test_states_actions_and_poses_are_copied_bit_for_bit(recording, episodes):
     recorded = BagReader(recording)
     made = BagReader(episodes / 'grasp_seed0')
     before, after = by_topic(recorded), by_topic(made)
@@ -85,7 +85,7 @@ def test_states_actions_and_poses_are_carried_over_bit_for_bit(recording, episod
     assert made.custom_data['operator'] == 'somebody'
 
 
-def test_frame_i_carries_stamp_i_and_is_received_with_its_pose(recording, episodes):
+def test_frame_i_has_stamp_i_and_is_received_with_its_pose(recording, episodes):
     after = by_topic(BagReader(episodes / 'grasp_seed1'))
     poses = after['/hand_poses']
     assert len(poses) == FRAMES
@@ -97,12 +97,12 @@ def test_frame_i_carries_stamp_i_and_is_received_with_its_pose(recording, episod
 def test_images_of_the_recorded_scene_are_replaced_and_named(episodes):
     reader = BagReader(episodes / 'grasp_seed0')
     assert '/front/image_raw' not in reader.topics
-    told = provenance_of(reader)
-    assert told['source']['replaced'] == ['/camera_info', '/front/image_raw']
+    provenance = provenance_of(reader)
+    assert provenance['source']['replaced'] == ['/camera_info', '/front/image_raw']
     assert read_image(decoded(by_topic(reader)['/image_raw'][0])).shape == (256, 256, 3)
 
 
-def test_labels_of_the_recorded_image_are_made_anew(untrained, tmp_path):
+def test_labels_of_the_recorded_image_are_replaced(untrained, tmp_path):
     recording = synthetic_episode(tmp_path / 'labelled', frames=2)
     assert augment(recording, tmp_path / 'out', untrained, 1) == 0
     reader = BagReader(tmp_path / 'out' / 'labelled_seed0')
@@ -111,13 +111,13 @@ def test_labels_of_the_recorded_image_are_made_anew(untrained, tmp_path):
 
 
 def test_every_choice_is_recorded(recording, untrained, episodes):
-    told = provenance_of(BagReader(episodes / 'grasp_seed1'))
-    assert told['synthetic'] is True and told['seed'] == 1
-    assert told['source']['bag'] == 'grasp'
-    assert told['source']['sha256'] == Source(recording).sha256
-    assert told['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
-    assert len(told['engine_sha256']) == 64
-    choices = told['choices']
+    provenance = provenance_of(BagReader(episodes / 'grasp_seed1'))
+    assert provenance['synthetic'] is True and provenance['seed'] == 1
+    assert provenance['source']['bag'] == 'grasp'
+    assert provenance['source']['sha256'] == Source(recording).sha256
+    assert provenance['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
+    assert len(provenance['engine_sha256']) == 64
+    choices = provenance['choices']
     assert {'noise_seed', 'skin', 'hand_reference', 'objects', 'light', 'background', 'camera'} <= {
         *choices
     }
@@ -126,7 +126,7 @@ def test_every_choice_is_recorded(recording, untrained, episodes):
         assert choices[name] != other[name], name
 
 
-def test_the_new_camera_is_told_as_a_recorded_one_would_be(episodes):
+def test_the_new_camera_is_published_as_a_recorded_one(episodes):
     motion = load_motion(episodes / 'grasp_seed0')
     camera = provenance_of(BagReader(episodes / 'grasp_seed0'))['choices']['camera']
     np.testing.assert_allclose(motion.camera.camera_from_world, camera['camera_from_world'],
@@ -154,7 +154,7 @@ def test_labels_agree_with_each_other_and_with_the_poses(episodes):
     assert (mask[seen['v'].astype(int), seen['u'].astype(int)] > 0).mean() > 0.9
 
 
-def test_a_gate_finds_the_objects_in_what_was_made(episodes):
+def test_the_gate_finds_the_objects_of_an_episode(episodes):
     pytest.importorskip('ai_edge_litert')
     from manivideo_ros.augment.gate import judge
     from manivideo_ros.estimation.hands import HandEstimator
@@ -184,7 +184,7 @@ def test_a_moved_camera_stays_above_the_table_and_sees_the_action(seed):
     assert (depth > 0.1).all() and (np.abs(pixels - 128) < 110).all()
 
 
-def test_the_same_seed_gives_the_same_files_by_any_number_of_workers(
+def test_the_same_seed_gives_the_same_files_with_any_number_of_workers(
     recording, untrained, episodes, tmp_path
 ):
     assert augment(recording, tmp_path / 'out', untrained, 3, '--workers', 2) == 0
@@ -193,14 +193,16 @@ def test_the_same_seed_gives_the_same_files_by_any_number_of_workers(
     assert len(found) == 6
 
 
-def test_what_is_there_is_neither_made_again_nor_touched(recording, untrained, episodes, capsys):
+def test_existing_episodes_are_neither_made_again_nor_changed(
+    recording, untrained, episodes, capsys
+):
     before = {f: f.stat().st_mtime_ns for f in episodes.glob('*/*')}
     assert augment(recording, episodes, untrained, 2) == 0
     assert '2 of 2 episodes exist already' in capsys.readouterr().out
     assert before == {f: f.stat().st_mtime_ns for f in episodes.glob('*/*')}
 
 
-def test_killed_anywhere_it_goes_on_and_gives_the_same(recording, untrained, episodes, tmp_path):
+def test_a_killed_run_can_be_resumed_with_the_same_result(recording, untrained, episodes, tmp_path):
     command = [sys.executable, '-m', 'manivideo_ros.cli', 'augment', recording, '--variations', '2']
     command += ['--out', tmp_path / 'out', '--checkpoint', untrained]
     env = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
@@ -255,7 +257,7 @@ def bag_of(folder: Path, hands: list[int], objects: list[int]):
     return folder
 
 
-def test_objects_that_fall_silent_are_a_gap_too(tmp_path):
+def test_missing_object_poses_are_a_gap(tmp_path):
     folder = bag_of(tmp_path / 'silent', [*range(20)], [*range(10), *range(15, 20)])
     with pytest.raises(GapError, match=r'topic /object_poses, at 0\.367 s .*within 50 ms'):
         Source(folder)
@@ -267,7 +269,7 @@ def test_stamps_that_do_not_increase_are_refused(tmp_path):
         Source(folder)
 
 
-def test_a_recording_that_was_cut_off_is_to_be_repaired_first(recording, untrained, tmp_path):
+def test_a_truncated_recording_has_to_be_repaired_first(recording, untrained, tmp_path):
     cut = tmp_path / 'cut'
     shutil.copytree(recording, cut)
     (file,) = cut.glob('*.mcap')
@@ -276,14 +278,12 @@ def test_a_recording_that_was_cut_off_is_to_be_repaired_first(recording, untrain
         Source(cut)
 
 
-def test_what_cannot_be_used_is_one_line_and_status_2(
-    recording, untrained, episodes, tmp_path, capsys
-):
+def test_unusable_input_is_one_line_and_status_2(recording, untrained, episodes, tmp_path, capsys):
     def refused(*arguments):
         assert main([str(a) for a in arguments]) == 2
-        said = capsys.readouterr().err
-        assert said.startswith('error: ') and said.count('\n') == 1
-        return said
+        error = capsys.readouterr().err
+        assert error.startswith('error: ') and error.count('\n') == 1
+        return error
 
     rest = ['--checkpoint', untrained, '--variations', 1, '--out', tmp_path / 'out']
     assert 'no such bag' in refused(tmp_path / 'absent', *rest)
@@ -296,7 +296,7 @@ def test_what_cannot_be_used_is_one_line_and_status_2(
     assert not list((tmp_path / 'out').glob('grasp*'))
 
 
-def test_two_runs_do_not_write_into_one_folder(recording, untrained, tmp_path, capsys):
+def test_two_runs_do_not_write_to_one_folder(recording, untrained, tmp_path, capsys):
     from manivideo_ros.augment.jobs import sole_writer
 
     with sole_writer(tmp_path / 'out'):
@@ -304,14 +304,14 @@ def test_two_runs_do_not_write_into_one_folder(recording, untrained, tmp_path, c
     assert 'another augment is writing to it' in capsys.readouterr().err
 
 
-def test_without_ray_the_option_says_how_to_get_it(recording, untrained, tmp_path, capsys,
+def test_without_ray_the_error_names_its_package(recording, untrained, tmp_path, capsys,
                                                    monkeypatch):  # fmt: skip
     monkeypatch.setitem(sys.modules, 'ray', None)
     assert augment(recording, tmp_path / 'out', untrained, 1, '--ray', 'auto') == 2
     assert "pip install 'manivideo_ros[ray]'" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_nothing_half_made(recording, untrained, tmp_path, capsys, monkeypatch):
+def test_a_full_disk_leaves_no_partial_episode(recording, untrained, tmp_path, capsys, monkeypatch):
     def full(self, *_):
         raise OSError(28, 'No space left on device')
 
@@ -321,9 +321,7 @@ def test_a_full_disk_leaves_nothing_half_made(recording, untrained, tmp_path, ca
     assert [f.name for f in (tmp_path / 'out').iterdir()] == ['.lock']
 
 
-def test_a_process_of_its_own_that_dies_is_told_and_leaves_nothing_half_made(
-    recording, untrained, tmp_path
-):
+def test_a_killed_process_is_an_error_and_leaves_no_partial_episode(recording, untrained, tmp_path):
     order = Order(recording, tmp_path / 'out', range(1), engine_named('tiny_cpu', untrained))
     with run_in_process(order) as news:
         while not isinstance(next(news), FrameDone):
@@ -345,13 +343,13 @@ def shaped(folder: Path, model: str) -> Path:
 
 
 def seen_of(folder: Path):
-    """Keypoints and what is told of the hands in an episode."""
+    """Keypoints and the hands in the provenance of an episode."""
     reader = BagReader(folder)
     keypoints = read_keypoints(decoded(by_topic(reader)['/hand_keypoints'][0]))
     return keypoints, provenance_of(reader)['hands']
 
 
-def test_the_recorded_hands_shape_is_shown(untrained, tmp_path, capsys):
+def test_the_shape_of_the_recorded_hands_is_used(untrained, tmp_path, capsys):
     from hand_files import mano_like, save_npz
 
     (tmp_path / 'mano').mkdir()
@@ -362,7 +360,7 @@ def test_the_recorded_hands_shape_is_shown(untrained, tmp_path, capsys):
         recorded = shaped(tmp_path / model / 'grasp', model)
         assert augment(recorded, tmp_path / f'{model}_out', untrained, 1, *more) == 0
         assert 'warning' not in capsys.readouterr().err
-        keypoints, told = seen_of(tmp_path / f'{model}_out' / 'grasp_seed0')
+        keypoints, hands = seen_of(tmp_path / f'{model}_out' / 'grasp_seed0')
         motion = load_motion(tmp_path / f'{model}_out' / 'grasp_seed0')
         path = tmp_path / 'mano' / 'right.npz' if more else None
         pixels, _ = motion.camera.project(
@@ -370,25 +368,25 @@ def test_the_recorded_hands_shape_is_shown(untrained, tmp_path, capsys):
         )
         right = keypoints[keypoints['side'] == 1]
         np.testing.assert_allclose(np.stack([right['u'], right['v']], 1), pixels, atol=0.01)
-        assert (told['recorded_model'], told['model']) == (model, model)
-        np.testing.assert_allclose(told['betas']['left'], np.linspace(-2, 2, 10), atol=1e-5)
+        assert (hands['recorded_model'], hands['model']) == (model, model)
+        np.testing.assert_allclose(hands['betas']['left'], np.linspace(-2, 2, 10), atol=1e-5)
     assert augment(tmp_path / 'mano' / 'grasp', tmp_path / 'mano_out', untrained, 1) == 2
     assert 'made with another hands' in capsys.readouterr().err
 
 
-def test_a_shape_that_the_hands_in_use_do_not_have_is_told(untrained, tmp_path, capsys):
+def test_betas_of_another_hand_model_are_warned_about(untrained, tmp_path, capsys):
     recorded = shaped(tmp_path / 'grasp', 'mano')
     assert augment(recorded, tmp_path / 'out', untrained, 1) == 0
-    said = capsys.readouterr().err
-    assert said.startswith("warning: grasp: its betas are of the hand model 'mano'")
-    assert '--hand-folder' in said and said.count('\n') == 1
-    _, told = seen_of(tmp_path / 'out' / 'grasp_seed0')
-    assert told == {
+    error = capsys.readouterr().err
+    assert error.startswith("warning: grasp: its betas are of the hand model 'mano'")
+    assert '--hand-folder' in error and error.count('\n') == 1
+    _, hands = seen_of(tmp_path / 'out' / 'grasp_seed0')
+    assert hands == {
         'recorded_model': 'mano', 'model': 'default', 'betas': {s: [0.0] * 10 for s in SIDES}
     }  # fmt: skip
 
 
-def test_betas_that_change_are_told(tmp_path):
+def test_changing_betas_are_warned_about(tmp_path):
     with BagWriter(tmp_path / 'grasp') as bag:
         bag.add_topic('/hand_poses', 'manivideo_ros/msg/HandPoses')
         for index, beta in enumerate((0, 0, 1)):
@@ -403,30 +401,30 @@ def test_betas_that_change_are_told(tmp_path):
     assert line.startswith('grasp: the betas of the left hand change')
 
 
-def test_an_engine_that_leaves_its_backend_open_is_refused(recording, untrained, tmp_path, capsys):
+def test_an_engine_without_a_fixed_backend_is_refused(recording, untrained, tmp_path, capsys):
     assert augment(recording, tmp_path / 'out', untrained, 1, '--engine', 'tiny') == 2
-    said = capsys.readouterr().err
-    assert 'engine tiny: has no fixed backend' in said and 'tiny_openvino' in said
+    error = capsys.readouterr().err
+    assert 'engine tiny: has no fixed backend' in error and 'tiny_openvino' in error
 
 
-def test_another_engine_is_told_and_does_not_join_the_first(
-    recording, untrained, episodes, tmp_path, capsys
-):
+def test_a_folder_has_episodes_of_one_engine(recording, untrained, episodes, tmp_path, capsys):
     pytest.importorskip('openvino')
     file = tmp_path / 'openvino.yaml'  # fp32: any processor computes in it
     text = (Path(__file__).parents[2] / 'engines' / 'tiny_cpu.yaml').read_text()
     file.write_text(text.replace('onnxruntime', 'openvino'))
     more = ('--engine', str(file))
     assert augment(recording, tmp_path / 'out', untrained, 1, *more) == 0
-    told = provenance_of(BagReader(tmp_path / 'out' / 'grasp_seed0'))
-    assert (told['backend'], told['precision'], told['steps']) == ('openvino', 'fp32', '1')
+    provenance = provenance_of(BagReader(tmp_path / 'out' / 'grasp_seed0'))
+    assert (provenance['backend'], provenance['precision'], provenance['steps']) == (
+        'openvino',
+        'fp32',
+        '1',
+    )
     assert augment(recording, episodes, untrained, 2, *more) == 2
     assert 'made with another backend' in capsys.readouterr().err
 
 
-def test_a_recording_that_changes_under_the_work_is_not_taken_for_it(
-    recording, untrained, tmp_path
-):
+def test_a_recording_that_has_changed_since_planning_is_refused(recording, untrained, tmp_path):
     (tmp_path / 'out').mkdir()
     engine = engine_named('tiny_cpu', untrained)
     (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
@@ -434,7 +432,7 @@ def test_a_recording_that_changes_under_the_work_is_not_taken_for_it(
         make_episode(replace(job, sha256='0' * 64))
 
 
-def test_an_episode_that_somebody_else_made_meanwhile_is_kept(recording, untrained, tmp_path):
+def test_an_episode_that_another_process_made_meanwhile_is_kept(recording, untrained, tmp_path):
     (tmp_path / 'out').mkdir()
     engine = engine_named('tiny_cpu', untrained)
     (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
@@ -450,7 +448,7 @@ def test_the_provenance_is_json(episodes):
     assert json.dumps(json.loads(text), sort_keys=True) == text
 
 
-def test_hands_that_were_recorded_one_by_one_are_one_frame(untrained, tmp_path):
+def test_hands_in_separate_messages_are_one_frame(untrained, tmp_path):
     one_by_one(two_hands(3), tmp_path / 'apart')
     assert augment(tmp_path / 'apart', tmp_path / 'out', untrained, 1) == 0
     before, after = (
@@ -463,7 +461,7 @@ def test_hands_that_were_recorded_one_by_one_are_one_frame(untrained, tmp_path):
     assert [len(points) for points in found] == [42] * 3
 
 
-def test_a_frame_is_made_once_all_of_its_messages_are_there():
+def test_a_frame_is_complete_after_the_last_of_its_messages():
     assert complete([0, 0, 1, 1]) == [0, 1, 0, 1]
     assert complete([0, 1, 0, 1, 2]) == [0, 0, 1, 1, 1]
     assert complete([0, 1, 1, 0]) == [0, 0, 0, 2]

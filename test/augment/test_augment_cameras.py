@@ -1,4 +1,4 @@
-"""A recorded camera whose place is not known is warned about: variations carry it from there."""
+"""Warnings about recorded cameras without a transform."""
 
 from types import SimpleNamespace
 
@@ -38,11 +38,11 @@ def recorded(motion):
     }
 
 
-def test_a_camera_that_has_its_place_is_nothing_to_warn_of(recorded):
+def test_a_camera_with_a_transform_gives_no_warning(recorded):
     assert warnings_of('episode', Bag(recorded)) == []
 
 
-def test_a_camera_without_its_place_is_named_with_what_to_record(recorded, motion):
+def test_a_camera_without_a_transform_is_warned_about(recorded, motion):
     elsewhere = camera_transform(motion, motion.camera, 'another')
     for static in ({}, {'/tf_static': (TF, elsewhere)}):
         recorded.pop('/tf_static', None)
@@ -51,7 +51,7 @@ def test_a_camera_without_its_place_is_named_with_what_to_record(recorded, motio
         assert 'Record /tf_static' in line and '\n' not in line
 
 
-def test_poses_in_the_cameras_own_frame_and_bags_without_a_camera_need_no_place(recorded, motion):
+def test_poses_in_the_camera_frame_and_bags_without_a_camera_need_no_transform(recorded, motion):
     stamp = int(motion.stamps_ns[0])
     del recorded['/tf_static']
     recorded['/camera/camera_info'] = (

@@ -54,11 +54,11 @@ def trial(recording, untrained, tmp_path):
     return Trial('here', str(out), (str(recording),), job)
 
 
-def test_a_machine_with_all_of_it_lacks_nothing(trial):
+def test_a_machine_that_meets_all_requirements(trial):
     assert missing(trial) == ''
 
 
-def test_what_a_machine_lacks_is_one_line_with_its_name(trial, recording, tmp_path):
+def test_a_missing_requirement_is_one_line_with_the_machine(trial, recording, tmp_path):
     from dataclasses import replace
 
     other = replace(trial.job, made_by=(('engine_sha256', 'f' * 64),))
@@ -75,7 +75,7 @@ def test_what_a_machine_lacks_is_one_line_with_its_name(trial, recording, tmp_pa
         assert '\n' not in line
 
 
-def test_an_episode_takes_a_core_and_where_it_runs_on_a_gpu_a_share_of_it(trial):
+def test_an_episode_needs_one_core_and_a_share_of_a_gpu(trial):
     from dataclasses import replace
 
     assert needs_of(trial.job) == {'num_cpus': 1, 'num_gpus': 0}
@@ -83,7 +83,9 @@ def test_an_episode_takes_a_core_and_where_it_runs_on_a_gpu_a_share_of_it(trial)
     assert 0 < needs_of(replace(trial.job, engine=engine))['num_gpus'] < 1
 
 
-def test_where_nobody_listens_is_told_at_once(recording, untrained, tmp_path, capsys, monkeypatch):
+def test_an_address_without_a_cluster_is_an_error_at_once(
+    recording, untrained, tmp_path, capsys, monkeypatch
+):
     monkeypatch.setitem(sys.modules, 'ray', object())
     address = f'127.0.0.1:{free_port()}'
     assert augment(recording, tmp_path / 'out', untrained, 1, '--ray', address) == 2
@@ -102,13 +104,13 @@ def machine(*arguments, before=()):
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        said = []
+        lines = []
         for line in process.stdout:
-            said.append(line)
+            lines.append(line)
             if 'Ray runtime started' in line:
                 break
         else:
-            pytest.fail(''.join(said))
+            pytest.fail(''.join(lines))
         yield process
     finally:
         process.terminate()
@@ -122,7 +124,7 @@ def machine(*arguments, before=()):
 
 def environment():
     path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-    return {**os.environ, 'PYTHONPATH': path, 'RAY_worker_niceness': '0'}  # 15, where not told
+    return {**os.environ, 'PYTHONPATH': path, 'RAY_worker_niceness': '0'}  # 15 by default
 
 
 @pytest.fixture(scope='module')
@@ -163,7 +165,7 @@ def writers(out: Path) -> list[int]:
 
 
 @needs_ray
-def test_a_cluster_makes_what_one_process_makes_though_a_worker_is_killed(
+def test_a_cluster_makes_the_same_episodes_after_a_worker_is_killed(
     head, recording, untrained, made_here, tmp_path
 ):
     with machine('--address', head):
@@ -173,10 +175,10 @@ def test_a_cluster_makes_what_one_process_makes_though_a_worker_is_killed(
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
         os.kill(found[0], signal.SIGKILL)
-        said, complaint = process.communicate(timeout=MADE_S)
+        output, complaint = process.communicate(timeout=MADE_S)
         assert process.returncode == 0, complaint
-        made = [line for line in said.splitlines() if f'{FRAMES} frames' in line]
-        assert len(made) == 2, 'each is told once'
+        made = [line for line in output.splitlines() if f'{FRAMES} frames' in line]
+        assert len(made) == 2, 'each is reported once'
         assert hashes(tmp_path / 'out') == made_here
         assert sorted(f.name for f in (tmp_path / 'out').iterdir()) == [
             '.lock', 'grasp_seed0', 'grasp_seed1'
@@ -184,7 +186,7 @@ def test_a_cluster_makes_what_one_process_makes_though_a_worker_is_killed(
 
 
 @needs_ray
-def test_a_machine_that_does_not_share_the_folder_is_named_before_work_begins(
+def test_a_machine_without_the_shared_folder_is_named_before_work_begins(
     head, recording, untrained, tmp_path
 ):
     out = tmp_path / 'out'

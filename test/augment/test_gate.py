@@ -1,4 +1,4 @@
-"""The quality gate: what passes, what is dropped and why."""
+"""The quality gate: measures, thresholds and report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def a_hand(side=1, visible=21):
 
 
 class Sees:
-    """Stands for the estimator: says what it is told."""
+    """An estimator with a fixed result."""
 
     def __init__(self, keypoints, found=True):
         self.answer = SimpleNamespace(keypoints=keypoints, found=found)
@@ -37,7 +37,7 @@ class Sees:
         return self.answer
 
 
-def test_a_hand_seen_as_commanded_has_no_error_wherever_it_is_and_however_large():
+def test_a_correct_hand_has_no_error_at_any_position_and_size():
     hand = a_hand()
     points = np.stack([hand['u'], hand['v']], 1)
     assert hand_errors(None, hand, Sees(1.3 * points + 7)) == pytest.approx([0], abs=1e-6)
@@ -46,7 +46,7 @@ def test_a_hand_seen_as_commanded_has_no_error_wherever_it_is_and_however_large(
     assert 0.1 < error < 0.5
 
 
-def test_a_hand_that_is_not_found_is_a_miss_and_a_hidden_one_is_not_judged():
+def test_an_undetected_hand_is_a_miss_and_a_hidden_one_is_not_judged():
     hand = a_hand()
     points = np.stack([hand['u'], hand['v']], 1)
     assert np.isnan(hand_errors(None, hand, Sees(points, found=False))).all()
@@ -64,22 +64,22 @@ def scene(shift=0, colour=200):
     return image, background, mask
 
 
-def test_an_object_where_it_should_be_has_its_silhouette():
+def test_an_object_in_its_place_has_its_silhouette():
     assert silhouette(*scene()) > 0.95
 
 
-def test_an_object_that_moved_or_is_missing_has_not():
+def test_a_displaced_or_missing_object_has_a_low_overlap():
     assert silhouette(*scene(shift=-8)) < 0.75
     assert silhouette(*scene(colour=90)) == 0
 
 
-def test_too_little_of_an_object_is_not_judged():
+def test_a_small_visible_part_of_an_object_is_not_judged():
     image, background, mask = scene()
     mask[mask == OBJECT] = PALM
     assert silhouette(image, background, mask) is None
 
 
-def test_a_reason_names_the_figure_and_the_threshold():
+def test_a_reason_names_the_measure_and_the_threshold():
     figures = {'hand_error': 0.3, 'hand_misses': 0.1, 'silhouette': None}
     assert gate._reasons(figures, Thresholds()) == ['hand_error 0.300 is above 0.15']
     figures = {'hand_error': None, 'hand_misses': None, 'silhouette': 0.2}
@@ -98,16 +98,16 @@ def test_the_report_shows_what_was_dropped_and_why(tmp_path, monkeypatch):
         (tmp_path / 'set' / name).mkdir(parents=True)
         (tmp_path / 'set' / name / 'metadata.yaml').touch()
     assert gate_report.main([str(tmp_path / 'set'), '--out', str(tmp_path / 'gate')]) == 0
-    told = json.loads((tmp_path / 'gate' / 'report.json').read_text())
-    assert {v['episode']: v['kept'] for v in told['episodes']} == {'good': True, 'bad': False}
-    assert told['thresholds']['hand_error'] == 0.15
+    report = json.loads((tmp_path / 'gate' / 'report.json').read_text())
+    assert {v['episode']: v['kept'] for v in report['episodes']} == {'good': True, 'bad': False}
+    assert report['thresholds']['hand_error'] == 0.15
     assert [f.name for f in (tmp_path / 'gate' / 'dropped').iterdir()] == ['bad.png']
     page = (tmp_path / 'gate' / 'report.html').read_text()
     assert '1 of 2 episodes pass' in page and 'hand_error 0.400 is above 0.15' in page
     assert page.count('<img') == 1 and 'dropped/bad.png' in page
 
 
-def test_a_dropped_frame_shows_what_was_asked_for_and_what_is_seen():
+def test_a_dropped_frame_shows_commanded_and_estimated_hands():
     hand, (image, _, mask) = a_hand(), scene()
     frame = np.zeros((256, 256, 3), np.uint8)
     frame[:96, :96] = image

@@ -1,4 +1,4 @@
-"""The index of a bag's chunks, packed: the file is the same, and a long recording stays small."""
+"""The packed chunk index: the same file with less memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_file_is_the_one_that_mcap_writes(tmp_path, count):
     assert (tmp_path / 'packed.mcap').read_bytes() == (tmp_path / 'own.mcap').read_bytes()
 
 
-def test_a_chunk_costs_a_bag_no_more_than_its_entry_at_the_end(tmp_path, monkeypatch):
+def test_a_chunk_takes_no_more_memory_than_its_index_entry(tmp_path, monkeypatch):
     monkeypatch.setattr(bags, 'CHUNK_BYTES', 1000)
     with BagWriter(tmp_path / 'bag') as bag:
         for topic in TOPICS:

@@ -1,4 +1,4 @@
-"""Bags that are not as a recorder should leave them: everything that reads bags reads the same."""
+"""Damaged and unusual bags, which all readers read in the same way."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ PROVENANCE = json.dumps({'synthetic': True, 'seed': 3})
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory) -> Path:
     """A synthetic episode in one file."""
-    return synthetic_episode(tmp_path_factory.mktemp('whole') / 'take', FRAMES, told=PROVENANCE)
+    return synthetic_episode(
+        tmp_path_factory.mktemp('whole') / 'take', FRAMES, provenance=PROVENANCE
+    )
 
 
 @pytest.fixture(scope='module')
@@ -159,7 +161,7 @@ def test_nothing_of_the_recording_is_lost_and_all_readers_agree(
     assert repair(folder) is None
 
 
-def test_a_last_file_that_was_cut_off_is_read_and_said(split_bag, messages, tmp_path):
+def test_a_truncated_last_file_is_read_and_noted(split_bag, messages, tmp_path):
     folder = tmp_path / 'take'
     files = split_bag(folder, 3)
     data = files[-1].read_bytes()
@@ -173,7 +175,7 @@ def test_a_last_file_that_was_cut_off_is_read_and_said(split_bag, messages, tmp_
     assert list(BagReader(folder).messages()) == kept
 
 
-def test_a_file_that_is_gone_is_named_with_its_seconds(split_bag, messages, tmp_path, caplog):
+def test_a_missing_file_is_named_with_its_length(split_bag, messages, tmp_path, caplog):
     folder = tmp_path / 'take'
     files = split_bag(folder, 3)
     files[1].unlink()
@@ -210,7 +212,7 @@ def test_files_are_in_the_order_of_their_numbers(numbers):
         assert sorted(files, key=in_order) == [Path(pattern.format(n)) for n in sorted(numbers)]
 
 
-def test_compressed_messages_are_unpacked_even_without_metadata(whole, messages, tmp_path):
+def test_compressed_messages_are_read_without_metadata(whole, messages, tmp_path):
     compressed_messages(whole, tmp_path / 'take')
     assert list(BagReader(tmp_path / 'take').messages()) == messages
     no_metadata(tmp_path / 'take', [])
@@ -218,7 +220,7 @@ def test_compressed_messages_are_unpacked_even_without_metadata(whole, messages,
     assert len(load_motion(tmp_path / 'take')) == FRAMES
 
 
-def test_a_compressed_file_that_is_spoilt_is_one_line(split_bag, tmp_path):
+def test_a_damaged_compressed_file_is_one_line(split_bag, tmp_path):
     files = split_bag(tmp_path / 'take', 2)
     compressed(tmp_path / 'take', files)
     spoilt = files[1].with_name(f'{files[1].name}.zstd')
@@ -245,7 +247,7 @@ def test_advice_for_sqlite_works_without_ros(tmp_path, monkeypatch):
             BagReader(path)
 
 
-def test_what_was_made_is_not_known_where_it_may_be_lost(whole, tmp_path):
+def test_provenance_that_may_be_lost_is_unknown(whole, tmp_path):
     recorded = tmp_path / 'recorded'
     topics = BagReader(whole).connections
     with BagWriter(recorded) as bag:
@@ -264,11 +266,11 @@ def test_what_was_made_is_not_known_where_it_may_be_lost(whole, tmp_path):
     assert provenance_of(BagReader(recorded)) == {'synthetic': None}
     out = tmp_path / 'set'
     assert dataset(['video', str(recorded), '--out', str(out)]) == 0
-    told = json.loads((out / 'meta' / 'provenance.json').read_text())
-    assert told['episodes'][0]['synthetic'] is None
+    report = json.loads((out / 'meta' / 'provenance.json').read_text())
+    assert report['episodes'][0]['synthetic'] is None
 
 
-def test_a_dataset_says_how_many_episodes_do_not_say_what_they_are(whole, tmp_path, capsys):
+def test_a_dataset_reports_episodes_without_provenance(whole, tmp_path, capsys):
     shutil.copytree(whole, tmp_path / 'take')
     change(tmp_path / 'take', lambda info: info.update(custom_data={'provenance': '{}'}))
     assert dataset(['video', str(tmp_path / 'take'), '--out', str(tmp_path / 'set')]) == 0
@@ -276,14 +278,14 @@ def test_a_dataset_says_how_many_episodes_do_not_say_what_they_are(whole, tmp_pa
 
 
 @pytest.mark.parametrize('text', ['[]', '{"synthetic": "yes"}', '{'])
-def test_a_provenance_that_makes_no_sense_is_refused(whole, text, tmp_path):
+def test_an_invalid_provenance_is_refused(whole, text, tmp_path):
     shutil.copytree(whole, tmp_path / 'take')
     change(tmp_path / 'take', lambda info: info.update(custom_data={'provenance': text}))
     with pytest.raises(ValueError, match='provenance'):
         provenance_of(BagReader(tmp_path / 'take'))
 
 
-def test_a_bag_that_is_reached_through_a_link_is_read(split_bag, tmp_path):
+def test_a_bag_behind_a_link_is_read(split_bag, tmp_path):
     """As data folders are that lie on another disk."""
     split_bag(tmp_path / 'disk' / 'take', 1)
     link = tmp_path / 'link'
@@ -293,7 +295,7 @@ def test_a_bag_that_is_reached_through_a_link_is_read(split_bag, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['/etc/passwd', '../other/take_0.mcap', 'a\0b.mcap'])
-def test_files_outside_of_the_bag_are_refused_with_what_to_do(split_bag, name, tmp_path):
+def test_files_outside_of_the_bag_are_refused(split_bag, name, tmp_path):
     folder = tmp_path / 'take'
     split_bag(folder, 1)
     change(folder, lambda info: info.update(relative_file_paths=[name]))

@@ -1,4 +1,4 @@
-"""Bags: other readers open ours, ours opens what was cut off, and refusals are one line."""
+"""Bags: compatibility with other readers, truncated files, and errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write_bag(folder: Path, count: int = 5) -> Path:
     return folder
 
 
-def test_rosbags_reads_what_we_write(tmp_path):
+def test_rosbags_reads_written_bags(tmp_path):
     folder = write_bag(tmp_path / 'bag')
     with Reader(folder) as reader:
         assert reader.message_count == 5
@@ -137,7 +137,7 @@ with BagWriter({folder!r}) as bag:
 
 
 @pytest.mark.parametrize('end', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_recording_that_was_ended_is_readable(tmp_path, end):
+def test_a_killed_recording_is_readable(tmp_path, end):
     folder = tmp_path / 'bag'
     root = str(Path(__file__).resolve().parents[2])
     code = RECORDER.format(root=root, folder=str(folder))
@@ -162,7 +162,7 @@ def test_a_recording_that_was_ended_is_readable(tmp_path, end):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cut=st.floats(0, 1), flip=st.none() | st.tuples(st.floats(0, 0.999), st.integers(1, 255)))
-def test_any_damage_reads_on_or_gives_one_line(tmp_path_factory, cut, flip):
+def test_a_damaged_bag_is_read_or_raises_one_line(tmp_path_factory, cut, flip):
     source = tmp_path_factory.getbasetemp() / 'whole'
     if not source.exists():
         write_bag(source, count=60)
@@ -191,7 +191,7 @@ def test_any_damage_reads_on_or_gives_one_line(tmp_path_factory, cut, flip):
         (lambda p: (p / 'x.mcap').write_text('hello') and p / 'x.mcap', 'not an MCAP file'),
     ],
 )
-def test_unreadable_bags_name_the_file_and_the_mend(tmp_path, make, words):
+def test_unreadable_bags_name_the_file_and_the_fix(tmp_path, make, words):
     path = make(tmp_path)
     with pytest.raises(BagError, match=words) as caught:
         BagReader(path)
@@ -202,7 +202,7 @@ def test_unreadable_bags_name_the_file_and_the_mend(tmp_path, make, words):
 @pytest.mark.parametrize(
     'text', ['', 'a: [', 'rosbag2_bagfile_information: {}', '\x00', '- 1', 'null']
 )
-def test_spoilt_metadata_are_named_in_one_line_and_the_files_read(tmp_path, text):
+def test_invalid_metadata_is_noted_and_the_files_are_read(tmp_path, text):
     folder = write_bag(tmp_path / 'bag')
     (folder / 'metadata.yaml').write_text(text)
     reader = BagReader(folder)
@@ -213,7 +213,7 @@ def test_spoilt_metadata_are_named_in_one_line_and_the_files_read(tmp_path, text
         BagReader(folder)
 
 
-def test_foreign_storage_is_refused_with_the_mend(tmp_path):
+def test_other_storage_is_refused_with_the_fix(tmp_path):
     folder = write_bag(tmp_path / 'bag')
     metadata = folder / 'metadata.yaml'
     metadata.write_text(metadata.read_text().replace('mcap', 'sqlite3', 1))
@@ -221,7 +221,7 @@ def test_foreign_storage_is_refused_with_the_mend(tmp_path):
         BagReader(folder)
 
 
-def test_writer_refuses_what_would_spoil_a_bag(tmp_path):
+def test_the_writer_refuses_invalid_messages(tmp_path):
     folder = write_bag(tmp_path / 'bag')
     with pytest.raises(BagError, match='exists already'):
         BagWriter(folder)

@@ -1,4 +1,4 @@
-"""Recordings that end badly: what is kept, how they are mended, what a full disk does."""
+"""Truncated recordings, their repair, and full disks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def killed(tmp_path):
     return folder
 
 
-def test_a_kill_loses_one_chunk_at_most_and_repair_keeps_all_the_rest(killed):
+def test_a_killed_recording_loses_one_chunk_and_repair_keeps_the_rest(killed):
     before = list(BagReader(killed).messages())
     assert BagReader(killed).truncated
     assert (COUNT - len(before)) * MESSAGE_BYTES <= CHUNK_BYTES + MESSAGE_BYTES
@@ -89,18 +89,18 @@ def report_bytes(seed):
     return bytes(typestore().serialize_cdr(message, DIAGNOSTICS))
 
 
-def test_repair_finds_out_again_what_made_the_frames(tmp_path):
+def test_repair_restores_the_provenance(tmp_path):
     with BagWriter(tmp_path / 'bag') as bag:
         bag.add_topic('/diagnostics', DIAGNOSTICS)
         bag.write('/diagnostics', report_bytes('3'), 1)
         bag.write('/diagnostics', report_bytes('4'), 2)
     (tmp_path / 'bag' / 'metadata.yaml').unlink()  # killed just before its last step
     assert repair(tmp_path / 'bag') == 2
-    told = json.loads(BagReader(tmp_path / 'bag').custom_data['provenance'])
-    assert told == {'synthetic': True, 'appearance_seed': '4', 'checkpoint_sha256': 'c0ffee'}
+    provenance = json.loads(BagReader(tmp_path / 'bag').custom_data['provenance'])
+    assert provenance == {'synthetic': True, 'appearance_seed': '4', 'checkpoint_sha256': 'c0ffee'}
 
 
-def test_the_command_says_what_it_found(killed, tmp_path, capsys):
+def test_the_command_reports_its_result(killed, tmp_path, capsys):
     assert main([str(killed)]) == 0
     assert 'messages; the original files end in .cut' in capsys.readouterr().out
     assert main([str(killed)]) == 0
@@ -109,7 +109,7 @@ def test_the_command_says_what_it_found(killed, tmp_path, capsys):
     assert capsys.readouterr().err.count('\n') == 1
 
 
-def test_a_repair_that_fails_leaves_the_bag_as_it_was(killed, monkeypatch):
+def test_a_failed_repair_leaves_the_bag_unchanged(killed, monkeypatch):
     before = {f.name: f.read_bytes() for f in killed.iterdir()}
 
     def full(self, *_):
@@ -133,7 +133,7 @@ def small_disk(tmp_path):
     subprocess.run(['umount', '-l', str(folder)], check=True)
 
 
-def test_a_full_disk_ends_a_recording_that_is_whole(small_disk):
+def test_a_recording_is_complete_when_the_disk_is_full(small_disk):
     data, written = random.Random(0), []
 
     def fill(bag):

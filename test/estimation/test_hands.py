@@ -82,7 +82,7 @@ def test_an_empty_table_shows_no_hand(estimator):
     assert estimator.detect(empty) == []
 
 
-def test_a_hand_is_found_without_being_told_where(estimator, painted_hand):
+def test_a_hand_is_found_by_palm_detection(estimator, painted_hand):
     image, keypoints = painted_hand
     found = estimator.detect(image)
     assert len(found) == 1
@@ -90,14 +90,14 @@ def test_a_hand_is_found_without_being_told_where(estimator, painted_hand):
     assert np.linalg.norm(found[0].keypoints - keypoints, axis=1).mean() < 0.1 * size
 
 
-def test_a_missing_interpreter_is_one_line_that_says_what_to_install(monkeypatch):
+def test_a_missing_interpreter_is_one_line_with_its_package(monkeypatch):
     monkeypatch.setitem(sys.modules, 'ai_edge_litert.interpreter', None)
     with pytest.raises(EstimatorError, match='pip install ai-edge-litert') as error:
         TfliteModel('hand_landmark_full')
     assert '\n' not in str(error.value)
 
 
-def test_anchors_are_as_many_as_the_model_answers():
+def test_the_number_of_anchors_is_that_of_the_models_outputs():
     centres = anchors(192)
     assert centres.shape == (2016, 2)
     assert centres[0] == pytest.approx([0.5 / 24, 0.5 / 24])
@@ -105,7 +105,7 @@ def test_anchors_are_as_many_as_the_model_answers():
     assert np.unique(centres, axis=0).shape == (24 * 24 + 12 * 12, 2)
 
 
-def test_one_palm_that_many_anchors_see_is_told_once():
+def test_a_palm_of_several_anchors_is_returned_once():
     size, raw, logits = 192, np.zeros((2016, 18)), np.full((2016, 1), -9.0)
     place = np.array([70.0, 90.0])
     for index in (0, 3, 1500):  # three anchors that agree, the second least sure
@@ -123,7 +123,7 @@ def test_one_palm_that_many_anchors_see_is_told_once():
 
 @given(st.floats(-np.pi, np.pi), st.floats(0.3, 3.0), st.floats(-200, 200))
 @settings(max_examples=30, deadline=None)
-def test_the_crop_turns_scales_and_moves_with_the_hand(angle, scale, shift):
+def test_the_crop_follows_the_hands_rotation_scale_and_position(angle, scale, shift):
     upright = crop_of_keypoints(flat_hand())
     crop = crop_of_keypoints(turned(flat_hand() * scale, angle) + shift)
     assert crop.side == pytest.approx(scale * upright.side)
@@ -139,7 +139,7 @@ def test_the_fingers_point_up_in_the_crop():
     assert palm.centre == pytest.approx([120, 100])  # half a palm towards the fingers
 
 
-def test_the_crop_shows_the_pixels_that_it_names():
+def test_the_crop_agrees_with_its_coordinates():
     image = np.zeros((64, 64, 3), np.uint8)
     image[40, 20] = 255
     points = turned(flat_hand() * 0.15, 0.7)

@@ -1,4 +1,4 @@
-"""Which of the hands that a camera sees is the left and which the right, from image to image."""
+"""Left and right hands in consecutive images."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from manivideo_ros.geometry import pinhole
 HERE, THERE = np.array([-0.15, 0.0, 0.6]), np.array([0.15, 0.0, 0.6])
 
 
-def test_of_two_hands_called_right_the_surer_one_is():
+def test_of_two_right_hands_the_more_probable_one_is_right():
     assert SideMemory().sides([HERE, THERE], [0.95, 0.6]) == ['right', 'left']
     assert SideMemory().sides([HERE, THERE], [0.3, 0.05]) == ['right', 'left']
     assert SideMemory().sides([HERE, THERE], [0.1, 0.9]) == ['left', 'right']
@@ -22,7 +22,7 @@ def test_of_two_hands_called_right_the_surer_one_is():
 
 
 @given(st.lists(st.floats(0.35, 0.65), min_size=1, max_size=30))
-def test_a_score_that_wavers_changes_no_side(scores):
+def test_noisy_scores_change_no_side(scores):
     memory = SideMemory()
     memory.sides([HERE, THERE], [0.9, 0.2])
     for n, score in enumerate(scores):
@@ -39,7 +39,7 @@ def test_a_hand_alone_keeps_its_side_through_some_doubtful_images():
     assert sides == ['right'] * 6
 
 
-def test_what_was_mistaken_at_first_is_put_right():
+def test_a_wrong_first_side_is_corrected():
     memory = SideMemory()
     assert memory.sides([HERE, THERE], [0.8, 0.6]) == ['right', 'left']
     for _ in range(6):
@@ -47,7 +47,7 @@ def test_what_was_mistaken_at_first_is_put_right():
     assert sides == ['left', 'right']
 
 
-def test_a_hand_that_was_away_comes_back_as_itself_and_another_one_later_is_new():
+def test_a_hand_keeps_its_side_over_a_short_absence_only():
     memory = SideMemory()
     for _ in range(5):
         memory.sides([HERE, THERE], [0.9, 0.1])

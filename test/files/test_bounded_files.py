@@ -1,4 +1,4 @@
-"""Small files that would unpack to all of memory, or take minutes, are refused at once."""
+"""Small files that would take too much memory or time are refused at once."""
 
 import json
 import os
@@ -74,24 +74,24 @@ def little_memory():
     ],
     ids=lambda text: text[:12].replace('\n', ' '),
 )
-def test_yaml_that_grows_out_of_proportion_is_refused(text, tmp_path):
+def test_yaml_beyond_the_limits_is_refused(text, tmp_path):
     file = tmp_path / 'some.yaml'
     file.write_text(text)
     with pytest.raises(SpecError, match=r'some\.yaml: is not YAML'):
         load_spec(file)
 
 
-def test_yaml_as_people_write_it_is_read():
+def test_ordinary_yaml_is_read():
     text = 'a: &a {b: 1.5}\nc: {<<: *a, d: [1, 0x10, 10:20]}\ne: [*a, *a]\nf: 2020-01-02\n'
     assert load_yaml(text) == yaml.safe_load(text)
 
 
 @pytest.mark.parametrize('field', ['compression_mode', 'storage_identifier', 'custom_data'])
-def test_a_bags_metadata_may_hold_anything_anywhere(field, tmp_path):
+def test_bag_metadata_with_any_field_replaced_is_handled(field, tmp_path):
     (tmp_path / 'x.mcap').write_bytes(b'')
     for value in ('[1, 2]', '{a: {b: c}}', '3', '*a8', '"\\0"'):
         info = {'storage_identifier': 'mcap', 'relative_file_paths': '[x.mcap]', field: value}
-        lines = ''.join(f'  {name}: {said}\n' for name, said in info.items())
+        lines = ''.join(f'  {name}: {value}\n' for name, value in info.items())
         text = f'{laughs("[{}]") if "*" in value else ""}rosbag2_bagfile_information:\n{lines}'
         (tmp_path / 'metadata.yaml').write_text(text)
         with pytest.raises(BagError) as caught:
@@ -130,14 +130,14 @@ def test_a_chunk_that_unpacks_to_too_much_is_refused(compression, cut, tmp_path,
     ('compression', 'packed'),
     [('zstd', zstandard.compress(b'')), ('lz4', lz4.frame.compress(bytes(MIB))), ('lz4', b'no')],
 )
-def test_what_a_chunk_says_of_its_size_is_not_believed(compression, packed, monkeypatch):
+def test_the_stated_size_of_a_chunk_is_not_trusted(compression, packed, monkeypatch):
     monkeypatch.setattr(unpacking, 'LARGEST_CHUNK', MIB - 1)
     if compression == 'zstd':
         stream = zstandard.ZstdCompressor(write_content_size=False)
-        packed, told = stream.compress(bytes(2 * MIB)), 10**15
+        packed, stated = stream.compress(bytes(2 * MIB)), 10**15
     else:
-        told = 1
-    chunk = Chunk(compression, packed, 1, 1, 0, told)
+        stated = 1
+    chunk = Chunk(compression, packed, 1, 1, 0, stated)
     with pytest.raises(McapError):
         unpacking._bounded(chunk)
 
@@ -171,7 +171,7 @@ def bomb() -> bytes:
     return out.getvalue()
 
 
-def test_a_image_that_is_small_only_as_a_file_is_refused(tmp_path, little_memory):
+def test_a_small_file_with_a_huge_image_is_refused(tmp_path, little_memory):
     path = tmp_path / 'black.png'
     path.write_bytes(bomb())
     for load in (load_background, load_hand_reference):
@@ -185,7 +185,7 @@ def test_a_image_that_is_small_only_as_a_file_is_refused(tmp_path, little_memory
 
 
 @pytest.mark.parametrize('suffix', ['glb', 'obj'])
-def test_so_is_one_on_a_mesh(suffix, tmp_path, little_memory):
+def test_a_huge_image_of_a_mesh_is_refused(suffix, tmp_path, little_memory):
     import trimesh
 
     box = trimesh.creation.box((0.1, 0.1, 0.1))
@@ -207,20 +207,20 @@ def test_so_is_one_on_a_mesh(suffix, tmp_path, little_memory):
 def replaced_image(glb: bytes, image: bytes) -> bytes:
     """A GLB with another image in place of its own."""
     length = struct.unpack('<I', glb[12:16])[0]
-    told, binary = json.loads(glb[20 : 20 + length]), glb[28 + length :]
-    view = told['bufferViews'][told['images'][0]['bufferView']]
+    gltf, binary = json.loads(glb[20 : 20 + length]), glb[28 + length :]
+    view = gltf['bufferViews'][gltf['images'][0]['bufferView']]
     binary += bytes(-len(binary) % 4)
     view['byteOffset'], view['byteLength'] = len(binary), len(image)
     binary += image + bytes(-len(image) % 4)
-    told['buffers'][0]['byteLength'] = len(binary)
-    text = json.dumps(told).encode()
+    gltf['buffers'][0]['byteLength'] = len(binary)
+    text = json.dumps(gltf).encode()
     text += b' ' * (-len(text) % 4)
     chunks = struct.pack('<I4s', len(text), b'JSON') + text
     chunks += struct.pack('<I4s', len(binary), b'BIN\0') + binary
     return struct.pack('<4sII', b'glTF', 2, 12 + len(chunks)) + chunks
 
 
-def test_images_for_which_pillow_would_start_a_program_are_refused(tmp_path):
+def test_images_that_start_external_programs_are_refused(tmp_path):
     path = tmp_path / 'image.png'
     path.write_bytes(b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n')
     with pytest.raises(ValueError, match=r'image\.png: cannot be read .*give one of PNG'):
@@ -259,7 +259,7 @@ def test_collada_has_no_entities(entities, encoding, tmp_path, little_memory):
 
 
 @pytest.mark.parametrize('named', ['../secret.png', '/SECRET', 'link.png', 'pipe.png', '..', '.'])
-def test_a_mesh_reads_plain_files_of_its_own_folder_alone(named, tmp_path):
+def test_a_mesh_reads_only_regular_files_of_its_folder(named, tmp_path):
     secret = tmp_path / 'secret.png'
     Image.new('RGB', (4, 4), (255, 0, 0)).save(secret)
     folder = tmp_path / 'meshes'
@@ -297,7 +297,7 @@ DEEP = b'\x80\x02}X\x0a\x00\x00\x00v_template' + b']' * 5000 + b'a' * 4999 + b's
 
 
 @pytest.mark.parametrize('content', [nested(40), in_itself()], ids=['often', 'in itself'])
-def test_lists_in_pickles_that_grow_out_of_proportion_are_refused(content, tmp_path):
+def test_pickled_lists_that_expand_without_limit_are_refused(content, tmp_path):
     path = tmp_path / 'seq.mano.npy'
     np.save(path, {'right': content}, allow_pickle=True)
     with pytest.raises(RecordedError, match=r'seq\.mano\.npy: .*holds itself'):
@@ -305,18 +305,18 @@ def test_lists_in_pickles_that_grow_out_of_proportion_are_refused(content, tmp_p
     refused_as_mano(tmp_path, pickle.dumps({'v_template': content}))
 
 
-def test_lists_in_pickles_of_any_depth_are_refused(tmp_path):
+def test_deeply_nested_pickled_lists_are_refused(tmp_path):
     refused_as_mano(tmp_path, DEEP)
 
 
-def test_keys_in_pickles_that_take_for_ever_to_hash_are_refused(tmp_path):
+def test_pickled_keys_that_take_forever_to_hash_are_refused(tmp_path):
     for dictionary in (b'}' + PAIRS + b'Ns.', b'}(' + PAIRS + b'Nu.', b'(' + PAIRS + b'Nd.'):
         refused_as_mano(tmp_path, b'\x80\x02' + dictionary, 'a key of type tuple')
     for members in (b'\x8f(' + PAIRS + b'\x90.', b'(' + PAIRS + b'\x91.'):
         refused_as_mano(tmp_path, b'\x80\x04' + members, 'a key of type tuple')
 
 
-def test_a_type_in_a_pickle_is_text_and_no_list_to_write_out(tmp_path):
+def test_a_pickled_dtype_that_is_no_text_is_refused_without_printing_it(tmp_path):
     code = b'cnumpy\ndtype\n' + PAIRS + b'\x85R'
     array = b'cnumpy.core.multiarray\n_reconstruct\n)R(K\1)' + code + b'\x89X\0\0\0\0tb'
     named = r"v_template cannot be read \(values of type 'tuple' are not numbers"
@@ -330,7 +330,7 @@ def refused_as_mano(folder, content, named='holds itself'):
         convert_mano(path, folder / 'out.npz')
 
 
-def test_an_array_whose_state_is_cut_short_is_named(tmp_path):
+def test_a_pickled_array_with_a_truncated_state_is_named(tmp_path):
     """Found by the guided fuzzer."""
     path = tmp_path / 'seq.mano.npy'
     np.save(path, {'rot': np.zeros(3)}, allow_pickle=True)

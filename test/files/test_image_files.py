@@ -1,4 +1,4 @@
-"""Photographs as cameras and programs save them, read as every viewer shows them."""
+"""Image files of cameras and other programs."""
 
 from io import BytesIO
 
@@ -31,7 +31,7 @@ def corners(image):
 
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp'])
 @pytest.mark.parametrize('orientation', TURNED)
-def test_photographs_stand_upright(orientation, suffix, tmp_path):
+def test_exif_orientation_is_applied(orientation, suffix, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f'photo.{suffix}'
@@ -45,7 +45,7 @@ def test_photographs_stand_upright(orientation, suffix, tmp_path):
     assert stored.shape == TURNED[orientation].shape
 
 
-def test_a_background_and_a_hand_stand_upright(tmp_path):
+def test_exif_orientation_of_background_and_hand_reference_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.rot90(UPRIGHT).copy()).save(tmp_path / 'photo.png', exif=exif)
@@ -57,14 +57,14 @@ def test_a_background_and_a_hand_stand_upright(tmp_path):
 
 
 @pytest.mark.parametrize('suffix', ['jpg', 'tif'])
-def test_cmyk_has_the_colours_it_was_made_of(suffix, tmp_path):
+def test_cmyk_is_converted(suffix, tmp_path):
     Image.fromarray(UPRIGHT).convert('CMYK').save(tmp_path / f'print.{suffix}')
     image = load_image(tmp_path / f'print.{suffix}')
     np.testing.assert_allclose(corners(image), corners(UPRIGHT), atol=14)
 
 
 @pytest.mark.parametrize('suffix', ['png', 'tif'])
-def test_16_bits_are_scaled_not_cut(suffix, tmp_path):
+def test_16_bits_are_scaled_not_clipped(suffix, tmp_path):
     grey = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (8, 1))
     Image.fromarray(grey).save(tmp_path / f'deep.{suffix}')
     image = load_image(tmp_path / f'deep.{suffix}')
@@ -92,7 +92,7 @@ def test_transparency_of_a_palette_is_alpha(tmp_path):
     assert alpha[5, 5] == 0 and (corners(alpha[..., None])[1:] == 255).all()
 
 
-def test_what_is_transparent_of_a_background_is_white(tmp_path):
+def test_transparent_parts_of_a_background_become_white(tmp_path):
     image = np.dstack([UPRIGHT, np.full((40, 60), 255, np.uint8)])
     image[:, :30, 3] = 0
     Image.fromarray(image).save(tmp_path / 'half.png')
@@ -118,7 +118,7 @@ def test_other_formats(suffix, tmp_path):
         (b'version https://git-lfs.github.com/spec/v1', 'Git LFS'),
     ],
 )
-def test_what_is_not_read_is_named(head, named, tmp_path):
+def test_unsupported_formats_are_named(head, named, tmp_path):
     (tmp_path / 'photo.jpg').write_bytes(head + bytes(100))
     with pytest.raises(ValueError, match=rf'photo\.jpg: .*{named}.*save it as PNG or JPEG'):
         load_image(tmp_path / 'photo.jpg')
@@ -130,7 +130,7 @@ def test_float_images_are_refused(tmp_path):
         load_image(tmp_path / 'depth.tif')
 
 
-def test_bytes_are_read_as_files_are():
+def test_bytes_are_read_like_files():
     out = BytesIO()
     Image.fromarray(UPRIGHT).save(out, 'PNG')
     np.testing.assert_array_equal(read_image(out.getvalue()), UPRIGHT)

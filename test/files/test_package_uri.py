@@ -1,4 +1,4 @@
-"""package:// URIs, as URDFs and scenes name meshes: installed packages, and nothing outside."""
+"""package:// URIs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_uri_is_a_file_of_an_installed_package(lab):
         ('package://lab_tools/none.obj', 'none.obj'),
     ],
 )
-def test_what_is_not_there_or_leads_out_is_named(lab, uri, named):
+def test_missing_packages_and_paths_outside_are_named(lab, uri, named):
     with pytest.raises(MeshError, match=named):
         load_mesh(uri, 1.0)
 

@@ -86,7 +86,7 @@ def test_moves_with_the_world(turn, shift, side):
     np.testing.assert_allclose(there.wrist_rotation, world @ here.wrist_rotation, atol=5e-3)
 
 
-def test_smoothing_takes_jitter_away_without_lag():
+def test_smoothing_removes_jitter_without_lag():
     t = np.arange(120) / 60
     theta = np.zeros((120, 45))
     theta[:, [2, 11, 20, 29]] = (0.7 + 0.6 * np.sin(2 * np.pi * 1.5 * t))[:, None]
@@ -123,21 +123,21 @@ def openxr_rotations(side, theta, turn):
 
 
 @pytest.mark.parametrize('side', SIDES)
-def test_rotations_of_joints_tell_the_twist_that_points_leave_open(side):
+def test_rotations_of_joints_determine_the_twist(side):
     theta, turn, place = gestures(side, seed=5)
     joints = theta.reshape(40, 5, 3, 3)
     joints[:, :4, :, 0] += np.array([0.25, 0.08, 0.08])  # fingers lie along x
     points = keypoints_of(side, theta, np.zeros((40, 10)), turn, place)
     rotations = openxr_rotations(side, theta, turn)
-    told = fit(points, side, np.zeros(10), smooth=False, rotations=rotations)
-    untold = fit(points, side, np.zeros(10), smooth=False)
+    twisted = fit(points, side, np.zeros(10), smooth=False, rotations=rotations)
+    without = fit(points, side, np.zeros(10), smooth=False)
 
     def away(found):
         away = np.abs(found.theta.reshape(40, 5, 3, 3) - joints)[:, :4]
         return away.mean()
 
-    assert away(told) < 0.6 * away(untold)
-    assert 1000 * told.error.mean() < 1.5
+    assert away(twisted) < 0.6 * away(without)
+    assert 1000 * twisted.error.mean() < 1.5
 
 
 def test_impossible_points_give_a_possible_hand():

@@ -52,7 +52,7 @@ def test_smooth_poses_are_those_of_the_frame_before():
         assert np.abs(pose.state.wrist_position - place[n]).max() < 0.008
 
 
-def test_smoothing_takes_jitter_away_but_no_motion():
+def test_smoothing_removes_jitter_but_no_motion():
     """Against the frame's own instant: no lag is left besides the one frame of waiting."""
     t = np.arange(90) / 60
     base = bent_hand('left')

@@ -48,7 +48,7 @@ def test_skipped_joints_are_named(count):
         tables.openxr('left', np.ones((count, 3)))
 
 
-def test_joints_that_are_not_tracked_are_named_and_a_hand_that_is_not_is_absent():
+def test_untracked_joints_are_named_and_an_untracked_hand_is_absent():
     joints = joints_of(bent_hand('right'))
     joints[9] = 0
     with pytest.raises(ValueError, match='right hand: index_tip not tracked'):
@@ -59,7 +59,7 @@ def test_joints_that_are_not_tracked_are_named_and_a_hand_that_is_not_is_absent(
 
 
 @given(st.integers(0, 20), st.floats(0.5, 3.0))
-def test_a_joint_alone_at_zero_is_the_frames_origin_where_the_hand_is_there(k, away):
+def test_a_joint_at_zero_near_the_others_is_tracked(k, away):
     points = bent_hand('right') - bent_hand('right')[0]
     own = points - points[k]
     assert tables.tracked(own).all(), 'the hand in the axes of one of its own joints'
@@ -227,7 +227,7 @@ def problem_of(hand, frames=15):
 
 
 @pytest.mark.parametrize('side', SIDES)
-def test_sides_and_handedness_are_told_apart(side):
+def test_swapped_sides_and_left_handed_axes_are_distinguished(side):
     other = 'left' if side == 'right' else 'right'
     points = bent_hand(side)
     assert abs(curl(points)) > 1
@@ -247,7 +247,7 @@ def test_sides_and_handedness_are_told_apart(side):
     np.testing.assert_allclose(np.linalg.det(mended.rotations), 1)
 
 
-def test_a_few_contrary_frames_do_not_count():
+def test_a_few_contradicting_frames_are_tolerated():
     points = bent_hand('left')
     check = SideCheck()
     for _ in range(9):

@@ -1,4 +1,4 @@
-"""URDFs as labs have them: any encoding, joints that follow joints, names that do not fit."""
+"""URDFs: encodings, mimic joints, and unknown links."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ number = st.floats(-1.5, 1.5).map(lambda value: round(value, 3))
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.tuples(number, number), min_size=1, max_size=4), number, st.booleans())
-def test_a_chain_of_mimics_is_followed_to_the_joint_that_moves(steps, q, backwards):
+def test_a_chain_of_mimics_is_resolved_to_the_moving_joint(steps, q, backwards):
     names = [f'j{n}' for n in range(1, len(steps) + 2)]
     elements = ['', *(mimic(names[k], *step) for k, step in enumerate(steps))]
     angles = [q]
@@ -76,7 +76,7 @@ def test_a_chain_of_mimics_is_followed_to_the_joint_that_moves(steps, q, backwar
         np.testing.assert_allclose(found[[0, 2], 3], tip(angles), atol=1e-6)
 
 
-def test_a_joint_that_follows_a_fixed_one_stands_at_its_offset():
+def test_a_mimic_of_a_fixed_joint_is_at_its_offset():
     robot = Robot(finger(['', mimic('j1', 2.0, 0.3), mimic('j2', 2.0, 0.1), ''], {1: 'fixed'}))
     assert robot.joints(['l3']) == set()
     found = robot.poses({}, ['l4'])['l4']
@@ -94,7 +94,7 @@ def test_a_joint_that_follows_a_fixed_one_stands_at_its_offset():
         (['', '<mimic/>'], "joint 'j2' mimics 'None'"),
     ],
 )
-def test_mimics_that_make_no_sense_are_refused_by_name(elements, named):
+def test_invalid_mimics_are_named(elements, named):
     with pytest.raises(ValueError, match=named):
         Robot(finger(elements))
 
@@ -124,7 +124,7 @@ def test_text_of_a_topic_is_decoded_already_whatever_it_declares(declared):
         Robot(text).joints(['elbow'])
 
 
-def test_bytes_that_are_not_what_they_declare_are_named():
+def test_bytes_that_do_not_match_the_declared_encoding_are_named():
     text = finger([''], name='Händchen').encode('iso-8859-1')
     with pytest.raises(ValueError, match='is not in utf-8 at byte 14: save it as UTF-8'):
         Robot(text)
@@ -133,7 +133,7 @@ def test_bytes_that_are_not_what_they_declare_are_named():
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_decode_or_are_refused_in_one_line(data):
+def test_any_bytes_decode_or_raise_one_line(data):
     problem = ''
     try:
         decode_xml(data)

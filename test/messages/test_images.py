@@ -24,7 +24,7 @@ def image(height=48, width=64, channels=3):
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]))
-def test_pixels_survive(height, width, channels):
+def test_pixels_round_trip(height, width, channels):
     array = image(height, width, channels)
     message = RCLPY.image(Header(frame_id='camera'), array)
     assert message.encoding == ('rgb8' if channels == 3 else 'mono8')
@@ -33,7 +33,7 @@ def test_pixels_survive(height, width, channels):
     np.testing.assert_array_equal(read_image(message), array)
 
 
-def test_slices_survive():
+def test_slices_round_trip():
     array = image(64, 64)[::2, ::-2]
     np.testing.assert_array_equal(read_image(RCLPY.image(Header(), array)), array)
 
@@ -55,7 +55,7 @@ def test_padded_rows_and_other_encodings(encoding):
     ('change', 'named'),
     [({'encoding': '32FC1'}, 'encoding'), ({'step': 3}, 'data'), ({'height': 99}, 'data')],
 )
-def test_what_does_not_fit_is_named(change, named):
+def test_an_invalid_image_is_named(change, named):
     message = RCLPY.image(Header(), image())
     for name, value in change.items():
         setattr(message, name, value)
@@ -77,7 +77,7 @@ def test_jpeg_as_image_transport_has_it():
     assert np.abs(shown_by(message.data).astype(int) - smooth).mean() < 3
 
 
-def test_filling_a_message_takes_no_time():
+def test_building_an_image_is_fast():
     array = image(512, 512)
     times = []
     for _ in range(20):
@@ -103,6 +103,6 @@ def test_layers_side_by_side():
 
 
 @pytest.mark.parametrize('layers', [7, 13])
-def test_masks_tell_the_layers_apart(layers):
+def test_masks_distinguish_the_layers(layers):
     mask = layer_mask(np.arange(-1, layers)[None], layers)
     assert mask[0, 0] == 0 and len(np.unique(mask)) == layers + 1

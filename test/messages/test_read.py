@@ -1,4 +1,4 @@
-"""Messages to arrays and back; every wrong field is named, and only it is left out."""
+"""Messages to arrays and back; invalid fields are named, and only they are dropped."""
 
 import numpy as np
 import pytest
@@ -36,11 +36,11 @@ def objects(**poses):
 
 
 @given(st.integers(0, 2**31 * 10**9 - 1))
-def test_stamps_survive(stamp):
+def test_stamps_round_trip(stamp):
     assert stamp_ns(RCLPY.header(stamp, '')) == stamp
 
 
-def test_hands_survive():
+def test_hands_round_trip():
     left, right = state(1), state(2)
     out = read_hands(hands(left=left, right=right))
     assert (out.stamp_ns, out.frame_id, out.problems) == (STAMP, 'world', [])
@@ -53,7 +53,7 @@ def test_hands_survive():
 
 @settings(deadline=None)
 @given(st.lists(numbers, min_size=6, max_size=6))
-def test_object_poses_survive(values):
+def test_object_poses_round_trip(values):
     pose = rigid(axis_angle_to_matrix(values[:3]), values[3:])
     out = read_objects(objects(mug=pose), {'mug'})
     np.testing.assert_allclose(out.states['mug'], pose, atol=1e-6)
@@ -110,7 +110,7 @@ def nan_confidence(hand):
         (nan_confidence, 'hands[1].confidence'),
     ],
 )
-def test_a_bad_hand_is_named_and_left_out(spoil, named):
+def test_an_invalid_hand_is_named_and_dropped(spoil, named):
     message = hands(left=state(1), right=state(2))
     spoil(message.hands[1])
     out = read_hands(message)
@@ -119,7 +119,7 @@ def test_a_bad_hand_is_named_and_left_out(spoil, named):
     assert '\n' not in out.problems[0]
 
 
-def test_a_third_hand_is_named():
+def test_a_third_hand_is_a_problem():
     message = hands(left=state(1), right=state(2))
     message.hands.append(HandPose(side=HandPose.RIGHT, hand_model='default', confidence=1.0))
     out = read_hands(message)
@@ -127,7 +127,7 @@ def test_a_third_hand_is_named():
     assert out.problems[0].startswith('hands: 3')
 
 
-def test_betas_of_another_model_are_not_used():
+def test_betas_of_another_hand_model_are_not_used():
     message = RCLPY.hands(RCLPY.header(STAMP, 'world'), {'left': state(1)}, 'mano')
     out = read_hands(message, 'default')
     assert out.problems[0].startswith('hands[0].hand_model') and "'mano'" in out.problems[0]
@@ -141,34 +141,34 @@ def test_no_betas_are_the_mean_hand():
     assert not read_hands(message).states['left'].betas.any()
 
 
-def test_confidence_zero_is_absent_without_complaint():
+def test_confidence_zero_is_absent_without_a_problem():
     message = hands(left=state(1))
     message.hands[0].confidence = 0.0
     out = read_hands(message)
     assert out.states == {} and out.problems == []
 
 
-def test_an_unknown_object_is_named():
+def test_an_unknown_object_is_a_problem():
     out = read_objects(objects(cup=np.eye(4), mug=np.eye(4)), {'mug', 'box'})
     assert set(out.states) == {'mug'}
     assert out.problems[0].startswith("objects[0].object_id: 'cup'")
     assert 'box, mug' in out.problems[0]
 
 
-def test_a_bad_object_pose_is_named():
+def test_an_invalid_object_pose_is_a_problem():
     message = objects(mug=np.eye(4))
     message.objects[0].pose.orientation.w = 0.0
     out = read_objects(message, {'mug'})
     assert out.states == {} and out.problems[0].startswith('objects[0].pose.orientation')
 
 
-def test_an_object_twice_is_named():
+def test_a_duplicate_object_is_a_problem():
     message = objects(mug=np.eye(4))
     message.objects.append(message.objects[0])
     assert read_objects(message, {'mug'}).problems[0].startswith('objects[1].object_id')
 
 
-def test_cameras_survive():
+def test_cameras_round_trip():
     camera = Camera(pinhole(640, 480, 0.9), np.eye(4), 640, 480)
     message = RCLPY.camera(Header(), camera)
     out = read_camera(message)
@@ -187,7 +187,7 @@ def test_cameras_survive():
         ({'binning_x': 65}, 'binning_x, binning_y: leave 0x48'),
     ],
 )
-def test_a_camera_of_nothing_is_named(change, named):
+def test_an_invalid_camera_info_is_named(change, named):
     message = RCLPY.camera(Header(), Camera(pinhole(64, 48, 0.9), np.eye(4), 64, 48))
     for name, value in change.items():
         setattr(message, name, value)

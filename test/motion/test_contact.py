@@ -1,4 +1,4 @@
-"""The shipped motions: hands touch what they hold, enter nothing, and stay in the image."""
+"""The shipped motions: contact, interpenetration, and visibility."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_shipped_motion_is_8_to_12_s_at_30_hz_and_small(name):
 
 
 @pytest.mark.parametrize('name', MOTIONS)
-def test_nothing_enters_anything_by_more_than_5_mm(name):
+def test_interpenetration_is_below_5_mm(name):
     for index in range(0, len(authored_motion(name)), EVERY):
         found = contact(name, index)
         assert found.depth <= LIMIT, f'frame {index}: hand and object'

@@ -1,4 +1,4 @@
-"""Recordings of joints become motions: fitted, framed, honest about what is absent."""
+"""Conversion of recorded joints to motions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hand_points(motion: Motion, side: str) -> np.ndarray:
     return keypoints21(hand, vertices, joints).numpy()
 
 
-def test_made_keypoints_come_back():
+def test_generated_keypoints_are_recovered():
     points = made_points()
     stamps = (np.arange(len(points)) * 33_333_333).astype(np.int64)
     motion, _ = convert(Recording(stamps, {'right': points.astype(np.float64)}))
@@ -142,7 +142,7 @@ def bad(folder: Path, **arrays: object) -> Path:
         ({'keypoints': np.zeros((0, 21, 3)), 'fps': 30}, 'at least one'),
     ],
 )
-def test_bad_recordings_are_one_line(tmp_path, capsys, arrays, words):
+def test_invalid_recordings_are_one_line(tmp_path, capsys, arrays, words):
     file = bad(tmp_path, **arrays)
     with pytest.raises(RecordingError, match=words):
         read_recording(file)
@@ -184,8 +184,8 @@ def test_zeros_are_frames_in_which_the_hand_was_not_tracked(tmp_path, capsys, lo
     joints[20, 12] = lost  # in part
     present = converted(tmp_path, right=joints).hands['right'].present
     assert np.flatnonzero(~present).tolist() == [10, 11, 12, 13, 14, 20]
-    said = capsys.readouterr().out
-    assert 'right: frames without a hand: 5 not tracked (NaN or zeros), 1 tracked in part' in said
+    output = capsys.readouterr().out
+    assert 'right: frames without a hand: 5 not tracked (NaN or zeros), 1 tracked in part' in output
 
 
 def test_zeros_of_video_keypoints_are_lost_frames_too(tmp_path):
@@ -216,7 +216,7 @@ def refusal_of_option(folder: Path, capsys, *options: str) -> str:
     return capsys.readouterr().err
 
 
-def test_a_frame_that_collapses_is_left_out_alone(tmp_path, capsys):
+def test_a_collapsed_frame_is_dropped_alone(tmp_path, capsys):
     joints = tracked()
     joints[7] = joints[7, :1] + 0.01 * (joints[7] - joints[7, :1])
     motion = converted(tmp_path, right=joints)

@@ -1,4 +1,4 @@
-"""Motion files: what is saved is loaded, times are honest, refusals are one line."""
+"""Motion files: saving, loading, interpolation, and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from manivideo_ros.motion.motion import HandTrack, Motion
 from manivideo_ros.motion.tracks import pair_hands
 
 
-def test_what_is_saved_is_loaded(tmp_path):
+def test_a_saved_motion_is_loaded(tmp_path):
     motion = example(absent=2)
     save_motion(motion, tmp_path / 'example')
     loaded = load_motion(tmp_path / 'example')
@@ -72,7 +72,7 @@ def test_a_recording_of_hands_alone_is_a_motion(tmp_path):
     assert loaded.stamps_ns.tolist() == motion.stamps_ns.tolist()  # the poses' own stamps
 
 
-def test_between_frames_rotations_turn_evenly_and_outside_the_ends_hold():
+def test_interpolation_is_by_slerp_and_clamped_at_the_ends():
     turn = np.array([[0, 0, 0], [0, 0, 1.2]])
     hand = HandTrack(
         np.ones(2, bool),
@@ -91,7 +91,7 @@ def test_between_frames_rotations_turn_evenly_and_outside_the_ends_hold():
         np.testing.assert_allclose(state.theta, 0.4 * part, atol=1e-6)
 
 
-def test_what_is_absent_is_not_invented():
+def test_absent_hands_are_not_interpolated():
     motion = example(absent=2)
     middle = int(motion.stamps_ns[2])
     assert 'left' not in motion.interpolate_at(middle).hands
@@ -165,7 +165,7 @@ def spoil_camera(message):
         (spoil_camera, '/camera_info: width, height: 0x'),
     ],
 )
-def test_bad_fields_are_named_in_one_line(tmp_path, change, words):
+def test_invalid_fields_are_named_in_one_line(tmp_path, change, words):
     path = corrupted(tmp_path, change)
     with pytest.raises(MotionError, match=words) as caught:
         load_motion(path)
@@ -173,20 +173,20 @@ def test_bad_fields_are_named_in_one_line(tmp_path, change, words):
     assert '\n' not in str(caught.value)
 
 
-def test_stamps_that_jump_back_are_left_out_with_a_warning(tmp_path, caplog):
+def test_messages_whose_stamps_decrease_are_dropped_with_a_warning(tmp_path, caplog):
     count = iter(range(100))
 
-    def jump(message):
+    def set_back(message):
         if hasattr(message, 'hands') and next(count) == 3:
             message.header.stamp.sec -= 10
 
-    loaded = load_motion(corrupted(tmp_path, jump))
+    loaded = load_motion(corrupted(tmp_path, set_back))
     assert len(loaded) == 5
     assert '/hand_poses' in caplog.text
     assert 'stamp' in caplog.text
 
 
-def test_what_is_no_motion_is_one_line(tmp_path):
+def test_a_bag_without_motion_is_one_line(tmp_path):
     with BagWriter(tmp_path / 'images') as bag:
         bag.add_topic('/image_raw', 'sensor_msgs/msg/Image')
     (tmp_path / 'text.mcap').write_text('hello')
@@ -200,7 +200,7 @@ def test_what_is_no_motion_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     ('late_ms', 'order'), [(0, (0, 1)), (0, (1, 0)), (3, (0, 1)), (15, (0, 1))]
 )
-def test_hands_that_were_recorded_one_by_one_are_joined(tmp_path, caplog, late_ms, order):
+def test_hands_in_separate_messages_are_joined(tmp_path, caplog, late_ms, order):
     motion = two_hands()
     one_by_one(motion, tmp_path / 'bag', late_ms * 1_000_000, order)
     loaded = load_motion(tmp_path / 'bag')
@@ -211,7 +211,7 @@ def test_hands_that_were_recorded_one_by_one_are_joined(tmp_path, caplog, late_m
         np.testing.assert_array_equal(loaded.hands[side].theta, motion.hands[side].theta)
 
 
-def test_a_hand_that_is_absent_of_a_frame_stays_absent(tmp_path):
+def test_a_hand_that_is_absent_in_a_frame_stays_absent(tmp_path):
     left, right = example(6, 1, absent=2), example(6, 2)
     motion = replace(left, hands={'left': left.hands['left'], 'right': right.hands['left']})
     for name, save in (('whole', save_motion), ('apart', one_by_one)):
@@ -222,7 +222,7 @@ def test_a_hand_that_is_absent_of_a_frame_stays_absent(tmp_path):
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=30))
-def test_joined_hands_are_in_order_and_every_message_has_a_place_or_is_left_out(sequence):
+def test_joined_hands_are_in_order_and_every_message_has_a_frame_or_is_dropped(sequence):
     """Any hands (none, left, right, both) under any stamps (ms)."""
     types = typestore().types
     whole = hands_message(two_hands(1), 0)
@@ -241,5 +241,5 @@ def test_joined_hands_are_in_order_and_every_message_has_a_place_or_is_left_out(
     stamps = [frame.header.stamp.nanosec for frame in frames]
     assert stamps == sorted(set(stamps)) and len(became) == len(messages)
     for n, frame in enumerate(frames):
-        told = [h.side for k, m in enumerate(messages) if became[k] == n for h in m.hands]
-        assert [h.side for h in frame.hands] == sorted(told) == sorted(set(told))
+        sides = [h.side for k, m in enumerate(messages) if became[k] == n for h in m.hands]
+        assert [h.side for h in frame.hands] == sorted(sides) == sorted(set(sides))

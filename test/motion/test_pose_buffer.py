@@ -1,4 +1,4 @@
-"""The newest state of every source at one instant: interpolated, held, faded, missing."""
+"""The pose buffer: interpolation, holding, fading, and clock resets."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_objects_are_interpolated_to_the_hands():
 
 
 @given(st.floats(0, 1))
-def test_interpolation_is_rigid_and_between(fraction):
+def test_interpolated_poses_are_rigid(fraction):
     buffer = PoseBuffer()
     for ms, x, angle in ((0, 0.0, 0.0), (100, 1.0, 1.2)):
         buffer.add_hands(START + ms * MS, {'left': hand(x, angle)}, 0)
@@ -70,7 +70,7 @@ def test_a_silent_source_holds_then_fades(age_ms, presence):
     assert snapshot.age['right'] == pytest.approx(age_ms / 1000)
 
 
-def test_it_comes_back_at_once():
+def test_a_source_returns_without_fading_in():
     buffer = buffer_with(hands_ms=(0,))
     assert buffer.sample(START + 900 * MS).missing == ('right',)
     buffer.add_hands(START + 900 * MS, {'right': hand(7)}, 900 * MS)
@@ -89,14 +89,14 @@ def test_one_hand_lost_leaves_the_other():
     assert snapshot.missing == ('left',)
 
 
-def test_messages_out_of_order_change_nothing():
+def test_messages_out_of_order_are_ignored():
     buffer = buffer_with(hands_ms=(0, 66))
     assert not buffer.add_hands(START + 33 * MS, {'right': hand(99)}, 67 * MS)
     assert buffer.newest_ns == START + 66 * MS
     assert buffer.sample(START + 66 * MS).hands['right'].wrist_position[0] == 66
 
 
-def test_time_that_jumps_back_starts_anew():
+def test_a_clock_reset_clears_the_buffer():
     buffer = buffer_with(hands_ms=(5000,), objects_ms=(5000,))
     assert buffer.add_hands(START, {'right': hand(3)}, 5033 * MS)
     assert buffer.newest_ns == START
@@ -104,19 +104,19 @@ def test_time_that_jumps_back_starts_anew():
     assert snapshot.objects == {} and snapshot.missing == ()
 
 
-def test_the_sources_clock_goes_on_while_they_are_silent():
+def test_the_frames_clock_advances_while_sources_are_silent():
     buffer = buffer_with(hands_ms=(100,))
     assert buffer.estimate(350 * MS) == START + 350 * MS
     assert not buffer.silent(150 * MS, 0.1)
     assert buffer.silent(250 * MS, 0.1)
 
 
-def test_objects_that_move_on_alone_make_hands_silent():
+def test_hands_are_silent_while_only_objects_arrive():
     buffer = buffer_with(hands_ms=(0,), objects_ms=(0, 100, 200))
     assert buffer.silent(200 * MS, 0.1)
 
 
-def test_objects_that_come_first_wait_a_moment_for_their_hands():
+def test_objects_before_the_first_hands_wait_for_them():
     buffer = buffer_with(hands_ms=(), objects_ms=(0,))
     assert not buffer.silent(90 * MS, 0.1) and buffer.frame_stamp(90 * MS, 0.1) is None
     assert buffer.frame_stamp(110 * MS, 0.1) == START + 110 * MS
@@ -142,7 +142,7 @@ def test_a_skeleton_is_the_nearest_in_time_held_and_faded():
     assert gone.skeleton is None and SKELETON in gone.missing
 
 
-def test_a_image_without_people_holds_the_last_one_seen():
+def test_an_image_without_people_holds_the_last_skeleton():
     buffer = PoseBuffer()
     buffer.add_skeleton(START, skeleton(1), 0)
     buffer.add_skeleton(START + 100 * MS, None, 100 * MS)
@@ -151,7 +151,7 @@ def test_a_image_without_people_holds_the_last_one_seen():
     assert snapshot.age[SKELETON] == pytest.approx(0.1) and snapshot.skeleton is not None
 
 
-def test_hands_set_the_pace_then_skeletons_then_the_clock():
+def test_frame_stamps_are_of_hands_then_skeletons_then_the_clock():
     buffer = PoseBuffer()
     assert buffer.frame_stamp(0, 0.1) is None
     buffer.add_skeleton(START, skeleton(1), 0)
@@ -173,7 +173,7 @@ def late(buffer):
     return delays['objects']['mug'] - delays['hands']['right']
 
 
-def test_a_source_is_compared_with_its_own_last_stamp_alone():
+def test_a_source_is_compared_with_its_own_last_stamp_only():
     """Whatever is steadily late undoes nothing, and is as old as it is."""
     buffer = PoseBuffer(Timing(hold=2.0))
     for ms in range(0, 5000, 100):
@@ -202,7 +202,7 @@ def test_a_source_that_is_ahead_does_not_set_the_time():
     assert buffer.frame_stamp((last + 500) * MS, 0.1) == START + (last + 500) * MS
 
 
-def test_while_hands_are_silent_objects_move_the_time_on_at_their_own_rate():
+def test_while_hands_are_silent_objects_advance_the_clock_at_their_rate():
     """As of a bag that is played at half its speed, without a clock."""
     buffer = buffer_with(hands_ms=(0,), objects_ms=(0,))
     for ms in range(66, 2000, 66):
@@ -211,7 +211,7 @@ def test_while_hands_are_silent_objects_move_the_time_on_at_their_own_rate():
         assert buffer.sample(buffer.estimate(ms * MS)).presence['mug'] == 1
 
 
-def test_an_object_whose_clock_is_set_back_is_forgotten_alone():
+def test_a_clock_reset_of_an_object_drops_its_poses_only():
     buffer = buffer_with(hands_ms=(5000,), objects_ms=(5000,))
     buffer.add_objects(START + 5000 * MS, {'box': pose(2)}, 5000 * MS)
     assert (
@@ -228,7 +228,7 @@ def test_an_object_whose_clock_is_set_back_is_forgotten_alone():
     assert buffer.resets == 0 and buffer.newest_ns == START + 5000 * MS
 
 
-def test_two_publishers_of_one_object_of_which_one_is_late_do_not_undo_each_other():
+def test_a_late_second_publisher_of_an_object_causes_no_reset():
     buffer = buffer_with(hands_ms=(1000,), objects_ms=(1000,))
     for ms in range(1033, 2000, 33):
         assert not buffer.add_objects(START + ms * MS, {'mug': pose(ms)}, ms * MS)
@@ -240,7 +240,7 @@ def test_two_publishers_of_one_object_of_which_one_is_late_do_not_undo_each_othe
 
 
 @pytest.mark.parametrize('first', ['hands', 'objects'])
-def test_a_bag_that_begins_again_resets_once_whichever_topic_comes_first(first):
+def test_a_bag_that_starts_again_resets_once_with_any_topic_first(first):
     buffer = buffer_with()
     for lap in range(2):
         for n, ms in enumerate(range(0, 4000, 100)):
@@ -257,7 +257,7 @@ def test_a_bag_that_begins_again_resets_once_whichever_topic_comes_first(first):
     assert buffer.resets == 1
 
 
-def test_with_objects_alone_these_set_the_time_and_reset_it():
+def test_without_hands_objects_set_and_reset_the_clock():
     buffer = buffer_with(hands_ms=(), objects_ms=(5000,))
     assert 'dropped' in buffer.add_objects(START, {'mug': pose(3)}, 5033 * MS)[0]
     problems = buffer.add_objects(START + 33 * MS, {'mug': pose(3)}, 5066 * MS)
@@ -265,6 +265,6 @@ def test_with_objects_alone_these_set_the_time_and_reset_it():
     assert buffer.resets == 1 and buffer.frame_stamp(5200 * MS, 0.1) == START + 167 * MS
 
 
-def test_timing_may_be_other():
+def test_timing_is_configurable():
     timing = Timing(hold=1.0, fade=0.0)
     assert timing.presence(1.0) == 1 and timing.presence(1.01) == 0

@@ -1,4 +1,4 @@
-"""Sources whose clocks do not agree: which is named, how far it is off; a stream goes on."""
+"""Detection of sources whose clocks disagree."""
 
 import pytest
 
@@ -10,16 +10,16 @@ def delays(hands=0.02, **others):
     return {HANDS: {'right': hands}, OBJECTS: others}
 
 
-def said(found, simulated=False):
-    """What is said of delays by this machine's clock."""
+def problems_of(found, simulated=False):
+    """The problems of delays by this machine's clock."""
     return ClockWatch().compare(found, 0.0, simulated)
 
 
-def test_sources_that_agree_are_not_complained_about():
-    assert said({}) == []
-    assert said(delays(0.02, mug=0.1)) == []
-    assert said(delays(0.15, mug=0.02)) == []
-    assert said({PEOPLE: {'skeleton': 0.1}}) == []
+def test_sources_that_agree_give_no_problem():
+    assert problems_of({}) == []
+    assert problems_of(delays(0.02, mug=0.1)) == []
+    assert problems_of(delays(0.15, mug=0.02)) == []
+    assert problems_of({PEOPLE: {'skeleton': 0.1}}) == []
 
 
 @pytest.mark.parametrize(
@@ -53,20 +53,20 @@ def test_sources_that_agree_are_not_complained_about():
         ),
     ],
 )
-def test_the_source_that_is_off_is_named_with_how_far(found, text):
-    problems = said(found)
+def test_the_source_with_a_wrong_clock_is_named_with_its_offset(found, text):
+    problems = problems_of(found)
     assert len(problems) == 1 and problems[0].startswith(text)
 
 
 def test_wall_time_under_a_simulated_clock_is_named():
-    (problem,) = said(delays(-1.8e9), simulated=True)
+    (problem,) = problems_of(delays(-1.8e9), simulated=True)
     assert problem.startswith('hand_poses: stamps are 57 years ahead of /clock: ')
     assert 'use_sim_time there too' in problem
     # Poses may come a little before the /clock that they are of.
-    assert said(delays(-0.4), simulated=True) == []
+    assert problems_of(delays(-0.4), simulated=True) == []
 
 
-def test_it_is_said_once_shown_as_long_as_it_lasts_and_said_again_when_it_comes_back():
+def test_a_problem_is_reported_once_until_it_is_solved():
     watch = ClockWatch()
     assert len(watch.compare(delays(mug=0.86), 0.0, False)) == 1
     assert watch.compare(delays(mug=0.91), 0.0, False) == []
@@ -75,10 +75,10 @@ def test_it_is_said_once_shown_as_long_as_it_lasts_and_said_again_when_it_comes_
     assert len(watch.compare(delays(mug=0.86), 0.0, False)) == 1
 
 
-def test_delays_count_by_this_nodes_clock():
+def test_delays_are_measured_by_the_nodes_clock():
     assert ClockWatch().compare(delays(-1e9, mug=-1e9), 1e9, False) == []
 
 
-def test_spans_read_as_people_say_them():
+def test_spans_in_words():
     lengths = {0.73: '0.7 s', -90: '90.0 s', 600: '10 minutes', 9000: '2 hours', 1e9: '32 years'}
     assert [span(length) for length in lengths] == list(lengths.values())

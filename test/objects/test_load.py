@@ -1,4 +1,4 @@
-"""Loading meshes: formats, scale, materials, and files that are wrong."""
+"""Loading meshes: formats, scale, materials, and invalid files."""
 
 import warnings
 
@@ -230,7 +230,7 @@ def test_a_scene_of_several_materials_becomes_one_mesh_and_one_texture(tmp_path)
         np.testing.assert_allclose(colour, expected, atol=1)
 
 
-def test_degenerate_and_non_finite_triangles_are_left_out(tmp_path):
+def test_degenerate_and_non_finite_triangles_are_dropped(tmp_path):
     (tmp_path / 'holes.obj').write_text(
         'v 0 0 0\nv 1 0 0\nv 0 1 0\nv 2 0 0\nv nan 0 0\nv inf 1 0\n'
         'f 1 2 3\nf 1 2 4\nf 1 1 3\nf 1 2 5\nf 1 3 6\n'
@@ -259,7 +259,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize('name', BROKEN)
-def test_a_broken_file_is_one_line_that_names_it_and_the_mend(tmp_path, name):
+def test_a_broken_file_is_one_line_with_the_fix(tmp_path, name):
     content, reason = BROKEN[name]
     if content is not None:
         (tmp_path / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""Meshes as others write them: what they name is found, or one warning says what is not."""
+"""Mesh files of other programs: images and materials are found, or warned about once."""
 
 import base64
 import json
@@ -87,9 +87,9 @@ def test_an_objs_image_is_found_by_the_name_it_has_there(line, file, tmp_path):
     path = write_obj(tmp_path, line)
     (tmp_path / file).parent.mkdir(exist_ok=True)
     Image.fromarray(QUARTERS).save(tmp_path / file)
-    mesh, said = loaded(path)
+    mesh, texts = loaded(path)
     near(seen(mesh))
-    assert said == []
+    assert texts == []
 
 
 def test_the_material_file_may_be_of_latin_1(tmp_path):
@@ -118,7 +118,7 @@ def test_scale_and_offset_of_a_map_move_it(tmp_path):
         ('image.exr', 'OpenEXR'),
     ],
 )
-def test_an_image_that_cannot_be_had_is_named_once_with_what_is_shown(name, reason, tmp_path):
+def test_a_missing_image_is_warned_about_once_with_its_replacement(name, reason, tmp_path):
     folder = tmp_path / 'meshes'
     folder.mkdir()
     Image.fromarray(QUARTERS).save(tmp_path / 'gone.png')
@@ -127,34 +127,34 @@ def test_an_image_that_cannot_be_had_is_named_once_with_what_is_shown(name, reas
     (folder / 'cut.png').write_bytes((folder / 'whole.png').read_bytes()[:60])
     (folder / 'image.ktx2').write_bytes(b'\xabKTX 20\xbb\r\n\x1a\n' + bytes(80))
     (folder / 'image.exr').write_bytes(b'v/1\x01' + bytes(80))
-    mesh, said = loaded(write_obj(folder, f'map_Kd {name}'))
+    mesh, texts = loaded(write_obj(folder, f'map_Kd {name}'))
     near(seen(mesh), plain((51, 102, 153)))
-    assert len(said) == 1
-    assert repr(name) in said[0] and reason in said[0] and '(51, 102, 153)' in said[0]
+    assert len(texts) == 1
+    assert repr(name) in texts[0] and reason in texts[0] and '(51, 102, 153)' in texts[0]
 
 
 def test_a_missing_material_file_is_named_once(tmp_path):
-    mesh, said = loaded(write_obj(tmp_path, '', mtl='gone.mtl'))
+    mesh, texts = loaded(write_obj(tmp_path, '', mtl='gone.mtl'))
     near(seen(mesh), plain((160, 160, 160)))
-    assert len(said) == 1 and "'gone.mtl' is not in the folder" in said[0] and 'grey' in said[0]
-    mesh, said = loaded(write_obj(tmp_path, '', mtl='gone.mtl m.mtl'))
-    assert said == []  # Another one has the material.
+    assert len(texts) == 1 and "'gone.mtl' is not in the folder" in texts[0] and 'grey' in texts[0]
+    mesh, texts = loaded(write_obj(tmp_path, '', mtl='gone.mtl m.mtl'))
+    assert texts == []  # Another one has the material.
 
 
 @pytest.mark.parametrize('most', [1, 255])
 def test_an_objs_vertices_have_colours_of_either_range(most, tmp_path):
     rgb = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0.2, 0.4, 0.6)]
     vertices = [(*p, *(most * c for c in colour)) for p, colour in zip(CORNERS, rgb, strict=True)]
-    mesh, said = loaded(write_obj(tmp_path, '', vertices=vertices))
+    mesh, texts = loaded(write_obj(tmp_path, '', vertices=vertices))
     found = seen(mesh)
-    assert said == []
+    assert texts == []
     near(
         found,
         {(-1, -1): (255, 0, 0), (1, -1): (0, 255, 0), (1, 1): (0, 0, 255), (-1, 1): (51, 102, 153)},
     )
 
 
-def test_what_shows_by_its_own_light_alone_has_the_colour_of_it(tmp_path):
+def test_an_emissive_material_has_the_emitted_colour(tmp_path):
     mesh, _ = loaded(write_obj(tmp_path, 'Ke 1 0 0', extra='Kd 0 0 0\n'))
     near(seen(mesh), plain((255, 0, 0)))
 
@@ -242,12 +242,12 @@ def moved(**transform):
 def test_gltf_names_are_uris_or_plain_names(uri, tmp_path):
     scene = Scene(**base())
     scene.image(tmp_path, 'my imageä.png', uri)
-    mesh, said = loaded(scene.save(tmp_path, uri='my%20part.bin', file='my part.bin'))
+    mesh, texts = loaded(scene.save(tmp_path, uri='my%20part.bin', file='my part.bin'))
     near(seen(mesh))
-    assert said == []
+    assert texts == []
 
 
-def test_a_gltf_in_one_piece(tmp_path):
+def test_a_self_contained_gltf(tmp_path):
     scene = Scene(**base())
     scene.image(tmp_path)
     png = base64.b64encode((tmp_path / 'image.png').read_bytes()).decode()
@@ -284,7 +284,7 @@ def test_gltf_images_are_looked_up_by_the_set_they_name(where, tmp_path):
     near(seen(loaded(scene.save(tmp_path))[0]))
 
 
-def test_quantised_gltf_is_as_large_and_as_painted_as_it_was(tmp_path):
+def test_quantized_gltf_keeps_size_and_texture(tmp_path):
     scene = Scene(**moved(scale=[1 / 4095, 1 / 4095]))
     scene.json['extensionsRequired'] = ['KHR_mesh_quantization', 'KHR_texture_transform']
     scene.attribute('POSITION', np.round(np.array(CORNERS) * 20000).astype('i2'))
@@ -292,10 +292,10 @@ def test_quantised_gltf_is_as_large_and_as_painted_as_it_was(tmp_path):
     scene.attribute('TEXCOORD_0', np.round(uv * 4095).astype('u2'))
     scene.json['nodes'] = [{'mesh': 0, 'scale': [1 / 20000] * 3}]
     scene.image(tmp_path)
-    mesh, said = loaded(scene.save(tmp_path))
+    mesh, texts = loaded(scene.save(tmp_path))
     near(seen(mesh))
     np.testing.assert_allclose(mesh.extents, (0.1, 0.1, 0), atol=1e-5)
-    assert said == []
+    assert texts == []
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_draco_is_decoded(tmp_path):
     np.testing.assert_allclose(mesh.extents, (0.1, 0.1, 0), atol=1e-3)
 
 
-def test_gltf_without_scenes_or_nodes_is_all_that_it_has(tmp_path):
+def test_gltf_without_scenes_or_nodes_has_all_meshes(tmp_path):
     scene = Scene()
     del scene.json['scenes'], scene.json['scene']
     assert loaded(scene.save(tmp_path))[0].extents[0] == pytest.approx(0.1)
@@ -400,7 +400,7 @@ def test_a_mirroring_node_keeps_the_outside_outside(tmp_path):
         (lambda j: j['asset'].update(version='1.0'), r'glTF 1\.0; convert it to glTF 2\.0'),
     ],
 )
-def test_what_is_wrong_with_a_gltf_is_named(change, named, tmp_path):
+def test_errors_in_a_gltf_are_named(change, named, tmp_path):
     path = Scene().save(tmp_path)
     stated = json.loads(path.read_text())
     change(stated)
@@ -409,7 +409,7 @@ def test_what_is_wrong_with_a_gltf_is_named(change, named, tmp_path):
         load_object(path, 1.0)
 
 
-def test_bytes_behind_a_glb_are_said_and_one_cut_off_is_refused(tmp_path):
+def test_trailing_bytes_of_a_glb_are_warned_about_and_a_truncated_one_is_refused(tmp_path):
     path = Scene().glb(tmp_path, behind=b'12345')
     assert [m for m in loaded(path)[1] if '5 bytes after its end' in m]
     path.write_bytes(path.read_bytes()[:-50])
@@ -436,7 +436,7 @@ def test_the_transform_is_scale_then_turn_then_offset(offset, scale, rotation):
     np.testing.assert_allclose(at[0], expected, atol=1e-9)
 
 
-def test_an_image_that_is_clamped_goes_on_with_its_edge(tmp_path):
+def test_a_clamped_image_is_extended_by_its_edge(tmp_path):
     scene = Scene(**moved(scale=[2, 2], offset=[-0.5, -0.5]))
     scene.json['samplers'] = [{'wrapS': 33071, 'wrapT': 33071}]
     scene.json['textures'] = [{'source': 0, 'sampler': 0}]
@@ -470,9 +470,9 @@ def test_ply_colours_in_each_layout_in_use(prefix, kind, most, tmp_path):
     for point, rgb in zip(CORNERS, RGB, strict=True):
         values = [c / 255 * most if kind == 'float' else round(c / 255 * most) for c in rgb]
         rows += ' '.join(map(str, (*point, *values))) + '\n'
-    mesh, said = loaded(write_ply(tmp_path / 'square.ply', names, rows))
+    mesh, texts = loaded(write_ply(tmp_path / 'square.ply', names, rows))
     near(seen(mesh), BY_VERTEX, atol=2)
-    assert said == []
+    assert texts == []
 
 
 @pytest.mark.parametrize('where', ['vertices', 'faces'])
@@ -495,21 +495,23 @@ def test_a_plys_image_is_named_in_a_comment(where, tmp_path):
         path = write_ply(
             tmp_path / 'q.ply', '', '\n'.join(rows) + '\n', faces, comment=comment, face=face
         )
-    mesh, said = loaded(path)
+    mesh, texts = loaded(path)
     near(seen(mesh))
-    assert said == []
+    assert texts == []
     (tmp_path / 'my image.png').unlink()
-    _, said = loaded(path)
-    assert len(said) == 1 and "'my image.png' is not in the folder" in said[0] and 'grey' in said[0]
+    _, texts = loaded(path)
+    assert (
+        len(texts) == 1 and "'my image.png' is not in the folder" in texts[0] and 'grey' in texts[0]
+    )
 
 
-def test_a_plys_counts_are_held_against_what_it_holds(tmp_path):
+def test_the_counts_of_a_ply_are_checked(tmp_path):
     rows = ''.join(' '.join(map(str, p)) + '\n' for p in CORNERS)
     path = write_ply(tmp_path / 'square.ply', '', rows)
     text = path.read_text()
     path.write_text(text + '1 2 3\n')
-    _, said = loaded(path)
-    assert len(said) == 1 and '3 numbers after its last element are ignored' in said[0]
+    _, texts = loaded(path)
+    assert len(texts) == 1 and '3 numbers after its last element are ignored' in texts[0]
     path.write_text(text.removesuffix('3 0 2 3\n'))
     with pytest.raises(MeshError, match="it has fewer than 2 of 'face'"):
         load_object(path, 1.0)
@@ -525,8 +527,8 @@ def test_a_binary_ply_may_mix_triangles_and_polygons(order, tmp_path):
     faces = struct.pack(f'{mark}B4i', 4, 0, 1, 2, 3) + struct.pack(f'{mark}B3i', 3, 1, 4, 2)
     path = tmp_path / 'mixed.ply'
     path.write_bytes(head.encode() + vertices + faces)
-    mesh, said = loaded(path)
-    assert len(mesh.faces) == 3 and said == []
+    mesh, texts = loaded(path)
+    assert len(mesh.faces) == 3 and texts == []
     path.write_bytes(head.encode() + vertices + faces[:-1])
     with pytest.raises(MeshError, match="it has fewer than 2 of 'face'"):
         load_object(path, 1.0)
@@ -542,15 +544,15 @@ def write_stl(path, count=2, behind=b'', colours=(0, 0), title=b''):
     return path
 
 
-def test_an_stls_count_is_held_against_its_size(tmp_path):
-    mesh, said = loaded(write_stl(tmp_path / 'a.stl', behind=b'abc'))
+def test_the_count_of_an_stl_is_checked(tmp_path):
+    mesh, texts = loaded(write_stl(tmp_path / 'a.stl', behind=b'abc'))
     assert len(mesh.faces) == 2
-    assert len(said) == 1 and '3 bytes after the last of its 2 triangles' in said[0]
+    assert len(texts) == 1 and '3 bytes after the last of its 2 triangles' in texts[0]
     with pytest.raises(MeshError, match='its header has 7 triangles, it has 2'):
         load_object(write_stl(tmp_path / 'b.stl', count=7), 1.0)
 
 
-def test_an_stls_spare_bytes_may_be_colours(tmp_path):
+def test_attribute_bytes_of_an_stl_may_be_colours(tmp_path):
     viscam = write_stl(tmp_path / 'a.stl', colours=(0x8000 | 31 << 10, 0x8000 | 31 << 10))
     near(seen(loaded(viscam)[0]), plain((255, 0, 0)))
     magics = write_stl(tmp_path / 'b.stl', title=b'COLOR=\x00\xff\x00\xff', colours=(0x8000,) * 2)
@@ -613,23 +615,23 @@ def write_dae(path, metre, up='Z_UP', image=None):
 
 @pytest.mark.parametrize('up', ['X_UP', 'Y_UP', 'Z_UP'])
 @pytest.mark.parametrize('metre', [1.0, 0.0254, 0.01, 0.001])
-def test_a_dae_is_taken_in_its_unit_and_not_turned(metre, up, tmp_path):
-    mesh, said = loaded(write_dae(tmp_path / 'square.dae', metre, up))
+def test_the_unit_of_a_dae_is_applied_and_its_up_axis_is_not(metre, up, tmp_path):
+    mesh, texts = loaded(write_dae(tmp_path / 'square.dae', metre, up))
     np.testing.assert_allclose(mesh.extents, (0.1, 0.1, 0), atol=1e-6)
     near(seen(mesh), plain((51, 102, 153)))
-    assert said == []
+    assert texts == []
 
 
-def test_a_daes_image_is_found_or_named(tmp_path):
+def test_the_image_of_a_dae_is_found_or_warned_about(tmp_path):
     Image.fromarray(QUARTERS).save(tmp_path / 'my image.png')
     path = write_dae(tmp_path / 'square.dae', 1.0, image='file:///C:/scans/my%20image.png')
-    mesh, said = loaded(path)
+    mesh, texts = loaded(path)
     near(seen(mesh))
-    assert said == []
+    assert texts == []
     (tmp_path / 'my image.png').unlink()
-    mesh, said = loaded(path)
+    mesh, texts = loaded(path)
     near(seen(mesh), plain((160, 160, 160)))
-    assert len(said) == 1 and 'my%20image.png' in said[0] and 'grey' in said[0]
+    assert len(texts) == 1 and 'my%20image.png' in texts[0] and 'grey' in texts[0]
 
 
 @pytest.mark.parametrize(
@@ -639,9 +641,9 @@ def test_a_daes_image_is_found_or_named(tmp_path):
         (0.01, r'is 0\.001 m across'),
     ],
 )
-def test_a_size_that_no_hand_handles_is_asked_about_once(scale, asked, tmp_path):
-    _, said = loaded(write_dae(tmp_path / 'square.dae', 1.0), scale)
-    assert len(said) == 1
+def test_an_implausible_size_is_warned_about_once(scale, asked, tmp_path):
+    _, texts = loaded(write_dae(tmp_path / 'square.dae', 1.0), scale)
+    assert len(texts) == 1
     with pytest.warns(UserWarning, match=asked):
         load_object(tmp_path / 'square.dae', scale)
 

@@ -1,4 +1,4 @@
-"""What recordings call objects: each name gives its mesh again, and nonsense gives one line."""
+"""Meshes by their names in recordings."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def test_a_shape_and_its_variants():
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), faces=st.integers(1, 40))
-def test_triangles_are_the_mesh_that_they_were(seed, faces):
+def test_encoded_triangles_round_trip(seed, faces):
     rng = np.random.default_rng(seed)
     vertices = rng.normal(0, 0.1, (3 + faces, 3)).astype(np.float32)
     triangles = np.arange(faces)[:, None] + [0, 1, 2]
-    told, meant = (
+    found, expected = (
         load_mesh(triangles_uri(vertices, triangles), 9.0),
         object_of('', vertices, triangles),
     )
     for field in ('vertices', 'faces', 'corner_uv', 'texture'):
-        assert np.array_equal(getattr(told, field), getattr(meant, field)), field
+        assert np.array_equal(getattr(found, field), getattr(expected, field)), field
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=400))
-def test_what_is_no_mesh_is_one_line(data):
+def test_an_invalid_mesh_is_one_line(data):
     for text in (base64.b64encode(data).decode(), data.decode('latin-1')):
         problem = problem_of(TRIANGLES + text)
         assert '\n' not in problem and len(problem) < 400
@@ -49,7 +49,7 @@ def problem_of(name: str) -> str:
     return ''
 
 
-def test_a_count_that_is_not_the_data_s_is_refused():
+def test_a_wrong_count_of_triangles_is_refused():
     data = bytes(80) + (2**32 - 1).to_bytes(4, 'little') + bytes(50)
     with pytest.raises(MeshError, match='no binary STL'):
         load_mesh(TRIANGLES + base64.b64encode(data).decode(), 1.0)
@@ -61,6 +61,6 @@ def test_a_count_that_is_not_the_data_s_is_refused():
     ('name', 'file'),
     [('mug', False), ('jar-3', False), ('package://lab/a.obj', False), ('/a/mug.obj', True)],
 )
-def test_which_names_are_files(name, file):
+def test_names_of_files(name, file):
     assert names_a_file(name) == file
     assert not names_a_file(TRIANGLES)

@@ -1,4 +1,4 @@
-"""States and actions as robots publish them: slowly, on change, latched, by several nodes."""
+"""States and actions that are published slowly, on change, latched, or by several nodes."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def states(folder: Path, topic: str, hold_s: float | None = None):
 
 @pytest.mark.parametrize('rate', [5, 2])
 def test_the_last_value_of_a_slow_topic_holds_for_three_of_its_periods(tmp_path, rate):
-    told = [(t, joints(0, jaw=t)) for t in every(1 / rate)]
-    episode, state = states(record(tmp_path / 'bag', {'/gripper': told}), '/gripper')
+    sent = [(t, joints(0, jaw=t)) for t in every(1 / rate)]
+    episode, state = states(record(tmp_path / 'bag', {'/gripper': sent}), '/gripper')
     assert state.names == ('position.jaw',)
-    received = np.array([t for t, _ in told])
+    received = np.array([t for t, _ in sent])
     for frame, value in enumerate(state.values[:, 0]):
         # The last before the frame, or one received within half a frame of it.
         assert value == received[received <= frame / 30 + 0.0167].max()
@@ -81,16 +81,16 @@ def test_the_last_value_of_a_slow_topic_holds_for_three_of_its_periods(tmp_path,
     assert 1 / rate - 0.04 < held.longest_s < 1 / rate
 
 
-def test_fast_topics_give_the_nearest_message_and_nothing_is_held(tmp_path):
-    told = [(t, joints(0, arm=t)) for t in every(1 / 50, 0.0)]
-    episode, state = states(record(tmp_path / 'bag', {'/arm': told}), '/arm')
+def test_fast_topics_use_the_nearest_message(tmp_path):
+    sent = [(t, joints(0, arm=t)) for t in every(1 / 50, 0.0)]
+    episode, state = states(record(tmp_path / 'bag', {'/arm': sent}), '/arm')
     np.testing.assert_allclose(state.values[:, 0], np.arange(FRAMES) / 30, atol=0.0101)
     assert episode.held == {}
 
 
-def test_a_value_that_is_published_on_change_holds_as_long_as_one_says(tmp_path):
-    told = [(t, joints(0, jaw=t)) for t in (0.0, 0.1, 0.2, 1.9)]
-    folder = record(tmp_path / 'bag', {'/gripper': told})
+def test_a_value_published_on_change_is_held_for_hold_s(tmp_path):
+    sent = [(t, joints(0, jaw=t)) for t in (0.0, 0.1, 0.2, 1.9)]
+    folder = record(tmp_path / 'bag', {'/gripper': sent})
     with pytest.raises(EpisodeError) as caught:
         _ = states(folder, '/gripper')[1]
     line = str(caught.value)
@@ -102,17 +102,17 @@ def test_a_value_that_is_published_on_change_holds_as_long_as_one_says(tmp_path)
         _ = states(folder, '/gripper', 1.0)[1]
 
 
-def test_one_message_before_the_frames_stands_where_it_is_latched_or_one_says_so(tmp_path):
-    told = {'/mode': [(-30.0, numbers(3.0))]}
-    episode, state = states(record(tmp_path / 'latched', told, latched=['/mode']), '/mode')
+def test_one_message_before_the_frames_is_held_if_latched_or_by_hold_s(tmp_path):
+    sent = {'/mode': [(-30.0, numbers(3.0))]}
+    episode, state = states(record(tmp_path / 'latched', sent, latched=['/mode']), '/mode')
     assert np.all(state.values == [0, 3.0]) and episode.held['/mode'].rate_hz is None
-    folder = record(tmp_path / 'plain', told)
+    folder = record(tmp_path / 'plain', sent)
     with pytest.raises(EpisodeError, match='of which there is one message'):
         _ = states(folder, '/mode')[1]
     assert np.all(states(folder, '/mode', float('inf'))[1].values[:, -1] == 3.0)
 
 
-def test_frames_before_the_first_value_take_it_for_one_period_at_most(tmp_path):
+def test_the_first_value_is_used_for_one_period_before_it(tmp_path):
     late = {'/gripper': [(t, joints(0, jaw=t)) for t in every(0.2, 0.15)]}
     episode, state = states(record(tmp_path / 'late', late), '/gripper')
     assert state.values[0, 0] == 0.15 and episode.held['/gripper'].early == 3
@@ -146,7 +146,7 @@ def test_joints_in_another_order_stay_in_their_columns(tmp_path):
     assert np.all(state.values == [2, 1])
 
 
-def test_messages_without_names_that_differ_in_size_are_refused_with_a_way_out():
+def test_messages_without_names_of_different_sizes_are_refused():
     with pytest.raises(ColumnsError, match=r'has 4 numbers where it had 3: .* topics of their own'):
         series_of([(numbers(1, 2), 0), (numbers(1, 2, 3), 1)])
     message = joints(0, a=1, b=2)
@@ -162,7 +162,7 @@ def test_messages_without_names_that_differ_in_size_are_refused_with_a_way_out()
     st.lists(st.integers(0, 3000), min_size=1, max_size=20, unique=True),
     st.lists(st.integers(0, 3000), min_size=1, max_size=20, unique=True),
 )
-def test_no_frame_takes_a_value_from_after_it_but_by_a_moment(received, frames):
+def test_no_frame_uses_a_value_from_long_after_it(received, frames):
     times = [1_000_000 * t for t in sorted(received)]
     shown = np.array(sorted(frames), np.int64) * 1_000_000
     messages = [(numbers(t), t) for t in times]
@@ -187,11 +187,11 @@ def test_no_frame_takes_a_value_from_after_it_but_by_a_moment(received, frames):
      ('- durability: 2', False), ('- durability: 1\n- durability: 2', False), ('', False),
      ('[', False), ('text', False)],
 )  # fmt: skip
-def test_latched_topics_are_known_by_what_their_publishers_offer(qos, latched):
+def test_latched_topics_are_recognized_by_their_qos(qos, latched):
     assert is_latched(qos) == latched
 
 
-def test_the_dataset_reports_what_it_held_and_for_how_long(tmp_path, capsys):
+def test_the_dataset_reports_held_values(tmp_path, capsys):
     topics = {
         '/gripper': [(t, joints(0, jaw=t)) for t in every(0.2)],
         '/arm': [(t, joints(0, arm=t)) for t in every(0.02)],
@@ -200,19 +200,19 @@ def test_the_dataset_reports_what_it_held_and_for_how_long(tmp_path, capsys):
     options = ['--state', '/arm', '/gripper', '--action', '/arm']
     arguments = ['robomimic', str(folder), '--out', str(tmp_path / 'set'), *options]
     assert dataset(arguments) == 0
-    said = capsys.readouterr().out
-    assert 'bag: topic /gripper (5.0 Hz: the last value held for up to 0.16 s)' in said
-    told = json.loads((tmp_path / 'set' / 'meta' / 'provenance.json').read_text())['episodes'][0]
-    assert told['held'].keys() == {'/gripper'}
-    assert told['held']['/gripper']['rate_hz'] == pytest.approx(5)
+    output = capsys.readouterr().out
+    assert 'bag: topic /gripper (5.0 Hz: the last value held for up to 0.16 s)' in output
+    entry = json.loads((tmp_path / 'set' / 'meta' / 'provenance.json').read_text())['episodes'][0]
+    assert entry['held'].keys() == {'/gripper'}
+    assert entry['held']['/gripper']['rate_hz'] == pytest.approx(5)
     assert dataset([*arguments, '--hold', '-1']) == 2
     assert '--hold must be above 0' in capsys.readouterr().err
 
 
-def test_episodes_whose_joints_differ_do_not_go_into_one_set(tmp_path, capsys):
+def test_episodes_with_different_joints_are_refused(tmp_path, capsys):
     for name, order in (('one', {'a': 1, 'b': 2}), ('two', {'b': 2, 'a': 1})):
-        told = [(t, joints(0, **order)) for t in every(0.02)]
-        record(tmp_path / 'bags' / name, {'/arm': told})
+        sent = [(t, joints(0, **order)) for t in every(0.02)]
+        record(tmp_path / 'bags' / name, {'/arm': sent})
     for kind in ('lerobot', 'robomimic'):
         arguments = [kind, str(tmp_path / 'bags'), '--out', str(tmp_path / kind)]
         assert dataset([*arguments, '--state', '/arm', '--action', '/arm']) == 2

@@ -1,4 +1,4 @@
-"""Episodes as datasets: what is read back is what was recorded, and says what is synthetic."""
+"""Export of episodes as datasets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARM = ('--state', '/arm/state', '--action', '/arm/action')
 
 @pytest.fixture(scope='module')
 def episodes(tmp_path_factory):
-    """A folder of two: one says that it is synthetic, one says nothing."""
+    """A folder of two episodes: a synthetic one, and one without provenance."""
     folder = tmp_path_factory.mktemp('episodes')
     synthetic_episode(folder / 'grasp_seed7', 5, 40, TOLD)
     synthetic_episode(folder / 'real', 4, 90)
@@ -42,7 +42,7 @@ def recorded(folder, topic):
                      if m.topic == topic])  # fmt: skip
 
 
-def test_numbers_of_a_type_unknown_here_are_those_of_its_bytes(episodes):
+def test_numbers_of_an_unknown_type_are_read(episodes):
     episode = Episode(episodes / 'real', Topics(state=('/arm/state',), action=('/arm/action',)))
     assert episode.state.names == ('joints.q[0]', 'joints.q[1]', 'joints.q[2]', 'joints.closed')
     assert episode.state.values.dtype == np.float64
@@ -134,7 +134,7 @@ def test_lerobots_own_reader_reads_it(episodes, tmp_path):
     assert done.stdout.split() == ['read', str(short_motion(4).stamps_ns[1])]
 
 
-def test_robomimic_demos_hold_what_was_recorded(episodes, tmp_path, caplog):
+def test_robomimic_demos_have_the_recorded_values(episodes, tmp_path, caplog):
     h5py = pytest.importorskip('h5py')
     assert export('robomimic', episodes, tmp_path / 'set', *ARM) == 0
     with h5py.File(tmp_path / 'set' / 'demos.hdf5') as file:
@@ -189,7 +189,7 @@ def test_robomimics_own_reader_reads_them(episodes, tmp_path):
     assert done.stdout.split()[-1] == 'read'
 
 
-def test_robomimic_without_actions_is_refused_with_the_mend(episodes, tmp_path, capsys):
+def test_robomimic_without_actions_is_refused_with_the_fix(episodes, tmp_path, capsys):
     pytest.importorskip('h5py')
     assert export('robomimic', episodes, tmp_path / 'set') == 2
     assert '--action' in capsys.readouterr().err
@@ -232,13 +232,13 @@ def test_videos_play_at_the_rate_of_the_frames(episodes, tmp_path):
 @pytest.mark.parametrize('kind', ['frames', 'video'])
 def test_provenance_marks_every_synthetic_episode(episodes, tmp_path, kind):
     assert export(kind, episodes, tmp_path / 'set') == 0
-    told = json.loads((tmp_path / 'set' / 'meta' / 'provenance.json').read_text())['episodes']
-    assert [(e['episode'], e['synthetic']) for e in told] == [('grasp_seed7', True),
+    entries = json.loads((tmp_path / 'set' / 'meta' / 'provenance.json').read_text())['episodes']
+    assert [(e['episode'], e['synthetic']) for e in entries] == [('grasp_seed7', True),
                                                               ('real', False)]  # fmt: skip
-    assert told[0]['source'] == {'bag': 'grasp'} and told[0]['episode_index'] == 0
+    assert entries[0]['source'] == {'bag': 'grasp'} and entries[0]['episode_index'] == 0
 
 
-def test_a_state_that_falls_silent_is_a_gap(tmp_path):
+def test_missing_states_are_a_gap(tmp_path):
     from manivideo_ros.bags.bag import BagWriter
 
     source = BagReader(synthetic_episode(tmp_path / 'whole', 12))
@@ -253,12 +253,12 @@ def test_a_state_that_falls_silent_is_a_gap(tmp_path):
         _ = Episode(tmp_path / 'gap', Topics(state=('/arm/state',))).state
 
 
-def test_what_cannot_be_exported_is_one_line_and_status_2(episodes, tmp_path, capsys):
+def test_an_unusable_episode_is_one_line_and_status_2(episodes, tmp_path, capsys):
     def refused(*arguments):
         assert export(*arguments) == 2
-        said = capsys.readouterr().err
-        assert said.startswith('error: ') and said.count('\n') == 1
-        return said
+        error = capsys.readouterr().err
+        assert error.startswith('error: ') and error.count('\n') == 1
+        return error
 
     out = tmp_path / 'set'
     assert 'no such bag' in refused('video', tmp_path / 'absent', out)
@@ -275,7 +275,7 @@ def test_what_cannot_be_exported_is_one_line_and_status_2(episodes, tmp_path, ca
     assert (out / 'mine').exists()
 
 
-def test_what_the_gate_drops_is_left_out(episodes, tmp_path, capsys):
+def test_episodes_dropped_by_the_gate_are_omitted(episodes, tmp_path, capsys):
     verdicts = [{'episode': 'grasp_seed7', 'kept': False}, {'episode': 'real', 'kept': True}]
     (tmp_path / 'report.json').write_text(json.dumps({'episodes': verdicts}))
     assert export('video', episodes, tmp_path / 'set', '--gate', tmp_path) == 0

@@ -47,7 +47,7 @@ def split(source: Path, folder: Path, parts: int, names: str = 'numbered') -> li
 
 
 def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    """Change what the metadata say."""
+    """Change the metadata."""
     file = folder / 'metadata.yaml'
     content = yaml.safe_load(file.read_text())
     edit(content['rosbag2_bagfile_information'])

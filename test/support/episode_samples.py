@@ -76,12 +76,12 @@ def shown(index: int, shade: int = 0) -> np.ndarray:
     return image
 
 
-def synthetic_episode(folder: Path, frames: int = 5, shade: int = 0, told: str = '') -> Path:
+def synthetic_episode(folder: Path, frames: int = 5, shade: int = 0, provenance: str = '') -> Path:
     """An episode as augmentation leaves it."""
     recording = record_episode(folder.parent / f'{folder.name}_recorded', frames)
     motion, reader = load_motion(recording), BagReader(recording)
     hands = {side: load_hand(side) for side in ('left', 'right')}
-    with BagWriter(folder, {'provenance': told} if told else None) as bag:
+    with BagWriter(folder, {'provenance': provenance} if provenance else None) as bag:
         for topic, connection in reader.connections.items():
             bag.copy_topic(topic, connection)
         bag.add_topic('/image_raw', IMAGE)

@@ -1,4 +1,4 @@
-"""MANO-like hand files with random data for tests, as npz and as official-like pickles."""
+"""Hand files like MANO's with random data, as npz and as pickles like the official ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manivideo_ros.hand.model import PARENTS
 
 
 def mano_like(side='right', seed=0):
-    """Arrays of a hand with MANO's names: a coarser default hand with random pose correctives."""
+    """Arrays of a hand with MANO's names: a scaled default hand with random pose correctives."""
     rng = np.random.default_rng(seed)
     hand = read_hand(side)
     count = len(hand.v_template)
@@ -36,7 +36,7 @@ def save_npz(path, arrays):
 
 
 def save_official_like(path, arrays):
-    """A pickle shaped like the official ones: protocol 2, chumpy objects, a sparse regressor."""
+    """A pickle like the official ones: protocol 2, chumpy objects, a sparse regressor."""
     names = ('chumpy', 'chumpy.ch', 'chumpy.reordering', 'scipy.sparse.csc')
     modules = {name: types.ModuleType(name) for name in names}
 

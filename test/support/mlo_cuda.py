@@ -1,4 +1,4 @@
-"""A GPU's order of events on the CPU: copies and launches wait in a stream till somebody waits."""
+"""A stand-in for CUDA's asynchronous execution: enqueued work runs when it is waited for."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from manivideo_ros.mlo import posed_surfaces, rasterizer, staging
 
 
 class Stream:
-    """What is enqueued runs in order, in `wait_for` or `finish`; a capture collects it instead."""
+    """Runs enqueued work in order, in `wait_for` or `finish`; during a capture it is recorded."""
 
     def __init__(self) -> None:
         self._queue: list[Callable[[], None] | object] = []
         self._graph: list[Callable[[], None] | object] | None = None
 
     def enqueue(self, work: Callable[[], None] | object) -> None:
-        """Work, or an event: a mark that says how far the stream has come."""
+        """Enqueue work, or an event that marks a position in the stream."""
         (self._queue if self._graph is None else self._graph).append(work)
 
     def wait_for(self, event: object) -> None:
-        """Run till the last mark of an event."""
+        """Run up to the last record of an event."""
         assert self._graph is None, 'waited during a capture'
         while event in self._queue:
             self._step()
 
     def finish(self) -> None:
-        """Run all: the synchronisation at a frame's end."""
+        """Run everything, as the synchronisation at the end of a frame does."""
         while self._queue:
             self._step()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is waiting."""
+        """Whether no work is pending."""
         return not self._queue
 
     @contextmanager
     def capture(self) -> Iterator[Callable[[], None]]:
-        """Yield a graph's `replay`: it enqueues what was enqueued here."""
+        """Yield the `replay` of a graph, which enqueues the work recorded in this context."""
         graph: list[Callable[[], None] | object] = []
         self._graph = graph
         yield lambda: self._queue.extend(graph)
@@ -53,7 +53,7 @@ class Stream:
 
 
 def as_on_cuda(monkeypatch) -> Stream:
-    """Rasterizers made from now on take CUDA's way, chunks, lanes and staging, in this stream."""
+    """Let new rasterizers use CUDA's code paths (chunks, lanes, staging) on the returned stream."""
     stream, device = Stream(), SimpleNamespace(is_cpu=False, ordinal=0)
     cuda = SimpleNamespace(**vars(wp))
     cuda.get_device = lambda name: device
@@ -62,7 +62,7 @@ def as_on_cuda(monkeypatch) -> Stream:
 
     class Event:
         def __init__(self, external):
-            assert external, 'a graph would keep the record to itself'
+            assert external, 'a record in a graph could not be waited for'
 
         def record(self, on):
             on.enqueue(self)

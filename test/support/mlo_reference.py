@@ -1,7 +1,7 @@
-"""Multi-Layer Occlusion said slowly, in float64 numpy: what the kernels are held to.
+"""A slow reference of Multi-Layer Occlusion in float64 numpy, for comparison with the kernels.
 
-Every pixel's ray is met with every triangle's plane (Moeller and Trumbore, 1997); nothing is
-projected, clipped, packed or approximated.
+Intersects every pixel's ray with every triangle (Moeller and Trumbore, 1997), without projection,
+clipping, packing or approximation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def render_layer(camera, vertices: np.ndarray, faces: np.ndarray, chosen: np.ndarray):
-    """Nearest of the chosen faces: depth [H, W] (inf: none), face [H, W], weights [H, W, 3]."""
+    """The nearest of the chosen faces: depth [H, W] (inf: none), face [H, W], weights [H, W, 3]."""
     direction = rays(camera)
     depth = np.full(direction.shape[:2], np.inf)
     face = np.full(depth.shape, -1)
@@ -55,7 +55,7 @@ def render_layer(camera, vertices: np.ndarray, faces: np.ndarray, chosen: np.nda
 
 
 def _window(camera, corners: np.ndarray):
-    """Rows and columns that a triangle may touch: all where it reaches behind the near plane."""
+    """Rows and columns that a triangle may cover; all if it crosses the near plane."""
     if corners[:, 2].max() < NEAR:
         return None
     if corners[:, 2].min() < NEAR:
@@ -68,7 +68,7 @@ def _window(camera, corners: np.ndarray):
 
 
 def shaded_normals(camera, vertices, normals, faces, face, weights) -> np.ndarray:
-    """Interpolated unit normals [H, W, 3] on the side of the camera, never turned away from it."""
+    """Interpolated unit normals [H, W, 3] that face the camera."""
     corner = faces[face]
     a, b, c = np.moveaxis(vertices[corner], 2, 0)
     n = np.einsum('hwk,hwkc->hwc', weights, normals[corner])
@@ -83,7 +83,7 @@ def shaded_normals(camera, vertices, normals, faces, face, weights) -> np.ndarra
 
 
 def graded_confidence(depth: np.ndarray, tau: float = 0.02) -> np.ndarray:
-    """method.md: exp(-(z - nearest z) / tau) of layers [L, H, W]; inf: absent."""
+    """exp(-(z - nearest z) / tau) of layers [L, H, W] (method.md); depth inf: empty."""
     present = np.isfinite(depth)
     nearest = depth.min(0)
     behind = np.where(present, depth, 0) - np.where(np.isfinite(nearest), nearest, 0)
@@ -91,6 +91,6 @@ def graded_confidence(depth: np.ndarray, tau: float = 0.02) -> np.ndarray:
 
 
 def depth_confidence(depth: np.ndarray, near: float, far: float) -> np.ndarray:
-    """method.md: (far - z) / (far - near) of layers [L, H, W]; inf: absent."""
+    """(far - z) / (far - near) of layers [L, H, W] (method.md); depth inf: empty."""
     present = np.isfinite(depth)
     return np.where(present, np.clip((far - np.where(present, depth, 0)) / (far - near), 0, 1), 0)

@@ -1,4 +1,4 @@
-"""Scenes that the rasterizer's tests share: two hands around an object, seeded."""
+"""Seeded scenes for tests of the rasterizer: two hands around an object."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hand_state(side: str, rng: np.random.Generator) -> HandState:
 
 
 def poses(seed: int) -> list:
-    """Right hand, left hand, mug; they pass through each other, as noisy poses do."""
+    """Poses of right hand, left hand and mug, which intersect as noisy poses do."""
     rng = np.random.default_rng(seed)
     turn = axis_angle_to_matrix(rng.normal(size=3) * 0.7)
     return [

@@ -1,4 +1,4 @@
-"""What tests share: synthesizers."""
+"""A scene with two hands and a mug, and snapshots for a synthesizer."""
 
 from dataclasses import replace
 
