@@ -47,7 +47,7 @@ from manivideo_ros.synthesizer import Synthesizer
 RESULTS = Path(__file__).parent / 'results' / 'augment.json'
 BASELINE = '1 process'
 READY_S = 120
-STAGE_FRAMES = 45  # of the episode whose stages are told
+STAGE_FRAMES = 45  # of the episode whose stages are measured
 
 
 @dataclass(frozen=True)

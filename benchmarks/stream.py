@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.mlo import machine
 from manivideo_ros.commands.demo import Demo, chosen_motion, prepare, stream, synthesizer_parameters
-from manivideo_ros.evaluation.reports.stream import read_stream, summary
+from manivideo_ros.evaluation.suites.stream import read_stream, summary
 from manivideo_ros.process.node_processes import NodeProcess, environment, free_domain
 
 RESULTS = Path(__file__).parent / 'results' / 'stream.json'
@@ -97,7 +97,7 @@ def chain(demo: Demo, settings: dict[str, str] | None = None) -> dict:
 def start_up(demo: Demo) -> dict:
     """Poses come already: how long from the process's start to its first image, s.
 
-    silence_s: the longest time in which it told nothing, until it was active.
+    silence_s: the longest time in which it reported nothing, until it was active.
     """
     motion, scene = chosen_motion(demo), demo.out / 'scene'
     shutil.rmtree(demo.out / 'bag', ignore_errors=True)

@@ -3,7 +3,8 @@
 `python -m benchmarks.training` prints the ratio and writes benchmarks/results/training.json. Both
 take turns, a few iterations each, with the same batch size, precision and threads; the step has its
 data from a worker process, as a run has. A figure is the lower quartile over iterations, which
-other work on the machine disturbs least. Generation's own rate is told apart: shards are made once.
+other work on the machine disturbs least. Generation's own
+rate is given separately: shards are made once.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Robustness: corrupted files for every parser (fuzz), long runs and faults (soak)."""
+"""Robustness tests: corrupted files for every parser (fuzz), long runs and faults (soak)."""

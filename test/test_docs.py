@@ -113,7 +113,7 @@ def test_all_shell_blocks_are_marked_as_such():
 
 
 @pytest.mark.parametrize(
-    ('wrong', 'told'),
+    ('wrong', 'reason'),
     [
         ('manivideo augmentt', 'invalid choice'),
         ('manivideo augment bag --out x', '--variations'),
@@ -133,9 +133,9 @@ def test_all_shell_blocks_are_marked_as_such():
         ('if manivideo', 'syntax error'),
     ],
 )
-def test_a_wrong_command_is_found(wrong, told):
+def test_a_wrong_command_is_found(wrong, reason):
     (problem,) = problems(Block(ROOT / 'README.md', 1, '', wrong + '\n'))
-    assert told in problem
+    assert reason in problem
 
 
 def test_blocks_are_read_as_a_shell_reads_them():

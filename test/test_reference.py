@@ -1,4 +1,4 @@
-"""docs/reference.md, RViz's and Foxglove's files tell what the running nodes and parsers have."""
+"""docs/reference.md, RViz's and Foxglove's files describe the running nodes and parsers."""
 
 import json
 from pathlib import Path

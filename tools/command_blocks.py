@@ -110,7 +110,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def problems(block: Block) -> list[str]:
-    """What is wrong with a block, as far as can be told without running it."""
+    """What is wrong with a block, as far as can be seen without running it."""
     done = subprocess.run(
         ['bash', '-n'], input=block.text, capture_output=True, text=True, check=False
     )

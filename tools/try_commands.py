@@ -154,14 +154,14 @@ def main(arguments: list[str] | None = None) -> int:
             subprocess.run(['git', 'clone', '--quiet', str(ROOT), str(clone)], check=True)
         env = terminal_environment(Path(temporary), clone)
         for block in (block for file in chosen for block in blocks(file)):
-            started, told = time.monotonic(), '; '.join(problems(block))
-            if not told and not block.needs:
-                told = run(block, clone, env, Path(temporary))
+            started, fault = time.monotonic(), '; '.join(problems(block))
+            if not fault and not block.needs:
+                fault = run(block, clone, env, Path(temporary))
                 ran += 1
             checked += bool(block.needs)
-            failed += bool(told)
-            state = 'FAILED' if told else f'checked, needs {block.needs}' if block.needs else 'ok'
-            print(f'{block.name}: {state} ({time.monotonic() - started:.0f} s) {told}', flush=True)
+            failed += bool(fault)
+            state = 'FAILED' if fault else f'checked, needs {block.needs}' if block.needs else 'ok'
+            print(f'{block.name}: {state} ({time.monotonic() - started:.0f} s) {fault}', flush=True)
     print(f'{ran} blocks run, {checked} checked, {failed} failed')
     return int(failed > 0)
 

@@ -1,1 +1,1 @@
-"""What a camera sees: the view that fits the network, lenses, virtual cameras, backgrounds."""
+"""Cameras: views that fit the network, lens distortion, virtual cameras, backgrounds."""

@@ -1,7 +1,7 @@
-"""Images of a camera whose lens bends straight lines, out of those of a pinhole.
+"""Lens distortion: images of a distorted camera from those of a pinhole.
 
-A frame is drawn by a pinhole that sees all that the camera sees, and bent when it is done. The
-models are those of sensor_msgs/CameraInfo, computed by OpenCV.
+A frame is drawn with a pinhole camera that covers the distorted camera's view, and distorted
+afterwards. The models are those of sensor_msgs/CameraInfo, computed by OpenCV.
 """
 
 from __future__ import annotations
@@ -18,74 +18,74 @@ from manivideo_ros.geometry import Camera
 
 Array = NDArray[np.floating]
 
-# How many coefficients each model may have.
+# The possible numbers of coefficients of each model.
 MODELS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
 _FISHEYE = 'equidistant'
-# Wider views would leave the middle of the image less than half its pixels.
-_LEAST_ZOOM = 0.5
+# For wider views, the image's centre would be drawn at less than half its resolution.
+_MIN_ZOOM = 0.5
 _GRID = 65
-_MARGIN = 2.0  # pixels: what is drawn ends at the centres of the outermost ones shown
-_EXACT = 1e-7  # pixels
-_STEPS, _STEP = 10, 1e-6  # of Newton's method, each doubles the digits; of its slopes
+_MARGIN = 2.0  # pixels: the drawn image ends at the centres of the outermost visible pixels
+_TOLERANCE = 1e-7  # pixels
+_STEPS, _STEP = 10, 1e-6  # of Newton's method: iterations, and the step of numeric derivatives
 _SEARCH = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 60, 1e-9)
-_RECTIFY = 'send the camera_info of its rectified image (image_proc: distortion taken out)'
+_RECTIFY = 'send the camera_info of its rectified image (image_proc removes distortion)'
 
 
 @dataclass(frozen=True, eq=False)
 class Lens:
-    """What bends the images that a pinhole draws to those that the camera shows, of one size."""
+    """Distorts images of a pinhole camera to those of a real camera of the same size."""
 
     model: str
     coefficients: tuple[float, ...]
-    shown: Camera  # the camera's own intrinsics
-    drawn: Camera  # the pinhole's; both stand where the camera does
-    _map: tuple[NDArray[np.float32], NDArray[np.float32]]  # [H, W] indices x, y into what is drawn
+    shown: Camera  # the real camera
+    drawn: Camera  # the pinhole camera, at the same pose
+    _map: tuple[NDArray[np.float32], NDArray[np.float32]]  # [H, W] indices x, y into drawn images
 
     def placed(self, camera_from_world: Array) -> Lens:
-        """The same lens elsewhere."""
+        """The same lens at another camera pose."""
         cameras = (self.shown, self.drawn)
         shown, drawn = (replace(c, camera_from_world=camera_from_world) for c in cameras)
         return replace(self, shown=shown, drawn=drawn)
 
     def bend(self, image: NDArray, smooth: bool = True) -> NDArray:
-        """An image [H, W, ...] of what is drawn as the camera shows it.
+        """Distort a drawn image [H, W, ...].
 
-        smooth: between pixels; otherwise the nearest, for masks and depths.
+        smooth: interpolate linearly; otherwise take the nearest pixel, for masks and depths.
         """
-        how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-        return cv2.remap(image, *self._map, how, borderMode=cv2.BORDER_REPLICATE)
+        mode = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+        return cv2.remap(image, *self._map, mode, borderMode=cv2.BORDER_REPLICATE)
 
     def pixels(self, points: ArrayLike) -> Array:
-        """Pixels [N, 2] at which the camera shows points [N, 3] of its own optical frame."""
+        """Distorted pixels [N, 2] of points [N, 3] in the camera's optical frame."""
         points = np.asarray(points, np.float64)
         depth = np.where(points[:, 2:] == 0, np.nan, points[:, 2:])
         rays = points[:, :2] / depth
         bent = _bent(self.model, self.coefficients, self.shown.intrinsics, rays)
-        # Far outside its view a lens's polynomial may come back into the image.
+        # Far outside the view, the polynomial may map points back into the image.
         drawn = _pinhole_pixels(self.drawn.intrinsics, rays)
         folded = _inside(bent, self.shown) & ~_inside(drawn, self.drawn, _MARGIN)
         unbent = _pinhole_pixels(self.shown.intrinsics, rays)
         return np.where((folded | (points[:, 2] <= 0))[:, None], unbent, bent)
 
     def shows(self, pixels: Array) -> NDArray[np.bool_]:
-        """Whether pixels [N, 2] lie in the image that the camera shows; [N]."""
+        """Whether pixels [N, 2] lie in the real camera's image; [N]."""
         return _inside(pixels, self.shown)
 
     def unbent(self, pixels: ArrayLike) -> Array:
-        """Pixels [N, 2] of what is drawn, of pixels [N, 2] of what the camera shows."""
+        """Pixels [N, 2] of the drawn image for distorted pixels [N, 2]."""
         rays = _rays(self.model, self.coefficients, self.shown.intrinsics, np.asarray(pixels))
         return _pinhole_pixels(self.drawn.intrinsics, rays)
 
 
 def lens_of(camera: Camera, model: str, coefficients: Sequence[float]) -> Lens | None:
-    """The lens of a camera of these intrinsics; None where it bends nothing.
+    """The lens of a camera; None if there is no distortion.
 
-    coefficients: CameraInfo's `d`, of its distortion_model. Raises ValueError naming the field and
-    the mend for a model that is not known or a view that no pinhole shows.
+    model, coefficients: CameraInfo's distortion_model and `d`. Raises ValueError naming the field
+    and a fix for an unknown model, or a view that a pinhole cannot cover.
     """
     if not np.isfinite(coefficients).all():
         raise ValueError('d: not finite')
-    # All zero is a fisheye's lens too, but a pinhole by what drivers mean by it.
+    # All zeros would be valid for a fisheye, but drivers use them for a camera without distortion.
     if not np.any(coefficients):
         return None
     if model not in MODELS:
@@ -97,22 +97,22 @@ def lens_of(camera: Camera, model: str, coefficients: Sequence[float]) -> Lens |
         raise ValueError(f'd: {len(coefficients)} values, {model} has {counts}')
     d = tuple(float(v) for v in coefficients)
     width, height, k = camera.width, camera.height, camera.intrinsics
-    # Lenses are smooth: lines of sight on a grid, splines between.
+    # Distortion is smooth: rays are computed on a grid and interpolated with splines.
     x, y = (np.linspace(0.5, size - 0.5, min(size, _GRID)) for size in (width, height))
     centres = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
     rays = _rays(model, d, k, centres)
     with np.errstate(invalid='ignore'):
         known = np.linalg.norm(_bent(model, d, k, rays) - centres, axis=1) < 0.5
     if not known.all():
-        raise ValueError(f'd: the lens shows pixels to which no line of sight belongs: {_RECTIFY}')
+        raise ValueError(f'd: the lens model has no ray for some pixels: {_RECTIFY}')
     low, high = rays.min(0), rays.max(0)
     focal = float(np.min((np.array([width, height]) - 1) / (high - low)))
     zoom = focal / float(np.min(np.diag(k)[:2]))
-    if zoom < _LEAST_ZOOM:
+    if zoom < _MIN_ZOOM:
         raise ValueError(f'd: the lens sees too much for a pinhole: {_RECTIFY}')
     middle = 0.5 * np.array([width, height]) - focal * 0.5 * (low + high)
     drawn = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1.0]])
-    # OpenCV counts from the centre of the first pixel.
+    # OpenCV's coordinates start at the centre of the first pixel.
     at = (_pinhole_pixels(drawn, rays) - 0.5).reshape(len(y), len(x), 2)
     all_x, all_y = np.arange(width) + 0.5, np.arange(height) + 0.5
     map_x, map_y = (
@@ -123,25 +123,25 @@ def lens_of(camera: Camera, model: str, coefficients: Sequence[float]) -> Lens |
 
 def _rays(model: str, d: Sequence[float], k: Array, pixels: Array) -> Array:
     """x/z and y/z [N, 2] of pixels [N, 2]."""
-    wanted = pixels.reshape(-1, 2).astype(np.float64)
+    goal = pixels.reshape(-1, 2).astype(np.float64)
     if model == _FISHEYE:
-        points = wanted[:, None]
+        points = goal[:, None]
         found = cv2.fisheye.undistortPoints(points, k, np.array(d), criteria=_SEARCH)
         return np.asarray(found, np.float64).reshape(-1, 2)
-    # cv2.undistortPoints iterates to a fixed point, which strong lenses do not have everywhere.
-    rays = (wanted - k[:2, 2]) @ np.linalg.inv(k[:2, :2]).T
+    # cv2.undistortPoints uses a fixed-point iteration, which diverges for strong distortion.
+    rays = (goal - k[:2, 2]) @ np.linalg.inv(k[:2, :2]).T
     for _ in range(_STEPS):
         at = _bent(model, d, k, rays)
-        away = wanted - at
-        if np.abs(away).max(initial=0) < _EXACT:
+        error = goal - at
+        if np.abs(error).max(initial=0) < _TOLERANCE:
             break
         slopes = [(_bent(model, d, k, rays + step) - at) / _STEP for step in _STEP * np.eye(2)]
-        rays = rays + _solved(np.stack(slopes, -1), away)
+        rays = rays + _solved(np.stack(slopes, -1), error)
     return rays
 
 
 def _solved(matrices: Array, right: Array) -> Array:
-    """x [N, 2] of matrices [N, 2, 2] @ x = right [N, 2]; not finite where there is none."""
+    """x [N, 2] of matrices [N, 2, 2] @ x = right [N, 2]; not finite for singular matrices."""
     (a, b), (c, d) = np.moveaxis(matrices, 0, -1)
     x, y = right.T
     with np.errstate(divide='ignore', invalid='ignore'):
@@ -149,7 +149,7 @@ def _solved(matrices: Array, right: Array) -> Array:
 
 
 def _bent(model: str, d: Sequence[float], k: Array, rays: Array) -> Array:
-    """Pixels [N, 2] of x/z and y/z [N, 2]."""
+    """Distorted pixels [N, 2] of x/z and y/z [N, 2]."""
     if model == _FISHEYE:
         found = cv2.fisheye.distortPoints(rays[:, None], k, np.array(d))
     else:

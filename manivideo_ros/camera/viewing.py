@@ -1,4 +1,4 @@
-"""The view that frames are made for: fitted to the model's image, or set up around hands."""
+"""The view of a frame: fitted to the network's image, or a default view of the hands."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from manivideo_ros.geometry import Camera, look_at, pinhole
 from manivideo_ros.hand.state import HandState
 
-# A wrist and a point this far (metres) along its fingers stand for the hand in the view test.
+# In visibility tests, a hand is represented by points up to this far (metres) from its wrist.
 REACH = 0.12
 DEFAULT_FOV = np.radians(40.0)
 
 
 def reach_points(side: str, hand: HandState) -> NDArray[np.floating]:
-    """Wrist, middle and tip [3, 3] of a stretched hand in the world, metres."""
+    """World points [3, 3] at the wrist, middle and tip of a stretched hand, metres."""
     along = -REACH if side == 'right' else REACH
     wrist = np.asarray(hand.wrist_position, np.float64)
     tip = wrist + np.asarray(hand.wrist_rotation, np.float64)[:, 0] * along
@@ -27,14 +27,14 @@ def reach_points(side: str, hand: HandState) -> NDArray[np.floating]:
 def action_points(
     hands: Mapping[str, HandState], objects: Iterable[NDArray[np.floating]]
 ) -> NDArray[np.floating]:
-    """World points [N, 3] of an instant: what the hands reach and where the objects [4, 4] lie."""
+    """World points [N, 3] of hands and objects: reach of the hands, origins of the objects."""
     clouds = [reach_points(side, hand) for side, hand in hands.items()]
     clouds += [np.asarray(pose)[None, :3, 3] for pose in objects]
     return np.concatenate([np.zeros((0, 3)), *clouds])
 
 
 def hands_in_view(hands: Mapping[str, HandState], camera: Camera) -> bool:
-    """Whether the wrist or the reach of any hand projects into the camera's image."""
+    """Whether any hand's reach points project into the camera's image."""
     size = np.array([camera.width, camera.height])
     for side, hand in hands.items():
         pixels, depth = camera.project(reach_points(side, hand))
@@ -44,7 +44,7 @@ def hands_in_view(hands: Mapping[str, HandState], camera: Camera) -> bool:
 
 
 def fitted(camera: Camera, width: int, height: int) -> Camera:
-    """The camera's view cut at its centre to the aspect of width x height, at that size."""
+    """The camera with its view cropped to the aspect of width x height, and resized to it."""
     scale = max(width / camera.width, height / camera.height)
     cut_width, cut_height = width / scale, height / scale
     k = np.array(camera.intrinsics, np.float64)
@@ -56,11 +56,11 @@ def fitted(camera: Camera, width: int, height: int) -> Camera:
 
 def fitted_points(
     points: NDArray[np.floating],  # [..., 2 or more], x and y first
-    size: tuple[int, int],  # width and height of the image that they are in
+    size: tuple[int, int],  # width and height of the points' image
     width: int,
     height: int,
 ) -> NDArray[np.floating]:
-    """Pixels of an image as pixels of the same image cut and scaled as by `fitted`."""
+    """Pixels of an image, transformed as the image is by `fitted`."""
     out = np.array(points, np.float64)
     scale = max(width / size[0], height / size[1])
     out[..., :2] = (out[..., :2] - 0.5 * np.array(size)) * scale + 0.5 * np.array([width, height])
@@ -73,12 +73,12 @@ def default_camera(
     width: int,
     height: int,
 ) -> Camera:
-    """A camera in front of and above the hands (world: z up) that has all of them in its view."""
+    """A camera in front of and above the hands (world: z up), with all of them in its view."""
     points = action_points(hands, objects)
     if len(points) == 0:
         points = np.zeros((1, 3))
     centre = 0.5 * (points.min(0) + points.max(0))
-    # Hands wander: leave half of the image free around where they are first seen.
+    # Hands move: leave half of the image free around their first position.
     radius = max(float(np.linalg.norm(points - centre, axis=-1).max()), 0.12)
     distance = 1.5 * radius / np.sin(0.5 * DEFAULT_FOV)
     eye = centre + distance * np.array([0.0, -np.cos(0.6), np.sin(0.6)])

@@ -1,4 +1,4 @@
-"""Virtual cameras: one that looks at a point, one that circles it, one that rides on a wrist."""
+"""Virtual cameras: fixed, orbiting a point, or mounted on a wrist."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ WRIST_UP = (0.0, 1.0, 0.0)  # out of the back of the hand
 
 @dataclass(frozen=True, eq=False)
 class VirtualCamera:
-    """A pinhole at `eye` that looks at `target`, both [3] in metres.
+    """A pinhole camera at `eye` that looks at `target`, both [3] in metres.
 
-    width and height in pixels, fov_y in radians. Raises ValueError where these make no view.
+    width and height in pixels, fov_y in radians. Raises ValueError for invalid values.
     """
 
     eye: ArrayLike
@@ -44,22 +44,23 @@ class VirtualCamera:
         self.camera()
 
     def still(self) -> Array:
-        """world_from_camera [4, 4] (optical frame; world z up) that does not move."""
+        """world_from_camera [4, 4] (optical frame; world z up) of the fixed camera."""
         return self._seen(np.asarray(self.eye, np.float64))
 
     def orbit(self, seconds: float, period: float) -> Array:
-        """world_from_camera [4, 4] on a circle about the vertical through the target.
+        """world_from_camera [4, 4] on a circle about the vertical axis through the target.
 
-        At 0 s it is at the eye; a turn, counter-clockwise from above, takes `period` seconds.
+        It starts at the eye at 0 s, and turns counter-clockwise, seen from above, once every
+        `period` seconds.
         """
         turn = axis_angle_to_matrix([0.0, 0.0, 2 * np.pi * (seconds / period % 1.0)])
         target = np.asarray(self.target, np.float64)
         return self._seen(target + turn @ (np.asarray(self.eye, np.float64) - target))
 
     def on_wrist(self, side: str, hand: HandState) -> Array:
-        """world_from_camera [4, 4] fixed to a wrist: eye and target are in the right wrist's frame.
+        """world_from_camera [4, 4] mounted on a wrist; eye and target are in the wrist's frame.
 
-        The left wrist's camera is the right's mirror image, as its hand is.
+        They are given for the right wrist, and mirrored in x for the left.
         """
         mirror = np.array([-1.0 if side == 'left' else 1.0, 1.0, 1.0])
         eye, target = (mirror * np.asarray(p, np.float64) for p in (self.eye, self.target))
@@ -67,7 +68,7 @@ class VirtualCamera:
         return wrist @ invert_rigid(look_at(eye, target, WRIST_UP))
 
     def camera(self) -> Camera:
-        """The pinhole, standing at its own frame's origin."""
+        """The pinhole camera at the origin of its own frame."""
         intrinsics = pinhole(self.width, self.height, self.fov_y)
         return Camera(intrinsics, np.eye(4), self.width, self.height)
 

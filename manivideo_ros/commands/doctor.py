@@ -101,7 +101,7 @@ def cv_bridge() -> Finding:
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, check=False)
     if done.returncode:
-        fix = 'other nodes that use cv_bridge need an environment with numpy<2; this package does not'
+        fix = 'other nodes that use cv_bridge need numpy<2 in their environment; this one does not'
         return Finding('numpy', NOTE, f'{numpy} does not work with cv_bridge', fix)
     return Finding('numpy', OK, f'{numpy} works with cv_bridge')
 

@@ -18,7 +18,7 @@ from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
-from manivideo_ros.evaluation.reports.sheets import steady, write_video
+from manivideo_ros.evaluation.sheets import steady, write_video
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HAND_REFERENCE, load_hand_reference

@@ -1,1 +1,1 @@
-"""The conditions of a frame, drawn: base image, horizons, object views, skeletons, labels."""
+"""Renders the conditions of a frame: base image, horizons, object views, skeletons, labels."""

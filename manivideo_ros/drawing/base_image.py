@@ -1,7 +1,7 @@
-"""The base image: the visible surface in its references' colours under one fixed light.
+"""The base image: the visible surfaces in the colours of their references, under a fixed light.
 
-Nothing of the scene's true light or of the target's pixels enters: only geometry, the object's six
-views, the mean colours of the hand reference and the background.
+It depends only on geometry, the object's six views, the mean colours of the hand reference and the
+background, and not on the scene's true light or the target's pixels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import SurfacePose
-from manivideo_ros.mlo.warp_runtime import load_kernels
+from manivideo_ros.mlo.warp_runtime import load_kernels, require_contiguous
 
 if TYPE_CHECKING:
     from manivideo_ros.hand.model import HandModel
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lighting:
-    """One light for every image, in the camera's frame (x right, y down, z forward)."""
+    """A light fixed to the camera, in its frame (x right, y down, z forward)."""
 
     sky: float
     ground: float
@@ -40,7 +40,7 @@ class Lighting:
 FIXED_LIGHT = Lighting(sky=0.85, ground=0.45, sun=0.6, direction=(-0.5, -0.7, -0.6))
 """Hemispheric ambient light and a sun at the camera's upper left, behind it."""
 UNLIT = Lighting(sky=1.0, ground=1.0, sun=0.0, direction=(0.0, 0.0, -1.0))
-"""Albedo as it is."""
+"""Shows the albedo."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Material:
 
 
 def hand_material(hand: HandModel, reference: HandReference) -> Material:
-    """Each face in the mean colour that its part has in the hand reference."""
+    """A material with each face in the mean colour of its part in the hand reference."""
     part = np.median(hand.vertex_part[hand.faces], axis=1).astype(np.int64)
     uv = np.full((len(hand.faces), 3, 2), 0.5, np.float32)
     uv[..., 0] = (part[:, None] + 0.5) / 3
@@ -61,14 +61,14 @@ def hand_material(hand: HandModel, reference: HandReference) -> Material:
 
 
 class Painter:
-    """Paints what a merged rasterizer of twice the image's size sees.
+    """Paints base images from the render of a merged rasterizer of twice the image's size.
 
-    rasterizer: made with merge=True at an even width and height; this painter renders with it.
-    materials: one per surface of the rasterizer. background: uint8 [H, W, 3] sRGB.
-    out: a tensor [3, H, W] to paint into instead of an own one. The tensors that `paint` returns
-    are overwritten by the next call.
+    rasterizer: with merge=True and even width and height; this painter renders with it. materials:
+    one per surface of the rasterizer. background: uint8 [H, W, 3] sRGB. out: a contiguous tensor
+    [3, H, W] to paint into, instead of a new one. The tensors that `paint` returns are overwritten
+    by the next call.
 
-    Raises ValueError where sizes or counts do not fit.
+    Raises ValueError for sizes, counts or an `out` tensor that do not fit.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Painter:
         device = rasterizer.device
         own = torch.zeros(3, self.height, self.width, device=device)
         self._base = own if out is None else out
+        require_contiguous('base', self._base)
         self._mask = torch.zeros(self.height, self.width, device=device)
         self._background = torch.zeros(3, self.height, self.width, device=device)
         self._chunks = 1 if rasterizer.on_cpu else self.width
@@ -99,18 +100,18 @@ class Painter:
         self.set_background(background)
 
     def set_materials(self, materials: Sequence[Material]) -> None:
-        """Exchange the colours of all surfaces."""
+        """Replace the materials of all surfaces."""
         surfaces = self.rasterizer.surfaces
         if len(materials) != len(surfaces):
             raise ValueError(f'{len(materials)} materials for {len(surfaces)} surfaces')
         textures, texels, corners, start = [], [], [], 0
-        for i, (look, surface) in enumerate(zip(materials, surfaces, strict=True)):
-            height, width = look.texture.shape[:2]
-            if look.corner_uv.shape != (len(surface.faces), 3, 2):
-                raise ValueError(f'appearance {i}: corner_uv must be [{len(surface.faces)}, 3, 2]')
+        for i, (material, surface) in enumerate(zip(materials, surfaces, strict=True)):
+            height, width = material.texture.shape[:2]
+            if material.corner_uv.shape != (len(surface.faces), 3, 2):
+                raise ValueError(f'material {i}: corner_uv must be [{len(surface.faces)}, 3, 2]')
             textures.append((start, width, height))
-            texels.append(look.texture.reshape(-1, 3))
-            corners.append(look.corner_uv * np.array([width, height], np.float32))
+            texels.append(material.texture.reshape(-1, 3))
+            corners.append(material.corner_uv * np.array([width, height], np.float32))
             start += width * height
         device = self.rasterizer.device
         joined = np.concatenate([np.zeros((0, 3), np.uint8), *texels])
@@ -124,7 +125,7 @@ class Painter:
         self._record()
 
     def set_background(self, background: NDArray[np.uint8]) -> None:
-        """Exchange the background, uint8 [H, W, 3]."""
+        """Replace the background, uint8 [H, W, 3]."""
         if background.shape != (self.height, self.width, 3):
             raise ValueError(
                 f'background must be [{self.height}, {self.width}, 3], got {background.shape}'
@@ -145,13 +146,13 @@ class Painter:
         return self.images
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """What `paint` returns, of the state that its rasterizer was given last (its `draw`)."""
+        """`paint` for the state that was last written to the rasterizer; see its `draw`."""
         self.rasterizer.draw(self._shade)
         return self.images
 
     @property
     def images(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The base image and the coverage as they were painted last."""
+        """The last painted base image and coverage."""
         return self._base, self._mask
 
     def _shade(self, band: int, first: int, last: int) -> None:

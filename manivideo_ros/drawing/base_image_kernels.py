@@ -1,4 +1,4 @@
-"""Warp kernels that colour the visible surface: texture, one light, antialiasing, background."""
+"""Warp kernels of the base image: texture, shading, antialiasing, background."""
 
 # mypy: ignore-errors
 from __future__ import annotations
@@ -19,7 +19,7 @@ wp.set_module_options({'enable_backward': False})
 
 @wp.struct
 class Light:
-    """Irradiance of a normal n: from sky (up) to ground, and sun where n faces `direction`."""
+    """A light: irradiance from sky (above) to ground, plus the sun from `direction`."""
 
     up: wp.vec3  # unit, camera frame
     sky: float
@@ -30,7 +30,7 @@ class Light:
 
 @wp.func
 def irradiance(light: Light, n: wp.vec3) -> float:
-    """Light that reaches a surface, relative to white paper facing it."""
+    """The irradiance of a surface with normal n, relative to a white surface facing the light."""
     upward = 0.5 + 0.5 * wp.dot(n, light.up)
     hemisphere = light.ground + (light.sky - light.ground) * upward
     return hemisphere + light.sun * wp.max(wp.dot(n, light.direction), 0.0)
@@ -40,7 +40,7 @@ def irradiance(light: Light, n: wp.vec3) -> float:
 def texel(
     texels: wp.array(dtype=wp.vec3ub), start: int, width: int, height: int, x: int, y: int
 ) -> wp.vec3:
-    """One texel, the border's beyond the border; 0..255."""
+    """A texel in 0..255; coordinates are clamped to the texture."""
     i = start + wp.clamp(y, 0, height - 1) * width + wp.clamp(x, 0, width - 1)
     c = texels[i]
     return wp.vec3(float(c[0]), float(c[1]), float(c[2]))
@@ -57,7 +57,7 @@ def face_colour(
     u: float,
     v: float,
 ) -> wp.vec3:
-    """Bilinear texture colour of face f at raster coordinates (u, v); sRGB in 0..1."""
+    """The bilinear texture colour of face f at raster coordinates (u, v); sRGB in 0..1."""
     w0 = wp.max(at(planes[f, 0], u, v), 0.0)
     w1 = wp.max(at(planes[f, 1], u, v), 0.0)
     w2 = wp.max(at(planes[f, 2], u, v), 0.0)
@@ -99,9 +99,9 @@ def paint_rows(
     mask: wp.array(dtype=wp.float32),  # [H * W] out: coverage
     row_cost: wp.array(dtype=wp.int32),  # [2H * chunks] out: covered pixels
 ):
-    """Mean of 2 x 2 shaded samples over the background; a thread a row (chunks = 1) or a pixel.
+    """The mean of 2 x 2 shaded samples over the background; a thread per row (chunks = 1) or pixel.
 
-    Shading is done on sRGB values by the root of the irradiance: gamma 2 stands for sRGB's curve.
+    sRGB values are multiplied by the square root of the irradiance, approximating sRGB by gamma 2.
     """
     t = wp.tid()
     c = view[0]

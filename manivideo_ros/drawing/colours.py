@@ -1,4 +1,4 @@
-"""How layers are shown to people."""
+"""Visualisation of layers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ LAYER_HUES = np.array(
 
 
 def normal_colours(normal_map: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Normals [..., 3, H, W] as colours [..., H, W, 3], (n * (1, -1, -1) + 1) / 2.
-
-    What is absent (zero) is black.
-    """
+    """Normals [..., 3, H, W] as colours [..., H, W, 3], (n * (1, -1, -1) + 1) / 2; 0 is black."""
     normals = np.moveaxis(normal_map, -3, -1)
     present = np.any(normals != 0, -1, keepdims=True)
     colours = (normals * np.array([1, -1, -1], np.float32) + 1) * 127.5
@@ -27,7 +24,7 @@ def normal_colours(normal_map: NDArray[np.floating]) -> NDArray[np.uint8]:
 def confidence_colours(confidence: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Confidences [L, H, W] of 7 or 13 layers as one image [H, W, 3], each layer in its hue.
 
-    Where layers lie behind each other their lights add up: what is hidden tints what is seen.
+    The colours of layers behind each other are added, so that hidden layers tint visible ones.
     """
     hues = np.concatenate([LAYER_HUES, LAYER_HUES[1:]])[: len(confidence)]
     light = np.tensordot(np.moveaxis(confidence, 0, -1), hues, 1)

@@ -1,8 +1,8 @@
-"""Horizon maps: how far other surfaces rise above each visible point's own, direction by direction.
+"""Horizon maps: how far other surfaces rise above the surface at each visible point.
 
-What a lamp's shadow and the room's light need to know of the geometry, whatever the light: an
-addition of this project (after Max, 1988, and screen-space ambient occlusion). Made of the depths
-that D is made of, at half the image's side.
+They contain the geometry needed for shadows and ambient occlusion, independent of the light, in 8
+directions. An addition of this project, after Max (1988) and screen-space ambient occlusion.
+Computed from the depths of the layers at half the image's side.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from manivideo_ros.drawing import horizon_kernels
 from manivideo_ros.mlo.bands import run_bands
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS
 from manivideo_ros.mlo.rasterizer import Rasterizer
-from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream
+from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream, require_contiguous
 
 RADII = (0.006, 0.014, 0.028, 0.05, 0.085, 0.14)
-"""Metres, in the image's plane, at which the surroundings are looked at."""
+"""Distances in metres, in the image's plane, at which neighbours are sampled."""
 
 
 class HorizonMapper:
-    """Looks at what a rasterizer of layers rendered last, without allocating.
+    """Computes horizon maps of the last render of a rasterizer, without allocating.
 
-    out: a tensor [8, H/2, W/2] to write instead of an own one. last: the map that was made last.
+    out: a contiguous tensor [8, H/2, W/2] to write to, instead of a new one. last: the last map.
 
-    Raises ValueError for an image of odd width or height.
+    Raises ValueError for an image of odd width or height, or if `out` is not contiguous.
     """
 
     def __init__(self, rasterizer: Rasterizer, out: torch.Tensor | None = None) -> None:
@@ -42,6 +42,7 @@ class HorizonMapper:
         rows, columns = rasterizer.height // 2, rasterizer.width // 2
         own = torch.zeros(HORIZON_DIRECTIONS, rows, columns, device=rasterizer.device)
         self.last = own if out is None else out
+        require_contiguous('horizon', self.last)
         self._threads, self._columns = rasterizer.threads, columns
         numbers = {
             'first_row': 0,
@@ -51,18 +52,20 @@ class HorizonMapper:
         }
         self._commands = rasterizer.record(horizon_kernels.horizon_rows, rows * columns, numbers)
         edges = np.linspace(0, rows, len(self._commands) + 1).astype(int).tolist()
-        self._shares = list(pairwise(edges))
+        self._bands = list(pairwise(edges))
 
     def map(self) -> torch.Tensor:
-        """[8, H/2, W/2] in 0..1: the sine of the highest elevation over the surface, fading out at
-        0.22 m; 0 where nothing is seen. Valid until the next call.
+        """The horizon map [8, H/2, W/2] in 0..1, valid until the next call.
+
+        Values are sines of the highest elevation above the surface, fading out at 0.22 m; 0 where
+        nothing is visible.
         """
         with on_torch_stream(self._device):
-            run_bands(self._look, len(self._shares), self._threads)
+            run_bands(self._run_band, len(self._bands), self._threads)
         return self.last
 
-    def _look(self, band: int) -> None:
-        first, end = self._shares[band]
+    def _run_band(self, band: int) -> None:
+        first, end = self._bands[band]
         command = self._commands[band]
         command.set_param_at_index_from_ctype(0, first)
         command.set_dim((end - first) * self._columns)

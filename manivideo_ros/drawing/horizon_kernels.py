@@ -1,4 +1,4 @@
-"""The Warp kernel that looks around every visible point for what rises above its surface."""
+"""The Warp kernel of horizon maps."""
 
 # mypy: ignore-errors
 from __future__ import annotations
@@ -14,7 +14,7 @@ wp.set_module_options({'enable_backward': False})
 
 DIRECTIONS = wp.constant(HORIZON_DIRECTIONS)
 TURN = wp.constant(2 * math.pi / HORIZON_DIRECTIONS)
-REACH = wp.constant(0.22)  # metres, beyond which nothing counts
+REACH = wp.constant(0.22)  # metres, beyond which neighbours have no effect
 
 
 @wp.func
@@ -23,7 +23,7 @@ def seen_depth(
     nearest_layer: wp.array(dtype=wp.int32),  # [H * W]
     pixel: int,
 ) -> float:
-    """Depth of the layer that the camera sees, 0 where there is none."""
+    """The depth of the visible layer, 0 if there is none."""
     layer = nearest_layer[pixel]
     z = wp.float32(0.0)
     if layer >= 0:
@@ -42,7 +42,7 @@ def horizon_rows(
     visible_normal: wp.array2d(dtype=wp.float32),  # [3, H * W]
     horizon: wp.array3d(dtype=wp.float32),  # [8, H / 2, W / 2] out
 ):
-    """Horizons of every second pixel of every second row; one thread each."""
+    """Horizons at every second pixel of every second row, one thread each."""
     t = wp.tid()
     c = view[0]
     i = first_row + t // columns

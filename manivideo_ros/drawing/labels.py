@@ -1,4 +1,4 @@
-"""What is known of a frame besides its image: mask, depth, layers, the joints of the hands."""
+"""Labels of a frame: mask, depth, layers and hand joints."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from manivideo_ros.hand.state import SIDES, HandState
 from manivideo_ros.mlo.rasterizer import LayerBuffers
 
 COLUMNS = 4  # of the mosaics of layers
-FLESH = 0.025  # metres: a joint lies this far under the skin at most
+FLESH = 0.025  # metres: the maximum depth of a joint under the skin
 
 
 class Labels(NamedTuple):
-    """The labels of one frame of H x W pixels.
+    """The labels of a frame of H x W pixels.
 
-    mask u8 [H, W]: 0 background, else as `layer_mask`; depth f32 [H, W]: metres along z of what is
-    seen, 0 where only background is; keypoints [K] of dtype KEYPOINT, 21 for each hand.
+    mask uint8 [H, W]: see `layer_mask`. depth float32 [H, W]: metres along z of the visible
+    surface, 0 for background. keypoints [K] of dtype KEYPOINT, 21 per hand.
     """
 
     mask: NDArray[np.uint8]
@@ -36,9 +36,9 @@ def label(
     layers: LayerBuffers,
     camera: Camera,
     hands: Mapping[str, HandModel],  # by side
-    states: Mapping[str, HandState],  # those present, by side
+    states: Mapping[str, HandState],  # of the present hands, by side
 ) -> Labels:
-    """The labels of the frame that these layers were made for."""
+    """The labels of the frame with these layers."""
     nearest = layers.nearest_layer.cpu().numpy()
     depth = visible_depth(layers)
     mask = layer_mask(nearest, len(layers.normal_map))
@@ -46,12 +46,12 @@ def label(
 
 
 def layer_mask(nearest_layer: NDArray[np.integer], layers: int) -> NDArray[np.uint8]:
-    """0 for background, else (visible layer + 1) * (255 // layers): greys that the eye can tell."""
+    """0 for background, else (visible layer + 1) * (255 // layers): well separated grey levels."""
     return ((nearest_layer + 1) * (255 // layers)).astype(np.uint8)
 
 
 def visible_depth(layers: LayerBuffers) -> NDArray[np.float32]:
-    """Depth [H, W] in metres of the layer that is seen; 0 where none is."""
+    """Depth [H, W] in metres of the visible layer; 0 for background."""
     seen = layers.nearest_layer.clamp_min(0).long()[None]
     depth = layers.depth.gather(0, seen)[0] * (layers.nearest_layer >= 0)
     return depth.cpu().numpy()
@@ -61,9 +61,9 @@ def hand_keypoints(
     hands: Mapping[str, HandModel],
     states: Mapping[str, HandState],
     camera: Camera,
-    depth: NDArray[np.float32],  # [H, W] of what is seen, 0 for nothing
+    depth: NDArray[np.float32],  # [H, W] of the visible surface, 0 for background
 ) -> NDArray[np.void]:
-    """The joints [21 for each hand] of dtype KEYPOINT, left hand first."""
+    """The joints of dtype KEYPOINT, 21 per hand, left hand first."""
     present = [side for side in SIDES if side in states]
     found = np.zeros((len(present), JOINTS), KEYPOINT)
     for side, out in zip(present, found, strict=True):
@@ -78,14 +78,14 @@ def hand_keypoints(
 
 
 def world_keypoints(hand: HandModel, state: HandState) -> NDArray[np.floating]:
-    """World points [21, 3] of a posed hand's joints and tips, metres, MediaPipe's order."""
+    """World points [21, 3] of a posed hand's joints and tips, metres, in MediaPipe's order."""
     arrays = (state.theta, state.betas, state.wrist_rotation, state.wrist_position)
     posed = lbs(hand, *(torch.tensor(np.asarray(a, np.float32))[None] for a in arrays))
     return keypoints21(hand, *posed)[0].numpy()
 
 
 def mosaic(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Layers [L, H, W, ...] in one image, row by row, four to a row, black where none is left."""
+    """Layers [L, H, W, ...] in one image, row by row with four per row, the rest black."""
     count, height, width = tiles.shape[:3]
     rows = -(-count // COLUMNS)
     out = np.zeros((rows * height, COLUMNS * width, *tiles.shape[3:]), np.uint8)
@@ -100,7 +100,7 @@ def _visible(
     z: NDArray[np.floating],  # [21]
     depth: NDArray[np.float32],  # [H, W]
 ) -> NDArray[np.bool_]:
-    """Whether nothing lies before a joint but its own flesh."""
+    """Whether each joint is in the image and covered by nothing but its own hand's surface."""
     height, width = depth.shape
     inside = (z > 0) & np.all((pixels >= 0) & (pixels < (width, height)), -1)
     column, row = np.where(inside[:, None], pixels, 0).astype(int).T

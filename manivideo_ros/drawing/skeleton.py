@@ -1,4 +1,4 @@
-"""Skeletons of people in an image: 134 keypoints, and the map that is the condition S.
+"""Skeletons of people in an image: 134 keypoints, and the skeleton map, the condition S.
 
 A skeleton is [134, 3]: x and y in pixels (pixel (row, col) covers [col, col + 1) x [row, row + 1))
 and confidence, in DWPose's order: OpenPose's 18 body points, 6 of the feet, 68 of the face, then
@@ -18,7 +18,7 @@ from manivideo_ros.messages.read import NUM_KEYPOINTS
 BODY, FEET, FACE = slice(0, 18), slice(18, 24), slice(24, 92)
 LEFT_HAND, RIGHT_HAND = slice(92, 113), slice(113, 134)
 THRESHOLD = 0.3
-"""Points of less confidence count as not seen."""
+"""Points with less confidence count as not visible."""
 
 BODY_LIMBS = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12),
@@ -30,26 +30,26 @@ BODY_COLOURS = (
     (0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255), (255, 0, 170), (255, 0, 85),
 )  # fmt: skip
 """OpenPose's RGB of limb i and of body point i."""
-LIMB_LIGHT = 0.6  # of a limb's colour, so that the points stand out
+LIMB_LIGHT = 0.6  # factor of a limb's colour, so that points stand out
 HAND_LIMBS = tuple((0 if i % 4 == 1 else i - 1, i) for i in range(1, 21))
 """Bones of a hand, from the wrist outwards, thumb first."""
 
 _SHIFT = 4  # OpenCV takes points in sixteenths of a pixel
 _PADDING = 4  # pixels around the image: OpenCV's antialiasing is rough where it clips
-_FARTHEST = 1e5  # pixels: what lies farther is a wrong number, and overflows OpenCV's
+_FARTHEST = 1e5  # pixels: larger coordinates are invalid, and overflow OpenCV's integers
 
 
 def seen(points: ArrayLike, threshold: float = THRESHOLD) -> NDArray[np.bool_]:
-    """Which points [..., 3] are there: finite, and of enough confidence."""
+    """Which points [..., 3] are visible: finite, and with enough confidence."""
     p = np.asarray(points, np.float64)
-    near = np.all(np.abs(p[..., :2]) < _FARTHEST, axis=-1)  # false for what is not finite, too
+    near = np.all(np.abs(p[..., :2]) < _FARTHEST, axis=-1)  # false for NaN
     return near & (p[..., 2] >= threshold)
 
 
 def person_box(
     points: ArrayLike, threshold: float = THRESHOLD
 ) -> tuple[float, float, float, float] | None:
-    """The box (left, top, right, bottom) around a skeleton's seen points; None under two points."""
+    """The box (left, top, right, bottom) of a skeleton's visible points; None for less than two."""
     p = np.asarray(points, np.float64)
     there = p[seen(p, threshold), :2]
     if len(there) < 2:
@@ -59,7 +59,7 @@ def person_box(
 
 
 def largest_person(people: ArrayLike, threshold: float = THRESHOLD) -> NDArray[np.float32]:
-    """The skeleton [134, 3] of largest box among people [P, 134, 3]; zeros where nobody is seen."""
+    """The skeleton [134, 3] with the largest box among people [P, 134, 3]; zeros for nobody."""
     best, found = -1.0, np.zeros((NUM_KEYPOINTS, 3), np.float32)
     for person in np.asarray(people, np.float32).reshape(-1, NUM_KEYPOINTS, 3):
         box = person_box(person, threshold)
@@ -77,15 +77,15 @@ def skeleton_map(
 ) -> NDArray[np.uint8]:
     """The skeleton drawn on black, RGB [3, H, W]: limbs in OpenPose's colours, hands as thin lines.
 
-    A limb is drawn where both its ends are seen; what crosses the border is clipped. Widths go with
-    the image's size. Raises ValueError for another shape of points.
+    A limb is drawn if both its ends are visible. Line widths are proportional to the image's size.
+    Raises ValueError for another shape of points.
     """
     p = np.asarray(points, np.float64)
     if p.shape != (NUM_KEYPOINTS, 3):
         raise ValueError(f'a skeleton must be [{NUM_KEYPOINTS}, 3], got {list(p.shape)}')
     canvas = np.zeros((height + 2 * _PADDING, width + 2 * _PADDING, 3), np.uint8)
     there, side = seen(p, threshold), max(width, height)
-    # OpenCV's whole numbers are the pixels' centres.
+    # OpenCV's integer coordinates are at the centres of pixels.
     at = np.zeros((NUM_KEYPOINTS, 2), np.int64)
     at[there] = np.round((p[there, :2] + _PADDING - 0.5) * 2**_SHIFT).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""The six views of an object, and its surface coloured from them alone."""
+"""The six views of an object, and materials made from them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 VIEWS = ('front', 'back', 'left', 'right', 'top', 'bottom')
 _EYES = ((0, -1, 0), (0, 1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1))
-_DISTANCE = 60.0  # in object sizes: perspective moves nothing by more than half a pixel of 128
+_DISTANCE = 60.0  # in object sizes: perspective is at most half a pixel in views of 128 pixels
 _MARGIN = 1.08
 _GREY = 128
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectViews:
-    """What six cameras around an object see; all at one scale, the object centred.
+    """Six views of an object, centred and at the same scale.
 
     rgb uint8 [6, S, S, 3]: unlit albedo, sRGB, antialiased over mid grey. depth float32 [6, S, S]:
-    metres along the view's z, the nearest of each pixel; 0 where nothing is. coverage float32
-    [6, S, S] in 0..1. cameras: far pinholes in the object's frame, in the order of VIEWS.
+    metres along the view's z, the nearest in each pixel; 0 where empty. coverage float32 [6, S, S]
+    in 0..1. cameras: distant pinholes in the object's frame, in the order of VIEWS.
     """
 
     rgb: NDArray[np.uint8]
@@ -43,7 +43,7 @@ class ObjectViews:
 
 
 def view_cameras(vertices: NDArray[np.float32], size: int) -> tuple[Camera, ...]:
-    """Six far pinholes around the bounding box of vertices [V, 3], front at -y looking along +y."""
+    """Six distant pinholes around the bounding box of vertices [V, 3]; front looks along +y."""
     low, high = vertices.min(0).astype(np.float64), vertices.max(0).astype(np.float64)
     centre, extent = 0.5 * (low + high), max(float(np.max(high - low)), 1e-6)
     distance = _DISTANCE * extent
@@ -57,13 +57,13 @@ def view_cameras(vertices: NDArray[np.float32], size: int) -> tuple[Camera, ...]
 
 
 def six_views(mesh: ObjectMesh, size: int = 128) -> ObjectViews:
-    """The mesh from front, back, left, right, top and bottom; ValueError without vertices."""
+    """Render the six views of a mesh. Raises ValueError for an empty mesh."""
     if len(mesh.vertices) == 0 or len(mesh.faces) == 0:
         raise ValueError(f'object {mesh.name}: an empty mesh has no views')
     cameras = view_cameras(mesh.vertices, size)
     rasterizer = Rasterizer([object_surface(mesh)], 2 * size, 2 * size, threads=1, merge=True)
-    look = Material(mesh.texture, mesh.corner_uv)
-    painter = Painter(rasterizer, [look], np.full((size, size, 3), _GREY, np.uint8), UNLIT)
+    material = Material(mesh.texture, mesh.corner_uv)
+    painter = Painter(rasterizer, [material], np.full((size, size, 3), _GREY, np.uint8), UNLIT)
     rgb, depth, coverage = [], [], []
     for camera in cameras:
         image, mask = painter.paint(camera, [np.eye(4)])
@@ -79,12 +79,12 @@ def six_views(mesh: ObjectMesh, size: int = 128) -> ObjectViews:
 def reprojected_texture(
     mesh: ObjectMesh, views: ObjectViews
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Atlas uint8 [2S, 3S, 3] and corner_uv [F, 3, 2]: the surface as the six views show it.
+    """Texture uint8 [2S, 3S, 3] and corner_uv [F, 3, 2] that re-project the six views.
 
-    The atlas is the views themselves, so nothing else can reach a face. Each face takes the view
-    that sees most of it, least slanted; what no view sees takes the colour of what is seen beside
-    it, from where the views are plain: the pixel of a rim mixes what lies on both its sides. Grey
-    borders are pushed out of the silhouettes first.
+    The texture consists of the six views, with their background filled by the nearest full pixels.
+    Each face takes the view that sees most of it at the least slant. A face that no view sees takes
+    the colour of a visible face next to it, preferably from an area of low contrast, because pixels
+    at a rim mix the colours of both sides.
     """
     size = views.rgb.shape[1]
     corners = mesh.vertices[mesh.faces].astype(np.float64)
@@ -94,7 +94,8 @@ def reprojected_texture(
     inner = 0.85 * corners + 0.15 * centroid[:, None]
     probes = np.concatenate([inner, 0.5 * (inner + np.roll(inner, 1, 1)), centroid[:, None]], 1)
 
-    # The inside of a closed thin wall is nearer to what is seen than a pixel can tell.
+    # Depths cannot distinguish the inside of a thin closed wall from its visible outside, so faces
+    # of closed meshes that face away count as invisible.
     edge_pairs, closed = _edge_pairs(mesh)
     scores, pixels = [], []
     for view, camera in enumerate(views.cameras):
@@ -130,7 +131,10 @@ def reprojected_texture(
 def object_material(
     mesh: ObjectMesh, views: ObjectViews, mode: Literal['painted', 'mean'] = 'painted'
 ) -> Material:
-    """'painted': re-projected from the six views; 'mean': the mean colour of what they show."""
+    """The material of an object from its six views.
+
+    mode: 'painted' re-projects them, 'mean' uses their mean colour.
+    """
     if mode == 'painted':
         return Material(*reprojected_texture(mesh, views))
     if mode != 'mean':
@@ -142,9 +146,10 @@ def object_material(
 
 
 def _edge_pairs(mesh: ObjectMesh) -> tuple[NDArray[np.int64], bool]:
-    """Faces [E, 2] that share an edge, coinciding vertices being one; whether the mesh is closed.
+    """Pairs [E, 2] of faces that share an edge, and whether the mesh is closed.
 
-    Closed: every edge belongs to as many faces of one direction as of the other.
+    Vertices at the same position count as one. Closed: every edge belongs to equally many faces in
+    both directions.
     """
     _, same = np.unique(mesh.vertices, axis=0, return_inverse=True)
     faces = same.reshape(-1).astype(np.int64)[mesh.faces]
@@ -165,11 +170,11 @@ def _donors(
     centroid: NDArray[np.floating],
     piece: NDArray[np.integer],
 ) -> NDArray[np.int64]:
-    """For each face, the face [F] whose colour it shows: itself where it is seen.
+    """For each face, the face [F] whose colour it takes; visible faces take their own.
 
-    Unseen faces that hang together (the wall inside a cup) show one colour, that of the worthiest
-    seen face next to them, if there is one of the same piece; a part that touches none takes the
-    nearest seen face.
+    Connected invisible faces (the wall inside a cup) share one colour: that of the adjacent visible
+    face with the highest worth, preferably of the same piece. Without adjacent visible faces, each
+    takes the nearest visible face.
     """
     donor = np.arange(len(unseen))
     if not unseen.any() or unseen.all():
@@ -183,16 +188,16 @@ def _donors(
     pairs = np.concatenate([edge_pairs, edge_pairs[:, ::-1]])
     pairs = pairs[unseen[pairs[:, 0]] & ~unseen[pairs[:, 1]]]
     foreign = piece[pairs[:, 0]] != piece[pairs[:, 1]]
-    pairs = pairs[np.lexsort([worth[pairs[:, 1]], ~foreign])]  # the worthiest is written last
+    pairs = pairs[np.lexsort([worth[pairs[:, 1]], ~foreign])]  # the best is written last
     chosen = np.full(len(unseen), -1)
     chosen[region[pairs[:, 0]]] = pairs[:, 1]
-    given = unseen & (chosen[region] >= 0)
-    donor[given] = chosen[region[given]]
+    found = unseen & (chosen[region] >= 0)
+    donor[found] = chosen[region[found]]
     return donor
 
 
 def _pieces(mesh: ObjectMesh) -> NDArray[np.int32]:
-    """Number of the piece [F] that each face belongs to: faces that share vertices are one."""
+    """The index of the piece [F] of each face; faces that share vertices belong to one piece."""
     count, faces = len(mesh.vertices), mesh.faces
     graph = coo_matrix(
         (np.ones(2 * len(faces)), (faces[:, [0, 0]].ravel(), faces[:, 1:].ravel())), (count,) * 2
@@ -206,14 +211,14 @@ def _pixel(at: NDArray[np.floating], size: int) -> NDArray[np.int64]:
 
 
 def _contrast(views: ObjectViews) -> NDArray[np.float32]:
-    """How far each pixel [6, S, S] is from its surroundings' mean, grey levels."""
+    """Local contrast [6, S, S]: difference from the neighbourhood's mean, in grey levels."""
     rgb = views.rgb.astype(np.float32)
     away = np.abs(rgb - uniform_filter(rgb, (0, 5, 5, 0))).mean(-1)
     return uniform_filter(away, (0, 3, 3))
 
 
 def _filled(views: ObjectViews, view: int) -> NDArray[np.uint8]:
-    """A view whose background and mixed border have the colour of the nearest full pixel."""
+    """A view with background and border pixels replaced by the nearest fully covered pixel."""
     mixed = views.coverage[view] < 0.99
     if mixed.all():
         return views.rgb[view]

@@ -187,7 +187,7 @@ class Engine:
         except (EngineError, PlanCacheError) as error:
             self._runner = serving
             self.reasons[build.job.backend] = str(error)
-            log.warning('%s goes on: %s', before, error)
+            log.warning('%s keeps running: %s', before, error)
             return
         self.reasons.pop(self.backend, None)
         self._waiting.insert(0, before)  # the first to fall back to

@@ -1,1 +1,1 @@
-"""The parametric hand: model files, linear blend skinning, layers, skin, finger poses."""
+"""The parametric hand: model files, linear blend skinning, skin textures, finger poses."""

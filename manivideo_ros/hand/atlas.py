@@ -1,6 +1,7 @@
-"""Where each texel of the skin texture lies on the flat default hand.
+"""The position of each texel of the skin texture on the flat default hand.
 
-Painting by place in space, not by place in the texture, keeps patterns whole across chart seams.
+Textures are painted as functions of the position in space, so that patterns continue across the
+seams of the texture's charts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from manivideo_ros.hand.partition import FIRST_JOINT, SLEEVE
 
 @dataclass(frozen=True, eq=False)
 class SkinAtlas:
-    """Texels of a square texture; N of them lie on the hand."""
+    """The N texels of a square texture that lie on the hand."""
 
     size: int
     row: NDArray[np.int64]  # [N]
@@ -25,7 +26,7 @@ class SkinAtlas:
     position: NDArray[np.float64]  # [N, 3] on the flat right hand, metres
     normal: NDArray[np.float64]  # [N, 3] unit
     layer: NDArray[np.int64]  # [N] 1 palm .. 6 pinky
-    sleeve: NDArray[np.bool_]  # [N] cloth where a sleeve is worn
+    sleeve: NDArray[np.bool_]  # [N] covered by cloth if a sleeve is worn
     nail: NDArray[np.float64]  # [N] 0..1
     tip_distance: NDArray[np.float64]  # [N] metres to the nearest fingertip
     knuckle_distance: NDArray[np.float64]  # [N] to the nearest finger joint
@@ -33,7 +34,7 @@ class SkinAtlas:
     tips: NDArray[np.float64]  # [5, 3] thumb .. pinky
 
     def spread(self, colours: NDArray, reach: int = 6) -> NDArray[np.uint8]:
-        """[S, S, 3] u8 of colours [N, 3] 0..255, grown into the gutter between charts."""
+        """Texture uint8 [S, S, 3] of colours [N, 3] in 0..255, extended between the charts."""
         image = np.zeros((self.size, self.size, 3))
         filled = np.zeros((self.size, self.size))
         image[self.row, self.column], filled[self.row, self.column] = colours, 1
@@ -89,7 +90,7 @@ def _nearest(points: NDArray, marks: NDArray) -> NDArray:
 
 
 def _cover(corners: NDArray, size: int) -> tuple[NDArray, NDArray, NDArray]:
-    """Texels [N] covered by triangles [F, 3, 2], each once; their face [N], barycentrics [N, 3]."""
+    """Texels [N] covered by triangles [F, 3, 2], their faces [N] and barycentrics [N, 3]."""
     owner = np.full(size * size, -1)
     weights = np.zeros((size * size, 3))
     for face, triangle in enumerate(corners):

@@ -1,4 +1,4 @@
-"""The default hand's texture chart and parts, carried over to a hand without, such as MANO."""
+"""Transfers the default hand's texture coordinates and parts to another hand, such as MANO."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.partition import LAYER_OF_JOINT, face_layers
 
 _CHILD = (4, 2, 3, 3, 5, 6, 6, 8, 9, 9, 11, 12, 12, 14, 15, 15)  # a bone's far joint
-_NORMAL_WEIGHT = 0.02  # metres of distance that opposite normals are worth, halved
+_NORMAL_WEIGHT = 0.02  # metres: half the distance equivalent to opposite normals
 
 
 def chart_like_default(
@@ -17,37 +17,40 @@ def chart_like_default(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """corner_uv [F, 3, 2] and vertex_part [V] for a flat hand in MANO's conventions.
 
-    The hand is brought onto the default one bone by bone; each triangle then takes the affine
-    texture map of the nearest default triangle of its own finger that faces the same way.
+    The hand is aligned with the default one bone by bone. Each triangle then takes the affine
+    texture map of the nearest default triangle of the same finger that faces the same way.
     """
-    theirs = default.v_template.astype(np.float64)
-    brought = _bone_by_bone(
-        v_template.astype(np.float64), weights, joints, default.J_regressor @ theirs
+    template = default.v_template.astype(np.float64)
+    aligned = _bone_by_bone(
+        v_template.astype(np.float64), weights, joints, default.J_regressor @ template
     )
     layers = face_layers(faces, weights)
-    ours, their_triangles = brought[faces], theirs[default.faces]
-    centre, normal = ours.mean(1), _normals(ours)
-    their_centre, their_normal = their_triangles.mean(1), _normals(their_triangles)
+    triangles, default_triangles = aligned[faces], template[default.faces]
+    centre, normal = triangles.mean(1), _normals(triangles)
+    default_centre, default_normal = default_triangles.mean(1), _normals(default_triangles)
     uv = np.empty((len(faces), 3, 2))
     for layer in np.unique(layers):
-        mine = np.flatnonzero(layers == layer)
+        own = np.flatnonzero(layers == layer)
         pool = np.flatnonzero(default.face_layer == layer)
-        nearest = pool[_nearest(centre[mine], normal[mine], their_centre[pool], their_normal[pool])]
-        uv[mine] = _affine_map(ours[mine], their_triangles[nearest], default.corner_uv[nearest])
-    vertex_normals = _per_vertex(normal, faces, len(brought))
-    their_vertex_normals = _per_vertex(their_normal, default.faces, len(theirs))
-    nearest = _nearest(brought, vertex_normals, theirs, their_vertex_normals)
-    fingers = (
+        found = _nearest(centre[own], normal[own], default_centre[pool], default_normal[pool])
+        nearest = pool[found]
+        uv[own] = _affine_map(
+            triangles[own], default_triangles[nearest], default.corner_uv[nearest]
+        )
+    vertex_normals = _per_vertex(normal, faces, len(aligned))
+    default_vertex_normals = _per_vertex(default_normal, default.faces, len(template))
+    nearest = _nearest(aligned, vertex_normals, template, default_vertex_normals)
+    same_finger = (
         LAYER_OF_JOINT[weights.argmax(1)] == LAYER_OF_JOINT[default.weights.argmax(1)][nearest]
     )
-    part = np.where(fingers, default.vertex_part[nearest], 0).astype(np.uint8)
+    part = np.where(same_finger, default.vertex_part[nearest], 0).astype(np.uint8)
     return np.clip(uv, 0, 1).astype(np.float32), part
 
 
 def _bone_by_bone(
     vertices: NDArray, weights: NDArray, joints: NDArray, goal_joints: NDArray
 ) -> NDArray:
-    """[V, 3]: each bone's skin turned, scaled and moved onto the goal's bone, blended by weight."""
+    """Vertices [V, 3] with each bone aligned with the goal's bone, blended by the weights."""
     moved = np.zeros_like(vertices)
     for j, child in enumerate(_CHILD):
         start, end = (j, child) if child != j else (j - 1, j)
@@ -79,14 +82,14 @@ def _per_vertex(normals: NDArray, faces: NDArray, count: int) -> NDArray:
 
 
 def _nearest(points: NDArray, normals: NDArray, pool: NDArray, pool_normals: NDArray) -> NDArray:
-    """[N] index into the pool, by place and facing."""
+    """Index [N] of the nearest in the pool, by position and normal."""
     a = np.concatenate([points, normals * _NORMAL_WEIGHT], 1)
     b = np.concatenate([pool, pool_normals * _NORMAL_WEIGHT], 1)
     return np.argmin((b**2).sum(1) - 2 * a @ b.T, 1)
 
 
 def _affine_map(triangles: NDArray, onto: NDArray, onto_uv: NDArray) -> NDArray:
-    """[N, 3, 2] texture places of triangles' corners in the planes of other triangles [N, 3, 3]."""
+    """Texture coordinates [N, 3, 2] of triangles, by the affine map of other triangles `onto`."""
     e1, e2 = onto[:, 1] - onto[:, 0], onto[:, 2] - onto[:, 0]
     away = triangles - onto[:, :1]
     d11, d12, d22 = (e1 * e1).sum(1), (e1 * e2).sum(1), (e2 * e2).sum(1)

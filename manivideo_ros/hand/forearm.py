@@ -1,6 +1,6 @@
-"""A short sleeved forearm for any hand mesh that ends in an open wrist loop.
+"""Adds a short sleeved forearm to a hand mesh that ends in an open wrist loop.
 
-Hand models end at the wrist; a hand cut off there looks wrong and hand detectors miss it.
+Hand models end at the wrist. A hand without forearm looks wrong, and hand detectors miss it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from manivideo_ros.hand.partition import SLEEVE
 if TYPE_CHECKING:
     from manivideo_ros.hand.model import HandModel
 
-# Rings of the stub: metres beyond the wrist loop, metres outwards from it. The step between
-# CUFF - 1 and CUFF is the sleeve's edge.
+# Rings of the stub: metres beyond the wrist loop, and metres outwards from it. The sleeve's edge is
+# between CUFF - 1 and CUFF.
 RINGS = np.array(
     [
         [0.006, 0.0000],
@@ -33,17 +33,17 @@ RINGS = np.array(
     ]
 )
 CUFF = 2  # the first ring of cloth
-# The stub's corner of the skin texture (u0, u1, v0, v1), free in the hand's chart.
+# The stub's area of the skin texture (u0, u1, v0, v1), which the hand's chart does not use.
 SLEEVE_CHART = (0.54, 0.985, 0.015, 0.315)
-SLEEVE_CHART_EDGE = 0.27  # of its height: skin beneath, cloth above
+SLEEVE_CHART_EDGE = 0.27  # share of its height with skin; the rest is cloth
 
 
 def wrist_loop(faces: NDArray, vertices: NDArray, wrist: NDArray) -> NDArray[np.int64]:
-    """Vertices of the open boundary nearest the wrist [3], in the order of its half-edges.
+    """Vertices of the open boundary nearest to the wrist [3], in the order of its half-edges.
 
-    It starts at its lowest vertex, so that mirrored hands get mirrored forearms.
+    The first is the one with the lowest index, so that mirrored hands get mirrored forearms.
 
-    Raises ValueError where the mesh has no open boundary.
+    Raises ValueError if the mesh has no open boundary.
     """
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
     keys = edges[:, 0] * len(vertices) + edges[:, 1]
@@ -66,15 +66,15 @@ def wrist_loop(faces: NDArray, vertices: NDArray, wrist: NDArray) -> NDArray[np.
 
 
 def attach_forearm(hand: HandModel) -> HandModel:
-    """The hand with a sleeved stub and a closing cap grown from its wrist loop.
+    """The hand with a sleeved stub and a cap attached to its wrist loop.
 
-    New vertices follow the wrist (weight 1) and the shape of their loop vertex; no joint moves.
-    The stub's triangles are the palm's layer; beyond the cuff its vertices are `sleeve`.
+    New vertices follow the wrist (weight 1), with the shape directions of their loop vertex; no
+    joint moves. The stub belongs to the palm's layer; beyond the cuff its vertices are `sleeve`.
     """
     v = hand.v_template.astype(np.float64)
     joints = hand.J_regressor.astype(np.float64) @ v
     loop = wrist_loop(hand.faces, v, joints[0])
-    turned = loop[1] > loop[-1]  # run the same way round both hands; mend the triangles below
+    turned = loop[1] > loop[-1]  # same direction for both hands; triangles are flipped below
     if turned:
         loop = np.roll(loop[::-1], 1)
     count, base = len(loop), len(v)
@@ -128,7 +128,7 @@ def attach_forearm(hand: HandModel) -> HandModel:
 
 
 def _stub_chart(count: int) -> NDArray[np.float32]:
-    """[Fs, 3, 2] corners of the stub's triangles: a cylinder unrolled into SLEEVE_CHART."""
+    """Texture coordinates [Fs, 3, 2] of the stub: a cylinder unrolled to SLEEVE_CHART."""
     u0, u1, v0, v1 = SLEEVE_CHART
     distances = np.concatenate([[0.0], RINGS[:, 0]])
     skin, cloth = distances[: CUFF + 1], distances[CUFF:]

@@ -1,4 +1,4 @@
-"""How one labelled joint of a hand is laid out."""
+"""The data type of a labelled hand joint."""
 
 import numpy as np
 
@@ -11,5 +11,5 @@ KEYPOINT = np.dtype(
         'itemsize': 24,
     }
 )
-"""One joint: x, y, z in metres in the camera's optical frame; u, v in pixels; side 0 left, 1 right;
-joint 0-20 in MediaPipe's order; visible 1, or 0: hidden by something or outside the image."""
+"""One joint. x, y, z: metres in the camera's optical frame. u, v: pixels. side: 0 left, 1 right.
+joint: 0-20 in MediaPipe's order. visible: 1, or 0 if occluded or outside the image."""

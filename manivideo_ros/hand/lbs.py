@@ -1,7 +1,7 @@
-"""Linear blend skinning of a hand, batched, in torch, without host synchronisation.
+"""Linear blend skinning of a hand in torch, batched, without host synchronisation.
 
 The formulas are SMPL's (Loper et al. 2015) with MANO's tree: blend shapes, pose correctives,
-skinning. Tests hold it to smplx. Only joint 0's place differs: it lies at `wrist_position`.
+skinning. Results equal smplx's, except that joint 0 is at `wrist_position`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def rotation_matrices(axis_angle: torch.Tensor) -> torch.Tensor:
 
 
 def rest_joints(hand: HandModel, betas: torch.Tensor) -> torch.Tensor:
-    """Joints [B, 16, 3] of the flat hand with shape betas [B, 10], in the model's frame."""
+    """Joints [B, 16, 3] of the flat hand with betas [B, 10], in the model's frame."""
     t = _tensors(hand, betas.device, betas.dtype)
     return t.joints + (betas @ t.joint_shapedirs.T).unflatten(-1, (16, 3))
 
@@ -76,15 +76,15 @@ def lbs(
     wrist_rotation: torch.Tensor,
     wrist_position: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pose a hand: vertices [B, V, 3] and joints [B, 16, 3], metres, in the wrist pose's frame.
+    """Vertices [B, V, 3] and joints [B, 16, 3] of a posed hand, metres, in the wrist pose's frame.
 
-    theta [B, 45] axis-angles relative to the flat hand, betas [B, 10], wrist_rotation [B, 3, 3]
-    of the hand's rest frame, wrist_position [B, 3] of joint 0; all of one dtype and device.
+    theta [B, 45]: axis-angles relative to the flat hand. betas [B, 10]. wrist_rotation [B, 3, 3]:
+    of the hand's rest frame. wrist_position [B, 3]: of joint 0. All of one dtype and device.
     """
     t = _tensors(hand, theta.device, theta.dtype)
     batch = theta.shape[0]
     shaped = t.v_template + (betas @ t.shapedirs.T).unflatten(-1, (-1, 3))
-    joints = t.joints + (betas @ t.joint_shapedirs.T).unflatten(-1, (16, 3))
+    joints = rest_joints(hand, betas)
     local = rotation_matrices(theta.reshape(batch, 15, 3))
     if t.posedirs is not None:
         eye = torch.eye(3, dtype=theta.dtype, device=theta.device)
@@ -112,6 +112,6 @@ def lbs(
 
 
 def keypoints21(hand: HandModel, vertices: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
-    """[B, 21, 3] in MediaPipe's order: wrist, then thumb, index, middle, ring, pinky, 4 each."""
+    """Points [B, 21, 3] in MediaPipe's order: wrist, then thumb to pinky with 4 points each."""
     t = _tensors(hand, vertices.device, vertices.dtype)
     return torch.cat([joints, vertices[:, t.tips]], 1)[:, t.keypoint_order]

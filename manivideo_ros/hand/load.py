@@ -1,4 +1,4 @@
-"""Hand models from files: the shipped default hand, or the user's MANO file."""
+"""Loads hand models: the shipped default hand, or a MANO file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ HANDS = ASSETS / 'hand'
 
 
 def load_hand(side: Side, path: str | Path | None = None) -> HandModel:
-    """The shipped default hand, or the user's MANO file (npz), with a forearm stub attached.
+    """The shipped default hand, or a MANO file (npz), with a forearm stub attached.
 
-    A path takes what `convert_mano` writes and smplx's npz files. Raises HandFileError (a
-    ValueError) where the file cannot be read, lacks an array or is the other side's.
+    path: a file from `convert_mano`, or an npz file of smplx. Raises HandFileError (a ValueError)
+    if the file cannot be read, lacks an array, or is of the other side.
     """
     if side not in SIDES:
         raise ValueError(f"side must be 'left' or 'right', got {side!r}")
@@ -36,7 +36,7 @@ def _load(side: Side, path: str | None) -> HandModel:
 
 
 def read_hand(side: Side, path: str | Path | None = None) -> HandModel:
-    """The hand as its file has it, without a forearm; arguments and errors as `load_hand`."""
+    """The hand of a file, without forearm; arguments and errors as `load_hand`."""
     file = HANDS / f'{side}.npz' if path is None else Path(path)
     arrays = _read_arrays(file)
     vertices = len(arrays['v_template'])
@@ -72,7 +72,7 @@ def read_hand(side: Side, path: str | Path | None = None) -> HandModel:
 
 
 def _read_arrays(file: Path) -> dict[str, NDArray]:
-    """The arrays of an npz, checked and in our types; smplx's names are understood."""
+    """The arrays of an npz, validated and converted; smplx's names are supported."""
     try:
         arrays = read_npz(file)
     except FileNotFoundError:

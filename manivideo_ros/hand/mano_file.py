@@ -1,7 +1,7 @@
-"""Official MANO pickles to npz, without running anything that is in them.
+"""Converts official MANO pickles to npz, without executing code in them.
 
-MANO_LEFT.pkl and MANO_RIGHT.pkl are Python 2 pickles that hold chumpy objects, which
-inert_pickle.py reads.
+MANO_LEFT.pkl and MANO_RIGHT.pkl are Python 2 pickles with chumpy objects, which inert_pickle.py
+reads.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from manivideo_ros.files.errors import reason_of
 from manivideo_ros.files.inert_pickle import AllowListUnpickler, Inert
@@ -19,9 +19,9 @@ from manivideo_ros.files.npz import read_npz
 from manivideo_ros.hand.load import read_hand
 from manivideo_ros.hand.model import HandFileError
 
-_LARGEST_FILE = 256 * 2**20  # bytes
-_MOST_ENTRIES = 10**7  # of a sparse matrix that is written out
-# What numpy and a damaged pickle's stand-ins raise when they are asked for numbers.
+_MAX_FILE_SIZE = 256 * 2**20  # bytes
+_MAX_ENTRIES = 10**7  # of a sparse matrix that is converted to a dense one
+# Exceptions of numpy, and of a damaged pickle's stand-ins, on conversion to numbers.
 UNREADABLE = (
     ArithmeticError,
     AttributeError,
@@ -49,10 +49,10 @@ def convert_mano(
 ) -> str:
     """Convert an official MANO pickle (or smplx npz) to an npz for `load_hand`; returns its side.
 
-    fix_left_shapedirs turns the sign of x in the shape directions round, which is wrong in the
-    genuine MANO_LEFT: True does, False does not, None looks (a left hand whose first shape
-    direction grows it in y and z while shrinking it in x has the error). Raises HandFileError
-    for a file that is no MANO hand, or that names anything outside the allow-list.
+    fix_left_shapedirs: whether to negate x in the shape directions, whose sign is wrong in the
+    original MANO_LEFT. None: detect it (the first shape direction of a left hand with the error
+    grows it in y and z while shrinking it in x). Raises HandFileError for a file that is no MANO
+    hand, or that names anything outside the allow-list.
     """
     source = Path(source)
     arrays = _read_npz(source) if source.suffix == '.npz' else _read_pickle(source)
@@ -81,17 +81,8 @@ def convert_mano(
     return side
 
 
-def flat_theta(theta: ArrayLike, hands_mean: ArrayLike, *, flat_hand_mean: bool) -> NDArray:
-    """theta [..., 45] relative to the flat hand of a source's axis-angles.
-
-    flat_hand_mean is the source's own setting: False means that its zero is the mean pose.
-    """
-    values = np.asarray(theta, np.float32)
-    return values if flat_hand_mean else values + np.asarray(hands_mean, np.float32)
-
-
 def _check_shapes(arrays: dict[str, NDArray], source: Path) -> None:
-    """What is multiplied here must fit; read_hand looks at all else."""
+    """Check the shapes that are needed for the conversion; read_hand checks the others."""
     vertices, regressor, shapes = (
         arrays[key].shape for key in ('v_template', 'J_regressor', 'shapedirs')
     )
@@ -111,7 +102,7 @@ def _left_error(arrays: dict[str, NDArray], joints: NDArray) -> bool:
 
 def _read_pickle(file: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > _LARGEST_FILE:
+        if file.stat().st_size > _MAX_FILE_SIZE:
             raise HandFileError(f'{file}: too large for a hand model')
         with file.open('rb') as stream:
             content = AllowListUnpickler(stream, encoding='latin1').load()
@@ -123,10 +114,10 @@ def _read_pickle(file: Path) -> dict[str, Any]:
         ) from error
     except HandFileError:
         raise
-    except Exception as error:  # a damaged pickle can fail in any way
+    except Exception as error:  # a damaged pickle can raise any exception
         raise HandFileError(f'{file}: not a readable MANO pickle ({reason_of(error)})') from error
     if not isinstance(content, dict):
-        raise HandFileError(f'{file}: holds no dictionary; this is no MANO hand model')
+        raise HandFileError(f'{file}: contains no dictionary; this is no MANO hand model')
     return {key: value for key, value in content.items() if isinstance(key, str)}
 
 
@@ -138,7 +129,7 @@ def _read_npz(file: Path) -> dict[str, Any]:
 
 
 def _plain(value: Any, file: Path, key: str) -> NDArray[np.float64]:
-    """A numeric array of an array, a chumpy variable or selection, or a sparse matrix."""
+    """The numbers of an array, a chumpy variable or selection, or a sparse matrix."""
     try:
         array = np.asarray(_dense(value))
         if array.dtype.kind not in 'fiub':
@@ -156,7 +147,7 @@ def _dense(value: Any) -> Any:
     state = value.attributes
     if value.kind == 'sparse':
         rows, columns = (int(n) for n in state['_shape'])
-        if max(rows, 1) * max(columns, 1) > _MOST_ENTRIES:
+        if max(rows, 1) * max(columns, 1) > _MAX_ENTRIES:
             raise ValueError(f'{rows}x{columns} entries are too many')
         data, indices, pointers = (_dense(state[name]) for name in ('data', 'indices', 'indptr'))
         counts = np.diff(pointers)
@@ -168,9 +159,9 @@ def _dense(value: Any) -> Any:
     if value.kind.startswith('chumpy'):
         if 'x' in state:  # chumpy.ch.Ch: a variable
             return _dense(state['x'])
-        if 'a' in state and 'idxs' in state:  # chumpy.reordering.Select: some entries of another
+        if 'a' in state and 'idxs' in state:  # chumpy.reordering.Select: entries of another array
             chosen = np.asarray(_dense(state['a'])).ravel()[np.asarray(_dense(state['idxs']))]
             shape = state.get('preferred_shape')
             return chosen if shape is None else chosen.reshape(shape)
-        raise TypeError(f'a {value.kind} is not understood')
+        raise TypeError(f'a {value.kind} is not supported')
     raise TypeError('its values are not numbers')

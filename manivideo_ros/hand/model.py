@@ -1,8 +1,8 @@
 """The arrays of a hand model with MANO's interface.
 
-Conventions are MANO's: the right hand lies flat with its fingers along -x, the back of the hand
-+y and the thumb's side +z, so that +z rotations flex the fingers; the left hand is its mirror in
-x. Joints: 0 wrist, 1-3 index, 4-6 middle, 7-9 pinky, 10-12 ring, 13-15 thumb.
+Conventions are MANO's: in the flat right hand, the fingers point along -x, the back of the hand
+faces +y, and the thumb is on the side of +z, so that rotations about +z flex the fingers. The left
+hand is mirrored in x. Joints: 0 wrist, 1-3 index, 4-6 middle, 7-9 pinky, 10-12 ring, 13-15 thumb.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 
 
 class HandFileError(ValueError):
-    """A hand model file that cannot be used; one line names the file, the field and the mend."""
+    """Raised for a hand model file that cannot be used; names the file, the field and a fix."""
 
 
 @dataclass(frozen=True, eq=False)
 class HandModel:
-    """Arrays of one hand, forearm stub included; metres, float32, in the flat rest pose."""
+    """Arrays of one hand with its forearm stub, in the flat rest pose; metres, float32."""
 
     name: str  # 'default' or 'mano'
     side: Side

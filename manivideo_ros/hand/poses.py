@@ -1,6 +1,7 @@
-"""Named finger poses as theta [45], axis-angle relative to the flat hand.
+"""Named finger poses: theta [45], axis-angles relative to the flat hand.
 
-relaxed, pinch and point are measured (assets/hand/poses.json, with notice); the rest are authored.
+relaxed, pinch and point are measured (assets/hand/poses.json, with notice); the others are
+authored.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from manivideo_ros.hand.load import HANDS
 from manivideo_ros.hand.state import Side
 
-# Degrees for the right hand. Fingers: (abduction towards the thumb, flexion of three joints);
-# thumb: axis-angles of its three joints. Abduction turns about y, flexion about z.
+# For the right hand, in degrees. Fingers: (abduction towards the thumb, flexion of three joints);
+# thumb: axis-angles of its three joints. Abduction is about y, flexion about z.
 _AUTHORED: dict[str, dict[str, tuple[float, ...]]] = {
     'flat': {},
     'spread': {
@@ -62,7 +63,7 @@ def _right_hand() -> dict[str, NDArray[np.float32]]:
 
 
 def finger_pose(name: str, side: Side) -> NDArray[np.float32]:
-    """theta [45] of a named pose (one of POSES) for a side. Raises ValueError for another name."""
+    """theta [45] of a pose (one of POSES) for a side. Raises ValueError for another name."""
     poses = _right_hand()
     if name not in poses:
         raise ValueError(f'no finger pose {name!r}; there are {", ".join(POSES)}')
@@ -70,6 +71,6 @@ def finger_pose(name: str, side: Side) -> NDArray[np.float32]:
 
 
 def mirror_theta(theta: ArrayLike) -> NDArray[np.float32]:
-    """theta [..., 45] of the other hand making the mirrored gesture: (x, -y, -z) per joint."""
+    """theta [..., 45] of the same gesture with the other hand: (x, -y, -z) per joint."""
     array = np.asarray(theta, np.float32)
     return array * np.tile(np.array([1, -1, -1], np.float32), 15)

@@ -1,4 +1,4 @@
-"""The hand reference: the image that shows what the hands look like, with its parts."""
+"""The hand reference: an image of a hand, and the mask of its parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARTS = ('skin', 'nail', 'sleeve')
 
 @dataclass(frozen=True, eq=False)
 class HandReference:
-    """What the hands look like: another pose, another camera.
+    """An image that shows the appearance of the hands, in any pose, from any camera.
 
     image uint8 [128, 128, 3] sRGB; parts uint8 [128, 128]: 0 none, 1 skin, 2 nail, 3 sleeve.
     """
@@ -30,7 +30,7 @@ class HandReference:
     def mean_colours(self) -> NDArray[np.float32]:
         """Mean sRGB [3, 3] in 0..1 of skin, nail and sleeve.
 
-        A part that the image does not show takes the skin's mean, or mid grey without any skin.
+        A part that is not in the image has the skin's mean colour, or mid grey without any skin.
         """
         colours = np.full((len(PARTS), 3), 0.5, np.float32)
         for part in range(len(PARTS)):
@@ -40,10 +40,10 @@ class HandReference:
 
 
 def load_hand_reference(path: Path) -> HandReference:
-    """A hand reference from an image file. `<name>.parts.png` beside it marks skin, nails, sleeve.
+    """Load a hand reference from an image file; `<name>.parts.png` beside it has the parts.
 
-    Without it what alpha leaves opaque is skin, and without alpha the middle of the image.
-    Raises as load_image, and for parts that do not fit.
+    Without that file, opaque pixels are skin; without alpha, the centre of the image is. Raises as
+    load_image, and ValueError for an invalid parts file.
     """
     image = square(load_image(path))
     parts_file = path.with_suffix('.parts.png')

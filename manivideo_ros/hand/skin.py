@@ -1,7 +1,7 @@
-"""Procedural skin for the hand's texture: albedo, over the whole range of human tones.
+"""Procedural skin textures (albedo) for the whole range of human skin tones.
 
-Everything is painted by place on the flat right hand (`atlas.py`), so that it holds for both sides
-and for any hand whose chart follows the default's.
+They are functions of the position on the flat right hand (`atlas.py`), and are valid for both sides
+and for any hand with the default hand's texture coordinates.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from manivideo_ros.hand.atlas import SkinAtlas, skin_atlas
 from manivideo_ros.hand.partition import FIRST_JOINT, TIP_FINGERS
 
-# sRGB of the back of the hand and of the palm from the lightest tone to the darkest; palms vary
-# less. After the Monk scale and published skin reflectances, rounded by eye.
+# sRGB of the back of the hand and the palm, from the lightest tone to the darkest; palms vary less.
+# Based on the Monk scale and published skin reflectances.
 _TONES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
 _BACK = np.array(
     [[239, 203, 184], [224, 180, 154], [203, 153, 122], [164, 114, 84], [112, 74, 55], [68, 45, 37]]
@@ -40,8 +40,8 @@ _NAIL = np.array(
         [143, 104, 93],
     ]
 )
-# Creases of the palm in the flat hand, (x, z) as fractions of wrist-to-middle-knuckle (x from the
-# knuckle to the wrist) and of the knuckles' half width: heart, head, life.
+# Creases of the palm (heart, head, life): x as a fraction of the distance from the middle knuckle
+# to the wrist, z as a fraction of half the knuckles' width.
 _PALM_LINES = (
     ((0.02, 0.55), (0.14, 0.25), (0.20, -0.3), (0.20, -0.9), (0.18, -1.3)),
     ((0.20, 1.15), (0.27, 0.6), (0.38, 0.0), (0.50, -0.6)),
@@ -54,9 +54,9 @@ def skin_texture(
 ) -> NDArray[np.uint8]:
     """Albedo texture [size, size, 3] sRGB of a hand and its forearm.
 
-    tone runs from 0 (lightest) to 1 (darkest); the seed varies undertone, mottling, veins,
-    freckles and the depth of creases. sleeve_rgb dresses the forearm in knitted or woven cloth;
-    None leaves it bare. Raises ValueError for a tone outside 0..1.
+    tone: 0 (lightest) to 1 (darkest). seed: varies undertone, mottling, veins, freckles and the
+    depth of creases. sleeve_rgb: colour of a knitted or woven sleeve; None: a bare forearm. Raises
+    ValueError for a tone outside 0..1.
     """
     if not 0.0 <= tone <= 1.0:
         raise ValueError(f'skin tone must lie in 0 (lightest) .. 1 (darkest), got {tone}')
@@ -88,9 +88,9 @@ def _redden(
     rng: np.random.Generator,
     tone: float,
 ) -> NDArray:
-    """Blood and pigment: mottling, pink fingertips and knuckles, veins, freckles."""
+    """Add effects of blood and pigment: mottling, pink tips and knuckles, veins, freckles."""
     p = atlas.position
-    light = 1 - 0.65 * tone  # blood shows less through more pigment
+    light = 1 - 0.65 * tone  # blood is less visible under more pigment
     mottle = 0.6 * noise(p, 0.016) + 0.4 * noise(p, 0.006)
     fine = noise(p, 0.0022)
     tips, knuckle = atlas.tip_distance, atlas.knuckle_distance
@@ -102,11 +102,11 @@ def _redden(
         + 0.25 * palm * (0.6 + noise(p, 0.009))
     )
     colour = colour * (1 + light * pink[:, None] * [0.01, -0.085, -0.095])
-    # Knuckles gather pigment as well, the more the darker the skin.
+    # Knuckles have more pigment, especially on dark skin.
     pigment = on_back * np.exp(-((knuckle / 0.009) ** 2)) * (0.04 + 0.14 * tone)
     colour = colour * (1 - pigment[:, None] * [0.8, 1.0, 1.0])
     shade = 0.028 * mottle + 0.022 * fine
-    if tone > 0.45:  # creases and mottling of brown skin are of pigment, not of blood
+    if tone > 0.45:  # on dark skin, mottling is due to pigment and not to blood
         shade = shade * 1.5
     colour = colour * (1 + shade[:, None])
     # Veins: ridges of stretched noise on the back of the palm.
@@ -124,7 +124,7 @@ def _redden(
 def _creases(
     atlas: SkinAtlas, palm: NDArray, noise: _Noise, rng: np.random.Generator, tone: float
 ) -> NDArray:
-    """[N] how much darker folds make the skin, 0..0.4."""
+    """Darkening [N] of the skin by creases, 0..0.4."""
     p = atlas.position
     depth = np.zeros(len(p))
     strength = rng.uniform(0.75, 1.25)
@@ -138,7 +138,7 @@ def _creases(
         along_axis = along_axis / np.linalg.norm(along_axis)
         along = (p - atlas.joints[first]) @ along_axis + wobble
         facing = atlas.normal[:, 1]
-        if finger == 'thumb':  # its nail looks sideways
+        if finger == 'thumb':  # its nail faces sideways
             up = np.array([-0.35, 0.45, -0.82])
             up -= along_axis * (up @ along_axis)
             facing = -atlas.normal @ (up / np.linalg.norm(up))
@@ -148,7 +148,7 @@ def _creases(
         for k in (0, 1, 2):
             place = (atlas.joints[first + k] - atlas.joints[first]) @ along_axis
             away = along - place
-            # Inside of the finger: one or two sharp flexion creases.
+            # Palmar side of the finger: one or two sharp flexion creases.
             if k > 0:
                 fold = _line(away - 0.0004, 0.00075) + (k == 1) * 0.7 * _line(away + 0.0022, 0.0007)
             else:
@@ -175,7 +175,7 @@ def _creases(
 
 
 def _paint_nails(colour: NDArray, atlas: SkinAtlas, nail_rgb: NDArray) -> NDArray:
-    """Nails: a paler, pinker plate, a white edge, a half-moon, a darker fold round them."""
+    """Paint nails: a paler, pinker plate, a white edge, a lunula, and a darker fold around them."""
     colour = colour.copy()
     rim = _smooth(0.05, 0.4, atlas.nail) * (1 - _smooth(0.5, 0.95, atlas.nail))
     for finger, tip in enumerate(atlas.tips):
@@ -199,15 +199,15 @@ def _paint_nails(colour: NDArray, atlas: SkinAtlas, nail_rgb: NDArray) -> NDArra
 
 
 def _cloth(atlas: SkinAtlas, rgb: NDArray, noise: _Noise, rng: np.random.Generator) -> NDArray:
-    """[N, 3] knitted or woven cloth of a colour."""
+    """Colours [N, 3] of knitted or woven cloth."""
     column, row = atlas.column * 256 / atlas.size, atlas.row * 256 / atlas.size
-    if rng.random() < 0.5:  # knit: columns of small v shapes
+    if rng.random() < 0.5:  # knitted: columns of small v shapes
         wale = 4.0
         across = (column / wale) % 1.0
         lean = np.abs(across - 0.5) * 2
         loop = 0.5 + 0.5 * np.sin(2 * np.pi * (row / 4.0 + 0.55 * lean))
         relief = 0.55 * loop + 0.45 * np.sin(np.pi * across)
-    else:  # woven: over and under
+    else:  # woven: alternating threads
         relief = 0.5 + 0.5 * np.sin(2 * np.pi * column / 2.6) * np.sin(2 * np.pi * row / 2.6)
     wear = 0.5 * noise(atlas.position, 0.02) + 0.5 * noise(atlas.position, 0.004)
     shade = 0.80 + 0.24 * relief + 0.06 * wear
@@ -222,7 +222,7 @@ class _Noise:
         self._shift = rng.uniform(0, 32, 3)
 
     def __call__(self, points: NDArray, scale: float) -> NDArray:
-        """[N] noise at points [N, 3] with features of about `scale` metres."""
+        """Noise [N] at points [N, 3], with features of about `scale` metres."""
         q = (points / scale + self._shift * (1 + 40 * scale)).T
         low = np.floor(q)
         t = (q - low).astype(np.float32)
@@ -257,7 +257,7 @@ def _line(distance: NDArray, width: float) -> NDArray:
 
 
 def _polyline_distance(points: NDArray, path: NDArray) -> NDArray:
-    """[N] distance of points [N, 2] to a polyline [K, 2]."""
+    """Distances [N] of points [N, 2] to a polyline [K, 2]."""
     best = np.full(len(points), np.inf)
     for a, b in pairwise(path):
         along = np.clip(((points - a) @ (b - a)) / ((b - a) @ (b - a)), 0, 1)

@@ -16,8 +16,8 @@ SIDES: tuple[Side, Side] = ('left', 'right')
 class HandState:
     """Pose and shape of one hand; world frame, metres, radians.
 
-    theta [45] axis-angle joint rotations relative to the flat hand (MANO joint order); betas [10];
-    wrist_rotation [3, 3] and wrist_position [3]: world from wrist, joint 0 lies at wrist_position.
+    theta [45]: axis-angle joint rotations relative to the flat hand, in MANO's joint order. betas
+    [10]. wrist_rotation [3, 3], wrist_position [3]: world from wrist; joint 0 is at wrist_position.
     """
 
     theta: NDArray[np.floating]

@@ -1,1 +1,1 @@
-"""Multi-Layer Occlusion: every part of hands and object rendered alone, and what hides what."""
+"""Multi-Layer Occlusion: renders each part of hands and objects alone, and their occlusion."""

@@ -1,4 +1,4 @@
-"""Work cut into one contiguous share for each thread, and the helper threads that take them."""
+"""Divides the rows of an image into bands, and runs them on helper threads."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Share = tuple[int, int]
-"""First and last index of a share; empty where last < first."""
+Band = tuple[int, int]
+"""First and last row of a band; empty if last < first."""
 
 Job = Callable[[int], None]
 
 SPINS = 100
-"""How often a thread looks for work or results before it sleeps: about 0.1 ms."""
+"""How often a thread polls for work or results before it blocks: about 0.1 ms."""
 
 
-def cuts_by_cost(cost: NDArray[np.int32], count: int) -> list[Share]:
-    """All rows in `count` shares of nearly the same sum of cost [rows], cut at even rows."""
+def cuts_by_cost(cost: NDArray[np.int32], count: int) -> list[Band]:
+    """All rows in `count` bands of nearly equal sums of cost [rows], which begin at even rows."""
     if count == 1:
         return [(0, len(cost) - 1)]
     total = np.cumsum(cost + 8)
@@ -34,13 +34,13 @@ def cuts_by_cost(cost: NDArray[np.int32], count: int) -> list[Share]:
 
 
 def run_bands(job: Job, count: int, threads: int) -> None:
-    """job(0) .. job(count - 1), each once, on the caller's thread and threads - 1 helpers.
+    """Run job(0) .. job(count - 1), once each, on the caller's thread and threads - 1 helpers.
 
-    Whoever is free takes the next band: a helper that gets no core holds nobody up. Warp runs a
-    CPU kernel on the thread that launches it and lets go of Python's lock meanwhile.
-    Raises an exception of any job, after all that were begun have ended.
+    A free thread takes the next band, so that a helper without a CPU core delays no one. Warp runs
+    CPU kernels on the launching thread and releases the GIL meanwhile. Raises the exception of a
+    failed job, after all started jobs have ended.
     """
-    bands = iter(range(count))  # next() is atomic under Python's lock
+    bands = iter(range(count))  # next() is atomic under the GIL
     done: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def help_out() -> None:
@@ -54,14 +54,14 @@ def run_bands(job: Job, count: int, threads: int) -> None:
 
     for index in range(min(threads, count) - 1):
         _helper(os.getpid(), index).put(help_out)
-    mine = 0
+    own = 0
     try:
         for band in bands:
-            mine += 1
+            own += 1
             job(band)
     finally:
-        left = list(bands)  # bands that nobody has begun, after an exception
-        errors = [_soon(done) for _ in range(count - mine - len(left))]
+        left = list(bands)  # bands that were not started, after an exception
+        errors = [_take(done) for _ in range(count - own - len(left))]
     for error in errors:
         if error is not None:
             raise error
@@ -69,28 +69,28 @@ def run_bands(job: Job, count: int, threads: int) -> None:
 
 @cache
 def _helper(pid: int, index: int) -> SimpleQueue[Callable[[], None]]:
-    """The queue of a helper thread that all rasterizers of a process share.
+    """The queue of a helper thread, which all rasterizers of a process share.
 
-    Keyed by process: a forked one (a data loader's worker) has none of its parent's threads.
+    Keyed by process id, because a forked process (a data loader's worker) has no other threads.
     """
     queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def work() -> None:
         while True:
-            _soon(queue)()
+            _take(queue)()
 
     threading.Thread(target=work, name=f'mlo-{index}', daemon=True).start()
     return queue
 
 
-def _soon(queue: SimpleQueue) -> Any:
-    """The queue's next item, looked for a little while before the thread is put to sleep.
+def _take(queue: SimpleQueue) -> Any:
+    """The queue's next item; polls for a short time before blocking.
 
-    Waking a sleeping thread takes longer than what lies between two stages of a frame.
+    Waking a blocked thread takes longer than the time between two stages of a frame.
     """
     for _ in range(SPINS):
         try:
             return queue.get_nowait()
         except Empty:
-            time.sleep(0)  # lets go of Python's lock and of the core
+            time.sleep(0)  # releases the GIL and the core
     return queue.get()

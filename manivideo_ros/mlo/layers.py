@@ -1,7 +1,7 @@
-"""The layers of Multi-Layer Occlusion: names, order, and which faces of a surface go where.
+"""The layers of Multi-Layer Occlusion: names, order, and the layers of a hand's faces.
 
-The channel order is fixed; the order in depth is carried by the occlusion confidence. With 7 layers
-both hands share a layer, as in the paper (arXiv 2412.16212); 13 layers keep the hands apart.
+The order of channels is fixed; the occlusion confidence encodes the order in depth. With 7 layers
+both hands share layers, as in the paper (arXiv 2412.16212); with 13 each hand has its own.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from manivideo_ros.hand.state import SIDES
 HAND_LAYERS = ('palm', 'thumb', 'index', 'middle', 'ring', 'pinky')
 LAYERS = ('object', *HAND_LAYERS)
 LAYER_MAPS = ('normal_map', 'occlusion_confidence', 'visible_normal', 'horizon')
-"""What a frame's layers are known by: H, D and what is made of them."""
+"""The network's inputs from the MLO: H, D, and maps computed from them."""
 HORIZON_DIRECTIONS = 8
-"""Direction k is turned by k eighths of a circle in the image, from the right downwards."""
+"""Direction k is at k / 8 of a full turn in the image, starting at the right, clockwise."""
 
 
 def layer_names(num_layers: int = 7) -> tuple[str, ...]:
-    """Names of the 7 or 13 layers in channel order; ValueError for another number."""
+    """Names of the 7 or 13 layers in channel order. Raises ValueError for another number."""
     if num_layers == 7:
         return LAYERS
     if num_layers == 13:
@@ -29,9 +29,10 @@ def layer_names(num_layers: int = 7) -> tuple[str, ...]:
 
 
 def hand_layers(face_layer: NDArray[np.int32], side: str, num_layers: int = 7) -> NDArray[np.int32]:
-    """Layer of each face of one hand from its part (1 palm .. 6 pinky): left 1-6, right 7-12 of 13.
+    """The layer of each face of a hand, from its part (1 palm .. 6 pinky).
 
-    Raises ValueError for a part outside 1..6, an unknown side or another number of layers.
+    Of 13 layers, the left hand has 1-6 and the right 7-12. Raises ValueError for a part outside
+    1..6, an unknown side or another number of layers.
     """
     layer_names(num_layers)
     layer = np.asarray(face_layer, np.int32)

@@ -28,12 +28,12 @@ def pack_pose(
 ) -> PoseState:
     """The state of one surface.
 
-    The root transform is composed in float64, so that a far world origin costs no precision.
+    The root transform is composed in float64, so that a distant world origin costs no precision.
     Raises ValueError naming the surface and the field that is not finite or has a wrong shape.
     """
     if surface.hand is None:
-        world_from_root = checked(f'pose of surface {index} (object)', pose, (4, 4))
-        return PoseState(camera_from_world @ world_from_root, np.zeros((15, 3)), np.zeros(10))
+        world_from_object = checked(f'pose of surface {index} (object)', pose, (4, 4))
+        return PoseState(camera_from_world @ world_from_object, np.zeros((15, 3)), np.zeros(10))
     name = f'pose of surface {index} ({surface.hand.side} hand)'
     if not isinstance(pose, HandState):
         raise ValueError(f'{name} must be a HandState or None, got {type(pose).__name__}')
@@ -49,7 +49,7 @@ def pack_pose(
 
 
 def checked(name: str, value: object, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """value as float64 of a shape; ValueError naming it where it is another or not finite."""
+    """The value as float64. Raises ValueError if it has another shape or is not finite."""
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):

@@ -19,7 +19,7 @@ from manivideo_ros.mlo.warp_runtime import load_kernels, require_warp, torch_nam
 
 
 class PosedSurfaces:
-    """Hands and objects at changing poses; their faces are numbered one surface after the other.
+    """Hands and objects at changing poses; faces are numbered consecutively over the surfaces.
 
     device: 'cpu', 'cuda' or 'cuda:1', in torch's numbering; threads: CPU threads.
 
@@ -27,7 +27,7 @@ class PosedSurfaces:
     their kernel argument's name, among them vertices [V] and normals [V] in the camera's frame;
     those of absent surfaces are stale. groups: ranges of surfaces that a thread takes at once.
 
-    Raises WarpDeviceError where Warp cannot draw on the device.
+    Raises WarpDeviceError if Warp cannot draw on the device.
     """
 
     def __init__(self, surfaces: Sequence[Surface], device: str = 'cpu', threads: int = 2) -> None:

@@ -56,10 +56,11 @@ def pose_bones(
     bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 16] out
     pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135] out: joint rotations minus identity
 ):
-    """Linear blend skinning's transforms; a rigid object has one bone.
+    """The bone transforms of linear blend skinning; a rigid object has one bone.
 
-    One thread a surface (lanes = 1) goes from parents to children, each from its parent's bone. One
-    thread a joint (lanes = 16) follows its own chain from the root, by the same operations.
+    With one thread per surface (lanes = 1), each bone is computed from its parent's. With one
+    thread per joint (lanes = 16), each thread computes the chain from the root to its joint, with
+    the same operations.
     """
     t = wp.tid()
     s = first + t // lanes
@@ -134,7 +135,7 @@ def pose_vertices(
     pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135]
     vertices: wp.array(dtype=wp.vec3),  # [V] out: camera frame, metres
 ):
-    """Shape and pose blend shapes, then skinning; vertices of absent surfaces stay as they were."""
+    """Shape and pose blend shapes, then skinning; vertices of absent surfaces do not change."""
     v = first + wp.tid()
     s = surface[v]
     if present[s] == 0:
@@ -165,7 +166,7 @@ def vertex_normals(
     vertices: wp.array(dtype=wp.vec3),  # [V] camera frame
     normals: wp.array(dtype=wp.vec3),  # [V] out: unit, outward; 0 at a vertex without area
 ):
-    """Area-weighted mean of the normals around a vertex, gathered in a fixed order."""
+    """The area-weighted mean of the normals around a vertex, summed in a fixed order."""
     v = first + wp.tid()
     if present[surface[v]] == 0:
         return

@@ -1,10 +1,10 @@
-"""Warp kernels from posed triangles to layers: one source for CPU and CUDA.
+"""Warp kernels that rasterize posed triangles to layers, for CPU and CUDA.
 
-Everything about a face is affine in the pixel once divided by depth (Olano and Greer, "Triangle
+All attributes of a face are affine in the pixel after division by depth (Olano and Greer, "Triangle
 Scan Conversion using 2D Homogeneous Coordinates", 1997): three edge functions, 1/z and normal/z.
-Nothing is projected, so a face that crosses the near plane needs no clipped copies: a pixel is kept
-where the three edges agree and 1/z is at most 1/NEAR. The nearest face of a pixel is the largest
-64-bit key (1/z | inverted face index): the order in which faces arrive cannot matter.
+Vertices are not projected, so a face that crosses the near plane is not clipped: a pixel is covered
+if the three edge functions are >= 0 and 1/z is at most 1/NEAR. The nearest face of a pixel has the
+largest 64-bit key (1/z | inverted face index), so that the order of faces does not matter.
 
 Raster coordinates (u, v) are pixel centres relative to the image's centre; a plane (a, b, c) has
 the value a * u + b * v + c.
@@ -25,27 +25,25 @@ TAU = wp.constant(0.02)
 LANES = wp.constant(32)
 """Threads that share a face on CUDA: a warp."""
 LARGE = wp.constant(2048)
-"""Pixels of a face's box above which a whole team shares it, in a launch of its own."""
+"""Pixels of a face's box above which a team of threads shares it, in a separate launch."""
 TEAMS = wp.constant(64)
 TEAM_LANES = wp.constant(2048)
-"""Teams among which the large faces are dealt out on CUDA, and the threads of each."""
+"""The number of teams for large faces on CUDA, and the threads of each."""
 
 EMPTY_FIRST = wp.constant(1 << 30)
 EMPTY_LAST = wp.constant(-1)
-"""First and last column of a row in which nothing lies."""
+"""First and last column of an empty row."""
 
-# Planes of a face's record.
-EDGE = wp.constant(0)  # 0, 1, 2: weight of corner i, times z; not normalised, >= 0 inside
-INVERSE_DEPTH = wp.constant(3)
-NORMAL = wp.constant(4)  # 4, 5, 6: x, y, z of normal / z, on the side that faces the camera
 NUM_PLANES = 7
+"""Planes of a face's record. 0, 1, 2: weight of corner i, times z; not normalised, >= 0 inside. 3:
+1/z. 4, 5, 6: x, y, z of normal / z, on the side that faces the camera."""
 
 wp.set_module_options({'enable_backward': False})
 
 
 @wp.struct
 class View:
-    """A pinhole in raster coordinates: u = focal.x * x / z + skew * y / z + centre.x, and so v."""
+    """A pinhole camera in raster coordinates: u = focal.x * x / z + skew * y / z + centre.x."""
 
     focal: wp.vec2
     centre: wp.vec2
@@ -56,7 +54,7 @@ class View:
 
 @wp.func
 def view_ray(view: View, u: float, v: float) -> wp.vec3:
-    """Camera-frame ray with z = 1 through raster coordinates."""
+    """The camera-frame ray with z = 1 through raster coordinates."""
     y = (v - view.centre[1]) / view.focal[1]
     return wp.vec3((u - view.centre[0] - view.skew * y) / view.focal[0], y, 1.0)
 
@@ -71,13 +69,13 @@ def ray_plane(view: View, n: wp.vec3) -> wp.vec3:
 
 @wp.func
 def at(plane: wp.vec3, u: float, v: float) -> float:
-    """Value of a plane."""
+    """The value of a plane at raster coordinates."""
     return plane[0] * u + (plane[1] * v + plane[2])
 
 
 @wp.func
 def edge_normal(p: wp.vec3, q: wp.vec3) -> wp.vec3:
-    """p x q, of exactly opposite sign for (q, p): two faces sharing an edge leave no gap."""
+    """p x q, computed so that (q, p) gives exactly the negative: no gaps along shared edges."""
     swap = q[0] < p[0] or (q[0] == p[0] and (q[1] < p[1] or (q[1] == p[1] and q[2] < p[2])))
     if swap:
         return -wp.cross(q, p - q)
@@ -86,7 +84,7 @@ def edge_normal(p: wp.vec3, q: wp.vec3) -> wp.vec3:
 
 @wp.func
 def grow(box: wp.vec4, view: View, p: wp.vec3) -> wp.vec4:
-    """box (u0, v0, u1, v1) made to hold the projection of p, which lies in front of the camera."""
+    """box (u0, v0, u1, v1) extended by the projection of p, which is in front of the camera."""
     v = view.focal[1] * p[1] / p[2] + view.centre[1]
     u = (view.focal[0] * p[0] + view.skew * p[1]) / p[2] + view.centre[0]
     return wp.vec4(wp.min(box[0], u), wp.min(box[1], v), wp.max(box[2], u), wp.max(box[3], v))
@@ -94,7 +92,7 @@ def grow(box: wp.vec4, view: View, p: wp.vec3) -> wp.vec4:
 
 @wp.func
 def grow_crossing(box: wp.vec4, view: View, p: wp.vec3, q: wp.vec3) -> wp.vec4:
-    """box made to hold the part of the edge p q in front of the near plane."""
+    """box extended by the part of the edge p q in front of the near plane."""
     if p[2] >= NEAR:
         box = grow(box, view, p)
     if (p[2] >= NEAR) != (q[2] >= NEAR):
@@ -116,9 +114,9 @@ def record_faces(
     limits: wp.array(dtype=wp.vec2),  # [F] out: smallest and largest 1/z of the face
     box: wp.array(dtype=wp.vec4i),  # [F] out: first column, first row, last column, last row
     large: wp.array(dtype=wp.int32),  # [F] out: faces above LARGE, in any order; [0]: not listed
-    large_count: wp.array(dtype=wp.int32),  # [1] in and out: how many; 0 at first
+    large_count: wp.array(dtype=wp.int32),  # [1] in and out: their number; 0 at first
 ):
-    """What rasterizing and shading need of a face, one thread a face."""
+    """Compute the record of each face for rasterizing and shading, one thread per face."""
     f = first + wp.tid()
     box[f] = wp.vec4i(0, 0, -1, -1)
     if present[face_surface[f]] == 0:
@@ -131,7 +129,7 @@ def record_faces(
     farthest = wp.max(p0[2], wp.max(p1[2], p2[2]))
     across = wp.cross(p1 - p0, p2 - p0)
     volume = wp.dot(across, p0)
-    # Written so that a face with parts that are not finite is left out too.
+    # Written so that faces with values that are not finite are rejected too.
     if not (farthest >= NEAR and wp.abs(volume) > 0.0):
         return
 
@@ -145,7 +143,8 @@ def record_faces(
         bounds = grow_crossing(bounds, c, p1, p2)
         bounds = grow_crossing(bounds, c, p2, p0)
         limits[f] = wp.vec2(1.0 / farthest, 1.0e9)
-    # A centre at column x lies at u = x + 0.5 - width / 2; a hair of slack, the edges decide.
+    # The centre of column x is at u = x + 0.5 - width / 2. The box is slightly larger than needed:
+    # the edge functions decide.
     right = float(c.width)
     below = float(c.height)
     x0 = int(wp.ceil(wp.clamp(bounds[0] - 0.501 + 0.5 * right, 0.0, right)))
@@ -189,7 +188,7 @@ def raster_share(
     box: wp.array(dtype=wp.vec4i),
     keys: wp.array2d(dtype=wp.uint64),
 ):
-    """One thread's share of a face: every lanes-th pixel of its box, from pixel `lane` on."""
+    """Rasterize one thread's part of a face: every lanes-th pixel of its box, from `lane` on."""
     b = box[f]
     columns = b[2] - b[0] + 1
     pixels = columns * (b[3] - b[1] + 1)
@@ -232,13 +231,13 @@ def raster_faces(
     planes: wp.array2d(dtype=wp.vec3),  # [F, NUM_PLANES]
     limits: wp.array(dtype=wp.vec2),  # [F]
     box: wp.array(dtype=wp.vec4i),  # [F]
-    keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in and out; 0: nothing there
+    keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in and out; 0: empty
     span: wp.array3d(dtype=wp.int32),  # [L, H, 2] in and out: first and last column touched
 ):
-    """Every pixel of a face competes for its layer.
+    """Rasterize faces to the keys of their layers.
 
-    One thread a face (lanes = 1) takes the rows of a band, run by run, and notes the columns that
-    it touches. LANES threads a face share the pixels of its whole box, and leave out a large one.
+    With one thread per face (lanes = 1), it processes the rows of a band and records the touched
+    columns. With LANES threads per face, they share the pixels of its box, and skip large faces.
     """
     t = wp.tid()
     f = t // lanes
@@ -286,10 +285,10 @@ def raster_large_faces(
     limits: wp.array(dtype=wp.vec2),  # [F]
     box: wp.array(dtype=wp.vec4i),  # [F]
     large: wp.array(dtype=wp.int32),  # [F] faces above LARGE
-    large_count: wp.array(dtype=wp.int32),  # [1] how many
-    keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in and out; 0: nothing there
+    large_count: wp.array(dtype=wp.int32),  # [1] their number
+    keys: wp.array2d(dtype=wp.uint64),  # [L, H * W] in and out; 0: empty
 ):
-    """The faces that `raster_faces` leaves out on CUDA, shared among TEAMS x TEAM_LANES threads."""
+    """Rasterize the faces that `raster_faces` skips on CUDA, with TEAMS x TEAM_LANES threads."""
     t = wp.tid()
     for i in range(t // TEAM_LANES, large_count[0], TEAMS):
         raster_share(
@@ -300,23 +299,17 @@ def raster_large_faces(
 
 @wp.func
 def key_face(key: wp.uint64) -> int:
-    """Global face index of a key."""
+    """The global face index of a key."""
     return int(~wp.uint32(key & wp.uint64(0xFFFFFFFF)))
-
-
-@wp.func
-def key_inverse_depth(key: wp.uint64) -> float:
-    """1/z of a key, 1/metres; 0 where nothing is."""
-    return wp.cast(wp.uint32(key >> wp.uint64(32)), wp.float32)
 
 
 @wp.func
 def facing_normal(
     planes: wp.array2d(dtype=wp.vec3), f: int, view: View, u: float, v: float
 ) -> wp.vec3:
-    """Interpolated unit normal of face f that never points away from the camera.
+    """The interpolated unit normal of face f, which never points away from the camera.
 
-    Past the horizon, where interpolation turns it away, it stays square to the ray.
+    If interpolation turns it away, it is made perpendicular to the ray.
     """
     n = wp.normalize(
         wp.vec3(at(planes[f, 4], u, v), at(planes[f, 5], u, v), at(planes[f, 6], u, v))
@@ -332,7 +325,7 @@ def facing_normal(
 def changed_columns(
     span: wp.array3d(dtype=wp.int32), drawn: wp.array3d(dtype=wp.int32), layer: int, y: int
 ) -> wp.vec2i:
-    """First and last column of a row that is touched now or not empty from the frame before."""
+    """First and last column of a row that are touched now, or not empty from the previous frame."""
     return wp.vec2i(
         wp.min(span[layer, y, 0], drawn[layer, y, 0]),
         wp.max(span[layer, y, 1], drawn[layer, y, 1]),
@@ -343,7 +336,7 @@ def changed_columns(
 def remember_columns(
     span: wp.array3d(dtype=wp.int32), drawn: wp.array3d(dtype=wp.int32), layer: int, y: int
 ):
-    """The row is drawn: what is touched now becomes the frame before."""
+    """After drawing a row: the touched columns become those of the previous frame."""
     drawn[layer, y, 0] = span[layer, y, 0]
     drawn[layer, y, 1] = span[layer, y, 1]
     span[layer, y, 0] = EMPTY_FIRST
@@ -371,9 +364,10 @@ def resolve_layers(
     visible_normal: wp.array2d(dtype=wp.float32),  # [3, H * W] out
     row_cost: wp.array(dtype=wp.int32),  # [H * chunks] out: columns written
 ):
-    """Keys to normals, depths and confidences; one thread a row (chunks = 1) or a pixel (width).
+    """Convert keys to normals, depths and confidences.
 
-    A row's thread writes only the columns that change; a pixel's always its own.
+    One thread per row (chunks = 1), which writes only columns that change, or per pixel (chunks =
+    width), which always writes its pixel.
     """
     t = wp.tid()
     c = view[0]

@@ -1,4 +1,4 @@
-"""The Multi-Layer Occlusion rasterizer: poses in; normals, depths and confidences of layers out."""
+"""The Multi-Layer Occlusion rasterizer: from poses to normals, depths and confidences of layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from manivideo_ros.mlo.layers import layer_names
 from manivideo_ros.mlo.posed_surfaces import PosedSurfaces, recorded
 from manivideo_ros.mlo.staging import Staging
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
-from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream
+from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream, require_contiguous
 
 DEPTH_RANGE = (0.1, 2.0)
 """z_near and z_far of the 'depth' confidence, metres."""
@@ -25,13 +25,13 @@ DEPTH_RANGE = (0.1, 2.0)
 
 @dataclass(frozen=True, eq=False)
 class LayerBuffers:
-    """What a render wrote; torch tensors on the rasterizer's device, valid until the next render.
+    """Results of a render: torch tensors on the rasterizer's device, valid until the next render.
 
-    normal_map f32 [L, 3, H, W]: unit, camera frame, facing the camera; 0 where absent.
-    depth f32 [L, H, W]: metres along z; 0 where absent.
-    occlusion_confidence f32 [L, H, W]: darker is more occluded, 0 where absent (method.md).
-    face_index i32 [L, H, W]: global face, or -1. nearest_layer i32 [H, W]: the layer seen, or -1.
-    visible_normal f32 [3, H, W]: the normal of the layer seen; 0 where nothing is.
+    normal_map float32 [L, 3, H, W]: unit normals facing the camera, camera frame; 0 where empty.
+    depth float32 [L, H, W]: metres along z; 0 where empty. occlusion_confidence float32 [L, H, W]:
+    lower is more occluded, 0 where empty (method.md). face_index int32 [L, H, W]: global face, or
+    -1. nearest_layer int32 [H, W]: the visible layer, or -1. visible_normal float32 [3, H, W]: the
+    normal of the visible layer; 0 where empty.
     """
 
     normal_map: torch.Tensor
@@ -43,7 +43,8 @@ class LayerBuffers:
 
 
 Shade = Callable[[int, int, int], None]
-"""shade(band, first row, last row): turns the keys of a band of rows into images, clears them."""
+"""shade(band, first row, last row): converts the keys of a band of rows to images and clears them.
+"""
 
 
 class Rasterizer:
@@ -61,8 +62,8 @@ class Rasterizer:
     vertex_normals [V, 3] (unit, outward): torch views of the last poses in the camera's frame;
     those of absent surfaces are stale. arrays: the Warp arrays by their kernel argument's name.
 
-    Raises ValueError for sizes, layers or modes that cannot be, WarpDeviceError where Warp cannot
-    draw on the device.
+    Raises ValueError for invalid sizes, layers, modes or `out` tensors, WarpDeviceError if Warp
+    cannot draw on the device.
     """
 
     def __init__(
@@ -178,7 +179,7 @@ class Rasterizer:
         self._staging.writable()['view'][0] = view
 
     def nothing_drawn(self) -> wp.array:
-        """First and last column [L, H, 2] of the rows of layers of empty images."""
+        """First and last column [L, H, 2] of each row of empty layers."""
         empty = np.tile(
             np.array([raster.EMPTY_FIRST, raster.EMPTY_LAST], np.int32),
             (len(self.layer_names), self.height, 1),
@@ -186,7 +187,7 @@ class Rasterizer:
         return wp.array(empty, dtype=wp.int32, device=self.device)
 
     def _allocate(self, out: Mapping[str, torch.Tensor]) -> None:
-        """Everything that a frame reads or writes, once."""
+        """Allocate everything that a frame reads or writes."""
         height, width, device = self.height, self.width, self.device
         faces, layers, pixels = len(self.faces), len(self.layer_names), height * width
         self.chunks = 1 if self.on_cpu else width
@@ -215,8 +216,9 @@ class Rasterizer:
             'nearest_layer': torch.full((height, width), -1, dtype=torch.int32, device=device),
             'visible_normal': torch.zeros(3, height, width, device=device),
         }
-        for name in out.keys() & own.keys():  # on the CPU only what changes is written
-            out[name].copy_(own[name])
+        for name in out.keys() & own.keys():
+            require_contiguous(name, out[name])
+            out[name].copy_(own[name])  # on the CPU only changes are written
         self.buffers = LayerBuffers(**{n: out.get(n, tensor) for n, tensor in own.items()})
         for name, tensor in vars(self.buffers).items():
             self.arrays[name] = wp.from_torch(tensor.flatten(-2))

@@ -1,8 +1,8 @@
-"""The three innermost loops of the rasterizer, over pixels of a row, in C++ for CPU and CUDA.
+"""The three innermost loops of the rasterizer, over the pixels of a row, in C++ for CPU and CUDA.
 
-On the CPU each loop becomes masked vector instructions, with no remainder loop: a pixel's result
-does not depend on where its run began, so rectangles and threads cannot change a bit. On CUDA a
-run is one pixel.
+On the CPU each loop is compiled to masked vector instructions without a remainder loop, so that a
+pixel's result does not depend on where its run begins: images are bit-identical for any division
+into rectangles and threads. On CUDA a run is one pixel.
 """
 
 # mypy: ignore-errors
@@ -31,7 +31,7 @@ _RASTER = """
     MLO_VECTOR_LOOP
     for (int x = first; x <= last; ++x) {
         const float u = x + half;
-        // A face seen on edge has noise for depth: it stays within its corners' depths.
+        // The depth of a face seen on edge is inaccurate: clamp it to the depths of its corners.
         float inverse = ad * u + rd;
         inverse = inverse > least ? inverse : least;
         inverse = inverse < most ? inverse : most;
@@ -72,10 +72,10 @@ def raster_row(
     ceiling: float,
     low: wp.uint64,
 ):
-    """A face's key competes for columns first..last of the row of keys that starts at `row`.
+    """Rasterize a face to columns first..last of the row of keys that starts at `row`.
 
-    u = x + half; edges a * u + r >= 0 inside; 1/z = ad * u + rd kept within least..most, and the
-    pixel left out where it exceeds ceiling; low: the key's lower half.
+    u = x + half; edges: a * u + r >= 0 inside; 1/z = ad * u + rd, clamped to least..most; pixels
+    where it exceeds ceiling are skipped. low: the key's lower half.
     """
     ...
 
@@ -107,9 +107,9 @@ def nearest_row(
     first: int,
     last: int,
 ):
-    """Columns first..last of the nearest 1/z and its layer, after one more layer.
+    """Update the nearest 1/z and its layer in columns first..last with one more layer.
 
-    plane, row: where the layer and the row start in an image, in pixels.
+    plane, row: offsets of the layer and the row in pixels.
     """
     ...
 
@@ -140,7 +140,7 @@ _RESOLVE = """
         float nx = p[0] * u + (p[1] * v + p[2]);
         float ny = p[3] * u + (p[4] * v + p[5]);
         float nz = p[6] * u + (p[7] * v + p[8]);
-        // Past the horizon, where interpolation turns it away, a normal stays square to the ray.
+        // A normal that interpolation turns away is made perpendicular to the ray.
         const float rx = ray_a * u + ray_b;
         const float away = nx * rx + ny * ray_y + nz;
         const float back = (away > 0.0f ? away : 0.0f) / (rx * rx + ray_y * ray_y + 1.0f);
@@ -154,7 +154,7 @@ _RESOLVE = """
         const float z = present ? 1.0f / inverse.value : 0.0f;
         float confidence;
         if (graded) {
-            // exp by 2^whole * 2^part, the part's series exact to 2e-7.
+            // exp as 2^whole * 2^part, with a series for the part, accurate to 2e-7.
             float power = (1.0f / best[x] - z) * falloff;
             power = power > -120.0f ? power : -120.0f;
             const float whole = floorf(power);
@@ -213,9 +213,9 @@ def resolve_row(
     far: float,
     per_range: float,
 ):
-    """Columns first..last of one layer from keys (0 afterwards) to images.
+    """Convert the keys of columns first..last of one layer to images; keys are 0 afterwards.
 
     u = x + half, v: raster coordinates; ray: (ray_a * u + ray_b, ray_y, 1); falloff: log2(e) / tau
-    of the graded confidence; far, per_range: z_far and 1 / (z_far - z_near) of the other.
+    of the graded confidence; far, per_range: z_far and 1 / (z_far - z_near) of the depth mode.
     """
     ...

@@ -1,4 +1,4 @@
-"""Numbers that the host writes for every frame and kernels read, each frame its own."""
+"""Per-frame parameters that the host writes and kernels read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ALIGNMENT = 64  # bytes at which an array begins
 class Staging:
     """Small arrays on the host, and their copies on the device.
 
-    layout: shape and Warp type of each array by its name; all are 0 at first. arrays: what kernels
-    read. On the CPU both are the same memory. On CUDA `upload` enqueues one copy from pinned
-    memory, which is read later, and again at every replay of a CUDA graph with the copy in it:
-    `writable` waits until no enqueued copy is left unread, so that no draw sees the numbers of the
-    next. A frame that ends with a synchronisation leaves nothing to wait for.
+    layout: shape and Warp type of each array by name; all are 0 at first. arrays: the device's
+    arrays, for kernels. On the CPU both are the same memory. On CUDA `upload` enqueues one copy
+    from pinned memory, which is executed later, and again at every replay of a CUDA graph that
+    contains it. `writable` waits until all enqueued copies have been executed, so that no draw sees
+    values of the next frame. After a frame that ended with a synchronisation it does not wait.
     """
 
     def __init__(self, layout: Mapping[str, tuple[Any, Any]], device: str) -> None:
@@ -40,22 +40,22 @@ class Staging:
             start = starts[name]
             self._views[name] = _view(self._host, start, shape, dtype).numpy()
             self.arrays[name] = _view(self._copy, start, shape, dtype)
-        # External: also a record that a CUDA graph replays can be waited for.
+        # External, so that records replayed by a CUDA graph can be waited for too.
         self._read = None if on_cpu else torch.cuda.Event(external=True)
 
     def writable(self) -> Mapping[str, NDArray[Any]]:
-        """The host's arrays by name, after every upload so far has read them."""
+        """The host's arrays by name, after all uploads so far have read them."""
         if self._read is not None:
             self._read.synchronize()
         return self._views
 
     def upload(self) -> None:
-        """Enqueue the copy to the device on torch's and Warp's current stream, which are one."""
+        """Enqueue the copy to the device on torch's current stream, which must be Warp's too."""
         if self._read is not None:
             wp.copy(self._copy, self._host)
             self._read.record(torch.cuda.current_stream(self._device.ordinal))
 
 
 def _view(memory: wp.array, start: int, shape: Any, dtype: Any) -> wp.array:
-    """An array that begins `start` bytes into memory, which must outlive it."""
+    """An array at an offset of `start` bytes in memory, which must outlive it."""
     return wp.array(ptr=memory.ptr + start, shape=shape, dtype=dtype, device=memory.device)

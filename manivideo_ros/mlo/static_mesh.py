@@ -1,4 +1,4 @@
-"""All surfaces of a rasterizer as one mesh of Warp arrays that never change."""
+"""All surfaces of a rasterizer as one mesh of constant Warp arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manivideo_ros.mlo.surfaces import Surface
 
 @dataclass(frozen=True, eq=False)
 class StaticMesh:
-    """Rest geometry, skinning and connectivity; arrays as posing_kernels.py describes them."""
+    """Rest geometry, skinning and connectivity; the arrays are described in posing_kernels.py."""
 
     faces: NDArray[np.int32]
     face_surface: NDArray[np.int32]
@@ -26,7 +26,7 @@ class StaticMesh:
 def build_static_mesh(surfaces: Sequence[Surface], device: str) -> StaticMesh:
     """Concatenate surfaces; faces [F, 3] index the concatenated vertices [V, 3].
 
-    Raises ValueError where a hand's joints are not 16 with parents before their children.
+    Raises ValueError if a hand does not have 16 joints with parents before their children.
     """
     starts = np.cumsum([0, *(len(s.vertices) for s in surfaces)])
     faces = _stack([s.faces + a for s, a in zip(surfaces, starts, strict=False)], (0, 3), np.int32)
@@ -74,7 +74,7 @@ def _skeletons(surfaces: Sequence[Surface], device: str) -> dict[str, wp.array]:
 
 
 def _skinning(surfaces: Sequence[Surface], device: str) -> dict[str, wp.array]:
-    """Weights in CSR form, and the rows of blend shapes of the vertices that have any."""
+    """Weights in CSR form, and blend shapes for the vertices that have any."""
     per_vertex, joints, weights = [], [], []
     shape_dirs, pose_dirs, shape_row, pose_row = [], [], [], []
     shape_rows = pose_rows = 0
@@ -115,7 +115,7 @@ def _skinning(surfaces: Sequence[Surface], device: str) -> dict[str, wp.array]:
 
 
 def _fans(faces: NDArray[np.int32], vertices: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """CSR over the corners at each vertex: starts [V + 1] and the two other vertices [3F, 2]."""
+    """CSR of the corners at each vertex: starts [V + 1] and the two other vertices [3F, 2]."""
     corner = faces.reshape(-1)
     others = np.stack([np.roll(faces, -1, 1), np.roll(faces, -2, 1)], -1).reshape(-1, 2)
     order = np.argsort(corner, kind='stable')
@@ -124,7 +124,7 @@ def _fans(faces: NDArray[np.int32], vertices: int) -> tuple[NDArray[np.int32], N
 
 
 def _stack(parts: Sequence, empty: tuple[int, ...], dtype: type = np.float32) -> NDArray:
-    """Parts one after the other as dtype; an array of shape `empty` where there are none."""
+    """The concatenated parts as dtype; an array of shape `empty` if there are none."""
     joined = np.concatenate(parts) if len(parts) else np.zeros(empty, dtype)
     return np.ascontiguousarray(joined, dtype=dtype)
 

@@ -1,4 +1,4 @@
-"""What the rasterizer draws: surfaces at rest, and the pose of each."""
+"""The surfaces that the rasterizer draws, and their poses."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from manivideo_ros.objects.mesh import ObjectMesh
 
 SurfacePose = HandState | NDArray[np.floating] | None
-"""A hand's state, an object's world_from_object [4, 4], or None: absent in this frame."""
+"""A hand's state, an object's world_from_object [4, 4], or None if absent in this frame."""
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A triangle mesh at rest and the layer of each face; `hand` is None for a rigid object.
+    """A triangle mesh in its rest pose, with the layer of each face.
 
-    vertices [V, 3] float32, metres; faces [F, 3] int32, counterclockwise from outside;
-    face_layer [F] int32; corner_uv [F, 3, 2] float32 into its texture, v down.
+    vertices float32 [V, 3], metres; faces int32 [F, 3], counterclockwise from outside; face_layer
+    int32 [F]; corner_uv float32 [F, 3, 2], texture coordinates with v down; hand: None for a rigid
+    object.
     """
 
     vertices: NDArray[np.float32]
@@ -43,12 +44,12 @@ class Surface:
 
 
 def hand_surface(hand: HandModel, num_layers: int = 7) -> Surface:
-    """The surface of one hand with its faces in the palm's and the fingers' layers."""
+    """The surface of a hand, with faces in the layers of palm and fingers."""
     layer = hand_layers(hand.face_layer, hand.side, num_layers)
     return Surface(hand.v_template, hand.faces, layer, hand.corner_uv, hand)
 
 
 def object_surface(mesh: ObjectMesh) -> Surface:
-    """The surface of a rigid object, all of it in the object layer."""
+    """The surface of a rigid object, in the object layer."""
     layer = np.zeros(len(mesh.faces), np.int32)
     return Surface(mesh.vertices, mesh.faces, layer, mesh.corner_uv)

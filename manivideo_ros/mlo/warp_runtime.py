@@ -1,4 +1,4 @@
-"""NVIDIA Warp made ready: quiet, with a kernel cache, on torch's devices and streams."""
+"""Set-up of NVIDIA Warp: logging, kernel cache, and torch's devices and streams."""
 
 from __future__ import annotations
 
@@ -26,31 +26,32 @@ NO_DRIVER = 'Could not find or load the NVIDIA CUDA driver'
 
 wp.config.log_level = wp.LOG_WARNING
 
-SECONDS_A_MODULE = 4
-"""About how long the kernels of one module take to compile, on one core."""
+SECONDS_PER_MODULE = 4
+"""Approximate time to compile the kernels of one module on one core."""
 
 
 class WarpDeviceError(RuntimeError):
-    """Warp cannot draw on a device that torch has."""
+    """Raised if Warp cannot draw on a device that torch has."""
 
 
 def _default_cache() -> Path:
-    """Where Warp would keep compiled kernels."""
+    """The folder of Warp's kernel cache."""
     chosen = wp.config.kernel_cache_dir or os.environ.get('WARP_CACHE_PATH')
     if chosen:
         return Path(chosen)
     try:
         return cache_root() / 'warp'
-    except ValueError:  # no home folder is known: Warp would make one that is called ~
+    except ValueError:  # no home folder is known: Warp would create a folder named ~
         wp.config.kernel_cache_dir = str(temporary_root() / 'warp')
         return Path(wp.config.kernel_cache_dir)
 
 
 @cache
 def prepare_warp() -> None:
-    """Initialise Warp once. A cache folder that cannot be written gives one warning and a new one.
+    """Initialise Warp once.
 
-    Kernels then compile again in every process, which takes some seconds.
+    If the cache folder is not writable, warns and uses a temporary one; kernels are then compiled
+    in every process, which takes some seconds.
     """
     folder = _default_cache()
     if why_not_writable(folder):
@@ -67,10 +68,9 @@ def prepare_warp() -> None:
 
 
 def require_warp(device: str) -> None:
-    """Raise WarpDeviceError with the reason where Warp cannot draw on a device of torch's.
+    """Raise WarpDeviceError with the reason if Warp cannot draw on a device of torch.
 
-    Warp's wheel is built for one CUDA release and torch's for another: a driver that is new enough
-    for torch may be too old for Warp.
+    Warp's wheel may be built for a newer CUDA release than torch's, and need a newer driver.
     """
     prepare_warp()
     if device == 'cpu':
@@ -97,19 +97,28 @@ def require_warp(device: str) -> None:
 
 
 def torch_name(device: str) -> str:
-    """The device with its number; 'cuda' is torch's current GPU.
+    """The device with its index; 'cuda' is torch's current GPU.
 
-    torch and Warp number GPUs alike: both as the driver does, which reads CUDA_VISIBLE_DEVICES once
-    a process.
+    torch and Warp use the same indices, those of the driver, which reads CUDA_VISIBLE_DEVICES once
+    per process.
     """
     return f'cuda:{torch.cuda.current_device()}' if device == 'cuda' else device
 
 
-def load_kernels(device: str, *modules: ModuleType) -> None:
-    """Have the kernels of modules ready on a device before the first frame needs them.
+def require_contiguous(name: str, tensor: torch.Tensor) -> None:
+    """Raise ValueError if a tensor to draw into is not contiguous: flattening would copy it."""
+    if not tensor.is_contiguous():
+        raise ValueError(
+            f'{name}: must be contiguous to be drawn into, has strides {tuple(tensor.stride())} '
+            f'for shape {tuple(tensor.shape)}'
+        )
 
-    What an earlier process compiled is found in the cache. Else they are compiled, side by side,
-    and the log says so before and after: it takes seconds, and CUDA graphs cannot capture it.
+
+def load_kernels(device: str, *modules: ModuleType) -> None:
+    """Load the kernels of modules on a device before the first frame.
+
+    Kernels that are not in the cache are compiled in parallel, which is logged before and after: it
+    takes seconds, and cannot be captured in a CUDA graph.
     """
     prepare_warp()
     missing = [module for module in modules if not _compiled(device, module.__name__)]
@@ -118,7 +127,7 @@ def load_kernels(device: str, *modules: ModuleType) -> None:
     names = ', '.join(module.__name__.rpartition('.')[2] for module in missing)
     log.info(
         'compiling kernels for %s (%s): about %d s on one idle core, once; kept in %s',
-        device, names, SECONDS_A_MODULE * len(missing), wp.config.kernel_cache_dir,
+        device, names, SECONDS_PER_MODULE * len(missing), wp.config.kernel_cache_dir,
     )  # fmt: skip
     started = perf_counter()
     wp.force_load(device, [wp.get_module(module.__name__) for module in missing])
@@ -128,7 +137,7 @@ def load_kernels(device: str, *modules: ModuleType) -> None:
 
 @cache
 def _compiled(device: str, module: str) -> bool:
-    """Whether the kernel cache holds a module's binary for a device."""
+    """Whether the kernel cache contains a module's binary for a device."""
     target, kernels = wp.get_device(device), wp.get_module(module)
     variant = 1 if target.is_cpu else kernels.options['block_dim']
     folder = Path(wp.config.kernel_cache_dir) / kernels.get_module_identifier(variant)
@@ -138,12 +147,12 @@ def _compiled(device: str, module: str) -> bool:
 
 @contextmanager
 def on_torch_stream(device: str) -> Iterator[None]:
-    """Have Warp enqueue on torch's current stream of a device; nothing to do on the CPU."""
+    """Let Warp enqueue on torch's current stream of a device; does nothing on the CPU."""
     if device == 'cpu':
         yield
         return
     stream = torch.cuda.current_stream(device)
-    # A second Warp stream on the same handle would unregister the handle when it goes.
+    # A second Warp stream on the same handle would unregister it on destruction.
     if wp.get_stream(device).cuda_stream == stream.cuda_stream:
         yield
         return

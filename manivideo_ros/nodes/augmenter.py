@@ -14,8 +14,8 @@ from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 
 from manivideo_ros.action import Synthesize
-from manivideo_ros.augment.separate_process import Started, FrameDone, Order, run_in_process
 from manivideo_ros.augment.engine import engine_named
+from manivideo_ros.augment.separate_process import FrameDone, Order, Started, run_in_process
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.objects.named import names_a_file
 from manivideo_ros.process.folders import expanded

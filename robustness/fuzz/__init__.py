@@ -1,1 +1,1 @@
-"""Corrupted files for every parser that meets foreign bytes. `make fuzz` runs it for long."""
+"""Fuzzing of every parser of untrusted data; run by `make fuzz`."""

@@ -1,8 +1,7 @@
-"""`python -m robustness.fuzz.guided PARSER --seconds N`: corruptions led by what code they reach
-(Atheris).
+"""`python -m robustness.fuzz.guided PARSER --seconds N`: coverage-guided fuzzing with Atheris.
 
-Needs `pip install atheris`. Starts from sound files and simple corruptions of them, keeps in
-`--corpus DIR` what reaches new code. Watches, and ends, as robustness/fuzz/run.py does.
+Needs `pip install atheris`. Starts from valid files and simple corruptions of them; inputs that
+reach new code are stored in `--corpus DIR`. Checks the same conditions as robustness/fuzz/run.py.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import atheris
 
-# Kernels are compiled by Warp from their source: they are not run as Python.
+# Warp kernels are compiled from their source, so they are not instrumented.
 INSTRUMENTED = [
     'collada', 'manivideo_ros.files.bounded_yaml', 'manivideo_ros.data.human',
     'manivideo_ros.data.objaverse', 'manivideo_ros.data.recorded', 'manivideo_ros.engine.spec',
@@ -23,12 +22,12 @@ INSTRUMENTED = [
     'manivideo_ros.objects',
     'manivideo_ros.recording', 'manivideo_ros.ros',
     'manivideo_ros.motion.pose_buffer', 'manivideo_ros.training.config', 'manivideo_ros.web',
-    'mcap',    'rosbags', 'trimesh', 'yaml', 'http.server', 'urllib.parse', 'xml.etree',
+    'mcap', 'rosbags', 'trimesh', 'yaml', 'http.server', 'urllib.parse', 'xml.etree',
 ]  # fmt: skip
 
 
 def main(arguments: list[str]) -> None:
-    """Fuzz one parser for a time; libFuzzer ends the process."""
+    """Fuzz one parser for some seconds; libFuzzer ends the process."""
     parser = argparse.ArgumentParser(prog='robustness.fuzz.guided', description=__doc__)
     parser.add_argument('parser')
     parser.add_argument('--seconds', type=int, default=60)
@@ -40,12 +39,11 @@ def main(arguments: list[str]) -> None:
         with subject(args.parser) as watched, tempfile.TemporaryDirectory() as made:
             corpus = args.corpus or Path(made).resolve() / 'corpus'
             corpus.mkdir(parents=True, exist_ok=True)
-            (corpus / 'sound').write_bytes(watched.sound)
+            (corpus / 'valid').write_bytes(watched.valid)
             for number, bits in enumerate(BITS):
-                place = number / len(BITS)
-                changed = corrupted(watched.sound, [('insert', place, bits)])
+                changed = corrupted(watched.valid, [('insert', number / len(BITS), bits)])
                 (corpus / f'changed_{number}').write_bytes(changed)
-            longest = max(4096, 2 * len(watched.sound))
+            longest = max(4096, 2 * len(watched.valid))
             options = [f'-max_total_time={args.seconds}', f'-max_len={longest}', '-timeout=20']
             options += [f'-artifact_prefix={corpus.parent}/', '-rss_limit_mb=0', '-verbosity=1']
             atheris.Setup([sys.argv[0], *options, str(corpus)], watched.read)

@@ -1,10 +1,10 @@
-"""The parsers that meet foreign bytes: a sound file of each, and what it may raise."""
+"""The parsers of untrusted data: a valid file for each, and its documented errors."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,16 +13,16 @@ from typing import Any
 
 from robustness.fuzz import samples
 
-# Those whose errors cannot name a file: what they read came as a message or a text.
+# Parsers whose errors name no file, as their input is a message or text.
 NAMELESS = ('hand_message', 'joints_message', 'object_message', 'camera_message', 'held_out')
 MESHES = ('obj', 'ply', 'stl', 'off', 'glb', 'dae')
 
 
 @dataclass(frozen=True)
 class Parser:
-    """make: writes a sound file into a folder and returns the one to corrupt. parse: reads it.
+    """make: writes a valid file into a folder and returns the one to corrupt. parse: reads it.
 
-    errors: what parse is documented to raise; all else is a fault.
+    errors: the documented errors of parse; any other is a defect.
     """
 
     make: Callable[[Path], Path]
@@ -31,18 +31,18 @@ class Parser:
 
 
 def parsers() -> dict[str, Parser]:
-    """All of them by name; made here, so that a run imports what it needs."""
+    """All parsers by name; imports their modules."""
     return {**_files(), **_datasets(), **_live()}
 
 
 def _files() -> dict[str, Parser]:
-    """What users name: bags, hands, meshes, images, weights, configuration."""
+    """Files given by users: bags, hands, meshes, images, weights, configuration."""
     from manivideo_ros.bags.bag import BagError, BagReader
     from manivideo_ros.bags.repair import repair
     from manivideo_ros.camera.background import load_background
     from manivideo_ros.engine.spec import SpecError, load_spec
     from manivideo_ros.engine.tensorrt.plan_cache import PlanCache, PlanCacheError
-    from manivideo_ros.evaluation.reports.stream import read_stream
+    from manivideo_ros.evaluation.suites.stream import read_stream
     from manivideo_ros.hand.load import load_hand
     from manivideo_ros.hand.mano_file import convert_mano
     from manivideo_ros.hand.model import HandFileError
@@ -62,18 +62,18 @@ def _files() -> dict[str, Parser]:
     def mesh(path: Path) -> None:
         load_object(path, 1)
 
-    def mended(path: Path) -> None:
+    def repaired(path: Path) -> None:
         repair(path.parent)
 
     def unpacked(path: Path) -> None:
-        tempfile.tempdir = str(path.parent)  # nothing else may be written to
+        tempfile.tempdir = str(path.parent)  # the only folder that may be written to
         for _ in BagReader(path).messages():
             pass
 
     def moved(path: Path) -> None:
         try:
             robot = Robot(path.read_bytes())
-        except ValueError as error:  # nodes name the file
+        except ValueError as error:  # the nodes add the file
             raise ValueError(f'{path}: {error}') from None
         robot.poses(dict.fromkeys(robot.joints(robot.links), 0.1), robot.links)
 
@@ -94,7 +94,7 @@ def _files() -> dict[str, Parser]:
             samples.bag_messages, lambda p: list(BagReader(p).messages()), (BagError,)
         ),
         'urdf': Parser(samples.urdf, moved),
-        'repair': Parser(samples.episode, mended, (BagError,)),
+        'repair': Parser(samples.episode, repaired, (BagError,)),
         'episode': Parser(samples.open_episode, _episode),
         'stream': Parser(samples.open_bag, read_stream),
         'mano': Parser(samples.mano, mano, (HandFileError,)),
@@ -125,7 +125,7 @@ def _files() -> dict[str, Parser]:
 
 
 def _datasets() -> dict[str, Parser]:
-    """What datasets and our own programs leave: labels, lists, reports."""
+    """Files of datasets and of this package's commands: labels, lists, reports."""
     from manivideo_ros.data.human.keypoints import KeypointError, read_people
     from manivideo_ros.data.objaverse.catalogue import ObjaverseError, _read
     from manivideo_ros.data.recorded.datasets.pickled import read_pickled
@@ -154,7 +154,7 @@ def _datasets() -> dict[str, Parser]:
 
 
 def _live() -> dict[str, Parser]:
-    """What comes in while nodes run: messages, requests to the page."""
+    """Input of running nodes: messages, HTTP requests."""
     from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion
     from manivideo_ros.msg import HandPose, HandPoses, ObjectPose, ObjectPoses
     from rclpy.serialization import deserialize_message
@@ -175,7 +175,7 @@ def _live() -> dict[str, Parser]:
         def parse(path: Path) -> None:
             try:
                 message = deserialize_message(path.read_bytes(), kind)
-            except Exception:  # the middleware's own business: it never comes to us
+            except Exception:  # rejected by the middleware, which nodes never see
                 return
             take(message)
             intake.view(2 * 10**9)
@@ -211,53 +211,64 @@ def _live() -> dict[str, Parser]:
 
 
 class Page:
-    """Answers the request in a file as the viewer does, without a network."""
+    """Answers an HTTP request from a file as the viewer does, without a network."""
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._config: Any = None
+        self._errors: list[Exception] = []
+
+    def __call__(self, path: Path) -> None:
+        """Answer the request. Raises the first error of the application."""
+        if self._loop is None:
+            self._start()
+            self._loop = asyncio.new_event_loop()
+        self._loop.run_until_complete(self._answer(path.read_bytes()[:100_000]))
+        if self._errors:
+            raise self._errors.pop()
+
+    def _start(self) -> None:
+        """Create the application from a server that is closed again."""
         from manivideo_ros.web.feed import Feed
         from manivideo_ros.web.server import PageServer
 
-        self._server: Any = PageServer.__new__(PageServer)
-        self._server.feed, self._server.host = Feed(['box', 'mug']), '127.0.0.1'
-        self._server.token, self._server.choose = 'secret', self._choose
-        self._server.closing = threading.Event()
-        self._server.closing.set()
+        server = PageServer(Feed(['box', 'mug']), self._choose, '127.0.0.1', 0)
+        server.close()
+        server.token = 'secret'
+        self._config = server._server.config
+        application = self._config.loaded_app
 
-    def _choose(self, objects: Mapping[str, str], seed: int) -> tuple[bool, str]:
+        async def watched(*arguments: Any) -> None:
+            try:
+                await application(*arguments)
+            except Exception as error:  # otherwise answered with status 500
+                self._errors.append(error)
+
+        self._config.loaded_app = watched
+
+    async def _choose(self, objects: Mapping[str, str], seed: int) -> tuple[bool, str]:
         assert set(objects.values()) <= {'box', 'mug'}, objects
         assert 0 <= seed < 2**32, seed
         return True, 'done'
 
-    def __call__(self, path: Path) -> None:
-        """Answer it."""
-        from manivideo_ros.web.server import _Handler
+    async def _answer(self, data: bytes) -> None:
+        from uvicorn.server import ServerState
 
+        state, loop = ServerState(), asyncio.get_running_loop()
         here, there = socket.socketpair()
-        with here, there:
-            there.settimeout(4)
-            there.sendall(path.read_bytes()[:100_000])
-            there.shutdown(socket.SHUT_WR)
-            reader = threading.Thread(target=_drain, args=(there,))
-            reader.start()
-            try:
-                _Handler(here, ('127.0.0.1', 1), self._server)
-            except OSError:
-                pass  # the page went away
-            finally:
-                here.close()
-                reader.join()
-
-
-def _drain(connection: socket.socket) -> None:
-    try:
-        while connection.recv(1 << 16):
-            pass
-    except OSError:
-        pass
+        with there:
+            make = partial(self._config.http_protocol_class, self._config, state, {})
+            await loop.connect_accepted_socket(make, here)
+            there.sendall(data)
+            await asyncio.sleep(0.005)  # the request is parsed
+            if tasks := set(state.tasks):
+                await asyncio.wait(tasks, timeout=0.1)  # incomplete requests wait for the rest
+        if tasks := set(state.tasks):
+            await asyncio.wait(tasks, timeout=4)
 
 
 def _episode(path: Path) -> None:
-    """All that an export takes of an episode."""
+    """Read everything that an export reads of an episode."""
     from manivideo_ros.recording.episode import Episode, Topics
 
     found = Episode(path, Topics(state=('/arm',), action=('/arm',)))

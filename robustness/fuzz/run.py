@@ -1,9 +1,9 @@
-"""`python -m robustness.fuzz.run PARSER EXAMPLES`: corrupts a sound file of one parser, watching
-what it does.
+"""`python -m robustness.fuzz.run PARSER EXAMPLES`: corrupts a valid file of one parser.
 
-Ends with status 0 when every corruption was read, or refused by a documented error of one line
+Exits with status 0 if every corruption is either read or rejected by a documented error of one line
 that names the file. An undocumented error is shown with the smallest corruption that causes it; a
-hang of 5 s, memory beyond 1 GiB and what robustness/fuzz/watch.py forbids end the process at once.
+hang of 5 s, more than 1 GiB of memory and operations forbidden by robustness/fuzz/watch.py end the
+process immediately.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ CHANGES = st.lists(
 
 
 def corrupted(data: bytes, changes: list[tuple[str, float, Any]]) -> bytes:
-    """The bytes after changes, each at a place between 0 (the start) and 1 (the end)."""
-    for kind, place, what in changes:
-        at = int(place * len(data))
+    """The bytes after changes (kind, position in 0..1, argument)."""
+    for kind, position, what in changes:
+        at = int(position * len(data))
         if kind == 'put':
             data = data[:at] + what + data[at + len(what) :]
         elif kind == 'insert':
@@ -66,20 +66,20 @@ def corrupted(data: bytes, changes: list[tuple[str, float, Any]]) -> bytes:
 
 
 class Subject:
-    """One parser under watch, and the file that it is to read."""
+    """One parser and the file that it reads, watched."""
 
     def __init__(self, name: str, parser: Parser, folder: Path) -> None:
         self._name, self._parser = name, parser
         self._file = parser.make(folder)
-        self.sound = self._file.read_bytes()
-        parser.parse(self._file)  # and every import that it needs
+        self.valid = self._file.read_bytes()
+        parser.parse(self._file)  # imports all modules that it needs
         self._file.write_bytes(b'')
         with suppress(*parser.errors):
             parser.parse(self._file)
         self._watch = Watch(folder)
 
     def read(self, data: bytes) -> None:
-        """Have the parser read these bytes. Raises what it should not have raised."""
+        """Run the parser on these bytes. Raises AssertionError or an undocumented error."""
         self._file.write_bytes(data)
         with self._watch.one():
             try:
@@ -89,12 +89,12 @@ class Subject:
                 if '\n' in text.strip():
                     raise AssertionError(f'more than one line: {error}') from error
                 if self._name not in NAMELESS and self._file.parent.name not in text:
-                    raise AssertionError(f'names no file: {error}') from error
+                    raise AssertionError(f'does not name the file: {error}') from error
 
 
 @contextmanager
 def subject(name: str) -> Iterator[Subject]:
-    """A parser by name, in a folder that goes with it."""
+    """A parser by name, in a temporary folder."""
     parser = parsers()[name]
     logging.disable()
     warnings.simplefilter('ignore')
@@ -103,7 +103,7 @@ def subject(name: str) -> Iterator[Subject]:
 
 
 def main(name: str, examples: int) -> None:
-    """Run one parser on so many corruptions. Raises what it should not have raised."""
+    """Run one parser on `examples` corruptions. Raises AssertionError or an undocumented error."""
     with subject(name) as watched:
 
         @settings(
@@ -115,10 +115,10 @@ def main(name: str, examples: int) -> None:
             suppress_health_check=list(HealthCheck),
         )
         @given(CHANGES)
-        def refuses_or_reads(changes: list[tuple[str, float, Any]]) -> None:
-            watched.read(corrupted(watched.sound, changes))
+        def reads_or_rejects(changes: list[tuple[str, float, Any]]) -> None:
+            watched.read(corrupted(watched.valid, changes))
 
-        refuses_or_reads()
+        reads_or_rejects()
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""A sound file of every kind, as small as it can be and still have all of its parts."""
+"""Writes a small, complete, valid file of every kind."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ ARM = b'std_msgs/Header header\nfloat64[3] q\nbool closed\nstring NAME=arm\n'
 
 
 def bag(folder: Path) -> Path:
-    """The smallest motion that ships; its MCAP file."""
+    """The MCAP file of the smallest shipped motion."""
     source = min((ASSETS / 'motion').glob('*/*.mcap'), key=lambda p: p.stat().st_size).parent
     shutil.copytree(source, folder, dirs_exist_ok=True)
     return next(folder.glob('*.mcap'))
 
 
 def open_bag(folder: Path) -> Path:
-    """Five frames of it, not compressed and without checksums: corruptions reach the messages."""
+    """Some of its messages, uncompressed and without checksums, so that corruptions reach them."""
     from manivideo_ros.bags.bag import BagReader
 
     source = min((ASSETS / 'motion').glob('*/*.mcap'), key=lambda p: p.stat().st_size)
@@ -43,7 +43,7 @@ def open_bag(folder: Path) -> Path:
 
 
 def open_episode(folder: Path) -> Path:
-    """An episode, the same way."""
+    """An episode, uncompressed and without checksums."""
     from manivideo_ros.bags.bag import BagReader
 
     return _opened(BagReader(episode(folder / 'packed')), folder / 'open.mcap', 100)
@@ -68,26 +68,26 @@ def _opened(source: Any, path: Path, count: int) -> Path:
 
 
 def bag_metadata(folder: Path) -> Path:
-    """The same; its metadata."""
+    """The metadata of the shipped motion."""
     return bag(folder).with_name('metadata.yaml')
 
 
 def bag_split(folder: Path) -> Path:
-    """Two files without metadata; the last of them."""
+    """The last of a bag's two files, without metadata."""
     first = bag(folder)
     first.with_name('metadata.yaml').unlink()
     return Path(shutil.copy(open_bag(folder), folder / f'{first.stem[:-1]}1.mcap'))
 
 
 def bag_packed(folder: Path) -> Path:
-    """A file of a bag, compressed."""
+    """A compressed file of a bag."""
     packed = folder / 'take_0.mcap.zstd'
     packed.write_bytes(zstandard.ZstdCompressor().compress(open_bag(folder).read_bytes()))
     return packed
 
 
 def bag_messages(folder: Path) -> Path:
-    """A bag of compressed messages."""
+    """A bag with compressed messages."""
     from manivideo_ros.bags.bag import BagReader, BagWriter
 
     source = BagReader(open_bag(folder))
@@ -101,14 +101,14 @@ def bag_messages(folder: Path) -> Path:
 
 
 def urdf(folder: Path) -> Path:
-    """A robot of two joints, one of which follows the other."""
+    """A robot with two joints, one of which mimics the other."""
     path = folder / 'robot.urdf'
     path.write_text(URDF)
     return path
 
 
 def episode(folder: Path) -> Path:
-    """Three frames of images, keypoints and a lab's own type of state, in one small file."""
+    """Three frames of images, keypoints and a custom state message, in one small file."""
     from manivideo_ros.bags.bag import BagWriter, Connection
     from manivideo_ros.hand.keypoint import KEYPOINT
     from manivideo_ros.messages.types import ROSBAGS, typestore
@@ -155,7 +155,7 @@ def mano(folder: Path) -> Path:
 
 
 def mano_npz(folder: Path) -> Path:
-    """The same as an archive."""
+    """The hand model as npz."""
     path = folder / 'hand.npz'
     np.savez(path, **_mano_arrays())
     return path
@@ -176,7 +176,7 @@ def mesh(folder: Path, suffix: str) -> Path:
 
 
 def imaged_mesh(folder: Path, suffix: str) -> Path:
-    """A box with an image on it; OBJ and glTF keep that, and more, in files beside it."""
+    """A textured box; OBJ and glTF store the image in separate files."""
     import trimesh
 
     box = trimesh.creation.box((0.1, 0.1, 0.1))
@@ -189,13 +189,13 @@ def imaged_mesh(folder: Path, suffix: str) -> Path:
 
 
 def material(folder: Path) -> Path:
-    """The material beside an OBJ."""
+    """The material file of an OBJ."""
     imaged_mesh(folder, 'obj')
     return next(folder.glob('*.mtl'))
 
 
 def checkpoint(folder: Path) -> Path:
-    """Weights with a configuration."""
+    """A checkpoint with its configuration."""
     import torch
 
     from manivideo_ros.model.checkpoint import save_checkpoint
@@ -207,7 +207,7 @@ def checkpoint(folder: Path) -> Path:
 
 
 def weights(folder: Path) -> Path:
-    """Weights of others, as torch writes them."""
+    """Foreign weights, as written by torch."""
     import torch
 
     path = folder / 'x.bin'
@@ -228,19 +228,19 @@ def spec(folder: Path) -> Path:
 
 
 def training(folder: Path) -> Path:
-    """A training run."""
+    """A training configuration."""
     return Path(shutil.copy(ROOT / 'config' / 'train' / 'tiny.yaml', folder))
 
 
 def image(folder: Path, suffix: str = 'png') -> Path:
-    """A background."""
+    """A background image."""
     path = folder / f'image.{suffix}'
     Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)).save(path)
     return path
 
 
 def hand_parts(folder: Path) -> Path:
-    """The parts beside an image of a hand."""
+    """The parts image of a hand image."""
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / 'hand.png')
     path = folder / 'hand.parts.png'
     Image.fromarray(np.ones((8, 8), np.uint8)).save(path)
@@ -281,7 +281,7 @@ def dexycb_meta(folder: Path) -> Path:
 
 
 def arctic(folder: Path) -> Path:
-    """A dictionary in an npy, which is a pickle."""
+    """A dictionary in an npy, that is a pickle."""
     path = folder / 'seq.mano.npy'
     hand = {'rot': np.zeros((2, 3)), 'trans': np.zeros((2, 3)), 'names': ['a', 'b']}
     np.save(path, {'right': hand}, allow_pickle=True)
@@ -296,7 +296,7 @@ def labels_npz(folder: Path) -> Path:
 
 
 def scenes(folder: Path) -> Path:
-    """The list of a shard's scenes."""
+    """The scene list of a shard."""
     shard = folder / 'shard_00000'
     shard.mkdir()
     path = shard / 'scenes.json'
@@ -312,15 +312,15 @@ def catalogue(folder: Path) -> Path:
 
 
 def held_out(folder: Path) -> Path:
-    """The scene that travels in a recording."""
+    """The held-out scene of a recording."""
     eye = np.eye(4).tolist()
-    told = {
+    scene = {
         'seed': 3, 'intrinsics': np.eye(3).tolist(), 'camera_from_world': eye,
         'objects': {'mug': {'mesh': 'mug', 'scale': 1.0}}, 'side': 'right',
         'betas': [0.0] * 10, 'table_from_world': eye,
     }  # fmt: skip
     path = folder / 'scene.json'
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(scene))
     return path
 
 
@@ -332,7 +332,7 @@ def verdicts(folder: Path) -> Path:
 
 
 def request(folder: Path) -> Path:
-    """What a browser sends to the page: a form."""
+    """An HTTP request of the page with a form."""
     path = folder / 'request'
     form = b'token=secret&object%3Acup=mug&seed=7'
     head = (
@@ -344,7 +344,7 @@ def request(folder: Path) -> Path:
 
 
 def message(folder: Path, made: Any) -> Path:
-    """A message's bytes, as DDS hands them over."""
+    """A serialized message, as delivered by DDS."""
     from rclpy.serialization import serialize_message
 
     path = folder / 'message'

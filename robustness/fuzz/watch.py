@@ -1,7 +1,7 @@
-"""What no parser may do, whatever it is given; a process that does it ends at once and says what.
+"""Watches a parser; ends the process with a message if it performs a forbidden operation.
 
-Audit events of Python tell of programs started, connections, code that is run and files that Python
-opens; libraries in C that open files on their own are not seen.
+Python's audit events report started programs, connections, executed code and files opened by
+Python. Files opened directly by C libraries are not detected.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 from robustness.fuzz.samples import ROOT
 
-LONGEST_S = 5  # of work, however busy the machine is
-STUCK_S = 60  # by the clock: waiting, without work
-MEMORY = 2**30  # more than before the first corrupted file
+LONGEST_S = 5  # maximum processor time
+STUCK_S = 60  # maximum wall time
+MEMORY = 2**30  # maximum increase since before the first corrupted file
 STARTED = {'os.system', 'os.exec', 'os.fork', 'os.forkpty', 'os.posix_spawn', 'os.spawn'}
 STARTED |= {'subprocess.Popen', 'pty.spawn', 'ctypes.dlopen', 'pickle.find_class'}
 CONNECTED = {'socket.connect', 'socket.bind', 'socket.getaddrinfo', 'urllib.Request'}
@@ -33,13 +33,13 @@ READABLE = [
     *map(Path, ('/usr', '/proc', '/sys', '/etc/machine-id', '/etc/mime.types')),
 ]
 CODE = tuple(map(str, (ROOT, sys.prefix, sys.base_prefix, '/usr/lib', '<frozen')))
-# They write Python from plain definitions and run that: dataclasses, message types.
+# Modules that generate and execute code from definitions: dataclasses, message types.
 WRITERS = ('dataclasses.py', 'collections/__init__.py', 'rosbags/typesys/store.py',
            'rosbags/serde/utils.py', 'numpy/')  # fmt: skip
 
 
 class Watch:
-    """Watches this process. folder: where the corrupted file lies, and all may be read."""
+    """Watches this process. folder: of the corrupted file; may be read and written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._parsing = folder, False
@@ -47,12 +47,12 @@ class Watch:
         self._before = _peak()
         limit = _data() + MEMORY
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-        faulthandler.register(signal.SIGPROF, chain=True)  # and then the signal ends the process
+        faulthandler.register(signal.SIGPROF, chain=True)  # then the signal ends the process
         sys.addaudithook(self._hook)
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """While one file is parsed. Raises AssertionError where that took too much memory."""
+        """Watch the parsing of one file. Raises AssertionError if it needs too much memory."""
         signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
         faulthandler.dump_traceback_later(STUCK_S, exit=True)
         self._parsing = True
@@ -81,7 +81,7 @@ class Watch:
                 _end(f'opens {arguments[0]!r}')
 
     def _run(self, code: Any) -> None:
-        """A code object is run: of an installed module, or written by who may."""
+        """Check an executed code object: only installed modules and WRITERS are allowed."""
         if code.co_filename.startswith(CODE):
             return
         caller: Any = sys._getframe(2)
@@ -90,7 +90,7 @@ class Watch:
 
 
 def _path(arguments: tuple[Any, ...]) -> str:
-    """The path that an event of os is about; its last argument may be the folder's descriptor."""
+    """The path of an os event; its last argument may be the descriptor of a folder."""
     path = os.fsdecode(arguments[0])
     folder = arguments[-1]
     if isinstance(folder, int) and folder >= 0:
@@ -104,16 +104,16 @@ def _inside(path: Any, folders: list[Path]) -> bool:
 
 
 def _peak() -> int:
-    """The most memory that was ever used, bytes."""
+    """The peak memory of this process, bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def _data() -> int:
-    """What RLIMIT_DATA counts now, bytes."""
+    """The memory counted by RLIMIT_DATA, bytes."""
     lines = Path('/proc/self/status').read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith('VmData'))
 
 
-def _end(why: str) -> None:
-    os.write(2, f'FORBIDDEN: {why}\n'.encode())
+def _end(reason: str) -> None:
+    os.write(2, f'FORBIDDEN: {reason}\n'.encode())
     os._exit(3)

@@ -1,1 +1,1 @@
-"""Long runs of the chain of nodes, and the faults that robots meet: figures of both."""
+"""Long runs of the nodes, and their recovery from faults."""

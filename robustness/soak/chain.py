@@ -1,4 +1,4 @@
-"""The chain under test: player, synthesizer and recorder as processes of their own, a listener."""
+"""The nodes under test: player, synthesizer and recorder as processes, and a listener."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from manivideo_ros.process.node_processes import NodeProcess, environment, free_
 from robustness.soak.listener import Listener
 
 START_S = 300.0  # the first start exports the model's graph
-# What this process' participants need too, to be found at once and to share memory.
+# Environment that this process needs too, for fast discovery and shared memory.
 SHARED = (
     'ROS_AUTOMATIC_DISCOVERY_RANGE',
     'FASTRTPS_DEFAULT_PROFILES_FILE',
     'FASTDDS_DEFAULT_PROFILES_FILE',
 )
 STOP_ORDER = ('motion_player', 'recorder', 'synthesizer_node')
-# The image as JPEG: an hour of it is one gigabyte, and the listener takes the raw one.
+# Images as JPEG: one hour is one gigabyte. The listener receives the raw images.
 RECORDED = [
     'hand_poses',
     'object_poses',
@@ -36,7 +36,7 @@ RECORDED = [
 
 
 class Chain:
-    """The processes on a domain of their own, started one by one, stopped in order."""
+    """The processes on their own domain, started individually and stopped in order."""
 
     def __init__(self, demo: Demo) -> None:
         self.demo = demo
@@ -59,31 +59,31 @@ class Chain:
             self.listener.close()
 
     def synthesizer(self, **parameters: Any) -> NodeProcess:
-        """Start the synthesizer; back when it is active."""
+        """Start the synthesizer and wait until it is active."""
         node = self.start('synthesizer_node', {**self.parameters(), **parameters})
         node.wait_for('active', START_S)
         return node
 
     def parameters(self) -> dict[str, Any]:
-        """The synthesizer's parameters for the scene that is played."""
+        """The synthesizer's parameters for the played scene."""
         return synthesizer_parameters(self.demo, self.motion, self._scene)
 
     def player(self) -> NodeProcess:
-        """Start a player that goes on for ever."""
+        """Start a player that loops."""
         rate = {'rate_hz': float(self.demo.rate_hz)}
         node = self.start('motion_player', {'motion': str(self._scene / 'motion'), **rate})
         node.wait_for('frames', 60)
         return node
 
     def recorder(self, name: str, topics: Sequence[str] = RECORDED) -> tuple[NodeProcess, Path]:
-        """Start a recorder; itself and its bag."""
+        """Start a recorder; returns it and its bag."""
         bag = self.demo.out / name
         node = self.start('recorder', {'bag': str(bag), 'topics': list(topics)})
         node.wait_for('recording', 60)
         return node, bag
 
     def listen(self) -> Listener:
-        """Join as a listener."""
+        """Start the listener."""
         self.listener = Listener(self.domain)
         return self.listener
 
@@ -94,10 +94,10 @@ class Chain:
 
 
 def bag_counts(bag: Path) -> dict[str, int]:
-    """Messages of a whole bag by topic. Raises BagError or ValueError where it is not whole."""
+    """Number of messages of a bag by topic. Raises BagError or ValueError if it is incomplete."""
     reader = BagReader(bag)
     if reader.truncated:
-        raise ValueError(f'{bag}: is cut off')
+        raise ValueError(f'{bag}: is truncated')
     counts = dict.fromkeys(reader.topics, 0)
     for record in reader.messages(list(counts)):
         counts[record.topic] += 1
@@ -105,9 +105,9 @@ def bag_counts(bag: Path) -> dict[str, int]:
 
 
 def streaming(listener: Listener, frames: int, timeout: float) -> None:
-    """Wait for that many images. Raises TimeoutError."""
+    """Wait for `frames` images. Raises TimeoutError."""
     deadline, since = time.monotonic() + timeout, time.time_ns()
     while np.sum(listener.frames()[1] > since) < frames:
         if time.monotonic() > deadline:
-            raise TimeoutError(f'{frames} images did not come within {timeout:g} s')
+            raise TimeoutError(f'fewer than {frames} images within {timeout:g} s')
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Ways in which a message can be wrong: values, sizes, names, stamps, and bytes that are none."""
+"""Corruptions of messages: values, sizes, names, stamps, and invalid bytes."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 class OneIn:
-    """Corrupts every n-th instant, by one corruption after the other."""
+    """Corrupts the messages of every n-th instant, cycling through the corruptions."""
 
     def __init__(self, n: int, names: list[str] | None = None) -> None:
         self._n, self._names = n, names or list(CORRUPTIONS)
@@ -176,7 +176,7 @@ class OneIn:
         self.done: dict[str, int] = {}
 
     def __call__(self, messages: Messages) -> None:
-        """Corrupt these, or not."""
+        """Corrupt the messages of an instant if it is an n-th one."""
         self._seen += 1
         if self._seen % self._n:
             return

@@ -1,10 +1,9 @@
-"""`python -m robustness.soak.faults`: what happens to robots, done to the nodes; how soon a stream
-recovers.
+"""`python -m robustness.soak.faults`: injects faults and measures how fast a stream recovers.
 
-Prints a line a fault and writes robustness/results/faults.json, where others stay as they were.
-Where it is permitted (as root), the run has a network of its own, whose interface it takes down.
-Bars: the stream recovers within 1 s after each fault ends, no bag is lost, every process ends
-cleanly.
+Prints one line per fault and writes robustness/results/faults.json, keeping the results of other
+faults. If permitted (as root), the run has its own network namespace, whose interface it takes
+down. Thresholds: the stream recovers within 1 s after each fault, no bag is lost, every process
+exits with status 0.
 """
 
 from __future__ import annotations
@@ -36,10 +35,11 @@ ON_A_STREAM: dict[str, Callable[[Robot], Outcome]] = {
     'floods': stream_faults.flooded,
 }
 OTHERS = ('clock', 'recorder', 'synthesizer', 'build')
+RECORDING = 'recording of the stream during these faults'
 
 
 def on_a_stream(faults: dict[str, Callable[[Robot], Outcome]], demo: Demo) -> Iterator[Outcome]:
-    """Do faults to one stream, which is recorded throughout; last, whether the bag is whole."""
+    """Inject faults into one stream, which is recorded; the last outcome is that of the bag."""
     with Chain(demo) as chain:
         synthesizer = chain.synthesizer()
         recorder, bag = chain.recorder('bag')
@@ -52,24 +52,24 @@ def on_a_stream(faults: dict[str, Callable[[Robot], Outcome]], demo: Demo) -> It
 
 
 def kept(bag: Path, ended: dict[str, int]) -> Outcome:
-    """Whether the bag of all that is whole, and its nodes ended with 0."""
+    """Whether the bag is complete and its nodes exited with status 0."""
     try:
         counts = bag_counts(bag)
     except (BagError, ValueError) as error:
-        return Outcome('the recording of all these', False, {'bag': str(error)})
+        return Outcome(RECORDING, False, {'bag': str(error)})
     held = not any(ended.values()) and counts['/image_raw/compressed'] > 0
-    return Outcome('the recording of all these', held, {'messages': counts, 'ended with': ended})
+    return Outcome(RECORDING, held, {'messages': counts, 'exit status': ended})
 
 
 def outcomes(names: list[str], times: int, folder: Path) -> Iterator[Outcome]:
-    """Do the faults of these names; signals so many times."""
+    """Inject the named faults; times: how often signals are sent."""
     demo = partial(Demo, rate_hz=30.0)
     chosen = {name: fault for name, fault in ON_A_STREAM.items() if name in names}
     if chosen:
         yield from on_a_stream(chosen, demo(folder / 'stream'))
     if 'clock' in names:
         with Chain(demo(folder / 'clock')) as chain:
-            yield stream_faults.clock_jumps(chain)
+            yield stream_faults.clock_resets(chain)
     if {'recorder', 'synthesizer'} & {*names}:
         with Chain(demo(folder / 'signals')) as chain:
             chain.player()
@@ -83,29 +83,29 @@ def outcomes(names: list[str], times: int, folder: Path) -> Iterator[Outcome]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run, print, write; 0 where every bar holds."""
+    """Run, print and write; returns 0 if every threshold is reached."""
     parser = argparse.ArgumentParser(description=__doc__)
     every = [*ON_A_STREAM, *OTHERS]
-    parser.add_argument('faults', nargs='*', default=every, help=f'of {", ".join(every)}')
+    parser.add_argument('faults', nargs='*', default=every, help=f'from {", ".join(every)}')
     parser.add_argument('--times', type=int, default=100, help='how often SIGTERM is sent')
     parser.add_argument('--results', type=Path, default=RESULTS)
     args = parser.parse_args(arguments)
     unknown = {*args.faults} - {*every}
     if unknown:
-        parser.error(f'no such fault: {", ".join(unknown)}; choose of {", ".join(every)}')
+        parser.error(f'unknown fault {", ".join(unknown)}: choose from {", ".join(every)}')
     network.isolate()
     held = True
     found: dict[str, dict] = {}
-    if args.results.exists():  # what is not done again stays
+    if args.results.exists():  # results of other faults are kept
         found = {o['fault']: o for o in json.loads(args.results.read_text())['faults']}
     args.results.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='faults_') as folder:
         for outcome in outcomes(args.faults, args.times, Path(folder)):
-            print(outcome.told(), flush=True)
+            print(outcome, flush=True)
             held = held and outcome.holds
             found[outcome.fault] = {**vars(outcome), 'load': os.getloadavg()}
-            told = {'machine': machine(), 'faults': list(found.values())}
-            args.results.write_text(json.dumps(told, indent=2) + '\n')
+            results = {'machine': machine(), 'faults': list(found.values())}
+            args.results.write_text(json.dumps(results, indent=2) + '\n')
     return 0 if held else 1
 
 

@@ -1,8 +1,8 @@
-"""Ten times configured, activated, streaming, deactivated and cleaned up: what stays behind.
+"""Configures, activates, streams, deactivates and cleans up ten times; measures leaked resources.
 
-`python -m robustness.soak.lifecycle` (`--cycles N` for another number) prints the figures of every
-cycle and the verdicts, and writes robustness/results/lifecycle.json; 1 where a bar is missed. The
-node runs in this process.
+`python -m robustness.soak.lifecycle` (`--cycles N`) prints the figures of every cycle and the
+verdicts, and writes robustness/results/lifecycle.json. Returns 1 if a threshold is missed. The node
+runs in this process.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from manivideo_ros.ros.spin import few_arenas
 from robustness.soak import proc
 from robustness.soak.verdict import MEMORY, Verdict, table
 
-CYCLES, FRAMES, PATIENCE_S = 10, 10, 60.0
+CYCLES, FRAMES, TIMEOUT_S = 10, 10, 60.0
 RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'lifecycle.json'
 
 
 def held() -> dict[str, float]:
-    """What this process holds when everything that can be let go of has been."""
+    """Resources held by this process after garbage collection."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     pid = os.getpid()
@@ -50,9 +50,9 @@ def held() -> dict[str, float]:
 def cycle(
     domain: int, parameters: Mapping[str, Any], frames: int, cycles: int = CYCLES
 ) -> list[dict[str, float]]:
-    """What is held after each cycle, while unconfigured; while active it makes some frames.
+    """Resources held after each cycle, while unconfigured; while active it generates frames.
 
-    Raises RuntimeError where a transition fails or the frames do not come: a source must play.
+    Raises RuntimeError if a transition fails or no frames are generated, which needs a source.
     """
     few_arenas()
     out = []
@@ -76,33 +76,33 @@ def cycle(
 
 
 def judge(rows: Sequence[Mapping[str, float]]) -> list[Verdict]:
-    """The verdicts on what each cycle left; the first ones fill caches of the libraries."""
+    """The verdicts on the held resources; the first cycles, which fill caches, are skipped."""
     verdicts = []
     for name in ('handles', 'threads', 'segments', 'entities'):
         counts = [row[name] for row in rows[2:]]
-        told = f'between {min(counts):g} and {max(counts):g}'
-        verdicts.append(Verdict(f'{name} constant', told, min(counts) == max(counts)))
+        figures = f'between {min(counts):g} and {max(counts):g}'
+        verdicts.append(Verdict(f'{name} constant', figures, min(counts) == max(counts)))
     for name in ('anon MiB', 'gpu MiB'):
         if name in rows[0]:
             first, last = rows[3][name], rows[-1][name]
-            told = f'{first:.1f} to {last:.1f} ({100 * (last / first - 1):+.2f}%)'
-            verdicts.append(Verdict(f'{name} within 2%', told, last < first * (1 + MEMORY)))
+            figures = f'{first:.1f} to {last:.1f} ({100 * (last / first - 1):+.2f}%)'
+            verdicts.append(Verdict(f'{name} within 2%', figures, last < first * (1 + MEMORY)))
     return verdicts
 
 
 def change(node: SynthesizerNode, *transitions: Callable[[], Any]) -> None:
-    """One transition after the other. Raises RuntimeError where one fails."""
+    """Run transitions in order. Raises RuntimeError if one fails."""
     for transition in transitions:
         if transition() != SUCCESS:
             raise RuntimeError(node.error or f'{transition.__name__} failed')
 
 
 def stream(node: SynthesizerNode, executor: SingleThreadedExecutor, frames: int) -> None:
-    """Let it make so many frames. Raises RuntimeError where they do not come."""
-    deadline = time.monotonic() + PATIENCE_S
+    """Spin until `frames` frames were published. Raises RuntimeError on a timeout."""
+    deadline = time.monotonic() + TIMEOUT_S
     while node.frames_out < frames:
         if time.monotonic() > deadline:
-            raise RuntimeError(f'{node.frames_out} frames of {frames} were made')
+            raise RuntimeError(f'{node.frames_out} of {frames} frames within {TIMEOUT_S:g} s')
         spin(executor, 0.05)
 
 
@@ -112,14 +112,14 @@ def arguments(parameters: Mapping[str, Any]) -> list[str]:
 
 
 def spin(executor: SingleThreadedExecutor, seconds: float) -> None:
-    """Let callbacks run for a while."""
+    """Spin for some seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.05)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print and write what is held after each cycle of the default engine; 0 where all is freed."""
+    """Print and write the figures for the default engine; returns 0 if nothing is leaked."""
     import tempfile
 
     from benchmarks.mlo import machine
@@ -129,10 +129,10 @@ def main(arguments: list[str] | None = None) -> int:
     from robustness.soak.source import Source
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--cycles', type=int, default=CYCLES, help='lives, at least 4')
+    parser.add_argument('--cycles', type=int, default=CYCLES, help='at least 4')
     cycles = parser.parse_args(arguments).cycles
     if cycles < 4:
-        parser.error(f'--cycles: {cycles} lives are too few to tell what stays behind')
+        parser.error(f'--cycles: must be 4 or more, got {cycles}')
     network.isolate()
     with tempfile.TemporaryDirectory() as folder, Chain(Demo(Path(folder))) as chain:
         source = Source(chain.domain, chain.motion)
@@ -143,8 +143,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(number, ', '.join(f'{name} {value}' for name, value in row.items()), flush=True)
         source.close()
     verdicts = judge(rows)
-    told = {'machine': machine(), 'verdicts': [vars(v) for v in verdicts], 'cycles': rows}
-    RESULTS.write_text(json.dumps(told, indent=2) + '\n')
+    results = {'machine': machine(), 'verdicts': [vars(v) for v in verdicts], 'cycles': rows}
+    RESULTS.write_text(json.dumps(results, indent=2) + '\n')
     print(table(verdicts))
     return 0 if all(v.holds for v in verdicts) else 1
 

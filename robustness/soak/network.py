@@ -1,4 +1,4 @@
-"""A network and shared memory of this run's own: it may take the one down, and litter the other."""
+"""Network and shared-memory namespaces of a run, so that faults do not affect other processes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ OWN = False
 
 
 def isolate() -> bool:
-    """Move this process, and those it starts, into a network and a /dev/shm of their own.
+    """Move this process and its children into a separate network and /dev/shm.
 
-    Whether that was permitted. To be called before any participant or thread is made.
+    Returns whether that was permitted. Call it before creating participants or threads.
     """
     global OWN
     libc = ctypes.CDLL(None, use_errno=True)
@@ -31,7 +31,7 @@ def isolate() -> bool:
 def set_loopback(up: bool) -> None:
     """Take the loopback interface up or down. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        asked = struct.pack('16sh14x', b'lo', 0)
-        flags = struct.unpack('16sh14x', fcntl.ioctl(control, SIOCGIFFLAGS, asked))[1]
+        request = struct.pack('16sh14x', b'lo', 0)
+        flags = struct.unpack('16sh14x', fcntl.ioctl(control, SIOCGIFFLAGS, request))[1]
         flags = flags | IFF_UP if up else flags & ~IFF_UP
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack('16sh14x', b'lo', flags))

@@ -1,5 +1,7 @@
-"""`python -m robustness.soak.participants DOMAIN SECONDS`: participants come and go; prints how
-many did."""
+"""`python -m robustness.soak.participants DOMAIN SECONDS`: creates and destroys participants.
+
+Prints their number.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ AT_ONCE, TOPICS = 8, 10
 
 
 def main(domain: int, seconds: float) -> None:
-    """Make and destroy participants with topics and services until the time is over."""
+    """Create and destroy participants with topics and services for some seconds."""
     made, deadline = 0, time.monotonic() + seconds
     while time.monotonic() < deadline:
         contexts = []

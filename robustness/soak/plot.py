@@ -1,4 +1,4 @@
-"""The samples of a run as curves, one panel a quantity."""
+"""Plots the samples of a run, one panel per quantity."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ('file handles, threads, segments', ('handles', 'threads', 'segments')),
     ('latency (ms)', ('p50_ms', 'p95_ms')),
     ('rate (Hz)', ('rate_hz', 'poses_hz')),
-    ('processor time of a frame (ms)', ('cpu_ms_per_frame',)),
-    ('processor time of work that is always the same (ms)', ('pace_ms',)),
+    ('processor time per frame (ms)', ('cpu_ms_per_frame',)),
+    ('processor time of a reference workload (ms)', ('reference_ms',)),
     ('processors: in use on the machine, waited for', ('machine_busy_cores', 'waiting_cores')),
 )
 
 
 def plot(samples: Sequence[dict[str, Any]], path: Path, warm_up_s: float = 0.0) -> None:
-    """Draw all panels as a PNG; the warm-up is shaded."""
+    """Write all panels as PNG; the warm-up is shaded."""
     image = Image.new('RGB', (WIDTH, len(PANELS) * (PANEL + GAP) + GAP), 'white')
     draw = ImageDraw.Draw(image)
     at = np.array([s['t_s'] for s in samples], float)

@@ -1,4 +1,4 @@
-"""What a process holds, read from /proc: memory, file handles, threads, processor time."""
+"""Resources of a process from /proc: memory, file handles, threads, processor time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TICKS = os.sysconf('SC_CLK_TCK')
 def memory_mb(pid: int) -> dict[str, float]:
     """Resident (rss), proportional (pss), unshared (uss) and anonymous (anon) memory, MiB.
 
-    pss and uss follow the other processes that map the same libraries; rss and anon do not.
-    Raises OSError where the process has ended.
+    pss and uss depend on other processes that map the same libraries; rss and anon do not. Raises
+    OSError if the process has ended.
     """
     kib: dict[str, int] = {}
     for line in Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()[1:]:
@@ -30,32 +30,32 @@ def memory_mb(pid: int) -> dict[str, float]:
 
 
 def handles(pid: int) -> int:
-    """How many file handles a process has open. Raises OSError."""
+    """Number of open file handles of a process. Raises OSError."""
     return len(os.listdir(f'/proc/{pid}/fd'))
 
 
 def threads(pid: int) -> int:
-    """How many threads a process has. Raises OSError."""
+    """Number of threads of a process. Raises OSError."""
     return len(os.listdir(f'/proc/{pid}/task'))
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time that a process has used, s. Raises OSError."""
+    """Processor time of a process, s. Raises OSError."""
     fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def waited_s(pid: int) -> float:
-    """How long a process' threads were ready to run while others had the processors, s.
+    """Time that the threads of a process waited for a processor, s.
 
-    Raises OSError where the process, or just then one of its threads, has ended.
+    Raises OSError if the process or one of its threads has ended.
     """
     tasks = Path(f'/proc/{pid}/task').iterdir()
     return sum(int((task / 'schedstat').read_text().split()[1]) for task in tasks) * 1e-9
 
 
 def machine_busy_s() -> float:
-    """Processor time that all processes of this machine have used, s."""
+    """Processor time of all processes of this machine, s."""
     user, nice, system, _idle, _wait, irq, softirq, *_ = (
         int(v) for v in Path('/proc/stat').read_text().split('\n', 1)[0].split()[1:]
     )
@@ -63,7 +63,7 @@ def machine_busy_s() -> float:
 
 
 def segment_paths(pid: int) -> set[Path]:
-    """Fast DDS' shared-memory files that a process has mapped. Raises OSError."""
+    """Shared-memory files of Fast DDS that a process has mapped. Raises OSError."""
     found = set()
     for line in Path(f'/proc/{pid}/maps').read_text().splitlines():
         path = Path(line.split(None, 5)[-1])
@@ -73,23 +73,19 @@ def segment_paths(pid: int) -> set[Path]:
 
 
 def segments_in_use() -> set[Path]:
-    """Those that any process has mapped, as far as this one may see."""
+    """Shared-memory files that any process visible to this one has mapped."""
     found: set[Path] = set()
     for folder in Path('/proc').glob('[0-9]*'):
-        with suppress(OSError):  # it has just ended
+        with suppress(OSError):  # the process has ended
             found |= segment_paths(int(folder.name))
     return found
 
 
 def gpu_mb(pid: int) -> float | None:
-    """GPU memory of a process, MiB; None where there is no GPU to ask."""
+    """GPU memory of a process, MiB; None without nvidia-smi."""
     if shutil.which('nvidia-smi') is None:
         return None
-    asked = [
-        'nvidia-smi',
-        '--query-compute-apps=pid,used_memory',
-        '--format=csv,noheader,nounits',
-    ]
-    told = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False).stdout
-    rows = [line.split(',') for line in told.splitlines() if ',' in line]
+    query = ['nvidia-smi', '--query-compute-apps=pid,used_memory', '--format=csv,noheader,nounits']
+    output = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False).stdout
+    rows = [line.split(',') for line in output.splitlines() if ',' in line]
     return sum(float(used) for number, used in rows if int(number) == pid)

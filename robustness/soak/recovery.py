@@ -1,4 +1,4 @@
-"""How soon a stream is itself again after a fault, and how long its pauses were meanwhile."""
+"""Recovery time of a stream after a fault, and its longest pause during the fault."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from numpy.typing import NDArray
 from robustness.soak.listener import Listener
 
 RECOVERY_S = 1.0
-PATIENCE_S = 20.0
-AFTER_S = 1.5  # for so long it must go on
+TIMEOUT_S = 20.0
+AFTER_S = 1.5  # time for which the stream must continue
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a fault: the figures, and whether its bar holds."""
+    """The outcome of a fault: its figures, and whether they reach the threshold."""
 
     fault: str
     holds: bool
     figures: dict[str, Any] = field(default_factory=dict)
 
-    def told(self) -> str:
-        """One line for people."""
+    def __str__(self) -> str:
         figures = ', '.join(f'{name} {value}' for name, value in self.figures.items())
         return f'{"ok  " if self.holds else "MISS"} {self.fault}: {figures}'
 
@@ -36,17 +35,17 @@ def recovery_s(
     ended_ns: int,
     answers: Callable[[NDArray[np.int64]], NDArray[np.bool_]] | None = None,
 ) -> float:
-    """From the end of a fault to the first image that answers poses of after it, s.
+    """Seconds from the end of a fault to the first image of poses after it.
 
-    answers: which stamps [F] do; by default those of after the end. Infinite where none comes; with
-    the pause, where the stream then stops for longer than a second.
+    answers: which stamps [F] are of these poses; by default those after the end. Infinite without
+    an image; includes the pause if the stream then stops for longer than RECOVERY_S.
     """
-    wanted = answers or (lambda stamps: stamps >= ended_ns)
-    deadline, first = time.monotonic() + PATIENCE_S, None
+    after = answers or (lambda stamps: stamps >= ended_ns)
+    deadline, first = time.monotonic() + TIMEOUT_S, None
     while first is None and time.monotonic() < deadline:
         time.sleep(0.01)
         stamps, received = listener.frames()
-        found = received[(received >= ended_ns) & wanted(stamps)]
+        found = received[(received >= ended_ns) & after(stamps)]
         first = int(found[0]) if len(found) else None
     if first is None:
         return float('inf')
@@ -57,7 +56,7 @@ def recovery_s(
 
 
 def longest_pause_s(listener: Listener, since_ns: int, until_ns: int) -> float:
-    """The longest time without an image between two times, s."""
+    """The longest interval without an image between two times, s."""
     received = listener.frames()[1]
     inside = received[(received >= since_ns) & (received <= until_ns)]
     edges = np.concatenate([[since_ns], inside, [until_ns]])
@@ -65,10 +64,12 @@ def longest_pause_s(listener: Listener, since_ns: int, until_ns: int) -> float:
 
 
 def recovered(fault: str, seconds: list[float], **figures: Any) -> Outcome:
-    """The outcome of a fault by how long each recovery took."""
-    worst = max(seconds)
-    told = {'times': len(seconds), 'worst recovery s': worst if np.isfinite(worst) else None}
-    median = float(np.median(seconds))
-    told['each s'] = [v if np.isfinite(v) else None for v in seconds]
-    told['median s'] = round(median, 3) if np.isfinite(median) else None
-    return Outcome(fault, worst <= RECOVERY_S, {**told, **figures})
+    """The outcome of a fault from its recovery times."""
+    worst, median = max(seconds), float(np.median(seconds))
+    times = {
+        'times': len(seconds),
+        'worst recovery s': worst if np.isfinite(worst) else None,
+        'each s': [v if np.isfinite(v) else None for v in seconds],
+        'median s': round(median, 3) if np.isfinite(median) else None,
+    }
+    return Outcome(fault, worst <= RECOVERY_S, {**times, **figures})

@@ -1,9 +1,7 @@
-"""`python -m robustness.soak.run --minutes 60`: the chain at full rate, watched for what grows or
-drifts.
+"""`python -m robustness.soak.run --minutes 60`: runs the nodes at full rate and detects drift.
 
-Prints a line a sample and the verdicts; writes robustness/results/soak.json (after every sample, so
-that a run that is cut short leaves what it saw) and soak.png. Run it on a machine that does nothing
-else: what others took of it is in the samples.
+Prints one line per sample and the verdicts; writes robustness/results/soak.json, after every
+sample, and soak.png. Run it on an otherwise idle machine; the samples include the load of others.
 """
 
 from __future__ import annotations
@@ -24,21 +22,44 @@ from manivideo_ros.process.node_processes import NodeError, NodeProcess
 from robustness.soak import proc
 from robustness.soak.chain import Chain, bag_counts, streaming
 from robustness.soak.listener import Window
-from robustness.soak.pace import pace_ms
 from robustness.soak.plot import plot
-from robustness.soak.verdict import MEMORY, Verdict, beside, constant, table, trend
+from robustness.soak.verdict import MEMORY, Verdict, constant, table, trend, without
 
 RESULTS = Path(__file__).resolve().parents[1] / 'results' / 'soak.json'
-LATENCY = 0.10  # what it may grow by, as a share of the beginning
-# Not pss and uss: they change with others that share libraries.
+LATENCY = 0.10  # maximum growth relative to the beginning
+# Not pss and uss: they depend on other processes that share libraries.
 JUDGED_MEMORY = ('rss_mb', 'anon_mb', 'gpu_mb', 'recorder_rss_mb', 'player_rss_mb')
 COUNTS = {'handles': 'file handles', 'threads': 'threads', 'segments': 'shared-memory segments'}
 
 Sample = dict[str, Any]
 
 
+# The reference workload: small matrices, which are multiplied in the calling thread, and a field
+# larger than the caches.
+_RNG = np.random.default_rng(0)
+_MATRICES = _RNG.normal(size=(256, 48, 48)).astype(np.float32)
+_FIELD = _RNG.normal(size=2**22).astype(np.float32)
+_OUT = np.empty_like(_FIELD)
+REPEATS = 21
+
+
+def reference_ms() -> float:
+    """Processor time of a constant workload in this thread, ms, the median of REPEATS.
+
+    It measures the speed of the machine: shared or throttled processors need more time for the same
+    work, which neither load nor waiting shows.
+    """
+    taken = []
+    for _ in range(REPEATS):
+        started = time.thread_time()
+        np.matmul(_MATRICES, _MATRICES)
+        np.multiply(_FIELD, _FIELD, out=_OUT)
+        taken.append(time.thread_time() - started)
+    return 1e3 * float(np.median(taken))
+
+
 class Watch:
-    """Takes samples of the chain: what its processes hold, and what was heard since the last."""
+    """Samples the resources of the processes and the received messages."""
 
     def __init__(self, synthesizer: NodeProcess, recorder: NodeProcess, player: NodeProcess):
         self._pid = synthesizer.pid
@@ -49,17 +70,16 @@ class Watch:
         self._started = self._now[0]
 
     def _turn(self) -> tuple[float, ...]:
-        """Since the last turn, s: time passed; processor time that the synthesizer used, that it
-        waited for, that all processes used.
-        """
+        """Seconds since the last call: wall time; the synthesizer's processor and waiting time;
+        processor time of all processes."""
         before, pid = self._now, self._pid
         spent = (proc.cpu_s(pid), proc.waited_s(pid), proc.machine_busy_s())
         self._now = np.array([time.monotonic(), *spent])
         return tuple((self._now - before).tolist())
 
     def sample(self, window: Window, diagnostics: dict[str, str]) -> Sample:
-        """One row. Raises OSError where a process has ended."""
-        # An image may answer a pose of the window before: of these the last second is kept.
+        """One sample. Raises OSError if a process has ended."""
+        # An image may be of a pose in the previous window: keep those of the last second.
         self._poses = {p for p in self._poses if p > max(self._poses) - 1e9} | set(window.poses_ns)
         latency = window.latency_ms(self._poses)
         passed, cpu, waited, busy = self._turn()
@@ -79,7 +99,7 @@ class Watch:
             'p95_ms': p95,
             'cpu_ms_per_frame': round(1e3 * cpu / max(1, len(window.frames_ns)), 2),
             'waiting_cores': round(waited / passed, 3),
-            'pace_ms': round(pace_ms(), 3),
+            'reference_ms': round(reference_ms(), 3),
             'machine_busy_cores': round(busy / passed, 2),
             'drops': int(diagnostics.get('drops', 0)),
             'failures': int(diagnostics.get('failures', 0)),
@@ -87,23 +107,23 @@ class Watch:
 
 
 def judge(samples: list[Sample], warm_up_s: float) -> list[Verdict]:
-    """The verdicts on a run, its warm-up left out. Raises ValueError for too few samples."""
+    """The verdicts on a run without its warm-up. Raises ValueError for too few samples."""
     settled = [s for s in samples if s['t_s'] > warm_up_s]
     if len(settled) < 2:
-        raise ValueError(f'{len(settled)} samples after {warm_up_s:g} s: let it run for longer')
+        raise ValueError(f'{len(settled)} samples after {warm_up_s:g} s: increase --minutes')
     at = [s['t_s'] for s in settled]
     column = {name: [s[name] for s in settled] for name in settled[0]}
     verdicts = []
 
     def no_drift(name: str, values: list[float]) -> None:
         found = trend(at, values)
-        verdicts.append(Verdict(name, found.told('ms'), found.not_above(LATENCY)))
+        verdicts.append(Verdict(name, found.text('ms'), found.not_above(LATENCY)))
 
     for kind in JUDGED_MEMORY:
         if column[kind][0] is not None:
             found = trend(at, column[kind])
-            told, held = found.told('MiB'), found.within(MEMORY)
-            verdicts.append(Verdict(f'memory flat within 2%, {kind[:-3]}', told, held))
+            name = f'memory flat within 2%, {kind[:-3]}'
+            verdicts.append(Verdict(name, found.text('MiB'), found.within(MEMORY)))
     for key, name in COUNTS.items():
         verdicts.append(constant(f'{name} constant', column[key]))
     for name in ('recorder', 'player'):
@@ -111,28 +131,29 @@ def judge(samples: list[Sample], warm_up_s: float) -> list[Verdict]:
     for quantile in ('p50', 'p95'):
         latency = column[f'{quantile}_ms']
         no_drift(f'latency {quantile} does not drift', latency)
-        # On a machine that does other things besides, latency follows these.
-        alone = beside(beside(latency, column['waiting_cores']), column['pace_ms'])
-        no_drift(f'latency {quantile} less what waiting and the machine explain', alone)
+        # Latency also depends on other load and on the speed of the machine.
+        alone = without(without(latency, column['waiting_cores']), column['reference_ms'])
+        no_drift(f'latency {quantile}, corrected for waiting and machine speed', alone)
     spent = column['cpu_ms_per_frame']
-    no_drift('processor time of a frame does not drift', spent)
-    no_drift('the same less what the machine explains', beside(spent, column['pace_ms']))
+    no_drift('processor time per frame does not drift', spent)
+    corrected = without(spent, column['reference_ms'])
+    no_drift('processor time per frame, corrected for machine speed', corrected)
     failures = column['failures'][-1]
     verdicts.append(Verdict('no frame failed', f'{failures} failed', failures == 0))
     return verdicts
 
 
 def run(minutes: float, every_s: float, demo: Demo, results: Path, warm_up_s: float) -> int:
-    """Run the chain; 0 where every bar holds. Raises NodeError where a node cannot be started."""
+    """Run the nodes; returns 0 if every threshold is reached. Raises NodeError if a node fails."""
     samples: list[Sample] = []
     record = {'machine': machine(), 'minutes': minutes, 'pose_rate_hz': demo.rate_hz}
     record |= {'engine': demo.engine, 'warm_up_s': warm_up_s}
     results.parent.mkdir(parents=True, exist_ok=True)
 
     def write(verdicts: list[Verdict]) -> None:
-        told = [vars(v) for v in verdicts]
+        judged = [vars(v) for v in verdicts]
         columns = {name: [s[name] for s in samples] for name in samples[0]} if samples else {}
-        results.write_text(compact({**record, 'verdicts': told, 'samples': columns}))
+        results.write_text(compact({**record, 'verdicts': judged, 'samples': columns}))
 
     heard: set[int] = set()
     with Chain(demo) as chain:
@@ -155,14 +176,14 @@ def run(minutes: float, every_s: float, demo: Demo, results: Path, warm_up_s: fl
             print(line(samples[-1]), flush=True)
             write([])
         record['backend'] = listener.diagnostics.get('backend')
-        warned = sum('[WARN]' in told or '[ERROR]' in told for told in synthesizer.lines)
+        warned = sum('[WARN]' in text or '[ERROR]' in text for text in synthesizer.lines)
         ended = {node.module: node.stop() for node in (player, recorder, synthesizer)}
     verdicts = judge(samples, warm_up_s)
     counts = bag_counts(bag)
     kept = counts['/image_raw/compressed']
-    told = f'{kept} images of {len(heard)} heard, {counts["/hand_poses"]} poses'
-    verdicts.append(Verdict('the bag is whole', told, kept >= 0.999 * len(heard)))
-    verdicts.append(Verdict('every node ends with 0', str(ended), not any(ended.values())))
+    figures = f'{kept} of {len(heard)} received images, {counts["/hand_poses"]} poses'
+    verdicts.append(Verdict('bag complete', figures, kept >= 0.999 * len(heard)))
+    verdicts.append(Verdict('every node exits with 0', str(ended), not any(ended.values())))
     record['warnings'] = warned
     write(verdicts)
     plot(samples, results.with_suffix('.png'), warm_up_s)
@@ -172,7 +193,7 @@ def run(minutes: float, every_s: float, demo: Demo, results: Path, warm_up_s: fl
 
 
 def line(sample: Sample) -> str:
-    """A sample in one line."""
+    """A sample as one line."""
     p50, p95 = (f'{v:.1f}' if v is not None else '-' for v in (sample['p50_ms'], sample['p95_ms']))
     return (
         f'{sample["t_s"]:7.0f} s  rss {sample["rss_mb"]:.1f} MiB, {sample["handles"]} handles, '
@@ -182,7 +203,7 @@ def line(sample: Sample) -> str:
 
 
 def compact(record: dict[str, Any]) -> str:
-    """JSON with each column of samples on a line of its own."""
+    """JSON with each column of samples on one line."""
     samples = record.pop('samples')
     head = json.dumps(record, indent=2)
     rows = ',\n'.join(f'    {json.dumps(k)}: {json.dumps(v)}' for k, v in samples.items())
@@ -190,13 +211,13 @@ def compact(record: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run, print, write; 0 where every bar holds, 2 where a node could not be started."""
+    """Run, print and write; returns 0 if every threshold is reached, 2 if a node fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--minutes', type=float, default=60.0)
     parser.add_argument('--every', type=float, default=10.0, help='seconds between samples')
-    parser.add_argument('--warm-up', type=float, default=120.0, help='seconds not judged')
+    parser.add_argument('--warm-up', type=float, default=120.0, help='seconds to ignore')
     parser.add_argument('--engine', default='tiny')
-    parser.add_argument('--rate', type=float, default=30.0, help='poses a second')
+    parser.add_argument('--rate', type=float, default=30.0, help='poses per second')
     parser.add_argument('--results', type=Path, default=RESULTS)
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix='soak_') as folder:

@@ -1,4 +1,4 @@
-"""SIGTERM at random moments of a process's life; SIGKILL to the one that builds engines."""
+"""SIGTERM at random times in the life of a process; SIGKILL to the engine builder."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ BUILT = 'tensorrt_rtx'  # builds without a GPU
 
 
 def _terminate(node: NodeProcess, after_s: float) -> tuple[int | None, bool, int]:
-    """Wait, send SIGTERM: the exit status (None: it did not end, and was killed), whether it had
-    said anything by then, and the shared-memory files that it left.
+    """Wait, then send SIGTERM.
+
+    Returns the exit status (None if it did not exit and was killed), whether it had printed
+    anything before, and the number of shared-memory files that it left.
     """
     time.sleep(after_s)
-    spoke = bool(node.lines)
+    printed = bool(node.lines)
     mapped = proc.segment_paths(node.pid) if node.status is None else set()
     os.kill(node.pid, signal.SIGTERM)
     try:
@@ -47,15 +49,16 @@ def _terminate(node: NodeProcess, after_s: float) -> tuple[int | None, bool, int
         node.stop(0.1)
         status = None
     time.sleep(0.05)
-    # Not the files of ports: these have fixed names, and whoever comes next takes them over.
-    mine = {path for path in mapped if SEGMENT.match(path.name) and path.exists()}
-    return status, spoke, len(mine - proc.segments_in_use())
+    # Not the files of ports, which have fixed names and are reused.
+    left = {path for path in mapped if SEGMENT.match(path.name) and path.exists()}
+    return status, printed, len(left - proc.segments_in_use())
 
 
 def clean(statuses: list[tuple[int | None, bool, int]]) -> bool:
-    """Whether all ended with 0; before a process has taken its signals in hand, by SIGTERM."""
+    """Whether all exited with 0, or by SIGTERM before the signal handler was installed."""
     return all(
-        status == 0 or (status == -signal.SIGTERM and not spoke) for status, spoke, _ in statuses
+        status == 0 or (status == -signal.SIGTERM and not printed)
+        for status, printed, _ in statuses
     )
 
 
@@ -69,7 +72,7 @@ def _figures(ends: list[tuple[int | None, bool, int]]) -> dict[str, object]:
 
 
 def recorder_terminated(chain: Chain, times: int) -> Outcome:
-    """SIGTERM to a recorder of a running stream, at any moment of its first four seconds."""
+    """SIGTERM to a recorder of a running stream, at random times in its first four seconds."""
     ends, whole, none, broken = [], 0, 0, []
     for i in range(times):
         parameters = {'bag': str(chain.demo.out / f'ended_{i}'), 'topics': list(RECORDED)}
@@ -84,18 +87,18 @@ def recorder_terminated(chain: Chain, times: int) -> Outcome:
                 none += 1
         except (BagError, ValueError, OSError) as error:
             broken.append(str(error))
-    began = sum(spoke for _, spoke, _ in ends)
-    figures = {**_figures(ends), 'whole bags': whole, 'before one was begun': none}
+    started = sum(printed for _, printed, _ in ends)
+    figures = {**_figures(ends), 'complete bags': whole, 'ended before a bag was created': none}
     figures['broken bags'] = broken
-    held = clean(ends) and not broken and whole >= began
+    held = clean(ends) and not broken and whole >= started
     return Outcome('SIGTERM to the recorder', held, figures)
 
 
 def synthesizer_terminated(chain: Chain, times: int) -> Outcome:
-    """SIGTERM to a synthesizer at any moment: while it loads, and while it streams."""
+    """SIGTERM to a synthesizer at random times, while it loads or streams."""
     since, ends = time.monotonic(), []
     chain.synthesizer().stop()
-    longest_s = round(1.5 * (time.monotonic() - since), 1)  # a third of the moments in the stream
+    longest_s = round(1.5 * (time.monotonic() - since), 1)  # a third of the times while streaming
     for _ in range(times):
         node = chain.start('synthesizer_node', chain.parameters())
         ends.append(_terminate(node, random.uniform(0, longest_s)))
@@ -105,7 +108,7 @@ def synthesizer_terminated(chain: Chain, times: int) -> Outcome:
 
 
 def build_killed() -> Outcome:
-    """SIGKILL to the process that builds an engine beside a stream: the stream goes on."""
+    """SIGKILL to the process that builds an engine during a stream: the stream continues."""
     builds: list[PlanBuild] = []
 
     def without_plan(backend: str, spec: EngineSpec, threads: int) -> Runner:
@@ -127,9 +130,9 @@ def build_killed() -> Outcome:
     figures: dict[str, object] = {'noticed s': round(time.monotonic() - since, 3)}
     for _ in range(3):
         session.step(**frame)
-    told = engine.reasons.get(BUILT, '')
-    figures |= {'serves': engine.backend, 'told': told}
-    held = engine.backend == before and 'ended with' in told and not engine.degraded
+    reason = engine.reasons.get(BUILT, '')
+    figures |= {'backend': engine.backend, 'reason': reason}
+    held = engine.backend == before and 'ended with' in reason and not engine.degraded
     return Outcome('SIGKILL to the engine build', held, figures)
 
 

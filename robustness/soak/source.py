@@ -1,4 +1,4 @@
-"""A source of poses that can be told to misbehave: a participant of its own, in a thread."""
+"""A source of poses with fault injection: a separate participant in a thread."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rclpy
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPose, SkeletonPoses
-from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
@@ -20,6 +18,7 @@ from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.message_types import RCLPY
+from robustness.soak.listener import Participant
 
 CAMERA, WORLD = 'camera_optical_frame', 'world'
 TOPICS: dict[str, type] = {
@@ -33,7 +32,7 @@ TOPICS: dict[str, type] = {
 
 @dataclass
 class Messages:
-    """What is sent at one instant, by topic: a message, or the bytes that pass for one."""
+    """The messages of one instant by topic: a message, or serialized bytes."""
 
     by_topic: dict[str, Any]
 
@@ -49,15 +48,16 @@ class Messages:
 
     @property
     def camera(self) -> Any:
-        """The camera's."""
+        """The message of the camera."""
         return self.by_topic['camera/camera_info']
 
 
-class Source:
-    """Publishes a motion at a rate until closed; spoil: called with each instant's messages.
+class Source(Participant):
+    """Publishes a motion at a rate until closed.
 
-    rate_hz and spoil may be changed at any time. clock: where given, it is the time of the stamps
-    and is published on /clock; it may be set to anything.
+    corrupt: called with the messages of each instant before they are published. simulated_ns: start
+    of a simulated clock, which is used for stamps and published on /clock. rate_hz, corrupt and
+    now_ns may be changed at any time.
     """
 
     def __init__(
@@ -66,15 +66,13 @@ class Source:
         motion: Motion,
         rate_hz: float = 30.0,
         simulated_ns: int | None = None,
-        spoil: Callable[[Messages], None] | None = None,
+        corrupt: Callable[[Messages], None] | None = None,
     ) -> None:
-        self.rate_hz, self.spoil, self.now_ns = rate_hz, spoil, simulated_ns
+        self.rate_hz, self.corrupt, self.now_ns = rate_hz, corrupt, simulated_ns
         self.sent_ns: list[int] = []
         self.paused = threading.Event()
         self._motion = motion
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain)
-        self._node = rclpy.create_node('source', context=self._context)
+        super().__init__('source', domain)
         make = self._node.create_publisher
         self.publishers = {
             topic: make(kind, topic, qos.POSES_OUT) for topic, kind in TOPICS.items()
@@ -85,30 +83,18 @@ class Source:
             placed = invert_rigid(motion.camera.camera_from_world)
             transform = RCLPY.transform(RCLPY.header(0, WORLD), CAMERA, placed)
             static.publish(TFMessage(transforms=[transform]))
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name='source', daemon=True)
         self._thread.start()
 
     @property
     def time_s(self) -> float:
-        """The simulated time."""
+        """The simulated time, s."""
         assert self.now_ns is not None
         return self.now_ns * 1e-9
 
     def jump(self, seconds: float) -> None:
-        """Set the simulated clock forward or back."""
+        """Move the simulated clock forward or back."""
         assert self.now_ns is not None
         self.now_ns += round(seconds * 1e9)
-
-    def close(self) -> None:
-        """Stop and leave the domain."""
-        self._over.set()
-        self._thread.join()
-        self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
 
     def _run(self) -> None:
         index, due = 0, time.monotonic()
@@ -126,12 +112,12 @@ class Source:
                     'hand_poses': RCLPY.hands(RCLPY.header(stamp, WORLD), sample.hands, 'default'),
                 }
             )
-            if self.spoil is not None:
-                self.spoil(out)
+            if self.corrupt is not None:
+                self.corrupt(out)
             if self._clock is not None:
                 self._clock.publish(Clock(clock=RCLPY.header(stamp, '').stamp))
             self.sent_ns.append(stamp)
-            for topic, message in out.by_topic.items():  # hands last: they set off the frame
+            for topic, message in out.by_topic.items():  # hands last: they trigger the frame
                 self.publishers[topic].publish(message)
             index += 1
             due = max(due + 1 / self.rate_hz, time.monotonic() - 0.1)
@@ -141,7 +127,7 @@ class Source:
 
 
 def every_topic(messages: Messages) -> None:
-    """Add to the messages of an instant those on the topics that are silent otherwise."""
+    """Add messages on the topics that are otherwise unused."""
     stamp = messages.hands.header.stamp
     person = SkeletonPoses(image_width=640, image_height=480, people=[SkeletonPose()])
     person.header.stamp = stamp

@@ -1,4 +1,4 @@
-"""What happens to a stream: sources die, DDS is restarted, messages are wrong or too many."""
+"""Faults of a stream: killed sources, restarted DDS, corrupted or too many messages."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ FLOOD_HZ = 200.0
 
 
 class Robot:
-    """The chain with its synthesizer under test, a listener, and sources as faults ask for them."""
+    """The nodes with the synthesizer under test, a listener, and sources created by faults."""
 
     def __init__(self, chain: Chain, synthesizer: NodeProcess, listener: Listener) -> None:
         self.chain, self.synthesizer, self.listener = chain, synthesizer, listener
 
     @property
     def motion(self) -> Motion:
-        """What the sources play."""
+        """The motion that sources publish."""
         return self.chain.motion
 
     def source(self, **options: object) -> Source:
-        """A source, once it is answered."""
+        """Start a source and wait for images of its poses."""
         self.listener.take()
         source = Source(self.chain.domain, self.motion, **options)  # type: ignore[arg-type]
         streaming(self.listener, 3, 30)
         return source
 
     def held(self) -> dict[str, float]:
-        """What the synthesizer holds now."""
+        """Resources held by the synthesizer."""
         pid = self.synthesizer.pid
         return {
             'handles': proc.handles(pid),
@@ -52,7 +52,7 @@ class Robot:
 
 
 def publishers_killed(robot: Robot, times: int = 5) -> Outcome:
-    """SIGKILL to the player, a new one; recovery from when this one offers its topics."""
+    """SIGKILL to the player, then a new one; recovery counts from the new publishers."""
     took, left = [], []
     player = robot.chain.player()
     streaming(robot.listener, 3, 30)
@@ -65,11 +65,11 @@ def publishers_killed(robot: Robot, times: int = 5) -> Outcome:
         player = robot.chain.player()
         took.append(recovery_s(robot.listener, time.time_ns()))
     player.stop()
-    return recovered('publishers killed', took, **{'segments that a dead one leaves': max(left)})
+    return recovered('publishers killed', took, **{'segments left by a killed one': max(left)})
 
 
 def participants_recreated(robot: Robot, times: int = 5) -> Outcome:
-    """DDS restarted under the source and under the listener, in turn."""
+    """Recreate the participants of source and listener in turn."""
     sources: list[float] = []
     listeners: list[float] = []
     source = robot.source()
@@ -82,11 +82,11 @@ def participants_recreated(robot: Robot, times: int = 5) -> Outcome:
         listeners.append(recovery_s(robot.listener, time.time_ns()))
     source.close()
     each = {'sources s': sources, 'listeners s': listeners}
-    return recovered('participants destroyed and created again', sources + listeners, **each)
+    return recovered('participants recreated', sources + listeners, **each)
 
 
 def discovery_flood(robot: Robot, seconds: float = 8.0) -> Outcome:
-    """Participants with ten topics each come and go, in a process of their own."""
+    """Create and destroy participants with ten topics each, in a separate process."""
     source = robot.source()
     since = time.time_ns()
     flood = subprocess.run(
@@ -105,14 +105,14 @@ def discovery_flood(robot: Robot, seconds: float = 8.0) -> Outcome:
     pause = longest_pause_s(robot.listener, since, time.time_ns())
     took = recovery_s(robot.listener, time.time_ns())
     source.close()
-    more = {'participants': int(flood.stdout), 'longest pause meanwhile s': pause}
+    more = {'participants': int(flood.stdout), 'longest pause during fault s': pause}
     return recovered('discovery flooded', [took], **more)
 
 
 def network_lost(robot: Robot, times: int = 5) -> Outcome:
-    """The loopback interface goes down for two seconds; only where the network is this run's."""
+    """Take the loopback interface down for two seconds; only in a separate network namespace."""
     if not network.OWN:
-        return Outcome('network interface down', True, {'not run': 'needs a network of its own'})
+        return Outcome('network interface down', True, {'not run': 'needs a network namespace'})
     source, took = robot.source(), []
     for _ in range(times):
         network.set_loopback(False)
@@ -129,27 +129,27 @@ def corrupted(
     one_in: int = 100,
     kinds: Sequence[str] = tuple(CORRUPTIONS),
 ) -> Outcome:
-    """One message of a hundred is wrong, in every way in turn; then each way at once, in a row."""
-    spoil = OneIn(one_in)
+    """Corrupt one instant in `one_in`, cycling through the kinds; then each kind in bursts."""
+    corrupt = OneIn(one_in)
     before = robot.held()
-    source = robot.source(spoil=spoil)
+    source = robot.source(corrupt=corrupt)
     since = time.time_ns()
     time.sleep(seconds)
     until = time.time_ns()
     pause = longest_pause_s(robot.listener, since, until)
     took = []
     for name in kinds:
-        source.spoil = OneIn(2, [name])
+        source.corrupt = OneIn(2, [name])
         time.sleep(0.3)
-        source.spoil = None
+        source.corrupt = None
         took.append(recovery_s(robot.listener, time.time_ns()))
         robot.listener.take()
     source.close()
     worst = kinds[int(np.argmax(took))]
     figures = {
-        'of a hundred, kinds seen': len(spoil.done),
-        'longest pause meanwhile s': pause,
-        'slowest after': worst,
+        'kinds of single corruptions': len(corrupt.done),
+        'longest pause during fault s': pause,
+        'slowest recovery after': worst,
         'frames failed': robot.listener.diagnostics.get('failures', '?'),
     }
     outcome = recovered('corrupted messages', took, **figures, **grown(before, robot.held()))
@@ -163,7 +163,7 @@ def flooded(robot: Robot, seconds: float = 10.0) -> Outcome:
     source = robot.source()
     streaming(robot.listener, 10, 30)
     before = robot.held()
-    source.spoil = every_topic
+    source.corrupt = every_topic
     source.rate_hz, since, sent = FLOOD_HZ, time.time_ns(), len(source.sent_ns)
     time.sleep(seconds)
     until = time.time_ns()
@@ -172,21 +172,21 @@ def flooded(robot: Robot, seconds: float = 10.0) -> Outcome:
     inside = (received > since) & (received < until)
     pause = longest_pause_s(robot.listener, since, until)
     latency = np.median((received - stamps)[inside]) * 1e-6 if inside.any() else None
-    source.rate_hz, source.spoil = 30.0, None
+    source.rate_hz, source.corrupt = 30.0, None
     took = recovery_s(robot.listener, time.time_ns())
     source.close()
     figures = {
-        'messages a second on each topic': round(rate),
-        'frames/s meanwhile': round(float(inside.sum()) / seconds, 1),
-        'latency meanwhile ms': None if latency is None else round(float(latency), 1),
-        'longest pause meanwhile s': pause,
+        'messages per second on each topic': round(rate),
+        'frames/s during fault': round(float(inside.sum()) / seconds, 1),
+        'latency during fault ms': None if latency is None else round(float(latency), 1),
+        'longest pause during fault s': pause,
     }
     outcome = recovered('every input at 200 Hz', [took], **figures, **grown(before, robot.held()))
     return Outcome(outcome.fault, outcome.holds and pause <= RECOVERY_S, outcome.figures)
 
 
-def clock_jumps(chain: Chain, times: int = 2) -> Outcome:
-    """Simulated time jumps forward, back, to its beginning, and stands still for two seconds."""
+def clock_resets(chain: Chain, times: int = 2) -> Outcome:
+    """Simulated time jumps forward, back, to its beginning, and stops for two seconds."""
     synthesizer = chain.synthesizer(use_sim_time=True)
     listener = chain.listen()
     source = Source(chain.domain, chain.motion, simulated_ns=10_000 * 10**9)
@@ -200,9 +200,9 @@ def clock_jumps(chain: Chain, times: int = 2) -> Outcome:
             'forward 1 s': lambda: source.jump(1),
             'back 1 s': lambda: source.jump(-1),
             'back 0.3 s': lambda: source.jump(-0.3),
-            'standing for 2 s': lambda: _stand(source, 2.0),
+            'stopped for 2 s': lambda: _stand(source, 2.0),
             'to its beginning': lambda: source.jump(1.0 - source.time_s),
-            'up again': lambda: source.jump(10_000),
+            'forward again': lambda: source.jump(10_000),
         }
         for _ in range(times):
             for name, jump in jumps.items():
@@ -221,7 +221,7 @@ def clock_jumps(chain: Chain, times: int = 2) -> Outcome:
         synthesizer.stop()
     each = {name: max(seconds) for name, seconds in took.items()}
     every = [s for seconds in took.values() for s in seconds]
-    outcome = recovered('clock jumps under use_sim_time', every, **{'by jump s': each})
+    outcome = recovered('clock resets with use_sim_time', every, **{'by reset s': each})
     return Outcome(outcome.fault, outcome.holds and alive, outcome.figures)
 
 
@@ -232,5 +232,5 @@ def _stand(source: Source, seconds: float) -> None:
 
 
 def grown(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """What a fault has left behind, by name."""
-    return {f'{name} more': round(after[name] - before[name], 1) for name in before}
+    """The growth of resources over a fault, by name."""
+    return {f'{name} growth': round(after[name] - before[name], 1) for name in before}

@@ -1,4 +1,4 @@
-"""Whether a series of samples stands still: robust to spikes, and to what others take."""
+"""Detects trends in series of samples, robust to spikes and to load of other processes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import theilslopes
 
-MEMORY = 0.02  # what memory may grow by, as a share of the beginning
+MEMORY = 0.02  # maximum growth of memory relative to the beginning
 TENTHS = 10
-BINS = 60  # samples close to each other are alike: they are told apart by bins
+BINS = 60  # for the slope, as neighbouring samples are correlated
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Trend:
-    """How a quantity went: medians of its first and last tenth, and over the whole its growth.
+    """Trend of a quantity: medians of its first and last tenth, and its growth over the run.
 
-    growth, low, high: Theil-Sen slope times the time passed, and its 95% interval.
+    growth, low, high: Theil-Sen slope times duration, and its 95% interval.
     """
 
     first: float
@@ -29,25 +29,27 @@ class Trend:
 
     @property
     def ratio(self) -> float:
-        """The last tenth's median over the first's."""
+        """The median of the last tenth over that of the first."""
         return self.last / self.first if self.first else float('nan')
 
     @property
     def share(self) -> float:
-        """The growth as a share of the first tenth's median."""
+        """The growth relative to the median of the first tenth."""
         return self.growth / self.first if self.first else float('nan')
 
     def within(self, tolerance: float) -> bool:
-        """Whether neither the ends nor a slope that is surely not 0 differ by more than that."""
-        sure = self.low > 0 or self.high < 0
-        return abs(self.ratio - 1) <= tolerance and not (sure and abs(self.share) > tolerance)
+        """Whether neither the ends nor a significant slope exceed the tolerance."""
+        significant = self.low > 0 or self.high < 0
+        return abs(self.ratio - 1) <= tolerance and not (
+            significant and abs(self.share) > tolerance
+        )
 
     def not_above(self, tolerance: float) -> bool:
-        """The same of growth alone."""
+        """Like `within`, for growth only."""
         return self.ratio <= 1 + tolerance and not (self.low > 0 and self.share > tolerance)
 
-    def told(self, unit: str) -> str:
-        """One line for people."""
+    def text(self, unit: str) -> str:
+        """The trend as one line."""
         low, high = (100 * v / self.first if self.first else 0.0 for v in (self.low, self.high))
         return (
             f'{self.first:.1f} to {self.last:.1f} {unit} ({100 * (self.ratio - 1):+.2f}%); '
@@ -57,7 +59,7 @@ class Trend:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line of the table: what was judged, the figures, whether it holds."""
+    """One line of the table: a requirement, its figures, and whether it holds."""
 
     name: str
     figures: str
@@ -65,14 +67,11 @@ class Verdict:
 
 
 def trend(at_s: Sequence[float], values: Sequence[float]) -> Trend:
-    """The trend of samples; those that are None or NaN (nothing came) are left out.
-
-    Raises ValueError for fewer than two.
-    """
+    """The trend of samples; None and NaN are skipped. Raises ValueError for fewer than two."""
     at, of = np.array(at_s, float), np.array(values, float)
     at, of = at[np.isfinite(of)], of[np.isfinite(of)]
     if len(of) < 2:
-        raise ValueError(f'{len(of)} samples are too few to tell a trend')
+        raise ValueError(f'a trend needs two samples or more, got {len(of)}')
     tenth = max(1, len(of) // TENTHS)
     first, last = float(np.median(of[:tenth])), float(np.median(of[-tenth:]))
     parts = np.array_split(np.arange(len(of)), min(BINS, len(of)))
@@ -83,8 +82,8 @@ def trend(at_s: Sequence[float], values: Sequence[float]) -> Trend:
     return Trend(first, last, *(float(v) * passed for v in (slope, low, high)))
 
 
-def beside(values: Sequence[float], cause: Sequence[float]) -> list[float]:
-    """The values, less what a cause (in the same samples) explains of them by Theil-Sen."""
+def without(values: Sequence[float], cause: Sequence[float]) -> list[float]:
+    """The values without the part explained by a cause (of the same samples), by Theil-Sen."""
     of, by = np.array(values, float), np.array(cause, float)
     if np.ptp(by) == 0:
         return of.tolist()
@@ -94,15 +93,15 @@ def beside(values: Sequence[float], cause: Sequence[float]) -> list[float]:
 
 
 def constant(name: str, values: Sequence[float]) -> Verdict:
-    """Whether a count is the same at the beginning and at the end, and never far from it."""
+    """Whether a count has the same median in the first and the last tenth."""
     tenth = max(1, len(values) // TENTHS)
     first, last = float(np.median(values[:tenth])), float(np.median(values[-tenth:]))
-    told = f'{first:g} to {last:g} (between {min(values):g} and {max(values):g})'
-    return Verdict(name, told, first == last)
+    figures = f'{first:g} to {last:g} (between {min(values):g} and {max(values):g})'
+    return Verdict(name, figures, first == last)
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """The verdicts for people."""
+    """The verdicts as text."""
     width = max(len(v.name) for v in verdicts)
     return '\n'.join(
         f'{"ok  " if v.holds else "MISS"} {v.name:<{width}}  {v.figures}' for v in verdicts

@@ -1,4 +1,4 @@
-"""Images of cameras with distortion: every point lies where OpenCV projects it."""
+"""Lens distortion: points are where OpenCV projects them."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ CAMERA = Camera(K, np.eye(4), *SIZE)
 
 
 def projected(model, points):
-    """Pixels by OpenCV's own projection."""
+    """Pixels projected by OpenCV."""
     project = cv2.fisheye.projectPoints if model == 'equidistant' else cv2.projectPoints
     nothing, d = np.zeros(3), np.array(LENSES[model])
     if model == 'equidistant':
@@ -30,25 +30,25 @@ def projected(model, points):
 
 
 def hand_in_view():
-    """Points [21, 3] of a hand before the camera, metres."""
+    """Points [21, 3] of a hand in front of the camera, metres."""
     points = bent_hand('right')
     return points - points.mean(0) + [0.03, -0.02, 0.28]
 
 
 @pytest.mark.parametrize('model', LENSES)
-def test_a_hands_keypoints_are_where_opencv_projects_them(model):
+def test_keypoints_are_where_opencv_projects_them(model):
     lens, points = lens_of(CAMERA, model, LENSES[model]), hand_in_view()
     expected = projected(model, points)
     straight, _ = CAMERA.project(points)
-    assert np.abs(straight - expected).max() > 2, 'the lens bends what is tested'
+    assert np.abs(straight - expected).max() > 2, 'the distortion is visible'
     np.testing.assert_allclose(lens.pixels(points), expected, atol=1e-6)
     drawn, _ = lens.drawn.project(points)
     np.testing.assert_allclose(lens.unbent(expected), drawn, atol=1e-4)
 
 
 @pytest.mark.parametrize('model', LENSES)
-def test_what_is_drawn_at_a_point_is_seen_where_opencv_projects_it(model):
-    """A blob drawn by the pinhole lands, bent, on the point's pixel: within a tenth of one."""
+def test_a_drawn_blob_is_distorted_to_where_opencv_projects_it(model):
+    """To within a tenth of a pixel."""
     lens, points = lens_of(CAMERA, model, LENSES[model]), hand_in_view()
     rows, columns = np.indices(SIZE[::-1]) + 0.5
     drawn, _ = lens.drawn.project(points)
@@ -60,17 +60,17 @@ def test_what_is_drawn_at_a_point_is_seen_where_opencv_projects_it(model):
 
 
 @pytest.mark.parametrize('model', LENSES)
-def test_every_pixel_is_taken_from_where_its_line_of_sight_is_drawn(model):
+def test_every_pixel_is_sampled_where_its_ray_is_drawn(model):
     lens = lens_of(CAMERA, model, LENSES[model])
     rows, columns = np.indices(SIZE[::-1]).astype(np.float32) + 0.5
     found = np.stack([lens.bend(columns), lens.bend(rows)], -1)[::7, ::7].reshape(-1, 2)
     shown = np.stack([columns, rows], -1)[::7, ::7].reshape(-1, 2)
     expected = np.clip(lens.unbent(shown), 0.5, 255.5)
-    assert np.abs(found - expected).max() < 0.04, "OpenCV's own steps are of 1/32 pixel"
+    assert np.abs(found - expected).max() < 0.04, 'OpenCV interpolates in steps of 1/32 pixel'
 
 
 @pytest.mark.parametrize('model', LENSES)
-def test_the_whole_image_is_drawn_and_masks_keep_their_values(model):
+def test_the_whole_image_is_covered_and_masks_keep_their_values(model):
     lens = lens_of(CAMERA, model, LENSES[model])
     marked = np.full(SIZE[::-1], 7, np.uint8)
     marked[:4], marked[-4:], marked[:, :4], marked[:, -4:] = 1, 1, 1, 1
@@ -79,7 +79,7 @@ def test_the_whole_image_is_drawn_and_masks_keep_their_values(model):
     edge = np.array([[0.5, 128], [255.5, 128], [128, 0.5], [128, 255.5], [0.5, 0.5]])
     drawn = lens.unbent(edge)
     assert np.all((drawn >= 0) & (drawn <= SIZE))
-    assert np.ptp(drawn[:4], axis=0).max() > 0.8 * SIZE[0], 'no pixels are given away'
+    assert np.ptp(drawn[:4], axis=0).max() > 0.8 * SIZE[0], 'most of the drawn image is used'
 
 
 @settings(max_examples=25, deadline=None)
@@ -97,15 +97,15 @@ def test_bending_and_unbending_are_inverse(k1, k2, p, pixel):
     assert lens.shows(np.array([pixel])) == all(0 <= v < 64 for v in pixel)
 
 
-def test_points_far_outside_do_not_come_back_into_the_image():
+def test_points_far_outside_are_not_mapped_into_the_image():
     lens = lens_of(CAMERA, 'plumb_bob', LENSES['plumb_bob'])
     far = np.array([[x, 0.3 * x, 1.0] for x in (1.85, 1.9, 1.95, -1.9)] + [[0.1, 0.1, -1.0]])
     folded = projected('plumb_bob', far[:4])
-    assert np.any(np.all((folded >= 0) & (folded < 256), 1)), 'the polynomial alone comes back'
+    assert np.any(np.all((folded >= 0) & (folded < 256), 1)), 'the polynomial folds over'
     assert not lens.shows(lens.pixels(far))[:4].any()
 
 
-def test_a_lens_of_zeros_is_none():
+def test_zero_coefficients_are_no_lens_and_too_wide_views_are_rejected():
     for model, d in (('plumb_bob', (0.0,) * 5), ('', ()), ('none', (0.0,))):
         assert lens_of(CAMERA, model, d) is None
     wide = Camera(K * [[0.3], [0.3], [1]] + [[0, 0, 90], [0, 0, 90], [0, 0, 0]], np.eye(4), *SIZE)

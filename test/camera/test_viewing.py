@@ -1,4 +1,4 @@
-"""The view of a frame: fitted to the image, or set up around the hands."""
+"""The view of a frame: fitted cameras, default cameras, hands in view."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def hand(position):
 
 
 @pytest.mark.parametrize(('width', 'height'), [(640, 480), (480, 640), (256, 256), (1920, 1080)])
-def test_fitting_keeps_pixels_square_and_the_centre(width, height):
+def test_fitting_keeps_square_pixels_and_the_centre(width, height):
     camera = Camera(pinhole(width, height, 0.8), look_at([0, -1, 0.5], [0, 0, 0]), width, height)
     out = fitted(camera, 256, 256)
     assert (out.width, out.height) == (256, 256)
@@ -23,7 +23,7 @@ def test_fitting_keeps_pixels_square_and_the_centre(width, height):
     np.testing.assert_allclose(pixels[0], [128, 128], atol=1e-9)
 
 
-def test_fitting_scales_what_it_shows():
+def test_fitting_scales_pixels():
     camera = Camera(pinhole(640, 480, 0.8), look_at([0, -1, 0.5], [0, 0, 0]), 640, 480)
     point = np.array([[0.1, 0.05, 0.02]])
     before = (camera.project(point)[0] - [320, 240]) * 256 / 480
@@ -31,7 +31,7 @@ def test_fitting_scales_what_it_shows():
 
 
 @pytest.mark.parametrize('positions', [[(0, 0, 0.1)], [(-0.3, 0, 0.1), (0.3, 0.1, 0.3)]])
-def test_the_default_camera_frames_the_hands(positions):
+def test_the_default_camera_has_the_hands_in_view(positions):
     hands = dict(zip(('left', 'right'), map(hand, positions), strict=False))
     camera = default_camera(hands, [np.eye(4)], 256, 256)
     for side, state in hands.items():

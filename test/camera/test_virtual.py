@@ -1,4 +1,4 @@
-"""Virtual cameras: where they are and what they see; then as a node over DDS."""
+"""Virtual cameras: their poses, and the node over DDS."""
 
 import os
 import time
@@ -23,13 +23,13 @@ VIEW = VirtualCamera(EYE, TARGET, 640, 480, 0.8)
 
 
 def pixel(world_from_camera, point):
-    """Where a world point is seen, and how far away."""
+    """The pixel and the depth of a world point."""
     seen = invert_rigid(world_from_camera) @ [*point, 1]
     k = VIEW.camera().intrinsics
     return (k @ seen[:3])[:2] / seen[2], seen[2]
 
 
-def test_it_looks_at_its_target_with_the_world_upright():
+def test_a_fixed_camera_looks_at_its_target_upright():
     at, depth = pixel(VIEW.still(), TARGET)
     np.testing.assert_allclose(at, [320, 240])
     assert depth == pytest.approx(np.linalg.norm(EYE - TARGET))
@@ -39,26 +39,26 @@ def test_it_looks_at_its_target_with_the_world_upright():
 
 @settings(max_examples=30, deadline=None)
 @given(seconds=st.floats(0, 100), period=st.floats(0.5, 60))
-def test_an_orbit_keeps_distance_height_and_target(seconds, period):
+def test_an_orbit_keeps_its_distance_height_and_target(seconds, period):
     placed = VIEW.orbit(seconds, period)
     np.testing.assert_allclose(pixel(placed, TARGET)[0], [320, 240], atol=1e-6)
     assert placed[2, 3] == pytest.approx(EYE[2])
     assert np.linalg.norm(placed[:3, 3] - TARGET) == pytest.approx(np.linalg.norm(EYE - TARGET))
 
 
-def test_an_orbit_starts_at_the_eye_and_goes_round_once_a_period():
+def test_an_orbit_starts_at_the_eye_and_turns_once_per_period():
     np.testing.assert_allclose(VIEW.orbit(0, 8), VIEW.still(), atol=1e-12)
     np.testing.assert_allclose(VIEW.orbit(8, 8), VIEW.still(), atol=1e-9)
     opposite = VIEW.orbit(4, 8)[:2, 3] - TARGET[:2]
     np.testing.assert_allclose(opposite, TARGET[:2] - EYE[:2], atol=1e-9)
-    # Counter-clockwise from above.
+    # Counter-clockwise, seen from above.
     quarter = VIEW.orbit(2, 8)[:2, 3] - TARGET[:2]
     assert np.linalg.det(np.stack([EYE[:2] - TARGET[:2], quarter])) > 0
 
 
 @settings(max_examples=30, deadline=None)
 @given(turn=st.tuples(*[st.floats(-3, 3)] * 3), side=st.sampled_from(['left', 'right']))
-def test_a_wrists_camera_moves_with_the_wrist(turn, side):
+def test_a_wrist_camera_moves_with_the_wrist(turn, side):
     mount = VirtualCamera([0.12, 0.1, 0], [-0.1, 0, 0], 640, 480, 0.8)
     wrist = rigid(axis_angle_to_matrix(turn), [0.5, 0.6, 0.7])
     hand = HandState(np.zeros(45), np.zeros(10), wrist[:3, :3], wrist[:3, 3])
@@ -71,7 +71,7 @@ def test_a_wrists_camera_moves_with_the_wrist(turn, side):
 
 
 @pytest.mark.parametrize(
-    ('wrong', 'named'),
+    ('wrong', 'message'),
     [
         ({'eye': [0, 0]}, 'eye: must be 3 finite numbers'),
         ({'target': [0, 0, np.nan]}, 'target: must be 3'),
@@ -79,8 +79,8 @@ def test_a_wrists_camera_moves_with_the_wrist(turn, side):
         ({'width': 0}, 'size must be positive'),
     ],
 )
-def test_views_that_cannot_be_are_named(wrong, named):
-    with pytest.raises(ValueError, match=named):
+def test_invalid_views_are_rejected(wrong, message):
+    with pytest.raises(ValueError, match=message):
         VirtualCamera(
             **{'eye': EYE, 'target': TARGET, 'width': 64, 'height': 48, 'fov_y': 1.0, **wrong}
         )
@@ -89,7 +89,7 @@ def test_views_that_cannot_be_are_named(wrong, named):
 
 
 @pytest.mark.parametrize('kind', ['orbit', 'wrist'])
-def test_a_camera_over_dds(kind, node_environment, motion):
+def test_a_camera_publishes_camera_info_and_tf_at_the_same_stamps(kind, node_environment, motion):
     parameters = {'kind': kind, 'eye': [0.12, 0.1, 0.0], 'target': [-0.1, 0.0, 0.0], 'width': 320}
     with (
         running('virtual_camera', parameters, node_environment) as process,
@@ -116,8 +116,8 @@ def test_a_camera_over_dds(kind, node_environment, motion):
         assert transform.child_frame_id == 'camera_optical_frame'
 
 
-def test_several_cameras_at_once_have_frames_and_topics_of_their_own(node_environment, motion):
-    """One stands and one rides on a wrist, of one stream of hands; each in its namespace."""
+def test_cameras_in_namespaces_have_their_own_frames_and_topics(node_environment, motion):
+    """A fixed camera and one on a wrist, with the same hands."""
     hands = {'hand_poses': '/hand_poses'}
     with (
         running('virtual_camera', {}, node_environment, {'__ns': '/still'}) as first,
@@ -150,7 +150,7 @@ def test_several_cameras_at_once_have_frames_and_topics_of_their_own(node_enviro
         assert infos('wrist') == {'wrist/camera_optical_frame'}
 
 
-def test_a_camera_that_cannot_be_is_refused_in_one_line(node_environment):
+def test_an_invalid_camera_is_rejected_in_one_line(node_environment):
     parameters = {'kind': 'drone'}
     with running('virtual_camera', parameters, node_environment) as process:
         with pytest.raises(NodeError, match="kind: 'drone' is not one of look_at, orbit, wrist"):

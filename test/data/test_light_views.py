@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manivideo_ros.data.rendering.camera_response import random_response
 from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
 from manivideo_ros.data.rendering.light_views import (
     DIM,
@@ -24,8 +23,9 @@ from manivideo_ros.data.rendering.light_views import (
     render_lights,
     sample_light_scene,
 )
-from manivideo_ros.data.rendering.reference_pose import random_reference_pose
+from manivideo_ros.data.scenes.camera_response import random_response
 from manivideo_ros.data.scenes.library import generator
+from manivideo_ros.data.scenes.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.room import Lamp, random_room, table_irradiance, table_light
 from manivideo_ros.geometry import Camera, look_at, pinhole
 from manivideo_ros.model.config import ModelConfig

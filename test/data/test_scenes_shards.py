@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from manivideo_ros.data import generator
 from manivideo_ros.data.packing import pack_hands, pack_mask, unpack_hand, unpack_mask
-from manivideo_ros.data.rendering.camera_response import encode_srgb
+from manivideo_ros.data.scenes.camera_response import encode_srgb
 from manivideo_ros.data.scenes.scene import sample_scene
 from manivideo_ros.data.scenes.table_tops import srgb_to_linear
 from manivideo_ros.data.shards import ShardDataset, ShardError

@@ -1,4 +1,4 @@
-"""Six views, re-projection and the base image."""
+"""The six views, their re-projection, and the base image."""
 
 from dataclasses import replace
 
@@ -49,9 +49,9 @@ def block(size=(0.2, 0.1, 0.06), inside_out=False) -> ObjectMesh:
     return ObjectMesh('block', vertices, faces.astype(np.int32), uv, SIDE_COLOURS[None])
 
 
-def image(mesh, look, camera, lighting=UNLIT):
+def image(mesh, material, camera, lighting=UNLIT):
     rasterizer = Rasterizer([object_surface(mesh)], 2 * camera.width, 2 * camera.height, merge=True)
-    base, mask = Painter(rasterizer, [look], lighting=lighting).paint(camera, [np.eye(4)])
+    base, mask = Painter(rasterizer, [material], lighting=lighting).paint(camera, [np.eye(4)])
     return base.permute(1, 2, 0).numpy().copy(), mask.numpy().copy()
 
 
@@ -60,7 +60,7 @@ def slanted_camera(size=64, distance=0.6):
     return Camera(pinhole(size, size, 0.5), look_at(eye, (0, 0, 0)), size, size)
 
 
-def test_each_view_shows_its_side_at_one_scale():
+def test_each_view_shows_its_side_at_the_same_scale():
     views = six_views(block(), 128)
     assert views.rgb.shape == (6, 128, 128, 3)
     pixel = 1.08 * 0.2 / 128
@@ -73,8 +73,8 @@ def test_each_view_shows_its_side_at_one_scale():
         assert (views.depth[view] > 0).sum() >= (views.coverage[view] > 0.5).sum()
 
 
-def test_views_stand_upright():
-    mesh = generate('mug', 0)  # its handle lies along +x
+def test_views_are_upright():
+    mesh = generate('mug', 0)  # its handle is at +x
     coverage = six_views(mesh, 64).coverage
     columns = [np.flatnonzero(coverage[view].any(0)) for view in range(2)]
     thin = [coverage[v][:, c].sum(0) for v, c in enumerate(columns)]
@@ -82,7 +82,7 @@ def test_views_stand_upright():
     assert thin[1][-8:].mean() > thin[1][:8].mean()
 
 
-def test_reprojection_reads_the_views_and_nothing_else():
+def test_reprojection_depends_only_on_the_views():
     mesh = block()
     views = six_views(mesh, 64)
     painted = image(mesh, Material(*reprojected_texture(mesh, views)), slanted_camera())[0]
@@ -96,7 +96,7 @@ def test_reprojection_reads_the_views_and_nothing_else():
 
 
 @pytest.mark.parametrize('name', ['box', 'can', 'ball', 'puzzle_cube'])
-def test_reprojected_objects_look_like_themselves(name):
+def test_reprojected_objects_resemble_the_original(name):
     mesh = generate(name, 0)
     camera = slanted_camera(96, 4 * float(mesh.extents.max()))
     truth, mask = image(mesh, Material(mesh.texture, mesh.corner_uv), camera)
@@ -109,7 +109,7 @@ def test_reprojected_objects_look_like_themselves(name):
     assert errors['painted'] < 0.5 * errors['mean']
 
 
-def test_the_wall_inside_a_cup_does_not_show_the_outside():
+def test_the_inside_of_a_cup_does_not_show_colours_of_the_outside():
     mesh = generate('tumbler', 0)
     atlas, uv = reprojected_texture(mesh, six_views(mesh))
     camera = Camera(pinhole(64, 64, 0.5), look_at((0.0, -0.2, 0.35), (0, 0, 0.03)), 64, 64)
@@ -120,14 +120,14 @@ def test_the_wall_inside_a_cup_does_not_show_the_outside():
 
 def test_mean_mode_has_one_colour():
     mesh = block()
-    look = object_material(mesh, six_views(mesh), 'mean')
-    found, mask = image(mesh, look, slanted_camera())
+    material = object_material(mesh, six_views(mesh), 'mean')
+    found, mask = image(mesh, material, slanted_camera())
     assert np.ptp(found[mask == 1], axis=0).max() < 1e-6
     with pytest.raises(ValueError, match='mode'):
         object_material(mesh, six_views(mesh), 'photo')
 
 
-def test_hands_wear_the_mean_colours_of_their_reference():
+def test_hands_have_the_mean_colours_of_their_reference():
     image = np.zeros((128, 128, 3), np.uint8)
     parts = np.zeros((128, 128), np.uint8)
     colours = np.array([(200, 150, 120), (230, 180, 170), (40, 60, 110)], np.uint8)
@@ -137,9 +137,9 @@ def test_hands_wear_the_mean_colours_of_their_reference():
     reference = HandReference(image, parts)
     assert np.abs(reference.mean_colours() - colours / 255).max() < 1e-6
     hand = load_hand('right')
-    look = hand_material(hand, reference)
-    assert np.array_equal(look.texture[0], colours)
-    column = np.floor(look.corner_uv[:, 0, 0] * 3).astype(int)
+    material = hand_material(hand, reference)
+    assert np.array_equal(material.texture[0], colours)
+    column = np.floor(material.corner_uv[:, 0, 0] * 3).astype(int)
     assert set(column) == {0, 1, 2}
     assert np.array_equal(column, np.median(hand.vertex_part[hand.faces], axis=1))
     only_skin = HandReference(image, np.where(parts == 1, 1, 0).astype(np.uint8))
@@ -148,14 +148,14 @@ def test_hands_wear_the_mean_colours_of_their_reference():
 
 
 def expected_light(lighting: Lighting, normal):
-    """Irradiance of camera-frame normals [..., 3], as its docstring says."""
+    """The irradiance of camera-frame normals [..., 3], as defined in base_image_kernels.Light."""
     sun = np.array(lighting.direction) / np.linalg.norm(lighting.direction)
     upward = 0.5 - 0.5 * normal[..., 1]
     hemisphere = lighting.ground + (lighting.sky - lighting.ground) * upward
     return hemisphere + lighting.sun * np.maximum(normal @ sun, 0)
 
 
-def test_shading_is_the_fixed_light_on_the_visible_normal():
+def test_shading_is_that_of_the_fixed_light_on_visible_normals():
     mesh = generate('ball', 0)
     white = Material(np.full((1, 1, 3), 160, np.uint8), np.full_like(mesh.corner_uv, 0.5))
     camera = slanted_camera(64)
@@ -173,7 +173,7 @@ def test_shading_is_the_fixed_light_on_the_visible_normal():
     assert shade[upper_left].mean() > shade[lower_right].mean() + 0.1
 
 
-def test_the_mask_is_coverage_and_the_background_shows_around_it():
+def test_the_mask_is_coverage_and_the_rest_is_background():
     mesh, camera = block(), slanted_camera()
     rasterizer = Rasterizer([object_surface(mesh)], 128, 128, merge=True)
     background = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -194,7 +194,7 @@ def test_the_mask_is_coverage_and_the_background_shows_around_it():
     assert torch.equal(painter.paint(camera, [None])[0], plain.flip(1))
 
 
-def test_paintings_are_bit_identical_for_any_threads():
+def test_base_images_are_bit_identical_for_any_number_of_threads():
     drawn, camera = scenes.surfaces(), scenes.camera(128)
     grey = HandReference(np.full((128, 128, 3), 150, np.uint8), np.ones((128, 128), np.uint8))
     materials = [hand_material(surface.hand, grey) for surface in drawn[:2]]
@@ -208,17 +208,24 @@ def test_paintings_are_bit_identical_for_any_threads():
         assert torch.equal(cover, again)
 
 
-def test_what_does_not_fit_is_refused():
+def test_a_non_contiguous_out_tensor_is_rejected():
+    merged = Rasterizer([object_surface(block())], 64, 64, merge=True)
+    material = Material(block().texture, block().corner_uv)
+    with pytest.raises(ValueError, match='base: must be contiguous'):
+        Painter(merged, [material], out=torch.zeros(3, 32, 64)[..., ::2])
+
+
+def test_sizes_and_counts_that_do_not_fit_are_rejected():
     drawn = [object_surface(block())]
-    look = Material(block().texture, block().corner_uv)
+    material = Material(block().texture, block().corner_uv)
     with pytest.raises(ValueError, match='merge=True'):
-        Painter(Rasterizer(drawn, 64, 64), [look])
+        Painter(Rasterizer(drawn, 64, 64), [material])
     with pytest.raises(ValueError, match='even'):
-        Painter(Rasterizer(drawn, 63, 64, merge=True), [look])
+        Painter(Rasterizer(drawn, 63, 64, merge=True), [material])
     merged = Rasterizer(drawn, 64, 64, merge=True)
     with pytest.raises(ValueError, match='2 materials for 1'):
-        Painter(merged, [look, look])
+        Painter(merged, [material, material])
     with pytest.raises(ValueError, match='background must be'):
-        Painter(merged, [look], np.zeros((64, 64, 3), np.uint8))
+        Painter(merged, [material], np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(ValueError, match='empty mesh'):
         six_views(replace(block(), vertices=np.zeros((0, 3)), faces=np.zeros((0, 3), np.int32)))

@@ -1,4 +1,4 @@
-"""Horizon maps: what rises around a visible point, in which direction, and how far it counts."""
+"""Horizon maps: elevation of surfaces around visible points, by direction and distance."""
 
 import mlo_scenes as scenes
 import numpy as np
@@ -16,7 +16,7 @@ REACH = 0.22
 
 
 def plate(depth: float, left: float, right: float) -> Surface:
-    """A rectangle square to the camera, between two x, 0.4 m high."""
+    """A rectangle parallel to the image, between two x, 0.4 m high."""
     vertices = np.array(
         [(left, -0.2, depth), (right, -0.2, depth), (right, 0.2, depth), (left, 0.2, depth)], 'f4'
     )
@@ -32,7 +32,7 @@ def horizon_of(surfaces, camera: Camera, poses, threads: int = 1):
 
 
 def reference(layers, camera: Camera) -> np.ndarray:
-    """The definition, pixel by pixel."""
+    """The definition, computed pixel by pixel."""
     depth, nearest = layers.depth.numpy(), layers.nearest_layer.numpy()
     height, width = nearest.shape
     z = np.where(nearest >= 0, np.take_along_axis(depth, nearest.clip(0)[None], 0)[0], 0)
@@ -64,16 +64,16 @@ def reference(layers, camera: Camera) -> np.ndarray:
     return out
 
 
-def test_the_kernel_computes_the_definition():
+def test_the_kernel_matches_the_definition():
     camera = scenes.camera(SIZE)
     found, layers, _ = horizon_of(scenes.surfaces(), camera, scenes.poses(2))
     expected = reference(layers, camera)
-    # A sample on a pixel's border may fall to either side.
+    # A sample on the border of two pixels may be rounded to either.
     assert np.mean(np.abs(found - expected) > 1e-4) < 1e-3
     assert found.max() > 0.5
 
 
-def test_a_wall_to_the_right_rises_to_the_right_alone():
+def test_a_wall_on_the_right_raises_the_horizon_on_the_right_only():
     camera = Camera(pinhole(SIZE, SIZE, np.radians(40)), np.eye(4), SIZE, SIZE)
     floor, wall = plate(0.6, -0.2, 0.2), plate(0.52, 0.03, 0.2)
     found, layers, _ = horizon_of([floor, wall], camera, [np.eye(4)] * 2)
@@ -85,14 +85,14 @@ def test_a_wall_to_the_right_rises_to_the_right_alone():
     assert float(layers.depth.max()) > 0
 
 
-def test_what_is_far_in_front_casts_no_horizon():
+def test_surfaces_far_in_front_do_not_raise_the_horizon():
     camera = Camera(pinhole(SIZE, SIZE, np.radians(40)), np.eye(4), SIZE, SIZE)
     surfaces = [plate(0.6, -0.2, 0.2), plate(0.3, 0.02, 0.2)]
     found, _, _ = horizon_of(surfaces, camera, [np.eye(4)] * 2)
     assert not found[:, :, : SIZE // 8].any()
 
 
-def test_nothing_seen_is_zero_and_frames_do_not_mix():
+def test_an_empty_frame_is_zero_after_another_frame():
     camera, surfaces = scenes.camera(SIZE), scenes.surfaces()
     rasterizer = Rasterizer(surfaces, SIZE, SIZE, threads=1)
     mapper = HorizonMapper(rasterizer)
@@ -103,19 +103,26 @@ def test_nothing_seen_is_zero_and_frames_do_not_mix():
 
 
 @pytest.mark.parametrize('threads', [2, 3])
-def test_threads_change_nothing(threads):
+def test_maps_do_not_depend_on_the_number_of_threads(threads):
     camera, surfaces = scenes.camera(SIZE), scenes.surfaces()
     one, _, _ = horizon_of(surfaces, camera, scenes.poses(4))
     more, _, _ = horizon_of(surfaces, camera, scenes.poses(4), threads)
     np.testing.assert_array_equal(one, more)
 
 
-def test_a_image_of_odd_size_is_refused():
+def test_an_image_of_odd_size_is_rejected():
     with pytest.raises(ValueError, match='even width and height, got 63x64'):
         HorizonMapper(Rasterizer(scenes.surfaces(), 63, 64, threads=1))
 
 
-def test_the_buffers_are_torch_tensors_that_stay_where_they_are():
+def test_a_non_contiguous_out_tensor_is_rejected():
+    rasterizer = Rasterizer([plate(0.6, -0.2, 0.2)], SIZE, SIZE, threads=1)
+    out = torch.zeros(HORIZON_DIRECTIONS, SIZE // 2, SIZE)[..., ::2]
+    with pytest.raises(ValueError, match='horizon: must be contiguous'):
+        HorizonMapper(rasterizer, out)
+
+
+def test_the_map_is_a_torch_tensor_whose_address_does_not_change():
     rasterizer = Rasterizer([plate(0.6, -0.2, 0.2)], SIZE, SIZE, threads=1)
     mapper = HorizonMapper(rasterizer)
     first = mapper.map()

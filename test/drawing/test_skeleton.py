@@ -1,4 +1,4 @@
-"""Skeleton maps: every limb where it should be, nothing of what was not seen, messages read."""
+"""Skeleton maps: position and colour of limbs, invisible points, and reading of messages."""
 
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ from manivideo_ros.drawing.skeleton import (
 from manivideo_ros.messages.read import read_people
 
 SIZE = 256
-# A person who stands with arms out: OpenPose's 18 body points, in pixels.
+# A person standing with spread arms: OpenPose's 18 body points in pixels.
 BODY_POINTS = np.array(
     [
         (128, 40), (128, 70), (100, 72), (70, 90), (40, 110), (156, 72), (186, 90), (216, 110),
@@ -40,7 +40,7 @@ def standing() -> np.ndarray:
 
 
 def with_hand(hand: slice) -> np.ndarray:
-    """A hand alone, its fingers spread like rays, 20 to 80 pixels long."""
+    """A hand only, with fingers spread like rays, 20 to 80 pixels long."""
     points = np.zeros((NUM_KEYPOINTS, 3), np.float32)
     points[hand, :2], points[hand, 2] = (128, 200), 0.9
     for i in range(1, 21):
@@ -55,7 +55,7 @@ CENTRES = np.add.outer(1j * (np.arange(SIZE) + 0.5), np.arange(SIZE) + 0.5)
 
 
 def distance_to(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Distance [SIZE, SIZE] of each pixel's centre from a segment, or from a point."""
+    """Distance [SIZE, SIZE] of pixel centres from a segment or a point."""
     start, end = complex(*first), complex(*second)
     along = end - start
     away = CENTRES - start
@@ -65,17 +65,17 @@ def distance_to(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize('limb', range(len(BODY_LIMBS)))
-def test_each_limb_is_a_bar_of_its_colour_between_its_points(limb: int) -> None:
+def test_each_limb_is_a_line_of_its_colour_between_its_points(limb: int) -> None:
     points = np.zeros((NUM_KEYPOINTS, 3), np.float32)
     ends = list(BODY_LIMBS[limb])
     points[ends] = np.column_stack([BODY_POINTS[ends], [0.9, 0.9]])
     image = skeleton_map(points, SIZE, SIZE).transpose(1, 2, 0).astype(int)
     far = distance_to(*BODY_POINTS[ends])
     tips = np.minimum(*(distance_to(end, end) for end in BODY_POINTS[ends]))
-    bar = (far < 1) & (tips > 4)
-    if bar.any():  # the face's limbs are shorter than their points are wide
-        wanted = LIMB_LIGHT * np.array(BODY_COLOURS[limb])
-        np.testing.assert_allclose(image[bar].mean(0), wanted, atol=3)
+    line = (far < 1) & (tips > 4)
+    if line.any():  # limbs of the face are shorter than the diameter of their points
+        expected = LIMB_LIGHT * np.array(BODY_COLOURS[limb])
+        np.testing.assert_allclose(image[line].mean(0), expected, atol=3)
     assert image[far < 1].sum(-1).min() > 100
     assert image[far > 5].sum() == 0
     for end in ends:
@@ -84,7 +84,7 @@ def test_each_limb_is_a_bar_of_its_colour_between_its_points(limb: int) -> None:
 
 
 @pytest.mark.parametrize('hand', [LEFT_HAND, RIGHT_HAND], ids=['left', 'right'])
-def test_hands_are_thin_lines_of_twenty_hues(hand: slice) -> None:
+def test_hands_are_thin_lines_in_twenty_hues(hand: slice) -> None:
     points = with_hand(hand)
     image = skeleton_map(points, SIZE, SIZE).transpose(1, 2, 0).astype(int)
     hues = set()
@@ -102,7 +102,7 @@ def test_hands_are_thin_lines_of_twenty_hues(hand: slice) -> None:
     assert (image.sum(-1) > 0).sum() < 4 * 5 * 80
 
 
-def test_edges_are_antialiased_and_follow_a_part_of_a_pixel() -> None:
+def test_lines_are_antialiased_with_subpixel_positions() -> None:
     points = standing()
     image = skeleton_map(points, SIZE, SIZE).astype(int)
     assert len(np.unique(image[0])) > 20
@@ -111,7 +111,7 @@ def test_edges_are_antialiased_and_follow_a_part_of_a_pixel() -> None:
     assert 0 < change.max() < 160
 
 
-def test_points_under_the_threshold_take_their_limbs_along() -> None:
+def test_limbs_with_a_point_below_the_threshold_are_not_drawn() -> None:
     points = standing()
     points[3, 2] = 0.29  # the right elbow
     image = skeleton_map(points, SIZE, SIZE).transpose(1, 2, 0)
@@ -123,11 +123,11 @@ def test_points_under_the_threshold_take_their_limbs_along() -> None:
     assert skeleton_map(np.zeros((NUM_KEYPOINTS, 3)), SIZE, SIZE).sum() == 0
 
 
-def test_what_crosses_the_border_is_clipped_without_a_change_inside() -> None:
+def test_clipping_at_the_border_does_not_change_the_inside() -> None:
     points = standing()
     points[:, :2] += 150
     wide = skeleton_map(points, 512, 512)
-    # Widths go with the image's size: compared at one size by cutting, not by drawing smaller.
+    # Line widths depend on the image's size, so that the images are cropped to compare them.
     shifted = points - np.array([256, 256, 0], np.float32)
     cut = skeleton_map(shifted, 512, 512)[:, :256, :256].astype(float)
     assert wide[:, 256:, 256:].sum() > 0
@@ -140,19 +140,19 @@ body_points = st.tuples(coordinates, coordinates, st.floats(0, 1, width=32))
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(body_points, min_size=18, max_size=18))
-def test_no_numbers_break_the_drawing(body: list[tuple[float, float, float]]) -> None:
+def test_any_coordinates_can_be_drawn(body: list[tuple[float, float, float]]) -> None:
     points = np.zeros((NUM_KEYPOINTS, 3), np.float32)
     points[:18] = body
     image = skeleton_map(points, 48, 32)
     assert image.shape == (3, 32, 48) and image.dtype == np.uint8
 
 
-def test_a_skeleton_of_another_shape_is_refused() -> None:
+def test_a_skeleton_of_another_shape_is_rejected() -> None:
     with pytest.raises(ValueError, match='134'):
         skeleton_map(np.zeros((133, 3)), SIZE, SIZE)
 
 
-def test_of_several_people_the_largest_is_taken() -> None:
+def test_the_largest_of_several_people_is_selected() -> None:
     tall, small, faint = standing(), standing(), standing()
     small[:, :2] *= 0.5
     faint[:, :2] *= 3
@@ -163,7 +163,7 @@ def test_of_several_people_the_largest_is_taken() -> None:
     assert person_box(tall) == (40, 34, 216, 230) and person_box(faint) is None
 
 
-def test_a_message_gives_people_in_the_pixels_of_the_image_to_be_drawn() -> None:
+def test_people_of_a_message_are_scaled_to_the_drawn_image() -> None:
     from manivideo_ros.messages.types import typestore
 
     types = typestore().types
@@ -178,7 +178,7 @@ def test_a_message_gives_people_in_the_pixels_of_the_image_to_be_drawn() -> None
     np.testing.assert_allclose(people[0], standing() * np.array([0.5, 1, 1]))
 
 
-def test_what_is_wrong_in_a_message_is_named_and_the_rest_used() -> None:
+def test_invalid_people_of_a_message_are_named_and_the_others_used() -> None:
     good, short = standing().ravel(), np.zeros(54)
     broken = good.copy()
     broken[5] = np.nan

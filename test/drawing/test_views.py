@@ -1,4 +1,4 @@
-"""Surface samples: on the surface, uniform by area, repeatable."""
+"""Surface samples: on the surface, uniform by area, reproducible."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def bare(vertices, faces):
     return ObjectMesh('bare', np.asarray(vertices, np.float32), faces, uv, texture)
 
 
-def test_points_are_repeatable_and_differ_between_seeds():
+def test_points_are_reproducible_and_depend_on_the_seed():
     mug = generate('mug')
     points = surface_points(mug)
     assert points.shape == (2048, 3)
@@ -26,8 +26,8 @@ def test_points_are_repeatable_and_differ_between_seeds():
     assert not np.array_equal(points, surface_points(mug, seed=1))
 
 
-def test_counts_follow_area():
-    # A strip of unit height cut into two pieces of 9 and 1 units, with very different triangles.
+def test_counts_are_proportional_to_area():
+    # A strip of unit height with two parts of 9 and 1 units, with very different triangles.
     x = np.concatenate([np.linspace(0, 9, 4), [10.0]])
     bottom, top = np.stack([x, 0 * x, 0 * x], -1), np.stack([x, 0 * x + 1, 0 * x], -1)
     i = np.arange(4)
@@ -45,7 +45,7 @@ corners = arrays(np.float64, (3, 3), elements=st.floats(-1, 1, width=32))
 
 @settings(max_examples=40, deadline=None)
 @given(corners=corners, seed=st.integers(0, 1000))
-def test_points_lie_in_their_triangle_about_its_centroid(corners, seed):
+def test_points_are_uniformly_distributed_in_a_triangle(corners, seed):
     a, b, c = corners
     normal = np.cross(b - a, c - a)
     if np.linalg.norm(normal) < 1e-3:
@@ -60,6 +60,6 @@ def test_points_lie_in_their_triangle_about_its_centroid(corners, seed):
     np.testing.assert_allclose(weights[:, :2].mean(0), 1 / 3, atol=6 * np.sqrt(1 / 18 / 4000))
 
 
-def test_a_surface_without_area_is_refused():
+def test_a_surface_without_area_is_rejected():
     with pytest.raises(ValueError, match='object bare: no surface'):
         surface_points(bare([[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[0, 1, 2]]))

@@ -323,7 +323,7 @@ def test_a_failed_build_is_reported_and_the_stream_continues(caplog):
     builds[0].running, builds[0].error = False, 'out of memory: free memory'
     assert run_until_loaded(engine) == 'onnxruntime'
     assert engine.reasons['tensorrt'] == 'out of memory: free memory'
-    assert 'onnxruntime goes on: out of memory' in caplog.text
+    assert 'onnxruntime keeps running: out of memory' in caplog.text
 
 
 def test_a_required_plan_is_built_before_the_stream_starts():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from manivideo_ros.evaluation import cli
-from manivideo_ros.evaluation.suites import held_out_suite
+from manivideo_ros.evaluation import held_out as held_out_suite
 from manivideo_ros.evaluation.suites.suite import entries
 
 

@@ -7,8 +7,8 @@ from evaluation_samples import short_motion
 from manivideo_ros.drawing.views import six_views
 from manivideo_ros.estimation.hands import HandEstimate
 from manivideo_ros.evaluation.measures.baselines import Baselines, to_bytes
-from manivideo_ros.evaluation.measures.clip import Tools, evaluate_clip
 from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
+from manivideo_ros.evaluation.suites.clip_measures import Tools, evaluate_clip
 from manivideo_ros.evaluation.suites.clips import RenderedGroundTruth, reduced
 from manivideo_ros.evaluation.suites.held_out import HeldOutGroundTruth, HeldOutScene
 from manivideo_ros.evaluation.suites.pose_noise import noisy

@@ -5,10 +5,10 @@ import pytest
 from published_layouts import DEXYCB, DEXYCB_SERIALS, write_dexycb
 
 from manivideo_ros.data.recorded.files import RecordedError
-from manivideo_ros.evaluation.measures.clip import Tools, evaluate_clip
+from manivideo_ros.evaluation import dexycb
+from manivideo_ros.evaluation.dexycb import Views, read_truth
 from manivideo_ros.evaluation.run import Work
-from manivideo_ros.evaluation.suites import dexycb
-from manivideo_ros.evaluation.suites.dexycb import Views, read_truth
+from manivideo_ros.evaluation.suites.clip_measures import Tools, evaluate_clip
 
 SIZE = 64
 

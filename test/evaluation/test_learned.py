@@ -14,9 +14,9 @@ from manivideo_ros.data.shards import ShardDataset
 from manivideo_ros.engine.graph.cache import graph_of
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
-from manivideo_ros.evaluation.measures.quality import Comparison, figures
 from manivideo_ros.evaluation.suites.held_out import HeldOutScene
 from manivideo_ros.evaluation.suites.shards import measure
+from manivideo_ros.evaluation.suites.stream_quality import Comparison, figures
 from manivideo_ros.model.checkpoint import SHIPPED, checkpoint_sha256, load_checkpoint
 from manivideo_ros.model.patch.network import FrameConditions, ManiVideoNet
 from manivideo_ros.model.patch.schedule import ddim_step, sampling_times

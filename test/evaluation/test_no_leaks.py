@@ -12,7 +12,8 @@ ALLOWED = ('manivideo_ros.motion', 'manivideo_ros.motion.pose_buffer')  # buffer
 
 def blocked(name):
     parts = name.split('.')
-    return parts[0] == 'manivideo_ros' and parts[1:2] and parts[1] in BLOCKED and name not in ALLOWED
+    ours = parts[0] == 'manivideo_ros' and bool(parts[1:])
+    return ours and parts[1] in BLOCKED and name not in ALLOWED
 
 
 class Blocker:

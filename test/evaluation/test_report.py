@@ -10,9 +10,9 @@ from PIL import Image
 
 from manivideo_ros.drawing.views import six_views
 from manivideo_ros.evaluation.measures.baselines import Baselines, to_bytes
-from manivideo_ros.evaluation.measures.quality import MAX_FRAMES, measured_frames
 from manivideo_ros.evaluation.reports.recorded import evaluate, illustrate, main
 from manivideo_ros.evaluation.suites.held_out import HeldOutGroundTruth, HeldOutScene
+from manivideo_ros.evaluation.suites.stream_quality import MAX_FRAMES, measured_frames
 
 FRAMES = 6
 

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from manivideo_ros.evaluation.measures.clip import Measured
 from manivideo_ros.evaluation.measures.features import FeatureStatistics
 from manivideo_ros.evaluation.measures.intervals import ratio_of_sums
 from manivideo_ros.evaluation.reports.evaluation import (
@@ -16,6 +15,7 @@ from manivideo_ros.evaluation.reports.evaluation import (
     write,
 )
 from manivideo_ros.evaluation.reports.summary import gap_closed, summarize, thresholds
+from manivideo_ros.evaluation.suites.clip_measures import Measured
 
 
 def figures(psnr, **others):

@@ -1,4 +1,4 @@
-"""Our linear blend skinning, held to smplx."""
+"""Linear blend skinning, compared with smplx."""
 
 from types import SimpleNamespace
 
@@ -49,7 +49,7 @@ def random_pose(batch, seed=0):
 
 @pytest.mark.parametrize('side', SIDES)
 @pytest.mark.parametrize('source', ['default', 'mano-like'])
-def test_same_as_smplx(side, source, tmp_path):
+def test_skinning_matches_smplx(side, source, tmp_path):
     path = None if source == 'default' else save_npz(tmp_path / 'm.npz', mano_like(side, 3))
     hand = read_hand(side, path)
     assert hand.posedirs.any() == (source == 'mano-like')
@@ -59,14 +59,14 @@ def test_same_as_smplx(side, source, tmp_path):
             betas=betas, global_orient=turn, hand_pose=theta, transl=torch.zeros(6, 3)
         )
         vertices, joints = lbs(hand, theta, betas, rotation_matrices(turn), place)
-    # smplx turns about joint 0, which stays where the rest pose has it.
+    # smplx rotates about joint 0, which keeps its position of the rest pose.
     shift = place - out.joints[:, 0]
     assert (vertices - out.vertices - shift[:, None]).abs().max() < 1e-5
     assert (joints - out.joints[:, :16] - shift[:, None]).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize('side', SIDES)
-def test_wrist_lies_at_its_position_and_zero_is_the_template(side):
+def test_the_wrist_is_at_its_position_and_zero_is_the_template(side):
     hand = load_hand(side)
     theta, betas, turn, place = random_pose(3)
     vertices, joints = lbs(hand, theta, betas, rotation_matrices(turn), place)
@@ -79,7 +79,7 @@ def test_wrist_lies_at_its_position_and_zero_is_the_template(side):
     np.testing.assert_allclose(joints, rest, atol=2e-7)
 
 
-def test_left_and_right_mirror_each_other():
+def test_left_and_right_are_mirrored():
     theta, betas, turn, place = random_pose(2)
     flip = torch.tensor([1.0, -1.0, -1.0])
     mirror = torch.tensor([-1.0, 1.0, 1.0])
@@ -94,7 +94,7 @@ def test_left_and_right_mirror_each_other():
     np.testing.assert_allclose(left, right * mirror, atol=1e-5)
 
 
-def test_flexion_brings_the_fingertips_to_the_palm():
+def test_flexion_moves_the_fingertips_towards_the_palm():
     hand = load_hand('right')
     theta = torch.zeros(2, 15, 3)
     theta[1, :12, 2] = 1.2
@@ -132,7 +132,7 @@ def test_gradients_are_finite_at_the_flat_hand():
     assert theta.grad.abs().max() > 0
 
 
-def test_first_shape_direction_is_size():
+def test_the_first_shape_direction_is_size():
     hand = load_hand('right')
     betas = torch.zeros(3, 10)
     betas[:, 0] = torch.tensor([-2.0, 0.0, 2.0])

@@ -1,4 +1,4 @@
-"""Official MANO pickles: read without running them, converted to what load_hand takes."""
+"""Official MANO pickles: read without executing code, and converted for load_hand."""
 
 import os
 import pickle
@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from manivideo_ros.cli import main
 from manivideo_ros.hand.load import load_hand, read_hand
-from manivideo_ros.hand.mano_file import convert_mano, flat_theta
+from manivideo_ros.hand.mano_file import convert_mano
 from manivideo_ros.hand.model import HandFileError
 
 
 @pytest.mark.parametrize('side', ['left', 'right'])
-def test_an_official_like_pickle_becomes_a_hand(side, tmp_path):
+def test_a_pickle_like_the_official_ones_is_converted(side, tmp_path):
     arrays = mano_like(side)
     source = save_official_like(tmp_path / 'MANO.pkl', arrays)
     with pytest.raises((ImportError, AttributeError)):
-        pickle.loads(source.read_bytes())  # it needs chumpy, as theirs does
+        pickle.loads(source.read_bytes())  # it needs chumpy, as the official ones do
     out = tmp_path / 'mano.npz'
     assert convert_mano(source, out) == side
     hand = read_hand(side, out)
@@ -30,17 +30,17 @@ def test_an_official_like_pickle_becomes_a_hand(side, tmp_path):
     assert load_hand(side, out).name == 'mano'
 
 
-def test_smplx_npz_is_taken_too(tmp_path):
+def test_an_smplx_npz_is_supported(tmp_path):
     source = save_npz(tmp_path / 'MANO_RIGHT.npz', mano_like('right'))
     assert convert_mano(source, tmp_path / 'out.npz') == 'right'
     read_hand('right', tmp_path / 'out.npz')
     read_hand('right', source)
 
 
-def test_left_sign_error_is_seen_and_mended(tmp_path):
+def test_the_sign_error_of_the_left_hand_is_detected_and_fixed(tmp_path):
     arrays = mano_like('left')
     good = np.array(arrays['shapedirs'])
-    arrays['shapedirs'] = good * np.array([-1, 1, 1])[:, None]  # as in the genuine MANO_LEFT
+    arrays['shapedirs'] = good * np.array([-1, 1, 1])[:, None]  # as in the original MANO_LEFT
     source = save_official_like(tmp_path / 'left.pkl', arrays)
     right = save_official_like(tmp_path / 'right.pkl', mano_like('right'))
 
@@ -55,15 +55,8 @@ def test_left_sign_error_is_seen_and_mended(tmp_path):
     np.testing.assert_allclose(shapes(right, None), mano_like('right')['shapedirs'], rtol=1e-6)
 
 
-def test_flat_hand_mean_is_a_setting_of_the_source():
-    mean = np.random.default_rng(0).normal(0, 0.2, 45).astype(np.float32)
-    theta = np.ones((3, 45), np.float32)
-    np.testing.assert_array_equal(flat_theta(theta, mean, flat_hand_mean=True), theta)
-    np.testing.assert_array_equal(flat_theta(theta, mean, flat_hand_mean=False), theta + mean)
-
-
 class _Call:
-    """Pickles as a call of anything."""
+    """Pickles as a call of a function."""
 
     def __init__(self, function, *arguments):
         self.reduced = (function, arguments)
@@ -73,7 +66,7 @@ class _Call:
 
 
 def malicious(tmp_path):
-    """Pickles that would run something, each by another road."""
+    """Pickles that would execute code, each in another way."""
     mark = tmp_path / 'mark'
     command = f'touch {mark}'
     arrays = {'v_template': np.zeros((3, 3))}
@@ -83,17 +76,17 @@ def malicious(tmp_path):
     yield b'\x80\x02cbuiltins\nexec\n(V' + f'open({str(mark)!r}, "w")'.encode() + b'\ntR.', mark
     # Names that look like chumpy's are stand-ins, never imports.
     yield b'cchumpy.os\nsystem\n(V' + command.encode() + b'\ntR.', mark
-    # Through numpy: its functions are not all harmless.
+    # Through numpy, some of whose functions are dangerous.
     yield b'cnumpy\nload\n(V' + str(mark).encode() + b'\ntR.', mark
     yield b'cnumpy.testing._private.utils\nrunstring\n(V' + command.encode() + b'\n}tR.', mark
-    # Attribute paths (protocol 4) and copyreg's constructor on a class of ours to choose.
+    # Attribute paths (protocol 4), and copyreg's constructor with an arbitrary class.
     yield b'\x80\x04\x8c\x05numpy\x8c\x12ndarray.__class__\x93.', mark
     yield b'ccopy_reg\n_reconstructor\n(csubprocess\nPopen\nc__builtin__\nobject\nNtR.', mark
     yield b'c__builtin__\ngetattr\n(c__builtin__\nobject\nV__subclasses__\ntR.', mark
     yield b'\x80\x02X\x01\x00\x00\x00aQ.', mark  # a persistent reference
 
 
-def test_malicious_pickles_are_refused_unrun(tmp_path):
+def test_malicious_pickles_are_rejected_without_execution(tmp_path):
     out = tmp_path / 'out.npz'
     for number, (content, mark) in enumerate(malicious(tmp_path)):
         source = tmp_path / f'bad{number}.pkl'
@@ -105,7 +98,7 @@ def test_malicious_pickles_are_refused_unrun(tmp_path):
         assert not out.exists()
 
 
-def test_object_arrays_and_absurd_shapes_are_refused(tmp_path):
+def test_object_arrays_and_invalid_shapes_are_rejected(tmp_path):
     out = tmp_path / 'out.npz'
     for key, value in (
         ('v_template', np.array([{}, [], 'x'], object)),
@@ -145,7 +138,7 @@ def test_object_arrays_and_absurd_shapes_are_refused(tmp_path):
     assert not out.exists()
 
 
-def test_a_sparse_matrix_that_would_fill_memory_is_refused(tmp_path):
+def test_a_sparse_matrix_that_would_fill_memory_is_rejected(tmp_path):
     source = save_official_like(tmp_path / 'MANO_RIGHT.pkl', mano_like())
     sound = source.read_bytes()
     rows = b'K' + bytes([16]) + b'M'  # of `_shape`, as pickle writes 16 and a larger number
@@ -157,7 +150,7 @@ def test_a_sparse_matrix_that_would_fill_memory_is_refused(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_damaged_pickles_fail_in_one_way(tmp_path_factory, data):
+def test_any_damaged_pickle_is_named(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp('damaged')
     small = {k: v for k, v in mano_like().items() if k in ('hands_mean', 'hands_components')}
     content = bytearray(pickle.dumps(small, 2))
@@ -171,7 +164,7 @@ def test_damaged_pickles_fail_in_one_way(tmp_path_factory, data):
         convert_mano(source, folder / 'out.npz')
 
 
-def test_the_command_fills_the_slot_of_the_default_hand(tmp_path, capsys):
+def test_the_command_converts_both_hands(tmp_path, capsys):
     files = [
         str(save_official_like(tmp_path / f'MANO_{side.upper()}.pkl', mano_like(side)))
         for side in ('left', 'right')

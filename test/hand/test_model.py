@@ -1,4 +1,4 @@
-"""The shipped hand: conventions, layers, forearm, mirror; and any hand file in its place."""
+"""The default hand: conventions, layers, forearm, mirror symmetry; and other hand files."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def test_arrays_have_mano_shapes_and_types(side):
     assert hand.J_regressor.min() >= 0
 
 
-def test_files_are_small_and_carry_a_notice():
+def test_files_are_small_and_have_a_notice():
     for side in SIDES:
         assert (HANDS / f'{side}.npz').stat().st_size < 300_000
     notice = (HANDS / 'NOTICE').read_text()
@@ -49,7 +49,7 @@ def test_files_are_small_and_carry_a_notice():
     assert 'Meta Platforms' in notice
 
 
-def test_right_hand_points_along_minus_x_with_the_thumb_at_plus_z():
+def test_the_right_hand_points_along_minus_x_with_the_thumb_at_plus_z():
     joints = joints_of(load_hand('right'))
     for first in (1, 4, 7, 10):
         assert np.all(np.diff(joints[[0, first, first + 1, first + 2], 0]) < 0)
@@ -62,10 +62,10 @@ def test_right_hand_points_along_minus_x_with_the_thumb_at_plus_z():
     fingers = nails[hand.weights[nails, :13].sum(1) > 0.5]
     owner = hand.weights[fingers].argmax(1)
     assert set(owner) == {3, 6, 9, 12}
-    assert np.mean(hand.v_template[fingers, 1] > joints[owner, 1]) > 0.9  # nails on the back
+    assert np.mean(hand.v_template[fingers, 1] > joints[owner, 1]) > 0.9  # nails are on the back
 
 
-def test_flat_fingers_are_straight():
+def test_fingers_of_the_flat_hand_are_straight():
     joints = joints_of(load_hand('right'))
     for first in (1, 4, 7, 10, 13):
         a, b = joints[first + 1] - joints[first], joints[first + 2] - joints[first + 1]
@@ -73,17 +73,17 @@ def test_flat_fingers_are_straight():
         assert np.degrees(np.arccos(min(cosine, 1))) < 3
 
 
-def test_left_is_the_mirror_of_right():
+def test_the_left_hand_is_the_mirrored_right_hand():
     left, right = load_hand('left'), load_hand('right')
     np.testing.assert_allclose(left.v_template, right.v_template * [-1, 1, 1], atol=1e-5)
     np.testing.assert_array_equal(left.weights, right.weights)
     a, b, c = left.v_template[left.faces].astype(np.float64).swapaxes(0, 1)
     volume = np.einsum('fc,fc->f', a, np.cross(b, c)).sum() / 6
-    assert volume > 1e-4  # outward faces on this side too
+    assert volume > 1e-4  # faces are oriented outwards
 
 
 @pytest.mark.parametrize('side', SIDES)
-def test_layers_follow_the_skinning_weights(side):
+def test_layers_correspond_to_the_skinning_weights(side):
     hand = read_hand(side)
     for layer, first in ((2, 13), (3, 1), (4, 4), (5, 10), (6, 7)):
         ids = np.unique(hand.faces[hand.face_layer == layer])
@@ -95,7 +95,7 @@ def test_layers_follow_the_skinning_weights(side):
     assert set(np.unique(hand.face_layer)) == {1, 2, 3, 4, 5, 6}
 
 
-def test_a_triangle_goes_where_most_of_its_vertices_do():
+def test_a_triangle_belongs_to_the_layer_of_most_of_its_vertices():
     weights = np.zeros((4, 16))
     weights[[0, 1, 2, 3], [1, 1, 4, 0]] = 1
     faces = np.array([[0, 1, 2], [2, 0, 1], [3, 0, 1], [3, 2, 2]])
@@ -103,7 +103,7 @@ def test_a_triangle_goes_where_most_of_its_vertices_do():
 
 
 @pytest.mark.parametrize('side', SIDES)
-def test_forearm_closes_the_wrist(side):
+def test_the_forearm_closes_the_wrist(side):
     bare, hand = read_hand(side), load_hand(side)
     new = np.arange(len(bare.v_template), len(hand.v_template))
     np.testing.assert_array_equal(hand.v_template[: new[0]], bare.v_template)
@@ -127,8 +127,8 @@ def open_edges(faces):
 
 
 @pytest.mark.parametrize('side', SIDES)
-def test_forearm_fits_another_wrist(side):
-    """Any loop will do: here the hand is cut off askew, across its triangles."""
+def test_the_forearm_fits_another_wrist(side):
+    """Here the hand is cut obliquely."""
     hand = read_hand(side)
     places = hand.v_template[hand.faces].mean(1) @ np.array(
         [1 if side == 'right' else -1, 0.1, 0.1]
@@ -150,17 +150,17 @@ def test_forearm_fits_another_wrist(side):
 
 
 @pytest.mark.parametrize('side', SIDES)
-def test_a_mano_like_file_takes_the_slot(side, tmp_path):
+def test_a_file_like_manos_replaces_the_default_hand(side, tmp_path):
     path = save_npz(tmp_path / 'mano.npz', mano_like(side))
     hand, default = load_hand(side, path), load_hand(side)
     assert hand.name == 'mano'
     assert hand.posedirs.any()
     np.testing.assert_array_equal(hand.face_layer, default.face_layer)
-    # The chart it lacks is carried over from the default hand, here the same mesh 7% larger.
+    # Texture coordinates are transferred from the default hand; here the mesh is 7% larger.
     apart = np.abs(hand.corner_uv - default.corner_uv).max((1, 2))
     assert np.mean(apart < 0.02) > 0.97
-    nails, ours = hand.vertex_part == 1, default.vertex_part == 1
-    assert (nails & ours).sum() > 0.8 * ours.sum()
+    nails, expected = hand.vertex_part == 1, default.vertex_part == 1
+    assert (nails & expected).sum() > 0.8 * expected.sum()
     tips = hand.v_template[hand.tip_vertices] / 1.07
     np.testing.assert_allclose(tips, default.v_template[default.tip_vertices], atol=0.004)
 
@@ -175,7 +175,7 @@ def test_a_mano_like_file_takes_the_slot(side, tmp_path):
         (lambda a: a['kintree_table'][0].__setitem__(5, 0), "not MANO's 16-joint tree"),
     ],
 )
-def test_a_bad_file_is_named_in_one_line(tmp_path, change, message):
+def test_an_invalid_file_is_rejected_in_one_line(tmp_path, change, message):
     arrays = mano_like()
     change(arrays)
     path = save_npz(tmp_path / 'bad.npz', arrays)
@@ -185,7 +185,7 @@ def test_a_bad_file_is_named_in_one_line(tmp_path, change, message):
     assert '\n' not in str(caught.value)
 
 
-def test_wrong_side_missing_file_and_unknown_side(tmp_path):
+def test_a_wrong_side_a_missing_file_and_an_unknown_side_are_rejected(tmp_path):
     path = save_npz(tmp_path / 'right.npz', mano_like('right'))
     with pytest.raises(ValueError, match='not a left hand'):
         load_hand('left', path)

@@ -1,4 +1,4 @@
-"""Named finger poses."""
+"""The named finger poses."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def keypoints(name, side='right'):
     return keypoints21(hand, vertices, joints)[0].numpy()
 
 
-def test_names_and_flat():
+def test_every_pose_has_a_mirrored_one_and_flat_is_zero():
     assert POSES == ('flat', 'relaxed', 'power', 'pinch', 'tripod', 'point', 'spread')
     assert not finger_pose('flat', 'left').any()
     for name in POSES:
@@ -29,7 +29,7 @@ def test_names_and_flat():
 
 
 @pytest.mark.parametrize('side', ['left', 'right'])
-def test_gestures_are_what_they_are_called(side):
+def test_gestures_match_their_names(side):
     pinch, point, power = (keypoints(n, side) for n in ('pinch', 'point', 'power'))
     tripod, spread, flat = (keypoints(n, side) for n in ('tripod', 'spread', 'flat'))
     assert np.linalg.norm(pinch[4] - pinch[8]) < 0.02  # thumb and index meet

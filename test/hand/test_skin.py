@@ -1,4 +1,4 @@
-"""Procedural skin: tones, palm, nails, sleeve."""
+"""Procedural skin textures: tones, palm, nails, sleeve."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def mean(texture, atlas, where):
     return texture[atlas.row[where], atlas.column[where]].astype(float).mean(0)
 
 
-def test_tones_run_from_light_to_dark_and_stay_skin():
+def test_tones_range_from_light_to_dark_skin():
     atlas, palm, back = regions()
     backs = np.array([mean(skin_texture(t, 1), atlas, back) for t in TONES])
     palms = np.array([mean(skin_texture(t, 1), atlas, palm) for t in TONES])
@@ -36,7 +36,7 @@ def test_tones_run_from_light_to_dark_and_stay_skin():
     assert palms[0].mean() < 1.1 * backs[0].mean()
 
 
-def test_nails_knuckles_and_creases_show():
+def test_nails_and_mottling_are_visible():
     atlas, _, back = regions()
     texture = skin_texture(0.7, 2)
     nail = atlas.nail > 0.9
@@ -47,7 +47,7 @@ def test_nails_knuckles_and_creases_show():
     assert np.all(values < 20)
 
 
-def test_sleeve_colours_the_forearm_alone():
+def test_a_sleeve_changes_only_the_forearm():
     atlas, _, back = regions()
     bare, dressed = skin_texture(0.3, 5), skin_texture(0.3, 5, (40, 90, 200))
     cloth = mean(dressed, atlas, atlas.sleeve)
@@ -62,13 +62,13 @@ def test_sleeve_colours_the_forearm_alone():
     assert np.abs(bare_arm - mean(bare, atlas, back)).max() < 40
 
 
-def test_same_seed_same_skin_and_another_seed_another():
+def test_the_seed_determines_the_skin():
     first, again = skin_texture(0.4, 9), skin_texture(0.4, 9)
     np.testing.assert_array_equal(first, again)
     assert (skin_texture(0.4, 10) != first).mean() > 0.3
 
 
-def test_corners_of_triangles_lie_on_painted_texels():
+def test_corners_of_triangles_are_on_painted_texels():
     atlas = skin_atlas(256)
     painted = np.zeros((258, 258), bool)
     for dy in range(3):
@@ -82,12 +82,12 @@ def test_corners_of_triangles_lie_on_painted_texels():
 
 @settings(max_examples=8, deadline=None)
 @given(tone=st.floats(0, 1), seed=st.integers(0, 2**31), bare=st.booleans())
-def test_any_tone_and_seed_paints(tone, seed, bare):
+def test_any_tone_and_seed_gives_a_texture(tone, seed, bare):
     texture = skin_texture(tone, seed, None if bare else (200, 30, 30), size=64)
     assert texture.shape == (64, 64, 3)
 
 
-def test_a_tone_out_of_range_is_refused():
+def test_a_tone_out_of_range_is_rejected():
     for tone in (-0.1, 1.1, float('nan')):
         with pytest.raises(ValueError, match='skin tone'):
             skin_texture(tone, 0)

@@ -200,13 +200,13 @@ def test_robot_hands_have_21_places_under_the_prefixes_of_their_makers_or_ones_o
 
 
 @pytest.mark.parametrize(
-    ('published', 'set_unit', 'mend'),
+    ('published', 'set_unit', 'fix'),
     [(1000.0, 1.0, 'millimetres, set `unit` to 0.001'), (100.0, 1.0, 'centimetres, .* to 0.01'),
      (1.0, 0.001, 'metres, set `unit` to 1'), (1.0, 1.0, ''), (0.3, 1.0, 'normalised')],
 )  # fmt: skip
-def test_wrong_units_are_named(published, set_unit, mend):
+def test_wrong_units_are_named(published, set_unit, fix):
     found = unit_problem(published * set_unit * bent_hand('left'), set_unit)
-    assert re.search(mend, found) and bool(found) == bool(mend)
+    assert re.search(fix, found) and bool(found) == bool(fix)
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,4 +1,4 @@
-"""What the rasterizer does on CUDA, as far as a machine without a GPU can show it."""
+"""The CUDA code paths of the rasterizer, tested without a GPU."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def same(first, second):
 
 
 def loose(triangles, layer=0):
-    """A surface of triangles [F, 3, 3] that share no vertex."""
+    """A surface of triangles [F, 3, 3] without shared vertices."""
     corners = np.asarray(triangles, np.float32).reshape(-1, 3)
     faces = np.arange(len(corners), dtype=np.int32).reshape(-1, 3)
     uv = np.zeros((len(faces), 3, 2), np.float32)
@@ -57,7 +57,7 @@ def straight_camera(width, height):
 
 
 def both_ways(surfaces, size, poses, camera, **options):
-    """The buffers of a frame as the CPU draws it and as CUDA does."""
+    """The buffers of a frame drawn with the CPU's and with CUDA's code paths."""
     with pytest.MonkeyPatch.context() as patch:
         by_rows = Rasterizer(surfaces, *size, threads=1, **options)
         one = snapshot(by_rows.render(camera, poses))
@@ -71,7 +71,7 @@ def both_ways(surfaces, size, poses, camera, **options):
 
 @pytest.mark.parametrize('merge', [False, True])
 @pytest.mark.parametrize('present', [(True, True, True), (False, True, False)])
-def test_lanes_give_bit_for_bit_what_one_thread_a_face_gives(merge, present):
+def test_lanes_are_bit_identical_to_one_thread_per_face(merge, present):
     poses = [pose if there else None for pose, there in zip(scenes.poses(2), present, strict=True)]
     one, two = both_ways(
         scenes.surfaces(), (96, 96), poses, scenes.camera(96), merge=merge
@@ -87,14 +87,14 @@ def test_lanes_give_bit_for_bit_what_one_thread_a_face_gives(merge, present):
         max_size=20,
     )
 )
-def test_triangles_of_any_size_and_shape_are_shared_without_a_gap(triangles):
+def test_lanes_draw_triangles_of_any_size_and_shape_without_gaps(triangles):
     one, two = both_ways(
         [loose(triangles)], (104, 72), [np.eye(4)], straight_camera(104, 72)
     )  # fmt: skip
     assert same(one, two)
 
 
-def test_large_and_small_faces_meet_in_one_layer_and_the_list_of_large_ones_starts_empty():
+def test_large_and_small_faces_share_a_layer_and_the_list_of_large_ones_is_reset():
     distances = np.linspace(0.4, 2.0, raster_kernels.TEAMS + 6)
     screens = [[[-4, -4, z], [4, -4, z], [0, 6, z + 0.3]] for z in distances]
     chips = [[[-0.05, -0.05, 0.35], [0.05, -0.05, 0.35], [0, 0.05, 0.5]]]
@@ -111,7 +111,7 @@ def test_large_and_small_faces_meet_in_one_layer_and_the_list_of_large_ones_star
             assert shared.arrays['large_count'].numpy() == len(screens)
 
 
-def test_a_thread_a_joint_poses_the_bones_as_a_thread_a_hand_does(monkeypatch):
+def test_one_thread_per_joint_poses_bones_like_one_thread_per_hand(monkeypatch):
     surfaces, camera = scenes.surfaces(), scenes.camera(32)
     one = Rasterizer(surfaces, 32, 32, threads=1)
     stream = as_on_cuda(monkeypatch)
@@ -125,7 +125,7 @@ def test_a_thread_a_joint_poses_the_bones_as_a_thread_a_hand_does(monkeypatch):
             np.testing.assert_allclose(first, second, atol=1e-6, err_msg=name)
 
 
-def test_a_chain_as_long_as_the_skeleton_is_followed_to_its_end(monkeypatch):
+def test_a_chain_of_all_joints_is_posed_correctly(monkeypatch):
     hand = load_hand('right')
     surface = hand_surface(hand)
     camera, pose = scenes.camera(32), scenes.poses(1)[0]
@@ -145,18 +145,18 @@ def test_a_chain_as_long_as_the_skeleton_is_followed_to_its_end(monkeypatch):
 
 
 def busiest_thread(box):
-    """Pixels that the busiest thread of CUDA's raster launches visits, of boxes [F, 4]."""
+    """The maximum number of pixels that a CUDA thread visits, for boxes [F, 4]."""
     k = raster_kernels
     pixels = np.prod(np.maximum(box[:, 2:] - box[:, :2] + 1, 0), axis=1)
     large = pixels[pixels > k.LARGE]
     small = -(-pixels[pixels <= k.LARGE] // k.LANES)
-    # The list of large faces has any order: a team may get the largest ones.
+    # The order of the list of large faces is undefined: one team may get the largest ones.
     share = -(-np.sort(large)[::-1] // k.TEAM_LANES)[: -(-len(large) // k.TEAMS)]
     return max(int(small.max(initial=0)), int(share.sum()))
 
 
 @pytest.mark.parametrize('shape', SHAPES)
-def test_no_thread_visits_more_than_a_few_pixels_of_any_shipped_object(shape):
+def test_no_thread_visits_many_pixels_of_any_shipped_object(shape):
     hands = [hand_surface(load_hand(side)) for side in ('right', 'left')]
     rasterizer = Rasterizer([*hands, object_surface(generate(shape))], 512, 512, threads=1)
     camera, poses = scenes.camera(512, 0.5), [*scenes.poses(0)[:2], np.eye(4)]
@@ -164,14 +164,14 @@ def test_no_thread_visits_more_than_a_few_pixels_of_any_shipped_object(shape):
     rasterizer.draw(lambda band, first, last: None)
     box = rasterizer.arrays['box'].numpy().reshape(-1, 4)
     largest = np.prod(box[:, 2:] - box[:, :2] + 1, axis=1).max()
-    assert largest > 900  # what one thread a face would visit; 20,790 of the pan's
+    assert largest > 900  # with one thread per face; 20,790 for the pan
     assert busiest_thread(box) <= 64
-    base = np.concatenate([2 * box[:, :2], 2 * box[:, 2:] + 1], axis=1)  # the base image's, at 1024
+    base = np.concatenate([2 * box[:, :2], 2 * box[:, 2:] + 1], axis=1)  # of the base image
     assert busiest_thread(base) <= 256
 
 
 def painter_of_two_plates():
-    """Its two surfaces, of different colours, lie beside each other."""
+    """A painter of two plates of different colours."""
     plate = [[[-0.2, -0.2, 0], [0.2, -0.2, 0], [0, 0.3, 0]]]
     materials = [
         Material(np.full((1, 1, 3), grey, np.uint8), np.full((1, 3, 2), 0.5, np.float32))
@@ -184,7 +184,7 @@ LEFT, RIGHT = rigid(np.eye(3), (-0.3, 0, 1)), rigid(np.eye(3), (0.3, 0, 1))
 VIEW = straight_camera(128, 128)
 
 
-def test_two_paints_in_one_frame_show_their_own_poses_each(monkeypatch):
+def test_two_paints_in_one_frame_each_show_their_own_poses(monkeypatch):
     plain = painter_of_two_plates()
     whole, kept = (plain.paint(VIEW, p)[0].clone() for p in ([LEFT, RIGHT], [LEFT, None]))
     stream = as_on_cuda(monkeypatch)
@@ -197,7 +197,7 @@ def test_two_paints_in_one_frame_show_their_own_poses_each(monkeypatch):
     assert torch.equal(shown[1], kept)
 
 
-def test_a_replayed_frame_shows_its_own_poses_while_the_next_ones_are_written(monkeypatch):
+def test_a_replayed_frame_is_not_affected_by_poses_written_for_the_next(monkeypatch):
     plain = painter_of_two_plates()
     moves = ([LEFT, RIGHT], [RIGHT, LEFT], [None, LEFT])
     expected = [plain.paint(VIEW, poses)[0].clone() for poses in moves]
@@ -213,10 +213,10 @@ def test_a_replayed_frame_shows_its_own_poses_while_the_next_ones_are_written(mo
     assert all(torch.equal(*pair) for pair in zip(shown, expected, strict=True))
 
 
-def test_a_captured_drawing_gives_every_map_that_the_cpu_gives(monkeypatch):
+def test_a_captured_drawing_gives_the_same_maps_as_the_cpu(monkeypatch):
     plate = [[[-0.3, -0.3, 0], [0.3, -0.3, 0], [0, 0.4, 0.1]]]
     surfaces = [loose(plate, layer) for layer in (0, 2)]
-    look = Material(np.full((1, 1, 3), 90, np.uint8), np.full((1, 3, 2), 0.5, np.float32))
+    material = Material(np.full((1, 1, 3), 90, np.uint8), np.full((1, 3, 2), 0.5, np.float32))
     background, view = np.full((64, 64, 3), 200, np.uint8), straight_camera(64, 64)
     moves = ([LEFT, RIGHT], [RIGHT, rigid(np.eye(3), (0.2, 0, 0.9))])
 
@@ -236,7 +236,7 @@ def test_a_captured_drawing_gives_every_map_that_the_cpu_gives(monkeypatch):
             'horizon': (1, 8, 32, 32),
         }
         given = {name: torch.zeros(shape) for name, shape in shapes.items()}
-        return Drawing(surfaces, [look, look], background, 64, 7, 1, given), given
+        return Drawing(surfaces, [material, material], background, 64, 7, 1, given), given
 
     (plain, drawn), expected = drawing(), []
     for poses in moves:
@@ -255,7 +255,7 @@ def test_a_captured_drawing_gives_every_map_that_the_cpu_gives(monkeypatch):
     assert all(same(*pair) for pair in zip(expected, found, strict=True))
 
 
-def test_writing_waits_for_copies_alone_and_never_after_a_finished_frame(monkeypatch):
+def test_writing_waits_only_for_copies_and_never_after_a_finished_frame(monkeypatch):
     stream = as_on_cuda(monkeypatch)
     painter, done = painter_of_two_plates(), []
     painter.paint(VIEW, [LEFT, RIGHT])
@@ -267,8 +267,8 @@ def test_writing_waits_for_copies_alone_and_never_after_a_finished_frame(monkeyp
     assert stream.idle
 
 
-def test_a_frame_allocates_nothing(monkeypatch):
-    """CUDA graphs keep the addresses of a capture."""
+def test_a_frame_allocates_no_memory(monkeypatch):
+    """CUDA graphs store the addresses of a capture."""
     stream = as_on_cuda(monkeypatch)
     rasterizer = Rasterizer(scenes.surfaces(), 64, 64)
     mapper = HorizonMapper(rasterizer)
@@ -283,11 +283,11 @@ def test_a_frame_allocates_nothing(monkeypatch):
 
 
 @pytest.mark.parametrize('arch', GPUS)
-def test_every_kernel_compiles_ahead_of_time_for_every_kind_of_gpu(arch, tmp_path):
+def test_every_kernel_compiles_for_every_gpu_architecture(arch, tmp_path):
     for name in KERNELS:
         module = import_module(name)
         if not wp.get_module(module.__name__).kernels:
-            continue  # functions of other modules' kernels
+            continue  # a module of functions only
         (artifact,) = wp.compile_aot_module(module, arch=arch, module_dir=tmp_path, use_ptx=True)
         text = Path(artifact).read_text()
         assert f'.target sm_{arch}' in text
@@ -298,7 +298,7 @@ def test_every_kernel_compiles_ahead_of_time_for_every_kind_of_gpu(arch, tmp_pat
 
 
 def without_cuda(monkeypatch, **answers):
-    """Warp's answers about CUDA, on a machine where torch has a GPU."""
+    """Warp reports these values about CUDA, while torch has a GPU."""
     known = {'get_cuda_device_count': 0, 'get_cuda_toolkit_version': (13, 4)} | answers
     for name, answer in known.items():
         monkeypatch.setattr(wp, name, lambda answer=answer: answer)
@@ -319,9 +319,7 @@ def without_cuda(monkeypatch, **answers):
         ('cuda:2', {'get_cuda_device_count': 2}, 'cuda:2: the last GPU that Warp has is cuda:1'),
     ],
 )
-def test_a_gpu_that_warp_cannot_use_is_refused_with_what_to_do(
-    monkeypatch, device, answers, reason
-):
+def test_a_gpu_that_warp_cannot_use_is_rejected_with_a_fix(monkeypatch, device, answers, reason):
     without_cuda(monkeypatch, **answers)
     with pytest.raises(WarpDeviceError, match=reason) as refused:
         require_warp(device)
@@ -339,7 +337,7 @@ def test_a_device_that_warp_has_is_accepted(monkeypatch):
     assert warp_runtime.torch_name('cuda') == 'cuda:1'  # torch's current one, not Warp's
 
 
-def test_compiling_is_logged_before_and_after_and_only_where_it_happens(tmp_path):
+def test_compilation_is_logged_only_when_it_happens(tmp_path):
     program = (
         'import logging\n'
         "logging.basicConfig(level=logging.INFO, format='%(message)s')\n"
@@ -347,7 +345,7 @@ def test_compiling_is_logged_before_and_after_and_only_where_it_happens(tmp_path
         'from manivideo_ros.mlo import warp_runtime\n'
         'for _ in range(2):\n'
         "    warp_runtime.load_kernels('cpu', horizon_kernels)\n"
-        '    warp_runtime._compiled.cache_clear()\n'  # as in a process of its own
+        '    warp_runtime._compiled.cache_clear()\n'  # as in a new process
     )
     run = subprocess.run(
         [sys.executable, '-c', program],

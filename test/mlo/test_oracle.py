@@ -1,4 +1,4 @@
-"""The rasterizer against two oracles: slow float64 numpy, and Embree through trimesh."""
+"""The rasterizer compared with a float64 numpy reference, and with Embree through trimesh."""
 
 import mlo_reference as reference
 import mlo_scenes as scenes
@@ -14,7 +14,7 @@ from manivideo_ros.mlo.rasterizer import DEPTH_RANGE, Rasterizer
 
 
 def posed(surfaces, camera, poses):
-    """Camera-frame vertices [V, 3] of all surfaces, float64, through the torch skinning."""
+    """Camera-frame vertices [V, 3] of all surfaces, float64, posed by hand.lbs."""
     parts = []
     for surface, pose in zip(surfaces, poses, strict=True):
         if surface.hand is None:
@@ -45,7 +45,7 @@ def degrees_apart(a, b):
 
 
 @pytest.mark.parametrize(('num_layers', 'device'), [(7, 'cpu'), (13, 'cpu'), (7, 'as on cuda')])
-def test_every_output_agrees_with_the_slow_reference(num_layers, device, monkeypatch):
+def test_every_output_matches_the_numpy_reference(num_layers, device, monkeypatch):
     stream = as_on_cuda(monkeypatch) if device == 'as on cuda' else None
     surfaces, camera, poses = scenes.surfaces(num_layers), scenes.camera(128), scenes.poses(3)
     rasterizer = Rasterizer(surfaces, 128, 128, num_layers)
@@ -80,7 +80,7 @@ def test_every_output_agrees_with_the_slow_reference(num_layers, device, monkeyp
     )
 
 
-def test_depth_mode_of_the_confidence_follows_its_formula():
+def test_the_depth_mode_of_the_confidence_matches_its_formula():
     rasterizer = Rasterizer(scenes.surfaces(), 128, 128, confidence='depth')
     buffers = rasterizer.render(scenes.camera(128), scenes.poses(1))
     depth = buffers.depth.numpy()
@@ -89,7 +89,7 @@ def test_depth_mode_of_the_confidence_follows_its_formula():
 
 
 def embree_faces(camera, vertices, faces):
-    """First face hit by each pixel's ray [H, W], -1 for none."""
+    """The first face hit by each pixel's ray [H, W], -1 for none."""
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     directions = reference.rays(camera).reshape(-1, 3)
     hits = mesh.ray.intersects_first(np.zeros_like(directions), directions)
@@ -97,7 +97,7 @@ def embree_faces(camera, vertices, faces):
 
 
 @pytest.mark.parametrize('size', [256, 512, 1024])
-def test_embree_sees_the_same_pixels_depths_and_normals(size):
+def test_pixels_depths_and_normals_match_embree(size):
     assert trimesh.ray.has_embree
     surfaces, camera, poses = scenes.surfaces(), scenes.camera(size), scenes.poses(size)
     rasterizer = Rasterizer(surfaces, size, size)
@@ -118,7 +118,7 @@ def test_embree_sees_the_same_pixels_depths_and_normals(size):
         z = np.sum(across * corner[:, 0], -1) / np.sum(across * ray, -1)
         apart = np.abs(z - buffers.depth[layer].numpy()[row, col])
         away_from_silhouettes = facing > 0.1
-        # A ray along an edge may pick either face; they meet there.
+        # A ray along an edge may hit either face, at the same depth.
         differing += int((apart[away_from_silhouettes] > 1e-5).sum())
         face = np.full(hit.shape, -1)
         face[row, col] = chosen[hit[row, col]]

@@ -1,4 +1,4 @@
-"""What the rasterizer promises beside agreeing with its oracles."""
+"""The rasterizer: layers, determinism, near plane, and errors."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ import mlo_reference as reference
 import mlo_scenes as scenes
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +40,7 @@ def straight_camera(size=64, fov=1.0):
     return Camera(pinhole(size, size, fov), np.eye(4), size, size)
 
 
-def test_layers_have_the_papers_order_and_thirteen_keep_hands_apart():
+def test_layers_have_the_papers_order_and_thirteen_separate_the_hands():
     assert LAYERS == ('object', 'palm', 'thumb', 'index', 'middle', 'ring', 'pinky')
     assert layer_names(13)[1:3] == ('left palm', 'left thumb')
     assert layer_names(13)[7] == 'right palm'
@@ -51,7 +52,7 @@ def test_layers_have_the_papers_order_and_thirteen_keep_hands_apart():
 
 
 @pytest.mark.parametrize('merge', [False, True])
-def test_bits_depend_neither_on_threads_nor_on_earlier_frames(merge):
+def test_images_are_bit_identical_for_any_threads_and_earlier_frames(merge):
     surfaces, camera = scenes.surfaces(), scenes.camera(200)
     first, second = (
         Rasterizer(surfaces, 200, 200, threads=threads, merge=merge) for threads in (1, 2)
@@ -64,7 +65,7 @@ def test_bits_depend_neither_on_threads_nor_on_earlier_frames(merge):
     assert same(one, snapshot(fresh.render(camera, scenes.poses(1))))
 
 
-def test_merged_layer_is_the_nearest_of_the_layers():
+def test_the_merged_layer_is_the_nearest_of_the_layers():
     surfaces, camera, poses = scenes.surfaces(), scenes.camera(256), scenes.poses(4)
     layers = Rasterizer(surfaces, 256, 256).render(camera, poses)
     merged = Rasterizer(surfaces, 256, 256, merge=True).render(camera, poses)
@@ -74,7 +75,7 @@ def test_merged_layer_is_the_nearest_of_the_layers():
     assert np.array_equal(merged.normal_map[0].numpy(), layers.visible_normal.numpy())
 
 
-def test_an_absent_surface_leaves_its_layers_empty_and_others_untouched():
+def test_an_absent_surface_empties_its_layers_and_does_not_change_others():
     surfaces, camera, poses = scenes.surfaces(), scenes.camera(128), scenes.poses(5)
     rasterizer = Rasterizer(surfaces, 128, 128)
     whole = snapshot(rasterizer.render(camera, poses))
@@ -103,14 +104,14 @@ def test_swapping_two_depths_swaps_their_confidence():
 
 
 @pytest.mark.parametrize('order', [(0, 1, 2), (0, 2, 1)])
-def test_both_sides_are_drawn_and_face_the_camera(order):
+def test_both_sides_of_a_face_are_drawn_with_normals_facing_the_camera(order):
     triangle = single([[-0.2, -0.2, 0.5], [0.2, -0.2, 0.5], [0, 0.2, 0.6]], [order])
     buffers = Rasterizer([triangle], 64, 64).render(straight_camera(), [np.eye(4)])
     assert buffers.face_index[0, 32, 32] == 0
     assert buffers.normal_map[0, 2, 32, 32] < -0.9
 
 
-def test_equal_depths_go_to_the_lower_face():
+def test_at_equal_depths_the_face_with_the_lower_index_is_visible():
     corners = [[-0.2, -0.2, 0.5], [0.2, -0.2, 0.5], [0, 0.2, 0.5]]
     for faces in ([[0, 1, 2], [0, 1, 2]], [[0, 2, 1], [0, 1, 2]]):
         buffers = Rasterizer([single(corners, faces)], 64, 64).render(
@@ -127,14 +128,14 @@ def test_equal_depths_go_to_the_lower_face():
         max_size=3,
     )
 )
-def test_a_triangle_across_the_near_plane_is_cut_there(corners):
+def test_a_triangle_across_the_near_plane_is_clipped(corners):
     camera = straight_camera(48)
     buffers = Rasterizer([single(corners)], 48, 48, threads=1).render(camera, [np.eye(4)])
     vertices = np.array(corners, np.float32).astype(np.float64)
     one, chosen = np.array([[0, 1, 2]]), np.array([True])
     depth, _, _ = reference.render_layer(camera, vertices, one, chosen)
     present, drawn = np.isfinite(depth), buffers.depth[0].numpy() > 0
-    # An edge through the middles of pixels falls to either side.
+    # Pixels whose centres are on an edge may be covered or not.
     edge = np.zeros_like(present)
     for row, shift in ((0, 1e-3), (0, -1e-3), (1, 1e-3), (1, -1e-3)):
         intrinsics = camera.intrinsics.copy()
@@ -144,14 +145,14 @@ def test_a_triangle_across_the_near_plane_is_cut_there(corners):
     assert ((present != drawn) & ~edge).sum() <= 2
     both = present & drawn
     error = np.abs(buffers.depth[0].numpy() - depth)[both] / depth[both]
-    # A triangle seen on edge has no depth to agree on.
+    # The depth of a triangle seen on edge is undefined.
     a, b, c = vertices
     across = np.cross(b - a, c - a)
     if abs(across @ a) > 1e-3 * np.linalg.norm(across):
         assert error.max(initial=0) < 1e-3
 
 
-def test_the_camera_may_stand_inside_a_hand_or_before_nothing():
+def test_the_camera_may_be_inside_a_hand_or_face_away():
     surfaces, poses = scenes.surfaces(), scenes.poses(0)
     rasterizer = Rasterizer(surfaces, 96, 96)
     inside = replace(
@@ -165,7 +166,7 @@ def test_the_camera_may_stand_inside_a_hand_or_before_nothing():
     assert not rasterizer.render(behind, poses).depth.any()
 
 
-def test_any_camera_size_is_sampled_at_the_rasterizers():
+def test_a_camera_of_any_size_is_resampled_to_the_rasterizers_size():
     rasterizer = Rasterizer(scenes.surfaces(), 96, 64)
     camera = replace(scenes.camera(480), height=320)
     again = snapshot(rasterizer.render(camera, scenes.poses(0)))
@@ -173,7 +174,7 @@ def test_any_camera_size_is_sampled_at_the_rasterizers():
     assert same(again, snapshot(rasterizer.render(camera.resized(96, 64), scenes.poses(0))))
 
 
-def test_bad_poses_are_named_and_change_nothing():
+def test_invalid_poses_are_named_and_have_no_effect():
     rasterizer, camera, poses = (
         Rasterizer(scenes.surfaces(), 64, 64),
         scenes.camera(64),
@@ -194,7 +195,7 @@ def test_bad_poses_are_named_and_change_nothing():
     assert same(good, snapshot(rasterizer.render(camera, poses)))
 
 
-def test_impossible_sizes_layers_and_meshes_are_refused():
+def test_invalid_sizes_layers_and_meshes_are_rejected():
     with pytest.raises(ValueError, match='size must be positive'):
         Rasterizer(scenes.surfaces(), 0, 64)
     with pytest.raises(ValueError, match='layer 12 of 7'):
@@ -203,6 +204,12 @@ def test_impossible_sizes_layers_and_meshes_are_refused():
         single([[0, 0, np.nan], [0, 1, 0], [1, 0, 0]])
     with pytest.raises(ValueError, match='outside'):
         single([[0, 0, 0], [0, 1, 0]])
+
+
+def test_a_non_contiguous_out_tensor_is_rejected():
+    out = {'normal_map': torch.zeros(7, 3, 64, 128)[..., ::2]}
+    with pytest.raises(ValueError, match='normal_map: must be contiguous'):
+        Rasterizer(scenes.surfaces(), 64, 64, out=out)
 
 
 def test_empty_and_degenerate_meshes_draw_nothing():
@@ -227,7 +234,7 @@ def test_a_mesh_of_two_million_triangles_is_drawn():
     assert np.abs(buffers.depth[0, 16:48, 16:48].numpy() - 0.5).max() < 1e-5
 
 
-def test_every_band_runs_once_and_errors_come_out():
+def test_every_band_runs_once_and_errors_are_raised():
     for threads in (1, 2, 4):
         ran = []
         run_bands(ran.append, 9, threads)
@@ -241,7 +248,7 @@ def test_every_band_runs_once_and_errors_come_out():
 
 
 @given(st.integers(1, 60), st.integers(1, 6), st.integers(0, 5))
-def test_bands_cover_the_rows_once_and_part_at_even_ones(rows, count, seed):
+def test_bands_cover_each_row_once_and_begin_at_even_rows(rows, count, seed):
     cost = np.random.default_rng(seed).integers(0, 100, rows, dtype=np.int32)
     shares = cuts_by_cost(cost, count)
     covered = [row for a, b in shares for row in range(a, b + 1)]
@@ -249,8 +256,8 @@ def test_bands_cover_the_rows_once_and_part_at_even_ones(rows, count, seed):
     assert all(a % 2 == 0 for a, b in shares[1:] if b >= a)
 
 
-def test_a_cache_folder_that_cannot_be_written_costs_one_warning(tmp_path):
-    (tmp_path / 'file').write_text('no folder can be made here')
+def test_an_unwritable_cache_folder_gives_one_warning(tmp_path):
+    (tmp_path / 'file').write_text('not a folder')
     program = (
         'import warnings\n'
         'from manivideo_ros.mlo.warp_runtime import prepare_warp\n'
@@ -275,7 +282,7 @@ def test_a_cache_folder_that_cannot_be_written_costs_one_warning(tmp_path):
     assert 'CUDA' not in run.stderr
 
 
-def test_rendering_warns_of_nothing():
+def test_rendering_gives_no_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         rasterizer = Rasterizer(scenes.surfaces(), 32, 32)

@@ -44,8 +44,8 @@ def test_sources_that_agree_give_no_problem():
         ),
         (
             delays(3 * 86400.0, mug=3 * 86400.0 + 0.1),
-            "hand_poses: stamps are 3 days behind this machine's clock: to play a bag, use --clock and "
-            'use_sim_time. Latencies count from receipt',
+            "hand_poses: stamps are 3 days behind this machine's clock: to play a bag, use "
+            '--clock and use_sim_time. Latencies count from receipt',
         ),
         (
             {HANDS: {'left': 0.01, 'right': 0.71}},

@@ -125,7 +125,7 @@ def test_the_first_value_is_used_for_one_period_before_it(tmp_path):
 def test_publishers_of_one_topic_are_merged_by_the_names_of_their_joints(tmp_path):
     arm = [(t, joints(0, [1, 2], a=t, b=-t)) for t in every(0.02, 0.0)]
     gripper = [(t, joints(0, jaw=t)) for t in every(0.2, 0.001)]
-    # A third tells a joint of the arm's in another order than it.
+    # A third publishes a joint of the arm in another order.
     other = [(t, joints(0, b=7.0, c=8.0)) for t in (0.003,)]
     folder = record(tmp_path / 'bag', {'/joint_states': arm + gripper + other})
     episode, state = states(folder, '/joint_states', 5.0)

@@ -102,7 +102,7 @@ def transform(x, angle=0.0):
 
 
 def display():
-    """A plan of two pieces on a base that drives 1 m, whose hand is told by the start alone."""
+    """A plan of two pieces on a base that drives 1 m, whose hand is given by the start alone."""
     pieces = []
     for first, last in ((0.0, 0.1), (0.1, 0.3)):
         bases = MultiDOFJointTrajectory(

@@ -117,7 +117,7 @@ def milk_carton(v: Variation) -> Made:
                     )
                 )
         parts.append(_sheet(np.array(rows), images[k % 2], total))
-        if not slope:  # The gable is folded in to a dent.
+        if not slope:  # the gable is folded inwards
             middle = (p + q) / 2 * 0.62
             peak = np.append(middle, h + roof * 0.5)
             corners = (np.append(p, h), np.append(q, h))

@@ -14,7 +14,7 @@ from manivideo_ros.motion.pose_buffer import SKELETON
 
 
 def read_skeleton(message: Any, width: int, height: int) -> Received[NDArray[np.floating]]:
-    """The person with the largest box [134, 3], in pixels of a width x height frame, if any is seen.
+    """The person with the largest box [134, 3], in pixels of a width x height frame, if any.
 
     The message's image is cropped at its centre to the frame's aspect ratio, as a camera's is.
     """
