@@ -1,4 +1,4 @@
-"""Transforms between frames at any recent time, from /tf and /tf_static."""
+"""Transforms between frames at any recent time, from /tf and /tf_static; tf2_ros has no wheel."""
 
 from __future__ import annotations
 
