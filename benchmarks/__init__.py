@@ -1,1 +1,1 @@
-"""Measurements beside alternatives; results/ holds the newest."""
+"""Measures of speed, compared with alternatives; results/ holds the newest."""

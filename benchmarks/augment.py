@@ -1,12 +1,12 @@
-"""How fast episodes are made: by processes here, by Ray workers, and where the time goes.
+"""Rate of `manivideo augment` with local processes and with Ray workers, and its time per stage.
 
 `python -m benchmarks.augment` prints the table and writes benchmarks/results/augment.json. Each row
-is `manivideo augment` as a user starts it, on the same recording and seeds; rows run in turn,
-several rounds, and a row's figure is the median over the rounds of its ratio to the one process of
-the same round. "whole" counts from the command's start to its end, "steady" from the workers' first
-episodes to their last, in the mean over workers. Ray rows run where ray is installed, on a cluster
-of one machine that declares as many cores as there are workers: more than the machine has cannot be
-faster. Stages are CPU time of one episode in one process. Run it where nothing else is at work.
+runs the command on the same recording and seeds; rows run in turn, several rounds, and a row's
+figure is the median over the rounds of its ratio to one process in the same round. "whole" counts
+from the command's start to its end, "steady" from the workers' first episodes to their last, in the
+mean over workers. Ray rows need ray; they run on a cluster of this machine that declares as many
+cores as there are workers, which is no faster if the machine has fewer. Stages are the CPU time of
+one episode in one process. Run it on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.mlo import machine
+from benchmarks.report import RESULTS, machine, write_results
 from manivideo_ros.augment import variation
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.jobs import plan
@@ -44,7 +44,6 @@ from manivideo_ros.recording.episode import Episode
 from manivideo_ros.recording.video import VideoWriter
 from manivideo_ros.synthesizer import Synthesizer
 
-RESULTS = Path(__file__).parent / 'results' / 'augment.json'
 BASELINE = '1 process'
 READY_S = 120
 STAGE_FRAMES = 45  # of the episode whose stages are measured
@@ -52,7 +51,7 @@ STAGE_FRAMES = 45  # of the episode whose stages are measured
 
 @dataclass(frozen=True)
 class Row:
-    """One way to make the episodes; ray: cores that the cluster declares, 0 for processes here."""
+    """One configuration of workers; ray: cores of the Ray cluster, 0 for local processes."""
 
     name: str
     workers: int
@@ -73,9 +72,9 @@ ROWS = (
 
 @contextmanager
 def cluster(cores: int) -> Iterator[str]:
-    """The address of a Ray cluster of this machine alone."""
+    """Run a Ray cluster on this machine; yields its address."""
     address = f'127.0.0.1:{free_port()}'
-    folder = tempfile.mkdtemp(prefix='ray_', dir='/tmp')  # its sockets' names must be short
+    folder = tempfile.mkdtemp(prefix='ray_', dir='/tmp')  # short, as socket paths are
     command = [sys.executable, '-m', 'ray.scripts.scripts', 'start', '--head', '--block']
     command += ['--node-ip-address', '127.0.0.1', '--port', address.partition(':')[2]]
     command += ['--num-cpus', str(cores), '--temp-dir', folder, '--include-dashboard', 'false']
@@ -94,7 +93,7 @@ def cluster(cores: int) -> Iterator[str]:
 
 
 def frames_per_second(row: Row, bag: Path, out: Path, episodes: int, address: str) -> dict:
-    """One run of a row: frames a second, of the whole command and once all workers are at work."""
+    """Frames per second in one run: of the whole command, and while all workers are busy."""
     command = [sys.executable, '-m', 'manivideo_ros.cli', 'augment', str(bag), '--out', str(out)]
     command += ['--variations', str(episodes), '--engine', row.engine]
     command += ['--ray', address] if row.ray else ['--workers', str(row.workers)]
@@ -110,14 +109,14 @@ def frames_per_second(row: Row, bag: Path, out: Path, episodes: int, address: st
     whole = time.monotonic() - started
     if process.returncode or len(ends) != episodes:
         raise RuntimeError(f'{row.name}: made {len(ends)} of {episodes} episodes')
-    # Of every worker from its first end to its last: those between them began after the first.
+    # From the end of each worker's first episode to the end of its last.
     first, last = (statistics.mean(part) for part in (ends[: row.workers], ends[-row.workers :]))
     steady = (episodes - row.workers) * frames / (last - first)
     return {'whole': episodes * frames / whole, 'steady': steady, 'seconds': whole}
 
 
-def measured(rows: list[Row], bag: Path, folder: Path, episodes: int, rounds: int) -> list[dict]:
-    """All rows, in turn."""
+def measure(rows: list[Row], bag: Path, folder: Path, episodes: int, rounds: int) -> list[dict]:
+    """Rows of rates, measured in turn."""
     taken: dict[str, list[dict]] = {row.name: [] for row in rows}
     for number in range(rounds):
         for row in rows:
@@ -145,21 +144,21 @@ def measured(rows: list[Row], bag: Path, folder: Path, episodes: int, rounds: in
 
 
 class Stages:
-    """CPU seconds spent in functions, by stage; an inner one's are not counted in the outer's."""
+    """CPU seconds of functions by stage; those of a nested function count in its stage alone."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self._inner = [0.0]
 
     def wrap(self, place: Any, name: str, stage: str) -> None:
-        """Count a function of a module or class under a stage, from now on."""
+        """Replace a function of a module or class by one that counts its time in a stage."""
         function: Callable[..., Any] = getattr(place, name)
 
-        def counted(*arguments: Any, **more: Any) -> Any:
+        def counted(*args: Any, **kwargs: Any) -> Any:
             self._inner.append(0.0)
             started = time.process_time()
             try:
-                return function(*arguments, **more)
+                return function(*args, **kwargs)
             finally:
                 taken = time.process_time() - started
                 self.seconds[stage] += taken - self._inner.pop()
@@ -169,7 +168,7 @@ class Stages:
 
 
 def stages(bag: Path, out: Path, engine: str) -> None:
-    """The process of one episode's stages: milliseconds a frame as JSON; a first one warms up."""
+    """Print CPU milliseconds per frame of each stage as JSON; one episode warms up."""
     first, second = plan([str(bag)], out, range(2), engine_named(engine)).jobs
     variation.make_episode(first)
     times = Stages()
@@ -185,13 +184,13 @@ def stages(bag: Path, out: Path, engine: str) -> None:
     whole = time.process_time() - started
     times.seconds['rest'] = whole - sum(times.seconds.values())
     times.seconds['all'] = whole
-    told = {name: round(1e3 * s / made.frames, 3) for name, s in times.seconds.items()}
+    cpu = {name: round(1e3 * s / made.frames, 3) for name, s in times.seconds.items()}
     stored = sum(file.stat().st_size for file in Path(made.folder).iterdir())
-    print(json.dumps({'cpu_ms_per_frame': told, 'bytes_per_frame': round(stored / made.frames)}))
+    print(json.dumps({'cpu_ms_per_frame': cpu, 'bytes_per_frame': round(stored / made.frames)}))
 
 
 def stages_of(bag: Path, folder: Path, engine: str) -> dict:
-    """A row of stages, from a process of its own."""
+    """A row of stages, measured in a separate process."""
     command = [sys.executable, '-m', 'benchmarks.augment', '--stages', engine]
     command += ['--bag', str(bag), '--out', str(folder / 'stages')]
     (folder / 'stages').mkdir(exist_ok=True)
@@ -201,7 +200,7 @@ def stages_of(bag: Path, folder: Path, engine: str) -> dict:
 
 
 def exports(episode: Path, folder: Path) -> dict:
-    """What encoding a frame costs a learner's data set, on one core."""
+    """CPU time and size of a frame encoded as H.264 and as PNG, on one core."""
     images = [image.copy() for image in Episode(episode).images()]
     size = (images[0].shape[1], images[0].shape[0])
     times = {}
@@ -224,15 +223,15 @@ def exports(episode: Path, folder: Path) -> dict:
 
 
 def recording(folder: Path, frames: int) -> Path:
-    """The beginning of the demo's motion as a bag."""
+    """A bag of the first frames of the demo's motion."""
     motion = load_motion(motion_path(''))
     chosen = np.arange(min(frames, len(motion)))
     save_motion(motion.resampled(motion.stamps_ns[chosen]), folder)
     return folder
 
 
-def shown(row: dict) -> str:
-    """A row in one line."""
+def line(row: dict) -> str:
+    """One line of text about a row."""
     metrics = row['metrics']
     if 'whole_times_one_process' not in metrics:
         return f'{row["name"]}: {metrics}'
@@ -246,8 +245,8 @@ def shown(row: dict) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--episodes', type=int, default=8, help='more than there are workers')
-    parser.add_argument('--frames', type=int, default=30, help='of an episode')
+    parser.add_argument('--episodes', type=int, default=8, help='must exceed the workers')
+    parser.add_argument('--frames', type=int, default=30, help='frames per episode')
     parser.add_argument('--stages', help=argparse.SUPPRESS)
     parser.add_argument('--bag', type=Path, help=argparse.SUPPRESS)
     parser.add_argument('--out', type=Path, help=argparse.SUPPRESS)
@@ -265,15 +264,15 @@ def main(arguments: list[str] | None = None) -> int:
         longer = recording(folder / 'longer', STAGE_FRAMES)
         table = [stages_of(longer, folder, engine) for engine in engines]
         table.append(exports(folder / 'stages_tiny_cpu' / 'longer_seed1', folder))
-        table = measured(rows, bag, folder, args.episodes, args.rounds) + table
+        table = measure(rows, bag, folder, args.episodes, args.rounds) + table
     for row in table:
-        print(shown(row))
+        print(line(row))
     if not ray:
-        print('ray is not installed: its rows are left out')
+        print('ray is not installed: its rows are skipped')
     if not bf16:
-        print(f'rows in bf16 are left out: {reduced_reason()}')
-    told = {'machine': machine(), 'episodes': args.episodes, 'frames': args.frames, 'rows': table}
-    RESULTS.write_text(json.dumps(told, indent=2) + '\n')
+        print(f'rows in bf16 are skipped: {reduced_reason()}')
+    results = {'machine': machine(), 'episodes': args.episodes, 'frames': args.frames}
+    write_results(RESULTS / 'augment.json', {**results, 'rows': table})
     return 0
 
 

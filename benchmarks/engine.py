@@ -1,12 +1,13 @@
-"""The engine alone: one step of the shipped network on every backend that runs on this CPU.
+"""One step of the shipped network on every backend that runs on this CPU, without the node.
 
 `python -m benchmarks.engine` prints the table and writes benchmarks/results/engine.json. Each
-backend has a process of its own, with the same threads and the same 64 frames, conditioning
-complete; they run in turn, several times, and a figure is the lower quartile over all frames, which
-other work on the machine disturbs least. Memory is the process's own at the end of the stream,
-libraries included. Parity: how far the frames are from those of torch in fp32, in grey levels; in
-int8, which is calibrated on scenes, those of other generated scenes. A precision that OpenVINO does
-not report for this processor is left out on every backend, and named.
+backend runs in its own process, with the same number of threads and the same 64 frames of complete
+conditions; the backends run in turn, several times. The reported time is the lower quartile over
+all frames, which is least sensitive to other load on the machine. Memory is that of the process at
+the end of the stream, libraries included. Parity is the difference in grey levels from the frames
+of torch in fp32; for int8, which is calibrated on scenes, it is measured on other generated scenes.
+A precision that OpenVINO does not report for this processor is skipped on every backend, with a
+line that says so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from manivideo_ros.engine.parity import Parity, compare, conditions_for, stream
 from manivideo_ros.engine.processor import require_precision
 from manivideo_ros.engine.runner import EngineError, Runner
 
-RESULTS = Path(__file__).parent / 'results' / 'engine.json'
 REFERENCE = 'torch, fp32'
 ROWS = {
     REFERENCE: ('torch', 'fp32'),
@@ -35,12 +35,12 @@ ROWS = {
     'OpenVINO, bf16': ('openvino', 'bf16'),
     'OpenVINO, int8': ('openvino', 'int8'),
 }
-FPS_BAR, TORCH_BAR, INT8_BAR = 40.0, 1.6, 1.6
+FPS_THRESHOLD, TORCH_THRESHOLD, INT8_THRESHOLD = 40.0, 1.6, 1.6
 SCENE_FRAMES = 20
 
 
 def opened(backend: str, precision: str, threads: int, graph: Path) -> Runner:
-    """A runner with nothing imported that it does not need."""
+    """A runner; imports only the modules that its backend needs, as memory is measured."""
     if backend == 'onnxruntime':
         from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 
@@ -62,7 +62,7 @@ def opened(backend: str, precision: str, threads: int, graph: Path) -> Runner:
 
 
 def measure(name: str, threads: int, graph: Path, frames: Path) -> None:
-    """The process of one row: its frames into a file, its times and memory as JSON."""
+    """Measure one row in this process; saves its frames, prints its times and memory as JSON."""
     runner = opened(*ROWS[name], threads, graph)
     made, seconds = stream(runner)
     np.save(frames, made)
@@ -75,7 +75,7 @@ def measure(name: str, threads: int, graph: Path, frames: Path) -> None:
 
 
 def runs_here(name: str) -> bool:
-    """Whether this processor computes in a row's precision; the reason is printed where not."""
+    """Whether this processor supports the row's precision; prints the reason if not."""
     _, precision = ROWS[name]
     if precision != 'fp32':
         try:
@@ -87,17 +87,17 @@ def runs_here(name: str) -> bool:
 
 
 def on_scenes(name: str, threads: int, graphs: dict[str, Path]) -> Parity:
-    """How far a row's frames of generated scenes are from torch's; it is calibrated on such."""
-    given = conditions_for(ROWS[name][1])
+    """Parity of a row with torch on generated scenes, as it is calibrated on such scenes."""
+    conditions = conditions_for(ROWS[name][1])
     made, expected = (
-        stream(opened(*ROWS[row], threads, graphs[row]), SCENE_FRAMES, given)[0]
+        stream(opened(*ROWS[row], threads, graphs[row]), SCENE_FRAMES, conditions)[0]
         for row in (name, REFERENCE)
     )
     return compare(made, expected)
 
 
 def rows(rounds: int, threads: int) -> list[dict]:
-    """All rows, measured in turn."""
+    """All rows of the table, measured in turn."""
     from manivideo_ros.engine.graph.cache import graph_of
     from manivideo_ros.model.checkpoint import SHIPPED
 
@@ -140,8 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
     if args.row:
         measure(args.row, args.threads, args.graph, args.frames)
         return 0
-    from benchmarks.mlo import machine  # with libraries that would count in every row's memory
-    from benchmarks.stream import tell
+    # Imported here, so that it does not count in the rows' memory.
+    from benchmarks.report import RESULTS, check, machine, write_results
 
     table = rows(args.rounds, args.threads)
     eager = next(row['ms'] for row in table if row['name'] == REFERENCE)
@@ -153,28 +153,23 @@ def main(arguments: list[str] | None = None) -> int:
             f'{row["parity_psnr"]} dB'
         )
     best = max(table, key=lambda row: row['fps'])
-    near = [
+    fps, times = best['fps'], eager / best['ms']
+    close = [
         row for row in table
         if Parity(row['parity_max'], row['parity_mean'], row['parity_psnr']).held(row['precision'])
     ]  # fmt: skip
     ms = {row['name']: row['ms'] for row in table}
-    held = [
-        tell(
-            'rate', f'{best["name"]}: {best["fps"]} >= {FPS_BAR} frames/s',
-            best['fps'] >= FPS_BAR,
-        ),
-        tell(
-            'beside torch', f'{eager / best["ms"]:.2f} >= {TORCH_BAR} times',
-            eager / best['ms'] >= TORCH_BAR,
-        ),
-        tell('parity', f'{len(near)} of {len(table)} backends', len(near) == len(table)),
-    ]  # fmt: skip
+    passed = [
+        check('rate', f'{best["name"]}: {fps} >= {FPS_THRESHOLD} frames/s', fps >= FPS_THRESHOLD),
+        check('speedup', f'{times:.2f} >= {TORCH_THRESHOLD} times torch', times >= TORCH_THRESHOLD),
+        check('parity', f'{len(close)} of {len(table)} backends', len(close) == len(table)),
+    ]
     if 'OpenVINO, int8' in ms:
         ratio = ms['OpenVINO, fp32'] / ms['OpenVINO, int8']
-        held.append(tell('int8', f'{ratio:.2f} >= {INT8_BAR} times fp32', ratio >= INT8_BAR))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({'machine': machine(), 'rows': table}, indent=2) + '\n')
-    return 0 if all(held) else 1
+        text = f'{ratio:.2f} >= {INT8_THRESHOLD} times fp32'
+        passed.append(check('int8', text, ratio >= INT8_THRESHOLD))
+    write_results(RESULTS / 'engine.json', {'machine': machine(), 'rows': table})
+    return 0 if all(passed) else 1
 
 
 if __name__ == '__main__':

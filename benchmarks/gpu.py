@@ -1,11 +1,11 @@
-"""Everything to be measured on a GPU in one go, each step in a process and a time of its own.
+"""All measurements on a GPU, each step in its own process with its own time limit.
 
 `python -m benchmarks.gpu` runs the steps in order, prints their figures and writes them to
-benchmarks/results/gpu.json after each: one that crashes, hangs or misses its threshold ends none of
-the others. In pieces: `--only mlo --only tiny`, or `--resume` for what has no result yet. Presets
-run at the size of their thresholds (base and paper at 512x512) with random weights. Without CUDA it
-says so; `--device cpu` runs the same code at small sizes, to see that it works: its figures mean
-nothing, and are written only where `--out` names a file.
+benchmarks/results/gpu.json after each; a step that crashes, hangs or misses its threshold does not
+stop the others. `--only mlo --only tiny` runs some steps, `--resume` those without a result.
+Presets run at the size of their thresholds (base and paper at 512x512) with random weights. Without
+CUDA it prints a message and returns 1. `--device cpu` runs the same code at small sizes as a test
+of the code; its figures are not meaningful, and are written only if `--out` names a file.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.report import RESULTS, write_results
+
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / 'benchmarks' / 'results' / 'gpu.json'
-SHOWN = 30  # lines of a step that are kept
+LINES = 30  # last lines of a step's output that are kept
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command, and the seconds that it may take."""
+    """Arguments of Python, and a time limit in seconds."""
 
     limit_s: float
     command: tuple[str, ...]
 
 
 def steps(device: str) -> dict[str, Step]:
-    """All steps in order."""
+    """All steps by name, in order."""
     tests = ('test_gpu', 'test_tensorrt_gpu', 'test_latent_runner')
     files = [f'test/engine/{name}.py' for name in (tests if device == 'cuda' else tests[:2])]
     limits = {
@@ -54,15 +55,15 @@ def main(arguments: list[str] | None = None) -> int:
     known = steps('cuda')
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--device', default='cuda', choices=['cuda', 'cpu'])
-    parser.add_argument('--only', action='append', choices=known, help='this step')
-    parser.add_argument('--resume', action='store_true', help='the steps without a result')
-    parser.add_argument('--out', type=Path, help='where to write the results')
+    parser.add_argument('--only', action='append', choices=known, help='run this step')
+    parser.add_argument('--resume', action='store_true', help='run the steps without a result')
+    parser.add_argument('--out', type=Path, help='file of the results')
     args = parser.parse_args(arguments)
-    out = args.out or (RESULTS if args.device == 'cuda' else None)
+    out = args.out or (RESULTS / 'gpu.json' if args.device == 'cuda' else None)
     about = machine(args.device)
     if about is None:
         return 1
-    results = kept(out, about) if args.only or args.resume else {}
+    results = previous(out, about) if args.only or args.resume else {}
     chosen = args.only or [name for name in known if not (args.resume and name in results)]
     for name, step in steps(args.device).items():
         if name not in chosen:
@@ -71,40 +72,41 @@ def main(arguments: list[str] | None = None) -> int:
         results[name] = run(step)
         print(f'   {results[name]["status"]}, {results[name]["seconds"]:.0f} s', flush=True)
         if out is not None:
-            write(out, {'machine': about, 'steps': results})
-    missed = [name for name in chosen if results[name]['status'] != 'held']
-    print(f'{len(chosen) - len(missed)} of {len(chosen)} held; not: {", ".join(missed) or "none"}')
-    return int(bool(missed) and args.device == 'cuda')
+            write_results(out, {'machine': about, 'steps': results})
+    failed = [name for name in chosen if results[name]['status'] != 'passed']
+    passed = len(chosen) - len(failed)
+    print(f'{passed} of {len(chosen)} passed; not passed: {", ".join(failed) or "none"}')
+    return int(bool(failed) and args.device == 'cuda')
 
 
 def run(step: Step) -> dict:
-    """A step's outcome: held, missed, failed or timeout; its figures, and its last lines."""
+    """Result of a step: its status (passed, missed, failed or timeout), figures and last lines."""
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *step.command], cwd=ROOT, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:
-        said, _ = process.communicate(timeout=step.limit_s)
-        status = 'held' if process.returncode == 0 else f'failed with {process.returncode}'
+        output, _ = process.communicate(timeout=step.limit_s)
+        status = 'passed' if process.returncode == 0 else f'failed with {process.returncode}'
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # with the processes that it started
-        said, _ = process.communicate()
+        output, _ = process.communicate()
         status = f'timeout after {step.limit_s:g} s'
-    lines = said.splitlines()
+    lines = output.splitlines()
     figures: dict = {}
-    if status == 'held' and lines and lines[-1].startswith('{"rows"'):
+    if status == 'passed' and lines and lines[-1].startswith('{"rows"'):
         figures = json.loads(lines.pop())
-        status = 'held' if all(holds for *_, holds in figures['held']) else 'missed'
-    print('\n'.join(lines[-SHOWN:]), flush=True)
+        status = 'passed' if all(passed for *_, passed in figures['checks']) else 'missed'
+    print('\n'.join(lines[-LINES:]), flush=True)
     seconds = time.perf_counter() - started
-    return {'status': status, 'seconds': seconds, **figures, 'lines': lines[-SHOWN:]}
+    return {'status': status, 'seconds': seconds, **figures, 'lines': lines[-LINES:]}
 
 
 def machine(device: str) -> dict | None:
-    """What it runs on; None, and a line, without a GPU that was asked for.
+    """Torch's version, GPU and cores; prints a message and returns None if there is no GPU.
 
-    In a process of its own: this one is to hold no memory on the GPU.
+    Determined in another process, so that this one allocates no memory on the GPU.
     """
     code = (
         'import json, torch; gpu = torch.cuda.is_available(); print(json.dumps({'
@@ -120,21 +122,13 @@ def machine(device: str) -> dict | None:
     return {**about, 'device': device, 'cores': os.cpu_count()}
 
 
-def kept(out: Path | None, about: dict) -> dict[str, dict]:
-    """The results of another run on the same machine."""
+def previous(out: Path | None, about: dict) -> dict[str, dict]:
+    """Results of an earlier run on the same machine."""
     try:
         before = json.loads(out.read_text()) if out else {}
     except (OSError, ValueError):
         return {}
     return before.get('steps', {}) if before.get('machine') == about else {}
-
-
-def write(out: Path, content: dict) -> None:
-    """Write the results whole or not at all."""
-    out.parent.mkdir(exist_ok=True)
-    partial = out.with_suffix('.partial')
-    partial.write_text(json.dumps(content, indent=2) + '\n')
-    partial.replace(out)
 
 
 if __name__ == '__main__':

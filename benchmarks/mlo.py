@@ -1,27 +1,23 @@
-"""Multi-Layer Occlusion beside ray casting with Embree, on the same scenes in the same run.
+"""Multi-Layer Occlusion compared with ray casting with Embree, on the same scenes in one run.
 
 `python -m benchmarks.mlo` prints the table and writes benchmarks/results/mlo.json. Two default
-hands and a 5k-triangle object move; every frame poses them, rebuilds everything and yields normals,
-depths and confidences of seven layers. Embree (embreex, as trimesh uses it) gets the vertices
-already posed and returns nothing but face indices: the least it could cost. All are timed in turn,
-a few frames each, as in a stream; a figure is the lower quartile over frames, which other work on
-the machine disturbs least.
+hands and an object of 5,000 triangles move; every frame poses them, rebuilds everything and returns
+normals, depths and confidences of seven layers. Embree (embreex, as trimesh uses it) is given the
+posed vertices and returns only face indices, a lower bound of its cost. All are timed in turn, a
+few frames each, as in a stream; the reported value is the lower quartile over frames, which is
+least sensitive to other load on the machine.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import warp as wp
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 
+from benchmarks.report import RESULTS, machine, write_results
 from manivideo_ros.drawing.base_image import Material, Painter, hand_material
 from manivideo_ros.drawing.views import object_material, six_views
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
@@ -32,15 +28,14 @@ from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import hand_surface, object_surface
 from manivideo_ros.objects.household.shapes import generate
 
-RESULTS = Path(__file__).parent / 'results' / 'mlo.json'
 OBJECT = 'pitcher'
 TURNS = {256: 20, 512: 12, 1024: 5}
 BURST = 4
-EMBREE_TIMES, THREADS_TIMES = 11.0, 1.5
+EMBREE_THRESHOLD, THREADS_THRESHOLD = 11.0, 1.5  # times faster
 
 
 def hand_state(side: str, rng: np.random.Generator) -> HandState:
-    """A bent hand beside the object, its fingers around it."""
+    """A hand whose fingers bend around the object."""
     sign = 1 if side == 'right' else -1
     theta = rng.normal(size=(15, 3)) * 0.1
     theta[:12, 2] += sign * 0.5
@@ -57,7 +52,7 @@ def poses(seed: int) -> list:
 
 
 def camera(size: int) -> Camera:
-    """A view that hands and object fill to a third."""
+    """A camera in which hands and object cover about a third of the image."""
     eye = (0.02, -0.36, 0.35)
     return Camera(pinhole(size, size, 0.7), look_at(eye, (0, 0, 0.02)), size, size)
 
@@ -69,7 +64,7 @@ def surfaces() -> list:
 
 
 def embree(rasterizer: Rasterizer, size: int) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Casting a ray through every pixel for each layer; the same within the layer's rectangle."""
+    """Jobs that cast a ray per layer and pixel: of the image; of each layer's bounding box."""
     col, row = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
     pixels = np.stack([col, row, np.ones_like(col)], -1)
     rays = (pixels @ np.linalg.inv(camera(size).intrinsics).T).astype(np.float32)
@@ -82,7 +77,7 @@ def embree(rasterizer: Rasterizer, size: int) -> tuple[Callable[[], None], Calla
         TriangleMesh(scene, vertices, faces[layer])
         scene.run(origins[: len(directions)], directions)
 
-    def whole() -> None:
+    def image() -> None:
         for layer in range(7):
             cast(layer, rays.reshape(-1, 3))
 
@@ -93,11 +88,11 @@ def embree(rasterizer: Rasterizer, size: int) -> tuple[Callable[[], None], Calla
                 window = rays[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
                 cast(layer, np.ascontiguousarray(window).reshape(-1, 3))
 
-    return whole, rectangles
+    return image, rectangles
 
 
 def painters() -> list[Painter]:
-    """The base image at 256 from the visible surface at 512, on one thread and on two."""
+    """Painters of the base image at 256 from the surface at 512, on one thread and on two."""
     mesh, drawn = generate(OBJECT), surfaces()
     grey = HandReference(np.full((128, 128, 3), 170, np.uint8), np.ones((128, 128), np.uint8))
     materials: list[Material] = [hand_material(s.hand, grey) for s in drawn[:2]]
@@ -106,9 +101,9 @@ def painters() -> list[Painter]:
 
 
 def timed(jobs: dict[str, Callable[[int], object]], turns: int) -> dict[str, float]:
-    """Milliseconds a frame of each job, lower quartile.
+    """Lower quartile of each job's milliseconds per frame.
 
-    A turn is BURST frames of every job; the first of them is left out.
+    A turn is BURST frames of every job; the first turn and each turn's first frame are not counted.
     """
     spent: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(turns):
@@ -127,13 +122,13 @@ def bench_size(size: int) -> dict:
     one, two = (Rasterizer(surfaces(), size, size, threads=t) for t in (1, 2))
     two.render(view, moves[0])
     covered = float((two.buffers.nearest_layer >= 0).float().mean())
-    whole, rectangles = embree(two, size)
+    image, rectangles = embree(two, size)
     jobs: dict[str, Callable[[int], object]] = {
         'mlo_2_threads_ms': lambda i: two.render(view, moves[i % 12]),
         'mlo_1_thread_ms': lambda i: one.render(view, moves[i % 12]),
     }
     metrics = timed(jobs, 3 * TURNS[size])
-    jobs['embree_ms'] = lambda i: whole()
+    jobs['embree_ms'] = lambda i: image()
     jobs['embree_in_rectangles_ms'] = lambda i: rectangles()
     metrics |= {k: v for k, v in timed(jobs, TURNS[size]).items() if k.startswith('embree')}
     best = metrics['mlo_2_threads_ms']
@@ -145,7 +140,7 @@ def bench_size(size: int) -> dict:
 
 
 def bench_base() -> dict:
-    """The live chain's share at 256: seven layers, and the base image painted from 512."""
+    """Layers at 256 and the base image painted from 512, as the synthesizer node draws them."""
     view, moves = camera(256), [poses(seed) for seed in range(12)]
     one, two = painters()
     layers = Rasterizer(surfaces(), 256, 256)
@@ -162,18 +157,8 @@ def bench_base() -> dict:
     return {'name': 'base image 256x256', 'metrics': timed(jobs, 40)}
 
 
-def machine() -> dict:
-    """What the figures were taken on."""
-    model = platform.processor() or platform.machine()
-    info = Path('/proc/cpuinfo')
-    if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith('model name')]
-        model = names[0].partition(':')[2].strip() if names else model
-    return {'cpu': model, 'cores': os.cpu_count(), 'warp': wp.__version__, 'load': os.getloadavg()}
-
-
 def main() -> None:
-    """Run, print, write."""
+    """Measure, print and write the results."""
     rows = [bench_size(size) for size in TURNS] + [bench_base()]
     for row in rows:
         print(row['name'])
@@ -183,9 +168,9 @@ def main() -> None:
     embree_times = at_512['times_faster_than_embree']
     thread_times = at_512['times_faster_than_1_thread']
     print(f'512x512x7 on 2 threads: {embree_times:.1f} times faster than Embree ', end='')
-    print(f'(bar {EMBREE_TIMES:g}), {thread_times:.2f} than on 1 (bar {THREADS_TIMES:g})')
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({'machine': machine(), 'rows': rows}, indent=2) + '\n')
+    print(f'(threshold {EMBREE_THRESHOLD:g}), ', end='')
+    print(f'{thread_times:.2f} times faster than on 1 (threshold {THREADS_THRESHOLD:g})')
+    write_results(RESULTS / 'mlo.json', {'machine': machine(), 'rows': rows})
 
 
 if __name__ == '__main__':

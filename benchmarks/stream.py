@@ -1,15 +1,15 @@
-"""The whole chain over DDS, as the demo runs it: start, rate, latency, and lag under overload.
+"""The demo's nodes over DDS: startup time, rate, latency, and lag under overload.
 
-`python -m benchmarks.stream` prints the table and writes benchmarks/results/stream.json. Processes
-of their own play, synthesize and record; latency is measured by the recorder, from the poses' stamp
-to the image's receipt. The chain runs on each engine, and over Fast DDS' default transports; then
-for ten minutes under twice the load that it can carry. Run it on a machine that does nothing else.
+`python -m benchmarks.stream` prints the table and writes benchmarks/results/stream.json. Player,
+synthesizer and recorder are separate processes; the recorder measures latency, from the poses'
+stamp to the receipt of the image. The chain runs on each engine, once over the default transports
+of Fast DDS, then for ten minutes at twice the rate that it can process. Run it on an otherwise idle
+machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -20,27 +20,26 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.mlo import machine
+from benchmarks.report import RESULTS, check, machine, write_results
 from manivideo_ros.commands.demo import Demo, chosen_motion, prepare, stream, synthesizer_parameters
 from manivideo_ros.evaluation.suites.stream import read_stream, summary
 from manivideo_ros.process.node_processes import NodeProcess, environment, free_domain
 
-RESULTS = Path(__file__).parent / 'results' / 'stream.json'
 ENGINES = {'the default': 'tiny', 'onnxruntime, fp32': 'tiny_cpu'}
-RATE_BAR, P95_BAR = 28.0, 70.0
-LAG_BAR, P95_LAG_BAR, MEMORY_BAR = 1.1, 1.25, 1.02
-START_BAR_S, SILENCE_BAR_S = 5.0, 2.0
+MIN_HZ, MAX_P95_MS = 28.0, 70.0
+MAX_LAG, MAX_P95_LAG, MAX_MEMORY = 1.1, 1.25, 1.02  # end of an overloaded run over its beginning
+MAX_START_S, MAX_SILENCE_S = 5.0, 2.0
 WORK_STAGES = ('rasterize', 'paint', 'denoise', 'published')
 NO_PROFILE = {'FASTRTPS_DEFAULT_PROFILES_FILE': '', 'FASTDDS_DEFAULT_PROFILES_FILE': ''}
-WINDOW_S = 120.0  # of a long run's beginning and end, which are compared
+WINDOW_S = 120.0  # of the beginning and the end of a long run, which are compared
 
 
 class MemoryWatch:
-    """The synthesizer's resident memory, MB, sampled every second while this is open."""
+    """Context manager that samples the synthesizer's resident memory, MB, every second."""
 
     def __init__(self) -> None:
         self.samples: list[tuple[float, float]] = []
-        self._over = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> MemoryWatch:
@@ -48,11 +47,11 @@ class MemoryWatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join()
 
     def growth(self) -> float:
-        """The last window's median over the first's, in which nothing is being loaded any more."""
+        """Median of the last window over that of the first, which begins after loading."""
         at, memory = np.array(self.samples).T
         at -= at[0]
         first = memory[(at > 20) & (at < 20 + WINDOW_S)]
@@ -60,19 +59,19 @@ class MemoryWatch:
         return float(np.median(last) / np.median(first))
 
     def _watch(self) -> None:
-        while not self._over.wait(1.0):
+        while not self._stop.wait(1.0):
             for process in Path('/proc').glob('[0-9]*'):
                 try:
                     if b'nodes.synthesizer_node' not in (process / 'cmdline').read_bytes():
                         continue
                     pages = int((process / 'statm').read_text().split()[1])
                 except (OSError, IndexError):
-                    continue  # it has just ended
+                    continue  # the process has just exited
                 self.samples.append((time.monotonic(), pages * 4096 / 2**20))
 
 
 def chain(demo: Demo, settings: dict[str, str] | None = None) -> dict:
-    """The stream's figures for one run, recording removed."""
+    """Measures of one run; replaces an earlier recording in the demo's folder."""
     motion = chosen_motion(demo)
     shutil.rmtree(demo.out / 'bag', ignore_errors=True)
     if not (demo.out / 'scene').exists():
@@ -95,9 +94,9 @@ def chain(demo: Demo, settings: dict[str, str] | None = None) -> dict:
 
 
 def start_up(demo: Demo) -> dict:
-    """Poses come already: how long from the process's start to its first image, s.
+    """Seconds from the synthesizer's start to its first image, while poses are being published.
 
-    silence_s: the longest time in which it reported nothing, until it was active.
+    silence_s: the longest time without a log line before the node was active.
     """
     motion, scene = chosen_motion(demo), demo.out / 'scene'
     shutil.rmtree(demo.out / 'bag', ignore_errors=True)
@@ -108,7 +107,7 @@ def start_up(demo: Demo) -> dict:
     try:
         recorder.wait_for('recording', 60)
         time.sleep(1.0)
-        started_ns, told, longest = time.time_ns(), time.monotonic(), 0.0
+        started_ns, logged, longest = time.time_ns(), time.monotonic(), 0.0
         synthesizer = NodeProcess(
             'synthesizer_node', synthesizer_parameters(demo, motion, scene), env
         )
@@ -116,9 +115,9 @@ def start_up(demo: Demo) -> dict:
         while not any('active' in line for line in synthesizer.lines):
             time.sleep(0.01)
             now = time.monotonic()
-            longest = max(longest, now - told)
+            longest = max(longest, now - logged)
             if len(synthesizer.lines) > lines:
-                lines, told = len(synthesizer.lines), now
+                lines, logged = len(synthesizer.lines), now
         time.sleep(4.0)
     finally:
         for node in (player, recorder, synthesizer):
@@ -133,14 +132,8 @@ def row(name: str, report: dict, **more: float) -> dict:
     return {'name': name, 'metrics': {**report, **more}}
 
 
-def tell(name: str, bar: str, held: bool) -> bool:
-    """Print whether a bar holds."""
-    print(f'{"ok  " if held else "MISS"} {name}: {bar}')
-    return held
-
-
-def shown(entry: dict) -> str:
-    """A row of a chain in one line."""
+def line(entry: dict) -> str:
+    """One line of text about a row."""
     metrics = entry['metrics']
     latency = metrics['latency_ms']
     return (
@@ -152,10 +145,12 @@ def shown(entry: dict) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--seconds', type=float, default=30.0, help='of the chain at 30 Hz')
+    parser.add_argument('--seconds', type=float, default=30.0, help='duration at 30 Hz')
     parser.add_argument('--overload-seconds', type=float, default=600.0)
-    parser.add_argument('--checkpoint', default='', help='weights other than those that ship')
-    parser.add_argument('--motion', default='', help='motion other than that of the demo')
+    parser.add_argument(
+        '--checkpoint', default='', help='weights to use instead of the shipped ones'
+    )
+    parser.add_argument('--motion', default='', help="motion to play instead of the demo's")
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix='stream_') as folder:
         demo = Demo(Path(folder), args.motion, seconds=args.seconds, checkpoint=args.checkpoint)
@@ -170,31 +165,28 @@ def main(arguments: list[str] | None = None) -> int:
         heavy = replace(demo, seconds=args.overload_seconds, rate_hz=hz)
         overload = row('the default, twice the load', chain(heavy), pose_rate_hz=hz)
     for entry in [*rows, plain, overload]:
-        print(shown(entry))
-    live, last = default, overload['metrics']
-    ratio = plain['metrics']['latency_ms']['p95'] / live['latency_ms']['p95']
-    print(f'default transports / ours, p95: {ratio:.2f}x')
-    p95 = live['latency_ms']['p95']
+        print(line(entry))
+    last = overload['metrics']
+    rate, p95 = default['rate_hz'], default['latency_ms']['p95']
+    ratio = plain['metrics']['latency_ms']['p95'] / p95
+    print(f"p95 with default transports / with the package's profile: {ratio:.2f}")
     lag = last['lag_last_ms'] / last['lag_first_ms']
     lag_p95 = last['lag_last_p95_ms'] / last['lag_first_p95_ms']
     first, silence = start['metrics']['first_frame_s'], start['metrics']['silence_s']
-    held = [
-        tell('rate', f'{live["rate_hz"]} >= {RATE_BAR} frames/s', live['rate_hz'] >= RATE_BAR),
-        tell('latency', f'p95 {p95} < {P95_BAR} ms', p95 < P95_BAR),
-        tell('lag under load', f'median {lag:.3f} times, <= {LAG_BAR}', lag <= LAG_BAR),
-        tell(
-            'lag under load', f'p95 {lag_p95:.3f} times, <= {P95_LAG_BAR}', lag_p95 <= P95_LAG_BAR
-        ),
-        tell('start', f'first frame after {first} < {START_BAR_S} s', first < START_BAR_S),
-        tell('silence', f'at most {silence} < {SILENCE_BAR_S} s', silence < SILENCE_BAR_S),
+    passed = [
+        check('rate', f'{rate} >= {MIN_HZ} frames/s', rate >= MIN_HZ),
+        check('latency', f'p95 {p95} < {MAX_P95_MS} ms', p95 < MAX_P95_MS),
+        check('lag under load', f'median {lag:.3f} <= {MAX_LAG}', lag <= MAX_LAG),
+        check('lag under load', f'p95 {lag_p95:.3f} <= {MAX_P95_LAG}', lag_p95 <= MAX_P95_LAG),
+        check('start', f'first frame after {first} < {MAX_START_S} s', first < MAX_START_S),
+        check('silence', f'at most {silence} < {MAX_SILENCE_S} s', silence < MAX_SILENCE_S),
     ]
     if 'memory_growth' in last:
         growth = last['memory_growth']
-        held.append(tell('memory under load', f'{growth} times', abs(growth - 1) < MEMORY_BAR - 1))
-    RESULTS.parent.mkdir(exist_ok=True)
+        passed.append(check('memory under load', f'{growth}', abs(growth - 1) < MAX_MEMORY - 1))
     table = {'machine': machine(), 'rows': [*rows, plain, start, overload]}
-    RESULTS.write_text(json.dumps(table, indent=2) + '\n')
-    return 0 if all(held) else 1
+    write_results(RESULTS / 'stream.json', table)
+    return 0 if all(passed) else 1
 
 
 if __name__ == '__main__':

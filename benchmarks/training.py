@@ -1,16 +1,15 @@
-"""A training step from prepared shards beside the bare network's forward and backward pass.
+"""A training step from prepared shards compared with the network's forward and backward pass.
 
 `python -m benchmarks.training` prints the ratio and writes benchmarks/results/training.json. Both
-take turns, a few iterations each, with the same batch size, precision and threads; the step has its
-data from a worker process, as a run has. A figure is the lower quartile over iterations, which
-other work on the machine disturbs least. Generation's own
-rate is given separately: shards are made once.
+take turns, a few iterations each, with the same batch size, precision and threads; the step reads
+its data from a worker process, as in training. The reported time is the lower quartile over
+iterations, which is least sensitive to other load on the machine. The rate of generation is
+reported separately, as shards are generated once.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.report import RESULTS, write_results
 from manivideo_ros.data.generator import bench, make_shards
 from manivideo_ros.training.batches import Batch, Iterations, iterate
 from manivideo_ros.training.config import Source, TrainConfig
@@ -28,13 +28,12 @@ from manivideo_ros.training.patch.objective import frame_times, noisy, predict
 from manivideo_ros.training.sources import open_sources
 from manivideo_ros.training.trainer import Trainer
 
-RESULTS = Path(__file__).parent / 'results' / 'training.json'
 BURST = 4
-TIMES = 1.3  # the bar
+RATIO_THRESHOLD = 1.3
 
 
 def bare_pass(trainer: Trainer, batch: Batch) -> None:
-    """What no training can do without: a batch that is in memory, forward and backward."""
+    """Forward and backward pass of a batch that is in memory: the lower bound of a step."""
     with trainer.autocast():
         time = frame_times(batch)
         latents = noisy(batch, trainer.config, time)
@@ -44,7 +43,7 @@ def bare_pass(trainer: Trainer, batch: Batch) -> None:
 
 
 def measure(data: Path, iterations: int) -> dict[str, float]:
-    """Seconds of a step and of a bare pass of `tiny`, by turns."""
+    """Seconds of a training step and of a bare pass of `tiny`, measured in turns."""
     config = TrainConfig(
         sources={'hand_object': Source('hand_object')},
         iterations=10**6,
@@ -73,9 +72,11 @@ def measure(data: Path, iterations: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--iterations', type=int, default=40)
-    parser.add_argument('--scenes', type=int, default=25, help='to prepare')
+    parser.add_argument('--scenes', type=int, default=25, help='scenes to prepare')
     parser.add_argument('--threads', type=int, default=os.cpu_count() or 1)
-    parser.add_argument('--no-generation', action='store_true', help='leave its rate out')
+    parser.add_argument(
+        '--no-generation', action='store_true', help='do not measure the rate of generation'
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +85,7 @@ def main() -> None:
     ratio = seconds['step'] / seconds['bare']
     print(f'bare forward and backward  {1e3 * seconds["bare"]:7.1f} ms')
     print(f'training step from shards  {1e3 * seconds["step"]:7.1f} ms')
-    print(f'ratio                      {ratio:7.2f}    (the bar: at most {TIMES})')
+    print(f'ratio                      {ratio:7.2f}    (threshold: at most {RATIO_THRESHOLD})')
     result = {
         'machine': platform.processor() or platform.machine(),
         'cores': os.cpu_count(),
@@ -96,12 +97,11 @@ def main() -> None:
     }
     if not args.no_generation:
         rate, alone = bench(1)
-        print(
-            f'generation                 {rate:7.1f} frames/s a process ({alone:.1f} undisturbed)'
-        )
+        line = f'generation                 {rate:7.1f} frames/s per process'
+        print(f'{line} ({alone:.1f} undisturbed)')
         result |= {'generated_frames_per_s': rate, 'generated_frames_per_s_undisturbed': alone}
-    RESULTS.write_text(json.dumps(result, indent=2) + '\n')
-    print(RESULTS)
+    write_results(RESULTS / 'training.json', result)
+    print(RESULTS / 'training.json')
 
 
 if __name__ == '__main__':

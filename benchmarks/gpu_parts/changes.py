@@ -1,4 +1,4 @@
-"""A change of engine, of scene and a fade while frames are made; and the memory of a stream."""
+"""Changes of the engine and of the scene, and a fade, during a stream; and a stream's memory."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks.gpu_parts.setup import precision_on
+from benchmarks.gpu_parts.setup import Results, precision_on, reference_skin
 from benchmarks.mlo import camera, poses
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.hand.load import load_hand
-from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.objects.household.shapes import generate
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
-MOST_LEVELS = 2.0  # mean grey levels between a frame before a change and the same frame after it
-LONG = 1000  # frames over which memory must not grow
-GROWTH_MB = 16.0
+MAX_LEVELS = 2.0  # mean difference of a frame before a change and the same frame after it
+FRAMES = 1000  # of the stream whose memory is compared
+MAX_GROWTH_MB = 16.0
 
 
-def measure(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]:
-    """The slowest frame about each change, and whether the frames are right after it."""
+def measure(device: str) -> Results:
+    """The slowest frame after each change, and the difference of frames before and after it."""
     stream = _stream(device)
-    rows, held = [], []
+    rows, checks = [], []
     expected = _frame(stream, 3)
     mug, bowl = stream.scene, _scene('bowl')
 
@@ -43,7 +42,8 @@ def measure(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]:
             stream.reset()
             levels = float(np.abs(_frame(stream, 3) - expected).mean())
             row['mean_grey_levels'] = levels
-            held.append((name, f'{levels:.2f} <= {MOST_LEVELS} grey levels', levels <= MOST_LEVELS))
+            text = f'{levels:.2f} <= {MAX_LEVELS} grey levels'
+            checks.append((name, text, levels <= MAX_LEVELS))
         rows.append(row)
 
     def fade() -> None:
@@ -56,12 +56,12 @@ def measure(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]:
     other = replace(_spec(device), steps=2)
     change('engine, two steps', lambda: stream.session.exchange(Engine(other)), False)
     change('engine, back', lambda: stream.session.exchange(Engine(_spec(device))), True)
-    return rows, held
+    return rows, checks
 
 
-def measure_memory(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]:
-    """What a stream takes, and that it does not grow."""
-    stream, count = _stream(device), LONG if device == 'cuda' else 4
+def measure_memory(device: str) -> Results:
+    """Memory of a stream, and its growth over many frames."""
+    stream, count = _stream(device), FRAMES if device == 'cuda' else 4
     for seed in range(max(2, count // 10)):
         _frame(stream, seed)
     before = _memory_mb(device)
@@ -71,7 +71,7 @@ def measure_memory(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]
     row = {'name': 'memory', 'frames': count, **after}
     grown = {name: after[name] - before[name] for name in after}
     return [row], [
-        (f'memory, {name}', f'grown by {mb:.1f} <= {GROWTH_MB} MB', mb <= GROWTH_MB)
+        (f'memory, {name}', f'grown by {mb:.1f} <= {MAX_GROWTH_MB} MB', mb <= MAX_GROWTH_MB)
         for name, mb in grown.items()
     ]
 
@@ -91,8 +91,8 @@ def _spec(device: str) -> EngineSpec:
 
 
 def _scene(shape: str) -> Scene:
-    skin = HandReference(np.full((64, 64, 3), 150, np.uint8), np.zeros((64, 64), np.uint8))
-    return Scene({'object': generate(shape)}, np.full((256, 256, 3), 128, np.uint8), skin)
+    background = np.full((256, 256, 3), 128, np.uint8)
+    return Scene({'object': generate(shape)}, background, reference_skin())
 
 
 def _stream(device: str) -> Synthesizer:
@@ -101,9 +101,9 @@ def _stream(device: str) -> Synthesizer:
 
 
 def _snapshot(seed: int, weight: float = 1.0) -> Snapshot:
-    right, left, thing = poses(seed)
-    whole = Snapshot.of(seed, {'right': right, 'left': left}, {'object': thing})
-    return replace(whole, presence={**whole.presence, 'object': weight})
+    right, left, obj = poses(seed)
+    snapshot = Snapshot.of(seed, {'right': right, 'left': left}, {'object': obj})
+    return replace(snapshot, presence={**snapshot.presence, 'object': weight})
 
 
 def _frame(stream: Synthesizer, seed: int) -> np.ndarray:

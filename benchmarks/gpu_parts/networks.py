@@ -1,8 +1,8 @@
-"""Each network with its drawing in one graph, without it, and eagerly; and TensorRT's plans.
+"""Each network with drawing in one graph, without drawing, and in eager mode; TensorRT plans.
 
-Limits: the operations and the bytes that a frame needs at least (every weight, input and output
-once), over rates measured on this GPU by a matrix product and a copy; the share is the larger limit
-over the time taken.
+The limit of a frame's time is the larger of two: its operations, and the bytes that it must move
+(every weight, input and output once), over the rates measured on this GPU by a matrix product and a
+copy. `limit_share` is this limit over the measured time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu_parts.setup import (
     FRAMES,
+    Results,
     config_of,
     drawing_of,
     precision_on,
@@ -34,12 +35,12 @@ from manivideo_ros.engine.tensorrt.library import LIBRARIES
 from manivideo_ros.engine.tensorrt.plan_cache import PlanCacheError
 
 PRESETS = {'tiny': (1, 500.0, None), 'base': (2, 60.0, None), 'paper': (2, 30.0, 3.0)}
-"""Steps, frames a second to reach, times torch eager to reach."""
+"""Steps; thresholds of the frames per second and of the speedup over torch in eager mode."""
 
 
-def measure(preset: str, device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]:
+def measure(preset: str, device: str) -> Results:
     """A preset on torch."""
-    steps, least_rate, least_ratio = PRESETS[preset]
+    steps, min_rate, min_ratio = PRESETS[preset]
     precision = precision_on(device)
     operations, bandwidth = rates(device, precision)
     config = config_of(preset, device)
@@ -67,15 +68,15 @@ def measure(preset: str, device: str) -> tuple[list[dict], list[tuple[str, str, 
         'times_eager': float(np.median(eager)) / seconds, 'gflop': flops / 1e9,
         'mbytes': moved / 1e6, 'limit_share': limit / seconds,
     }  # fmt: skip
-    held = [(preset, f'{row["fps"]:.1f} >= {least_rate} frames/s', row['fps'] >= least_rate)]
-    if least_ratio is not None:
+    checks = [(preset, f'{row["fps"]:.1f} >= {min_rate} frames/s', row['fps'] >= min_rate)]
+    if min_ratio is not None:
         ratio = row['times_eager']
-        held.append((f'{preset}, eager', f'{ratio:.2f} >= {least_ratio}', ratio >= least_ratio))
-    return [row], held
+        checks.append((f'{preset}, eager', f'{ratio:.2f} >= {min_ratio}', ratio >= min_ratio))
+    return [row], checks
 
 
-def measure_plans(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]:
-    """The shipped network on the TensorRT plans that were built; on a CPU there are none."""
+def measure_plans(device: str) -> Results:
+    """The shipped network on the TensorRT plans that have been built; none on a CPU."""
     rows: list[dict] = []
     spec = find_spec('tiny')
     for library in LIBRARIES:
@@ -91,17 +92,17 @@ def measure_plans(device: str) -> tuple[list[dict], list[tuple[str, str, bool]]]
             'fps': 1 / float(np.median(drawn)), 'p95_ms': 1e3 * float(np.percentile(drawn, 95)),
             'fps_without_drawing': 1 / float(np.median(bare)),
         })  # fmt: skip
-    least = PRESETS['tiny'][1]
+    min_rate = PRESETS['tiny'][1]
     return rows, [
-        (row['name'], f'{row["fps"]:.1f} >= {least} frames/s', row['fps'] >= least)
+        (row['name'], f'{row["fps"]:.1f} >= {min_rate} frames/s', row['fps'] >= min_rate)
         for row in rows if 'fps' in row
     ]  # fmt: skip
 
 
 def _drawn(runner: DeviceRunner, size: int, device: str) -> Callable[[], object]:
-    """What makes the next frame with its drawing."""
+    """A function that draws and generates the next frame."""
     drawing, view = drawing_of(size, device, runner.inputs), camera(size)
-    runner.put(next(conditions(dict(runner.shapes), 1)))  # on a CPU in tensors of their own
+    runner.put(next(conditions(dict(runner.shapes), 1)))  # drawing on a CPU fills other tensors
     numbers = itertools.cycle(range(16))
 
     def frame() -> None:

@@ -1,4 +1,4 @@
-"""What is measured: drawings, and networks with random weights, which cost what trained ones do."""
+"""What is measured: drawings, and networks with random weights (as fast as trained ones)."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ from manivideo_ros.model.patch.network import ManiVideoNet
 from manivideo_ros.objects.household.shapes import generate
 
 FRAMES, WARM_UP = 200, 20
+Results = tuple[list[dict], list[tuple[str, str, bool]]]
+"""Rows of figures; name, comparison and outcome of each threshold check."""
 
 
 def precision_on(device: str) -> str:
-    """What the networks are measured in."""
+    """Precision in which the networks are measured."""
     return 'fp16' if device == 'cuda' else 'fp32'
 
 
 def rates(device: str, precision: str) -> tuple[float, float]:
-    """Operations and bytes a second that this device reaches at all."""
+    """Operations and bytes per second that this device reaches in large products and copies."""
     side, count = (8192, 2**28) if device == 'cuda' else (512, 2**22)
     dtype = torch.float16 if precision == 'fp16' else torch.float32
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
@@ -46,7 +48,7 @@ def rates(device: str, precision: str) -> tuple[float, float]:
 
 
 def config_of(preset: str, device: str) -> ModelConfig:
-    """A preset at the size of its threshold; on a CPU those in latents are far smaller."""
+    """A preset at the size of its threshold; latent models are much smaller on a CPU."""
     config = ModelConfig.of(preset)
     if preset == 'tiny':
         return config
@@ -62,8 +64,8 @@ def config_of(preset: str, device: str) -> ModelConfig:
 def runner_of(
     config: ModelConfig, steps: int, precision: str, device: str
 ) -> tuple[TorchStream, list[torch.nn.Module]]:
-    """A runner with random weights, and the modules that every frame passes."""
-    # Without gradients: the counter of operations would follow them through its hooks.
+    """A runner with random weights, and the modules that compute every frame."""
+    # Without gradients, which the hooks of FlopCounterMode would count.
     network = build_network(config).eval().requires_grad_(False)
     if isinstance(network, ManiVideoNet):
         return TorchRunner(network, steps, precision, device), [network]
@@ -73,23 +75,27 @@ def runner_of(
     return runner, [network.unet, *conditions, vae.decoder, vae.post_quant_conv]
 
 
+def reference_skin() -> HandReference:
+    """A plain grey hand reference."""
+    return HandReference(np.full((64, 64, 3), 150, np.uint8), np.zeros((64, 64), np.uint8))
+
+
 def drawing_of(size: int, device: str, inputs: Mapping[str, torch.Tensor] | None = None) -> Drawing:
-    """Two hands and an object of the MLO benchmark, drawn on a device."""
+    """Drawing of the two hands and the object of the MLO benchmark on a device."""
     mesh = generate(OBJECT)
     hands = [load_hand(side) for side in ('right', 'left')]
-    skin = HandReference(np.full((64, 64, 3), 150, np.uint8), np.zeros((64, 64), np.uint8))
-    looks = [hand_material(hand, skin) for hand in hands]
-    looks.append(object_material(mesh, six_views(mesh, 64)))
+    materials = [hand_material(hand, reference_skin()) for hand in hands]
+    materials.append(object_material(mesh, six_views(mesh, 64)))
     surfaces = [*(hand_surface(hand, 7) for hand in hands), object_surface(mesh)]
     background = np.full((size, size, 3), 128, np.uint8)
     if inputs is None:
         shapes = {'normal_map': (1, 7, 3, size, size), 'base': (1, 3, size, size)}
         inputs = {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
-    return Drawing(surfaces, looks, background, size, 7, 1, inputs)
+    return Drawing(surfaces, materials, background, size, 7, 1, inputs)
 
 
 def timed(run: Callable[[], object], device: str, count: int) -> np.ndarray:
-    """Seconds [count] of runs, each waited for."""
+    """Seconds [count] of runs, each synchronized with the device."""
     wait = torch.cuda.synchronize if device == 'cuda' else lambda: None
     out = []
     for _ in range(count + (WARM_UP if device == 'cuda' else 1)):

@@ -1,6 +1,6 @@
-"""One measured step in a process of its own: `python -m benchmarks.gpu_parts.step NAME`.
+"""One step of benchmarks.gpu in its own process: `python -m benchmarks.gpu_parts.step NAME`.
 
-It prints its figures, and as its last line all of them as JSON.
+Prints the figures, and all of them as JSON in the last line.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.gpu_parts import chain, changes, layers, networks
+from benchmarks.gpu_parts.setup import Results
+from benchmarks.report import check
 from manivideo_ros.engine.commands import main as engine_command
 from manivideo_ros.engine.tensorrt.library import LIBRARIES
 
-Measured = tuple[list[dict], list[tuple[str, str, bool]]]
 CHECKED = (*LIBRARIES, 'torch_cuda', 'onnxruntime_cuda')
 
 
-def check(backend: str, device: str) -> Measured:
-    """`manivideo engine check` of a backend, its plan built first."""
+def check_parity(backend: str, device: str) -> Results:
+    """`manivideo engine check` of a backend, after building its plan."""
     frames = ['--frames', '16']
     if device == 'cpu':
         backend, frames = 'torch', ['--frames', '2']
     built = backend not in LIBRARIES or engine_command(['build', 'tiny', '--backend', backend]) == 0
-    held = engine_command(['check', 'tiny', '--backend', backend, *frames]) == 0
-    return [{'name': backend}], [
-        (backend, 'as torch' if built else 'not built here', held and built)
-    ]
+    equal = engine_command(['check', 'tiny', '--backend', backend, *frames]) == 0
+    comparison = 'parity with torch' if built else 'plan not built'
+    return [{'name': backend}], [(backend, comparison, equal and built)]
 
 
-STEPS: dict[str, Callable[[str], Measured]] = {
-    **{f'check-{backend}': partial(check, backend) for backend in CHECKED},
+STEPS: dict[str, Callable[[str], Results]] = {
+    **{f'check-{backend}': partial(check_parity, backend) for backend in CHECKED},
     'mlo': layers.measure,
     **{preset: partial(networks.measure, preset) for preset in networks.PRESETS},
     'tensorrt': networks.measure_plans,
@@ -47,16 +47,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('name', choices=STEPS)
     parser.add_argument('--device', default='cuda', choices=['cuda', 'cpu'])
     args = parser.parse_args(arguments)
-    rows, held = STEPS[args.name](args.device)
+    rows, checks = STEPS[args.name](args.device)
     for row in rows:
-        print(', '.join(f'{key} {_shown(value)}' for key, value in row.items()))
-    for name, threshold, holds in held:
-        print(f'{"held  " if holds else "MISSED"} {name}: {threshold}')
-    print(json.dumps({'rows': rows, 'held': held}))
+        print(', '.join(f'{key} {_text(value)}' for key, value in row.items()))
+    for name, comparison, passed in checks:
+        check(name, comparison, passed)
+    print(json.dumps({'rows': rows, 'checks': checks}))
     return 0
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     return f'{value:.3f}' if isinstance(value, float) else str(value)
 
 

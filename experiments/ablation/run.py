@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.mlo import machine
+from benchmarks.report import machine
 from experiments.ablation.measuring import measure_rows, suite_clips, write_sheet
 from experiments.ablation.network import RowNet
 from experiments.ablation.rows import NAMES, ON, ON_BASE, ROWS, UNTRAINED

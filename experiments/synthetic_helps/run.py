@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.mlo import machine
+from benchmarks.report import machine
 from experiments.synthetic_helps.clips import FRAMES, PARTS, Part, shapes_of
 from experiments.synthetic_helps.comparing import (
     Plan,

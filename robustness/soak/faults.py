@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from benchmarks.mlo import machine
+from benchmarks.report import machine, write_results
 from manivideo_ros.bags.bag import BagError
 from manivideo_ros.commands.demo import Demo
 from robustness.soak import network, signals, stream_faults
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
             held = held and outcome.holds
             found[outcome.fault] = {**vars(outcome), 'load': os.getloadavg()}
             results = {'machine': machine(), 'faults': list(found.values())}
-            args.results.write_text(json.dumps(results, indent=2) + '\n')
+            write_results(args.results, results)
     return 0 if held else 1
 
 

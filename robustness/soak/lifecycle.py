@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
-import json
 import os
 import sys
 import time
@@ -122,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Print and write the figures for the default engine; returns 0 if nothing is leaked."""
     import tempfile
 
-    from benchmarks.mlo import machine
+    from benchmarks.report import machine, write_results
     from manivideo_ros.commands.demo import Demo
     from robustness.soak import network
     from robustness.soak.chain import Chain
@@ -144,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
         source.close()
     verdicts = judge(rows)
     results = {'machine': machine(), 'verdicts': [vars(v) for v in verdicts], 'cycles': rows}
-    RESULTS.write_text(json.dumps(results, indent=2) + '\n')
+    write_results(RESULTS, results)
     print(table(verdicts))
     return 0 if all(v.holds for v in verdicts) else 1
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.mlo import machine
+from benchmarks.report import machine
 from manivideo_ros.commands.demo import Demo
 from manivideo_ros.process.node_processes import NodeError, NodeProcess
 from robustness.soak import proc
