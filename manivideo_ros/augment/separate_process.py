@@ -65,16 +65,16 @@ def run_in_process(order: Order) -> Iterator[Iterator[Started | FrameDone | None
     """
     # Spawned, because threads of a ROS node do not survive a fork.
     context = multiprocessing.get_context('spawn')
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(order, theirs), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(order, sender), daemon=True)
     process.start()
-    theirs.close()
+    sender.close()
     try:
-        yield _news(ours, process)
+        yield _news(receiver, process)
     finally:
         process.kill()
         process.join()
-        ours.close()
+        receiver.close()
         if (order.out / PARTIAL).exists():
             with suppress(ValueError), sole_writer(order.out):
                 pass  # it removes partial episodes, unless another writer has done so

@@ -119,8 +119,8 @@ class Source:
             first = wide[0]
             raise GapError(
                 f'{self._at(self.frames_topic, int(stamps[first]))}: no poses for the next '
-                f'{between[first] * 1e-6:.0f} ms, where {period * 1e-6:.0f} ms lie between two: '
-                'cut the episode there'
+                f'{between[first] * 1e-6:.0f} ms, at a period of {period * 1e-6:.0f} ms: cut the '
+                'episode there'
             )
 
     def _check_objects(self, topic: str) -> None:

@@ -317,7 +317,7 @@ class BagReader:
         count = sum(found.count for found in known)
         what = f'{self.path}: {"; ".join(self.notes)} (in all {count} messages, {seconds:.1f} s)'
         if self.path.is_dir():
-            what += f'. `manivideo repair {quote(str(self.path))}` makes it a whole bag'
+            what += f'. `manivideo repair {quote(str(self.path))}` makes it a complete bag'
         return what
 
 

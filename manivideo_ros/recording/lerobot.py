@@ -146,7 +146,7 @@ class LeRobotWriter:
         }
 
     def _check(self, episode: Episode, image: NDArray[np.uint8]) -> None:
-        """Take the features of the first episode; those of the others must be the same."""
+        """Set the features from the first episode, or compare them with it. Raises EpisodeError."""
         features = features_of(episode, image)
         fps = max(1, round(episode.rate_hz))
         if not self._features:
@@ -166,7 +166,7 @@ class LeRobotWriter:
     def _add_video(
         self, first: NDArray[np.uint8], rest: Iterable[NDArray[np.uint8]], frames: int
     ) -> tuple[float, list[NDArray[np.uint8]]]:
-        """Where in the video the episode begins (s), and some of its images."""
+        """Append an episode; returns its start in the video (s), and some of its images."""
         path = self._file('videos')
         if self._video is None or path.stat().st_size > VIDEO_MB * 1e6:
             path = self._next_file('videos')
@@ -228,7 +228,7 @@ class LeRobotWriter:
 
 
 def features_of(episode: Episode, image: NDArray[np.uint8]) -> dict[str, Any]:
-    """What info.json says of each feature; image: one of the episode's frames."""
+    """The features in info.json; image: one of the episode's frames."""
     height, width = image.shape[:2]
     fps = max(1, round(episode.rate_hz))
 

@@ -63,10 +63,10 @@ def variant(name: str) -> tuple[str, int] | None:
 
 
 def generate(name: str, seed: int = 0) -> ObjectMesh:
-    """A textured object, metres, z up as it stands on a table, the box's centre at the origin.
+    """A textured object in metres, z up, with the centre of its bounding box at the origin.
 
     The front (labels) faces -y; handles and grips point to +x, spouts and tips to -x. The seed
-    varies colours, patterns and, mildly, proportions; 0 is canonical. Raises ValueError for an
+    varies colours, patterns and slightly the proportions; 0 is canonical. Raises ValueError for an
     unknown name or a negative seed.
     """
     if name not in _BUILDERS:
