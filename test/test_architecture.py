@@ -1,4 +1,4 @@
-"""The rooms of the package: what the documentation draws of them, their size, their words."""
+"""The structure of the package: its drawing, the size of its folders, the words of its prose."""
 
 import ast
 from pathlib import Path
@@ -9,27 +9,28 @@ from tools import architecture, words
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = sorted({file.parent for file in (ROOT / 'manivideo_ros').rglob('*.py')})
-MOST = 15  # modules in a folder
+MAX_MODULES = 15  # in a folder
 
 
-def test_the_drawing_shows_the_rooms_and_imports_as_they_are():
-    assert architecture.OUT.read_text() == architecture.drawing(), 'python -m tools.architecture'
+def test_the_drawing_is_up_to_date():
+    expected = architecture.drawing()
+    assert architecture.OUT.read_text() == expected, 'run: python -m tools.architecture'
 
 
-def test_imports_in_a_circle_cannot_be_drawn():
-    with pytest.raises(ValueError, match='circle: a, b'):
-        architecture.floors({'a': {'b'}, 'b': {'a'}, 'c': set()})
+def test_an_import_cycle_is_an_error():
+    with pytest.raises(ValueError, match='cycle: a, b'):
+        architecture.levels({'a': {'b'}, 'b': {'a'}, 'c': set()})
 
 
 def test_an_import_that_another_path_implies_is_not_drawn():
     imports = {'top': {'middle', 'low'}, 'middle': {'low'}, 'low': set()}
-    assert architecture.floors(imports) == [['low'], ['middle'], ['top']]
+    assert architecture.levels(imports) == [['low'], ['middle'], ['top']]
     assert architecture.reduced(imports) == {('top', 'middle'), ('middle', 'low')}
 
 
 @pytest.mark.parametrize('folder', FOLDERS, ids=lambda f: str(f.relative_to(ROOT)))
-def test_a_folder_says_in_one_line_what_lives_in_it_and_stays_small(folder):
-    assert len([f for f in folder.glob('*.py') if f.name != '__init__.py']) <= MOST
+def test_a_folder_is_small_and_described_in_one_line(folder):
+    assert len([f for f in folder.glob('*.py') if f.name != '__init__.py']) <= MAX_MODULES
     (doc,) = (ast.get_docstring(ast.parse((folder / '__init__.py').read_text())),)
     assert doc and '\n' not in doc.strip().split('\n\n')[0]
 
@@ -38,7 +39,7 @@ def test_prose_uses_the_words_of_the_glossary():
     assert list(words.found(words.tracked())) == []
 
 
-def test_the_check_finds_words_in_prose_alone(tmp_path, monkeypatch):
+def test_only_words_in_prose_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr(words, 'ROOT', tmp_path)
     file = tmp_path / 'module.py'
     file.write_text('"""What is told anew."""\n\ntold = 1  # of a picture\n')

@@ -1,4 +1,4 @@
-"""The documentation: links lead somewhere, quoted messages are ours, commands can be given."""
+"""The documentation: links, quoted messages, commands and Python blocks are valid."""
 
 import ast
 import re
@@ -30,7 +30,7 @@ def anchors(text):
 
 
 @pytest.mark.parametrize('file', DOCUMENTS, ids=lambda f: str(f.relative_to(ROOT)))
-def test_links_lead_somewhere(file):
+def test_links_are_valid(file):
     for target in re.findall(r'\]\(([^)\s]+)\)', TEXT[file]):
         if target.startswith('http'):
             continue
@@ -50,8 +50,8 @@ def test_every_tutorial_is_listed():
 
 
 @pytest.fixture(scope='module')
-def told():
-    """All fixed parts of all texts in the code."""
+def strings():
+    """All string constants of the package's code, in one text."""
     parts = []
     for file in (ROOT / 'manivideo_ros').rglob('*.py'):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -60,50 +60,50 @@ def told():
     return '\n'.join(parts)
 
 
-def test_quoted_messages_are_ours(told):
+def test_quoted_messages_are_in_the_code(strings):
     text = TEXT[ROOT / 'docs' / 'troubleshooting.md']
     quoted = re.findall(r'^> `(.+)`$', text, re.MULTILINE)
     assert len(quoted) > 30
     for message in quoted:
         parts = [part.strip() for part in message.split('…')]
-        assert max(map(len, parts)) > 4, f'{message!r} says nothing of its own'
+        assert max(map(len, parts)) > 4, f'{message!r} has no fixed part'
         for part in parts:
-            assert part in told, f'{message!r}: no code says {part!r}'
+            assert part in strings, f'{message!r}: not in the code: {part!r}'
 
 
 @pytest.mark.parametrize('file', DOCUMENTS, ids=lambda f: str(f.relative_to(ROOT)))
-def test_python_blocks_can_be_read(file):
+def test_python_blocks_compile(file):
     for block in re.findall(r'^```python\n(.*?)^```', TEXT[file], re.DOTALL | re.MULTILINE):
         compile(block, str(file), 'exec')
 
 
 @pytest.mark.parametrize('file', DOCUMENTS, ids=lambda f: str(f.relative_to(ROOT)))
-def test_documents_speak_of_the_project_alone(file):
+def test_documents_name_no_paths_of_this_machine(file):
     assert not re.search(r'/(tmp|work|root|home)/', TEXT[file])
 
 
 @pytest.mark.parametrize('file', documents(), ids=lambda f: str(f.relative_to(ROOT)))
-def test_commands_can_be_given_as_written(file):
+def test_commands_in_blocks_are_valid(file):
     found = [problem for block in blocks(file) for problem in problems(block)]
     assert not found, '\n'.join(found)
 
 
 @pytest.mark.parametrize('file', documents(), ids=lambda f: str(f.relative_to(ROOT)))
-def test_commands_in_the_text_can_be_given(file):
+def test_commands_in_the_text_are_valid(file):
     text = re.sub(r'^```.*?^```|^> .*?$', '', TEXT[file], flags=re.DOTALL | re.MULTILINE)
     for found in INLINE.findall(text):
-        # N stands for a number; what is left out or chosen among is no command to give.
+        # N stands for a number; a text with ellipses, choices or placeholders is no command.
         line = re.sub(r'\bN\b', '1', found.replace('\n', ' '))
         if re.search(r'\.\.\.$|\|| \.\.\. |NODE|<', line):
             continue
         for command in commands(line):
-            # A command may be named alone, without the arguments that it requires.
+            # A text may name a command without its required arguments.
             named = len(command) <= 3 and all(re.fullmatch(r'[a-z-]+', w) for w in command)
             with suppress(MissingError) if named else nullcontext():
                 check(command)
 
 
-def test_all_shell_blocks_are_marked_as_such():
+def test_all_blocks_have_a_language():
     for file in DOCUMENTS:
         languages = re.findall(r'^```(\w*)\n.*?^```$', TEXT[file], re.DOTALL | re.MULTILINE)
         assert set(languages) <= {'sh', 'python', 'yaml'}, file.name
@@ -124,12 +124,12 @@ def test_all_shell_blocks_are_marked_as_such():
         ('ros2 run manivideo_ros webcam --ros-args -p camera:=99', 'camera: 99'),
         ('python -m manivideo_ros.nodes.viewer --ros-args -p prot:=1', 'no such parameter'),
         ('ros2 param set /synthesizer threads 3', 'read at startup'),
-        ('ros2 topic echo /image_rw', 'no node has it'),
+        ('ros2 topic echo /image_rw', 'no node has this topic'),
         ('ros2 service call /set_scene manivideo_ros/srv/SetScenes', 'no such interface'),
         ('make demmo', 'no such target'),
         ('make demo MOTON=x', 'no such variable'),
         ('python -m benchmarks.stream --fast', '--fast'),
-        ('manivido demo', 'nobody knows'),
+        ('manivido demo', 'unknown command'),
         ('if manivideo', 'syntax error'),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_wrong_command_is_found(wrong, reason):
     assert reason in problem
 
 
-def test_blocks_are_read_as_a_shell_reads_them():
+def test_blocks_are_parsed_as_by_a_shell():
     text = "A=1 manivideo play && make demo  # a remark\ncat > x <<'END'\nmanivideo?\nEND\n"
     text += '. a \\\n  b\n'
     assert list(commands(text)) == [

@@ -1,4 +1,4 @@
-"""The package's own files agree with each other: versions, requirements, interfaces, manifests."""
+"""Consistency of versions, requirements, interfaces and manifests."""
 
 import ast
 import os
@@ -24,7 +24,7 @@ def requirements(*names):
     out = {}
     for name in names:
         for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
-            line = re.split('[#;]', line)[0].strip()  # less comments and markers
+            line = re.split('[#;]', line)[0].strip()  # without comments and markers
             if line:
                 package, _, version = line.partition(';')[0].strip().partition('==')
                 assert version, f'{name}.txt: {line} has no exact version'
@@ -48,7 +48,7 @@ ROS = {
     'lifecycle_msgs', 'launch', 'launch_ros', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
     'sensor_msgs', 'std_msgs', 'tf2_msgs', 'visualization_msgs', 'cv_bridge',
 }  # fmt: skip
-# Imported where they are needed alone, with a message where they are absent.
+# Imported only where needed, with a message if absent.
 OPTIONAL = {
     'ai_edge_litert', 'h5py', 'lpips', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
     'yourdfpy',
@@ -81,15 +81,15 @@ def test_requirements_have_exact_versions(name):
     requirements(name)
 
 
-def test_users_install_nothing_that_has_no_wheels_for_aarch64():
-    """What pip says is `python -m tools.try_wheels`'s to ask: it downloads every wheel."""
+def test_users_only_install_what_has_wheels_for_aarch64():
+    """Markers only: `python -m tools.try_wheels` checks with pip, which downloads every wheel."""
     folder = ROOT / 'requirements'
-    runtime = try_wheels.wanted(folder / 'runtime.txt', 'aarch64', '3.12')
-    development = try_wheels.wanted(folder / 'dev.txt', 'aarch64', '3.12')
+    runtime = try_wheels.requirements_on(folder / 'runtime.txt', 'aarch64', '3.12')
+    development = try_wheels.requirements_on(folder / 'dev.txt', 'aarch64', '3.12')
     left_out = requirements('runtime').keys() - {line.split('==')[0].lower() for line in runtime}
-    assert left_out == {'openvino'}  # onnxruntime serves there
+    assert left_out == {'openvino'}  # onnxruntime is used there
     assert not [line for line in development if line.startswith('embreex')]
-    assert [line for line in try_wheels.wanted(folder / 'dev.txt', 'x86_64', '3.12')
+    assert [line for line in try_wheels.requirements_on(folder / 'dev.txt', 'x86_64', '3.12')
             if line.startswith('embreex')]  # fmt: skip
     assert 'manylinux_2_35_aarch64' in try_wheels.platforms('aarch64', 35)
     assert 'manylinux_2_35_aarch64' not in try_wheels.platforms('aarch64', 28)
@@ -110,13 +110,13 @@ def test_building_and_playing_the_demo_install_no_development_requirements():
     assert 'requirements/dev.txt' in commands('lint')
 
 
-def test_torch_and_opencv_are_the_ones_that_work():
+def test_versions_of_torch_and_opencv():
     pins = requirements('runtime')
     assert pins['torch'] == '2.13.0'
     assert int(pins['opencv-python-headless'].split('.')[0]) < 5
 
 
-def test_one_version_everywhere():
+def test_all_files_have_the_same_version():
     version = MANIFEST.findtext('version')
     shown = subprocess.run(
         [sys.executable, 'setup.py', '--version'],
@@ -136,7 +136,7 @@ def test_the_manifest_names_what_the_code_imports():
     assert used | {'launch', 'launch_ros'} <= depends
 
 
-def test_the_manifest_names_what_the_interfaces_are_made_of():
+def test_the_manifest_names_what_the_interfaces_use():
     depends = {e.text for e in MANIFEST.findall('depend')}
     fields = [
         re.match(r'(\w+)/\w+ ', line) for f in INTERFACES for line in f.read_text().splitlines()
@@ -145,13 +145,13 @@ def test_the_manifest_names_what_the_interfaces_are_made_of():
 
 
 def test_the_manifest_names_every_linter_and_test_that_colcon_runs():
-    wanted = {e.text for e in MANIFEST.findall('test_depend')}
-    assert wanted >= {'ament_cmake_pytest', 'ament_lint_auto', 'python3-pytest'}
-    # Each of these holds the sources to another style than ruff does (pyproject.toml).
-    assert not wanted & {'ament_lint_common', 'ament_cmake_flake8', 'ament_cmake_pep257'}
+    depends = {e.text for e in MANIFEST.findall('test_depend')}
+    assert depends >= {'ament_cmake_pytest', 'ament_lint_auto', 'python3-pytest'}
+    # Their style rules contradict those of ruff (pyproject.toml).
+    assert not depends & {'ament_lint_common', 'ament_cmake_flake8', 'ament_cmake_pep257'}
 
 
-def test_the_manifest_sends_nobody_to_a_host_that_is_not_ours():
+def test_the_manifest_names_no_foreign_hosts():
     addresses = [e.get('email') for e in MANIFEST.findall('maintainer')]
     assert all(address.endswith('.invalid') for address in addresses)
     for url in MANIFEST.findall('url'):
@@ -159,7 +159,7 @@ def test_the_manifest_sends_nobody_to_a_host_that_is_not_ours():
         assert url.text.startswith('https://arxiv.org/')
 
 
-def test_what_moves_between_distributions_is_imported_for_type_checking_alone():
+def test_modules_that_differ_between_distributions_are_not_imported_at_run_time():
     moved = ('rclpy.topic_endpoint_info', 'rclpy.task')
     for file in sorted((ROOT / 'manivideo_ros').rglob('*.py')):
         for node in ast.parse(file.read_text()).body:
@@ -181,7 +181,7 @@ def test_every_field_is_commented(file):
             above = []
         elif '=' not in line:
             fields += 1
-            assert above, f'{file.name}: {line!r} says nothing of its meaning, unit or frame'
+            assert above, f'{file.name}: {line!r} has no comment on its meaning, unit or frame'
     assert fields
 
 
@@ -240,7 +240,7 @@ def test_the_interfaces_without_ros_are_those_of_ros():
     for file in sorted((ROOT / 'msg').glob('*.msg')):
         built = Path(sys.prefix) / 'share' / 'manivideo_ros' / 'msg' / f'{file.stem}.json'
         if not built.is_file():
-            pytest.skip('the interfaces are built elsewhere than in this environment')
+            pytest.skip('the interfaces are not built in this environment')
         hashes = {
             t['type_name']: t['hash_string'] for t in json.loads(built.read_text())['type_hashes']
         }
@@ -248,7 +248,7 @@ def test_the_interfaces_without_ros_are_those_of_ros():
         assert definition(name)[1] == hashes[name]
 
 
-def test_a_machine_that_subscribes_builds_the_interfaces_alone(tmp_path):
+def test_the_interfaces_can_be_built_without_the_package(tmp_path):
     options = ['-DMANIVIDEO_INTERFACES_ONLY=ON', '-DMANIVIDEO_PYTHON_ONLY=ON', '-G', 'Ninja']
     options += [
         f'-DPython3_EXECUTABLE={sys.executable}',
@@ -256,7 +256,7 @@ def test_a_machine_that_subscribes_builds_the_interfaces_alone(tmp_path):
     ]
     if 'ROS_DISTRO' not in os.environ:
         options.append(f'-DCMAKE_PROJECT_INCLUDE={ROOT / "cmake" / "wheels.cmake"}')
-    source = tmp_path / 'src'  # without an environment in it, which CMake would take for sources
+    source = tmp_path / 'src'  # without .venv, which CMake would take for sources
     for folder in ('msg', 'srv', 'action', 'cmake'):
         shutil.copytree(ROOT / folder, source / folder)
     for file in ('CMakeLists.txt', 'package.xml'):
@@ -294,7 +294,7 @@ make: *** [Makefile:1: test] Error 1
 
 
 @pytest.mark.parametrize('root', [True, False])
-def test_continuous_integration_lists_what_it_could_not_have(root, tmp_path):
+def test_continuous_integration_lists_what_was_not_tested(root, tmp_path):
     tools = tmp_path / 'bin'
     tools.mkdir()
     for name in ('bash', 'dirname', 'grep', 'mktemp', 'rm', 'sed', 'tail', 'tee', 'timeout'):
@@ -320,10 +320,10 @@ def test_continuous_integration_lists_what_it_could_not_have(root, tmp_path):
         text=True,
         check=False,
     )
-    said = done.stdout.splitlines()
+    output = done.stdout.splitlines()
     assert done.returncode == 2, done.stderr
-    assert said[-1] == '2 failed, 7 passed, 2 skipped in 3.00s'
-    listed = said[said.index('Not tested here, and why:') :]
+    assert output[-1] == '2 failed, 7 passed, 2 skipped in 3.00s'
+    listed = output[output.index('Not tested here, and why:') :]
     assert listed[1].startswith('  Chromium: ')
     assert ('no mirror answers' if root else 'needs root') in listed[1]
     assert listed[2].startswith('  Ray: ') and 'no wheel of ray' in listed[2]

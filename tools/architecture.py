@@ -1,8 +1,8 @@
-"""Draws docs/media/architecture.svg from the code: rooms, what lives in them, who imports whom.
+"""Draws docs/media/architecture.svg: the packages and modules, their purpose and their imports.
 
     python -m tools.architecture
 
-A room stands above all that it imports. An arrow is an import that no longer way implies.
+A package is drawn above everything that it imports. Arrows are imports that no longer path implies.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ PACKAGE = 'manivideo_ros'
 OUT = ROOT / 'docs' / 'media' / 'architecture.svg'
 GENERATED = {'msg', 'srv', 'action', 'assets'}
 WIDTH, BOX, GAP, ROW = 1120, 48, 14, 92  # pixels
-LETTER = 6.1  # pixels of a letter of 11 px
+LETTER = 6.1  # mean width of a letter of the 11 px font
 
 
-def rooms() -> dict[str, set[str]]:
-    """Each room, a folder or a module of the package, with the rooms that it imports."""
+def packages() -> dict[str, set[str]]:
+    """The subpackages and modules at the top of the package, with those that each imports."""
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
     names = {
         module.split('.')[1] for module in graph.modules if module.count('.') and module != PACKAGE
@@ -38,23 +38,23 @@ def rooms() -> dict[str, set[str]]:
     return imports
 
 
-def floors(imports: dict[str, set[str]]) -> list[list[str]]:
-    """The rooms, lowest floor first; a room's floor is one above the highest that it imports.
+def levels(imports: dict[str, set[str]]) -> list[list[str]]:
+    """Packages by level, lowest first; a level is one above the highest that is imported.
 
-    Raises ValueError where rooms import each other in a circle.
+    Raises ValueError if packages import each other in a cycle.
     """
-    floor: dict[str, int] = {}
-    while len(floor) < len(imports):
-        ready = [n for n in sorted(imports) if n not in floor and imports[n] <= floor.keys()]
+    level: dict[str, int] = {}
+    while len(level) < len(imports):
+        ready = [n for n in sorted(imports) if n not in level and imports[n] <= level.keys()]
         if not ready:
-            raise ValueError(f'imports in a circle: {", ".join(sorted(imports.keys() - floor))}')
+            raise ValueError(f'import cycle: {", ".join(sorted(imports.keys() - level))}')
         for name in ready:
-            floor[name] = 1 + max((floor[other] for other in imports[name]), default=-1)
-    return [[n for n in sorted(floor) if floor[n] == k] for k in range(1 + max(floor.values()))]
+            level[name] = 1 + max((level[other] for other in imports[name]), default=-1)
+    return [[n for n in sorted(level) if level[n] == k] for k in range(1 + max(level.values()))]
 
 
 def reduced(imports: dict[str, set[str]]) -> set[tuple[str, str]]:
-    """The imports without those that others imply."""
+    """The transitive reduction of the imports, as pairs (importer, imported)."""
 
     def below(name: str) -> set[str]:
         return imports[name].union(*(below(other) for other in imports[name]))
@@ -63,21 +63,21 @@ def reduced(imports: dict[str, set[str]]) -> set[tuple[str, str]]:
         (name, other)
         for name, others in imports.items()
         for other in others
-        if not any(other in below(way) for way in others - {other})
+        if not any(other in below(between) for between in others - {other})
     }
 
 
-def about(room: str) -> str:
-    """The first line of a room's docstring."""
-    folder = ROOT / PACKAGE / room
+def purpose(name: str) -> str:
+    """The first line of a package's or module's docstring."""
+    folder = ROOT / PACKAGE / name
     file = folder / '__init__.py' if folder.is_dir() else folder.with_suffix('.py')
     return (ast.get_docstring(ast.parse(file.read_text())) or '').split('\n')[0].replace('`', '')
 
 
 def drawing() -> str:
     """The drawing as SVG."""
-    imports = rooms()
-    rows = floors(imports)[::-1]
+    imports = packages()
+    rows = levels(imports)[::-1]
     boxes: dict[str, tuple[float, float, float]] = {}  # left, top, width
     for index, row in enumerate(rows):
         width = (WIDTH - GAP * (len(row) + 1)) / len(row)
@@ -107,7 +107,7 @@ def drawing() -> str:
             'fill="#eef3f9" stroke="#4a6785"/>'
             f'<text x="{left + 8:.0f}" y="{top + 15}" font-weight="bold">{escape(name)}</text>'
         )
-        for number, line in enumerate(wrapped(about(name), width - 14)[:2]):
+        for number, line in enumerate(wrapped(purpose(name), width - 14)[:2]):
             out.append(
                 f'<text x="{left + 8:.0f}" y="{top + 29 + 13 * number}" fill="#333">'
                 f'{escape(line)}</text>'
@@ -116,7 +116,7 @@ def drawing() -> str:
 
 
 def wrapped(text: str, width: float) -> list[str]:
-    """A text in lines of a width in pixels, by the mean width of a letter; two are shown."""
+    """A text in lines of a width in pixels; the second ends with … if there are more."""
     lines, line = [], ''
     for word in text.split():
         if line and LETTER * len(f'{line} {word}') > width:

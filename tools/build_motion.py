@@ -2,8 +2,8 @@
 
     python tools/build_motion.py [name ...]
 
-Needs the package's environment and trimesh; about a minute a motion on two cores. Prints the
-deepest interpenetration of every eighth frame.
+Needs the package's environment and trimesh, and about a minute per motion on two cores. Prints the
+deepest interpenetration over every eighth frame.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from manivideo_ros.objects.household.shapes import generate
 
 
 def build(name: str) -> None:
-    """Make one motion and replace its bag."""
+    """Author one motion and replace its bag."""
     motion = author(name)
     made = {i: generate(track.mesh) for i, track in motion.objects.items()}
     meter = ContactMeter(motion, {i: (m.vertices, m.faces) for i, m in made.items()})

@@ -1,4 +1,4 @@
-"""The commands that the documentation gives: found, and checked without running them."""
+"""Finds the commands in the documentation and checks them without running them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tools.reference import meanings
 
 BLOCK = re.compile(r'^(?:<!-- needs: ([^\n]+) -->\n)?```sh\n(.*?)^```', re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r'`((?:manivideo|make|ros2 (?:run|launch) manivideo_ros) [^`]+)`')
-# What a shell or a distribution has: not looked into.
+# Commands of the shell or of a distribution, which are not checked.
 OTHERS = {
     '.', 'cat', 'cd', 'colcon', 'export', 'git', 'mkdir', 'pip', 'python3', 'ray', 'rosdep',
     'source', 'touch', 'true',
 }  # fmt: skip
 NODES = 'manivideo_ros.nodes.'
-# Works until it is stopped.
+# Commands that run until they are stopped.
 LASTING = re.compile(
     r'^(ros2 (launch|run) manivideo_ros|ros2 topic (hz|echo)(?!.*--once)'
     rf'|manivideo (play|record|view)|python -m {re.escape(NODES)})(?!.*--show-args)'
@@ -43,7 +43,7 @@ class MissingError(ValueError):
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a document; needs: what a clean machine has not, '' where it can be run."""
+    """A shell block of a document; needs: what a clean machine lacks, '' if it can be run."""
 
     file: Path
     line: int
@@ -52,12 +52,12 @@ class Block:
 
     @property
     def name(self) -> str:
-        """Where it stands."""
+        """Its file and line."""
         return f'{self.file.relative_to(ROOT)}:{self.line}'
 
 
 def documents() -> list[Path]:
-    """README first, then the tutorials from the demo on, then the rest."""
+    """README, the tutorials (the demo's first), then the other documents."""
     tutorials = sorted((ROOT / 'docs' / 'tutorials').glob('*.md'), key=lambda f: f.stem != 'demo')
     return [ROOT / 'README.md', *tutorials, *sorted((ROOT / 'docs').glob('*.md'))]
 
@@ -72,7 +72,7 @@ def blocks(file: Path) -> list[Block]:
 
 
 def lines(text: str) -> list[str]:
-    """What a shell would take one after the other; a here-document stays with its command."""
+    """Split a block into command lines; continued lines and here-documents are kept together."""
     out: list[str] = []
     end = ''
     joined = False
@@ -93,7 +93,7 @@ def lines(text: str) -> list[str]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words of every single command."""
+    """The words of every command in a block."""
     for line in lines(text):
         plain = re.sub(r'\$\([^)]*\)', 'OUTPUT', line.partition('<<')[0].replace('\\\n', ' '))
         words = shlex.split(plain, comments=True)
@@ -110,7 +110,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def problems(block: Block) -> list[str]:
-    """What is wrong with a block, as far as can be seen without running it."""
+    """Errors in a block that can be found without running it."""
     done = subprocess.run(
         ['bash', '-n'], input=block.text, capture_output=True, text=True, check=False
     )
@@ -126,7 +126,7 @@ def problems(block: Block) -> list[str]:
 
 
 def check(command: Sequence[str]) -> None:
-    """Raise ValueError where a command names what there is not."""
+    """Raise ValueError if a command, or something that it names, does not exist."""
     first, rest = command[0], list(command[1:])
     if first == 'manivideo':
         _manivideo(rest)
@@ -139,7 +139,7 @@ def check(command: Sequence[str]) -> None:
     elif first == 'torchrun':
         _python(rest[rest.index('-m') :])
     elif first not in OTHERS:
-        raise ValueError(f'{first}: nobody knows this command')
+        raise ValueError(f'{first}: unknown command')
 
 
 def _manivideo(words: list[str]) -> None:
@@ -174,13 +174,13 @@ def _python(words: list[str]) -> None:
 
 
 def _parse(parser: Any, words: list[str]) -> None:
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
             parser.parse_args(words)
     except SystemExit as end:
         if end.code:
-            last = said.getvalue().strip().splitlines()[-1]
+            last = output.getvalue().strip().splitlines()[-1]
             kind = MissingError if 'arguments are required' in last else ValueError
             raise kind(last) from None
 
@@ -208,19 +208,16 @@ def _ros2(words: list[str]) -> None:
         _parameter(node.lstrip('/'), name, value)
         _changed(node.lstrip('/'), name, value)
     elif verb in ('topic', 'service', 'action'):
-        names = {f'/{n.lstrip("/")}' for told in meanings().values() for n in told} | {'/clock'}
+        names = {f'/{n.lstrip("/")}' for node in meanings().values() for n in node} | {'/clock'}
         for word in rest:
             if word.startswith('/') and word not in names:
-                raise ValueError(f'{word}: no node has it')
-            if (
-                word.startswith('manivideo_ros/')
-                and not (
-                    ROOT / word.split('/')[1] / f'{word.split("/")[2]}.{word.split("/")[1]}'
-                ).is_file()
-            ):
-                raise ValueError(f'{word}: no such interface')
+                raise ValueError(f'{word}: no node has this {verb}')
+            if word.startswith('manivideo_ros/'):
+                _, kind, name = word.split('/')
+                if not (ROOT / kind / f'{name}.{kind}').is_file():
+                    raise ValueError(f'{word}: no such interface')
     elif verb not in ('run', 'bag', 'security'):
-        raise ValueError(f'ros2 {verb}: not looked into')
+        raise ValueError(f'ros2 {verb}: add a check of this verb to tools/command_blocks.py')
 
 
 def _node(node: str, words: list[str]) -> None:
@@ -230,10 +227,10 @@ def _node(node: str, words: list[str]) -> None:
         if flag == '-p':
             name, is_set, text = value.partition(':=')
             if not is_set:
-                raise ValueError(f'-p {value}: is no name:=value')
+                raise ValueError(f'-p {value}: must be name:=value')
             _parameter(node, name, text)
         elif flag == '-r' and ':=' not in value:
-            raise ValueError(f'-r {value}: is no from:=to')
+            raise ValueError(f'-r {value}: must be from:=to')
 
 
 def _parameter(node: str, name: str, text: str) -> None:
@@ -245,9 +242,9 @@ def _parameter(node: str, name: str, text: str) -> None:
 def _changed(node: str, name: str, text: str) -> None:
     from rclpy.parameter import Parameter
 
-    answer = check_change(ALL[node], [Parameter(name, value=yaml.safe_load(text))])
-    if not answer.successful:
-        raise ValueError(answer.reason)
+    result = check_change(ALL[node], [Parameter(name, value=yaml.safe_load(text))])
+    if not result.successful:
+        raise ValueError(result.reason)
 
 
 def _launch(file: str, words: list[str]) -> None:
@@ -260,7 +257,7 @@ def _launch(file: str, words: list[str]) -> None:
 
 @cache
 def launch_names(file: str) -> frozenset[str]:
-    """The arguments of a launch file. Raises ValueError where there is no such file."""
+    """Names of a launch file's arguments. Raises ValueError if there is no such file."""
     path = ROOT / 'launch' / file
     if not path.is_file():
         raise ValueError(f'{file}: no such launch file')

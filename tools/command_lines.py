@@ -1,4 +1,4 @@
-"""The arguments of all commands and launch files, without running any of them."""
+"""The arguments of all commands and launch files, read without running them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class _FoundError(Exception):
-    """Carries the parser that a command was about to use."""
+    """Carries the parser of a command."""
 
 
 def parser_of(call: Callable[[], Any]) -> argparse.ArgumentParser:
-    """The parser that a command's `main` makes; it gets no further than that."""
+    """The parser that a command's `main` creates; stops the command at `parse_args`."""
 
     def stop(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
         raise _FoundError(parser)
@@ -29,11 +29,11 @@ def parser_of(call: Callable[[], Any]) -> argparse.ArgumentParser:
         except _FoundError as found:
             parser: argparse.ArgumentParser = found.args[0]
             return parser
-    raise ValueError('a command that parses no arguments')
+    raise ValueError('the command parses no arguments')
 
 
 def module_parser(name: str) -> argparse.ArgumentParser:
-    """The parser of `python -m NAME`. Raises ImportError where there is no such module."""
+    """The parser of `python -m NAME`. Raises ImportError if there is no such module."""
     return parser_of(lambda: import_module(name).main([]))
 
 
@@ -45,7 +45,7 @@ def command_parser(name: str) -> argparse.ArgumentParser:
 
 
 def manivideo_parsers() -> dict[str, argparse.ArgumentParser]:
-    """By command of `manivideo`, nested ones by both words, in the order of its help."""
+    """Parsers by command of `manivideo` (by both words if nested), in the order of its help."""
     from manivideo_ros import cli
 
     out: dict[str, argparse.ArgumentParser] = {}
@@ -59,7 +59,7 @@ def manivideo_parsers() -> dict[str, argparse.ArgumentParser]:
 
 
 def launch_arguments(file: Path) -> list[Any]:
-    """What a launch file declares: name, default and description of each."""
+    """The arguments that a launch file declares, with name, default and description."""
     sys.path.insert(0, str(ROOT / 'test' / 'support'))
     from launch_stand_in import DeclareLaunchArgument, load
 
@@ -67,7 +67,7 @@ def launch_arguments(file: Path) -> list[Any]:
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """What a parser takes, its help and subcommands aside."""
+    """The arguments of a parser, without help and subcommands."""
     for action in parser._actions:
         hidden = action.help == argparse.SUPPRESS
         if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction) and not hidden:
@@ -75,15 +75,15 @@ def arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def shown(action: argparse.Action) -> str:
-    """An argument as a user writes it."""
+    """An argument as a user types it."""
     name = action.option_strings[-1] if action.option_strings else ''
     if action.nargs == 0:
         return name
     choices: Sequence[Any] = list(action.choices or ())
-    what = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
-    what = '|'.join(map(str, choices)) if 0 < len(choices) <= 4 else what
+    value = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    value = '|'.join(map(str, choices)) if 0 < len(choices) <= 4 else value
     many = action.nargs in ('+', '*') or (isinstance(action.nargs, int) and action.nargs > 1)
-    return ' '.join(filter(None, [name, f'{what} ...' if many else what]))
+    return ' '.join(filter(None, [name, f'{value} ...' if many else value]))
 
 
 def _children(

@@ -261,7 +261,7 @@ def commands() -> str:
 
 
 def sections(found: list[Entity]) -> dict[str, str]:
-    """Every generated part of the document, by its mark; found: of `all_entities`."""
+    """Every generated part of the document, by its mark; found: result of `all_entities`."""
     return {
         'topics': topics(found),
         'services': services(found),

@@ -1,4 +1,4 @@
-"""`ros2 run` and `ros2 launch` of this package where there is no `ros2`, for try_commands.py.
+"""Replaces `ros2 run` and `ros2 launch` of this package for try_commands.py if `ros2` is missing.
 
 Launch files are executed unmodified, with the tests' stand-in for the package `launch`.
 """
@@ -12,11 +12,11 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / 'test'))
+sys.path.insert(0, str(ROOT / 'test' / 'support'))
 
 
 def main(words: list[str]) -> int:
-    """The command's exit status."""
+    """Run the command; returns its exit status."""
     if words[:2] == ['run', 'manivideo_ros']:
         program = Path(sys.prefix) / 'lib' / 'manivideo_ros' / words[2]
         os.execv(program, [str(program), *words[3:]])
@@ -27,7 +27,7 @@ def main(words: list[str]) -> int:
 
 
 def launch(file: Path, words: list[str]) -> int:
-    """Start a launch file's nodes until a signal, or until one of them ends."""
+    """Run a launch file's nodes until a signal, or until one of them exits."""
     from launch_stand_in import Launch
 
     from manivideo_ros.process.node_processes import environment
@@ -39,13 +39,13 @@ def launch(file: Path, words: list[str]) -> int:
         signal.signal(number, lambda *_: stop.set())
     described.start()
     print(f'started: {", ".join(described.processes)}', flush=True)
-    ended: list[str] = []
-    while not stop.wait(0.2) and not ended:
-        ended = [name for name, p in described.processes.items() if p.poll()]
+    failed: list[str] = []
+    while not stop.wait(0.2) and not failed:
+        failed = [name for name, p in described.processes.items() if p.poll()]
     described.stop()
     for name in described.processes:
         print(''.join(f'[{name}] {line}\n' for line in described.log(name).splitlines()[-5:]))
-    return 1 if ended else 0
+    return 1 if failed else 0
 
 
 if __name__ == '__main__':

@@ -1,10 +1,10 @@
-"""Runs every command block of the documentation as a new user would: python -m tools.try_commands
+"""Runs every command block of the documentation in a fresh clone: python -m tools.try_commands
 
-In a fresh clone, document after document, block after block, as written. Blocks with a comment
-`<!-- needs: ... -->` before them are checked and not run. Nodes, and what else lasts, run until the
-others of their block have started and a few seconds longer. Prints a line for each block; 1 where
-one failed. --into FOLDER clones there; documents may be named to run these alone (README first:
-it builds everything).
+Documents and their blocks run in order, as written. Blocks after a comment `<!-- needs: ... -->`
+are checked but not run. Commands that do not end by themselves, such as nodes, are stopped some
+seconds after all commands of their block have started. Prints a line for each block; the exit
+status is 1 if one failed. --into FOLDER clones into that folder. If documents are named, only these
+run; README must be first, as it builds the package.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from pathlib import Path
 
 from tools.command_blocks import LASTING, ROOT, Block, blocks, documents, lines, problems
 
-STARTS_S = 120.0  # within which what lasts says something
-STAYS_S = 10.0  # how long it then goes on
-LIMIT_S = 1800.0  # of a block that ends by itself
-# What a user's terminal has, once there is an environment.
+STARTS_S = 120.0  # time limit for the first output of a lasting command
+STAYS_S = 10.0  # how long lasting commands then run
+LIMIT_S = 1800.0  # time limit of a block that ends by itself
+# Activates the environment, once it exists.
 TERMINAL = '[ ! -f .venv/bin/activate ] || . .venv/bin/activate\n'
 
 
 @dataclass
 class Lasting:
-    """A command that works until it is stopped."""
+    """A running command that must be stopped."""
 
     line: str
     process: subprocess.Popen[bytes]
     output: Path
 
     def stop(self) -> int:
-        """Ctrl-C, then harder; the exit status."""
+        """Send SIGINT, then SIGTERM and SIGKILL if needed; returns the exit status."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self.process.poll() is None:
                 os.killpg(self.process.pid, number)
@@ -50,7 +50,7 @@ class Lasting:
 
 
 def run(block: Block, clone: Path, env: Mapping[str, str], logs: Path) -> str:
-    """What went wrong with a block, '' for nothing."""
+    """Run a block; returns the error, '' for none."""
     if not any(LASTING.match(line) for line in lines(block.text)):
         return run_through(block.text, clone, env)
     running: list[Lasting] = []
@@ -63,7 +63,7 @@ def run(block: Block, clone: Path, env: Mapping[str, str], logs: Path) -> str:
                 continue
             output = logs / f'{block.line}_{n}.txt'
             running.append(Lasting(line, begin(line, clone, env, output), output))
-            failed = first_words(running[-1])
+            failed = wait_for_output(running[-1])
             if failed:
                 return failed
         time.sleep(STAYS_S)
@@ -71,14 +71,14 @@ def run(block: Block, clone: Path, env: Mapping[str, str], logs: Path) -> str:
             if each.process.poll():
                 return f'{each.line}: ended with {each.process.poll()}: {tail(each.output)}'
     finally:
-        # The last first: a recorder before what it records.
+        # In reverse order: a recorder before the nodes that it records.
         ends = {each.line: each.stop() for each in reversed(running)}
     bad = [f'{line}: ended with {status}' for line, status in ends.items() if status]
     return '; '.join(bad)
 
 
 def run_through(text: str, clone: Path, env: Mapping[str, str]) -> str:
-    """Run lines that end by themselves; what went wrong."""
+    """Run lines that end by themselves; returns the error, '' for none."""
     try:
         done = subprocess.run(
             ['bash', '-ec', TERMINAL + text],
@@ -92,12 +92,12 @@ def run_through(text: str, clone: Path, env: Mapping[str, str]) -> str:
         )
     except subprocess.TimeoutExpired:
         return f'took longer than {LIMIT_S:g} s'
-    said = (done.stdout + done.stderr).strip().splitlines()
-    return '' if done.returncode == 0 else f'status {done.returncode}: {" / ".join(said[-3:])}'
+    output = (done.stdout + done.stderr).strip().splitlines()
+    return '' if done.returncode == 0 else f'status {done.returncode}: {" / ".join(output[-3:])}'
 
 
 def begin(line: str, clone: Path, env: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:
-    """Start a command in a terminal of its own."""
+    """Start a command in a new session, so that it can be stopped with its children."""
     with output.open('wb') as file:
         return subprocess.Popen(
             ['bash', '-ec', f'{TERMINAL}exec {line}'],
@@ -110,25 +110,25 @@ def begin(line: str, clone: Path, env: Mapping[str, str], output: Path) -> subpr
         )
 
 
-def first_words(each: Lasting) -> str:
-    """Wait until it says something; what went wrong."""
+def wait_for_output(each: Lasting) -> str:
+    """Wait for the first output; returns the error, '' for none."""
     end = time.monotonic() + STARTS_S
     while not each.output.stat().st_size:
         if each.process.poll() is not None:
-            return f'{each.line}: ended with {each.process.poll()}, saying nothing'
+            return f'{each.line}: ended with {each.process.poll()} without output'
         if time.monotonic() > end:
-            return f'{each.line}: said nothing for {STARTS_S:g} s'
+            return f'{each.line}: no output for {STARTS_S:g} s'
         time.sleep(0.2)
     return ''
 
 
 def tail(file: Path) -> str:
-    """The last lines of an output."""
+    """The last lines of a file."""
     return ' / '.join(file.read_text(errors='replace').strip().splitlines()[-3:])
 
 
 def terminal_environment(folder: Path, clone: Path) -> dict[str, str]:
-    """A user's environment; with a stand-in for `ros2` where there is none."""
+    """The environment of a new terminal, with a stand-in for `ros2` if it is missing."""
     env = {k: v for k, v in os.environ.items() if k not in ('AMENT_PREFIX_PATH', 'VIRTUAL_ENV')}
     own = str(Path(sys.prefix) / 'bin')
     path = [p for p in env['PATH'].split(os.pathsep) if p != own]
@@ -143,8 +143,8 @@ def terminal_environment(folder: Path, clone: Path) -> dict[str, str]:
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog='python -m tools.try_commands', description=__doc__)
-    parser.add_argument('documents', nargs='*', type=Path, help='these alone')
-    parser.add_argument('--into', type=Path, help='folder of the clone; kept')
+    parser.add_argument('documents', nargs='*', type=Path, help='documents to run instead of all')
+    parser.add_argument('--into', type=Path, help='folder of the clone, which is kept')
     args = parser.parse_args(arguments)
     chosen = [file.resolve() for file in args.documents] or documents()
     failed = ran = checked = 0
@@ -154,14 +154,14 @@ def main(arguments: list[str] | None = None) -> int:
             subprocess.run(['git', 'clone', '--quiet', str(ROOT), str(clone)], check=True)
         env = terminal_environment(Path(temporary), clone)
         for block in (block for file in chosen for block in blocks(file)):
-            started, fault = time.monotonic(), '; '.join(problems(block))
-            if not fault and not block.needs:
-                fault = run(block, clone, env, Path(temporary))
+            started, error = time.monotonic(), '; '.join(problems(block))
+            if not error and not block.needs:
+                error = run(block, clone, env, Path(temporary))
                 ran += 1
             checked += bool(block.needs)
-            failed += bool(fault)
-            state = 'FAILED' if fault else f'checked, needs {block.needs}' if block.needs else 'ok'
-            print(f'{block.name}: {state} ({time.monotonic() - started:.0f} s) {fault}', flush=True)
+            failed += bool(error)
+            state = 'FAILED' if error else f'checked, needs {block.needs}' if block.needs else 'ok'
+            print(f'{block.name}: {state} ({time.monotonic() - started:.0f} s) {error}', flush=True)
     print(f'{ran} blocks run, {checked} checked, {failed} failed')
     return int(failed > 0)
 

@@ -2,7 +2,7 @@
 
     python -m tools.words [FILES]
 
-Prints FILE:LINE: WORD: what to write instead; the exit status is 1 where there is any.
+Prints `FILE:LINE: WORD: write REPLACEMENT` for each; the exit status is 1 if there are any.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ EXCEPT.add(Path('manivideo_ros/data/packing.py'))  # file names of release 0.1
 
 
 def prose(file: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file that people read, with their numbers: all of a text, of Python its
-    comments and strings."""
+    """Numbered lines of prose in a file: all of a text file, comments and strings of a module."""
     text = file.read_text()
     if file.suffix in TEXTS:
         yield from enumerate(text.split('\n'), 1)
@@ -49,7 +48,7 @@ def prose(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def found(files: list[Path]) -> Iterator[str]:
-    """One line for each word."""
+    """One line of output for each word."""
     for file in files:
         for number, line in prose(file):
             for match in PATTERN.finditer(line):
@@ -71,7 +70,7 @@ def tracked() -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Check the files that are named, or all."""
+    """Check the named files, or all."""
     named = [Path(name).resolve() for name in arguments]
     lines = list(found([file for file in tracked() if not named or file in named]))
     print('\n'.join(lines))
