@@ -76,7 +76,7 @@ test: $(DEVELOPMENT) build
 fuzz: $(DEVELOPMENT) build
 	@$(RUN) python -m robustness.fuzz.campaign --examples $(EXAMPLES) --out robustness/results/fuzz.json
 
-# An hour at full rate, ten lives of the node, the faults: on a machine that does nothing else.
+# An hour at full rate, ten life cycles of the node, the faults; needs an otherwise idle machine.
 soak: $(DEVELOPMENT) build
 	@$(RUN) python -m robustness.soak.run --minutes $(MINUTES); soaked=$$?; $(RUN) python -m robustness.soak.lifecycle; \
 	  lived=$$?; $(RUN) python -m robustness.soak.faults && exit $$((soaked + lived))
@@ -95,11 +95,11 @@ bench: $(DEVELOPMENT) build
 evaluate: $(DEVELOPMENT) build
 	@$(RUN) python -m manivideo_ros.cli evaluate $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')
 
-# Hours on two cores; goes on where it was stopped.
+# Hours on two cores; resumes an interrupted run.
 ablation: $(DEVELOPMENT) build
 	@$(RUN) python -m experiments.ablation.run
 
-# Does synthetic data help? Some 25 minutes of one core; goes on where it was stopped.
+# Does synthetic data help? About 25 minutes on one core; resumes an interrupted run.
 helps: $(DEVELOPMENT) build
 	@$(RUN) python -m experiments.synthetic_helps.run
 

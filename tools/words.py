@@ -57,11 +57,16 @@ def found(files: list[Path]) -> Iterator[str]:
 
 
 def tracked() -> list[Path]:
-    """The files to check."""
-    names = subprocess.check_output(
-        ['git', 'ls-files', '--cached', '--others', '--exclude-standard'], cwd=ROOT, text=True
-    )
-    files = [Path(name) for name in names.split('\n') if name]
+    """The files to check: those of the repository, or of an unpacked archive."""
+    command = ['git', 'ls-files', '--cached', '--others', '--exclude-standard']
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    names = listed.stdout.split('\n') if listed.returncode == 0 else []
+    files = [Path(name) for name in names if name] or [
+        file.relative_to(ROOT)
+        for file in ROOT.rglob('*')
+        if not {'build', 'install', 'log', 'out'}.intersection(file.relative_to(ROOT).parts[:1])
+        and not any(part.startswith('.') for part in file.relative_to(ROOT).parts)
+    ]
     return [
         ROOT / file
         for file in files

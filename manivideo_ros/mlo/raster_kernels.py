@@ -19,6 +19,8 @@ from manivideo_ros.mlo.row_kernels import nearest_row, raster_row, resolve_row
 
 NEAR = wp.constant(0.01)
 """Near plane, metres."""
+EDGE_ON = wp.constant(1.0e-15)
+"""Least volume (m^3) between a face and the camera; below it the planes of the record overflow."""
 TAU = wp.constant(0.02)
 """Decay of the graded occlusion confidence, metres (method.md)."""
 
@@ -130,7 +132,7 @@ def record_faces(
     across = wp.cross(p1 - p0, p2 - p0)
     volume = wp.dot(across, p0)
     # Written so that faces with values that are not finite are rejected too.
-    if not (farthest >= NEAR and wp.abs(volume) > 0.0):
+    if not (farthest >= NEAR and wp.abs(volume) > EDGE_ON):
         return
 
     c = view[0]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import warp as wp
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mlo_cuda import as_on_cuda
 
@@ -87,11 +87,13 @@ def test_lanes_are_bit_identical_to_one_thread_per_face(merge, present):
         max_size=20,
     )
 )
+@example([(0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 3.0e-40, 0.0)])  # edge-on but for a denormal
 def test_lanes_draw_triangles_of_any_size_and_shape_without_gaps(triangles):
     one, two = both_ways(
         [loose(triangles)], (104, 72), [np.eye(4)], straight_camera(104, 72)
     )  # fmt: skip
     assert same(one, two)
+    assert np.isfinite(two['normal_map']).all()
 
 
 def test_large_and_small_faces_share_a_layer_and_the_list_of_large_ones_is_reset():
