@@ -182,15 +182,17 @@ def pose_counts(bag):
 
 def test_the_page_records_until_it_is_stopped(viewer, lab, bags):
     assert record(viewer, 'stop') == (409, 'nothing is being recorded\n')
+    subscribed = lab.count_subscribers('/hand_poses')
     status, answer = record(viewer, 'start')
     bag = Path(answer.removeprefix('recording into ').strip())
     assert status == 200 and bag.parent == bags
     assert record(viewer, 'start') == (409, f'already recording into {bag}\n')
+    lab.spin(20, lambda: lab.count_subscribers('/hand_poses') > subscribed)
     sent = len(lab.sent)
     lab.play(2)
     now = state(viewer)['recording']
     assert now['phase'] == 'recording' and now['bag'] == str(bag) and now['message'] == ''
-    assert 2 <= now['seconds'] < 20
+    assert 2 <= now['seconds'] < 40
     status, answer = record(viewer, 'stop')
     counts = pose_counts(bag)
     poses = counts['/hand_poses']
