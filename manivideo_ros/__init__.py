@@ -7,3 +7,7 @@ from pkgutil import extend_path
 # lie beside this file, nothing may be merged in from elsewhere.
 if not (Path(__file__).parent / 'msg').exists():
     __path__ = extend_path(__path__, __name__)
+
+from manivideo_ros.process import moved
+
+moved.install()

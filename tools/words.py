@@ -27,7 +27,7 @@ INSTEAD = {
     r'rasteris\w+|synthesis(?:er|ers|ed|e)': 'the spelling with z',
 }
 PATTERN = re.compile(
-    r'(?<![\w/`-])(?:' + '|'.join(f'({word})' for word in INSTEAD) + r')(?![\w/-])', re.I
+    r'(?<![\w/`.-])(?:' + '|'.join(f'({word})' for word in INSTEAD) + r')(?![\w/-])', re.I
 )
 TEXTS = ('.md', '.msg', '.srv', '.action', '.yaml')
 EXCEPT = {Path('tools/words.py'), Path('test/test_architecture.py'), Path('docs/glossary.md')}
