@@ -126,11 +126,13 @@ class Synthesizer:
                 self._place()
             try:
                 with self.drawing.on_stream():
-                    started = perf_counter()
+                    begun = perf_counter()
                     self._pose(camera, snapshot)
-                    drawn = self._draw()
+                    drawn, ready = self._draw(), perf_counter()
                     image = self._denoise(drawn, self._skeleton(snapshot))
-                    return self._compose(snapshot, image, drawn, started)
+                    times = begun, ready, perf_counter()
+                    shown = self.drawing.last() if drawn is None else drawn
+                    return self._compose(snapshot.stamp_ns, image, shown, times)
             except ExchangedError:
                 continue
             except EngineError:
@@ -160,13 +162,16 @@ class Synthesizer:
         return self.session.step(**maps, skeleton=skeleton)
 
     def _compose(
-        self, snapshot: Snapshot, image: Image, drawn: Drawn | None, started: float
+        self, stamp_ns: int, image: Image, drawn: Drawn, times: tuple[float, float, float]
     ) -> Frame:
-        stages = dict.fromkeys(('rasterize', 'paint'), 0.0) if drawn is None else drawn.stages_ms
-        denoised = 1e3 * (perf_counter() - started) - sum(stages.values())
-        shown = self.drawing.last() if drawn is None else drawn
-        stages = {**stages, 'denoise': denoised}
-        return Frame(snapshot.stamp_ns, image, shown.layers, shown.mask, stages)
+        """The frame; times: when it was begun, drawn and denoised, seconds."""
+        begun, ready, done = times
+        stages = {
+            'rasterize': 1e3 * (ready - begun) - drawn.paint_ms,
+            'paint': drawn.paint_ms,
+            'denoise': 1e3 * (done - ready),
+        }
+        return Frame(stamp_ns, image, drawn.layers, drawn.mask, stages)
 
     def _skeleton(self, snapshot: Snapshot) -> NDArray[np.float32] | None:
         """S [3, H, W] in [0, 1], the darker the less it is present; None where there is none."""

@@ -1,6 +1,7 @@
 """The structure of the package: its drawing, the size of its folders, the words of its prose."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_a_folder_is_small_and_described_in_one_line(folder):
     assert len([f for f in folder.glob('*.py') if f.name != '__init__.py']) <= MAX_MODULES
     (doc,) = (ast.get_docstring(ast.parse((folder / '__init__.py').read_text())),)
     assert doc and '\n' not in doc.strip().split('\n\n')[0]
+
+
+@pytest.mark.parametrize('document', ['CONTRIBUTING.md', 'docs/architecture.md'])
+def test_files_that_are_named_to_contributors_exist(document):
+    named = re.findall(r'`((?:[a-z_]+/)+[a-z_]+\.py)`', (ROOT / document).read_text())
+    assert named
+    for path in named:
+        assert (ROOT / path).is_file() or (ROOT / 'manivideo_ros' / path).is_file(), path
 
 
 def test_prose_uses_the_words_of_the_glossary():

@@ -1,5 +1,6 @@
 """The whole frame: what is posed is drawn, what fades fades, a new scene takes effect."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -223,3 +224,32 @@ def test_the_layers_of_a_frame_are_those_that_the_network_was_given_while_fading
         torch.testing.assert_close(on_cpu, on_device)
     mug = layers[0].face_index[0] >= 0
     assert torch.allclose(layers[0].normal_map[0].norm(dim=0)[mug], torch.tensor(0.5), atol=1e-3)
+
+
+def test_posing_counts_as_rasterizing(synthesizer, monkeypatch):
+    pose = synthesizer.drawing.pose
+
+    def slow(*arguments):
+        time.sleep(0.05)
+        pose(*arguments)
+
+    monkeypatch.setattr(synthesizer.drawing, 'pose', slow)
+    stages = synthesizer.step(CAMERA, WHOLE).stages_ms
+    assert stages['rasterize'] >= 50
+    assert set(stages) == {'rasterize', 'paint', 'denoise'}
+
+
+def test_what_a_runner_could_not_take_is_sent_again(session, monkeypatch):
+    sent = []
+
+    def fail(_):
+        raise EngineError('out of memory')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.runner, 'put', fail)
+        with pytest.raises(EngineError):
+            session.set_seed(99)
+    monkeypatch.setattr(session.runner, 'put', sent.append)
+    session.set_seed(99)
+    session.set_seed(99)
+    assert [list(values) for values in sent] == [['latents']]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -30,14 +30,13 @@ class Drawn:
     layers: the MLO. maps: by the names of the engine's inputs, without a batch axis: normal_map,
     occlusion_confidence, visible_normal, and where they are drawn base [3, H, W] in 0..1 and
     horizon [8, H/2, W/2]. mask float32 [H, W] in 0..1: coverage of hands and objects, None without
-    a base image. stages_ms: how long layers (rasterize) and the other maps (paint) took. Valid
-    until the next frame.
+    a base image. paint_ms: how long the maps beside the layers took. Valid until the next frame.
     """
 
     layers: LayerBuffers
     maps: Mapping[str, torch.Tensor]
     mask: torch.Tensor | None
-    stages_ms: Mapping[str, float] = field(default_factory=dict)
+    paint_ms: float = 0.0
 
 
 class Drawing:
@@ -107,7 +106,6 @@ class Drawing:
 
     def drawn(self) -> Drawn:
         """Draw the frame, and fade what fades."""
-        started = perf_counter()
         with self.on_stream():
             self.draw_layers()
             rasterized = perf_counter()
@@ -117,8 +115,7 @@ class Drawing:
                 drawn = self._faded(drawn)
                 for name, target in (self.inputs or {}).items():
                     target[0].copy_(drawn.maps[name])
-        stages = {'rasterize': rasterized - started, 'paint': perf_counter() - rasterized}
-        return replace(drawn, stages_ms={name: 1e3 * s for name, s in stages.items()})
+        return replace(drawn, paint_ms=1e3 * (perf_counter() - rasterized))
 
     def last(self) -> Drawn:
         """What the last launches of `draw` drew."""
@@ -151,7 +148,7 @@ class Drawing:
 
     def _faded(self, drawn: Drawn) -> Drawn:
         layers = self._faded_layers(drawn.layers)
-        maps = {**drawn.maps, **{name: getattr(layers, name) for name in vars(layers)}}
+        maps = {**drawn.maps, **vars(layers)}
         mask = drawn.mask
         if mask is not None:
             maps['base'], mask = self._faded_base(maps['base'].clone(), mask.clone())

@@ -126,9 +126,9 @@ class StreamingSession:
         changed = {
             n: v for n, v in values.items() if n not in sent or not np.array_equal(sent[n], v)
         }
-        sent.update(changed)
         if changed:
             self.runner.put(changed)
+            sent.update(changed)
 
     def _put_skeleton(self, skeleton: Floats | None) -> None:
         if skeleton is not None:

@@ -51,12 +51,12 @@ class Rasterizer:
     """Draws the layers of fixed surfaces at changing poses, without allocating.
 
     surfaces: hands and objects, or those that another rasterizer of the same camera poses (its
-    `posed`), which then draws first. width, height in pixels. num_layers 7 or 13 (hand surfaces
-    made for the same number). device: 'cpu', 'cuda' or 'cuda:1', in torch's numbering; threads: CPU
-    threads. merge: one layer of all faces, the visible surface. confidence: mode of the occlusion
-    confidence. out: tensors to write instead of own ones, by their name in LayerBuffers,
-    contiguous. Images depend neither on threads and the order in which they run nor on earlier
-    frames.
+    `posed`), which then draws first, on its device by its threads. width, height in pixels.
+    num_layers 7 or 13 (hand surfaces made for the same number). device: 'cpu', 'cuda' or 'cuda:1',
+    in torch's numbering; threads: CPU threads. merge: one layer of all faces, the visible surface.
+    confidence: mode of the occlusion confidence. out: tensors to write instead of own ones, by
+    their name in LayerBuffers, contiguous. Images depend neither on threads and the order in which
+    they run nor on earlier frames.
 
     faces [F, 3], face_surface [F], face_layer [F]: int32 numpy, global. camera_vertices [V, 3] and
     vertex_normals [V, 3] (unit, outward): torch views of the last poses in the camera's frame;

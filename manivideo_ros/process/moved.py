@@ -14,6 +14,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from manivideo_ros.process.renamed import renamed
+
 PACKAGE = 'manivideo_ros'
 # Old name: the modules that its names are in now.
 MOVED = {
@@ -49,7 +51,7 @@ class _Moved(ModuleType):
     """A module whose names are those of others."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == '__path__' or name.startswith('__'):
+        if name.startswith('__'):  # such as __path__, by which packages are known
             raise AttributeError(name)
         for target in MOVED[self.__name__.removeprefix(f'{PACKAGE}.')]:
             module = import_module(f'{PACKAGE}.{target}')
@@ -71,11 +73,7 @@ class _Finder(MetaPathFinder, Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module, with a warning that names the new one."""
         new = ', '.join(f'{PACKAGE}.{t}' for t in MOVED[spec.name.removeprefix(f'{PACKAGE}.')])
-        warnings.warn(
-            f'{spec.name} is now {new}: the old name is accepted in this release only',
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        warnings.warn(renamed(spec.name, new), DeprecationWarning, stacklevel=2)
         return _Moved(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,7 +36,7 @@ class Window:
         return [1e-6 * (received - stamp) for stamp, received in pairs if stamp in poses]
 
 
-class Participant:
+class Participant(ABC):
     """A node with its own context, run in a thread until closed. Subclasses define `_run`."""
 
     def __init__(self, name: str, domain: int, namespace: str = '') -> None:
@@ -55,8 +56,9 @@ class Participant:
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
 
+    @abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """Spin until `_over` is set."""
 
 
 class Listener(Participant):

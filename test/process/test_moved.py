@@ -12,7 +12,7 @@ from manivideo_ros.process.moved import MOVED, PACKAGE
 def test_an_old_name_leads_to_modules_that_exist(old):
     assert all(import_module(f'{PACKAGE}.{new}') for new in MOVED[old])
     sys.modules.pop(f'{PACKAGE}.{old}', None)
-    with pytest.warns(DeprecationWarning, match=f'{PACKAGE}.{old} is now'):
+    with pytest.warns(DeprecationWarning, match=f'{PACKAGE}.{old} is now called'):
         import_module(f'{PACKAGE}.{old}')
 
 

@@ -19,7 +19,7 @@ from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.recording.dataset import main
 from manivideo_ros.recording.episode import Episode, EpisodeError, Topics
 
-TOLD = json.dumps({'synthetic': True, 'seed': 7, 'source': {'bag': 'grasp'}})
+PROVENANCE = json.dumps({'synthetic': True, 'seed': 7, 'source': {'bag': 'grasp'}})
 ARM = ('--state', '/arm/state', '--action', '/arm/action')
 
 
@@ -27,7 +27,7 @@ ARM = ('--state', '/arm/state', '--action', '/arm/action')
 def episodes(tmp_path_factory):
     """A folder of two episodes: a synthetic one, and one without provenance."""
     folder = tmp_path_factory.mktemp('episodes')
-    synthetic_episode(folder / 'grasp_seed7', 5, 40, TOLD)
+    synthetic_episode(folder / 'grasp_seed7', 5, 40, PROVENANCE)
     synthetic_episode(folder / 'real', 4, 90)
     return folder
 

@@ -65,9 +65,11 @@ JOINTS = ['lift', *(f'j_{LINKS[k]}' for k in range(1, 21) if (k - 1) % 4 < 2)]
 
 def states(stamp=STEP, **positions):
     """A JointState of all joints, 0 but for these."""
-    told = {name: positions.get(name, 0.0) for name in JOINTS}
+    all_joints = {name: positions.get(name, 0.0) for name in JOINTS}
     return JointState(
-        header=RCLPY.header(stamp, ''), name=list(told), position=[float(v) for v in told.values()]
+        header=RCLPY.header(stamp, ''),
+        name=list(all_joints),
+        position=[float(v) for v in all_joints.values()],
     )
 
 
