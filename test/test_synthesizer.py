@@ -41,7 +41,9 @@ def session(tmp_path_factory):
 
 @pytest.fixture
 def synthesizer(session):
-    return Synthesizer(session, HANDS, Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE), 1)
+    return Synthesizer(
+        session, HANDS, Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE), 1, SIZE
+    )
 
 
 def test_a_frame_shows_hands_in_their_colour_over_the_background(synthesizer):
@@ -85,14 +87,15 @@ def test_only_the_fading_part_changes(synthesizer):
 
 
 def test_a_scene_without_objects_and_with_two_can_be_drawn(session):
-    alone = Synthesizer(session, HANDS, Scene({}, BACKGROUND, REFERENCE), 1)
+    alone = Synthesizer(session, HANDS, Scene({}, BACKGROUND, REFERENCE), 1, SIZE)
     assert alone.step(CAMERA, replace(WHOLE, objects={})).mask.any()
     meshes = {'mug': generate('mug'), 'box': generate('box')}
-    two = Synthesizer(session, HANDS, Scene(meshes, BACKGROUND, REFERENCE), 1)
+    two = Synthesizer(session, HANDS, Scene(meshes, BACKGROUND, REFERENCE), 1, SIZE)
     poses = {**WHOLE.objects, 'box': rigid(np.eye(3), [0.1, 0.1, 0.1])}
     assert two.step(CAMERA, replace(WHOLE, objects=poses)).mask.sum() > 0
 
 
+SIZE = CAMERA.width, CAMERA.height
 PERSON = np.zeros((134, 3), np.float32)
 PERSON[:18] = np.column_stack([np.linspace(40, 280, 18), np.linspace(38, 188, 18), np.ones(18)])
 
@@ -103,7 +106,7 @@ def human(tmp_path_factory):
     path = tmp_path_factory.mktemp('graph') / 'human.onnx'
     save_graph(model_of(1, human=True), path)
     scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
-    return Synthesizer(StreamingSession(OnnxRunner(path, threads=1)), HANDS, scene, 1)
+    return Synthesizer(StreamingSession(OnnxRunner(path, threads=1)), HANDS, scene, 1, SIZE)
 
 
 def shown(synthesizer, snapshot):
@@ -197,7 +200,7 @@ def test_a_device_that_fails_while_it_draws_is_given_up_for_the_next_backend(gra
 
     engine = Engine(EngineSpec('small', '', 64, 7, 1, 'fp32', 'auto'), 1, open_one=open_one)
     scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
-    synthesizer = Synthesizer(StreamingSession(engine, seed=3), HANDS, scene, 1)
+    synthesizer = Synthesizer(StreamingSession(engine, seed=3), HANDS, scene, 1, SIZE)
     fading = replace(WHOLE, presence={**WHOLE.presence, 'mug': 0.5})
     expected = frames_on(OnnxRunner(graph, threads=1))[0]
     with monkeypatch.context() as patch:
@@ -217,7 +220,7 @@ def test_the_layers_of_a_frame_are_those_that_the_network_was_given_while_fading
     layers = []
     for runner in (OnnxRunner(graph, threads=1), TorchRunner(awake(SMALL))):
         scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
-        synthesizer = Synthesizer(StreamingSession(runner, seed=3), HANDS, scene, 1)
+        synthesizer = Synthesizer(StreamingSession(runner, seed=3), HANDS, scene, 1, SIZE)
         layers.append(synthesizer.step(CAMERA, fading).layers)
     for name in ('normal_map', 'occlusion_confidence', 'visible_normal'):
         on_cpu, on_device = (getattr(made, name) for made in layers)

@@ -196,7 +196,7 @@ class Drawing:
         if self._painter is not None and base is not None:
             covered = self._painter.images[1].clone()
             behind, uncovered = self._painter.draw()
-            maps['base'] = torch.lerp(behind, base, mix)
+            maps['base'] = behind.lerp_(base, mix)  # in place: the composer reads it too
             uncovered.lerp_(covered, mix)
             self._painter.overwritten()
         return Drawn(layers, {name: maps[name] for name in drawn.maps}, self.image.maps)

@@ -41,7 +41,7 @@ class Session:  # stub of engine/session.py: returns the base image
     def set_scene(self, views, background, hand_reference, points):
         self.given = (views.shape, background.shape, hand_reference.shape, points.shape)
 
-    def predict(self, normal_map, occlusion_confidence, visible_normal, horizon, base, skeleton=None):
+    def predict(self, normal_map, base, skeleton=None, **others):
         return np.ascontiguousarray(base.transpose(1, 2, 0) * 255).astype(np.uint8)
 
     def reset(self):
