@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.camera.background import covering, to_reference
+from manivideo_ros.camera.crop import Crop
+from manivideo_ros.camera.live_background import SceneShot
 from manivideo_ros.drawing.base_image import hand_material
-from manivideo_ros.drawing.composition import Crop
 from manivideo_ros.drawing.drawing import Drawing, Drawn
 from manivideo_ros.drawing.foreground import ForegroundMaps
 from manivideo_ros.drawing.image_drawing import Surroundings
@@ -28,7 +29,7 @@ from manivideo_ros.drawing.skeleton import skeleton_map
 from manivideo_ros.drawing.views import fine_material, object_material, six_views
 from manivideo_ros.engine.runner import EngineError, ExchangedError, Made
 from manivideo_ros.engine.session import StreamingSession
-from manivideo_ros.geometry import Camera
+from manivideo_ros.geometry import Array, Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.mlo.rasterizer import LayerBuffers
@@ -90,6 +91,7 @@ class Synthesizer:
     ) -> None:
         self.session, self.hands, self.threads = session, dict(hands), threads
         self.size = size or session.size
+        self._crop: Crop | None = None
         self.set_scene(scene)
 
     def set_scene(self, scene: Scene) -> None:
@@ -132,25 +134,31 @@ class Synthesizer:
         self,
         camera: Camera,
         snapshot: Snapshot,
-        surroundings: Surroundings | None = None,
+        scene_shot: SceneShot | None = None,
+        plane: Array | None = None,
         crop: Crop | None = None,
     ) -> Frame:
         """The frame that shows a snapshot, of the camera's size.
 
-        surroundings: what the camera sees besides hands and objects; None for the scene's
-        background. crop: the part of the image that the network works on; None for all of it.
+        scene_shot: the camera's own image and depth, behind and before hands and objects; None for
+        the scene's background. plane [4]: the support plane in the world, which hides what is below
+        it. crop: the part of the image that the network works on, None for all of it; where it
+        moves, the past frames are forgotten.
 
         Where the engine's device fails, the next engine makes the frame.
         """
         if (camera.width, camera.height) != self.size:
             self._fit(camera.width, camera.height)
+        if crop != self._crop:
+            self._crop = crop
+            self.session.reset()
         while True:
             if self.session.inputs is not self.drawing.inputs:
                 self._place()
             try:
                 with self.drawing.on_stream():
                     begun = perf_counter()
-                    self.drawing.surround(surroundings or self._surroundings)
+                    self.drawing.surround(self._surrounded(scene_shot, plane))
                     self._pose(camera, snapshot, crop)
                     drawn, ready = self._draw(), perf_counter()
                     made, done = self._denoise(drawn, self._skeleton(snapshot)), perf_counter()
@@ -173,6 +181,12 @@ class Synthesizer:
         self._pose(camera, snapshot, None)
         self.drawing.drawn()
         return self._compose(made)
+
+    def _surrounded(self, shot: SceneShot | None, plane: Array | None) -> Surroundings:
+        behind = self._surroundings.background
+        if shot is None:
+            return Surroundings(behind, None, plane)
+        return Surroundings(behind if shot.image is None else shot.image, shot.depth, plane)
 
     def _pose(self, camera: Camera, snapshot: Snapshot, crop: Crop | None) -> None:
         objects: list[SurfacePose] = [snapshot.objects.get(name) for name in self.scene.objects]

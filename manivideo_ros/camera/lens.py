@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -54,6 +55,27 @@ class Lens:
         """
         mode = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
         return cv2.remap(image, *self._map, mode, borderMode=cv2.BORDER_REPLICATE)
+
+    def straighten(self, image: NDArray, smooth: bool = True) -> NDArray:
+        """The drawn image [H, W, ...] of a distorted one; the inverse of `bend`.
+
+        smooth: as for `bend`. Pixels beyond the distorted image repeat its border.
+        """
+        mode = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+        return cv2.remap(image, *self._inverse, mode, borderMode=cv2.BORDER_REPLICATE)
+
+    @cached_property
+    def _inverse(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Indices x, y [H, W] into distorted images of each drawn pixel."""
+        camera = self.drawn
+        k = np.asarray(camera.intrinsics, np.float64)
+        x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+        pixels = np.stack([x, y], -1).reshape(-1, 2)
+        rays = (pixels - k[:2, 2]) @ np.linalg.inv(k[:2, :2]).T
+        at = _bent(self.model, self.coefficients, self.shown.intrinsics, rays) - 0.5
+        # OpenCV's remap takes coordinates of 16 bits.
+        at = np.clip(at, -1e4, 1e4).astype(np.float32).reshape(camera.height, camera.width, 2)
+        return np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
 
     def pixels(self, points: ArrayLike) -> Array:
         """Distorted pixels [N, 2] of points [N, 3] in the camera's optical frame."""

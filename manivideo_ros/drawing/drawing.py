@@ -9,10 +9,11 @@ from time import perf_counter
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from manivideo_ros.camera.crop import Crop
 from manivideo_ros.drawing import base_image_kernels, horizon_kernels
 from manivideo_ros.drawing.base_image import Material, Painter
-from manivideo_ros.drawing.composition import Crop
 from manivideo_ros.drawing.foreground import ForegroundMaps
 from manivideo_ros.drawing.horizon import HorizonMapper
 from manivideo_ros.drawing.image_drawing import ImageDrawing, Surroundings
@@ -70,7 +71,7 @@ class Drawing:
         require_warp(device)
         load_kernels(device, posing_kernels, raster_kernels, base_image_kernels, horizon_kernels)
         self._surroundings: Surroundings | None = None
-        self._behind: tuple[Surroundings | None, Crop | None] = None, None
+        self._behind: tuple[NDArray[np.uint8] | None, Crop | None] = None, None
         self._horizon: HorizonMapper | None = None
         self._painter: Painter | None = None
         with on_torch_stream(device):
@@ -123,10 +124,10 @@ class Drawing:
     def _set_behind(self, painter: Painter, crop: Crop) -> None:
         """Set the background of the base image, unless it is set already."""
         now = self._surroundings
-        if now is None or (self._behind[0] is now and self._behind[1] == crop):
+        if now is None or (self._behind[0] is now.background and self._behind[1] == crop):
             return
         painter.set_background(crop.cut(now.background, *self.grid))
-        self._behind = now, crop
+        self._behind = now.background, crop
 
     @property
     def fading(self) -> bool:

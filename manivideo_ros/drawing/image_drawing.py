@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manivideo_ros.camera.crop import Crop
 from manivideo_ros.drawing.base_image import Material
-from manivideo_ros.drawing.composition import Composer, Crop
+from manivideo_ros.drawing.composition import Composer
 from manivideo_ros.drawing.foreground import ForegroundMaps, ForegroundPainter
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo.posed_surfaces import PosedSurfaces
@@ -59,10 +60,12 @@ class ImageDrawing:
 
     def surround(self, surroundings: Surroundings) -> None:
         """Set what lies behind and before hands and objects, unless it is set already."""
-        if surroundings is not self._surroundings:
+        before = self._surroundings
+        if before is None or surroundings.background is not before.background:
             self.composer.set_background(surroundings.background)
+        if before is None or surroundings.depth is not before.depth:
             self.composer.set_scene_depth(surroundings.depth)
-            self._surroundings = surroundings
+        self._surroundings = surroundings
 
     def write_view(self, camera: Camera, crop: Crop) -> None:
         """Write the camera, and the part of its image that the grid covers."""

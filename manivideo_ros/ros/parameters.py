@@ -74,6 +74,34 @@ class NodeParameters:
         "from which skin, sleeve and light are taken; '' for the shipped one",
         formerly='hand_appearance',
     )
+    live_background: bool = parameter(
+        False,
+        "Show the camera's own image, background_image (or background_image/compressed), behind "
+        'hands and objects, and background_depth, where it is published, before them',
+    )
+    background_ahead_s: float = parameter(
+        0.02,
+        'How far a live background may be after the poses of its frame, s',
+        0.0,
+        10.0,
+        live=True,
+    )
+    support_plane: tuple[float, ...] = parameter(
+        (0.0, 0.0, 0.0, 0.0),
+        'Plane in the frame of the poses below which nothing is visible: unit normal towards the '
+        'hands, and offset; zeros for none',
+        live=True,
+    )
+    support_frame: str = parameter(
+        '', 'TF frame whose plane z = 0 is the support plane, for one that moves', live=True
+    )
+    region: str = parameter(
+        'full',
+        'Part of the image on which the network works: full, or action, which crops it to hands '
+        'and objects where they are small',
+        live=True,
+        choices=('full', 'action'),
+    )
     image_width: int = parameter(
         640, 'Width of the images until a camera is known, pixels', 16, 1920
     )

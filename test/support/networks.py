@@ -31,13 +31,13 @@ def awake(config: ModelConfig = SMALL) -> ManiVideoNet:
 
 def conditions_of(config: ModelConfig, frames: int, seed: int = 1) -> FrameConditions:
     generator = torch.Generator().manual_seed(seed)
-    size, layers = config.image_size, config.layers
-    normals = torch.randn(frames, layers, 3, size, size, generator=generator)
-    confidence = torch.rand(frames, layers, size, size, generator=generator)
+    (width, height), layers = config.size, config.layers
+    normals = torch.randn(frames, layers, 3, height, width, generator=generator)
+    confidence = torch.rand(frames, layers, height, width, generator=generator)
     return FrameConditions(
         torch.nn.functional.normalize(normals, dim=2),
         confidence * (confidence > 0.5),
-        torch.rand(frames, 3, size, size, generator=generator),
+        torch.rand(frames, 3, height, width, generator=generator),
     )
 
 
@@ -57,9 +57,8 @@ def references(config: ModelConfig) -> tuple[torch.Tensor, ...]:
 
 
 def latents_of(config: ModelConfig, frames: int = 1) -> torch.Tensor:
-    side = config.latent_size[0]
     noise = torch.randn(
-        1, config.latent_channels, side, side, generator=torch.Generator().manual_seed(3)
+        1, config.latent_channels, *config.latent_size, generator=torch.Generator().manual_seed(3)
     )
     return noise.repeat(frames, 1, 1, 1)
 

@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.camera.lens import Lens
+from manivideo_ros.camera.live_background import SceneShot, bent_over
 from manivideo_ros.drawing.colours import normal_colours
 from manivideo_ros.drawing.labels import (
     hand_keypoints,
@@ -51,8 +52,12 @@ class FramePublishers:
         jpeg_quality: int,
         hands: Mapping[str, HandModel],
         objects: Mapping[str, ObjectMesh],
+        shot: SceneShot | None = None,
     ) -> None:
-        """Publish one frame on every topic with subscribers; hands by side, objects by id."""
+        """Publish one frame on every topic with subscribers; hands by side, objects by id.
+
+        shot: the live background that the frame shows, None for none.
+        """
         stamped = RCLPY.header(view.snapshot.stamp_ns, view.camera_frame)
         lens = view.lens
         if lens is None:
@@ -61,7 +66,7 @@ class FramePublishers:
             info = RCLPY.camera(stamped, lens.shown, lens.model, lens.coefficients)
             self.camera.publish(info)
         if self.image.get_subscription_count() or self.jpeg.get_subscription_count():
-            image = _bent(lens, frame.image)
+            image = _as_seen(lens, frame.image, shot)
             if self.image.get_subscription_count():
                 self.image.publish(RCLPY.image(stamped, image))
             if self.jpeg.get_subscription_count():
@@ -120,6 +125,12 @@ class FramePublishers:
         passed = 1e-6 * (self._node.get_clock().now().nanoseconds - shown.stamp_ns)
         stamped = RCLPY.header(shown.stamp_ns, view.world)
         return scene_markers(stamped, joints, boxes, shown.presence, f'{passed:.0f} ms')
+
+
+def _as_seen(lens: Lens | None, image: NDArray, shot: SceneShot | None) -> NDArray:
+    if lens is None or shot is None or shot.image is None or shot.raw is None:
+        return _bent(lens, image)
+    return bent_over(lens, image, shot.image, shot.raw)
 
 
 def _bent(lens: Lens | None, image: NDArray, smooth: bool = True) -> NDArray:

@@ -24,6 +24,7 @@ from manivideo_ros.ros.transforms import TransformTree
 
 SECOND = 1_000_000_000
 DEFAULT_FRAME = 'default_camera_optical_frame'
+OPTICAL = '_optical_frame'
 # Poses without a camera for this long: the default camera is used.
 CAMERA_WAIT_NS = SECOND
 # How long, and for how many hand poses, a frame waits at most for the transform of a camera that
@@ -75,6 +76,7 @@ class PoseIntake:
         self.world = ''
         self._skeleton_frame = ''
         self._pinhole: tuple[Camera, str] | None = None
+        self.given_size = size  # width and height in CameraInfo, which may exceed the images'
         self._distortion: tuple[str, tuple[float, ...]] = ('', ())
         self._lens_made: tuple[str, Lens | None] = ('', None)
         self._default: Camera | None = None
@@ -171,6 +173,7 @@ class PoseIntake:
         distortion = (message.distortion_model, tuple(message.d))
         try:
             camera = read_camera(message)
+            self.given_size = camera.width, camera.height
             camera = bounded(camera)
             self._lens(camera, distortion)
         except ValueError as error:
@@ -260,6 +263,9 @@ class PoseIntake:
                 ]
         if self._first_pose_ns is None or received_ns - self._first_pose_ns < CAMERA_WAIT_NS:
             return None, '', []
+        if self.world.endswith(OPTICAL):  # poses in a camera's frame are seen by that camera
+            intrinsics = pinhole(self.width, self.height, DEFAULT_FOV)
+            return Camera(intrinsics, np.eye(4), self.width, self.height), self.world, problems
         if self._default is None and snapshot.hands:
             self._default = default_camera(
                 snapshot.hands, snapshot.objects.values(), self.width, self.height

@@ -39,6 +39,7 @@ from manivideo_ros.ros.stream.frame_times import FrameTimer
 from manivideo_ros.ros.stream.input_watch import InputWatch
 from manivideo_ros.ros.stream.pose_intake import PoseIntake
 from manivideo_ros.ros.stream.scene import LiveScene, engine_names, spec_of
+from manivideo_ros.ros.stream.surroundings import SurroundingsIntake
 
 HANDS, OBJECTS, SKELETONS, TF = 'hand_poses', 'object_poses', 'skeleton_poses', '/tf'
 CAMERA = 'camera/camera_info'
@@ -76,6 +77,7 @@ class Stream:
         self._snapshot: Snapshot | None = None
         self._resets, self._last_frame_s = 0, 0.0
         self._timer = FrameTimer(node)
+        self._surroundings = SurroundingsIntake(node, parameters, intake.transforms, self._warn)
         self._rate_limit = rate_limit(parameters)
         self._worker = NewestWorker(self._make_frame, self._frame_failed)
         self._loader = EngineLoader(
@@ -122,10 +124,12 @@ class Stream:
         for publisher in (self._reports, self._engine):
             self._node.destroy_publisher(publisher)
         self._timer.destroy()
+        self._surroundings.destroy()
 
     def set_parameters(self, parameters: NodeParameters) -> None:
         """Apply the parameters that may change live."""
         self._parameters = parameters
+        self._surroundings.set_parameters(parameters)
         with self._lock:
             self._intake.buffer.timing = timing(parameters)
             self._rate_limit = rate_limit(parameters)
@@ -204,13 +208,17 @@ class Stream:
             self._scene.synthesizer.reset()
         self._snapshot, self._last_frame_s = view.snapshot, time.monotonic()
         sampled_ns = self._timer.now_ns()
-        frame = self._scene.synthesizer.step(view.camera, view.snapshot)
+        synthesizer = self._scene.synthesizer
+        around, problems = self._surroundings.around(view, self._intake.given_size, synthesizer)
+        self._warn('', problems)
+        frame = synthesizer.step(view.camera, view.snapshot, around.shot, around.plane, around.crop)
         made_ns = self._timer.now_ns()
         with self._lock:
             if view.resets != self._intake.buffer.resets:
                 return  # the clock was reset meanwhile: the frame belongs to the time before
-        hands, objects = self._scene.synthesizer.hands, self._scene.synthesizer.scene.objects
-        self._frames.publish(frame, view, self._parameters.jpeg_quality, hands, objects)
+        hands, objects = synthesizer.hands, synthesizer.scene.objects
+        quality, shot = self._parameters.jpeg_quality, around.shot
+        self._frames.publish(frame, view, quality, hands, objects, shot)
         stages = self._timer.publish(frame, view, received_ns, sampled_ns, made_ns)
         if not self._statistics.frames_out:
             total = stages[diagnostics.TOTAL]
