@@ -1,4 +1,8 @@
-"""Hands before a webcam, or in a video file, to video. `--show-args` lists the arguments."""
+"""Hands before a webcam, or in a video file, to video: generated hands in place of the person's.
+
+The background is the camera's own image without the person's hands; live_background:=false shows
+a background image instead. `--show-args` lists the arguments.
+"""
 
 from manivideo_ros.ros.launch.launching import (
     Switch,
@@ -12,7 +16,7 @@ from manivideo_ros.ros.launch.launching import (
 def generate_launch_description():
     return launch_description(
         *viewers(),
-        node('webcam', ['camera', 'file', 'fov_y'], ends=True),
+        node('webcam', ['camera', 'file', 'fov_y', 'calibration'], ends=True),
         node(
             'object_source',
             renamed={'object_ids': 'ids', 'holding_side': 'grasp_side'},
@@ -20,5 +24,5 @@ def generate_launch_description():
             fixed={'source': 'grasp'},
         ),
         synthesizer(),
-        config='teleop.yaml',
+        config='webcam.yaml',
     )

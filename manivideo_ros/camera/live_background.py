@@ -80,11 +80,10 @@ class LiveBackground:
         depth = self._newest(self._depths, stamp_ns)
         if image is None:
             problems.append("background_image: no image yet: the scene's background is shown")
-        elif (late := received_ns - image.received_ns) > STALE_NS:
-            problems.append(f'background_image: no image for {late / SECOND:.1f} s: the last stays')
+        elif received_ns - image.received_ns > STALE_NS:
+            problems.append('background_image: no image for more than 1 s: the last one is shown')
         if depth is not None and received_ns - depth.received_ns > STALE_NS:
-            late = received_ns - depth.received_ns
-            problems.append(f'background_depth: none for {late / SECOND:.1f} s: the last stays')
+            problems.append('background_depth: none for more than 1 s: the last one is used')
         image = self._checked('background_image', image, given, problems)
         depth = self._checked('background_depth', depth, given, problems)
         key = size, None if lens is None else id(lens.coefficients)

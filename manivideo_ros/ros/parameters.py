@@ -258,6 +258,9 @@ class WebcamParameters:
     camera: int = parameter(0, 'Number of the camera, as OpenCV counts them', 0, 63)
     file: str = parameter('', "Video file to play once instead of a camera; '' for the camera")
     fov_y: float = parameter(0.79, 'Vertical field of view of the camera, rad', 0.05, 3.0)
+    calibration: str = parameter(
+        '', "Calibration of the camera (YAML of camera_calibration), instead of fov_y; '' for none"
+    )
     frame: str = parameter('camera_optical_frame', 'Optical frame of the camera')
     smooth: bool = parameter(True, 'Remove jitter, at the cost of one frame of delay')
 

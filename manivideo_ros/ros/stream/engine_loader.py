@@ -10,6 +10,7 @@ from functools import partial
 
 from manivideo_ros.engine.availability import why_not
 from manivideo_ros.engine.engine import Engine
+from manivideo_ros.engine.graph.prepare import GraphPreparation
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.stream.scene import engine_of, spec_of
@@ -53,6 +54,8 @@ class EngineLoader:
         self._lock = threading.Lock()
         self._request: tuple[EngineSpec, NodeParameters] | None = None
         self._thread: threading.Thread | None = None
+        self._preparation: GraphPreparation | None = None
+        self._stopped = False
 
     def request(self, parameters: NodeParameters, steps: int, size: tuple[int, int]) -> None:
         """Request the engine of the parameters in a number of steps, on the grid of a camera.
@@ -69,6 +72,24 @@ class EngineLoader:
                 self._thread = threading.Thread(target=self._run, name='engine', daemon=True)
                 self._thread.start()
 
+    def stop(self) -> None:
+        """Give up what is being loaded; returns once the thread has ended."""
+        with self._lock:
+            self._stopped, self._request = True, None
+            thread = self._thread
+            if self._preparation is not None:
+                self._preparation.kill()
+        if thread is not None:
+            thread.join()
+
+    def _prepare(self, spec: EngineSpec) -> None:
+        """Create the engine's graph, which takes longest, in a process of its own."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._preparation = GraphPreparation(spec)
+        self._preparation.wait()
+
     def _run(self) -> None:
         while True:
             with self._lock:
@@ -78,6 +99,9 @@ class EngineLoader:
                 spec, parameters = self._request
                 self._request = None
             try:
+                self._prepare(spec)
+                if self._stopped:
+                    continue
                 engine = engine_of(spec, parameters)
                 done = self._submit(partial(self._exchange, engine, parameters)).result()
             except (ValueError, RuntimeError, CancelledError) as error:

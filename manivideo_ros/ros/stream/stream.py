@@ -115,6 +115,7 @@ class Stream:
 
     def stop(self) -> None:
         """Finish the current frame and destroy the topics."""
+        self._loader.stop()  # while the worker can still take what it has loaded
         self._worker.stop()
         for subscription in self._inputs:
             self._node.destroy_subscription(subscription)
