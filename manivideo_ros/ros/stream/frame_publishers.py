@@ -25,6 +25,7 @@ from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.qos import IMAGES
 from manivideo_ros.ros.stream.markers import Box, scene_markers
 from manivideo_ros.ros.stream.pose_intake import View
+from manivideo_ros.ros.stream.video_publisher import VideoPublisher
 from manivideo_ros.synthesizer import Frame
 
 
@@ -35,6 +36,7 @@ class FramePublishers:
         make = node.create_lifecycle_publisher
         self.image = make(Image, 'image_raw', IMAGES)
         self.jpeg = make(CompressedImage, 'image_raw/compressed', IMAGES)
+        self.video = VideoPublisher(node)
         self.camera = make(CameraInfo, 'camera_info', IMAGES)
         self.normals = make(Image, 'mlo/normals', IMAGES)
         self.confidence = make(Image, 'mlo/confidence', IMAGES)
@@ -60,8 +62,11 @@ class FramePublishers:
         else:
             info = RCLPY.camera(stamped, lens.shown, lens.model, lens.coefficients)
             self.camera.publish(info)
-        if self.image.get_subscription_count() or self.jpeg.get_subscription_count():
+        video = self.video.wanted
+        if video or self.image.get_subscription_count() or self.jpeg.get_subscription_count():
             image = _bent(lens, frame.image)
+            if video:  # first: it is encoded meanwhile
+                self.video.put(stamped, image)
             if self.image.get_subscription_count():
                 self.image.publish(RCLPY.image(stamped, image))
             if self.jpeg.get_subscription_count():
@@ -94,6 +99,7 @@ class FramePublishers:
 
     def destroy(self) -> None:
         """Destroy the topics."""
+        self.video.destroy()
         for publisher in (
             self.image,
             self.jpeg,

@@ -1,0 +1,67 @@
+"""Moving images, and bags in which they are recorded as H.264."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from manivideo_ros.bags.bag import BagReader, BagWriter
+from manivideo_ros.messages.images import read_image
+from manivideo_ros.messages.names import IMAGE, PACKET, VIDEO
+from manivideo_ros.messages.types import ROSBAGS, decoded, serialized
+from manivideo_ros.video.encoder import Encoded, VideoEncoder
+
+PERIOD_NS = 33_333_333
+TOPICS = {VIDEO: '/foxglove', PACKET: '/ffmpeg'}
+
+
+def moving(index: int, width: int = 64, height: int = 48) -> np.ndarray:
+    """A disc [H, W, 3] that moves over a smooth background."""
+    y, x = np.mgrid[:height, :width]
+    image = np.stack([255 * x / width, 255 * y / height, 90 + 0 * x], -1).astype(np.uint8)
+    centre = width // 4 + index * width // 100, height // 2
+    return cv2.circle(image, centre, height // 5, (210, 160, 130), -1)
+
+
+def encoded(count: int, width: int = 64, height: int = 48) -> list[Encoded]:
+    """The packets of a video at 30 Hz."""
+    encoder = VideoEncoder()
+    return [encoder.encode(moving(i, width, height), i * PERIOD_NS) for i in range(count)]
+
+
+def psnr(image: np.ndarray, other: np.ndarray) -> float:
+    """Peak signal-to-noise ratio, dB."""
+    return float(10 * np.log10(255**2 / np.mean((image.astype(float) - other) ** 2)))
+
+
+def message_of(packet: Encoded, kind: str, header, size=(64, 48)):
+    """A message of either type."""
+    return ROSBAGS.video(header, packet) if kind == VIDEO else ROSBAGS.packet(header, packet, size)
+
+
+def as_video(bag: Path, folder: Path, kind: str = VIDEO, change=lambda n, message: message) -> Path:
+    """A copy of a bag whose images are H.264 instead; change: given each message and its number,
+    returns what is recorded, None for nothing.
+    """
+    reader, encoders, numbers = BagReader(bag), {}, {}
+    with BagWriter(folder, reader.custom_data) as out:
+        for topic, connection in reader.connections.items():
+            if connection.type_name == IMAGE and topic.endswith('image_raw'):
+                out.add_topic(topic + TOPICS[kind], kind)
+            else:
+                out.copy_topic(topic, connection)
+        for record in reader.messages():
+            if record.topic + TOPICS[kind] not in out._topics:
+                out.write(record.topic, record.data, record.stamp_ns, record.published_ns)
+                continue
+            message = decoded(record.data, record.type_name)
+            number = numbers[record.topic] = numbers.get(record.topic, -1) + 1
+            encoder = encoders.setdefault(record.topic, VideoEncoder())
+            packet = encoder.encode(read_image(message), number * PERIOD_NS)
+            size = message.width, message.height
+            made = change(number, message_of(packet, kind, message.header, size))
+            if made is not None:
+                out.write(record.topic + TOPICS[kind], serialized(made), record.stamp_ns)
+    return folder
