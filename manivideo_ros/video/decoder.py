@@ -51,14 +51,14 @@ class VideoDecoder:
         try:
             frames = self._context.decode(av.Packet(data))
         except FFmpegError:
-            raise ValueError('is cut off or damaged') from None
+            raise ValueError('is cut off or damaged: record it again') from None
         if len(frames) != 1:
             raise ValueError(
                 f'holds {len(frames)} images that can be shown at once: each message must hold '
-                'one whole image, without B-frames'
+                'one whole image, without B-frames; encode it with zero latency'
             )
         if frames[0].is_corrupt:
-            raise ValueError('is cut off or damaged')
+            raise ValueError('is cut off or damaged: record it again')
         self.started = True
         return cast(NDArray[np.uint8], frames[0].to_ndarray(format='rgb24'))
 
@@ -68,7 +68,8 @@ class VideoDecoder:
             return
         if number not in (self._number, (self._number + 1) % sequence.numbers):
             raise ValueError(
-                f'is frame {number} of its group, after frame {self._number}: frames are missing'
+                f'is frame {number} of its group, after frame {self._number}: frames between them '
+                'are missing; record it again, subscribing reliably'
             )
 
 

@@ -68,7 +68,7 @@ def read_packet(data: bytes, sequence: Sequence | None = None) -> Packet:
             elif kind in (SLICE, KEY_SLICE) and number is None and sequence is not None:
                 number = _number(unit, sequence)
     except IndexError:
-        raise ValueError('is cut off') from None
+        raise ValueError('is cut off or damaged: record it again') from None
     if not kinds:
         raise ValueError('is no H.264 in the Annex B format, which begins with 00 00 01')
     return Packet({KEY_SLICE, SEQUENCE} <= kinds, number, sequence)

@@ -41,27 +41,35 @@ def message_of(packet: Encoded, kind: str, header, size=(64, 48)):
     return ROSBAGS.video(header, packet) if kind == VIDEO else ROSBAGS.packet(header, packet, size)
 
 
-def as_video(bag: Path, folder: Path, kind: str = VIDEO, change=lambda n, message: message) -> Path:
-    """A copy of a bag whose images are H.264 instead; change: given each message and its number,
-    returns what is recorded, None for nothing.
+def as_video(
+    bag: Path, folder: Path, kind: str = VIDEO, change=lambda n, message: message, lead: int = 0
+) -> Path:
+    """A copy of a bag whose images are H.264 instead.
+
+    change: given each message and its number, returns what is recorded, None for nothing. lead:
+    number of images of the video before the recorded ones.
     """
-    reader, encoders, numbers = BagReader(bag), {}, {}
+    reader, streams = BagReader(bag), {}
     with BagWriter(folder, reader.custom_data) as out:
         for topic, connection in reader.connections.items():
             if connection.type_name == IMAGE and topic.endswith('image_raw'):
                 out.add_topic(topic + TOPICS[kind], kind)
+                streams[topic] = [0, VideoEncoder()]
             else:
                 out.copy_topic(topic, connection)
         for record in reader.messages():
-            if record.topic + TOPICS[kind] not in out._topics:
+            if record.topic not in streams:
                 out.write(record.topic, record.data, record.stamp_ns, record.published_ns)
                 continue
             message = decoded(record.data, record.type_name)
-            number = numbers[record.topic] = numbers.get(record.topic, -1) + 1
-            encoder = encoders.setdefault(record.topic, VideoEncoder())
-            packet = encoder.encode(read_image(message), number * PERIOD_NS)
+            number, encoder = streams[record.topic]
+            image = read_image(message)
+            for earlier in range(0 if number else lead):
+                encoder.encode(image, earlier * PERIOD_NS)
+            packet = encoder.encode(image, (lead + number) * PERIOD_NS)
             size = message.width, message.height
             made = change(number, message_of(packet, kind, message.header, size))
             if made is not None:
                 out.write(record.topic + TOPICS[kind], serialized(made), record.stamp_ns)
+            streams[record.topic][0] += 1
     return folder

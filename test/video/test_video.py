@@ -95,7 +95,7 @@ def test_missing_packets_are_noticed():
     packets, decoder = encoded(32), VideoDecoder()
     decoder.decode(packets[0].data)
     decoder.decode(packets[1].data)
-    with pytest.raises(ValueError, match='frame 3 of its group, after frame 1: frames are missing'):
+    with pytest.raises(ValueError, match='frame 3 of its group, after frame 1: frames between'):
         decoder.decode(packets[3].data)
     assert decoder.decode(packets[30].data).shape == (48, 64, 3)
 
@@ -111,9 +111,8 @@ def test_a_packet_that_is_cut_off_is_refused_or_shown_nearly_whole(which):
             decoder.decode(packets[0].data)
         try:
             image = decoder.decode(packets[which].data[:left])
-        except ValueError as error:
+        except ValueError:
             refused += 1
-            assert str(error).partition(' ')[0] in ('is', 'holds', 'comes')
         else:
             assert psnr(image, moving(which, 320, 240)) > 30
     assert refused > 0
@@ -121,7 +120,7 @@ def test_a_packet_that_is_cut_off_is_refused_or_shown_nearly_whole(which):
 
 @pytest.mark.parametrize('data', [b'', b'abc', b'\0\0\1', b'\0\0\1\x67', b'\0\0\1\x67' + bytes(99)])
 def test_bytes_that_are_no_h264_are_refused(data):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r'is cut off|is no H\.264'):
         VideoDecoder().decode(data)
 
 
@@ -162,6 +161,10 @@ def test_b_frames_are_refused():
         packets += context.encode(frame)
     packets += context.encode(None)
     decoder = VideoDecoder()
-    with pytest.raises(ValueError, match='without B-frames|missing'):
+
+    def decode():
         for packet in packets:
             decoder.decode(bytes(packet))
+
+    with pytest.raises(ValueError, match='without B-frames'):
+        decode()
