@@ -42,22 +42,29 @@ def message_of(packet: Encoded, kind: str, header, size=(64, 48)):
 
 
 def as_video(
-    bag: Path, folder: Path, kind: str = VIDEO, change=lambda n, message: message, lead: int = 0
+    bag: Path,
+    folder: Path,
+    kind: str = VIDEO,
+    change=lambda n, message: message,
+    lead: int = 0,
+    leave_out: tuple[str, ...] = (),
 ) -> Path:
     """A copy of a bag whose images are H.264 instead.
 
     change: given each message and its number, returns what is recorded, None for nothing. lead:
-    number of images of the video before the recorded ones.
+    number of images of the video before the recorded ones. leave_out: topics.
     """
     reader, streams = BagReader(bag), {}
+    kept = [topic for topic in reader.connections if topic not in leave_out]
     with BagWriter(folder, reader.custom_data) as out:
-        for topic, connection in reader.connections.items():
+        for topic in kept:
+            connection = reader.connections[topic]
             if connection.type_name == IMAGE and topic.endswith('image_raw'):
                 out.add_topic(topic + TOPICS[kind], kind)
                 streams[topic] = [0, VideoEncoder()]
             else:
                 out.copy_topic(topic, connection)
-        for record in reader.messages():
+        for record in reader.messages(kept):
             if record.topic not in streams:
                 out.write(record.topic, record.data, record.stamp_ns, record.published_ns)
                 continue
