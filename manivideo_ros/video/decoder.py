@@ -60,7 +60,12 @@ class VideoDecoder:
         if frames[0].is_corrupt:
             raise ValueError('is cut off or damaged: record it again')
         self.started = True
-        return cast(NDArray[np.uint8], frames[0].to_ndarray(format='rgb24'))
+        try:
+            return cast(NDArray[np.uint8], frames[0].to_ndarray(format='rgb24'))
+        except FFmpegError:
+            raise ValueError(
+                'is in a colour space that is not read: encode it in BT.601 or BT.709'
+            ) from None
 
     def _check_number(self, key: bool, number: int | None, sequence: Sequence | None) -> None:
         """Raise ValueError if frames are missing: their number is not the last one or the next."""
