@@ -142,7 +142,7 @@ def _number(unit: bytes, sequence: Sequence) -> int:
     read = _Bits(unit)
     read.code()  # first macroblock
     read.code()  # slice type
-    read.code()  # picture parameters
+    read.code()  # its parameter set
     if sequence.planes:
         read.bits(2)
     return read.bits(sequence.numbers.bit_length() - 1)

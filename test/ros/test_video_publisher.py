@@ -163,7 +163,8 @@ def test_ffmpeg_packets_are_published_where_their_package_is(node, monkeypatch):
         'message_class',
         lambda kind: object if kind == PACKET else message_class(kind),
     )
-    monkeypatch.setattr(type(RCLPY), 'packet', lambda _, *a, **k: ROSBAGS.packet(*a, **k))
+    builder = SimpleNamespace(video=RCLPY.video, packet=ROSBAGS.packet)
+    monkeypatch.setattr(video_publisher, 'RCLPY', builder)
     video = VideoPublisher(node)
     topic = node.topics['image_raw/ffmpeg']
     topic.subscribers = 1
