@@ -17,8 +17,8 @@ KEY_PERIOD_NS = 1_000_000_000
 QUALITY = 20  # constant rate factor
 # Ultrafast: on our images as small as superfast at the same PSNR, in two thirds of the time; the
 # next preset halves the bytes in twice the time. Zero latency: a packet for every image, and none
-# that needs a later one (no B-frames). BT.601 in the narrow range is what conversion from RGB gives,
-# and what the stream says of itself.
+# that needs a later one (no B-frames). BT.601 in the narrow range is what conversion from RGB
+# gives, and what the stream says of itself.
 OPTIONS = {
     'preset': 'ultrafast',
     'tune': 'zerolatency',
