@@ -79,7 +79,7 @@ class VideoDecoder:
 
 
 def _context() -> VideoCodecContext:
-    context = cast(VideoCodecContext, av.CodecContext.create('h264', 'r'))
+    context = av.CodecContext.create('h264', 'r')
     context.thread_count = 1
     context.flags |= Flags.low_delay
     context.options = STRICT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,7 @@ class VideoPublisher:
         self._waiting: tuple[Any, NDArray[np.uint8]] | None = None
         self._encoder: VideoEncoder | None = None
         self._subscribers: dict[str, int] = {}
+        self._odd = (0, 0)  # the size that was warned of
         self._worker = NewestWorker(self._encode, self._failed)
 
     @property
@@ -82,14 +84,18 @@ class VideoPublisher:
         more = any(count > self._subscribers.get(kind, 0) for kind, count in counts.items())
         self._subscribers = counts
         encoder = self._encoder = self._encoder or VideoEncoder()
-        if even(*size) != size:
+        if even(*size) != size != self._odd:
+            self._odd = size
             self._warn(
                 '{}x{} is encoded as {}x{}, its last row or column repeated: H.264 needs an even '
                 'size'.format(*size, *even(*size)),
             )
         stamp_ns = header.stamp.sec * 10**9 + header.stamp.nanosec
         encoded = encoder.encode(image, stamp_ns, key=more)
-        build = {VIDEO: RCLPY.video, PACKET: partial(RCLPY.packet, size=size)}
+        build: dict[str, Callable[..., Any]] = {
+            VIDEO: RCLPY.video,
+            PACKET: partial(RCLPY.packet, size=size),
+        }
         for kind, publisher in self._publishers.items():
             if counts[kind]:
                 publisher.publish(build[kind](header, encoded))
