@@ -14,17 +14,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manivideo_ros.camera.background import to_reference
+from manivideo_ros.camera.background import covering, to_reference
 from manivideo_ros.drawing.base_image import hand_material
+from manivideo_ros.drawing.composition import Crop
 from manivideo_ros.drawing.drawing import Drawing, Drawn
+from manivideo_ros.drawing.foreground import ForegroundMaps
+from manivideo_ros.drawing.image_drawing import Surroundings
 from manivideo_ros.drawing.skeleton import skeleton_map
-from manivideo_ros.drawing.views import object_material, six_views
-from manivideo_ros.engine.runner import EngineError, ExchangedError
+from manivideo_ros.drawing.views import fine_material, object_material, six_views
+from manivideo_ros.engine.runner import EngineError, ExchangedError, Made
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
@@ -55,20 +57,25 @@ class Scene:
 class Frame:
     """One synthesized frame; the arrays are valid until the next step.
 
-    image uint8 [H, W, 3] RGB; layers: the MLO it was made from, in which what fades is as present
-    as it is shown; mask float32 [H, W] in 0..1: coverage of hands and objects, None where the
-    network reads no base image; stages_ms: how long each stage took.
+    image uint8 [H, W, 3] RGB, of the camera's size; layers: the MLO that it was made from, on the
+    network's grid, in which what fades is as present as it is shown; foreground: hands and objects
+    at the image's size; mask float32 [H, W] in 0..1: visible coverage of hands and objects.
+    stages_ms: how long each stage took.
     """
 
     stamp_ns: int
     image: NDArray[np.uint8]
     layers: LayerBuffers
-    mask: torch.Tensor | None
+    foreground: ForegroundMaps
+    mask: torch.Tensor
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
 class Synthesizer:
     """Turns snapshots of poses into frames, one scene at a time. Not thread-safe.
+
+    size: width and height of the first images, pixels; None for the network's grid. Images have the
+    size of the camera of each step.
 
     Raises ValueError for a scene or a pose that cannot be drawn, naming it.
     """
@@ -79,35 +86,40 @@ class Synthesizer:
         hands: Mapping[str, HandModel],  # by side
         scene: Scene,
         threads: int = 2,
+        size: tuple[int, int] | None = None,
     ) -> None:
         self.session, self.hands, self.threads = session, dict(hands), threads
+        self.size = size or session.size
         self.set_scene(scene)
 
     def set_scene(self, scene: Scene) -> None:
         """Exchange objects, background and hand reference; the past frames are forgotten."""
         meshes, size = list(scene.objects.values()), self.session.reference_size
-        views = [six_views(mesh, size) for mesh in meshes]
+        self._views = [six_views(mesh, size) for mesh in meshes]
         surfaces = [
             *(object_surface(mesh) for mesh in meshes),
             *(hand_surface(hand, self.session.layers) for hand in self.hands.values()),
         ]
-        materials = [
-            *(object_material(m, v) for m, v in zip(meshes, views, strict=True)),
-            *(hand_material(hand, scene.hand_reference) for hand in self.hands.values()),
-        ]
-        side = self.session.image_size
-        background = cv2.resize(scene.background, (side, side), interpolation=cv2.INTER_AREA)
+        skins = [hand_material(hand, scene.hand_reference) for hand in self.hands.values()]
+        pairs = zip(meshes, self._views, strict=True)
+        materials = [*(object_material(mesh, views) for mesh, views in pairs), *skins]
+        fine = [*(fine_material(mesh) for mesh in meshes), *skins]
         self.scene = scene
-        self._new_drawing = partial(
-            Drawing, surfaces, materials, background.astype(np.uint8), side, self.session.layers,
-            self.threads,
-        )  # fmt: skip
+        self._new_drawing = partial(Drawing, surfaces, materials, fine)
+        self._fit(*self.size)
+
+    def _fit(self, width: int, height: int) -> None:
+        """Prepare for images of width x height pixels; the past frames are forgotten."""
+        scene, size = self.scene, self.session.reference_size
+        self.size = width, height
+        self._surroundings = Surroundings(covering(scene.background, width, height))
         self._place()
+        meshes = list(scene.objects.values())
         grey = np.full((6, size, size, 3), NO_OBJECT_VIEW, np.uint8)
         points = np.zeros((self.session.num_points, 3), np.float32)
         self.session.set_scene(
-            to_reference(views[0].rgb if views else grey, size),
-            to_reference(scene.background[None], self.session.background_size)[0],
+            to_reference(self._views[0].rgb if meshes else grey, size),
+            to_reference(self._surroundings.background[None], self.session.background_size)[0],
             to_reference(scene.hand_reference.image[None], size)[0],
             surface_points(meshes[0], self.session.num_points) if meshes else points,
         )
@@ -116,23 +128,36 @@ class Synthesizer:
         """Forget the past frames, as after a clock reset."""
         self.session.reset()
 
-    def step(self, camera: Camera, snapshot: Snapshot) -> Frame:
-        """The frame that shows a snapshot, seen by camera at the network's image size.
+    def step(
+        self,
+        camera: Camera,
+        snapshot: Snapshot,
+        surroundings: Surroundings | None = None,
+        crop: Crop | None = None,
+    ) -> Frame:
+        """The frame that shows a snapshot, of the camera's size.
+
+        surroundings: what the camera sees besides hands and objects; None for the scene's
+        background. crop: the part of the image that the network works on; None for all of it.
 
         Where the engine's device fails, the next engine makes the frame.
         """
+        if (camera.width, camera.height) != self.size:
+            self._fit(camera.width, camera.height)
         while True:
             if self.session.inputs is not self.drawing.inputs:
                 self._place()
             try:
                 with self.drawing.on_stream():
                     begun = perf_counter()
-                    self._pose(camera, snapshot)
+                    self.drawing.surround(surroundings or self._surroundings)
+                    self._pose(camera, snapshot, crop)
                     drawn, ready = self._draw(), perf_counter()
-                    image = self._denoise(drawn, self._skeleton(snapshot))
-                    times = begun, ready, perf_counter()
+                    made, done = self._denoise(drawn, self._skeleton(snapshot)), perf_counter()
+                    image = self._compose(made)
                     shown = self.drawing.last() if drawn is None else drawn
-                    return self._compose(snapshot.stamp_ns, image, shown, times)
+                    times = begun, ready, done, perf_counter()
+                    return self._frame(snapshot.stamp_ns, image, shown, times)
             except ExchangedError:
                 continue
             except EngineError:
@@ -140,12 +165,21 @@ class Synthesizer:
             except RuntimeError as error:
                 self._give_up_device(self.drawing.inputs, error)
 
-    def _pose(self, camera: Camera, snapshot: Snapshot) -> None:
+    def composed(self, camera: Camera, snapshot: Snapshot, made: Made) -> Image:
+        """The image of a snapshot, of what the network made of it; on the CPU."""
+        if (camera.width, camera.height) != self.size:
+            self._fit(camera.width, camera.height)
+        self.drawing.surround(self._surroundings)
+        self._pose(camera, snapshot, None)
+        self.drawing.drawn()
+        return self._compose(made)
+
+    def _pose(self, camera: Camera, snapshot: Snapshot, crop: Crop | None) -> None:
         objects: list[SurfacePose] = [snapshot.objects.get(name) for name in self.scene.objects]
         hands = [snapshot.hands.get(side) for side in self.hands]
         names = [*self.scene.objects, *self.hands]
         presence = [snapshot.presence.get(name, 1.0) for name in names]
-        self.drawing.pose(camera, [*objects, *hands], presence)
+        self.drawing.pose(camera, [*objects, *hands], presence, crop)
 
     def _draw(self) -> Drawn | None:
         """What was drawn; None where the engine's run draws, without a wait in between."""
@@ -153,40 +187,53 @@ class Synthesizer:
             return None
         return self.drawing.drawn()
 
-    def _denoise(self, drawn: Drawn | None, skeleton: NDArray[np.float32] | None) -> Image:
+    def _denoise(self, drawn: Drawn | None, skeleton: NDArray[np.float32] | None) -> Made:
+        """What the network makes; on a GPU the composed image, without a wait in between."""
         if self.drawing.inputs is not None:
             draw = self.drawing.draw if drawn is None else None
-            return self.session.step_drawn(draw, skeleton)
+            return self.session.predict_drawn(draw, skeleton, self.drawing.image.compose)
         assert drawn is not None
         maps = {name: tensor.numpy() for name, tensor in drawn.maps.items()}
-        return self.session.step(**maps, skeleton=skeleton)
+        return self.session.predict(**maps, skeleton=skeleton)
 
-    def _compose(
-        self, stamp_ns: int, image: Image, drawn: Drawn, times: tuple[float, float, float]
+    def _compose(self, made: Made) -> Image:
+        if self.drawing.inputs is not None:
+            return made
+        image: Image = self.drawing.image.compose(torch.from_numpy(made)).numpy()
+        return image
+
+    def _frame(
+        self, stamp_ns: int, image: Image, drawn: Drawn, times: tuple[float, float, float, float]
     ) -> Frame:
-        """The frame; times: when it was begun, drawn and denoised, seconds."""
-        begun, ready, done = times
+        """The frame; times: when it was begun, drawn, denoised and composed, seconds."""
+        begun, ready, denoised, composed = times
         stages = {
             'rasterize': 1e3 * (ready - begun) - drawn.paint_ms,
             'paint': drawn.paint_ms,
-            'denoise': 1e3 * (done - ready),
+            'denoise': 1e3 * (denoised - ready),
+            'compose': 1e3 * (composed - denoised),
         }
-        return Frame(stamp_ns, image, drawn.layers, drawn.mask, stages)
+        mask = self.drawing.image.shown
+        return Frame(stamp_ns, image, drawn.layers, drawn.foreground, mask, stages)
 
     def _skeleton(self, snapshot: Snapshot) -> NDArray[np.float32] | None:
-        """S [3, H, W] in [0, 1], the darker the less it is present; None where there is none."""
+        """S [3, h, w] in [0, 1], the darker the less it is present; None where there is none."""
         if snapshot.skeleton is None or not self.session.human:
             return None
-        size = self.session.image_size
+        width, height = self.session.size
+        points = np.array(snapshot.skeleton, np.float64)  # pixels of the image
+        points[:, :2] *= np.array([width, height]) / self.size
         weight = np.float32(snapshot.presence.get(SKELETON, 1.0) / 255)
-        return skeleton_map(snapshot.skeleton, size, size).astype(np.float32) * weight
+        return skeleton_map(points, width, height).astype(np.float32) * weight
 
     def _place(self) -> None:
         """Draw on the device of the engine that serves, or of the next one that can draw."""
         while True:
             inputs = self.session.inputs
             try:
-                self.drawing = self._new_drawing(inputs)
+                self.drawing = self._new_drawing(
+                    self.session.size, self.size, self.session.layers, self.threads, inputs
+                )
             except RuntimeError as error:
                 self._give_up_device(inputs, error)
             else:

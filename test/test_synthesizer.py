@@ -21,7 +21,7 @@ from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.graph.export import build_graph, save_graph
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.pytorch.runner import TorchRunner
-from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.engine.runner import EngineError, unchanged
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.geometry import rigid
@@ -41,18 +41,20 @@ def session(tmp_path_factory):
 
 @pytest.fixture
 def synthesizer(session):
-    return Synthesizer(session, HANDS, Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE), 1)
+    return Synthesizer(
+        session, HANDS, Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE), 1, SIZE
+    )
 
 
 def test_a_frame_shows_hands_in_their_colour_over_the_background(synthesizer):
     frame = synthesizer.step(CAMERA, WHOLE)
-    assert frame.image.shape == (64, 64, 3)
+    assert frame.image.shape == (240, 320, 3)
     assert frame.stamp_ns == 7
-    layer = frame.layers.nearest_layer.numpy()
+    layer = frame.foreground.layer.numpy()
     skin = frame.image[(layer >= 1) & (frame.mask.numpy() > 0.99)].mean(0)
     assert skin[0] > 2 * skin[2]  # the reference's red
     np.testing.assert_array_equal(frame.image[frame.mask.numpy() == 0][0], BACKGROUND[0, 0])
-    assert set(frame.stages_ms) == {'rasterize', 'paint', 'denoise'}
+    assert set(frame.stages_ms) == {'rasterize', 'paint', 'denoise', 'compose'}
 
 
 def test_every_part_is_drawn_where_it_is_posed_and_not_where_it_is_absent(synthesizer):
@@ -76,7 +78,7 @@ def test_what_fades_leaves_the_image_by_degrees(synthesizer):
 
 def test_only_the_fading_part_changes(synthesizer):
     steady = synthesizer.step(CAMERA, WHOLE)
-    layer, before = steady.layers.nearest_layer.numpy().copy(), steady.image.astype(int)
+    layer, before = steady.foreground.layer.numpy().copy(), steady.image.astype(int)
     faded = synthesizer.step(CAMERA, replace(WHOLE, presence={**WHOLE.presence, 'mug': 0.5}))
     change = np.abs(faded.image - before).max(-1)
     assert change[layer == 0].mean() > 10
@@ -85,16 +87,17 @@ def test_only_the_fading_part_changes(synthesizer):
 
 
 def test_a_scene_without_objects_and_with_two_can_be_drawn(session):
-    alone = Synthesizer(session, HANDS, Scene({}, BACKGROUND, REFERENCE), 1)
+    alone = Synthesizer(session, HANDS, Scene({}, BACKGROUND, REFERENCE), 1, SIZE)
     assert alone.step(CAMERA, replace(WHOLE, objects={})).mask.any()
     meshes = {'mug': generate('mug'), 'box': generate('box')}
-    two = Synthesizer(session, HANDS, Scene(meshes, BACKGROUND, REFERENCE), 1)
+    two = Synthesizer(session, HANDS, Scene(meshes, BACKGROUND, REFERENCE), 1, SIZE)
     poses = {**WHOLE.objects, 'box': rigid(np.eye(3), [0.1, 0.1, 0.1])}
     assert two.step(CAMERA, replace(WHOLE, objects=poses)).mask.sum() > 0
 
 
+SIZE = CAMERA.width, CAMERA.height
 PERSON = np.zeros((134, 3), np.float32)
-PERSON[:18] = np.column_stack([np.linspace(8, 56, 18), np.linspace(10, 50, 18), np.ones(18)])
+PERSON[:18] = np.column_stack([np.linspace(40, 280, 18), np.linspace(38, 188, 18), np.ones(18)])
 
 
 @pytest.fixture(scope='module')
@@ -103,7 +106,7 @@ def human(tmp_path_factory):
     path = tmp_path_factory.mktemp('graph') / 'human.onnx'
     save_graph(model_of(1, human=True), path)
     scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
-    return Synthesizer(StreamingSession(OnnxRunner(path, threads=1)), HANDS, scene, 1)
+    return Synthesizer(StreamingSession(OnnxRunner(path, threads=1)), HANDS, scene, 1, SIZE)
 
 
 def shown(synthesizer, snapshot):
@@ -162,11 +165,11 @@ class Falling(TorchRunner):
     backend = property(lambda self: 'torch_cuda', lambda self, _: None)
     frames = 0
 
-    def run_drawn(self, draw):
+    def run_drawn(self, draw, finish=unchanged):
         self.frames += 1
         if self.frames == 4:
             raise EngineError('the device fell off: check nvidia-smi')
-        return super().run_drawn(draw)
+        return super().run_drawn(draw, finish)
 
 
 def test_a_frame_whose_device_falls_off_is_drawn_anew_for_the_next_backend(graph):
@@ -197,7 +200,7 @@ def test_a_device_that_fails_while_it_draws_is_given_up_for_the_next_backend(gra
 
     engine = Engine(EngineSpec('small', '', 64, 7, 1, 'fp32', 'auto'), 1, open_one=open_one)
     scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
-    synthesizer = Synthesizer(StreamingSession(engine, seed=3), HANDS, scene, 1)
+    synthesizer = Synthesizer(StreamingSession(engine, seed=3), HANDS, scene, 1, SIZE)
     fading = replace(WHOLE, presence={**WHOLE.presence, 'mug': 0.5})
     expected = frames_on(OnnxRunner(graph, threads=1))[0]
     with monkeypatch.context() as patch:
@@ -217,7 +220,7 @@ def test_the_layers_of_a_frame_are_those_that_the_network_was_given_while_fading
     layers = []
     for runner in (OnnxRunner(graph, threads=1), TorchRunner(awake(SMALL))):
         scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
-        synthesizer = Synthesizer(StreamingSession(runner, seed=3), HANDS, scene, 1)
+        synthesizer = Synthesizer(StreamingSession(runner, seed=3), HANDS, scene, 1, SIZE)
         layers.append(synthesizer.step(CAMERA, fading).layers)
     for name in ('normal_map', 'occlusion_confidence', 'visible_normal'):
         on_cpu, on_device = (getattr(made, name) for made in layers)
@@ -236,7 +239,7 @@ def test_posing_counts_as_rasterizing(synthesizer, monkeypatch):
     monkeypatch.setattr(synthesizer.drawing, 'pose', slow)
     stages = synthesizer.step(CAMERA, WHOLE).stages_ms
     assert stages['rasterize'] >= 50
-    assert set(stages) == {'rasterize', 'paint', 'denoise'}
+    assert set(stages) == {'rasterize', 'paint', 'denoise', 'compose'}
 
 
 def test_what_a_runner_could_not_take_is_sent_again(session, monkeypatch):

@@ -48,7 +48,7 @@ def measure(device: str) -> Results:
 
     def fade() -> None:
         for seed, weight in enumerate((0.8, 0.6, 0.4, 0.2)):
-            stream.step(camera(stream.session.image_size), _snapshot(seed, weight))
+            stream.step(camera(stream.session.size[0]), _snapshot(seed, weight))
 
     change('fade', fade, True)
     change('scene', lambda: stream.set_scene(bowl), False)
@@ -107,7 +107,7 @@ def _snapshot(seed: int, weight: float = 1.0) -> Snapshot:
 
 
 def _frame(stream: Synthesizer, seed: int) -> np.ndarray:
-    return stream.step(camera(stream.session.image_size), _snapshot(seed)).image.astype(np.float32)
+    return stream.step(camera(stream.session.size[0]), _snapshot(seed)).image.astype(np.float32)
 
 
 def _timed(stream: Synthesizer, seed: int) -> float:

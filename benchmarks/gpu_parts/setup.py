@@ -12,6 +12,7 @@ import torch
 from benchmarks.mlo import OBJECT
 from manivideo_ros.drawing.base_image import hand_material
 from manivideo_ros.drawing.drawing import Drawing
+from manivideo_ros.drawing.image_drawing import Surroundings
 from manivideo_ros.drawing.views import object_material, six_views
 from manivideo_ros.engine.pytorch.latent_runner import LatentRunner
 from manivideo_ros.engine.pytorch.runner import TorchRunner
@@ -91,7 +92,9 @@ def drawing_of(size: int, device: str, inputs: Mapping[str, torch.Tensor] | None
     if inputs is None:
         shapes = {'normal_map': (1, 7, 3, size, size), 'base': (1, 3, size, size)}
         inputs = {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
-    return Drawing(surfaces, materials, background, size, 7, 1, inputs)
+    drawing = Drawing(surfaces, materials, materials, (size, size), (size, size), 7, 1, inputs)
+    drawing.surround(Surroundings(background))
+    return drawing
 
 
 def timed(run: Callable[[], object], device: str, count: int) -> np.ndarray:

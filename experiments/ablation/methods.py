@@ -64,7 +64,7 @@ def method_of(network: RowNet, source: Source) -> FramesOf:
         from_source = (source.seen, source.poses(clip)) if WARPED in needs else None
         config = network.config
         generator = torch.Generator().manual_seed(NOISE_SEED)
-        shape = (1, config.latent_channels, config.trunk_size, config.trunk_size)
+        shape = (1, config.latent_channels, *config.latent_size)
         noise = torch.randn(shape, generator=generator)
         with torch.no_grad():
             scene = network.scene(references_of(clip, config.reference_size, config.num_points))

@@ -103,7 +103,7 @@ class Trainer:
         )
         config, count = network.config, len(frames['rgb'])
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        shape = (count, config.latent_channels, config.trunk_size, config.trunk_size)
+        shape = (count, config.latent_channels, *config.latent_size)
         noise = torch.randn(shape, generator=generator)
         truth, mask = frames['rgb'], frames['mask']
         with torch.autocast('cpu', torch.bfloat16):

@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.camera.viewing import action_points, default_camera, fitted
+from manivideo_ros.camera.viewing import DEFAULT_SIZE, action_points, bounded, default_camera
 from manivideo_ros.data.scenes.camera_response import Response, random_response
 from manivideo_ros.data.scenes.library import SKINS, Skin, generator, skin
 from manivideo_ros.data.scenes.room import Room, random_room
-from manivideo_ros.data.scenes.scene import SIZE
 from manivideo_ros.evaluation.suites.held_out import table_under
 from manivideo_ros.geometry import (
     Array,
@@ -122,18 +121,18 @@ class Choices:
         }
 
 
-def choose(motion: Motion, seed: int, source: int, size: int = SIZE) -> Choices:
-    """The choices of a seed; source: a number that identifies the recording; size: of frames."""
+def choose(motion: Motion, seed: int, source: int) -> Choices:
+    """The choices of a seed; source: a number that identifies the recording.
+
+    Frames have the size of `camera_of`.
+    """
     rng = generator('train', 40, seed, source)
     sides = [side for side in SIDES if side in motion.hands] or ['right']
     side = sides[int(rng.integers(len(sides)))]
     track = motion.hands.get(side)
-    recorded = motion.camera
-    if recorded is None:
-        first = motion.frame(0)
-        recorded = default_camera(first.hands, first.objects.values(), SIZE, SIZE)
+    recorded = camera_of(motion)
     table = table_under(motion, recorded)
-    camera, moved = move_camera(rng, fitted(recorded, size, size), table, middle(motion))
+    camera, moved = move_camera(rng, recorded, table, middle(motion))
     betas = np.zeros(10, np.float32)
     if track is not None and motion.hand_model == 'default':
         betas = np.asarray(track.betas, np.float32)
@@ -150,6 +149,14 @@ def choose(motion: Motion, seed: int, source: int, size: int = SIZE) -> Choices:
         table_from_world=table,
         moved=moved,
     )
+
+
+def camera_of(motion: Motion) -> Camera:
+    """The recorded camera, reduced to the largest image; the default one without."""
+    if motion.camera is not None:
+        return bounded(motion.camera)
+    first = motion.frame(0)
+    return default_camera(first.hands, first.objects.values(), *DEFAULT_SIZE)
 
 
 def random_materials(

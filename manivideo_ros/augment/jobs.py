@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manivideo_ros.augment import cameras
+from manivideo_ros.augment.choices import camera_of
 from manivideo_ros.augment.engine import prepare_engine
 from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
 from manivideo_ros.augment.source import Source
@@ -22,6 +23,7 @@ from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, ma
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.process.node_processes import signal_with_parent
 
 LOCK = '.lock'
@@ -47,7 +49,7 @@ def plan(
     Raises ValueError for an unusable bag, two bags of one name, and an episode in `out` that was
     made from another source or by other means; EngineError, OSError.
     """
-    made_by = prepare(engine, hand_folder)
+    config = read_config(engine.weights)
     model = hands_of(hand_folder)['right'].name
     sources = [Source(bag) for bag in bags]
     by_name: dict[str, Source] = {}
@@ -58,7 +60,9 @@ def plan(
     todo: list[Job] = []
     folders: list[Path] = []
     for source in sources:
-        digest = source.sha256
+        digest, camera = source.sha256, camera_of(source.motion)
+        seen_by = engine.seen_by(config, camera.width, camera.height)
+        made_by = prepare(seen_by, hand_folder)
         for seed in seeds:
             folder = out / episode_name(source.name, seed)
             folders.append(folder)
@@ -67,7 +71,7 @@ def plan(
             else:
                 path = str(source.path.resolve())
                 made = tuple(made_by.items())
-                todo.append(Job(path, digest, str(out), seed, engine, hand_folder, made))
+                todo.append(Job(path, digest, str(out), seed, seen_by, hand_folder, made))
     warnings = [
         [*cameras.warnings_of(s.name, s.reader), *warnings_of(s.name, s.motion, s.reader, model)]
         for s in sources

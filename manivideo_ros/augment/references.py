@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.augment.choices import Choices
-from manivideo_ros.camera.viewing import fitted
 from manivideo_ros.data.rendering.ground_truth import worker_renderer
 from manivideo_ros.data.scenes.library import generator
 from manivideo_ros.data.scenes.reference_pose import random_reference_pose
-from manivideo_ros.data.scenes.scene import SIZE, Scene
+from manivideo_ros.data.scenes.scene import Scene
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.reference import HandReference
@@ -20,9 +19,9 @@ from manivideo_ros.hand.state import SIDES
 
 
 def render_references(choices: Choices) -> tuple[NDArray[np.uint8], HandReference]:
-    """Background [SIZE, SIZE, 3] and hand reference of a variation, on one thread."""
+    """A variation's background [H, W, 3] of its camera's size and hand reference, on one thread."""
     world_from_table = invert_rigid(choices.table_from_world)
-    camera = fitted(choices.camera, SIZE, SIZE)
+    camera = choices.camera
     view = replace(camera, camera_from_world=camera.camera_from_world @ world_from_table)
     rng = generator('train', 41, choices.seed)
     reference_pose = random_reference_pose(rng, [choices.side], choices.betas, view)
@@ -41,6 +40,6 @@ def render_references(choices: Choices) -> tuple[NDArray[np.uint8], HandReferenc
         consecutive=True,
         reference_pose=reference_pose,
     )
-    renderer = worker_renderer(SIZE)
+    renderer = worker_renderer(camera.width, camera.height)
     background = renderer.start(stage)
     return background, renderer.hand_reference(stage)

@@ -83,7 +83,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
         raise ValueError(f'{source.path}: has changed since the work was planned: start again')
     hands = hands_of(job.hand_folder)
     motion = shaped_for(source.motion, hands['right'].name)
-    choices = choose(motion, job.seed, int(job.sha256[:15], 16), job.engine.resolution)
+    choices = choose(motion, job.seed, int(job.sha256[:15], 16))
     provenance = {
         'synthetic': True,
         'source': {'bag': source.name, 'sha256': job.sha256, 'replaced': source.replaced},
@@ -189,7 +189,10 @@ def _frames(synthesizer: Synthesizer, motion: Motion, choices: Choices) -> Itera
     for index, stamp in enumerate(motion.stamps_ns.tolist()):
         sample = motion.frame(index)
         frame = synthesizer.step(camera, Snapshot.of(stamp, sample.hands, sample.objects))
-        labels = label(frame.layers, camera, synthesizer.hands, sample.hands)
+        layers = len(frame.layers.normal_map)
+        labels = label(
+            frame.foreground, frame.mask, layers, camera, synthesizer.hands, sample.hands
+        )
         yield {
             '/camera_info': ROSBAGS.camera(ROSBAGS.header(stamp, CAMERA_FRAME), camera),
             '/image_raw': ROSBAGS.image(ROSBAGS.header(stamp, CAMERA_FRAME), frame.image),

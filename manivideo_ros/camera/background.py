@@ -9,17 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.files.assets import ASSETS
-from manivideo_ros.files.image_file import load_image, opaque, square
+from manivideo_ros.files.image_file import load_image, opaque
 
 BACKGROUND = ASSETS / 'scene' / 'background.png'
 
 
 def load_background(path: Path) -> NDArray[np.uint8]:
-    """The background uint8 [S, S, 3], cropped to a centred square, with transparency over white.
+    """The background uint8 [H, W, 3], with transparency over white. Raises as load_image."""
+    return opaque(load_image(path))
 
-    Raises as load_image.
-    """
-    return square(opaque(load_image(path)))
+
+def covering(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """An image [h, w, 3], cropped around its centre to the aspect of width x height, resized."""
+    rows, columns = image.shape[:2]
+    if (columns, rows) == (width, height):
+        return image
+    scale = max(width / columns, height / rows)
+    wide, high = (
+        min(columns, max(1, round(width / scale))),
+        min(rows, max(1, round(height / scale))),
+    )
+    left, top = (columns - wide) // 2, (rows - high) // 2
+    cut = image[top : top + high, left : left + wide]
+    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(cut, (width, height), interpolation=mode), np.uint8)
 
 
 def to_reference(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

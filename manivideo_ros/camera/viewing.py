@@ -14,6 +14,10 @@ from manivideo_ros.hand.state import HandState
 # In visibility tests, a hand is represented by points up to this far (metres) from its wrist.
 REACH = 0.12
 DEFAULT_FOV = np.radians(40.0)
+DEFAULT_SIZE = 640, 480
+"""Width and height of images without a camera, pixels."""
+LARGEST = 1920, 1080
+"""Width and height that images do not exceed, or height and width."""
 
 
 def reach_points(side: str, hand: HandState) -> NDArray[np.floating]:
@@ -41,6 +45,15 @@ def hands_in_view(hands: Mapping[str, HandState], camera: Camera) -> bool:
         if np.any((depth > 0) & np.all((pixels >= 0) & (pixels < size), -1)):
             return True
     return False
+
+
+def bounded(camera: Camera) -> Camera:
+    """The camera, its image reduced to LARGEST if it is larger; the view stays."""
+    long, short = max(camera.width, camera.height), min(camera.width, camera.height)
+    scale = min(1.0, LARGEST[0] / long, LARGEST[1] / short)
+    if scale == 1:
+        return camera
+    return camera.resized(round(camera.width * scale), round(camera.height * scale))
 
 
 def fitted(camera: Camera, width: int, height: int) -> Camera:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from manivideo_ros.bags.bag import BagError
+from manivideo_ros.camera.viewing import DEFAULT_SIZE, bounded
 from manivideo_ros.motion.files import load_motion, save_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.shipped import motion_path
@@ -137,12 +138,20 @@ def prepare(demo: Demo, motion: Motion) -> Path:
 
     folder = demo.out / 'scene'
     print('scene: rendering the background and the hand reference', flush=True)
-    write_references(folder, motion, SCENE_SEED)
+    write_references(folder, motion, SCENE_SEED, *size_of(motion))
     try:
         save_motion(motion, folder / 'motion')
     except BagError as error:
         raise DemoError(str(error)) from None
     return folder
+
+
+def size_of(motion: Motion) -> tuple[int, int]:
+    """Width and height of the images: those of the motion's camera, or the default ones."""
+    if motion.camera is None:
+        return DEFAULT_SIZE
+    camera = bounded(motion.camera)
+    return camera.width, camera.height
 
 
 def stream(
@@ -200,6 +209,8 @@ def synthesizer_parameters(demo: Demo, motion: Motion, scene: Path) -> dict[str,
         'checkpoint': demo.checkpoint,
         'engine': demo.engine,
         'threads': demo.threads,
+        'image_width': size_of(motion)[0],
+        'image_height': size_of(motion)[1],
         'background': str(scene / 'background.png'),
         'hand_reference': str(scene / 'hand_reference.png'),
         'object_ids': list(objects) or [''],

@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manivideo_ros.camera.background import BACKGROUND, load_background
-from manivideo_ros.camera.viewing import default_camera, fitted
+from manivideo_ros.camera.viewing import DEFAULT_SIZE, bounded, default_camera
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.evaluation.sheets import steady, write_video
+from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HAND_REFERENCE, load_hand_reference
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
+from manivideo_ros.model.grid import on_grid
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
@@ -85,6 +87,8 @@ def run(job: Render) -> int:
         spec = replace(spec, checkpoint=job.checkpoint)
     config = read_config(spec.weights)
     spec.check(config)
+    camera, _ = view(motion, 0)
+    spec = spec.seen_by(config, camera.width, camera.height)
     scene = Scene(
         {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()},
         load_background(expanded(job.background) if job.background else BACKGROUND),
@@ -120,7 +124,7 @@ def in_windows(
     from manivideo_ros.engine.pytorch.windowed import Collector, open_windows, windowed
 
     model = open_windows(spec, 'cuda' if torch.cuda.is_available() else 'cpu')
-    collector = Collector(config)
+    collector = Collector(config if spec.grid is None else on_grid(config, spec.grid))
     session = StreamingSession(collector, job.seed)
     synthesizer = Synthesizer(session, hands_of(motion), scene, job.threads)
 
@@ -132,7 +136,8 @@ def in_windows(
             step(synthesizer, motion, index)
             yield collector.collected
 
-    return windowed(model, given())
+    for index, made in enumerate(windowed(model, given())):
+        yield synthesizer.composed(*view(motion, index), made)
 
 
 def hands_of(motion: Motion) -> dict[str, HandModel]:
@@ -142,11 +147,15 @@ def hands_of(motion: Motion) -> dict[str, HandModel]:
 
 def step(synthesizer: Synthesizer, motion: Motion, index: int) -> NDArray[np.uint8]:
     """The image of one frame of a motion, valid until the next step."""
-    size = synthesizer.session.image_size
+    return synthesizer.step(*view(motion, index)).image
+
+
+def view(motion: Motion, index: int) -> tuple[Camera, Snapshot]:
+    """The camera and the poses of one frame of a motion."""
     first, sample = motion.frame(0), motion.frame(index)
-    camera = motion.camera or default_camera(first.hands, first.objects.values(), size, size)
+    camera = motion.camera or default_camera(first.hands, first.objects.values(), *DEFAULT_SIZE)
     hands = sample.hands
     if motion.hand_model != 'default':  # betas of another model mean other shapes
         hands = {s: replace(hand, betas=np.zeros_like(hand.betas)) for s, hand in hands.items()}
     snapshot = Snapshot.of(int(motion.stamps_ns[index]), hands, sample.objects)
-    return synthesizer.step(fitted(camera, size, size), snapshot).image
+    return bounded(camera), snapshot

@@ -38,7 +38,7 @@ def scene_row(
         materials.append(scene.asset.painted)
     materials += [asset.painted for _, _, asset in scene.others]
     painter = Painter(renderer.view, materials, images.background)
-    camera = scene.camera.resized(renderer.size, renderer.size)
+    camera = scene.camera.resized(*renderer.size)
     bases, masks, object_poses = [], [], []
     for i in range(len(scene.frames)):
         base, mask = painter.paint(camera, scene.poses(i))

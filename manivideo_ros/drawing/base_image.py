@@ -60,6 +60,34 @@ def hand_material(hand: HandModel, reference: HandReference) -> Material:
     return Material(palette[None], uv)
 
 
+def material_arrays(rasterizer: Rasterizer, materials: Sequence[Material]) -> dict[str, wp.array]:
+    """Materials of a rasterizer's surfaces, by the names of the kernels' arguments.
+
+    Raises ValueError for a count or a shape of corner_uv that does not fit.
+    """
+    surfaces = rasterizer.surfaces
+    if len(materials) != len(surfaces):
+        raise ValueError(f'{len(materials)} materials for {len(surfaces)} surfaces')
+    textures, texels, corners, start = [], [], [], 0
+    for i, (material, surface) in enumerate(zip(materials, surfaces, strict=True)):
+        height, width = material.texture.shape[:2]
+        if material.corner_uv.shape != (len(surface.faces), 3, 2):
+            raise ValueError(f'material {i}: corner_uv must be [{len(surface.faces)}, 3, 2]')
+        textures.append((start, width, height))
+        texels.append(material.texture.reshape(-1, 3))
+        corners.append(material.corner_uv * np.array([width, height], np.float32))
+        start += width * height
+    device = rasterizer.device
+    joined = np.concatenate([np.zeros((0, 3), np.uint8), *texels])
+    corner = np.concatenate([np.zeros((0, 3, 2), np.float32), *corners]).astype(np.float32)
+    return {
+        'face_texels': wp.array(corner, dtype=wp.vec2, ndim=2, device=device),
+        'face_texture': rasterizer.arrays['face_surface'],
+        'textures': wp.array(np.array(textures, np.int32), dtype=wp.vec3i, device=device),
+        'texels': wp.array(joined, dtype=wp.vec3ub, device=device),
+    }
+
+
 class Painter:
     """Paints base images from the render of a merged rasterizer of twice the image's size.
 
@@ -91,7 +119,7 @@ class Painter:
         self._mask = torch.zeros(self.height, self.width, device=device)
         self._background = torch.zeros(3, self.height, self.width, device=device)
         self._chunks = 1 if rasterizer.on_cpu else self.width
-        self._light = _warp_light(lighting)
+        self._light = warp_light(lighting)
         self._arrays: dict[str, wp.array] = {}
         self._drawn = rasterizer.nothing_drawn()
         self.set_materials(materials)
@@ -101,27 +129,7 @@ class Painter:
 
     def set_materials(self, materials: Sequence[Material]) -> None:
         """Replace the materials of all surfaces."""
-        surfaces = self.rasterizer.surfaces
-        if len(materials) != len(surfaces):
-            raise ValueError(f'{len(materials)} materials for {len(surfaces)} surfaces')
-        textures, texels, corners, start = [], [], [], 0
-        for i, (material, surface) in enumerate(zip(materials, surfaces, strict=True)):
-            height, width = material.texture.shape[:2]
-            if material.corner_uv.shape != (len(surface.faces), 3, 2):
-                raise ValueError(f'material {i}: corner_uv must be [{len(surface.faces)}, 3, 2]')
-            textures.append((start, width, height))
-            texels.append(material.texture.reshape(-1, 3))
-            corners.append(material.corner_uv * np.array([width, height], np.float32))
-            start += width * height
-        device = self.rasterizer.device
-        joined = np.concatenate([np.zeros((0, 3), np.uint8), *texels])
-        corner = np.concatenate([np.zeros((0, 3, 2), np.float32), *corners]).astype(np.float32)
-        self._arrays = {
-            'face_texels': wp.array(corner, dtype=wp.vec2, ndim=2, device=device),
-            'face_texture': self.rasterizer.arrays['face_surface'],
-            'textures': wp.array(np.array(textures, np.int32), dtype=wp.vec3i, device=device),
-            'texels': wp.array(joined, dtype=wp.vec3ub, device=device),
-        }
+        self._arrays = material_arrays(self.rasterizer, materials)
         self._record()
 
     def set_background(self, background: NDArray[np.uint8]) -> None:
@@ -155,6 +163,11 @@ class Painter:
         """The last painted base image and coverage."""
         return self._base, self._mask
 
+    def overwritten(self) -> None:
+        """Note that the mask was changed by others: the next frame clears all of it."""
+        if self.rasterizer.on_cpu:
+            wp.copy(self._drawn, self.rasterizer.everything_drawn())
+
     def _shade(self, band: int, first: int, last: int) -> None:
         command = self._commands[band]
         command.set_param_at_index_from_ctype(0, first // 2)
@@ -175,7 +188,8 @@ class Painter:
         self._commands = self.rasterizer.record(paint_rows, self.height, numbers)
 
 
-def _warp_light(lighting: Lighting) -> Light:
+def warp_light(lighting: Lighting) -> Light:
+    """A light as kernels take it."""
     light = Light()
     direction = np.array(lighting.direction)
     light.up = wp.vec3(0.0, -1.0, 0.0)

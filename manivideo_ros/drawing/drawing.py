@@ -9,11 +9,13 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from manivideo_ros.drawing import base_image_kernels, horizon_kernels
 from manivideo_ros.drawing.base_image import Material, Painter
+from manivideo_ros.drawing.composition import Crop
+from manivideo_ros.drawing.foreground import ForegroundMaps
 from manivideo_ros.drawing.horizon import HorizonMapper
+from manivideo_ros.drawing.image_drawing import ImageDrawing, Surroundings
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo import posing_kernels, raster_kernels
 from manivideo_ros.mlo.layers import LAYER_MAPS
@@ -28,21 +30,22 @@ class Drawn:
     """What was drawn of one frame, in which a fading surface is as present as its weight says.
 
     layers: the MLO. maps: by the names of the engine's inputs, without a batch axis: normal_map,
-    occlusion_confidence, visible_normal, and where they are drawn base [3, H, W] in 0..1 and
-    horizon [8, H/2, W/2]. mask float32 [H, W] in 0..1: coverage of hands and objects, None without
-    a base image. paint_ms: how long the maps beside the layers took. Valid until the next frame.
+    occlusion_confidence, visible_normal, and where they are drawn base [3, h, w] in 0..1 and
+    horizon [8, h/2, w/2]. foreground: at the image's size. paint_ms: how long the maps beside the
+    layers took. Valid until the next frame.
     """
 
     layers: LayerBuffers
     maps: Mapping[str, torch.Tensor]
-    mask: torch.Tensor | None
+    foreground: ForegroundMaps
     paint_ms: float = 0.0
 
 
 class Drawing:
-    """The rasterizer, painter and horizon mapper of a scene's frames, size x size pixels.
+    """Draws a scene's frames: the network's maps on its grid, the foreground at the image's size.
 
-    surfaces, materials: one each. background: uint8 [size, size, 3]. inputs: the engine's own
+    surfaces, materials, fine_materials: one each; the fine ones are for the image. grid: width and
+    height of the network's maps. image: width and height of the images. inputs: the engine's own
     tensors [1, ...] to draw into, by name; they decide on the device, and what is not among them is
     not drawn. Without them the tensors are the drawing's own, on the CPU.
 
@@ -53,45 +56,77 @@ class Drawing:
         self,
         surfaces: Sequence[Surface],
         materials: Sequence[Material],
-        background: NDArray[np.uint8],
-        size: int,
+        fine_materials: Sequence[Material],
+        grid: tuple[int, int],
+        image: tuple[int, int],
         layers: int,
         threads: int,
         inputs: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        self.inputs = inputs
+        self.inputs, self.grid = inputs, grid
+        columns, rows = grid
         out = {name: tensor[0] for name, tensor in (inputs or {}).items()}
         device = str(out['normal_map'].device) if out else 'cpu'
         require_warp(device)
         load_kernels(device, posing_kernels, raster_kernels, base_image_kernels, horizon_kernels)
+        self._surroundings: Surroundings | None = None
+        self._behind: tuple[Surroundings | None, Crop | None] = None, None
         self._horizon: HorizonMapper | None = None
         self._painter: Painter | None = None
         with on_torch_stream(device):
             self._posed = PosedSurfaces(surfaces, device, threads)
-            self.rasterizer = Rasterizer(self._posed, size, size, layers, out=out)
+            self.rasterizer = Rasterizer(self._posed, columns, rows, layers, out=out)
             if not out or 'horizon' in out:
                 self._horizon = HorizonMapper(self.rasterizer, out.get('horizon'))
+            cells = (
+                torch.zeros(3, rows, columns, device=device),
+                torch.zeros(rows, columns, device=device),
+            )
             if not out or 'base' in out:
-                visible = Rasterizer(self._posed, 2 * size, 2 * size, merge=True)
-                self._painter = Painter(visible, materials, background, out=out.get('base'))
+                visible = Rasterizer(self._posed, 2 * columns, 2 * rows, merge=True)
+                self._painter = Painter(visible, materials, out=out.get('base'))
+                cells = self._painter.images
+            self.image = ImageDrawing(self._posed, fine_materials, *image, columns, rows, *cells)
         face_surface = torch.from_numpy(self.rasterizer.face_surface).long()
         self._face_surface = face_surface.to(device)  # [F]
         if device != 'cpu':  # frames may be drawn on another stream than the one here
             torch.cuda.current_stream(device).synchronize()
 
+    def surround(self, surroundings: Surroundings) -> None:
+        """Set what lies behind and before hands and objects, for the next `pose`."""
+        self._surroundings = surroundings
+        self.image.surround(surroundings)
+
     def pose(
-        self, camera: Camera, poses: Sequence[SurfacePose], presence: Sequence[float] = ()
+        self,
+        camera: Camera,
+        poses: Sequence[SurfacePose],
+        presence: Sequence[float] = (),
+        crop: Crop | None = None,
     ) -> None:
         """Write what is to be drawn: one pose per surface, and how present each is, 0..1.
 
-        presence: empty where all surfaces are whole. Raises ValueError as Rasterizer.render does.
+        camera: of the image's size. presence: empty where all surfaces are whole. crop: the part of
+        the image that the network's grid covers; None for all of it. Raises ValueError as
+        Rasterizer.render does.
         """
         self._poses, self._presence = poses, list(presence)
         self._posed.write_state(camera, poses)
-        self._camera = camera
-        self.rasterizer.write_view(camera)
+        crop = crop or Crop(0, 0, self.image.width, self.image.height)
+        self._camera, view = camera, crop.camera(camera, *self.grid)
+        self.rasterizer.write_view(view)
+        self.image.write_view(camera, crop)
         if self._painter is not None:
-            self._painter.rasterizer.write_view(camera)
+            self._painter.rasterizer.write_view(view)
+            self._set_behind(self._painter, crop)
+
+    def _set_behind(self, painter: Painter, crop: Crop) -> None:
+        """Set the background of the base image, unless it is set already."""
+        now = self._surroundings
+        if now is None or (self._behind[0] is now and self._behind[1] == crop):
+            return
+        painter.set_background(crop.cut(now.background, *self.grid))
+        self._behind = now, crop
 
     @property
     def fading(self) -> bool:
@@ -121,12 +156,11 @@ class Drawing:
         """What the last launches of `draw` drew."""
         layers = self.rasterizer.buffers
         maps = {name: getattr(layers, name) for name in LAYER_MAPS if hasattr(layers, name)}
-        mask = None
         if self._horizon is not None:
             maps['horizon'] = self._horizon.last
         if self._painter is not None:
-            maps['base'], mask = self._painter.images
-        return Drawn(layers, maps, mask)
+            maps['base'] = self._painter.images[0]
+        return Drawn(layers, maps, self.image.maps)
 
     def on_stream(self) -> AbstractContextManager[None]:
         """Have Warp enqueue on torch's current stream of the device, so that their order is one.
@@ -145,14 +179,27 @@ class Drawing:
             self._painter.draw()
         if self._horizon is not None:
             self._horizon.map()
+        self.image.draw()
 
     def _faded(self, drawn: Drawn) -> Drawn:
         layers = self._faded_layers(drawn.layers)
         maps = {**drawn.maps, **vars(layers)}
-        mask = drawn.mask
-        if mask is not None:
-            maps['base'], mask = self._faded_base(maps['base'].clone(), mask.clone())
-        return Drawn(layers, {name: maps[name] for name in drawn.maps}, mask)
+        whole = ForegroundMaps(*(tensor.clone() for tensor in vars(drawn.foreground).values()))
+        base = None if self._painter is None else maps['base'].clone()
+        weights = self._presence
+        kept = [p if w == 1 else None for p, w in zip(self._poses, weights, strict=True)]
+        mix = float(np.mean([weight for weight in weights if weight < 1]))
+        self._posed.write_state(self._camera, kept)
+        self._posed.pose()
+        self.image.draw()
+        self.image.fade(whole, mix)
+        if self._painter is not None and base is not None:
+            covered = self._painter.images[1].clone()
+            behind, uncovered = self._painter.draw()
+            maps['base'] = behind.lerp_(base, mix)  # in place: the composer reads it too
+            uncovered.lerp_(covered, mix)
+            self._painter.overwritten()
+        return Drawn(layers, {name: maps[name] for name in drawn.maps}, self.image.maps)
 
     def _faded_layers(self, layers: LayerBuffers) -> LayerBuffers:
         weight = torch.tensor(self._presence).to(layers.normal_map)[
@@ -166,18 +213,3 @@ class Drawing:
             occlusion_confidence=layers.occlusion_confidence * weight,
             visible_normal=layers.visible_normal * seen,
         )
-
-    def _faded_base(
-        self,
-        whole: torch.Tensor,  # [3, H, W]: the base image with everything
-        covered: torch.Tensor,  # [H, W]: its mask
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The base image and its mask, mixed with what lies behind the fading surfaces."""
-        assert self._painter is not None
-        weights = self._presence
-        kept = [p if w == 1 else None for p, w in zip(self._poses, weights, strict=True)]
-        self._posed.write_state(self._camera, kept)
-        self._posed.pose()
-        behind, uncovered = self._painter.draw()
-        mix = float(np.mean([weight for weight in weights if weight < 1]))
-        return torch.lerp(behind, whole, mix), torch.lerp(uncovered, covered, mix)

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manivideo_ros.drawing.foreground import ForegroundMaps
 from manivideo_ros.geometry import Camera, transform_points
 from manivideo_ros.hand.keypoint import JOINTS, KEYPOINT
 from manivideo_ros.hand.lbs import keypoints21, lbs
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import SIDES, HandState
-from manivideo_ros.mlo.rasterizer import LayerBuffers
 
 COLUMNS = 4  # of the mosaics of layers
 FLESH = 0.025  # metres: the maximum depth of a joint under the skin
@@ -33,15 +33,16 @@ class Labels(NamedTuple):
 
 
 def label(
-    layers: LayerBuffers,
+    foreground: ForegroundMaps,
+    shown: torch.Tensor,  # [H, W] in 0..1: visible coverage of hands and objects
+    layers: int,
     camera: Camera,
     hands: Mapping[str, HandModel],  # by side
     states: Mapping[str, HandState],  # of the present hands, by side
 ) -> Labels:
-    """The labels of the frame with these layers."""
-    nearest = layers.nearest_layer.cpu().numpy()
-    depth = visible_depth(layers)
-    mask = layer_mask(nearest, len(layers.normal_map))
+    """The labels of a frame of the camera's size; layers: of the MLO, 7 or 13."""
+    nearest, depth = visible_surface(foreground, shown)
+    mask = layer_mask(nearest, layers)
     return Labels(mask, depth, hand_keypoints(hands, states, camera, depth))
 
 
@@ -50,11 +51,18 @@ def layer_mask(nearest_layer: NDArray[np.integer], layers: int) -> NDArray[np.ui
     return ((nearest_layer + 1) * (255 // layers)).astype(np.uint8)
 
 
-def visible_depth(layers: LayerBuffers) -> NDArray[np.float32]:
-    """Depth [H, W] in metres of the visible layer; 0 for background."""
-    seen = layers.nearest_layer.clamp_min(0).long()[None]
-    depth = layers.depth.gather(0, seen)[0] * (layers.nearest_layer >= 0)
-    return depth.cpu().numpy()
+def visible_surface(
+    foreground: ForegroundMaps,
+    shown: torch.Tensor,  # [H, W] in 0..1: visible coverage of hands and objects
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Layer [H, W], -1 for background, and depth [H, W] in metres, 0 for background.
+
+    Pixels are background that hands and objects cover by less than half, or that the scene hides.
+    """
+    visible = shown >= 0.5
+    layer = torch.where(visible, foreground.layer, -1)
+    depth = torch.where(visible, foreground.depth, 0.0)
+    return layer.cpu().numpy(), depth.cpu().numpy()
 
 
 def hand_keypoints(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, uniform_filter
@@ -25,6 +26,7 @@ _EYES = ((0, -1, 0), (0, 1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1))
 _DISTANCE = 60.0  # in object sizes: perspective is at most half a pixel in views of 128 pixels
 _MARGIN = 1.08
 _GREY = 128
+FINE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +145,31 @@ def object_material(
     colour = views.rgb[inside].mean(0) if inside.any() else np.full(3, _GREY)
     uv = np.full((len(mesh.faces), 3, 2), 0.5, np.float32)
     return Material(np.round(colour).astype(np.uint8)[None, None], uv)
+
+
+def fine_material(mesh: ObjectMesh) -> Material:
+    """The material of an object for the image: its own texture, at the resolution of large views.
+
+    Textures with more than FINE texels along the object are reduced, since they would alias.
+    """
+    height, width = mesh.texture.shape[:2]
+    corners = mesh.vertices[mesh.faces].astype(np.float64)
+    texels = mesh.corner_uv.astype(np.float64) * [width, height]
+
+    def areas(triangles: NDArray[np.floating]) -> float:
+        first, second = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+        if triangles.shape[-1] == 2:
+            return float(np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]).sum())
+        return float(np.linalg.norm(np.cross(first, second), axis=-1).sum())
+
+    extent = float(np.ptp(mesh.vertices, axis=0).max())
+    surface = areas(corners)
+    density = np.sqrt(areas(texels) / surface) * extent if surface > 0 else 0.0
+    if density <= FINE:
+        return Material(mesh.texture, mesh.corner_uv)
+    size = max(1, round(width * FINE / density)), max(1, round(height * FINE / density))
+    reduced = cv2.resize(mesh.texture, size, interpolation=cv2.INTER_AREA)
+    return Material(np.asarray(reduced, np.uint8), mesh.corner_uv)
 
 
 def _edge_pairs(mesh: ObjectMesh) -> tuple[NDArray[np.int64], bool]:

@@ -41,7 +41,7 @@ def open_backend(backend: str, spec: EngineSpec, threads: int = 2) -> Runner:
         from manivideo_ros.engine.pytorch.runner import TorchRunner
         from manivideo_ros.model.checkpoint import load_checkpoint
 
-        return TorchRunner(load_checkpoint(spec.weights), spec.steps, precision, device)
+        return TorchRunner(load_checkpoint(spec.weights, spec.grid), spec.steps, precision, device)
     if backend in ('tensorrt', 'tensorrt_rtx'):
         return open_plan(PlanJob(spec, backend))
     if backend == 'openvino':

@@ -83,7 +83,7 @@ def build_engine(
 ) -> int:
     """Export the graph and build the plans that this machine can build; Ctrl-C cancels."""
     for precision in sorted({graph_precision(spec, backend) for backend in backends}):
-        print(f'graph, {precision}: {graph_of(spec.weights, spec.steps, precision)}')
+        print(f'graph, {precision}: {graph_of(spec.weights, spec.steps, precision, spec.grid)}')
     status = 0
     for backend in backends:
         if backend not in LIBRARIES:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -118,6 +118,23 @@ class CapturedDraw:
             draw()  # kernels must be loaded and libraries initialised before the capture
             self._replay, self._draw = self._queue.capture(draw), draw
         self._replay()
+
+
+class HostCopy:
+    """Copies GPU tensors to one host tensor, which is allocated again for another shape or type."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._host: Tensor | None = None
+
+    def of(self, source: Tensor) -> NDArray[Any]:
+        """Enqueue the copy; the array is complete after the queue's `wait`."""
+        host = self._host
+        if host is None or (host.shape, host.dtype) != (source.shape, source.dtype):
+            host = self._host = self._queue.host_tensor(source.shape, source.dtype)
+        self._queue.copy(host, source)
+        copied: NDArray[Any] = host.numpy()
+        return copied
 
 
 class Staging:

@@ -7,13 +7,20 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, cast
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from manivideo_ros.engine.acceptance import open_accepted
 from manivideo_ros.engine.backends import ON_DEVICE
-from manivideo_ros.engine.runner import DeviceRunner, EngineError, ExchangedError, Runner
+from manivideo_ros.engine.runner import (
+    DeviceRunner,
+    EngineError,
+    ExchangedError,
+    Finish,
+    Made,
+    Runner,
+    unchanged,
+)
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.engine.tensorrt.plan_cache import NoPlanError, PlanCacheError
 from manivideo_ros.engine.tensorrt.plans import PlanBuild, PlanJob
@@ -79,7 +86,7 @@ class Engine:
         except EngineError as error:
             self.fall_back(error)
 
-    def run(self) -> NDArray[np.uint8]:
+    def run(self) -> Made:
         """See Runner. If the backend fails on a frame, the next one produces it."""
         self._switch_to_built()
         while True:
@@ -93,14 +100,14 @@ class Engine:
         """The input tensors if a DeviceRunner runs now, else None."""
         return getattr(self._runner, 'inputs', None) if self.backend in ON_DEVICE else None
 
-    def run_drawn(self, draw: Callable[[], None] | None) -> NDArray[np.uint8]:
+    def run_drawn(self, draw: Callable[[], None] | None, finish: Finish = unchanged) -> Made:
         """See DeviceRunner. Raises ExchangedError if another backend has taken over."""
         before = self._runner
         self._switch_to_built()
         if self._runner is not before:
             raise ExchangedError(f'{self.backend} serves now')
         try:
-            return cast(DeviceRunner, before).run_drawn(draw)
+            return cast(DeviceRunner, before).run_drawn(draw, finish)
         except EngineError as error:
             self.fall_back(error)
             raise ExchangedError(f'{self.backend} serves now') from None

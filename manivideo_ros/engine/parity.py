@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.engine.runner import SCENE_INPUTS, Runner
+from manivideo_ros.engine.runner import SCENE_INPUTS, Runner, at_grid_size
 
 FRAMES = 64
 GREY_LEVELS_PER_STEP = 1  # in fp32
@@ -79,9 +79,10 @@ def stream(
     for inputs in inputs_of(dict(runner.shapes), frames):
         started = time.perf_counter()
         runner.put(inputs)
-        frame = runner.run()
+        predicted = runner.run()
         seconds.append(time.perf_counter() - started)
-        made.append(frame.copy())
+        base = inputs['base'][0]
+        made.append(at_grid_size(predicted, base).copy())
     return np.stack(made), np.array(seconds[WARM_UP:])
 
 

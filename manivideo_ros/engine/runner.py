@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OTHER_BACKEND = 'or use another backend, as auto does'
+CORRECTION, FRAME = 'correction', 'frame'
+"""Outputs of a graph: of a network that corrects a base image, and of one without."""
 SCENE_INPUTS = ('views', 'background', 'hand_reference', 'points')
+
+
+Made = NDArray[Any]
+"""The correction float32 [6, H, W] of the base image, its gain and residual, each RGB; of a network
+without a base image the frame uint8 [H, W, 3], RGB."""
+Finish = Callable[['Tensor'], 'Tensor']
+
+
+def unchanged(made: Tensor) -> Tensor:
+    """No further work on what the network made."""
+    return made
 
 
 class EngineError(RuntimeError):
@@ -44,8 +57,8 @@ class Runner(Protocol):
         the next frame computes the scene's features again. Raises EngineError.
         """
 
-    def run(self) -> NDArray[np.uint8]:
-        """The next frame [H, W, 3], RGB; valid until the next run. Raises EngineError."""
+    def run(self) -> Made:
+        """What the network makes of the inputs; valid until the next run. Raises EngineError."""
 
     def forget(self) -> None:
         """Forget the past frames. Raises EngineError."""
@@ -61,11 +74,12 @@ class DeviceRunner(Runner, Protocol):
         Their addresses never change, and the mapping stays the same object.
         """
 
-    def run_drawn(self, draw: Callable[[], None] | None) -> NDArray[np.uint8]:
+    def run_drawn(self, draw: Callable[[], None] | None, finish: Finish = unchanged) -> Made:
         """`run`, after `draw` has enqueued the work that writes the frame's maps to the inputs.
 
         `draw` is captured once in a CUDA graph and then replayed. None: the maps are already
-        there. Raises EngineError.
+        there. finish: enqueues work on what the network made, a GPU tensor, and returns the tensor
+        whose content is the result. Raises EngineError.
         """
 
 
@@ -82,23 +96,25 @@ class FallingBack(Protocol):
 
 def input_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Shapes of the inputs that a runner's `put` takes, by the graph's names."""
-    size, view, cells = config.image_size, config.reference_size, config.trunk_size
+    (width, height), view = config.size, config.reference_size
     # Latent models compare the background with their frames, cell by cell.
-    background = size if isinstance(config.trunk, LatentTrunk) else view
+    background = width if isinstance(config.trunk, LatentTrunk) else view
     shapes: dict[str, tuple[int, ...]] = {
-        'latents': (1, config.latent_channels, cells, cells),
-        'normal_map': (1, config.layers, 3, size, size),
-        'occlusion_confidence': (1, config.layers, size, size),
-        'visible_normal': (1, 3, size, size),
-        'horizon': (1, HORIZON_DIRECTIONS, size // 2, size // 2),
-        'base': (1, 3, size, size),
+        'latents': (1, config.latent_channels, *config.latent_size),
+        'normal_map': (1, config.layers, 3, height, width),
+        'occlusion_confidence': (1, config.layers, height, width),
+        'visible_normal': (1, 3, height, width),
+        'horizon': (1, HORIZON_DIRECTIONS, height // 2, width // 2),
+        'base': (1, 3, height, width),
         'views': (1, 6, 3, view, view),
         'background': (1, 3, background, background),
         'hand_reference': (1, 3, view, view),
         'points': (1, config.num_points, 3),
     }
     return (
-        {**shapes, 'skeleton': (1, 3, size, size), 'has_skeleton': ()} if config.human else shapes
+        {**shapes, 'skeleton': (1, 3, height, width), 'has_skeleton': ()}
+        if config.human
+        else shapes
     )
 
 
@@ -139,3 +155,20 @@ def require_device(device: str) -> None:
         require_warp(device)
     except WarpDeviceError as error:
         raise EngineError(str(error)) from None
+
+
+def made_by(outputs: Iterable[str]) -> str:
+    """The output of a graph that `run` returns: CORRECTION or FRAME."""
+    return CORRECTION if CORRECTION in set(outputs) else FRAME
+
+
+def at_grid_size(made: Made, base: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The frame uint8 [H, W, 3] of what a network made of a base image [3, H, W] in 0..1.
+
+    At the size of the network's maps; the reference of drawing/compositor.py.
+    """
+    if made.dtype == np.uint8:
+        return made
+    image = base * made[:3] + made[3:]
+    shown: NDArray[np.uint8] = (image.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return np.ascontiguousarray(shown.transpose(1, 2, 0))

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.engine.runner import DeviceRunner, ExchangedError, FallingBack, Runner
+from manivideo_ros.engine.runner import (
+    DeviceRunner,
+    ExchangedError,
+    FallingBack,
+    Finish,
+    Made,
+    Runner,
+    at_grid_size,
+    unchanged,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +35,7 @@ class StreamingSession:
     def __init__(self, runner: Runner, seed: int = 0) -> None:
         self.runner = runner
         shapes = runner.shapes
-        self.image_size = shapes['base'][-1]
+        self.size = shapes['base'][-1], shapes['base'][-2]  # width and height of the maps
         self.reference_size = shapes['hand_reference'][-1]
         self.background_size = shapes['background'][-1]
         self.layers = shapes['normal_map'][1]
@@ -80,7 +89,23 @@ class StreamingSession:
         base: Floats,  # [3, H, W] in [0, 1]
         skeleton: Floats | None = None,  # [3, H, W] in [0, 1], for a network with `human`
     ) -> NDArray[np.uint8]:
-        """The next frame [H, W, 3], RGB; valid until the next call.
+        """The next frame [H, W, 3] at the size of the maps, RGB; valid until the next call.
+
+        Raises as `predict`.
+        """
+        maps = (normal_map, occlusion_confidence, visible_normal, horizon, base)
+        return at_grid_size(self.predict(*maps, skeleton=skeleton), base)
+
+    def predict(
+        self,
+        normal_map: Floats,  # [L, 3, H, W]
+        occlusion_confidence: Floats,  # [L, H, W]
+        visible_normal: Floats,  # [3, H, W]
+        horizon: Floats,  # [8, H/2, W/2]
+        base: Floats,  # [3, H, W] in [0, 1]
+        skeleton: Floats | None = None,  # [3, H, W] in [0, 1], for a network with `human`
+    ) -> Made:
+        """What the network makes of the next frame's maps; valid until the next call.
 
         Raises ValueError for a skeleton if the network has no skeleton guider, EngineError if the
         runner fails.
@@ -101,18 +126,22 @@ class StreamingSession:
         """GPU tensors [1, ...] by name, into which the frame's maps can be drawn; None on a CPU."""
         return getattr(self.runner, 'inputs', None)
 
-    def step_drawn(
-        self, draw: Callable[[], None] | None, skeleton: Floats | None = None
-    ) -> NDArray[np.uint8]:
-        """`step` with maps that are in `inputs` already, or that `draw` draws there.
+    def predict_drawn(
+        self,
+        draw: Callable[[], None] | None,
+        skeleton: Floats | None = None,
+        finish: Finish = unchanged,
+    ) -> Made:
+        """`predict` with maps that are in `inputs` already, or that `draw` draws there.
 
-        Raises as `step`, and ExchangedError if the maps must be drawn for another device.
+        finish: as for DeviceRunner.run_drawn. Raises as `predict`, and ExchangedError if the maps
+        must be drawn for another device.
         """
         drawn_into = self.inputs
         self._put_skeleton(skeleton)
         if self.inputs is not drawn_into:  # the device failed on the skeleton
             raise ExchangedError(f'{self.runner.backend} serves now')
-        return cast(DeviceRunner, self.runner).run_drawn(draw)
+        return cast(DeviceRunner, self.runner).run_drawn(draw, finish)
 
     def fall_back(self, error: Exception) -> None:
         """Switch to another backend after drawing failed on the device; raises if none is left."""

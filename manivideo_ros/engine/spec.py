@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 
 import yaml
@@ -12,7 +12,8 @@ import yaml
 from manivideo_ros.engine.processor import ON_X86, reduced_precision, reduced_reason
 from manivideo_ros.files.bounded_yaml import load_yaml
 from manivideo_ros.model.checkpoint import SHIPPED
-from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.config import GRID_STEP, LatentTrunk, ModelConfig
+from manivideo_ros.model.grid import grid_for
 from manivideo_ros.process.folders import expanded
 
 ON_CPU = ('openvino', 'onnxruntime') if ON_X86 else ('onnxruntime',)
@@ -39,11 +40,12 @@ class SpecError(ValueError):
 class EngineSpec:
     """A checkpoint, and how to run it.
 
-    checkpoint: a file of weights, '' for the shipped ones. resolution: side of the square images in
-    pixels. layers: MLO layers, 7 or 13. backend: one of PRECISIONS, or 'auto'. A backend chosen by
-    'auto' that does not support `precision` runs in fp32; OpenVINO, unless fp32 is asked for, runs
-    in the fastest precision of this processor, bf16 or else int8. vae: a file with the
-    autoencoder's weights, for latent models; '' for none.
+    checkpoint: a file of weights, '' for the shipped ones. resolution: side of the square maps that
+    the network was trained with, in pixels. layers: MLO layers, 7 or 13. backend: one of
+    PRECISIONS, or 'auto'. A backend chosen by 'auto' that does not support `precision` runs in
+    fp32; OpenVINO, unless fp32 is asked for, runs in the fastest precision of this processor, bf16
+    or else int8. vae: a file with the autoencoder's weights, for latent models; '' for none.
+    grid_width, grid_height: of the maps that a patch model reads; 0 for those that fit the camera.
     """
 
     preset: str
@@ -54,11 +56,29 @@ class EngineSpec:
     precision: str
     backend: str
     vae: str = ''
+    grid_width: int = 0
+    grid_height: int = 0
 
     @property
     def weights(self) -> Path:
         """The file of the checkpoint."""
         return expanded(self.checkpoint) if self.checkpoint else SHIPPED
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Width and height of the maps that the network reads; None for `resolution` squared."""
+        return (self.grid_width, self.grid_height) if self.grid_width else None
+
+    def seen_by(self, config: ModelConfig, width: int, height: int) -> EngineSpec:
+        """This specification on the grid for a camera of width x height pixels.
+
+        A grid that the specification names stays.
+        """
+        if self.grid_width:
+            return self
+        columns, rows = grid_for(config, width, height)
+        square = columns == rows == self.resolution
+        return self if square else replace(self, grid_width=columns, grid_height=rows)
 
     @property
     def autoencoder(self) -> Path:
@@ -96,6 +116,11 @@ class EngineSpec:
             raise SpecError(
                 f'engine specification: no weights ship for the preset {self.preset}: name a '
                 'trained checkpoint'
+            )
+        if self.grid and isinstance(config.trunk, LatentTrunk):
+            raise SpecError(
+                'engine specification: grid_width and grid_height: a latent model reads square '
+                'maps: leave them out'
             )
         found = {
             'preset': config.preset, 'resolution': config.image_size, 'layers': config.layers,
@@ -165,6 +190,13 @@ def load_spec(path: Path) -> EngineSpec:
         raise SpecError(
             f'engine specification {path}: precision must be one of {", ".join(allowed)} '
             f'with the backend {spec.backend}'
+        )
+    if bool(spec.grid_width) != bool(spec.grid_height) or any(
+        n and (n < 64 or n % GRID_STEP) for n in (spec.grid_width, spec.grid_height)
+    ):
+        raise SpecError(
+            f'engine specification {path}: grid_width and grid_height must both be multiples of '
+            f'{GRID_STEP} of at least 64, or both 0 for a grid that fits the camera'
         )
     if not 1 <= spec.steps <= 50:
         raise SpecError(f'engine specification {path}: steps must be 1 to 50')

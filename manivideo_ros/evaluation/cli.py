@@ -37,6 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--data', choices=['suite', 'dexycb'], default='suite', help='clips')
     parser.add_argument('--clips', type=int, help='measure only the first clips')
     parser.add_argument('--frames', type=int, help='measure only the first frames of each clip')
+    parser.add_argument('--size', type=int, default=256, help='side of the images, pixels')
     parser.add_argument('--workers', type=int, default=min(cores(), 16), help='processes')
     parser.add_argument('--out', type=Path, default=OUT, help='folder of the results')
     parser.add_argument('--alexnet', type=Path, help="torchvision's AlexNet, for LPIPS")
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         return report(arguments)
     parser = make_parser()
     args = parser.parse_args(arguments)
-    for name, least in (('clips', 1), ('frames', 2), ('workers', 1)):
+    for name, least in (('clips', 1), ('frames', 2), ('workers', 1), ('size', 16)):
         value = getattr(args, name)
         if value is not None and value < least:
             parser.error(f'--{name}: must be {least} or more, got {value}')
@@ -94,10 +95,10 @@ def run(args: argparse.Namespace) -> Evaluation:
         'steps': args.steps,
     }
     config = load_checkpoint(checkpoint).config
-    about['size'] = config.image_size
+    about['size'] = args.size
     kept = folder_for_frames(args.inception)
     keep = None if kept is None else Path(kept.name)
-    work = Work(graphs, config.image_size, args.alexnet, keep, config.human)
+    work = Work(graphs, args.size, args.alexnet, keep, config.human)
     try:
         if args.data == 'dexycb':
             return _dexycb(args, work, about)

@@ -186,6 +186,13 @@ class Rasterizer:
         )
         return wp.array(empty, dtype=wp.int32, device=self.device)
 
+    def everything_drawn(self) -> wp.array:
+        """First and last column [L, H, 2] of each row of layers that may be covered anywhere."""
+        whole = np.tile(
+            np.array([0, self.width - 1], np.int32), (len(self.layer_names), self.height, 1)
+        )
+        return wp.array(whole, dtype=wp.int32, device=self.device)
+
     def _allocate(self, out: Mapping[str, torch.Tensor]) -> None:
         """Allocate everything that a frame reads or writes."""
         height, width, device = self.height, self.width, self.device

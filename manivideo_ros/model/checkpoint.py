@@ -47,9 +47,14 @@ def read_config(path: Path) -> ModelConfig:
     return _open(path, ())[0]
 
 
-def load_checkpoint(path: Path) -> ManiVideoNet:
-    """The patch model of a checkpoint; raises as `load_network`, and for a latent model."""
+def load_checkpoint(path: Path, grid: tuple[int, int] | None = None) -> ManiVideoNet:
+    """The patch model of a checkpoint; raises as `load_network`, and for a latent model.
+
+    grid: width and height of the maps that it reads; None for those it was trained with.
+    """
+    from manivideo_ros.model.grid import on_grid
     from manivideo_ros.model.patch.network import ManiVideoNet
+    from manivideo_ros.model.patch.positions import moved_to
 
     network = load_network(path)
     if not isinstance(network, ManiVideoNet):
@@ -57,7 +62,11 @@ def load_checkpoint(path: Path) -> ManiVideoNet:
             f'checkpoint {path}: preset {network.config.preset} is a latent model; use a patch '
             'model, such as the preset tiny'
         )
-    return network
+    if grid is None or grid == network.config.size:
+        return network
+    moved = ManiVideoNet(on_grid(network.config, grid))
+    moved.load_state_dict(moved_to(network.state_dict(), network.config, moved.config))
+    return moved.eval()
 
 
 def load_network(path: Path) -> ManiVideoNet | LatentManiVideoNet:

@@ -6,6 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
+GRID_STEP = 32
+"""The patch model halves its maps five times."""
+
 
 @dataclass(frozen=True)
 class PatchTrunk:
@@ -65,7 +68,9 @@ class ModelConfig:
     """
 
     preset: str = 'tiny'
-    image_size: int = 256  # pixels, square
+    image_size: int = 256  # pixels, square: the size at which the weights were trained
+    # Width and height of the maps that the network reads, where they are not image_size squared.
+    grid: tuple[int, int] | None = None
     layers: int = 7  # MLO layers: 7, or 13 with separate layers for the two hands
     # Pixels of views and hand reference, and for a PatchTrunk of the background, which for a
     # LatentTrunk has the image's size.
@@ -87,6 +92,11 @@ class ModelConfig:
         for name, step in (('image_size', 64), ('reference_size', 64 if latent else 32)):
             if getattr(self, name) % step:
                 raise ValueError(f'{name} is {getattr(self, name)}; use a multiple of {step}')
+        if self.grid is not None and (latent or any(n < 64 or n % GRID_STEP for n in self.grid)):
+            raise ValueError(
+                f'grid is {self.grid}; use multiples of {GRID_STEP} of at least 64 for a patch '
+                'model, and none for a latent model'
+            )
         if isinstance(self.trunk, LatentTrunk):
             self._check_latent(self.trunk)
 
@@ -157,9 +167,15 @@ class ModelConfig:
         return self.trunk.patch
 
     @property
-    def trunk_size(self) -> int:
-        """Side of the latents in cells."""
-        return self.image_size // self.patch
+    def size(self) -> tuple[int, int]:
+        """Width and height of the maps that the network reads, pixels."""
+        return self.grid or (self.image_size, self.image_size)
+
+    @property
+    def latent_size(self) -> tuple[int, int]:
+        """Rows and columns of the latents, cells."""
+        width, height = self.size
+        return height // self.patch, width // self.patch
 
     @property
     def latent_channels(self) -> int:
@@ -190,6 +206,8 @@ class ModelConfig:
         values = _nested(values)
         preset = values.get('preset', 'tiny')
         start = cls.of(preset) if preset in ('base', 'paper') else cls()
+        if values.get('grid') is not None:
+            values['grid'] = tuple(values['grid'])
         return replace(start, trunk=_trunk(start.trunk, values.pop('trunk')), **values)
 
 

@@ -74,6 +74,12 @@ class NodeParameters:
         "from which skin, sleeve and light are taken; '' for the shipped one",
         formerly='hand_appearance',
     )
+    image_width: int = parameter(
+        640, 'Width of the images until a camera is known, pixels', 16, 1920
+    )
+    image_height: int = parameter(
+        480, 'Height of the images until a camera is known, pixels', 16, 1920
+    )
     scene_folders: tuple[str, ...] = parameter(
         ('',),
         'Folders, besides installed packages, from which set_scene and parameters that are '

@@ -206,7 +206,7 @@ def test_the_export_command_writes_a_graph_or_names_the_unusable_checkpoint(tmp_
     given = ['--checkpoint', str(tmp_path / 'm.safetensors')]
     assert main([str(tmp_path / 'g.onnx'), *given]) == 0
     session = StreamingSession(OnnxRunner(tmp_path / 'g.onnx', threads=1))
-    assert session.image_size == SMALL.image_size
+    assert session.size == SMALL.size
     (tmp_path / 'm.safetensors').write_bytes(b'')
     assert main([str(tmp_path / 'g.onnx'), *given]) == 2
     assert 'm.safetensors' in capsys.readouterr().err

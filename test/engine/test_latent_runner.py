@@ -149,7 +149,7 @@ def test_a_skeleton_has_no_effect_after_it_is_gone(network, vae):
 def test_unused_inputs_have_no_effect(network, vae):
     runner = LatentRunner(network, vae, STEPS)
     session = StreamingSession(runner)
-    assert session.image_size == session.background_size == SMALL.image_size
+    assert session.size == SMALL.size and session.background_size == SMALL.image_size
     session.set_scene(*scene_of(1))
     given = frame_of(0)
     first = session.step(**given).copy()

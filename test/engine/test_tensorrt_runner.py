@@ -102,16 +102,16 @@ def test_frames_are_captured_once_per_drawing_and_never_for_fading(trt, content)
     made = []
     for number in (0.1, 0.5, 0.9):
         first.number = number
-        made.append(session.step_drawn(first.draw).copy())
+        made.append(session.predict_drawn(first.draw).copy())
     network = 1 if trt.__name__ == 'tensorrt' else 0  # tensorrt_rtx captures its runs itself
     assert queue.captures == network + 1
     assert all(not np.array_equal(a, b) for a, b in pairwise(made))  # drawn before each run
     for _ in range(3):  # fading: the maps are already drawn
-        session.step_drawn(None)
-        session.step_drawn(first.draw)
+        session.predict_drawn(None)
+        session.predict_drawn(first.draw)
     assert queue.captures == network + 1
-    session.step_drawn(second.draw)
-    session.step_drawn(second.draw)
+    session.predict_drawn(second.draw)
+    session.predict_drawn(second.draw)
     assert queue.captures == network + 2
 
 
@@ -178,18 +178,18 @@ def test_only_changed_inputs_are_uploaded(trt, content):
     drawing, copies = Drawing(runner, queue), []
     for _ in range(4):
         before = queue.copies
-        session.step_drawn(drawing.draw)
+        session.predict_drawn(drawing.draw)
         copies.append(queue.copies - before)
     caches = len(runner._next) if trt.__name__ == 'tensorrt_rtx' else 0
     assert copies[1:] == [1 + caches] * 3  # only the frame's download
     scene = runner._scene._context
     before = scene.runs
     session.set_scene(*(x[0].numpy() for x in references(SMALL)))
-    session.step_drawn(drawing.draw)
+    session.predict_drawn(drawing.draw)
     assert scene.runs == before  # the references are the same
     session.set_scene(*(x[0].numpy() * np.float32(0.5) for x in references(SMALL)))
-    session.step_drawn(drawing.draw)
-    session.step_drawn(drawing.draw)
+    session.predict_drawn(drawing.draw)
+    session.predict_drawn(drawing.draw)
     assert scene.runs == before + 1
 
 

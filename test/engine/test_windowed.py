@@ -13,6 +13,7 @@ from latent_streams import frame_of, scene_of
 from networks import SMALL, awake, latents_of, references
 from safetensors.torch import save_file
 
+from manivideo_ros.engine.graph.export import shown_pixels
 from manivideo_ros.engine.pytorch.windowed import (
     OVERLAP,
     WINDOW,
@@ -22,7 +23,7 @@ from manivideo_ros.engine.pytorch.windowed import (
     open_windows,
     windowed,
 )
-from manivideo_ros.engine.runner import SCENE_INPUTS, input_shapes
+from manivideo_ros.engine.runner import SCENE_INPUTS, at_grid_size, input_shapes
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import save_checkpoint
 from manivideo_ros.model.latent.autoencoder import autoencoder, decode, encode
@@ -56,8 +57,8 @@ class Numbers:
     def after(self, latents, clean, step):
         return clean
 
-    def image(self, clean):
-        return clean
+    def made(self, clean):
+        return shown_pixels(clean)
 
 
 def numbered(count):
@@ -131,7 +132,10 @@ def pixel_frames(count, one_noise):
 def test_one_window_of_the_patch_model_matches_the_network():
     network, steps, count = awake(), 2, 5
     one_noise = latents_of(SMALL)
-    made = np.stack(list(windowed(PixelWindows(network, steps), pixel_frames(count, one_noise))))
+    frames = list(pixel_frames(count, one_noise))
+    corrections = windowed(PixelWindows(network, steps), frames)
+    pairs = zip(corrections, frames, strict=True)
+    made = np.stack([at_grid_size(c, frame['base'][0]) for c, frame in pairs])
     scene = network.encode_scene(*references(SMALL)).repeat(count)
     conditions = type(rendered())(
         **{n: torch.cat([getattr(rendered(seed=i), n) for i in range(count)]) for n in CONDITIONS}

@@ -107,7 +107,7 @@ def test_without_base_and_references_seeds_give_different_hands(scenes):
     trained = load_checkpoint(SHIPPED)
     network = ManiVideoNet(replace(trained.config, base='none')).eval()
     network.load_state_dict(trained.state_dict())
-    steps, side = 8, network.config.trunk_size
+    steps, side = 8, network.config.latent_size[0]
     times = [*sampling_times(steps), 0.0]
     differences = []
     for index in range(4):

@@ -35,14 +35,14 @@ from manivideo_ros.motion.pose_buffer import Snapshot
 
 
 class Session:  # stub of engine/session.py: returns the base image
-    image_size, reference_size, background_size, layers, num_points = 256, 128, 128, 7, 2048
+    size, reference_size, background_size, layers, num_points = (256, 256), 128, 128, 7, 2048
     inputs = None  # no input buffers
 
     def set_scene(self, views, background, hand_reference, points):
         self.given = (views.shape, background.shape, hand_reference.shape, points.shape)
 
-    def step(self, normal_map, occlusion_confidence, visible_normal, horizon, base, skeleton=None):
-        return (base.transpose(1, 2, 0) * 255).astype(np.uint8)
+    def predict(self, normal_map, base, skeleton=None, **others):
+        return np.ascontiguousarray(base.transpose(1, 2, 0) * 255).astype(np.uint8)
 
     def reset(self):
         pass

@@ -10,14 +10,16 @@ from manivideo_ros.evaluation.suites.offline import main, measure
 class BaseSession:
     """Session stub of an untrained model: the frame is the base image."""
 
-    image_size, reference_size, background_size, layers, num_points = 256, 128, 128, 7, 2048
+    size, reference_size, background_size, layers, num_points = (256, 256), 128, 128, 7, 2048
     inputs = None  # no input buffers
 
     def set_scene(self, *references):
         pass
 
-    def step(self, normal_map, occlusion_confidence, visible_normal, horizon, base, skeleton=None):
-        return (base.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)
+    def predict(
+        self, normal_map, occlusion_confidence, visible_normal, horizon, base, skeleton=None
+    ):
+        return np.ascontiguousarray(base.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)
 
     def reset(self):
         pass

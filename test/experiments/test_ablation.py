@@ -72,7 +72,7 @@ def initialized(row):
 
 def image(network, references, frames):
     config = network.config
-    shape = (2, config.latent_channels, config.trunk_size, config.trunk_size)
+    shape = (2, config.latent_channels, *config.latent_size)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         return network.image(network.scene(references).repeat(2), frames, noise)

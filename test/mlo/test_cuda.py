@@ -19,6 +19,7 @@ from manivideo_ros import drawing, mlo
 from manivideo_ros.drawing.base_image import Material, Painter
 from manivideo_ros.drawing.drawing import Drawing
 from manivideo_ros.drawing.horizon import HorizonMapper
+from manivideo_ros.drawing.image_drawing import Surroundings
 from manivideo_ros.geometry import Camera, pinhole, rigid
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.mlo import raster_kernels, warp_runtime
@@ -219,14 +220,15 @@ def test_a_captured_drawing_gives_the_same_maps_as_the_cpu(monkeypatch):
     plate = [[[-0.3, -0.3, 0], [0.3, -0.3, 0], [0, 0.4, 0.1]]]
     surfaces = [loose(plate, layer) for layer in (0, 2)]
     material = Material(np.full((1, 1, 3), 90, np.uint8), np.full((1, 3, 2), 0.5, np.float32))
-    background, view = np.full((64, 64, 3), 200, np.uint8), straight_camera(64, 64)
+    background, view = np.full((60, 80, 3), 200, np.uint8), straight_camera(80, 60)
     moves = ([LEFT, RIGHT], [RIGHT, rigid(np.eye(3), (0.2, 0, 0.9))])
 
     def maps(drawing, given):
         buffers = snapshot(drawing.rasterizer.buffers)
         maps = {
             'base': given['base'][0],
-            'mask': drawing.last().mask,
+            'colour': drawing.last().foreground.colour,
+            'coverage': drawing.last().foreground.coverage,
             'horizon': given['horizon'][0],
         }
         return buffers | {name: tensor.numpy().copy() for name, tensor in maps.items()}
@@ -238,7 +240,10 @@ def test_a_captured_drawing_gives_the_same_maps_as_the_cpu(monkeypatch):
             'horizon': (1, 8, 32, 32),
         }
         given = {name: torch.zeros(shape) for name, shape in shapes.items()}
-        return Drawing(surfaces, [material, material], background, 64, 7, 1, given), given
+        materials = [material, material]
+        made = Drawing(surfaces, materials, materials, (64, 64), (80, 60), 7, 1, given)
+        made.surround(Surroundings(background))
+        return made, given
 
     (plain, drawn), expected = drawing(), []
     for poses in moves:

@@ -39,7 +39,7 @@ def conditions_of(config: ModelConfig, frames: int) -> LatentConditions:
 
 
 def references(config: ModelConfig) -> tuple[Tensor, ...]:
-    view, cells = config.reference_size // 8, config.trunk_size
+    view, cells = config.reference_size // 8, config.latent_size[0]
     return (
         noise(1, 6, 4, view, view, seed=5),
         noise(1, 4, view, view, seed=6),
@@ -59,7 +59,7 @@ def frame(conditions: LatentConditions, index: int) -> LatentConditions:
 
 
 def latents_of(config: ModelConfig, frames: int) -> tuple[Tensor, Tensor]:
-    return noise(frames, 4, config.trunk_size, config.trunk_size), torch.full((frames,), 500)
+    return noise(frames, 4, *config.latent_size), torch.full((frames,), 500)
 
 
 # Equality with diffusers.

@@ -48,7 +48,7 @@ def test_a_view_of_the_newest_poses(ready):
     assert problems == []
     assert view.snapshot.stamp_ns == START
     assert set(view.snapshot.hands) == {'right'} and set(view.snapshot.objects) == {'mug'}
-    assert view.camera_frame == 'camera' and view.camera.width == 256
+    assert view.camera_frame == 'camera' and (view.camera.width, view.camera.height) == (640, 480)
     np.testing.assert_allclose(view.camera.camera_from_world, VIEW, atol=1e-9)
 
 
@@ -113,7 +113,7 @@ def test_a_lens_is_applied_at_the_pose_of_the_camera(ready):
     view, problems = ready.view(MS)
     assert problems == [] and view.lens is not None
     np.testing.assert_allclose(view.camera.camera_from_world, VIEW, atol=1e-9)
-    np.testing.assert_allclose(view.lens.shown.intrinsics[:2, 2], [128, 128])
+    np.testing.assert_allclose(view.lens.shown.intrinsics[:2, 2], [320, 240])
     assert view.camera.intrinsics[0, 0] < view.lens.shown.intrinsics[0, 0], 'it sees more'
     # A lens of zeros bends nothing.
     ready.take_camera(bent_info(d=(0.0,) * 5))
@@ -142,9 +142,7 @@ def test_keypoints_of_people_match_the_distorted_image(people):
     people.take_skeletons(skeletons(0, (100, 60)), 0)
     view, _ = people.view(MS)
     rays = np.linalg.inv(view.camera.intrinsics) @ [*view.snapshot.skeleton[:2, :2].T, np.ones(2)]
-    scale = 256 / 480
-    expected = (np.array([[80, 40], [120, 80]]) - [320, 240]) * scale + 128
-    np.testing.assert_allclose(view.lens.pixels(rays.T), expected, atol=1e-3)
+    np.testing.assert_allclose(view.lens.pixels(rays.T), [[80, 40], [120, 80]], atol=1e-3)
 
 
 def test_stamps_of_zero_are_reported(ready):
@@ -375,9 +373,8 @@ def test_the_largest_person_is_shown(people):
     message.people[0].keypoints = small.ravel()
     people.take_camera(info())
     people.take_skeletons(message, 0)
-    scale = 256 / 480
     shown = people.view(MS)[0].snapshot.skeleton
-    np.testing.assert_allclose(shown[1, :2], [(320 - 80) * scale, 220 * scale], atol=1e-3)
+    np.testing.assert_allclose(shown[1, :2], [320, 220], atol=1e-3)
     nobody = PoseIntake({'mug'}, 'default', (256, 256), Timing(), human=True)
     nobody.take_camera(info())
     nobody.take_skeletons(skeletons(0), 0)

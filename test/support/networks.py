@@ -57,7 +57,7 @@ def references(config: ModelConfig) -> tuple[torch.Tensor, ...]:
 
 
 def latents_of(config: ModelConfig, frames: int = 1) -> torch.Tensor:
-    side = config.trunk_size
+    side = config.latent_size[0]
     noise = torch.randn(
         1, config.latent_channels, side, side, generator=torch.Generator().manual_seed(3)
     )

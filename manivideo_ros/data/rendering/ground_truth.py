@@ -59,13 +59,14 @@ def object_surface_material(asset: ObjectAsset) -> SurfaceMaterial:
 class GroundTruthRenderer:
     """Renders scenes at twice the images' size; reusable, keep one per process.
 
-    size: side of the images in pixels.
+    width, height: of the images in pixels; height None for squares.
     """
 
-    def __init__(self, size: int = SIZE) -> None:
-        self.size = size
-        self.renderer = Renderer(2 * size)
-        self.small = Renderer(2 * HAND_SIZE)
+    def __init__(self, width: int = SIZE, height: int | None = None) -> None:
+        self.size = width, height or width
+        self._fine = 2 * self.size[0], 2 * self.size[1]
+        self.renderer = Renderer(*self._fine)
+        self.small = Renderer(2 * HAND_SIZE, 2 * HAND_SIZE)
         hands = [load_hand('left'), load_hand('right')]
         self.hand_surfaces = {hand.side: [hand_surface(hand)] for hand in hands}
         side = 2 * HAND_SIZE
@@ -84,12 +85,12 @@ class GroundTruthRenderer:
         others: additional objects, whose poses follow the scene's own in `image`.
         """
         self.scene = scene
-        self.camera = scene.camera.resized(2 * self.size, 2 * self.size)
+        self.camera = scene.camera.resized(*self._fine)
         empty = self.renderer.set_view(scene.room, self.camera)
         surfaces = [*scene.surfaces(), *(object_surface(asset.mesh) for asset in others)]
         materials = [*scene_materials(scene), *map(object_surface_material, others)]
         self.renderer.set_surfaces(surfaces, materials)
-        self.view = Rasterizer(surfaces, 2 * self.size, 2 * self.size, threads=1, merge=True)
+        self.view = Rasterizer(surfaces, *self._fine, threads=1, merge=True)
         self.shadow = Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
         rng = generator(scene.split, 2, scene.seed)
         return develop(empty, scene.response, self.size, rng)
@@ -144,12 +145,12 @@ def one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def worker_renderer(size: int = SIZE) -> GroundTruthRenderer:
+def worker_renderer(width: int = SIZE, height: int | None = None) -> GroundTruthRenderer:
     """The renderer of a worker process, cached; limits the process to one thread."""
     one_thread()
-    return _kept_renderer(size)
+    return _kept_renderer(width, height or width)
 
 
 @cache
-def _kept_renderer(size: int) -> GroundTruthRenderer:
-    return GroundTruthRenderer(size)
+def _kept_renderer(width: int, height: int) -> GroundTruthRenderer:
+    return GroundTruthRenderer(width, height)

@@ -101,18 +101,17 @@ def table_albedo(room: Room, camera: Camera) -> tuple[NDArray[np.float32], NDArr
 
 
 class Renderer:
-    """Shades images of size x size pixels; reusable for many scenes."""
+    """Shades images of width x height pixels, both even; reusable for many scenes."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        shape = (size, size)
+    def __init__(self, width: int, height: int) -> None:
+        shape = (height, width)
         prepare_warp()
         self.table = shading.Table()
         self.table.albedo = wp.zeros(shape, dtype=wp.vec3, device='cpu')
         self.table.rest = wp.zeros(shape, dtype=wp.vec3, device='cpu')
         self.table.mirror = wp.zeros(shape, dtype=wp.vec3, device='cpu')
         self.table.lit = wp.zeros((MAX_LAMPS, *shape), dtype=wp.vec3, device='cpu')
-        self.table.seen = wp.zeros((size // 2, size // 2), dtype=wp.vec3, device='cpu')
+        self.table.seen = wp.zeros((height // 2, width // 2), dtype=wp.vec3, device='cpu')
         self.table.grid = wp.zeros((GRID_CELLS, GRID_CELLS), dtype=wp.vec4, device='cpu')
         self.image = wp.zeros(shape, dtype=wp.vec3, device='cpu')
         self.shadow_map = wp.zeros(
@@ -144,7 +143,7 @@ class Renderer:
         self.lamps = self._lamps(matrix)
         self.surroundings = self._surroundings(matrix)
         wp.launch(
-            shading.shade_table, (self.size, self.size),
+            shading.shade_table, self.image.shape,
             inputs=[self.lamps, self.surroundings, table], device='cpu',
         )  # fmt: skip
         return self.empty()
@@ -214,7 +213,7 @@ class Renderer:
     ) -> NDArray[np.float32]:
         """Exposed light f32 [H, W, 3] of the surfaces in these poses, on the table.
 
-        view: merged rasterizer of size x size pixels; shadow: merged, SHADOW_SIZE square; both with
+        view: merged rasterizer of the images' size; shadow: merged, SHADOW_SIZE square; both with
         the surfaces in the order of set_surfaces. seed: of the shadows' sampling pattern.
         """
         buffers = view.render(self.camera, poses)
@@ -251,14 +250,14 @@ class Renderer:
                 ], device='cpu',
             )  # fmt: skip
         wp.launch(
-            shading.shadow_table, (self.size // 2, self.size // 2),
+            shading.shadow_table, self.table.seen.shape,
             inputs=[self.lamps, self.table, seed % 1000], device='cpu',
         )  # fmt: skip
         # Neighbouring pixels have different taps: averaging removes the noise of penumbrae.
         seen = self.table.seen.numpy()
         cv2.GaussianBlur(seen, (3, 3), 0.9, dst=seen)
         wp.launch(
-            shading.shade_frame, (self.size, self.size),
+            shading.shade_frame, self.image.shape,
             inputs=[
                 self.lamps, self.surroundings, self.table, g, self.gathered, self.floor_visible,
                 wp.from_torch(buffers.face_index[0]), wp.from_torch(buffers.depth[0]),

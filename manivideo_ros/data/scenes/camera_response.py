@@ -72,29 +72,32 @@ def sensor_noise() -> NDArray[np.float32]:
 def develop(
     exposed: NDArray[np.float32],
     response: Response,
-    size: int,
+    size: int | tuple[int, int],
     rng: np.random.Generator | None,
 ) -> NDArray[np.uint8]:
-    """The image u8 [size, size, 3] of exposed light f32 [k * size, k * size, 3].
+    """The image u8 [H, W, 3] of exposed light f32 [k * H, k * W, 3]; size: W and H, or both.
 
     exposed: radiance times exposure, clipped to BRIGHTEST before averaging to avoid aliasing of
     highlights. rng: for the sensor noise, None for no noise.
     """
-    light: NDArray = cv2.resize(exposed, (size, size), interpolation=cv2.INTER_AREA)
+    width, height = (size, size) if isinstance(size, int) else size
+    light: NDArray = cv2.resize(exposed, (width, height), interpolation=cv2.INTER_AREA)
     if response.bloom > 0:
-        small = cv2.resize(light, (size // 4, size // 4), interpolation=cv2.INTER_AREA)
-        glow = cv2.GaussianBlur(small, (0, 0), size / 64)
-        glow = cv2.resize(glow, (size, size), interpolation=cv2.INTER_LINEAR)
+        small = cv2.resize(light, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+        glow = cv2.GaussianBlur(small, (0, 0), height / 64)
+        glow = cv2.resize(glow, (width, height), interpolation=cv2.INTER_LINEAR)
         light += response.bloom * (glow - light)
     light = np.asarray(cv2.GaussianBlur(light, (3, 3), response.blur), np.float32)
-    across = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
-    falloff = 1 - 0.5 * response.vignette * (across[:, None] ** 2 + across[None, :] ** 2)
+    down, across = ((np.arange(n, dtype=np.float32) + 0.5) / n * 2 - 1 for n in (height, width))
+    falloff = 1 - 0.5 * response.vignette * (down[:, None] ** 2 + across[None, :] ** 2)
     light *= falloff[..., None]
     grey = light.mean(-1, keepdims=True)
     light = np.maximum(grey + response.saturation * (light - grey), 0)
     if rng is not None:
         grain = sensor_noise()
-        row, column = rng.integers(0, len(grain) - size, 2)
-        noise = grain[row : row + size, column : column + size]
+        side = max(width, height)
+        row, column = rng.integers(0, len(grain) - side if side < len(grain) else len(grain), 2)
+        rows, columns = (np.arange(row, row + height), np.arange(column, column + width))
+        noise = grain[rows[:, None] % len(grain), columns[None] % len(grain)]
         light += noise * np.sqrt(response.shot_noise**2 * light + response.read_noise**2)
     return tone_curve(light, response.contrast)

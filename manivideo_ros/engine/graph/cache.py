@@ -69,7 +69,7 @@ def graph_for(spec: EngineSpec, backend: str) -> Path:
 
     Raises CheckpointError, EngineError as `graph_of`.
     """
-    return graph_of(spec.weights, spec.steps, graph_precision(spec, backend))
+    return graph_of(spec.weights, spec.steps, graph_precision(spec, backend), spec.grid)
 
 
 def graph_precision(spec: EngineSpec, backend: str) -> str:
@@ -78,8 +78,15 @@ def graph_precision(spec: EngineSpec, backend: str) -> str:
     return 'fp32' if backend == 'openvino' and precision == 'bf16' else precision
 
 
-def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
+def graph_of(
+    checkpoint: Path,
+    steps: int,
+    precision: str = 'fp32',
+    grid: tuple[int, int] | None = None,
+) -> Path:
     """The exported graph of a checkpoint, from the cache or created now, which takes seconds.
+
+    grid: width and height of the network's maps; None for those it was trained with.
 
     Raises CheckpointError for the checkpoint, EngineError if the graph cannot be written.
     """
@@ -89,6 +96,7 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
         'checkpoint_sha256': checkpoint_sha256(checkpoint),
         'steps': steps,
         'precision': precision,
+        'grid': grid,
         'torch': torch.__version__,
         'onnxruntime': onnxruntime.__version__,
         'source': _source_hash(),
@@ -100,7 +108,7 @@ def graph_of(checkpoint: Path, steps: int, precision: str = 'fp32') -> Path:
     try:
         with _one_process(path):
             if not _is_intact(path):
-                _write(_create(checkpoint, steps, precision), path, made_from)
+                _write(_create(checkpoint, steps, precision, grid), path, made_from)
     except OSError as error:
         path.with_suffix('.partial').unlink(missing_ok=True)
         raise EngineError(
@@ -144,9 +152,11 @@ def _write(graph: onnx.ModelProto, path: Path, made_from: dict[str, object]) -> 
     path.with_suffix('.json').write_text(json.dumps(manifest, indent=1))
 
 
-def _create(checkpoint: Path, steps: int, precision: str) -> onnx.ModelProto:
+def _create(
+    checkpoint: Path, steps: int, precision: str, grid: tuple[int, int] | None
+) -> onnx.ModelProto:
     if precision == 'int8':
-        in_fp32 = graph_of(checkpoint, steps)
+        in_fp32 = graph_of(checkpoint, steps, grid=grid)
         log.info('calibrating %s for int8 (first use)', checkpoint.name)
         from manivideo_ros.engine.graph.quantization import quantized  # imports Warp
 
@@ -154,4 +164,4 @@ def _create(checkpoint: Path, steps: int, precision: str) -> onnx.ModelProto:
     log.info('exporting %s to one graph (first use)', checkpoint.name)
     from manivideo_ros.engine.graph import export
 
-    return export.build_graph(load_checkpoint(checkpoint), steps, precision)
+    return export.build_graph(load_checkpoint(checkpoint, grid), steps, precision)

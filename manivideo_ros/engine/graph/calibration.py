@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.camera.background import BACKGROUND, load_background, to_reference
+from manivideo_ros.camera.background import BACKGROUND, covering, load_background, to_reference
 from manivideo_ros.drawing.base_image import hand_material
 from manivideo_ros.drawing.drawing import Drawing
+from manivideo_ros.drawing.image_drawing import Surroundings
 from manivideo_ros.drawing.views import object_material, six_views
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
 from manivideo_ros.hand.load import load_hand
@@ -68,13 +69,15 @@ def _stream(
     background: NDArray[np.uint8],
     hand_reference: HandReference,
 ) -> Iterator[Inputs]:
-    size, layers = shapes['base'][-1], shapes['normal_map'][1]
+    (height, width), layers = shapes['base'][-2:], shapes['normal_map'][1]
     views = six_views(mesh, shapes['views'][-1])
     surfaces = [object_surface(mesh), *(hand_surface(hand, layers) for hand in hands.values())]
     hand_materials = [hand_material(hand, hand_reference) for hand in hands.values()]
     materials = [object_material(mesh, views), *hand_materials]
-    behind = cv2.resize(background, (size, size), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    drawing = Drawing(surfaces, materials, behind, size, layers, threads=2)
+    drawing = Drawing(
+        surfaces, materials, materials, (width, height), (width, height), layers, threads=2
+    )
+    drawing.surround(Surroundings(covering(background, width, height)))
     inputs: Inputs = {
         'latents': rng.standard_normal(shapes['latents']).astype(np.float32),
         'views': to_reference(views.rgb, shapes['views'][-1])[None],
@@ -104,7 +107,7 @@ def _stream(
         eye = distance * np.array(
             [np.cos(azimuth + 0.1 * done) * 0.8, np.sin(azimuth + 0.1 * done) * 0.8, 0.6]
         )
-        camera = Camera(pinhole(size, size, FOV), look_at(eye, np.zeros(3)), size, size)
+        camera = Camera(pinhole(width, height, FOV), look_at(eye, np.zeros(3)), width, height)
         drawing.pose(camera, poses)
         inputs |= {n: m.numpy()[None].copy() for n, m in drawing.drawn().maps.items()}
         yield {name: np.asarray(value, order='C') for name, value in inputs.items()}

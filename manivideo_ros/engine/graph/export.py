@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from manivideo_ros.engine.graph.stitch import run_if
-from manivideo_ros.engine.runner import SCENE_INPUTS
+from manivideo_ros.engine.runner import CORRECTION, FRAME, SCENE_INPUTS
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS, LAYER_MAPS
 from manivideo_ros.model.patch.network import (
     NUM_BLOCKS,
@@ -81,6 +81,7 @@ class FrameGraph(nn.Module):
     def __init__(self, network: ManiVideoNet, steps: int) -> None:
         super().__init__()
         self.network, self.steps = network, steps
+        self.corrects = network.config.base != 'none'
         self.times = [*sampling_times(steps), 0.0]
         with torch.no_grad():
             time = torch.tensor(self.times[:-1], device=network.head.weight.device)
@@ -96,7 +97,11 @@ class FrameGraph(nn.Module):
         base: Tensor,
         *rest: Tensor,  # SCENE_FEATURES, the validity, the guide of a network with `human`, caches
     ) -> tuple[Tensor, ...]:
-        """The uint8 frame [H, W, 3], the next validity and the next caches."""
+        """What the network makes, the next validity and the next caches.
+
+        Made is the correction float32 [6, H, W] of the base image, its gain and its residual; with
+        `base: none` the uint8 frame [H, W, 3].
+        """
         features, (valid, *caches) = rest[: len(SCENE_FEATURES)], rest[len(SCENE_FEATURES) :]
         guide = caches.pop(0) if self.network.config.human else None
         dtype, times = self.network.dtype, self.times
@@ -107,15 +112,17 @@ class FrameGraph(nn.Module):
         next_caches: list[Tensor] = []
         for step in range(self.steps):
             own = caches[step * NUM_BLOCKS : (step + 1) * NUM_BLOCKS]
-            image, own = self.network.denoise(
+            gain, residual, own = self.network.correct(
                 latents, self.levels[step : step + 1], conditions, scene, 1, own, valid, guide
             )
             next_caches += own
             if step + 1 < self.steps:
+                image = conditions.base * gain + residual if self.corrects else residual
                 predicted = self.network.patchify(image.clamp(0, 1))
                 latents = ddim_step(latents, predicted, times[step], times[step + 1])
         next_valid = torch.cat([valid[:, 1:], torch.ones_like(valid[:, :1])], 1)
-        return shown_pixels(image), next_valid, *next_caches
+        made = torch.cat([gain, residual], 1)[0].float() if self.corrects else None
+        return shown_pixels(residual) if made is None else made, next_valid, *next_caches
 
 
 def shown_pixels(image: Tensor) -> Tensor:  # [1, 3, H, W], 0..1 and beyond
@@ -128,19 +135,19 @@ def shown_pixels(image: Tensor) -> Tensor:  # [1, 3, H, W], 0..1 and beyond
 def example_inputs(network: ManiVideoNet) -> dict[str, Tensor]:
     """Random inputs of batch 1 by the graph's names, without caches."""
     config = network.config
-    size, reference = config.image_size, config.reference_size
+    (width, height), reference = config.size, config.reference_size
     return {
-        'latents': torch.randn(1, config.latent_channels, config.trunk_size, config.trunk_size),
-        'normal_map': torch.rand(1, config.layers, 3, size, size) * 2 - 1,
-        'occlusion_confidence': torch.rand(1, config.layers, size, size),
-        'visible_normal': torch.rand(1, 3, size, size) * 2 - 1,
-        'horizon': torch.rand(1, HORIZON_DIRECTIONS, size // 2, size // 2),
-        'base': torch.rand(1, 3, size, size),
+        'latents': torch.randn(1, config.latent_channels, *config.latent_size),
+        'normal_map': torch.rand(1, config.layers, 3, height, width) * 2 - 1,
+        'occlusion_confidence': torch.rand(1, config.layers, height, width),
+        'visible_normal': torch.rand(1, 3, height, width) * 2 - 1,
+        'horizon': torch.rand(1, HORIZON_DIRECTIONS, height // 2, width // 2),
+        'base': torch.rand(1, 3, height, width),
         'views': torch.rand(1, 6, 3, reference, reference),
         'background': torch.rand(1, 3, reference, reference),
         'hand_reference': torch.rand(1, 3, reference, reference),
         'points': torch.rand(1, config.num_points, 3) * 0.1,
-        'skeleton': torch.rand(1, 3, size, size),
+        'skeleton': torch.rand(1, 3, height, width),
     }
 
 
@@ -185,7 +192,8 @@ def build_graph(network: ManiVideoNet, steps: int = 1, precision: str = 'fp32') 
         **(guide if network.config.human else {}),
         **{name: caches[i % NUM_BLOCKS] for i, name in enumerate(cache_names)},
     }
-    outputs = ['frame', 'next_valid', *(f'next_{name}' for name in cache_names)]
+    made = FRAME if network.config.base == 'none' else CORRECTION
+    outputs = [made, 'next_valid', *(f'next_{name}' for name in cache_names)]
     model = _export(FrameGraph(network, steps), frame_inputs, outputs)
     graph = model.graph
     if network.config.human:

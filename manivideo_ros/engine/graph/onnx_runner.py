@@ -14,8 +14,10 @@ from manivideo_ros.engine.runner import (
     OTHER_BACKEND,
     SCENE_INPUTS,
     EngineError,
+    Made,
     caches_of,
     given_inputs,
+    made_by,
 )
 from manivideo_ros.files.errors import reason_of
 
@@ -78,7 +80,8 @@ class OnnxRunner:
         self.shapes = {i.name: tuple(i.shape) for i in inputs if i.name in names}
         cached = [i for i in inputs if i.name in self._caches.values()]
         self._sets = [{i.name: self._zeros(i) for i in cached} for _ in range(2)]
-        self._frame = self._zeros(next(o for o in outputs if o.name == 'frame'))
+        made = made_by(o.name for o in outputs)
+        self._output, self._made = made, self._zeros(next(o for o in outputs if o.name == made))
         self._inputs = {i.name: self._zeros(i) for i in inputs if i.name in names}
         self._flags = {
             flag: ort.OrtValue.ortvalue_from_numpy(np.array(flag), 'cpu') for flag in (False, True)
@@ -99,14 +102,14 @@ class OnnxRunner:
             ) from None
         self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
 
-    def run(self) -> NDArray[np.uint8]:
+    def run(self) -> Made:
         """See Runner."""
         now, then = self._sets
         binding = self._session.io_binding()
         for name, value in {**self._inputs, **now}.items():
             binding.bind_ortvalue_input(name, value)
         binding.bind_ortvalue_input('refresh_scene', self._flags[self._refresh])
-        binding.bind_ortvalue_output('frame', self._frame)
+        binding.bind_ortvalue_output(self._output, self._made)
         for output, cache in self._caches.items():
             binding.bind_ortvalue_output(output, then[cache])
         try:
@@ -117,8 +120,8 @@ class OnnxRunner:
             ) from None
         self._sets.reverse()
         self._refresh = False
-        frame: NDArray[np.uint8] = self._frame.numpy()
-        return frame
+        made: Made = self._made.numpy()
+        return made
 
     def forget(self) -> None:
         """See Runner."""

@@ -14,8 +14,10 @@ from manivideo_ros.engine.runner import (
     OTHER_BACKEND,
     SCENE_INPUTS,
     EngineError,
+    Made,
     caches_of,
     given_inputs,
+    made_by,
 )
 from manivideo_ros.files.errors import reason_of
 
@@ -56,7 +58,8 @@ class OpenVINORunner:
         self._sets = [
             {name: self._zeros(inputs[name]) for name in caches.values()} for _ in range(2)
         ]
-        self._frame = np.zeros(tuple(outputs['frame'].shape), np.uint8)
+        made = made_by(outputs)
+        self._made = self._zeros(outputs[made])
         self._refresh = np.array(True)
         # One request reads the first set of caches and writes the second, the other vice versa.
         self._requests = []
@@ -66,7 +69,7 @@ class OpenVINORunner:
                 request.set_tensor(name, self._shared(value))
             for output, cache in caches.items():
                 request.set_tensor(output, self._shared(then[cache]))
-            request.set_tensor('frame', self._shared(self._frame))
+            request.set_tensor(made, self._shared(self._made))
             for name in names:
                 request.set_tensor(name, self._shared(self._zeros(inputs[name])))
             self._requests.append(request)
@@ -84,7 +87,7 @@ class OpenVINORunner:
         if not values.keys().isdisjoint(SCENE_INPUTS):
             self._refresh = np.array(True)
 
-    def run(self) -> NDArray[np.uint8]:
+    def run(self) -> Made:
         """See Runner."""
         request = self._requests[0]
         request.set_tensor('refresh_scene', self._shared(self._refresh))
@@ -97,7 +100,7 @@ class OpenVINORunner:
         self._requests.reverse()
         self._sets.reverse()
         self._refresh = np.array(False)
-        return self._frame
+        return self._made
 
     def forget(self) -> None:
         """See Runner."""

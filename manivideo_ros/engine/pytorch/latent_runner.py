@@ -105,4 +105,4 @@ class LatentRunner(TorchStream):
             clean = clean_latents(latents, v.float(), level)
             latents = step_to(latents, clean, level, after)
         place.add_(1).remainder_(self._valid.shape[1])
-        self._frame.copy_(shown_pixels(decode(self._vae, latents.to(self._dtype))))
+        self._made.copy_(shown_pixels(decode(self._vae, latents.to(self._dtype))))

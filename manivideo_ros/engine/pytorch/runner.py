@@ -41,10 +41,10 @@ class TorchRunner(TorchStream):
 
     def _compute(self) -> None:
         inputs = [self._values[name] for name in FRAME_INPUTS]
-        frame, valid, *caches = self._frame_graph(
+        made, valid, *caches = self._frame_graph(
             *inputs, *self._features, self._valid, *self._guide, *self._caches
         )
-        self._frame.copy_(frame)
+        self._made.copy_(made)
         self._valid.copy_(valid)
         for cache, value in zip(self._caches, caches, strict=True):
             cache.copy_(value)

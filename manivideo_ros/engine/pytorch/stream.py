@@ -7,19 +7,28 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from manivideo_ros.engine.cuda_queue import EXCLUSIVE, CapturedDraw, CudaQueue, Queue, Staging
+from manivideo_ros.engine.cuda_queue import (
+    EXCLUSIVE,
+    CapturedDraw,
+    CudaQueue,
+    HostCopy,
+    Queue,
+    Staging,
+)
 from manivideo_ros.engine.graph.export import PRECISIONS
 from manivideo_ros.engine.runner import (
     OTHER_BACKEND,
     SCENE_INPUTS,
     EngineError,
+    Finish,
+    Made,
     input_shapes,
     require_device,
+    unchanged,
 )
 from manivideo_ros.files.errors import reason_of
 from manivideo_ros.mlo.layers import LAYER_MAPS
@@ -90,13 +99,17 @@ class TorchStream(ABC):
         self._refresh = True
         self._features = [value.clone() for value in self._encoded()]
         self._caches, self._valid = self._empty_caches()
-        size = self._config.image_size
-        self._frame = torch.zeros(size, size, 3, dtype=torch.uint8, device=self._device)
+        width, height = self._config.size
+        corrects = self._config.base != 'none'
+        self._made = (
+            torch.zeros(6, height, width, device=self._device)
+            if corrects
+            else torch.zeros(height, width, 3, dtype=torch.uint8, device=self._device)
+        )
         if self._queue is None:
-            self._shown = torch.zeros_like(self._frame, device='cpu')
             self._denoise, self._draw = self._compute, _run_now
             return
-        self._shown = self._queue.host_tensor(self._frame.shape, torch.uint8)
+        self._shown = HostCopy(self._queue)
         self._staging = Staging(self._queue)
         self._denoise, self._draw = self._captured(self._queue), CapturedDraw(self._queue)
 
@@ -118,15 +131,14 @@ class TorchStream(ABC):
         """See Runner."""
         self._guarded(lambda: self._put(values))
 
-    def run(self) -> NDArray[np.uint8]:
+    def run(self) -> Made:
         """See Runner."""
         return self.run_drawn(None)
 
-    def run_drawn(self, draw: Callable[[], None] | None) -> NDArray[np.uint8]:
+    def run_drawn(self, draw: Callable[[], None] | None, finish: Finish = unchanged) -> Made:
         """See DeviceRunner."""
-        self._guarded(lambda: self._run(draw))
-        frame: NDArray[np.uint8] = self._shown.numpy()
-        return frame
+        self._guarded(lambda: self._run(draw, finish))
+        return self._result
 
     def forget(self) -> None:
         """See Runner."""
@@ -144,7 +156,7 @@ class TorchStream(ABC):
         self._refresh = self._refresh or not values.keys().isdisjoint(SCENE_INPUTS)
 
     @torch.inference_mode()
-    def _run(self, draw: Callable[[], None] | None) -> None:
+    def _run(self, draw: Callable[[], None] | None, finish: Finish) -> None:
         if self._refresh:
             for feature, value in zip(self._features, self._encoded(), strict=True):
                 feature.copy_(value)
@@ -157,11 +169,12 @@ class TorchStream(ABC):
         if draw is not None:
             self._draw(draw)
         self._denoise()
+        made = finish(self._made)
         if self._queue:
-            self._queue.copy(self._shown, self._frame)
+            self._result = self._shown.of(made)
             self._queue.wait()  # the only synchronisation of a frame
         else:
-            self._shown.copy_(self._frame)
+            self._result = made.cpu().numpy().copy()
         self._refresh = False
 
     def _guarded(

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from manivideo_ros.engine.graph.export import PRECISIONS, shown_pixels
 from manivideo_ros.engine.pytorch.latent_runner import encode_images, load_latent
-from manivideo_ros.engine.runner import SCENE_INPUTS, input_shapes
+from manivideo_ros.engine.runner import SCENE_INPUTS, Made, input_shapes
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import load_checkpoint, read_config
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
@@ -57,17 +57,18 @@ class WindowModel(Protocol):
     def after(self, latents: Tensor, clean: Tensor, step: int) -> Tensor:
         """The latents of the next step [F, c, h, w]."""
 
-    def image(self, clean: Tensor) -> Tensor:  # [1, C, h, w] -> [1, 3, H, W]
-        """One frame in 0..1."""
+    def made(self, clean: Tensor) -> Tensor:  # [1, C, h, w]
+        """What the network made of one frame; see engine.runner.Made."""
 
 
 class PixelWindows:
-    """The patch model; its clean images are images [F, 3, H, W]."""
+    """The patch model; its clean images are images, gains and residuals [F, 9, H, W]."""
 
     def __init__(self, network: ManiVideoNet, steps: int) -> None:
         self.network, self.steps = network, steps
         self.times = [*sampling_times(steps), 0.0]
         self.device, self.dtype = network.head.weight.device, network.dtype
+        self._corrects = network.config.base != 'none'
 
     def encode(self, scene: Mapping[str, Tensor]) -> SceneFeatures:
         """See WindowModel."""
@@ -80,19 +81,21 @@ class PixelWindows:
         frames = len(latents)
         conditions = FrameConditions(**inputs)
         time = torch.full((frames,), self.times[step], device=self.device)
-        image, _ = self.network.denoise(
+        gain, residual, _ = self.network.correct(
             latents.to(self.dtype), time, conditions, scene.repeat(frames), frames
         )
-        return image.float().clamp(0, 1)
+        base = conditions.base if self._corrects else torch.zeros_like(conditions.base)
+        image = (base * gain + residual).float().clamp(0, 1)
+        return torch.cat([image, gain.float(), residual.float()], 1)
 
     def after(self, latents: Tensor, clean: Tensor, step: int) -> Tensor:
         """See WindowModel."""
-        predicted = self.network.patchify(clean)
+        predicted = self.network.patchify(clean[:, :3])
         return ddim_step(latents, predicted, self.times[step], self.times[step + 1])
 
-    def image(self, clean: Tensor) -> Tensor:
+    def made(self, clean: Tensor) -> Tensor:
         """See WindowModel."""
-        return clean
+        return clean[0, 3:] if self._corrects else shown_pixels(clean[:, :3])
 
 
 class LatentWindows:
@@ -124,16 +127,16 @@ class LatentWindows:
         """See WindowModel."""
         return step_to(latents, clean, self.levels[step], self.levels[step + 1])
 
-    def image(self, clean: Tensor) -> Tensor:
+    def made(self, clean: Tensor) -> Tensor:
         """See WindowModel."""
-        return decode(self.vae, clean.to(self.dtype))
+        return shown_pixels(decode(self.vae, clean.to(self.dtype)))
 
 
 @torch.inference_mode()
 def windowed(
     model: WindowModel, frames: Iterable[Inputs], window: int = WINDOW, overlap: int = OVERLAP
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the images [H, W, 3] of a clip in order; the scene is that of the first frame.
+) -> Iterator[Made]:
+    """Yield what the network makes of a clip's frames, in order; the scene is that of the first.
 
     frames: copied as they are consumed; at most two windows are held.
     """
@@ -170,7 +173,7 @@ def open_windows(spec: EngineSpec, device: str) -> WindowModel:
         network.to(device, dtype)
         place(vae, device, dtype)
         return LatentWindows(network, vae, spec.steps)
-    return PixelWindows(load_checkpoint(spec.weights).to(device, dtype), spec.steps)
+    return PixelWindows(load_checkpoint(spec.weights, spec.grid).to(device, dtype), spec.steps)
 
 
 class Collector:
@@ -181,7 +184,8 @@ class Collector:
     def __init__(self, config: ModelConfig) -> None:
         self.shapes = input_shapes(config)
         self.collected: dict[str, NDArray[Any]] = {}
-        self._black = np.zeros((config.image_size, config.image_size, 3), np.uint8)
+        width, height = config.size
+        self._black = np.zeros((height, width, 3), np.uint8)
 
     def put(self, values: Mapping[str, NDArray[Any]]) -> None:
         """See Runner."""
@@ -230,7 +234,7 @@ def _sample(
     return cleans
 
 
-def _images(model: WindowModel, cleans: Tensor) -> Iterator[NDArray[np.uint8]]:
+def _images(model: WindowModel, cleans: Tensor) -> Iterator[Made]:
     for clean in cleans.split(1):
-        image: NDArray[np.uint8] = shown_pixels(model.image(clean)).cpu().numpy()
-        yield image
+        made: Made = model.made(clean).cpu().numpy()
+        yield made

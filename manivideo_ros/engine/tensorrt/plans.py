@@ -58,7 +58,8 @@ class PlanJob:
     def name(self) -> str:
         """The plan's name in the cache."""
         spec = self.spec
-        parts = [spec.preset, spec.resolution, f'{spec.steps}steps', spec.precision, self.backend]
+        size = 'x'.join(map(str, spec.grid)) if spec.grid else spec.resolution
+        parts = [spec.preset, size, f'{spec.steps}steps', spec.precision, self.backend]
         return '-'.join(map(str, [*parts, *self.capabilities]))
 
     def _targets(self, trt: ModuleType) -> Sequence[str]:

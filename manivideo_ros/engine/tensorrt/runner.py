@@ -7,13 +7,27 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from manivideo_ros.engine.cuda_queue import EXCLUSIVE, CapturedDraw, CudaQueue, Queue, Staging
-from manivideo_ros.engine.runner import SCENE_INPUTS, EngineError, caches_of
+from manivideo_ros.engine.cuda_queue import (
+    EXCLUSIVE,
+    CapturedDraw,
+    CudaQueue,
+    HostCopy,
+    Queue,
+    Staging,
+)
+from manivideo_ros.engine.runner import (
+    SCENE_INPUTS,
+    EngineError,
+    Finish,
+    Made,
+    caches_of,
+    made_by,
+    unchanged,
+)
 from manivideo_ros.engine.tensorrt.graphs import FRAME, SCENE, SKELETON, unpack
 from manivideo_ros.engine.tensorrt.library import OTHER_BACKEND, TensorRTError, library
 from manivideo_ros.engine.tensorrt.plans import PlanJob
@@ -67,7 +81,8 @@ class TensorRTRunner:
         self.shapes = {name: tuple(tensor.shape) for name, tensor in self._inputs.items()}
         if self._skeleton is not None:
             self.shapes['has_skeleton'] = ()
-        self._shown = queue.host_tensor(frame['frame'].shape, torch.uint8)
+        self._made = frame[made_by(self._frame.outputs)]
+        self._shown = HostCopy(queue)
         self._staging = Staging(queue)
         self._refresh, self._has_skeleton, self._guide_stale = True, False, True
         self._draw = CapturedDraw(queue)
@@ -111,7 +126,7 @@ class TensorRTRunner:
                 self._refresh |= name in SCENE_INPUTS
                 self._guide_stale |= name == 'skeleton'
 
-    def run(self) -> NDArray[np.uint8]:
+    def run(self) -> Made:
         """See Runner."""
         return self.run_drawn(None)
 
@@ -122,7 +137,7 @@ class TensorRTRunner:
             self._queue.copy(self._frame.tensors['valid'], self._empty['valid'])
 
     @torch.no_grad()
-    def run_drawn(self, draw: Callable[[], None] | None) -> NDArray[np.uint8]:
+    def run_drawn(self, draw: Callable[[], None] | None, finish: Finish = unchanged) -> Made:
         """See DeviceRunner."""
         with _guarded(self.backend), EXCLUSIVE, self._queue.entered():
             if self._refresh:
@@ -132,11 +147,10 @@ class TensorRTRunner:
             if draw is not None:
                 self._draw(draw)
             self._denoise()
-            self._queue.copy(self._shown, self._frame.tensors['frame'])
+            made = self._shown.of(finish(self._made))
             self._queue.wait()  # the only synchronisation of a frame
             self._refresh = self._guide_stale = False
-        frame: NDArray[np.uint8] = self._shown.numpy()
-        return frame
+        return made
 
     def _guide(self, skeleton: TensorRTGraph) -> None:
         if self._has_skeleton:

@@ -33,11 +33,11 @@ class Baselines:
         self,
         objects: Sequence[tuple[ObjectMesh, ObjectViews]],
         hands: Mapping[Side, HandModel],
-        background: NDArray[np.uint8],  # [S, S, 3]
+        background: NDArray[np.uint8],  # [H, W, 3]
         references: Mapping[str, HandReference] | HandReference,
     ) -> None:
         """references: one for both images, or one by image name; other names are as 'painted'."""
-        size = len(background)
+        height, width = background.shape[:2]
         if isinstance(references, HandReference):
             references = {'painted': references, 'mean': references}
         surfaces = [object_surface(mesh) for mesh, _ in objects]
@@ -51,13 +51,13 @@ class Baselines:
             ]
             for name, reference in references.items()
         }
-        rasterizer = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)
+        rasterizer = Rasterizer(surfaces, 2 * width, 2 * height, threads=1, merge=True)
         self._painter = Painter(rasterizer, next(iter(self._materials.values())), background)
 
     def paint(
         self, camera: Camera, poses: Sequence[SurfacePose]
     ) -> tuple[dict[str, torch.Tensor], NDArray[np.bool_]]:
-        """Images [3, S, S] in 0..1 by name, and the mask [S, S]; poses of objects, then hands."""
+        """Images [3, H, W] in 0..1 by name, and the mask [H, W]; poses of objects, then hands."""
         images, mask = {}, np.zeros(0, bool)
         for name, materials in self._materials.items():
             self._painter.set_materials(materials)

@@ -31,9 +31,9 @@ class SwappedRasterizer(Rasterizer):
     competing bool [H, W]: where at least two layers of the last render overlap.
     """
 
-    def __init__(self, surfaces: Sequence[Surface], size: int) -> None:
-        super().__init__(surfaces, size, size, threads=1)
-        self.competing = np.zeros((size, size), bool)
+    def __init__(self, surfaces: Sequence[Surface], width: int, height: int) -> None:
+        super().__init__(surfaces, width, height, threads=1)
+        self.competing = np.zeros((height, width), bool)
 
     def render(self, camera: Camera, poses: Sequence[SurfacePose]) -> LayerBuffers:
         """Render as Rasterizer.render does, as one layer."""
@@ -60,7 +60,7 @@ class SwappedLayers:
 
     def __init__(self, light: TrueLight) -> None:
         self._light = light
-        self._view = SwappedRasterizer(light.view.surfaces, 2 * light.size)
+        self._view = SwappedRasterizer(light.view.surfaces, 2 * light.size[0], 2 * light.size[1])
 
     def paint(self, poses: Sequence[SurfacePose]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The image [S, S, 3] of poses as for TrueLight.paint, and the overlap mask [S, S].
@@ -70,7 +70,8 @@ class SwappedLayers:
         light, size = self._light, self._light.size
         exposed = light.renderer.frame(self._view, light.shadow, poses)
         image = develop(exposed, light.scene.response, size, None)
-        competing = self._view.competing.reshape(size, 2, size, 2)
+        width, height = size
+        competing = self._view.competing.reshape(height, 2, width, 2)
         return image, np.asarray(competing.all((1, 3)))
 
 

@@ -34,18 +34,20 @@ class _Unshadowed(Renderer):
 class TrueLight:
     """Paints poses of `objects` and hands under a scene's true light.
 
-    scene: has no object of its own. size: side of the images, pixels.
+    scene: has no object of its own. width, height: of the images, pixels.
     """
 
-    def __init__(self, scene: Scene, objects: Sequence[ObjectAsset], size: int) -> None:
-        self.scene, self.size = scene, size
-        self.renderer = _Unshadowed(2 * size)
-        self.renderer.set_view(scene.room, scene.camera.resized(2 * size, 2 * size))
+    def __init__(
+        self, scene: Scene, objects: Sequence[ObjectAsset], width: int, height: int
+    ) -> None:
+        self.scene, self.size = scene, (width, height)
+        self.renderer = _Unshadowed(2 * width, 2 * height)
+        self.renderer.set_view(scene.room, scene.camera.resized(2 * width, 2 * height))
         painted = [_reprojected(asset) for asset in objects]
         surfaces = [*scene.surfaces(), *(surface for surface, _ in painted)]
         materials = [*scene_materials(scene), *(material for _, material in painted)]
         self.renderer.set_surfaces(surfaces, [_without_discs(m) for m in materials])
-        self.view = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)
+        self.view = Rasterizer(surfaces, 2 * width, 2 * height, threads=1, merge=True)
         self.shadow = Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
 
     def paint(self, poses: Sequence[SurfacePose]) -> NDArray[np.uint8]:

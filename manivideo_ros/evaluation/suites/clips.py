@@ -100,12 +100,14 @@ class GroundTruth(Protocol):
 class RenderedGroundTruth:
     """Rendered ground truth of a motion in a held-out scene.
 
-    size: side of the images in pixels; images are rendered at SIZE and downscaled to it.
+    size: side of the images in pixels. Images smaller than SIZE are rendered at SIZE and reduced.
     """
 
     def __init__(
         self, motion: Motion, scene: HeldOutScene, size: int = SIZE, by_skeleton: bool = False
     ) -> None:
+        side = max(size, SIZE)
+        scene = replace(scene, camera=scene.camera.resized(side, side))
         self._truth = truth = HeldOutGroundTruth(scene)
         self.inputs = ClipInputs(
             motion,
@@ -125,7 +127,7 @@ class RenderedGroundTruth:
         size = self.inputs.size
         image = self._truth.image(hands, objects, index)
         swapped, competing = self._swapped.paint(self._truth.on_table(hands, objects))
-        step = SIZE // size
+        step = max(size, SIZE) // size
         whole = np.asarray(competing.reshape(size, step, size, step).all((1, 3)))
         seen = self._view.render(self.inputs.camera, self.inputs.poses(index)).face_index[0] >= 0
         covered = seen.numpy().reshape(size, 2, size, 2).mean((1, 3))

@@ -49,7 +49,7 @@ class HeldOutError(ValueError):
 class HeldOutScene:
     """Everything besides the poses that determines the images of a motion.
 
-    seed: of skin, room, light and camera response (split 'test'). camera: the view, SIZE square.
+    seed: of skin, room, light and camera response (split 'test'). camera: the view of the images.
     objects: mesh name or file and its scale, by id. side, betas [10]: of the hand reference.
     table_from_world [4, 4]: the table top is z = 0 of the table frame.
     """
@@ -62,18 +62,18 @@ class HeldOutScene:
     table_from_world: Array
 
     @classmethod
-    def of(cls, motion: Motion, seed: int) -> HeldOutScene:
-        """The scene of a motion and a seed."""
+    def of(cls, motion: Motion, seed: int, width: int = SIZE, height: int = SIZE) -> HeldOutScene:
+        """The scene of a motion and a seed, in images of width x height pixels."""
         first = motion.frame(0)
         camera = motion.camera
         if camera is None:
-            camera = default_camera(first.hands, first.objects.values(), SIZE, SIZE)
+            camera = default_camera(first.hands, first.objects.values(), width, height)
         sides = [side for side in SIDES if side in motion.hands] or ['right']
         side = sides[int(generator('test', 21, seed).integers(len(sides)))]
         track = motion.hands.get(side)
         return cls(
             seed,
-            fitted(camera, SIZE, SIZE),
+            fitted(camera, width, height),
             motion.meshes,
             side,
             np.zeros(10, np.float32) if track is None else np.asarray(track.betas, np.float32),
@@ -86,6 +86,7 @@ class HeldOutScene:
         return json.dumps(
             {
                 'seed': self.seed,
+                'size': [camera.width, camera.height],
                 'intrinsics': np.asarray(camera.intrinsics, np.float64).tolist(),
                 'camera_from_world': np.asarray(camera.camera_from_world, np.float64).tolist(),
                 'objects': {k: {'mesh': m, 'scale': s} for k, (m, s) in self.objects.items()},
@@ -100,13 +101,14 @@ class HeldOutScene:
         """Parse the scene of a recording. Raises HeldOutError."""
         try:
             fields: dict[str, Any] = json.loads(text)
+            width, height = fields.get('size', (SIZE, SIZE))
             return cls(
                 int(fields['seed']),
                 Camera(
                     np.array(fields['intrinsics']),
                     np.array(fields['camera_from_world']),
-                    SIZE,
-                    SIZE,
+                    int(width),
+                    int(height),
                 ),
                 {k: (str(o['mesh']), float(o['scale'])) for k, o in fields['objects'].items()},
                 SIDES[SIDES.index(fields['side'])],
@@ -154,7 +156,7 @@ class HeldOutGroundTruth:
             reference_pose,
         )  # fmt: skip
         self._assets = [prepare_object(mesh) for mesh in scene.meshes.values()]
-        self._renderer = GroundTruthRenderer(SIZE)
+        self._renderer = GroundTruthRenderer(view.width, view.height)
         self.background = self._renderer.start(self._stage, self._assets)
 
     def hand_reference(self) -> HandReference:
@@ -167,19 +169,20 @@ class HeldOutGroundTruth:
         objects: Mapping[str, NDArray[np.floating]],  # world_from_object [4, 4] by id
         index: int,
     ) -> NDArray[np.uint8]:
-        """The ground-truth image [SIZE, SIZE, 3] of poses in the world; index: seeds its noise."""
+        """The ground-truth image [H, W, 3] of poses in the world; index: seeds its noise."""
         return self._renderer.image(self.on_table(hands, objects), index)
 
     def under_true_light(
         self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
     ) -> NDArray[np.uint8]:
-        """The upper bound [SIZE, SIZE, 3] for poses in the world (true_light.py)."""
+        """The upper bound [H, W, 3] for poses in the world (true_light.py)."""
         return self.true_light.paint(self.on_table(hands, objects))
 
     @cached_property
     def true_light(self) -> TrueLight:
         """Painter of the upper bound, for poses in the table frame."""
-        return TrueLight(self._stage, self._assets, SIZE)
+        camera = self.scene.camera
+        return TrueLight(self._stage, self._assets, camera.width, camera.height)
 
     def on_table(
         self, hands: Mapping[str, HandState], objects: Mapping[str, NDArray[np.floating]]
@@ -192,7 +195,9 @@ class HeldOutGroundTruth:
         return poses + [table @ objects[i] if i in objects else None for i in self.scene.objects]
 
 
-def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str:
+def write_references(
+    folder: str | Path, motion: Motion, scene_seed: int, width: int = SIZE, height: int = SIZE
+) -> str:
     """Render the references of a motion's held-out scene; returns the scene as JSON.
 
     Writes background.png, hand_reference.png, hand_reference.parts.png and held_out.json. Raises
@@ -200,7 +205,7 @@ def write_references(folder: str | Path, motion: Motion, scene_seed: int) -> str
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    scene = HeldOutScene.of(motion, scene_seed)
+    scene = HeldOutScene.of(motion, scene_seed, width, height)
     truth = HeldOutGroundTruth(scene)
     reference = truth.hand_reference()
     Image.fromarray(truth.background).save(folder / 'background.png')

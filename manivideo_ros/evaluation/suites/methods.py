@@ -26,13 +26,8 @@ def streamed(graph: Path) -> FramesOf:
 def stream(session: StreamingSession, inputs: ClipInputs) -> Iterator[RgbImage]:
     """A session's frames [S, S, 3] of the inputs; each valid until the next.
 
-    Raises ValueError if the session has another image size, or takes no skeleton for inputs by
-    skeleton.
+    Raises ValueError if the session takes no skeleton for inputs by skeleton.
     """
-    if session.image_size != inputs.size:
-        raise ValueError(
-            f'the model generates {session.image_size} pixels, the clip needs {inputs.size}'
-        )
     if inputs.by_skeleton and not session.human:
         raise ValueError('the model takes no skeleton')
     objects = {} if inputs.by_skeleton else inputs.objects

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.camera.viewing import default_camera, fitted
-from manivideo_ros.evaluation.suites.held_out import SIZE, HeldOutScene
+from manivideo_ros.evaluation.suites.held_out import HeldOutScene
 from manivideo_ros.evaluation.suites.stream import read_stream
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.state import HandState
@@ -44,13 +44,14 @@ class RecordedStream:
         return len(self.stamps_ns)
 
     def camera(self) -> Camera:
-        """The view of the frames, SIZE square."""
+        """The view of the frames."""
         if self.scene is not None:
             return self.scene.camera
+        height, width = next(self.images()).shape[:2]
         if self.motion.camera is not None:
-            return fitted(self.motion.camera, SIZE, SIZE)
+            return fitted(self.motion.camera, width, height)
         first = self.motion.frame(0)
-        return default_camera(first.hands, first.objects.values(), SIZE, SIZE)
+        return default_camera(first.hands, first.objects.values(), width, height)
 
     def images(self, indices: Collection[int] | None = None) -> Iterator[NDArray[np.uint8]]:
         """The frames [H, W, 3] of these indices (None: all), in order.

@@ -54,7 +54,7 @@ def generate(
     """The image [3, H, W] of one frame of a shard, in one step from pure noise."""
     config = network.config
     noise = torch.Generator().manual_seed(NOISE_SEED)
-    shape = (1, config.latent_channels, config.trunk_size, config.trunk_size)
+    shape = (1, config.latent_channels, *config.latent_size)
     scene = network.encode_scene(
         *(references[key][None] for key in ('views', 'background', 'hand_reference', 'points'))
     )

@@ -45,7 +45,7 @@ class Comparison:
 
     def add(
         self,
-        image: NDArray[np.uint8],  # [SIZE, SIZE, 3]
+        image: NDArray[np.uint8],  # [H, W, 3]
         hands: Mapping[str, HandState],
         objects: Mapping[str, NDArray[np.floating]],
         index: int,

@@ -190,7 +190,7 @@ class LatentManiVideoNet(nn.Module):
 
     def _places(self) -> list[tuple[temporal.AnimateDiffTransformer3D, int]]:
         """The motion modules in order, and the number of cells that each sees."""
-        side = self.config.trunk_size
+        side = self.config.latent_size[0]
         # The latents' side is halved after each downsampler, and doubled after each upsampler.
         sides = [side >> level for level in (0, 1, 2, 3, 3, 3, 2, 1, 0)]
         unet: Any = self.unet

@@ -26,7 +26,7 @@ def sd15_sizes(config: ModelConfig) -> dict[str, Any]:
     """The arguments common to diffusers' UNets; their other defaults are SD 1.5's."""
     trunk = config.latent_trunk
     return {
-        'sample_size': config.trunk_size,
+        'sample_size': config.latent_size[0],
         'in_channels': trunk.latent_channels,
         'out_channels': trunk.latent_channels,
         'block_out_channels': trunk.block_out_channels,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.grid import grid_cells
 
 
 class GeometryEmbedder(nn.Module):
@@ -23,7 +24,8 @@ class GeometryEmbedder(nn.Module):
             nn.SiLU(),
             nn.Conv2d(width // 2, width, 4, stride=4),
         )
-        self.position = nn.Parameter(0.02 * torch.randn(1, (config.image_size // 64) ** 2, width))
+        cells = grid_cells(config, 64)
+        self.position = nn.Parameter(0.02 * torch.randn(1, cells[0] * cells[1], width))
         self.point = nn.Sequential(
             nn.Linear(3, width // 2), nn.SiLU(), nn.Linear(width // 2, width), nn.SiLU()
         )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.model.grid import grid_cells
 
 
 class MloEmbedder(nn.Module):
@@ -25,8 +26,8 @@ class MloEmbedder(nn.Module):
             nn.SiLU(),
             nn.Conv2d(width, width, 3, stride=2, padding=1),
         )
-        tokens = (config.image_size // 32) ** 2
-        self.position = nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        cells = grid_cells(config, 32)
+        self.position = nn.Parameter(0.02 * torch.randn(1, cells[0] * cells[1], width))
         self.mlp = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
         )

@@ -209,6 +209,27 @@ class ManiVideoNet(nn.Module):
         skeleton_guide: Tensor | None = None,  # [B, 3 p^2, H/p, W/p], if already computed
     ) -> tuple[Tensor, list[Tensor]]:
         """The predicted clean image [B, 3, H, W] (not clipped), and the next caches."""
+        gain, residual, next_caches = self.correct(
+            latents, time, conditions, scene, frames, caches, valid, skeleton_guide
+        )
+        return self._base(conditions)[0] * gain + residual, next_caches
+
+    def correct(
+        self,
+        latents: Tensor,  # [B, 3 p^2, H/p, W/p]: x_t
+        time: Tensor,  # [B] in [0, 1]; or [B, T] from `embed_time`
+        conditions: FrameConditions,
+        scene: SceneFeatures,
+        frames: int = 1,
+        caches: list[Tensor] | None = None,
+        valid: Tensor | None = None,
+        skeleton_guide: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Gain and residual of the base image, each [B, 3, H, W], and the next caches.
+
+        The clean image is `base * gain + residual`; with `base: none` it is the residual. Arguments
+        as for `denoise`.
+        """
         embedding = self.embed_time(time) if time.ndim == 1 else time
         embedding = self.activation(embedding + scene.appearance)
         normals, confidence = mlo_maps(
@@ -228,11 +249,7 @@ class ManiVideoNet(nn.Module):
         if skeleton_guide is not None:
             latents = latents + skeleton_guide
 
-        base = conditions.base
-        if self.config.base == 'none':
-            base = torch.full_like(base, NO_BASE)
-        has_base = (base >= 0).to(base.dtype)
-        base = base * has_base
+        base, has_base = self._base(conditions)
         mask = (visible.abs().amax(1, keepdim=True) > 0).to(base.dtype)
         pixels = torch.cat([base * 2 - 1, visible, mask, has_base[:, :1]], 1)
         light = self._light_maps(visible, mask, scene, conditions.horizon)
@@ -265,7 +282,15 @@ class ManiVideoNet(nn.Module):
         up = self.activation(up + self.skip_half(half, embedding))
         gain, residual = functional.pixel_shuffle(self.head(up), 2).chunk(2, 1)
         # A gain beyond e^2 would only amplify noise, and training could diverge.
-        return base * torch.exp(2 * torch.tanh(gain / 2)) + residual, next_caches
+        return torch.exp(2 * torch.tanh(gain / 2)), residual, next_caches
+
+    def _base(self, conditions: FrameConditions) -> tuple[Tensor, Tensor]:
+        """The base image, 0 where it is absent, and where it is present; each [B, 3, H, W]."""
+        base = conditions.base
+        if self.config.base == 'none':
+            base = torch.full_like(base, NO_BASE)
+        has_base = (base >= 0).to(base.dtype)
+        return base * has_base, has_base
 
     def _pixel_map(self, conditions: FrameConditions, depth: Tensor) -> Tensor:
         """The map beside the base image [B, 3, H, W]: the visible normal.
@@ -307,13 +332,13 @@ class ManiVideoNet(nn.Module):
         """Caches of a stream without past frames, and their validity [B, context]."""
         config, weight = self.config, self.head.weight
         mid, deep = config.patch_trunk.channels[1:]
-        side = config.trunk_size
+        rows, columns = config.latent_size
         context = config.temporal_context
         caches = [
             weight.new_zeros(2, batch, context, cells, channels)
             for cells, channels in (
-                ((side // 4) ** 2, deep),
-                ((side // 2) ** 2, mid),
+                ((rows // 4) * (columns // 4), deep),
+                ((rows // 2) * (columns // 2), mid),
             )
         ]
         return caches, weight.new_zeros(batch, context)

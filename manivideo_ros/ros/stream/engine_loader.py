@@ -54,13 +54,12 @@ class EngineLoader:
         self._request: tuple[EngineSpec, NodeParameters] | None = None
         self._thread: threading.Thread | None = None
 
-    def request(self, parameters: NodeParameters, steps: int | None = None) -> None:
-        """Request the engine of the parameters, with another number of steps if one is given.
+    def request(self, parameters: NodeParameters, steps: int, size: tuple[int, int]) -> None:
+        """Request the engine of the parameters in a number of steps, on the grid of a camera.
 
-        Raises ValueError for an unknown engine.
+        size: width and height of the camera's images. Raises ValueError for an unknown engine.
         """
-        spec = spec_of(parameters)
-        spec = spec if steps is None else replace(spec, steps=steps)
+        spec = replace(spec_of(parameters, size), steps=steps)
         with self._lock:
             if spec == self._last:
                 return

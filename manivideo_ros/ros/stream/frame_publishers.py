@@ -16,7 +16,7 @@ from manivideo_ros.drawing.labels import (
     hand_keypoints,
     layer_mask,
     mosaic,
-    visible_depth,
+    visible_surface,
     world_keypoints,
 )
 from manivideo_ros.hand.model import HandModel
@@ -79,14 +79,14 @@ class FramePublishers:
             grey = (confidence * 255 + 0.5).astype(np.uint8)
             self.confidence.publish(RCLPY.image(stamped, mosaic(_bent_layers(lens, grey))))
         if self.mask.get_subscription_count():
-            layers = frame.layers
-            mask = layer_mask(layers.nearest_layer.cpu().numpy(), len(layers.normal_map))
+            layer, _ = visible_surface(frame.foreground, frame.mask)
+            mask = layer_mask(layer, len(frame.layers.normal_map))
             self.mask.publish(RCLPY.image(stamped, _bent(lens, mask, smooth=False)))
         if self.depth.get_subscription_count():
-            depth = visible_depth(frame.layers)
+            _, depth = visible_surface(frame.foreground, frame.mask)
             self.depth.publish(RCLPY.image(stamped, _bent(lens, depth, smooth=False)))
         if self.keypoints.get_subscription_count():
-            depth = visible_depth(frame.layers)
+            _, depth = visible_surface(frame.foreground, frame.mask)
             found = hand_keypoints(hands, view.snapshot.hands, view.camera, depth)
             if lens is not None:
                 points = np.stack([found['x'], found['y'], found['z']], -1)

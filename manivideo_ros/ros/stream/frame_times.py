@@ -52,16 +52,16 @@ class FrameTimer:
             received_ns = sampled_ns
         start_ns = stamp_ns if abs(received_ns - stamp_ns) < STALE_NS else received_ns
         if self._publisher.get_subscription_count():
-            rendered_ns = made_ns - round(1e6 * frame.stages_ms['denoise'])
-            done = _time(made_ns)
+            denoised_ns = made_ns - round(1e6 * frame.stages_ms['compose'])
+            rendered_ns = denoised_ns - round(1e6 * frame.stages_ms['denoise'])
             self._publisher.publish(
                 FrameTimes(
                     header=RCLPY.header(stamp_ns, view.camera_frame),
                     received=_time(received_ns),
                     sampled=_time(sampled_ns),
                     rendered=_time(rendered_ns),
-                    denoised=done,
-                    decoded=done,
+                    denoised=_time(denoised_ns),
+                    decoded=_time(made_ns),
                     published=_time(published_ns),
                     latency=1e-9 * (published_ns - start_ns),
                 )

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.camera.lens import Lens, lens_of
-from manivideo_ros.camera.viewing import DEFAULT_FOV, default_camera, fitted, hands_in_view
+from manivideo_ros.camera.viewing import DEFAULT_FOV, bounded, default_camera, hands_in_view
 from manivideo_ros.geometry import Camera, pinhole
 from manivideo_ros.messages.read import read_camera, read_hands, read_objects
 from manivideo_ros.motion.pose_buffer import SKELETON, PoseBuffer, Snapshot, Timing
@@ -37,7 +37,7 @@ SILENCE_S = 0.1
 
 @dataclass(frozen=True)
 class View:
-    """What one frame shows: the snapshot, the fitted camera and the name of its frame.
+    """What one frame shows: the snapshot, the camera and the name of its frame.
 
     camera: the pinhole camera that renders; lens: the distortion of its image, None for none.
     resets: number of clock resets so far; world: the frame of the poses.
@@ -52,9 +52,10 @@ class View:
 
 
 class PoseIntake:
-    """Buffers messages and returns views of width x height pixels. Not thread-safe.
+    """Buffers messages and returns the views of frames. Not thread-safe.
 
-    human: whether the network uses skeletons.
+    size: width and height of images until a camera is known, pixels. human: whether the network
+    uses skeletons.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class PoseIntake:
         if not self.human:
             reported, self._skeletons_reported = self._skeletons_reported, True
             return [] if reported else ['ignored: the checkpoint was trained without `human`']
-        person = read_skeleton(message, self.width, self.height)
+        person = read_skeleton(message, *self.size)
         self._skeleton_frame = person.frame_id
         if refusal := self._refusal(person.stamp_ns, received_ns):
             return [*person.problems, refusal]
@@ -170,7 +171,8 @@ class PoseIntake:
         distortion = (message.distortion_model, tuple(message.d))
         try:
             camera = read_camera(message)
-            self._lens(fitted(camera, self.width, self.height), distortion)
+            camera = bounded(camera)
+            self._lens(camera, distortion)
         except ValueError as error:
             return [str(error)]
         self._pinhole, self._distortion = (camera, message.header.frame_id), distortion
@@ -186,6 +188,13 @@ class PoseIntake:
             self._lens_made = (key, lens_of(camera, *distortion))
         lens = self._lens_made[1]
         return None if lens is None else lens.placed(camera.camera_from_world)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the images: those of the camera, once it is known."""
+        if self._pinhole is None:
+            return self.width, self.height
+        return self._pinhole[0].width, self._pinhole[0].height
 
     def take_transforms(self, message: TFMessage, static: bool = False) -> list[str]:
         """Add transforms; static: of frames that do not move."""
@@ -244,7 +253,7 @@ class PoseIntake:
                     if stamp - known > self.buffer.timing.hold * SECOND:
                         problems = [f'/tf: no recent transform of {frame}: its last one is held']
                 placed = replace(camera, camera_from_world=to_camera)
-                return fitted(placed, self.width, self.height), frame, problems
+                return placed, frame, problems
             except LookupError as error:
                 problems = [
                     f'camera/camera_info: header.frame_id: {error}: using the default camera'

@@ -61,7 +61,8 @@ class LiveScene:
         threads, seed = parameters.threads, parameters.noise_seed
         self._threads, self._seed = threads, seed
         session = StreamingSession(engine, seed)
-        self.synthesizer = Synthesizer(session, hands, scene, threads)
+        size = parameters.image_width, parameters.image_height
+        self.synthesizer = Synthesizer(session, hands, scene, threads, size)
         self._sha256 = checkpoint_sha256(engine.spec.weights)
 
     @property
@@ -103,7 +104,7 @@ class LiveScene:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the frames, pixels."""
-        return self.synthesizer.session.image_size, self.synthesizer.session.image_size
+        return self.synthesizer.size
 
     def change(self, request: SetScene.Request, folders: Iterable[str]) -> str:
         """Apply a request and describe the result. Raises ValueError, and then changes nothing."""
@@ -145,7 +146,7 @@ class LiveScene:
             old.session.exchange(engine)
         else:
             session = StreamingSession(engine, self._seed)
-            self.synthesizer = Synthesizer(session, old.hands, old.scene, self._threads)
+            self.synthesizer = Synthesizer(session, old.hands, old.scene, self._threads, old.size)
         self.engine.close()
         self.engine, self._sha256 = engine, checkpoint_sha256(engine.spec.weights)
         self.engine_named = named
@@ -182,13 +183,17 @@ def engine_names(parameters: NodeParameters) -> dict[str, str]:
     return {'engine': parameters.engine, 'checkpoint': parameters.checkpoint}
 
 
-def spec_of(parameters: NodeParameters) -> EngineSpec:
-    """The engine specification of the parameters. Raises ValueError for an unusable one."""
+def spec_of(parameters: NodeParameters, size: tuple[int, int] | None = None) -> EngineSpec:
+    """The engine specification of the parameters. Raises ValueError for an unusable one.
+
+    size: width and height of the camera's images; None for those of the parameters.
+    """
     spec = find_spec(parameters.engine)
     if parameters.checkpoint:
         spec = replace(spec, checkpoint=parameters.checkpoint)
-    spec.check(read_config(spec.weights))
-    return spec
+    config = read_config(spec.weights)
+    spec.check(config)
+    return spec.seen_by(config, *(size or (parameters.image_width, parameters.image_height)))
 
 
 def engine_of(spec: EngineSpec, parameters: NodeParameters) -> Engine:

@@ -41,6 +41,7 @@ from manivideo_ros.ros.stream.pose_intake import PoseIntake
 from manivideo_ros.ros.stream.scene import LiveScene, engine_names, spec_of
 
 HANDS, OBJECTS, SKELETONS, TF = 'hand_poses', 'object_poses', 'skeleton_poses', '/tf'
+CAMERA = 'camera/camera_info'
 # Inputs whose silence is reported once they were received.
 CONTINUOUS = (HANDS, OBJECTS, SKELETONS)
 CHECK_PERIOD_S = 1 / 30  # how often a frame is considered while no hands arrive
@@ -84,7 +85,7 @@ class Stream:
         inputs: tuple[tuple[type, str, Any, Take], ...] = (
             (TFMessage, '/tf_static', qos.LATCHED, lambda m, _: intake.take_transforms(m, True)),
             (TFMessage, TF, qos.POSES_IN, lambda m, _: intake.take_transforms(m)),
-            (CameraInfo, 'camera/camera_info', qos.POSES_IN, lambda m, _: intake.take_camera(m)),
+            (CameraInfo, CAMERA, qos.POSES_IN, lambda m, _: intake.take_camera(m)),
             (ObjectPoses, OBJECTS, qos.POSES_IN, intake.take_objects),
             (SkeletonPoses, SKELETONS, qos.NEWEST_IN, intake.take_skeletons),
             (HandPoses, HANDS, qos.HANDS_IN, intake.take_hands),
@@ -103,7 +104,7 @@ class Stream:
             # On the steady clock: a paused simulation is reported too.
             node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)),
         ]
-        self._loader.request(parameters)  # which may have changed since the scene was made
+        self._request_engine()  # the parameters may have changed since the scene was made
 
     @property
     def frames_out(self) -> int:
@@ -128,7 +129,13 @@ class Stream:
         with self._lock:
             self._intake.buffer.timing = timing(parameters)
             self._rate_limit = rate_limit(parameters)
-        self._loader.request(parameters)
+        self._request_engine()
+
+    def _request_engine(self) -> None:
+        """Request the engine of the parameters, the camera's size and the rate limit's steps."""
+        with self._lock:
+            size, steps = self._intake.size, self._rate_limit.steps
+        self._loader.request(self._parameters, steps, size)
 
     def change_scene(self, change: Callable[[], str]) -> str:
         """Run a change of the scene between two frames; returns its result or raises ValueError."""
@@ -155,6 +162,8 @@ class Stream:
                     self._worker.request()
             elif topic == TF and self._intake.waits_for_camera:
                 self._worker.request()
+        if topic == CAMERA and not problems:
+            self._request_engine()
         if topic in CONTINUOUS and (back := self._watch.received(topic, time.monotonic())):
             self._node.get_logger().info(back)
         self._warn(topic, problems)
@@ -220,9 +229,9 @@ class Stream:
         with self._lock:
             before = self._rate_limit.steps
             self._rate_limit.add(latency_s)
-            steps = self._rate_limit.steps
-        if steps != before:
-            self._loader.request(self._parameters, steps)
+            after = self._rate_limit.steps
+        if after != before:
+            self._request_engine()
 
     def _frame_failed(self, error: Exception) -> None:
         self._statistics.failures += 1
@@ -248,7 +257,6 @@ class Stream:
         """In the worker, between two frames: switch to another engine."""
         answer = self._scene.exchange(engine, engine_names(parameters))
         with self._lock:
-            self._intake.width, self._intake.height = self._scene.size
             self._intake.human = self._scene.human
         return answer
 

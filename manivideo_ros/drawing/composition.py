@@ -1,0 +1,186 @@
+"""Composition of the image: the foreground, corrected by the network, over the background.
+
+The network works on a coarse grid and predicts a gain and a residual of the base image, which are
+smooth. They are enlarged to the image's size and applied there, so that textures, outlines and
+background keep their resolution. Where the correction changes nothing, the background keeps its
+pixels; where the scene is nearer than hands and objects, it hides them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import warp as wp
+from numpy.typing import NDArray
+
+from manivideo_ros.drawing import composition_kernels as kernels
+from manivideo_ros.drawing.composition_kernels import Layout
+from manivideo_ros.drawing.foreground import ForegroundPainter
+from manivideo_ros.geometry import Camera, invert_rigid
+from manivideo_ros.mlo.bands import run_bands
+from manivideo_ros.mlo.warp_runtime import load_kernels, on_torch_stream
+
+TOLERANCE = 0.01  # metres: sensor noise, and how deep a hand sinks into what it lies on
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The part of an image that the network's grid covers, in pixels of the image."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def camera(self, camera: Camera, columns: int, rows: int) -> Camera:
+        """The camera that sees this part of a camera's image in columns x rows pixels."""
+        k = np.array(camera.intrinsics, np.float64)
+        k[0, 2] -= self.left
+        k[1, 2] -= self.top
+        scale = np.diag([columns / self.width, rows / self.height, 1.0])
+        return Camera(scale @ k, camera.camera_from_world, columns, rows)
+
+    def cut(self, image: NDArray[np.uint8], columns: int, rows: int) -> NDArray[np.uint8]:
+        """This part of an image [H, W, 3] in columns x rows pixels; edges continue outwards."""
+        scale = np.array([self.width / columns, self.height / rows])
+        if (self.left, self.top) == (0, 0) and scale.min() >= 1:
+            return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
+        # OpenCV's coordinates start at the centre of the first pixel.
+        shift = np.array([self.left, self.top]) + 0.5 * scale - 0.5
+        move = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        out = cv2.warpAffine(
+            image, move, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(out, np.uint8)
+
+
+class Composer:
+    """Composes images of a foreground painter's size, on its device.
+
+    columns, rows: of the network's grid. cell_base, cell_coverage: the base image that the network
+    corrects and the coverage of hands and objects in it, written before `compose`.
+    """
+
+    def __init__(
+        self,
+        foreground: ForegroundPainter,
+        columns: int,
+        rows: int,
+        cell_base: torch.Tensor,  # [3, rows, columns] in 0..1
+        cell_coverage: torch.Tensor,  # [rows, columns] in 0..1
+    ) -> None:
+        self.foreground, self.columns, self.rows = foreground, columns, rows
+        rasterizer = foreground.rasterizer
+        self._device, self._threads = rasterizer.device, rasterizer.threads
+        self._on_cpu = rasterizer.on_cpu
+        load_kernels(self._device, kernels)
+        width, height = foreground.width, foreground.height
+        self.made = torch.zeros(6, rows, columns, device=self._device)
+        self._factor = torch.zeros(3, rows, columns, device=self._device)
+        self._active = torch.zeros(rows, columns, dtype=torch.int32, device=self._device)
+        self.shown = torch.zeros(height, width, device=self._device)
+        self._background = torch.full(
+            (height, width, 3), 128, dtype=torch.uint8, device=self._device
+        )
+        self._depth = torch.zeros(height, width, device=self._device)
+        self.image = torch.zeros(height, width, 3, dtype=torch.uint8, device=self._device)
+        self._layout = Layout()
+        self._layout.width, self._layout.height = width, height
+        self._layout.columns, self._layout.rows = columns, rows
+        self._layout.tolerance = TOLERANCE
+        self._occluded = False
+        maps = foreground.maps
+        numbers = {
+            'made': wp.from_torch(self.made.flatten(1)),
+            'cell_base': wp.from_torch(cell_base.flatten(1)),
+            'factor': wp.from_torch(self._factor.flatten(1)),
+            'cell_coverage': wp.from_torch(cell_coverage.flatten()),
+            'active': wp.from_torch(self._active.flatten()),
+            'colour': wp.from_torch(maps.colour.flatten(0, 1), dtype=wp.vec3),
+            'coverage': wp.from_torch(maps.coverage.flatten()),
+            'depth': wp.from_torch(maps.depth.flatten()),
+            'drawn': foreground.drawn,
+            'scene_depth': wp.from_torch(self._depth.flatten()),
+            'background': wp.from_torch(self._background.flatten(0, 1), dtype=wp.vec3ub),
+            'shown': wp.from_torch(self.shown.flatten()),
+            'image': wp.from_torch(self.image.flatten(0, 1), dtype=wp.vec3ub),
+        }
+        self._arrays = numbers
+
+    def set_background(self, image: NDArray[np.uint8]) -> None:
+        """Replace the background [H, W, 3], RGB."""
+        self._background.copy_(torch.tensor(image))
+
+    def set_scene_depth(self, depth: NDArray[np.float32] | None) -> None:
+        """Replace the scene's depth [H, W], metres along z; 0 and NaN are unknown. None: none."""
+        self._occluded = depth is not None
+        if depth is not None:
+            self._depth.copy_(torch.tensor(depth))
+
+    def place(self, camera: Camera, crop: Crop, plane: NDArray[np.floating] | None = None) -> None:
+        """Set the camera of the image, and which part of it the grid covers.
+
+        plane [4]: a support plane in the world, unit normal upwards and offset: n . p + d = 0.
+        """
+        layout = self._layout
+        sx, sy = self.columns / crop.width, self.rows / crop.height
+        layout.scale = wp.vec2(sx, sy)
+        layout.offset = wp.vec2(-crop.left * sx, -crop.top * sy)
+        right, bottom = crop.left + crop.width, crop.top + crop.height
+        layout.inside = wp.vec4(
+            float(crop.left > 0.5),
+            float(crop.top > 0.5),
+            float(right < layout.width - 0.5),
+            float(bottom < layout.height - 0.5),
+        )
+        layout.occluded = int(self._occluded)
+        k = camera.intrinsics
+        layout.focal = wp.vec2(float(k[0, 0]), float(k[1, 1]))
+        layout.centre = wp.vec2(float(k[0, 2]), float(k[1, 2]))
+        layout.plane = wp.vec4(0.0, 0.0, 0.0, 0.0)
+        if plane is not None:
+            world_from_camera = invert_rigid(camera.camera_from_world)
+            layout.plane = wp.vec4(*(np.asarray(plane, np.float64) @ world_from_camera).tolist())
+
+    def compose(self, made: torch.Tensor | None = None) -> torch.Tensor:
+        """The image uint8 [H, W, 3] of what the foreground painter last painted.
+
+        made: gain and residual, copied to `made`; None: they are there. On CUDA the work is
+        enqueued on torch's current stream.
+        """
+        if made is not None:
+            self.made.copy_(made)
+        self.image.copy_(self._background)
+        self.shown.zero_()
+        with on_torch_stream(self._device):
+            rows, height = self.rows, self.foreground.height
+            if self._on_cpu:
+                self._run(kernels.find_factors, rows, {'layout': self._layout, 'chunks': 1})
+                bands = 2 * self._threads if self._threads > 1 else 1
+                edges = np.linspace(0, height, bands + 1).astype(int).tolist()
+
+                def one(band: int) -> None:
+                    first = edges[band]
+                    numbers = {'first_row': first, 'chunks': 1, 'layout': self._layout}
+                    self._run(kernels.compose_rows, edges[band + 1] - first, numbers)
+
+                run_bands(one, bands, self._threads)
+            else:
+                width, cells = self.foreground.width, self.rows * self.columns
+                numbers = {'layout': self._layout, 'chunks': self.columns}
+                self._run(kernels.find_factors, cells, numbers)
+                self._run(
+                    kernels.compose_rows,
+                    height * width,
+                    {'first_row': 0, 'chunks': width, 'layout': self._layout},
+                )
+        return self.image
+
+    def _run(self, kernel: wp.Kernel, size: int, numbers: dict) -> None:
+        found = {**self._arrays, **numbers}
+        inputs = [found[argument.label] for argument in kernel.adj.args]
+        wp.launch(kernel, size, inputs, device=self._device, record_tape=False)
