@@ -38,6 +38,10 @@ INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
   --constraint requirements/constraints.txt
 CMAKE := $(RUN) CMAKE_PREFIX_PATH="$(PREFIX_PATH)" ./cmake/build.sh
 
+# Interfaces that are built here because ROS as installed lacks them.
+MISSING := $(if $(ROS_REQUIREMENTS),tf2_msgs visualization_msgs foxglove_msgs,$(shell \
+  $(PYTHON) -c 'import foxglove_msgs' 2> /dev/null || echo foxglove_msgs))
+
 EXAMPLES ?= 5000
 MINUTES ?= 60
 
@@ -64,7 +68,7 @@ dev: $(DEVELOPMENT)
 build: $(INSTALLED)
 	@# Links to files that are gone from the checkout.
 	@find $(VENV)/lib/python3*/site-packages/manivideo_ros -xtype l -delete 2>/dev/null || true
-	@$(foreach package,$(if $(ROS_REQUIREMENTS),tf2_msgs visualization_msgs),$(CMAKE) \
+	@$(foreach package,$(MISSING),$(CMAKE) \
 	  cmake/$(package) $(BUILD)-$(package) $(VENV) $(CMAKE_OPTIONS) &&) true
 	@$(CMAKE) . $(BUILD) $(VENV) $(CMAKE_OPTIONS)
 	@# The metadata by which a later `pip install -e` would uninstall what was built.

@@ -44,9 +44,9 @@ def imported(folder):
 
 
 ROS = {
-    'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
-    'lifecycle_msgs', 'launch', 'launch_ros', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
-    'sensor_msgs', 'std_msgs', 'tf2_msgs', 'visualization_msgs', 'cv_bridge',
+    'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'foxglove_msgs',
+    'geometry_msgs', 'lifecycle_msgs', 'launch', 'launch_ros', 'rcl_interfaces', 'rclpy',
+    'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'tf2_msgs', 'visualization_msgs', 'cv_bridge',
 }  # fmt: skip
 # Imported only where needed, with a message if absent.
 OPTIONAL = {

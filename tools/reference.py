@@ -32,9 +32,9 @@ from tools.command_lines import launch_arguments as declared_by
 
 DOCUMENT = ROOT / 'docs' / 'reference.md'
 NAMESPACE = 'namespace'
-# Common to all nodes, described once in the text.
+# Common to all nodes, or published only where another package is: described once in the text.
 COMMON = re.compile(
-    r'^(/rosout|/parameter_events|/clock|.*/(describe|get|list|set)_parameter.*|.*/get_type_desc.*'
+    r'^(/rosout|/image_raw/ffmpeg|/parameter_events|/clock|.*/(describe|get|list|set)_parameter.*|.*/get_type_desc.*'
     r'|.*/(change_state|get_state|get_available_.*|get_transition_graph|transition_event))$'
 )
 IN, OUT, SERVICE, CLIENT, ACTION = 'in', 'out', 'service', 'client of', 'action'

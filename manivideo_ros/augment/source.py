@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.bags.bag import BagReader
-from manivideo_ros.messages.names import CAMERA, COMPRESSED, HANDS, IMAGE, OBJECTS
+from manivideo_ros.messages.names import CAMERA, FRAMES, HANDS, OBJECTS
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.files import load_motion, topics_by_type
@@ -20,7 +20,7 @@ from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.tracks import HOLD_NS, pair_hands
 
 # Types that show the recorded scene and are not copied.
-IMAGES = (IMAGE, COMPRESSED, CAMERA)
+IMAGES = (*FRAMES, CAMERA)
 KEYPOINTS = 'hand_keypoints'  # not copied either: it has pixels
 LONGEST = 1.5  # periods between two poses, beyond which one is missing
 SECOND = 1_000_000_000

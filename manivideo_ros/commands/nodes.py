@@ -25,6 +25,7 @@ def record(arguments: list[str]) -> int:
     parser = _Parser('recorder', 'manivideo record', 'Record poses and video into a rosbag2.')
     parser.add('bag', nargs='?')
     parser.add('--topics', nargs='+')
+    parser.add('--video')
     parser.add('--labels', nargs='+', metavar='LABEL')
     return parser.run(arguments)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -13,7 +13,20 @@ from numpy.typing import NDArray
 from manivideo_ros.geometry import Camera, matrix_to_quaternion, rigid
 from manivideo_ros.hand.keypoint import KEYPOINT
 from manivideo_ros.hand.state import SIDES, HandState
-from manivideo_ros.messages.names import CAMERA, COMPRESSED, HANDS, IMAGE, OBJECTS, POINTS
+from manivideo_ros.messages.names import (
+    CAMERA,
+    COMPRESSED,
+    HANDS,
+    IMAGE,
+    OBJECTS,
+    PACKET,
+    POINTS,
+    VIDEO,
+)
+from manivideo_ros.messages.video_types import ENCODING, FORMAT, KEY
+
+if TYPE_CHECKING:  # imports libavcodec
+    from manivideo_ros.video.encoder import Encoded
 
 Array = NDArray[np.floating]
 
@@ -158,6 +171,30 @@ class MessageBuilder:
             raise ValueError(f'an image of shape {[*pixels.shape]} cannot be encoded as JPEG')
         return self.message(COMPRESSED)(
             header=header, format='rgb8; jpeg compressed bgr8', data=self._bytes(data)
+        )
+
+    def video(self, header: Any, encoded: Encoded) -> Any:
+        """CompressedVideo of an encoded image, as Foxglove and image_transport read it."""
+        return self.message(VIDEO)(
+            timestamp=header.stamp,
+            frame_id=header.frame_id,
+            data=self._bytes(np.frombuffer(encoded.data, np.uint8)),
+            format=FORMAT,
+        )
+
+    def packet(self, header: Any, encoded: Encoded, size: tuple[int, int]) -> Any:
+        """FFMPEGPacket of an encoded image, as ffmpeg_image_transport reads it; size: its width and
+        height.
+        """
+        return self.message(PACKET)(
+            header=header,
+            width=size[0],
+            height=size[1],
+            encoding=ENCODING,
+            pts=encoded.number,
+            flags=KEY if encoded.key else 0,
+            is_bigendian=False,
+            data=self._bytes(np.frombuffer(encoded.data, np.uint8)),
         )
 
     def points(self, header: Any, keypoints: NDArray[np.void]) -> Any:

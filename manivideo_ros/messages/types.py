@@ -1,4 +1,4 @@
-"""Message types by rosbags: the standard ones of ROS 2 Jazzy and this package's own .msg files.
+"""Message types by rosbags: those of ROS 2 Jazzy, of video, and this package's own .msg files.
 
 Messages are serialized byte for byte as by `rclpy.serialization`.
 """
@@ -19,6 +19,7 @@ from rosbags.typesys.store import Typestore
 
 from manivideo_ros.files.errors import reason_of
 from manivideo_ros.messages.build import MessageBuilder
+from manivideo_ros.messages.video_types import DEFINITIONS
 
 PACKAGE = 'manivideo_ros'
 # What rosbags raises for bytes that are no message and for definitions that are no type.
@@ -61,9 +62,9 @@ def message_files() -> dict[str, str]:
 
 @cache
 def typestore() -> Typestore:
-    """The types of ROS 2 Jazzy and of this package."""
+    """The types of ROS 2 Jazzy, of video and of this package."""
     store = get_typestore(Stores.ROS2_JAZZY)
-    for name, text in message_files().items():
+    for name, text in {**DEFINITIONS, **message_files()}.items():
         store.register(get_types_from_msg(text, name))
     return store
 
@@ -99,11 +100,12 @@ def definition(type_name: str) -> tuple[str, str]:
     store = typestore()
     if type_name not in store.fielddefs:
         raise ValueError(
-            f'unknown message type {type_name}: only standard types and {PACKAGE}/msg are recorded'
+            f'unknown message type {type_name}: only standard types, video and {PACKAGE}/msg are '
+            'recorded'
         )
     text, _ = store.generate_msgdef(type_name, ros_version=2)
     head, *parts = text.split(SEPARATOR)
-    files = message_files()
+    files = {**DEFINITIONS, **message_files()}
     blocks = [files.get(type_name, head)]
     for part in parts:
         name = part.split('\n', 1)[0].removeprefix('MSG: ')

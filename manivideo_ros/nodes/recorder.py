@@ -28,6 +28,10 @@ LABELS = {
 }
 
 
+IMAGE_RAW = 'image_raw'
+TRANSPORTS = {'raw': '', 'jpeg': '/compressed', 'h264': '/foxglove'}
+
+
 class Recorder(Node):
     """Subscribes to each topic as soon as it has a publisher, with that publisher's type.
 
@@ -40,7 +44,8 @@ class Recorder(Node):
     def __init__(self) -> None:
         super().__init__('recorder')
         self.parameters = declare(self, RecorderParameters)
-        topics = [*self.parameters.topics, *label_topics(self.parameters.labels)]
+        topics = [sent_as(self.parameters.video, topic) for topic in self.parameters.topics]
+        topics += label_topics(self.parameters.labels)
         folder = self.parameters.bag or f'bag_{datetime.now():%Y%m%d_%H%M%S}'
         self.bag = BagWriter(folder, attachments(self.parameters.attachments))
         self.counts: dict[str, int] = {}
@@ -109,6 +114,11 @@ class Recorder(Node):
     def _counted(self) -> str:
         counts = ', '.join(f'{topic} {count}' for topic, count in self.counts.items() if count)
         return f'recorded: {counts or "no messages yet"}'
+
+
+def sent_as(video: str, topic: str) -> str:
+    """The topic on which a topic's messages are recorded: of images, that of a transport."""
+    return topic + TRANSPORTS[video] if topic.rpartition('/')[2] == IMAGE_RAW else topic
 
 
 def label_topics(labels: Iterable[str]) -> list[str]:

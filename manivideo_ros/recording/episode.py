@@ -1,11 +1,13 @@
 """An episode as training data: frames, each with its state, action and stamp.
 
-Frames are those of one image topic. Values are not resampled: each is of the message received
-nearest to its frame, or the last before it if the topic is slower (columns.py).
+Frames are those of one image topic; of a video, those from its first key frame on. Values are not
+resampled: each is of the message received nearest to its frame, or the last before it if the topic
+is slower (columns.py).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +22,10 @@ from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.geometry import matrix_to_quaternion
 from manivideo_ros.hand.state import SIDES, HandState
 from manivideo_ros.messages.images import read_image, read_keypoints
-from manivideo_ros.messages.names import COMPRESSED, IMAGE
+from manivideo_ros.messages.names import FRAMES
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
+from manivideo_ros.messages.video import ImageReader, image_stamp_ns, is_shown, topic_of_images
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.recording.columns import (
     ColumnsError,
@@ -33,6 +36,7 @@ from manivideo_ros.recording.columns import (
 )
 from manivideo_ros.recording.fields import typestore_of
 
+LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
 IMAGES = '/image_raw'
 KEYPOINTS, MASK, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/background'
@@ -48,6 +52,8 @@ class EpisodeError(ValueError):
 @dataclass(frozen=True)
 class Topics:
     """Topics of images, state (none: the poses of hands and objects) and action.
+
+    images: or the name that image_transport appends `/foxglove`, `/ffmpeg` or `/compressed` to.
 
     hold_s: how long the last value of a state or action is held; None: three of the topic's
     periods, or 50 ms for a fast topic.
@@ -70,8 +76,8 @@ class Table:
 class Episode:
     """A bag with images. Raises BagError or EpisodeError.
 
-    stamps_ns int64 [F]: header stamps of the frames; received_ns int64 [F]. held: by topic, how
-    values of slow topics were held (set by `state` and `action`).
+    stamps_ns int64 [F]: stamps of the frames; received_ns int64 [F]. images_topic: that they are
+    on. held: by topic, how values of slow topics were held (set by `state` and `action`).
     """
 
     def __init__(self, path: str | Path, topics: Topics = Topics()) -> None:
@@ -79,21 +85,20 @@ class Episode:
         self.reader = BagReader(path)
         self.provenance = provenance_of(self.reader)
         self.held: dict[str, Held] = {}
-        kind = self.reader.topics.get(topics.images)
-        if kind not in (IMAGE, COMPRESSED):
-            images = [t for t, k in self.reader.topics.items() if k in (IMAGE, COMPRESSED)]
+        found = topic_of_images(self.reader.topics, topics.images)
+        if found is None:
+            images = [t for t, k in self.reader.topics.items() if k in FRAMES]
             raise EpisodeError(
                 f'{path}: topic {topics.images} has no images: choose one of '
                 f'{", ".join(images) or "a bag with an Image topic"} with --images'
             )
-        stamps = [(stamp_ns(m.header), m_ns) for m, m_ns in self._decoded(topics.images)]
-        if len(stamps) == 0:
-            raise EpisodeError(f'{path}: topic {topics.images} is empty: record it again')
+        self.images_topic = found
+        stamps = self._stamps()
         self.stamps_ns, self.received_ns = np.array(stamps, np.int64).T
         back = np.flatnonzero(np.diff(self.stamps_ns) <= 0)
         if len(back):
             raise EpisodeError(
-                f'{path}: topic {topics.images}: the stamp of frame {back[0] + 1} does not '
+                f'{path}: topic {found}: the stamp of frame {back[0] + 1} does not '
                 'increase: record it again'
             )
 
@@ -112,10 +117,14 @@ class Episode:
         return float(1e9 / np.median(between)) if len(between) else 30.0
 
     def images(self) -> Iterator[NDArray[np.uint8]]:
-        """The frames [H, W, 3] in order. Raises EpisodeError for one that is no colour image."""
-        for message, _ in self._decoded(self.asked.images):
-            image = self._read(self.asked.images, message, read_image)
-            yield np.stack([image] * 3, -1) if image.ndim == 2 else image
+        """The frames [H, W, 3] in order. Raises EpisodeError for one that is no colour image, and
+        for a video that is damaged or lacks messages.
+        """
+        topic, reader = self.images_topic, ImageReader()
+        for message, _ in self._decoded(topic):
+            image = self._read(topic, message, reader.read)
+            if image is not None:
+                yield np.stack([image] * 3, -1) if image.ndim == 2 else image
 
     def keypoints(self) -> list[NDArray[np.void]]:
         """The hands' keypoints of each frame (drawing/labels.py)."""
@@ -144,6 +153,24 @@ class Episode:
     def action(self) -> Table | None:
         """The action of each frame; None without a topic."""
         return self._table(self.asked.action) if self.asked.action else None
+
+    def _stamps(self) -> list[tuple[int, int]]:
+        """Stamp and receipt time (ns) of each frame. Raises EpisodeError if there is none."""
+        topic, stamps, before = self.images_topic, [], 0
+        for message, received_ns in self._decoded(topic):
+            if not stamps and not self._read(topic, message, is_shown):
+                before += 1
+            else:
+                stamps.append((image_stamp_ns(message), received_ns))
+        if not stamps:
+            lacks = 'has no key frame' if before else 'is empty'
+            raise EpisodeError(f'{self.path}: topic {topic} {lacks}: record it again')
+        if before:
+            LOGGER.warning(
+                '%s: topic %s: %d messages before its first key frame are left out, because they '
+                'depend on earlier ones that were not recorded', self.path, topic, before
+            )  # fmt: skip
+        return stamps
 
     def _labels(self, topic: str) -> Iterator[tuple[Any, int]]:
         if topic not in self.reader.topics:

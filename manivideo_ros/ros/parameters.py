@@ -173,6 +173,12 @@ class RecorderParameters:
         ),
         'Topics to record, each as soon as it has a publisher',
     )
+    video: str = parameter(
+        'raw',
+        'What is recorded of a topic named image_raw: raw, jpeg (image_raw/compressed) or h264 '
+        '(image_raw/foxglove), about a hundredth of raw',
+        choices=('raw', 'jpeg', 'h264'),
+    )
     labels: tuple[str, ...] = parameter(
         ('',), 'Labels to record with each frame: layers, mask, depth, keypoints'
     )

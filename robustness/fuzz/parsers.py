@@ -14,7 +14,9 @@ from typing import Any
 from robustness.fuzz import samples
 
 # Parsers whose errors name no file, as their input is a message or text.
-NAMELESS = ('hand_message', 'joints_message', 'object_message', 'camera_message', 'held_out')
+NAMELESS = (
+    'hand_message', 'joints_message', 'object_message', 'camera_message', 'held_out', 'video'
+)  # fmt: skip
 MESHES = ('obj', 'ply', 'stl', 'off', 'glb', 'dae')
 
 
@@ -55,6 +57,7 @@ def _files() -> dict[str, Parser]:
     from manivideo_ros.motion.recordings import RecordingError, read_recording
     from manivideo_ros.objects.mesh import MeshError, load_object
     from manivideo_ros.training.config import TrainConfig, TrainConfigError
+    from manivideo_ros.video.decoder import VideoDecoder
 
     def mano(path: Path) -> None:
         convert_mano(path, path.with_name('out.npz'))
@@ -97,6 +100,7 @@ def _files() -> dict[str, Parser]:
         'repair': Parser(samples.episode, repaired, (BagError,)),
         'episode': Parser(samples.open_episode, _episode),
         'stream': Parser(samples.open_bag, read_stream),
+        'video': Parser(samples.video, lambda p: VideoDecoder().decode(p.read_bytes())),
         'mano': Parser(samples.mano, mano, (HandFileError,)),
         'mano_npz': Parser(samples.mano_npz, mano, (HandFileError,)),
         'hand_npz': Parser(samples.hand_npz, lambda p: load_hand('right', p), (HandFileError,)),

@@ -100,6 +100,16 @@ def bag_messages(folder: Path) -> Path:
     return out.file
 
 
+def video(folder: Path) -> Path:
+    """A key frame of a video."""
+    from manivideo_ros.video.encoder import VideoEncoder
+
+    path = folder / 'frame.h264'
+    image = np.random.default_rng(0).integers(0, 255, (32, 48, 3), np.uint8)
+    path.write_bytes(VideoEncoder().encode(image, 0).data)
+    return path
+
+
 def urdf(folder: Path) -> Path:
     """A robot with two joints, one of which mimics the other."""
     path = folder / 'robot.urdf'

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from foxglove_msgs.msg import CompressedVideo
 from image_samples import shown_by
 from labs import READY_S, lab_in, running
 from lifecycle_msgs.msg import State, Transition
@@ -28,6 +29,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import String
+from videos import psnr
 from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.bags.bag import BagReader
@@ -39,9 +41,11 @@ from manivideo_ros.evaluation.suites.stream import read_stream, summary
 from manivideo_ros.messages.images import DEPTH, read_image, read_keypoints
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import typestore
+from manivideo_ros.messages.video import ImageReader, image_stamp_ns
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.node_processes import NodeError, environment, free_domain
+from manivideo_ros.recording.episode import Episode
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.message_types import RCLPY
 
@@ -78,6 +82,31 @@ def test_poses_make_video(synthesizer, lab):
     compressed = lab.got['image_raw/compressed'][-1]
     assert compressed.format == 'rgb8; jpeg compressed bgr8'
     assert shown_by(compressed.data).shape == (256, 256, 3)
+
+
+def test_the_video_can_be_joined_late_and_recorded(synthesizer, lab, node_environment, tmp_path):
+    lab.listen(Image, 'image_raw')
+    lab.listen(CompressedVideo, 'image_raw/foxglove')
+    first = lab.got['image_raw/foxglove']
+    lab.play(20, lambda: len(first) >= 3)
+    parameters = {'bag': str(tmp_path / 'bag'), 'video': 'h264', 'topics': ['image_raw']}
+    with running('recorder', parameters, node_environment) as recorder:
+        recorder.wait_for('recording /image_raw/foxglove', 20)
+        before = len(first)
+        lab.play(20, lambda: len(first) >= before + 8)
+        assert recorder.stop() == 0
+    raw = {stamp_ns(m.header): read_image(m) for m in lab.got['image_raw']}
+    reader = ImageReader()
+    shown = [(image_stamp_ns(m), reader.read(m)) for m in first]
+    assert reader.before == 0 and {m.frame_id for m in first} == {'cam'}
+    both = [(image, raw[stamp]) for stamp, image in shown if stamp in raw]
+    assert len(both) > 5 and min(psnr(*pair) for pair in both) > 33
+    episode = Episode(tmp_path / 'bag')
+    assert episode.images_topic == '/image_raw/foxglove'
+    assert len(episode) == len(list(BagReader(episode.path).messages())), 'a key frame is first'
+    for stamp, image in zip(episode.stamps_ns.tolist(), episode.images(), strict=True):
+        if stamp in raw:
+            assert psnr(image, raw[stamp]) > 33
 
 
 def test_layers_are_published_while_subscribed_to(synthesizer, lab):

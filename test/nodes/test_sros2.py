@@ -23,7 +23,7 @@ from manivideo_ros.nodes.augmenter import Augmenter
 from manivideo_ros.nodes.hand_source import HandSource
 from manivideo_ros.nodes.motion_player import MotionPlayer
 from manivideo_ros.nodes.object_source import ObjectSource
-from manivideo_ros.nodes.recorder import LABELS, Recorder, label_topics
+from manivideo_ros.nodes.recorder import LABELS, TRANSPORTS, Recorder, label_topics, sent_as
 from manivideo_ros.nodes.synthesizer_node import started
 from manivideo_ros.nodes.viewer import Viewer
 from manivideo_ros.nodes.virtual_camera import VirtualCameraNode
@@ -160,6 +160,11 @@ def agrees(name, *found):
         assert set().union(*(one[rule] for one in found)) == rules.get(rule, set()), rule
 
 
+def also(found, verb, topics):
+    """Topics that the node uses besides, in another way of running it."""
+    return {key: set() for key in found} | {('topics', verb): topics}
+
+
 def on_simulated_time(node):
     node.set_parameters([Parameter('use_sim_time', value=True)])
     return used(node)
@@ -174,7 +179,9 @@ def spin(executor, until):
 
 def test_synthesizer(untrained, images):
     with live(started, checkpoint=untrained, **images) as (node, _):
-        agrees('synthesizer', on_simulated_time(node))
+        found = on_simulated_time(node)
+    # The second where ffmpeg_image_transport_msgs is installed.
+    agrees('synthesizer', found, also(found, 'publish', {'/image_raw/ffmpeg'}))
 
 
 def test_motion_player(motion_file):
@@ -189,7 +196,9 @@ def test_recorder(tmp_path):
         for topic in [*RecorderParameters().topics, *label_topics(LABELS)]:
             lab.create_publisher(RECORDED[topic], topic, 1)
         spin(executor, lambda: len(node.counts) == len(RECORDED))
-        agrees('recorder', on_simulated_time(node))
+        videos = {sent_as(video, '/image_raw') for video in TRANSPORTS}
+        found = on_simulated_time(node)
+        agrees('recorder', found, also(found, 'subscribe', videos))
         lab.destroy_node()
 
 

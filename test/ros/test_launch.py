@@ -152,25 +152,25 @@ def test_nodes_are_installed_and_get_parameters_that_they_have(file, node_enviro
 
 
 def test_each_viewer_and_the_recorder_is_a_node(node_environment):
-    switches = dict.fromkeys(('rviz', 'foxglove', 'h264', 'view', 'record'), 'true')
+    switches = dict.fromkeys(('rviz', 'foxglove', 'view', 'record'), 'true')
     for file in LAUNCH_FILES:
         if file.name == 'augmentation.launch.py':
             continue
         nodes = {n.executable: n for n in Launch(file, node_environment, switches).nodes}
-        assert nodes.keys() >= {'rviz2', 'foxglove_bridge', 'republish', 'viewer', 'recorder'}
+        assert nodes.keys() >= {'rviz2', 'foxglove_bridge', 'viewer', 'recorder'}
         plain = {n.executable for n in Launch(file, node_environment, {}).nodes}
-        assert not plain & {'rviz2', 'foxglove_bridge', 'republish', 'viewer', 'recorder'}
+        assert not plain & {'rviz2', 'foxglove_bridge', 'viewer', 'recorder'}
         _, display = nodes['rviz2'].arguments
         assert Path(display.perform(Launch(file, node_environment, switches))).is_file()
 
 
 def test_viewers_of_several_cameras_are_in_their_namespaces(node_environment):
-    switches = {'h264': 'true', 'view': 'true', 'namespace': 'lab'}
+    switches = {'view': 'true', 'namespace': 'lab'}
     launch = Launch(ROOT / 'launch' / 'cameras.launch.py', node_environment, switches)
     places = {}
     for node in launch.nodes:
         places.setdefault(node.executable, set()).add(text_of(node.namespace, launch))
-    assert len(places['synthesizer']) == 2 and places['republish'] == places['synthesizer']
+    assert len(places['synthesizer']) == 2
     assert places['viewer'] < places['synthesizer']
 
 

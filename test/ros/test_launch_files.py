@@ -24,7 +24,7 @@ from manivideo_ros.ros.parameters import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.name.split('.')[0]: file for file in sorted((ROOT / 'launch').glob('*.launch.py'))}
-SWITCHES = dict.fromkeys(('rviz', 'foxglove', 'h264', 'view', 'record'), 'true')
+SWITCHES = dict.fromkeys(('rviz', 'foxglove', 'view', 'record'), 'true')
 
 
 def launch(name, node_environment, arguments=None, **others):
@@ -288,3 +288,11 @@ def test_namespaces_of_several_cameras(node_environment):
     started = launch('cameras', node_environment, {'namespace': 'lab'})
     places = {text_of(node.namespace, started) for node in started.nodes}
     assert places == {'lab', '/lab/front', '/lab/side'}
+
+
+def test_the_former_switch_of_h264_starts_nothing_and_says_why(node_environment, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['ros2', 'launch', 'manivideo_ros', 'demo.launch.py'])
+    started = launch('demo', node_environment, {'h264': 'true'})
+    (note,) = started.notes
+    assert note.startswith('[WARN] launch argument h264: is no longer needed')
+    assert {node.package for node in started.nodes} == {'manivideo_ros'}

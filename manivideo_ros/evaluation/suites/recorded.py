@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.camera.viewing import default_camera, fitted
 from manivideo_ros.evaluation.suites.held_out import HeldOutScene
-from manivideo_ros.evaluation.suites.stream import IMAGE, read_stream
+from manivideo_ros.evaluation.suites.stream import read_stream
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.state import HandState
-from manivideo_ros.messages.images import read_image
+from manivideo_ros.messages.names import PACKET, VIDEO
 from manivideo_ros.messages.types import decoded
+from manivideo_ros.messages.video import ImageReader
 from manivideo_ros.motion.files import load_motion
 
 HELD_OUT = 'held_out'
@@ -53,13 +54,28 @@ class RecordedStream:
         return default_camera(first.hands, first.objects.values(), width, height)
 
     def images(self, indices: Collection[int] | None = None) -> Iterator[NDArray[np.uint8]]:
-        """The frames [H, W, 3] of these indices (None: all), in order."""
-        kinds = self._reader.topics.items()
-        topics = [topic for topic, kind in kinds if kind == IMAGE and topic.endswith('image_raw')]
+        """The frames [H, W, 3] of these indices (None: all), in order.
+
+        Raises ValueError that names the topic for one that is no image, and for a video that is
+        damaged or lacks messages.
+        """
+        readers = {topic: ImageReader() for topic in self.timing.images}
         numbers = np.cumsum(self.timing.answers) - 1
-        for place, message in enumerate(self._reader.messages(topics)):
-            if self.timing.answers[place] and (indices is None or numbers[place] in indices):
-                yield read_image(decoded(message.data, message.type_name))
+        place = 0
+        for record in self._reader.messages(list(readers)) if len(self) else ():
+            asked = self.timing.answers[place] and (indices is None or numbers[place] in indices)
+            # An image of a video depends on those before it.
+            if asked or record.type_name in (VIDEO, PACKET):
+                try:
+                    message = decoded(record.data, record.type_name)
+                    image = readers[record.topic].read(message)
+                except ValueError as error:
+                    raise ValueError(f'topic {record.topic}: {error}') from None
+                if image is None:
+                    continue  # before the first key frame
+                if asked:
+                    yield image
+            place += 1
 
     def poses(self, index: int) -> tuple[dict[str, HandState], dict[str, NDArray[np.floating]]]:
         """Hands by side and world_from_object [4, 4] by id in a frame."""

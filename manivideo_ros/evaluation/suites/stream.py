@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.bag import BagMessage, BagReader
 from manivideo_ros.bags.provenance import STATUS
-from manivideo_ros.messages.names import DIAGNOSTICS, HANDS, IMAGE
+from manivideo_ros.messages.names import DIAGNOSTICS, HANDS
 from manivideo_ros.messages.types import decoded
+from manivideo_ros.messages.video import is_shown, topic_of_images
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
     """Stamps of a bag: poses int64 [P]; frames int64 [F] and their receipt times [F], ns.
 
-    diagnostics: the synthesizer's values by key, one dictionary per report.
+    diagnostics: the synthesizer's values by key, one dictionary per report. images: topics of the
+    frames; of a video, those before its first key frame are not among them.
     """
 
     poses_ns: NDArray[np.int64]
     frames_ns: NDArray[np.int64]
     received_ns: NDArray[np.int64]
     diagnostics: list[dict[str, str]]
+    images: tuple[str, ...] = ()
 
     @property
     def answers(self) -> NDArray[np.bool_]:
@@ -47,24 +51,29 @@ class Stream:
 
 
 def read_stream(bag: str | Path) -> Stream:
-    """Read a recording of the synthesizer. Raises BagError if the bag cannot be read."""
+    """Read a recording of the synthesizer.
+
+    Raises BagError if the bag cannot be read, ValueError for a video that is no H.264.
+    """
     reader = BagReader(bag)
-    wanted = {t: k for t, k in reader.topics.items() if k in (HANDS, IMAGE, DIAGNOSTICS)}
-    wanted = {t: k for t, k in wanted.items() if k != IMAGE or t.endswith('image_raw')}
+    images = _images(reader.topics)
+    wanted = [t for t, k in reader.topics.items() if k in (HANDS, DIAGNOSTICS) or t in images]
+    begun: set[str] = set()
     poses: list[int] = []
     frames: list[int] = []
     received: list[int] = []
     diagnostics: list[dict[str, str]] = []
-    for record in reader.messages(list(wanted)):
+    for record in reader.messages(wanted):
         if record.type_name == DIAGNOSTICS:
             message = decoded(record.data, record.type_name)
             diagnostics += [_values(s) for s in message.status if s.name.startswith(STATUS)]
             continue
-        # Both types start with their header: the image does not need to be decoded.
+        # All types start with their stamp: the image does not need to be decoded.
         stamp = stamp_of(record.data)
         if record.type_name == HANDS:
             poses.append(stamp)
-        else:
+        elif record.topic in begun or _is_shown(record):
+            begun.add(record.topic)
             frames.append(stamp)
             received.append(record.stamp_ns)
     return Stream(
@@ -72,6 +81,7 @@ def read_stream(bag: str | Path) -> Stream:
         np.array(frames, np.int64),
         np.array(received, np.int64),
         diagnostics,
+        images,
     )
 
 
@@ -114,7 +124,21 @@ def _values(status: Any) -> dict[str, str]:
     return {item.key: item.value for item in status.values}
 
 
+def _images(types: Mapping[str, str]) -> tuple[str, ...]:
+    """The topics of frames: those of `image_raw`, each as it is or as image_transport sends it."""
+    names = {t[: t.rindex('image_raw') + 9] for t in types if 'image_raw' in t}
+    found = (topic_of_images(types, name) for name in sorted(names))
+    return tuple(topic for topic in found if topic is not None)
+
+
+def _is_shown(record: BagMessage) -> bool:
+    try:
+        return is_shown(decoded(record.data, record.type_name))
+    except ValueError as error:
+        raise ValueError(f'topic {record.topic}: {error}') from None
+
+
 def stamp_of(data: bytes | memoryview) -> int:
-    """The header stamp (ns) of a little-endian CDR message that starts with a header."""
+    """The stamp (ns) of a little-endian CDR message that starts with it, in a header or alone."""
     seconds, nanoseconds = np.frombuffer(data, '<i4,<u4', count=1, offset=4)[0]
     return int(seconds) * 1_000_000_000 + int(nanoseconds)

@@ -58,6 +58,10 @@ COMMON: Arguments = {
         'recorder, which end by themselves.',
     ),
 }
+H264 = (
+    'is no longer needed and will be refused in the next release: image_raw/foxglove and '
+    'image_raw/ffmpeg are published while they are subscribed to'
+)
 SCENE = (
     'object_ids',
     'object_meshes',
@@ -167,7 +171,7 @@ def virtual_camera(default: str) -> PackageNode:
 
 
 def viewers(rviz: str = 'manivideo.rviz', videos: Sequence[Any] = ()) -> list[AnyNode]:
-    """RViz, Foxglove, the page, H.264 and the recorder, each with its switch.
+    """RViz, Foxglove, the page and the recorder, each with its switch.
 
     rviz: a file in rviz/. videos: the namespaces of the videos, by default that of all nodes; the
     page shows the first.
@@ -175,29 +179,16 @@ def viewers(rviz: str = 'manivideo.rviz', videos: Sequence[Any] = ()) -> list[An
     namespace = LaunchConfiguration('namespace')
     videos = videos or (namespace,)
     display = PathJoinSubstitution([FindPackageShare(PACKAGE), 'rviz', rviz])
-    republish = {
-        'name': 'republish',
-        'parameters': [{'in_transport': 'raw', 'out_transport': 'ffmpeg'}],
-        'remappings': [('in', 'image_raw'), ('out/ffmpeg', 'image_raw/ffmpeg')],
-    }
     bridge = {'name': 'foxglove_bridge', 'namespace': namespace, 'layouts': videos}
     page = Switch('view', 'Whether to serve the page for browsers, on http://127.0.0.1:8642/.')
     show = Switch('rviz', 'Whether to start RViz with video, layers and markers; needs rviz2.')
     foxglove = Switch(
         'foxglove', 'Whether to start foxglove_bridge on port 8765; needs that package.'
     )
-    h264 = Switch(
-        'h264',
-        'Whether to publish the video as image_raw/ffmpeg too; needs ffmpeg_image_transport.',
-    )
     record = Switch('record', 'Whether to record poses and video into a rosbag2 (MCAP).')
     return [
         OtherNode('rviz2', 'rviz2', show, {'namespace': namespace, 'arguments': ['-d', display]}),
         OtherNode('foxglove_bridge', 'foxglove_bridge', foxglove, bridge),
-        *(
-            OtherNode('image_transport', 'republish', h264, {'namespace': place, **republish})
-            for place in videos
-        ),
         node('viewer', switch=page, namespace=videos[0]),
         node('recorder', ['bag'], switch=record, ends=True),
     ]
@@ -233,6 +224,8 @@ def _actions(context: Any, *, known: Sequence[str], nodes: Sequence[AnyNode]) ->
             out.append(LogInfo(msg=f'[WARN] launch argument {renamed(old, new)}'))
             given = values.pop(old)
             values[new] = values[new] if is_given(values[new]) else given
+    if values.pop('h264', None) is not None:  # an argument of the previous release
+        out.append(LogInfo(msg=f'[WARN] launch argument h264: {H264}'))
     out += _misspelt(context, values, known)
     started = [
         n for n in nodes if n.switch is None or is_true(n.switch.name, values[n.switch.name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
@@ -26,6 +27,7 @@ from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.qos import IMAGES
 from manivideo_ros.ros.stream.markers import Box, scene_markers
 from manivideo_ros.ros.stream.pose_intake import View
+from manivideo_ros.ros.stream.video_publisher import VideoPublisher
 from manivideo_ros.synthesizer import Frame
 
 
@@ -36,6 +38,7 @@ class FramePublishers:
         make = node.create_lifecycle_publisher
         self.image = make(Image, 'image_raw', IMAGES)
         self.jpeg = make(CompressedImage, 'image_raw/compressed', IMAGES)
+        self.video = VideoPublisher(node)
         self.camera = make(CameraInfo, 'camera_info', IMAGES)
         self.normals = make(Image, 'mlo/normals', IMAGES)
         self.confidence = make(Image, 'mlo/confidence', IMAGES)
@@ -65,8 +68,11 @@ class FramePublishers:
         else:
             info = RCLPY.camera(stamped, lens.shown, lens.model, lens.coefficients)
             self.camera.publish(info)
-        if self.image.get_subscription_count() or self.jpeg.get_subscription_count():
+        video = self.video.wanted
+        if video or self.image.get_subscription_count() or self.jpeg.get_subscription_count():
             image = _as_seen(lens, frame.image, shot)
+            if video:  # first: it is encoded meanwhile
+                self.video.put(stamped, image)
             if self.image.get_subscription_count():
                 self.image.publish(RCLPY.image(stamped, image))
             if self.jpeg.get_subscription_count():
@@ -99,6 +105,7 @@ class FramePublishers:
 
     def destroy(self) -> None:
         """Destroy the topics."""
+        self.video.destroy()
         for publisher in (
             self.image,
             self.jpeg,
@@ -138,5 +145,12 @@ def _bent(lens: Lens | None, image: NDArray, smooth: bool = True) -> NDArray:
 
 
 def _bent_layers(lens: Lens | None, images: NDArray) -> NDArray:
-    """Layers [L, H, W, ...], distorted to the nearest pixel: layers must not be mixed."""
-    return images if lens is None else np.stack([lens.bend(p, smooth=False) for p in images])
+    """Layers [L, h, w, ...], distorted to the nearest pixel: layers must not be mixed.
+
+    They have the grid's size; distorted ones have the image's.
+    """
+    if lens is None:
+        return images
+    size = lens.shown.width, lens.shown.height
+    fine = (cv2.resize(p, size, interpolation=cv2.INTER_NEAREST) for p in images)
+    return np.stack([lens.bend(p, smooth=False) for p in fine])

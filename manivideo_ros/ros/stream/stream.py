@@ -283,6 +283,7 @@ class Stream:
         self._warn('', self._clocks.compare(delays, offset_s, simulated))
         values = {**self._scene.description, **statistics}
         values['rate limit (Hz)'] = f'{self._rate_limit.rate:.1f}'
+        values['video frames dropped'] = str(self._frames.video.dropped)
         header = RCLPY.header(self._timer.now_ns(), '')
         late = self._parameters.late_s
         problem = self._scene.engine.degraded or self._missing_clock() or self._clocks.problem
