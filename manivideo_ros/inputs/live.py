@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import transform_points
+from manivideo_ros.hand.arm import elbow_problem
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState, Side
@@ -127,9 +128,10 @@ class HandSolver:
         self._last = found
         error = float(found.error.mean())
         trust = float(np.clip((TRUST[1] - error) / (TRUST[1] - TRUST[0]), 0, 1))
-        state = HandState(
-            found.theta[0], found.betas, found.wrist_rotation[0], found.wrist_position[0]
-        )
+        elbow, wrist = tracked.elbow, found.wrist_position[0]
+        if elbow is not None and elbow_problem(elbow, wrist):  # a joint that is not tracked
+            elbow = None
+        state = HandState(found.theta[0], found.betas, found.wrist_rotation[0], wrist, elbow)
         return LiveHand(stamp_ns, self.side, state, trust * tracked.confidence, error)
 
 
@@ -137,7 +139,10 @@ def _carried(hand: TrackedHand, world_from_wrist: Array) -> TrackedHand:
     turn = world_from_wrist[:3, :3]
     points = transform_points(world_from_wrist, hand.points - hand.points[0])
     rotations = None if hand.rotations is None else turn @ hand.rotations
-    return replace(hand, points=points, rotations=rotations)
+    elbow = hand.elbow
+    if elbow is not None:
+        elbow = transform_points(world_from_wrist, (elbow - hand.points[0])[None])[0]
+    return replace(hand, points=points, rotations=rotations, elbow=elbow)
 
 
 def smoothed(window: deque[tuple[int, TrackedHand]]) -> Array:
