@@ -99,7 +99,8 @@ class HandSolver:
         if len(self._window) == 2:
             return None
         stamp, before = self._window[-2]
-        return self._solve(stamp, replace(before, points=smoothed(self._window)))
+        elbow = smoothed_elbow(self._window)
+        return self._solve(stamp, replace(before, points=smoothed(self._window), elbow=elbow))
 
     def restart(self) -> None:
         """Drop the last poses, not the hand's shape, after a pause or a clock reset."""
@@ -151,9 +152,22 @@ def smoothed(window: deque[tuple[int, TrackedHand]]) -> Array:
     With fewer than four frames they are unchanged.
     """
     points = np.stack([hand.points for _, hand in window])
+    return np.einsum('f,fkc->kc', _weights(window), points)
+
+
+def smoothed_elbow(window: deque[tuple[int, TrackedHand]]) -> Array | None:
+    """The elbow [3] of the frame before the newest; None where the window's last frames lack it."""
+    elbows = [hand.elbow for _, hand in window]
+    known = [elbow for elbow in elbows if elbow is not None]
+    if len(known) < len(elbows) or not np.isfinite(known).all():
+        return elbows[-2]
+    return np.einsum('f,fc->c', _weights(window), np.stack(known))
+
+
+def _weights(window: deque[tuple[int, TrackedHand]]) -> Array:
+    """The weight of each frame in the quadratic's value at the frame before the newest."""
     if len(window) < 4:
-        return points[-2]
+        return np.eye(len(window))[-2]
     times = np.array([stamp - window[-2][0] for stamp, _ in window]) / SECOND
     design = np.stack([np.ones_like(times), times, times**2], 1)
-    weights = np.linalg.pinv(design / [1, times.std(), times.std() ** 2])[0]
-    return np.einsum('f,fkc->kc', weights, points)
+    return np.linalg.pinv(design / [1, times.std(), times.std() ** 2])[0]
