@@ -1,4 +1,4 @@
-"""The bones of the arm behind a hand: forearm and upper arm, from the wrist by elbow and shoulder."""
+"""The bones of the arm behind a hand: from the wrist to the elbow and on to the shoulder."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def arm_bones(
 ) -> NDArray[np.float64]:
     """Transforms [2, 3, 4] of forearm and upper arm, in the wrist's axes with joint 0 as origin.
 
-    They turn the straight arm of the mesh to elbow and shoulder, on the shortest way, and stretch it
-    along itself. Without an elbow the arm is straight, without a shoulder it is from the elbow on.
+    They turn the straight arm of the mesh to elbow and shoulder, on the shortest way, and stretch
+    it along itself. Without an elbow the arm is straight, without a shoulder from the elbow on.
     Raises ValueError for an elbow or shoulder that is not finite or has a wrong shape.
     """
     elbow = FOREARM * axis if state.elbow is None else _in_wrist(state, 'elbow', state.elbow)
@@ -75,7 +75,7 @@ def shortest_turn(
     x, y, z = cross(first, second)
     skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     cosine = float(first @ second)
-    if cosine > -0.9999:
+    if cosine > -1 + 1e-10:
         return np.asarray(np.eye(3) + skew + skew @ skew / (1 + cosine))
     # Opposite: half a turn about any axis across.
     across = cross(first, np.eye(3)[np.abs(first).argmin()])

@@ -32,7 +32,6 @@ _THICKNESS = 0.07  # metres beyond the view's edge at which nothing of an arm is
 _FARTHEST_SHOULDER = 4.0
 
 
-
 def with_arm(
     state: HandState,
     axis: Array,  # [3] of the hand: arm_axis

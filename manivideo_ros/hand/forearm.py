@@ -1,7 +1,7 @@
 """Adds a sleeved arm to a hand mesh that ends in an open wrist loop.
 
-Hand models end at the wrist. A hand without forearm looks wrong, and hand detectors miss it. At rest
-the arm is straight; `arm_bones` turns and stretches it.
+Hand models end at the wrist. A hand without forearm looks wrong, and hand detectors miss it. At
+rest the arm is straight; `arm_bones` turns and stretches it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.hand.arm import FOREARM, UPPER_ARM, arm_axis
+from manivideo_ros.hand.arm import FOREARM, arm_axis
 from manivideo_ros.hand.partition import SLEEVE
 
 if TYPE_CHECKING:

@@ -82,8 +82,8 @@ def lbs(
     """Vertices [B, V, 3] and joints [B, 16, 3] of a posed hand, metres, in the wrist pose's frame.
 
     theta [B, 45]: axis-angles relative to the flat hand. betas [B, 10]. wrist_rotation [B, 3, 3]:
-    of the hand's rest frame. wrist_position [B, 3]: of joint 0. arm [B, 2, 3, 4]: `arm_bones`; None:
-    the arm is straight. All of one dtype and device.
+    of the hand's rest frame. wrist_position [B, 3]: of joint 0. arm [B, 2, 3, 4]: `arm_bones`;
+    None: the arm is straight. All of one dtype and device.
     """
     t = _tensors(hand, theta.device, theta.dtype)
     batch = theta.shape[0]

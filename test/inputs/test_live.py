@@ -48,9 +48,7 @@ def test_elbows_are_those_of_the_same_frame_and_smoothed():
     points, _, _, _ = moving_hand('right')
     jitter = np.random.default_rng(1).normal(0, 0.004, (40, 3))
     elbows = points[:, 0] + [0.05, -0.2, 0.1]
-    hands = [
-        TrackedHand('right', p, elbow=e) for p, e in zip(points, elbows + jitter, strict=True)
-    ]
+    hands = [TrackedHand('right', p, elbow=e) for p, e in zip(points, elbows + jitter, strict=True)]
     for smooth, most in ((False, 1.0), (True, 0.9)):
         poses = follow(HandSolver('right', smooth=smooth), hands)
         found = np.stack([pose.state.elbow for pose in poses])

@@ -55,7 +55,7 @@ def test_hands_round_trip():
 
 def test_elbows_round_trip():
     wrist = state(1)
-    bent = replace(wrist, elbow=wrist.wrist_position + [0.1, -0.2, 0.05])
+    bent = replace(wrist, elbow=wrist.wrist_position + np.array([0.1, -0.2, 0.05]))
     out = read_hands(hands(left=bent, right=wrist))
     assert out.problems == []
     np.testing.assert_allclose(out.states['left'].elbow, bent.elbow, atol=1e-12)

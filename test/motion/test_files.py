@@ -51,7 +51,7 @@ def test_a_saved_motion_is_loaded(tmp_path):
 def test_elbows_are_saved_where_they_are_known(tmp_path):
     motion = example()
     hand = motion.hands['left']
-    elbow = (hand.wrist_position + [0.0, -0.2, 0.1]).astype(np.float32)
+    elbow = (hand.wrist_position + np.array([0.0, -0.2, 0.1])).astype(np.float32)
     elbow[1] = np.nan
     save_motion(
         replace(motion, hands={**motion.hands, 'left': replace(hand, elbow=elbow)}), tmp_path / 'a'
