@@ -24,6 +24,8 @@ Array = NDArray[np.floating]
 FLEXION, DEVIATION = math.radians(65.0), math.radians(25.0)
 # Where an arm that bends goes, in the camera's frame: down in the image and towards the viewer.
 _TOWARDS = np.array([0.0, 1.0, -0.35]) / np.hypot(1.0, 0.35)
+# Share of an arm's direction along the optical axis from which on and up to which it bends less.
+_OPPOSITE = (-0.2, 0.5)
 # The upper arm leads at least this far away from the optical axis, in radians, so that it leaves
 # the view; the transition is as wide as _SOFT.
 _AWAY, _SOFT = math.radians(75.0), math.radians(8.0)
@@ -54,12 +56,15 @@ def default_elbow(
     """The elbow [3] of a hand whose source gives none, world, metres.
 
     A wrist in line with the view's lower edge is straight. The farther the arm leads away from
-    there, the more it bends, up to a right angle; an arm that leads the other way, as of a person
-    opposite the camera, does not bend.
+    there, the more it bends, up to a right angle; an arm that leads away from the camera, as of a
+    person opposite it, does not bend.
     """
     rotation = np.asarray(state.wrist_rotation, np.float64)
     turn = np.asarray(camera.camera_from_world, np.float64)[:3, :3]
+    depth = float(turn[2] @ (rotation @ axis))
+    share = min(max((_OPPOSITE[1] - depth) / (_OPPOSITE[1] - _OPPOSITE[0]), 0.0), 1.0)
     bend = wrist_bend(axis, rotation.T @ (turn.T @ _TOWARDS))
+    bend *= share * share * (3 - 2 * share)
     angle = math.sqrt(bend @ bend)
     sine = math.sin(angle) / angle if angle > 1e-9 else 1.0
     along = rotation @ (math.cos(angle) * axis + sine * cross(bend, axis))

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from manivideo_ros.hand.model import HandModel
 
 # Rings of the arm: metres beyond the wrist loop, and metres outwards from it. The sleeve's edge is
-# between CUFF - 1 and CUFF; the forearm is thickest below the elbow, and round there.
+# between CUFF - 1 and CUFF, so close that no teeth of it are seen; the forearm is thickest below the elbow, and round there.
 RINGS = np.array(
     [
         [0.006, 0.0000],
         [0.013, 0.0003],
+        [0.0131, 0.0003],
         [0.0135, 0.0022],
         [0.0150, 0.0031],
         [0.0185, 0.0034],
@@ -45,7 +46,7 @@ RINGS = np.array(
     ]
 )
 CUFF = 2  # the first ring of cloth
-NEAR = 10  # rings near the hand
+NEAR = 11  # rings near the hand
 NEAR_REACH = 0.14
 """Metres beyond the wrist up to which a straight arm counts as beside the hand."""
 # Where the weight passes from the wrist to the forearm and from there to the upper arm: metres

@@ -41,7 +41,8 @@ def hand_at(turn, place=(0, 0, 0)):
 def pointing(camera, fingers, back):
     """A right hand, its fingers and the back of it along directions of the camera's frame."""
     x, y = (np.asarray(v, float) / np.linalg.norm(v) for v in (fingers, back))
-    x = -x
+    y = y - (x @ y) * x
+    y, x = y / np.linalg.norm(y), -x
     turn = np.asarray(camera.camera_from_world)[:3, :3].T @ np.stack([x, y, np.cross(x, y)], 1)
     return HandState(np.zeros(45), np.zeros(10), turn, np.zeros(3))
 
@@ -77,14 +78,14 @@ def test_left_and_right_wrists_bend_alike(towards):
 
 @given(turn=turns, place=places, change=directions)
 def test_the_elbow_is_steady(turn, place, change):
-    """Where the hand turns by an angle, the forearm turns by little more."""
+    """Where the hand turns by an angle, the forearm turns by a few times as much at most."""
     axis = arm_axis(load_hand('right'))
     state = hand_at(turn, place)
     after = replace(
         state, wrist_rotation=axis_angle_to_matrix(EDGE * change) @ state.wrist_rotation
     )
     step = np.linalg.norm(default_elbow(after, axis, CAMERA) - default_elbow(state, axis, CAMERA))
-    assert step / FOREARM < 2.5 * EDGE
+    assert step / FOREARM < 4 * EDGE
     shifted = replace(state, wrist_position=place + EDGE * change)
     moved = default_elbow(shifted, axis, CAMERA) - default_elbow(state, axis, CAMERA)
     np.testing.assert_allclose(moved, EDGE * change, atol=1e-9)
@@ -125,17 +126,18 @@ def test_an_arm_from_below_is_straight_and_one_from_the_side_bends_down():
     assert found @ straight > np.cos(0.1)
     sideways = pointing(CAMERA, (-1, 0, 0), (0, -1, 0))  # the back of the hand up: extension
     found, straight = in_camera(CAMERA, sideways, axis)
-    assert 0.3 < np.arccos(found @ straight) < FLEXION
-    assert found[1] > 0.3
+    assert 0.25 < np.arccos(found @ straight) < FLEXION
+    assert found[1] > 0.25
     edgeways = pointing(CAMERA, (-1, 0, 0), (0, 0, -1))  # the thumb up: deviation
     found, straight = in_camera(CAMERA, edgeways, axis)
-    assert 0.2 < np.arccos(found @ straight) < DEVIATION + 0.2
+    assert 0.15 < np.arccos(found @ straight) < DEVIATION
 
 
 def test_the_arm_of_a_person_opposite_stays_straight():
     axis = arm_axis(load_hand('right'))
-    found, straight = in_camera(CAMERA, pointing(CAMERA, (0, 1, 0), (0, 0, -1)), axis)
-    assert found @ straight > np.cos(0.2)
+    for fingers in ((0, 1, 0), (0, 0.4, -0.9), (0.6, 0.2, -0.8)):
+        found, straight = in_camera(CAMERA, pointing(CAMERA, fingers, (0, -0.9, -0.4)), axis)
+        assert found @ straight > np.cos(0.2)
 
 
 def test_what_a_source_gives_is_kept():
