@@ -26,9 +26,10 @@ FLEXION, DEVIATION = math.radians(65.0), math.radians(25.0)
 _TOWARDS = np.array([0.0, 1.0, -0.35]) / np.hypot(1.0, 0.35)
 # Share of an arm's direction along the optical axis from which on and up to which it bends less.
 _OPPOSITE = (-0.2, 0.5)
-# The upper arm leads at least this far away from the optical axis, in radians, so that it leaves
-# the view; the transition is as wide as _SOFT.
-_AWAY, _SOFT = math.radians(75.0), math.radians(8.0)
+# The upper arm leads away from the optical axis by this much more than the corners of the view, and
+# by no less and no more than _AWAY, radians; the transition is as wide as _SOFT.
+_BEYOND, _SOFT = math.radians(15.0), math.radians(8.0)
+_AWAY = math.radians(50.0), math.radians(80.0)
 _DOWN = 0.1
 _THICKNESS = 0.07  # metres beyond the view's edge at which nothing of an arm is visible
 _FARTHEST_SHOULDER = 4.0
@@ -105,12 +106,21 @@ def default_shoulder(
     start = pose[:3, :3] @ np.asarray(elbow, np.float64) + pose[:3, 3]
     x, y, z = (pose[:3, :3] @ (np.asarray(elbow) - np.asarray(state.wrist_position))).tolist()
     angle = math.atan2(math.hypot(x, y), z)
-    angle = min(_AWAY + _SOFT * math.log1p(math.exp((angle - _AWAY) / _SOFT)), math.pi)
+    away = min(max(corner_angle(camera) + _BEYOND, _AWAY[0]), _AWAY[1])
+    angle = min(away + _SOFT * math.log1p(math.exp((angle - away) / _SOFT)), math.pi)
     y += _DOWN * FOREARM
     share = math.sin(angle) / max(math.hypot(x, y), 1e-9)
     along = np.array([share * x, share * y, math.cos(angle)])
     end = start + max(UPPER_ARM, way_out(camera, start, along)) * along
     return np.asarray(pose[:3, :3].T @ (end - pose[:3, 3]))
+
+
+def corner_angle(camera: Camera) -> float:
+    """The largest angle between a ray of the view and the optical axis, radians."""
+    k = np.asarray(camera.intrinsics, np.float64)
+    x = max(k[0, 2], camera.width - k[0, 2]) / k[0, 0]
+    y = max(k[1, 2], camera.height - k[1, 2]) / k[1, 1]
+    return math.atan(math.hypot(x, y))
 
 
 def way_out(
