@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from manivideo_ros.hand.model import HandModel
 
 # Rings of the arm: metres beyond the wrist loop, and metres outwards from it. The sleeve's edge is
-# between CUFF - 1 and CUFF, so close that no teeth of it are seen; the forearm is thickest below the
-# elbow, and round there.
+# between CUFF - 1 and CUFF, so close that no teeth of it are seen; the forearm is thickest below
+# the elbow, and round there.
 RINGS = np.array(
     [
         [0.006, 0.0000],
