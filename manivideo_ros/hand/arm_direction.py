@@ -30,7 +30,9 @@ _OPPOSITE = (-0.2, 0.5)
 # by no less and no more than _AWAY, radians; the transition is as wide as _SOFT.
 _BEYOND, _SOFT = math.radians(15.0), math.radians(8.0)
 _AWAY = math.radians(50.0), math.radians(80.0)
-_DOWN = 0.1
+# What is added to the direction across the optical axis, as shares of the forearm's length: down; up
+# and aside instead where _RECEDING of it and more leads away from the camera.
+_DOWN, _UP, _ASIDE, _RECEDING = 0.1, 0.35, 0.2, 0.6
 _THICKNESS = 0.07  # metres beyond the view's edge at which nothing of an arm is visible
 _FARTHEST_SHOULDER = 4.0
 
@@ -46,7 +48,7 @@ def with_arm(
     elbow = state.elbow
     if elbow is None:
         elbow = default_elbow(state, axis, camera)
-    return replace(state, elbow=elbow, shoulder=default_shoulder(state, elbow, camera))
+    return replace(state, elbow=elbow, shoulder=default_shoulder(state, elbow, axis, camera))
 
 
 def default_elbow(
@@ -95,12 +97,13 @@ def wrist_bend(
 def default_shoulder(
     state: HandState,
     elbow: Array,  # [3] world
+    axis: Array,  # [3] of the hand: arm_axis
     camera: Camera,
 ) -> NDArray[np.float64]:
     """The end [3] of the upper arm, world, metres, outside the view with all of the arm beyond.
 
     It goes on as the forearm does, but not along the optical axis, where it would never leave the
-    view.
+    view: there it turns up and aside, to the shoulder of a person opposite the camera.
     """
     pose = np.asarray(camera.camera_from_world, np.float64)
     start = pose[:3, :3] @ np.asarray(elbow, np.float64) + pose[:3, 3]
@@ -108,7 +111,11 @@ def default_shoulder(
     angle = math.atan2(math.hypot(x, y), z)
     away = min(max(corner_angle(camera) + _BEYOND, _AWAY[0]), _AWAY[1])
     angle = min(away + _SOFT * math.log1p(math.exp((angle - away) / _SOFT)), math.pi)
-    y += _DOWN * FOREARM
+    length = math.sqrt(x * x + y * y + z * z)
+    receding = min(max(z / (_RECEDING * max(length, 1e-9)), 0.0), 1.0)
+    receding *= receding * (3 - 2 * receding)
+    x -= math.copysign(_ASIDE * receding * length, axis[0])
+    y += (_DOWN - _UP * receding) * length
     share = math.sin(angle) / max(math.hypot(x, y), 1e-9)
     along = np.array([share * x, share * y, math.cos(angle)])
     end = start + max(UPPER_ARM, way_out(camera, start, along)) * along
