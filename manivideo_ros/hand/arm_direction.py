@@ -30,8 +30,8 @@ _OPPOSITE = (-0.2, 0.5)
 # by no less and no more than _AWAY, radians; the transition is as wide as _SOFT.
 _BEYOND, _SOFT = math.radians(15.0), math.radians(8.0)
 _AWAY = math.radians(50.0), math.radians(80.0)
-# What is added to the direction across the optical axis, as shares of the forearm's length: down; up
-# and aside instead where _RECEDING of it and more leads away from the camera.
+# What is added to the direction across the optical axis, as shares of the forearm's length: down;
+# up and aside instead where _RECEDING of it and more leads away from the camera.
 _DOWN, _UP, _ASIDE, _RECEDING = 0.1, 0.35, 0.2, 0.6
 _THICKNESS = 0.07  # metres beyond the view's edge at which nothing of an arm is visible
 _FARTHEST_SHOULDER = 4.0
