@@ -19,6 +19,8 @@ HANDS = (
     'frame',
     'left_wrist',
     'right_wrist',
+    'left_elbow',
+    'right_elbow',
     'left_frames',
     'right_frames',
     'urdf',

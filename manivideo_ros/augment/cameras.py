@@ -12,9 +12,9 @@ def warnings_of(name: str, reader: BagReader) -> list[str]:
     """A warning, in a list, if no transform connects a recording's camera with its poses."""
     topics = topics_by_type(reader)
     infos = topics.get(CAMERA, '')
-    camera = _first_frame(reader, infos, CAMERA)
+    camera = _first_frame(reader, infos)
     kind = HANDS if HANDS in topics else OBJECTS
-    world = _first_frame(reader, topics.get(kind, ''), kind)
+    world = _first_frame(reader, topics.get(kind, ''))
     if not camera or not world or camera == world:
         return []
     static = topics.get(TF, '')
@@ -28,9 +28,9 @@ def warnings_of(name: str, reader: BagReader) -> list[str]:
     ]
 
 
-def _first_frame(reader: BagReader, topic: str, kind: str) -> str:
+def _first_frame(reader: BagReader, topic: str) -> str:
     """The frame_id of a topic's first message; '' without one."""
     for record in reader.messages([topic] if topic else []):
-        frame: str = decoded(record.data, kind).header.frame_id
+        frame: str = reader.decoded(record).header.frame_id
         return frame
     return ''

@@ -14,7 +14,6 @@ from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.messages.names import HANDS
-from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.files import topics_by_type
 from manivideo_ros.motion.motion import Motion
 
@@ -74,7 +73,7 @@ def _changing(reader: BagReader) -> set[str]:
     found: dict[str, set[bytes]] = {side: set() for side in SIDES}
     topic = topics_by_type(reader).get(HANDS)
     for record in reader.messages([topic] if topic else []):
-        for hand in decoded(record.data, HANDS).hands:
+        for hand in reader.decoded(record).hands:
             if hand.confidence > 0 and len(hand.betas):
                 found[SIDES[hand.side]].add(hand.betas.tobytes())
     return {side for side, shapes in found.items() if len(shapes) > 1}

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.messages.names import CAMERA, FRAMES, HANDS, OBJECTS
 from manivideo_ros.messages.read import stamp_ns
-from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.files import load_motion, topics_by_type
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.tracks import HOLD_NS, pair_hands
@@ -94,7 +93,7 @@ class Source:
     def _pair(self, topic: str) -> list[int | None]:
         """Join hands in messages of their own; returns each message's frame. Raises GapError."""
         raw = self.reader.messages([topic])
-        frames, became = pair_hands([decoded(m.data, m.type_name) for m in raw])
+        frames, became = pair_hands([self.reader.decoded(m) for m in raw])
         if None in became:
             self._refuse_order(topic, self._stamps[topic][became.index(None)])
         self._stamps[topic] = [stamp_ns(frame.header) for frame in frames]

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 import yaml
 from mcap.writer import CompressionType, Writer
@@ -26,7 +26,7 @@ from manivideo_ros.bags.reserve import ReservedFile
 from manivideo_ros.bags.scan import BROKEN, RECORD, Connection, records, scan
 from manivideo_ros.bags.unpacking import Unpacked, bound_chunks, unpacked_message
 from manivideo_ros.files.errors import reason_of
-from manivideo_ros.messages.types import definition
+from manivideo_ros.messages.types import decoded, definition, types_of
 
 __all__ = (
     'BagError', 'BagFullError', 'BagMessage', 'BagReader', 'BagWriter', 'Connection', 'qos_profile'
@@ -268,6 +268,11 @@ class BagReader:
     def topics(self) -> dict[str, str]:
         """Type name by topic."""
         return {topic: found.type_name for topic, found in self.connections.items()}
+
+    def decoded(self, record: BagMessage) -> Any:
+        """One of its messages, of the type as it was recorded. Raises ValueError as `decoded`."""
+        types = types_of(self.connections[record.topic].definition)
+        return decoded(record.data, record.type_name, types)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
         """The messages of topics (None: all) in time order; those of a truncated file as stored."""

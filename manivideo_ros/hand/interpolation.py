@@ -37,7 +37,8 @@ def interpolate_rigid(
 def interpolate_hands(first: HandState, second: HandState, fraction: float) -> HandState:
     """A hand that fraction 0..1 of the way from first to second, joint by joint.
 
-    Its shape (betas) is the second's.
+    Its shape (betas) is the second's. An elbow or shoulder that only one of them has is that of the
+    nearer one.
     """
     if fraction == 0:
         return replace(first, betas=second.betas)
@@ -48,7 +49,16 @@ def interpolate_hands(first: HandState, second: HandState, fraction: float) -> H
             first.wrist_rotation, second.wrist_rotation, fraction
         ).astype(first.wrist_rotation.dtype),
         wrist_position=_linear(first.wrist_position, second.wrist_position, fraction),
+        elbow=_optional(first.elbow, second.elbow, fraction),
+        shoulder=_optional(first.shoulder, second.shoulder, fraction),
     )
+
+
+def _optional(first: Array | None, second: Array | None, fraction: float) -> Array | None:
+    """A position [3] between two, or the nearer where one is unknown."""
+    if first is None or second is None:
+        return first if fraction < 0.5 else second
+    return _linear(first, second, fraction)
 
 
 def _axis_angles(first: Array, second: Array, fraction: float) -> Array:

@@ -26,6 +26,7 @@ class _Tensors:
     shapedirs: torch.Tensor  # [V*3, 10]
     posedirs: torch.Tensor | None  # [V*3, 135]
     weights: torch.Tensor  # [V, 16]
+    arm_weights: torch.Tensor | None  # [V, 2]
     joints: torch.Tensor  # [16, 3]
     joint_shapedirs: torch.Tensor  # [48, 10]
     tips: torch.Tensor  # [5]
@@ -43,6 +44,7 @@ def _tensors(hand: HandModel, device: torch.device, dtype: torch.dtype) -> _Tens
         shapedirs=put(hand.shapedirs.reshape(-1, 10)),
         posedirs=put(hand.posedirs.reshape(-1, 135)) if hand.posedirs.any() else None,
         weights=put(hand.weights),
+        arm_weights=None if hand.arm_weights is None else put(hand.arm_weights),
         joints=put(regressor @ hand.v_template),
         joint_shapedirs=put(np.einsum('jv,vcs->jcs', regressor, hand.shapedirs).reshape(48, 10)),
         tips=torch.as_tensor(hand.tip_vertices, dtype=torch.long, device=device),
@@ -75,11 +77,13 @@ def lbs(
     betas: torch.Tensor,
     wrist_rotation: torch.Tensor,
     wrist_position: torch.Tensor,
+    arm: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Vertices [B, V, 3] and joints [B, 16, 3] of a posed hand, metres, in the wrist pose's frame.
 
     theta [B, 45]: axis-angles relative to the flat hand. betas [B, 10]. wrist_rotation [B, 3, 3]:
-    of the hand's rest frame. wrist_position [B, 3]: of joint 0. All of one dtype and device.
+    of the hand's rest frame. wrist_position [B, 3]: of joint 0. arm [B, 2, 3, 4]: `arm_bones`;
+    None: the arm is straight. All of one dtype and device.
     """
     t = _tensors(hand, theta.device, theta.dtype)
     batch = theta.shape[0]
@@ -107,8 +111,25 @@ def lbs(
 
     bones = torch.cat([turned, offsets[..., None]], -1).flatten(2)  # [B, 16, 12]
     blended = (t.weights @ bones).unflatten(-1, (3, 4))  # [B, V, 3, 4]
+    if arm is not None and t.arm_weights is not None:
+        blended = blended + _of_arm(t.arm_weights, arm, bones[:, 0].unflatten(-1, (3, 4)), joints)
     vertices = (blended[..., :3] @ shaped[..., None])[..., 0] + blended[..., 3]
     return vertices, posed
+
+
+def _of_arm(
+    weights: torch.Tensor,  # [V, 2]
+    arm: torch.Tensor,  # [B, 2, 3, 4]
+    wrist: torch.Tensor,  # [B, 3, 4] bone of the wrist
+    joints: torch.Tensor,  # [B, 16, 3] at rest
+) -> torch.Tensor:
+    """What the bones of the arm change of each vertex's transform [B, V, 3, 4]."""
+    turn, root = arm[..., :3], joints[:, None, 0, :, None]  # [B, 2, 3, 3], [B, 1, 3, 1]
+    offset = arm[..., 3:] + root - turn @ root
+    rotation = wrist[:, None, :, :3]
+    bones = torch.cat([rotation @ turn, rotation @ offset + wrist[:, None, :, 3:]], -1)
+    change = (bones - wrist[:, None]).flatten(2)  # [B, 2, 12]
+    return (weights @ change).unflatten(-1, (3, 4))
 
 
 def keypoints21(hand: HandModel, vertices: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:

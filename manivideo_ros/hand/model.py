@@ -23,7 +23,7 @@ class HandFileError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class HandModel:
-    """Arrays of one hand with its forearm stub, in the flat rest pose; metres, float32."""
+    """Arrays of one hand, with or without its arm, in the flat rest pose; metres, float32."""
 
     name: str  # 'default' or 'mano'
     side: Side
@@ -39,3 +39,5 @@ class HandModel:
     vertex_part: NDArray[np.uint8]  # [V] 0 skin, 1 nail, 2 sleeve
     corner_uv: NDArray[np.float32]  # [F, 3, 2] in the skin texture, v down
     tip_vertices: NDArray[np.int32]  # [5] thumb, index, middle, ring, pinky
+    # [V, 2] shares of the wrist's weight that forearm and upper arm take; None: without an arm
+    arm_weights: NDArray[np.float32] | None = None

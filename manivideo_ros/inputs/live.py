@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import transform_points
+from manivideo_ros.hand.arm import elbow_problem
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState, Side
@@ -98,7 +99,8 @@ class HandSolver:
         if len(self._window) == 2:
             return None
         stamp, before = self._window[-2]
-        return self._solve(stamp, replace(before, points=smoothed(self._window)))
+        elbow = smoothed_elbow(self._window)
+        return self._solve(stamp, replace(before, points=smoothed(self._window), elbow=elbow))
 
     def restart(self) -> None:
         """Drop the last poses, not the hand's shape, after a pause or a clock reset."""
@@ -127,9 +129,10 @@ class HandSolver:
         self._last = found
         error = float(found.error.mean())
         trust = float(np.clip((TRUST[1] - error) / (TRUST[1] - TRUST[0]), 0, 1))
-        state = HandState(
-            found.theta[0], found.betas, found.wrist_rotation[0], found.wrist_position[0]
-        )
+        elbow, wrist = tracked.elbow, found.wrist_position[0]
+        if elbow is not None and elbow_problem(elbow, wrist):  # a joint that is not tracked
+            elbow = None
+        state = HandState(found.theta[0], found.betas, found.wrist_rotation[0], wrist, elbow)
         return LiveHand(stamp_ns, self.side, state, trust * tracked.confidence, error)
 
 
@@ -137,7 +140,10 @@ def _carried(hand: TrackedHand, world_from_wrist: Array) -> TrackedHand:
     turn = world_from_wrist[:3, :3]
     points = transform_points(world_from_wrist, hand.points - hand.points[0])
     rotations = None if hand.rotations is None else turn @ hand.rotations
-    return replace(hand, points=points, rotations=rotations)
+    elbow = hand.elbow
+    if elbow is not None:
+        elbow = transform_points(world_from_wrist, (elbow - hand.points[0])[None])[0]
+    return replace(hand, points=points, rotations=rotations, elbow=elbow)
 
 
 def smoothed(window: deque[tuple[int, TrackedHand]]) -> Array:
@@ -146,9 +152,22 @@ def smoothed(window: deque[tuple[int, TrackedHand]]) -> Array:
     With fewer than four frames they are unchanged.
     """
     points = np.stack([hand.points for _, hand in window])
+    return np.einsum('f,fkc->kc', _weights(window), points)
+
+
+def smoothed_elbow(window: deque[tuple[int, TrackedHand]]) -> Array | None:
+    """The elbow [3] of the frame before the newest; None where the window's last frames lack it."""
+    elbows = [hand.elbow for _, hand in window]
+    known = [elbow for elbow in elbows if elbow is not None]
+    if len(known) < len(elbows) or not np.isfinite(known).all():
+        return elbows[-2]
+    return np.einsum('f,fc->c', _weights(window), np.stack(known))
+
+
+def _weights(window: deque[tuple[int, TrackedHand]]) -> Array:
+    """The weight of each frame in the quadratic's value at the frame before the newest."""
     if len(window) < 4:
-        return points[-2]
+        return np.eye(len(window))[-2]
     times = np.array([stamp - window[-2][0] for stamp, _ in window]) / SECOND
     design = np.stack([np.ones_like(times), times, times**2], 1)
-    weights = np.linalg.pinv(design / [1, times.std(), times.std() ** 2])[0]
-    return np.einsum('f,fkc->kc', weights, points)
+    return np.linalg.pinv(design / [1, times.std(), times.std() ** 2])[0]

@@ -8,7 +8,7 @@ the palm before them); without the metacarpals of the four fingers these are the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,6 +34,8 @@ _CHAINS = {finger: slice(1 + 4 * n, 5 + 4 * n) for n, finger in enumerate(FINGER
 # manus_ros2's names of the SDK's metacarpal, proximal, intermediate, distal and tip.
 _MANUS_JOINTS = ('MCP', 'PIP', 'IP', 'DIP', 'TIP')
 _MANUS_CHAINS = dict(zip(('Thumb', 'Index', 'Middle', 'Ring', 'Pinky'), FINGERS, strict=True))
+# OpenXR's body joints at the elbow, XR_BD_body_tracking and XR_FB_body_tracking.
+_ELBOWS = ('{}_elbow', '{}_arm_lower')
 NO_FRAME = '-'
 NEAREST = 0.6
 """Upper bound on a joint's distance to its nearest one, relative to the others' largest."""
@@ -44,13 +46,14 @@ class TrackedHand:
     """One hand at one instant, in the source's frame and unit.
 
     points [21, 3]; rotations [21, 3, 3] of the same joints if the source has them; confidence 0..1
-    as published by the source.
+    as published by the source; elbow [3] if it has one.
     """
 
     side: Side
     points: Array
     rotations: Array | None = None
     confidence: float = 1.0
+    elbow: Array | None = None
 
 
 def openxr(
@@ -81,6 +84,7 @@ def named(
 ) -> tuple[list[TrackedHand], list[str]]:
     """Hands of joints by name, as in IsaacCapture's NamedPoseArray (`left_INDEX_TIP`).
 
+    Elbows are those of OpenXR's body joints (`left_ELBOW`, `left_ARM_LOWER`), where published.
     Returns the hands and a problem for each incomplete hand.
     """
     places = {name.lower(): n for n, name in enumerate(names)}
@@ -103,10 +107,20 @@ def named(
             problems.append(str(error))
             continue
         if hand is not None:
-            hands.append(hand)
+            elbow = _named_elbow(side, places, points, valid)
+            hands.append(hand if elbow is None else replace(hand, elbow=elbow))
     if not hands and not problems and not any(name.startswith(sides) for name in places):
         problems.append(f'name: none like left_WRIST or right_INDEX_TIP ({_listed(places)})')
     return hands, problems
+
+
+def _named_elbow(
+    side: Side, places: Mapping[str, int], points: Array, valid: Sequence[bool]
+) -> Array | None:
+    """The first valid joint [3] of a side's elbow."""
+    at = [places[name] for name in (e.format(side) for e in _ELBOWS) if name in places]
+    known = [points[k] for k in at if valid[k] and np.isfinite(points[k]).all()]
+    return known[0] if known else None
 
 
 def manus(

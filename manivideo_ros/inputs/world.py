@@ -33,4 +33,5 @@ def to_ros(hand: TrackedHand, axes: str = 'ros', unit: float = 1.0) -> TrackedHa
         if np.linalg.det(turn) < 0:
             # The local axes are left-handed too: negating z makes them right-handed.
             rotations = rotations * np.array([1.0, 1.0, -1.0])
-    return replace(hand, points=unit * hand.points @ turn.T, rotations=rotations)
+    elbow = None if hand.elbow is None else unit * turn @ hand.elbow
+    return replace(hand, points=unit * hand.points @ turn.T, rotations=rotations, elbow=elbow)

@@ -52,6 +52,11 @@ class MessageBuilder:
         stamp = self.message('builtin_interfaces/msg/Time')(sec=seconds, nanosec=nanoseconds)
         return self.message('std_msgs/msg/Header')(stamp=stamp, frame_id=frame_id)
 
+    def point(self, place: Array) -> Any:
+        """The Point of a position [3]."""
+        x, y, z = (float(v) for v in place)
+        return self.message('geometry_msgs/msg/Point')(x=x, y=y, z=z)
+
     def pose(self, transform: Array) -> Any:
         """The Pose of a rigid transform [4, 4]."""
         x, y, z = (float(v) for v in transform[:3, 3])
@@ -93,6 +98,8 @@ class MessageBuilder:
                     theta=np.asarray(state.theta, np.float32),
                     betas=self.sequence(np.asarray(state.betas, np.float32)),
                     confidence=float(certain.get(side, 1.0)),
+                    elbow=self.point(np.zeros(3) if state.elbow is None else state.elbow),
+                    has_elbow=state.elbow is not None,
                 )
                 for side, state in hands.items()
             ],

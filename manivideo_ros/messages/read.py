@@ -7,13 +7,14 @@ field ('hands[0].theta: ...'). A live node logs them and goes on; `checked` rais
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera, quaternion_to_matrix, rigid
+from manivideo_ros.hand.arm import elbow_problem
 from manivideo_ros.hand.state import SIDES, HandState
 
 State = TypeVar('State')
@@ -66,7 +67,10 @@ def read_hands(message: Any, hand_model: str | None = 'default') -> Received[Han
                     f'hands[{i}].hand_model: betas of {hand.hand_model!r} are not used by '
                     f'{hand_model!r}, zeros are'
                 )
-            out.states[side] = _hand_state(hand, own_betas)
+            state = _hand_state(hand, own_betas)
+            elbow, problem = _elbow(hand, state)
+            out.problems += [] if problem is None else [f'hands[{i}].elbow: {problem}: not used']
+            out.states[side] = replace(state, elbow=elbow)
         except ValueError as error:
             out.problems.append(f'hands[{i}].{error}')
     return out
@@ -174,6 +178,18 @@ def _hand_state(hand: Any, own_betas: bool) -> HandState:
         if not np.isfinite(betas).all():
             raise ValueError('betas: not finite')
     return HandState(theta, betas, wrist[:3, :3], wrist[:3, 3])
+
+
+def _elbow(hand: Any, state: HandState) -> tuple[NDArray[np.floating] | None, str | None]:
+    """The elbow [3] of a hand, None where it has none that can be used, and the problem with it.
+
+    Messages that were recorded before there were elbows lack the fields.
+    """
+    if not getattr(hand, 'has_elbow', False):
+        return None, None
+    elbow = np.array([hand.elbow.x, hand.elbow.y, hand.elbow.z])
+    problem = elbow_problem(elbow, state.wrist_position)
+    return (elbow if problem is None else None), problem
 
 
 def _object_pose(item: Any) -> NDArray[np.floating]:

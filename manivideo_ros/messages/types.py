@@ -22,6 +22,7 @@ from manivideo_ros.messages.build import MessageBuilder
 from manivideo_ros.messages.video_types import DEFINITIONS
 
 PACKAGE = 'manivideo_ros'
+HAND = f'{PACKAGE}/msg/HandPose'
 # What rosbags raises for bytes that are no message and for definitions that are no type.
 UNSOUND = (
     SerdeError,
@@ -67,6 +68,27 @@ def typestore() -> Typestore:
     for name, text in {**DEFINITIONS, **message_files()}.items():
         store.register(get_types_from_msg(text, name))
     return store
+
+
+@cache
+def _typestore_without_elbows() -> Typestore:
+    """The types, with HandPose as it was before it had an elbow."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name, text in message_files().items():
+        if name == HAND:
+            text = text.split('# The elbow')[0]
+        store.register(get_types_from_msg(text, name))
+    return store
+
+
+def types_of(definition: bytes) -> Typestore:
+    """The types with which a message is decoded that a bag stores with this definition.
+
+    Messages of hands that were recorded before they had elbows lack the fields `elbow` and
+    `has_elbow`.
+    """
+    before = b'float32 confidence' in definition and HAND.split('/')[-1].encode() in definition
+    return _typestore_without_elbows() if before and b'has_elbow' not in definition else typestore()
 
 
 ROSBAGS = MessageBuilder(lambda name: typestore().types[name], np.ravel)

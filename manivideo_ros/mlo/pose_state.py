@@ -7,33 +7,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import rigid
+from manivideo_ros.geometry import Camera, rigid
+from manivideo_ros.hand.arm import arm_axis, arm_bones
+from manivideo_ros.hand.arm_direction import with_arm
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
 
 
 class PoseState(NamedTuple):
-    """What posing_kernels.py reads of one surface; theta and betas are 0 for an object."""
+    """What posing_kernels.py reads of one surface; all but the first are 0 for an object."""
 
     camera_from_root: NDArray[np.float64]  # [4, 4]
     theta: NDArray[np.float64]  # [15, 3] axis-angle, of the joints after the wrist
     betas: NDArray[np.float64]  # [10]
+    arm: NDArray[np.float64]  # [2, 3, 4] bones of forearm and upper arm, see arm_bones
 
 
 def pack_pose(
     index: int,
     surface: Surface,
     pose: SurfacePose,
-    camera_from_world: NDArray[np.float64],  # [4, 4]
+    camera: Camera,
 ) -> PoseState:
-    """The state of one surface.
+    """The state of one surface; the arm of a hand is completed for the view of the camera.
 
     The root transform is composed in float64, so that a distant world origin costs no precision.
     Raises ValueError naming the surface and the field that is not finite or has a wrong shape.
     """
+    camera_from_world = np.asarray(camera.camera_from_world, np.float64)
     if surface.hand is None:
         world_from_object = checked(f'pose of surface {index} (object)', pose, (4, 4))
-        return PoseState(camera_from_world @ world_from_object, np.zeros((15, 3)), np.zeros(10))
+        still = np.zeros((15, 3)), np.zeros(10), np.zeros((2, 3, 4))
+        return PoseState(camera_from_world @ world_from_object, *still)
     name = f'pose of surface {index} ({surface.hand.side} hand)'
     if not isinstance(pose, HandState):
         raise ValueError(f'{name} must be a HandState or None, got {type(pose).__name__}')
@@ -41,10 +46,15 @@ def pack_pose(
         checked(f'{name}: wrist_rotation', pose.wrist_rotation, (3, 3)),
         checked(f'{name}: wrist_position', pose.wrist_position, (3,)),
     )
+    for part in ('elbow', 'shoulder'):
+        if getattr(pose, part) is not None:
+            checked(f'{name}: {part}', getattr(pose, part), (3,))
+    axis = arm_axis(surface.hand)
     return PoseState(
         camera_from_world @ world_from_root,
         checked(f'{name}: theta', pose.theta, (45,)).reshape(15, 3),
         checked(f'{name}: betas', pose.betas, (10,)),
+        arm_bones(with_arm(pose, axis, camera), axis),
     )
 
 

@@ -48,12 +48,13 @@ class PosedSurfaces:
             'camera_from_root': ((count,), wp.mat44),
             'theta': ((count, posing.JOINTS - 1), wp.vec3),
             'betas': ((count, posing.BETAS), wp.float32),
+            'arm': ((count, 2), wp.mat44),
         }
         self._staging = Staging(layout, device)
         self.arrays.update(self._staging.arrays)
         shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-            'bone_rotation': ((count, posing.JOINTS), wp.mat33),
-            'bone_origin': ((count, posing.JOINTS), wp.vec3),
+            'bone_rotation': ((count, posing.BONES), wp.mat33),
+            'bone_origin': ((count, posing.BONES), wp.vec3),
             'pose_feature': ((count, 9 * (posing.JOINTS - 1)), wp.float32),
             'vertices': ((vertices,), wp.vec3),
             'normals': ((vertices,), wp.vec3),
@@ -88,6 +89,8 @@ class PosedSurfaces:
     def write_state(self, camera: Camera, poses: Sequence[SurfacePose]) -> None:
         """Check camera and poses, one per surface, and write them where `pose` finds them.
 
+        Hands without elbow or shoulder get those that `with_arm` chooses for this view.
+
         On CUDA each draw sees what was written before it was enqueued: the copies of the draws so
         far, captured ones that were replayed too, are waited for. A draw of a frame that ended with
         a synchronisation has none left. Raises ValueError naming a pose that is not finite, or of
@@ -95,9 +98,9 @@ class PosedSurfaces:
         """
         if len(poses) != len(self.surfaces):
             raise ValueError(f'{len(poses)} poses for {len(self.surfaces)} surfaces')
-        camera_from_world = checked('camera_from_world', camera.camera_from_world, (4, 4))
+        checked('camera_from_world', camera.camera_from_world, (4, 4))
         packed = [
-            None if pose is None else pack_pose(i, surface, pose, camera_from_world)
+            None if pose is None else pack_pose(i, surface, pose, camera)
             for i, (surface, pose) in enumerate(zip(self.surfaces, poses, strict=True))
         ]
         host = self._staging.writable()
@@ -107,6 +110,7 @@ class PosedSurfaces:
                 host['camera_from_root'][i] = state.camera_from_root
                 host['theta'][i] = state.theta
                 host['betas'][i] = state.betas
+                host['arm'][i, :, :3] = state.arm
 
     def pose(self) -> None:
         """Pose all surfaces; on CUDA enqueued on Warp's current stream, which may be captured."""

@@ -6,6 +6,8 @@ from __future__ import annotations
 import warp as wp
 
 JOINTS = 16
+BONES = 18
+"""Of the joints, of the forearm and of the upper arm."""
 BETAS = 10
 
 wp.set_module_options({'enable_backward': False})
@@ -48,15 +50,17 @@ def pose_bones(
     camera_from_root: wp.array(dtype=wp.mat44),  # [S]
     theta: wp.array2d(dtype=wp.vec3),  # [S, 15] axis-angle, of the joints after the wrist
     betas: wp.array2d(dtype=wp.float32),  # [S, 10]
+    arm: wp.array2d(dtype=wp.mat44),  # [S, 2] bones in the wrist's axes, with joint 0 as origin
     is_hand: wp.array(dtype=wp.int32),  # [S]
     parent: wp.array2d(dtype=wp.int32),  # [S, 16]
     rest_joint: wp.array2d(dtype=wp.vec3),  # [S, 16] at zero betas
     joint_dirs: wp.array3d(dtype=wp.vec3),  # [S, 16, 10]
-    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, 16] out: camera from rest
-    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 16] out
+    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, 18] out: camera from rest
+    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 18] out
     pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135] out: joint rotations minus identity
 ):
-    """The bone transforms of linear blend skinning; a rigid object has one bone.
+    """The bone transforms of linear blend skinning; a rigid object has one bone. Those of the arm,
+    which also stretch, are given.
 
     With one thread per surface (lanes = 1), each bone is computed from its parent's. With one
     thread per joint (lanes = 16), each thread computes the chain from the root to its joint, with
@@ -80,6 +84,18 @@ def pose_bones(
             bone_rotation[s, 0] = root
             bone_origin[s, 0] = origin
         return
+    if start == 0:
+        rest = shaped_joint(betas, rest_joint, joint_dirs, s, 0)
+        for k in range(2):
+            n = arm[s, k]
+            turn = wp.mat33(
+                n[0, 0], n[0, 1], n[0, 2],
+                n[1, 0], n[1, 1], n[1, 2],
+                n[2, 0], n[2, 1], n[2, 2],
+            )  # fmt: skip
+            offset = wp.vec3(n[0, 3], n[1, 3], n[2, 3])
+            bone_rotation[s, JOINTS + k] = root * turn
+            bone_origin[s, JOINTS + k] = origin + root * (offset - turn * rest)
     if lanes == 1:
         stop = JOINTS
     for j in range(start, stop):
@@ -123,15 +139,15 @@ def pose_vertices(
     betas: wp.array2d(dtype=wp.float32),  # [S, 10]
     surface: wp.array(dtype=wp.int32),  # [V]
     rest: wp.array(dtype=wp.vec3),  # [V]
-    weight_start: wp.array(dtype=wp.int32),  # [V + 1] CSR over the joints of each vertex
+    weight_start: wp.array(dtype=wp.int32),  # [V + 1] CSR over the bones of each vertex
     weight_joint: wp.array(dtype=wp.int32),
     weight: wp.array(dtype=wp.float32),
     shape_row: wp.array(dtype=wp.int32),  # [V] row of shape_dirs, or -1
     shape_dirs: wp.array2d(dtype=wp.vec3),  # [rows, 10]
     pose_row: wp.array(dtype=wp.int32),  # [V] row of pose_dirs, or -1
     pose_dirs: wp.array2d(dtype=wp.vec3),  # [rows, 135]
-    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, 16]
-    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 16]
+    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, 18]
+    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 18]
     pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135]
     vertices: wp.array(dtype=wp.vec3),  # [V] out: camera frame, metres
 ):

@@ -9,6 +9,7 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
+from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.posing_kernels import JOINTS
 from manivideo_ros.mlo.surfaces import Surface
 
@@ -89,10 +90,11 @@ def _skinning(surfaces: Sequence[Surface], device: str) -> dict[str, wp.array]:
             shape_row.append(none)
             pose_row.append(none)
             continue
-        vertex, joint = np.nonzero(hand.weights)
+        shares = _bone_weights(hand)
+        vertex, joint = np.nonzero(shares)
         per_vertex.append(np.bincount(vertex, minlength=count).astype(np.int32))
         joints.append(joint.astype(np.int32))
-        weights.append(hand.weights[vertex, joint])
+        weights.append(shares[vertex, joint])
         shape_dirs.append(np.swapaxes(hand.shapedirs, 1, 2))
         shape_row.append(rows + shape_rows)
         shape_rows += count
@@ -112,6 +114,16 @@ def _skinning(surfaces: Sequence[Surface], device: str) -> dict[str, wp.array]:
         'pose_row': wp.array(_stack(pose_row, (0,), np.int32), dtype=wp.int32, device=device),
         'pose_dirs': _vec3(_stack(pose_dirs, (0, 135, 3)), device),
     }
+
+
+def _bone_weights(hand: HandModel) -> NDArray[np.float32]:
+    """Weights [V, 18] of the joints and of the arm's bones, which take the wrist's place."""
+    arm = hand.arm_weights
+    if arm is None:
+        return hand.weights
+    out = np.concatenate([hand.weights, arm], 1)
+    out[:, 0] -= arm.sum(1)
+    return out
 
 
 def _fans(faces: NDArray[np.int32], vertices: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -16,7 +16,7 @@ from manivideo_ros.bags.bag import BagError, BagReader, BagWriter
 from manivideo_ros.geometry import Camera, rigid
 from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS, STRING, TF
 from manivideo_ros.messages.read import stamp_ns
-from manivideo_ros.messages.types import ROSBAGS, decoded, serialized
+from manivideo_ros.messages.types import ROSBAGS, serialized
 from manivideo_ros.motion.motion import Motion, scene_json
 from manivideo_ros.motion.tracks import (
     pair_hands,
@@ -80,7 +80,7 @@ def load_motion(path: str | Path) -> Motion:
         topics = topics_by_type(reader)
         messages: dict[str, list[Any]] = {name: [] for name in topics.values()}
         for record in reader.messages(list(messages)):
-            messages[record.topic].append(decoded(record.data, record.type_name))
+            messages[record.topic].append(reader.decoded(record))
     except BagError as error:
         raise MotionError(str(error)) from None
     except ValueError as error:

@@ -24,7 +24,8 @@ class HandTrack:
     """One hand over F frames.
 
     present bool[F]; theta f32[F,45]; betas f32[10]; wrist_rotation f32[F,3,3] and wrist_position
-    f32[F,3] of joint 0 in the world. Raises ValueError for wrong shapes or non-finite values.
+    f32[F,3] of joint 0 in the world; elbow f32[F,3], NaN in frames in which it is unknown, None
+    where it always is. Raises ValueError for wrong shapes or non-finite values.
     """
 
     present: NDArray[np.bool_]
@@ -32,16 +33,24 @@ class HandTrack:
     betas: NDArray[np.float32]
     wrist_rotation: NDArray[np.float32]
     wrist_position: NDArray[np.float32]
+    elbow: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         frames = len(self.present)
+        if self.elbow is not None and self.elbow.shape != (frames, 3):
+            raise ValueError(f'hand: elbow must be {[frames, 3]}, got {[*self.elbow.shape]}')
         _check(self, 'hand', theta=(frames, 45), betas=(10,))
         _check(self, 'hand', wrist_rotation=(frames, 3, 3), wrist_position=(frames, 3))
 
     def state(self, frame: int) -> HandState:
         """The hand in one frame, whether or not it is present there."""
+        elbow = None if self.elbow is None else self.elbow[frame]
         return HandState(
-            self.theta[frame], self.betas, self.wrist_rotation[frame], self.wrist_position[frame]
+            self.theta[frame],
+            self.betas,
+            self.wrist_rotation[frame],
+            self.wrist_position[frame],
+            None if elbow is None or not np.isfinite(elbow).all() else elbow,
         )
 
 
@@ -179,12 +188,15 @@ def hand_track(states: list[HandState | None], betas: NDArray[np.float32]) -> Ha
     """The track of a hand's state in each frame, None where it is absent; betas f32[10]."""
     rest = HandState(np.zeros(45, np.float32), betas, np.eye(3, dtype=np.float32), np.zeros(3))
     filled = [rest if state is None else state for state in states]
+    unknown = np.full(3, np.nan)
+    elbows = [unknown if state.elbow is None else state.elbow for state in filled]
     return HandTrack(
         np.array([state is not None for state in states]),
         np.array([s.theta for s in filled], np.float32),
         betas,
         np.array([s.wrist_rotation for s in filled], np.float32),
         np.array([s.wrist_position for s in filled], np.float32),
+        np.array(elbows, np.float32) if np.isfinite(elbows).any() else None,
     )
 
 

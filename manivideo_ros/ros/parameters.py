@@ -240,6 +240,12 @@ class HandSourceParameters:
     right_wrist: str = parameter(
         '', 'Wrist of a right glove: a frame on TF, or topic:NAME of a PoseStamped topic'
     )
+    left_elbow: str = parameter(
+        '', "Frame on TF of the left elbow, with any source; '' for the source's own or none"
+    )
+    right_elbow: str = parameter(
+        '', "Frame on TF of the right elbow, with any source; '' for the source's own or none"
+    )
     left_frames: tuple[str, ...] = parameter(
         ('',),
         'With tf and joints: 21 frames or links of the left hand, wrist, then thumb to little '

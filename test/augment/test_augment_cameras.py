@@ -7,7 +7,7 @@ from motion_messages import hands_message
 
 from manivideo_ros.augment.cameras import warnings_of
 from manivideo_ros.messages.names import CAMERA, HANDS, TF
-from manivideo_ros.messages.types import ROSBAGS, typestore
+from manivideo_ros.messages.types import ROSBAGS, decoded, typestore
 from manivideo_ros.motion.files import camera_transform
 
 
@@ -23,6 +23,9 @@ class Bag:
 
     def messages(self, topics):
         return [SimpleNamespace(topic=t, data=self._data[t]) for t in topics]
+
+    def decoded(self, record):
+        return decoded(record.data, self.topics[record.topic])
 
 
 @pytest.fixture

@@ -44,6 +44,22 @@ def test_follows_a_hand(side):
     assert np.abs(found - theta).mean() < 0.07
 
 
+def test_elbows_are_those_of_the_same_frame_and_smoothed():
+    points, _, _, _ = moving_hand('right')
+    jitter = np.random.default_rng(1).normal(0, 0.004, (40, 3))
+    elbows = points[:, 0] + [0.05, -0.2, 0.1]
+    hands = [TrackedHand('right', p, elbow=e) for p, e in zip(points, elbows + jitter, strict=True)]
+    for smooth, most in ((False, 1.0), (True, 0.9)):
+        poses = follow(HandSolver('right', smooth=smooth), hands)
+        found = np.stack([pose.state.elbow for pose in poses])
+        away = np.linalg.norm(found - elbows[: len(found)], axis=1)
+        assert away.mean() < most * np.linalg.norm(jitter, axis=1).mean() + 1e-9
+    untracked = replace(hands[0], elbow=np.full(3, np.nan))
+    assert HandSolver('right').add(STEP, untracked).state.elbow is None
+    far = replace(hands[0], elbow=points[0, 0] + [1.0, 0, 0])
+    assert HandSolver('right').add(STEP, far).state.elbow is None
+
+
 def test_smooth_poses_are_those_of_the_frame_before():
     points, _, _, place = moving_hand('right')
     poses = follow(HandSolver('right'), [TrackedHand('right', p) for p in points])

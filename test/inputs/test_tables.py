@@ -115,6 +115,18 @@ def test_named_hands_that_are_invalid_are_absent_and_partly_valid_ones_named():
     assert 'none like left_WRIST' in problems[0]
 
 
+@pytest.mark.parametrize('name', ['left_ELBOW', 'left_ARM_LOWER'])
+def test_elbows_are_openxrs_body_joints(name):
+    names, joints = named_hand('left', joints_of(bent_hand('left')))
+    elbow = joints[0] + [0.1, 0.2, 0.0]
+    places, turns = np.concatenate([joints, elbow[None]]), np.concatenate([TURNS, TURNS[:1]])
+    ((hand,), problems) = tables.named([*names, name], places, turns, [True] * 26)
+    assert not problems
+    np.testing.assert_array_equal(hand.elbow, elbow)
+    ((hand,), _) = tables.named([*names, name], places, turns, [True] * 25 + [False])
+    assert hand.elbow is None
+
+
 @pytest.mark.parametrize('thumb', [('MCP', 'PIP', 'DIP', 'TIP'), ('MCP', 'PIP', 'IP', 'TIP')])
 @pytest.mark.parametrize('metacarpals', [True, False])
 @pytest.mark.parametrize('side', ['Left', 'left', 'Right', 'R'])
@@ -258,7 +270,9 @@ def test_axes_become_right_handed_and_z_up():
     point = np.array([[1.0, 2.0, 3.0]])
 
     def moved(axes, unit=1.0):
-        return to_ros(TrackedHand('left', point), axes, unit).points[0].tolist()
+        hand = to_ros(TrackedHand('left', point, elbow=point[0]), axes, unit)
+        assert hand.elbow.tolist() == hand.points[0].tolist()
+        return hand.points[0].tolist()
 
     assert moved('ros', 0.001) == [0.001, 0.002, 0.003]
     assert moved('y_up') == [1, -3, 2]

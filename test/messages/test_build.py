@@ -14,7 +14,9 @@ from manivideo_ros.ros.message_types import RCLPY
 
 RNG = np.random.default_rng(0)
 POSE = rigid(axis_angle_to_matrix([0.3, -0.2, 1.0]), [1.0, 2.0, 3.0])
-HAND = HandState(RNG.normal(size=45), RNG.normal(size=10), POSE[:3, :3], POSE[:3, 3])
+HAND = HandState(
+    RNG.normal(size=45), RNG.normal(size=10), POSE[:3, :3], POSE[:3, 3], POSE[:3, 3] + [0, 0.2, 0.1]
+)
 KEYPOINTS = np.zeros(42, KEYPOINT)
 KEYPOINTS['u'] = np.arange(42)
 PIXELS = RNG.integers(0, 256, (6, 7, 3), np.uint8)[::-1]

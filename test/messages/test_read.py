@@ -1,5 +1,7 @@
 """Messages to arrays and back; invalid fields are named, and only they are dropped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -49,6 +51,32 @@ def test_hands_round_trip():
         np.testing.assert_array_equal(got.betas, expected.betas)
         np.testing.assert_allclose(got.wrist_rotation, expected.wrist_rotation, atol=1e-9)
         np.testing.assert_allclose(got.wrist_position, expected.wrist_position, atol=1e-12)
+
+
+def test_elbows_round_trip():
+    wrist = state(1)
+    bent = replace(wrist, elbow=wrist.wrist_position + np.array([0.1, -0.2, 0.05]))
+    out = read_hands(hands(left=bent, right=wrist))
+    assert out.problems == []
+    np.testing.assert_allclose(out.states['left'].elbow, bent.elbow, atol=1e-12)
+    assert out.states['right'].elbow is None
+
+
+@pytest.mark.parametrize(
+    ('offset', 'problem'),
+    [
+        ((np.nan, 0.1, 0.2), 'not finite'),
+        ((0, 0, 0), '0.000 m from the wrist, must be at least 0.05 m'),
+        ((0.5, 0.5, 0), '0.71 m from the wrist, must be at most 0.6 m'),
+    ],
+)
+def test_an_elbow_that_cannot_be_is_not_used(offset, problem):
+    wrist = state(1)
+    message = hands(left=replace(wrist, elbow=wrist.wrist_position + offset))
+    out = read_hands(message)
+    assert out.problems == [f'hands[0].elbow: {problem}: not used']
+    assert out.states['left'].elbow is None
+    np.testing.assert_array_equal(out.states['left'].theta, wrist.theta)
 
 
 @settings(deadline=None)

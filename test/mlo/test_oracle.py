@@ -1,5 +1,7 @@
 """The rasterizer compared with a float64 numpy reference, and with Embree through trimesh."""
 
+from dataclasses import replace
+
 import mlo_reference as reference
 import mlo_scenes as scenes
 import numpy as np
@@ -9,6 +11,8 @@ import trimesh
 from mlo_cuda import as_on_cuda
 
 from manivideo_ros.geometry import transform_points
+from manivideo_ros.hand.arm import arm_axis, arm_bones
+from manivideo_ros.hand.arm_direction import with_arm
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.mlo.rasterizer import DEPTH_RANGE, Rasterizer
 
@@ -22,9 +26,24 @@ def posed(surfaces, camera, poses):
         else:
             fields = (pose.theta, pose.betas, pose.wrist_rotation, pose.wrist_position)
             arguments = [torch.as_tensor(np.asarray(x, np.float64))[None] for x in fields]
-            world = lbs(surface.hand, *arguments)[0][0].numpy()
+            axis = arm_axis(surface.hand)
+            arm = torch.as_tensor(arm_bones(with_arm(pose, axis, camera), axis))[None]
+            world = lbs(surface.hand, *arguments, arm=arm)[0][0].numpy()
         parts.append(transform_points(camera.camera_from_world, world))
     return np.concatenate(parts)
+
+
+@pytest.mark.parametrize('elbow', [(0.3, -0.2, 0.1), (0.28, 0.1, 0.2)])
+def test_given_elbows_are_posed_as_by_the_reference(elbow):
+    surfaces, camera, (right, *others) = scenes.surfaces(), scenes.camera(128), scenes.poses(4)
+    poses = [replace(right, elbow=np.array(elbow)), *others]
+    rasterizer = Rasterizer(surfaces, 128, 128)
+    rasterizer.render(camera, poses)
+    vertices = posed(surfaces, camera, poses)
+    assert np.abs(rasterizer.camera_vertices.numpy() - vertices).max() < 2e-6
+    kept = right.wrist_position + 0.4 * (np.array(elbow) - right.wrist_position)
+    near = vertices - transform_points(camera.camera_from_world, kept[None])
+    assert np.linalg.norm(near, axis=1).min() < 0.06  # the forearm leads there
 
 
 def reference_layers(rasterizer, camera, vertices):

@@ -21,6 +21,7 @@ from manivideo_ros.messages.names import HANDS
 from manivideo_ros.messages.types import typestore
 from manivideo_ros.motion.files import MotionError, load_motion, save_motion
 from manivideo_ros.motion.motion import HandTrack, Motion
+from manivideo_ros.motion.shipped import MOTIONS as SHIPPED
 from manivideo_ros.motion.tracks import pair_hands
 
 
@@ -45,6 +46,38 @@ def test_a_saved_motion_is_loaded(tmp_path):
     np.testing.assert_allclose(
         loaded.camera.camera_from_world, motion.camera.camera_from_world, atol=1e-9
     )
+
+
+def test_elbows_are_saved_where_they_are_known(tmp_path):
+    motion = example()
+    hand = motion.hands['left']
+    elbow = (hand.wrist_position + np.array([0.0, -0.2, 0.1])).astype(np.float32)
+    elbow[1] = np.nan
+    save_motion(
+        replace(motion, hands={**motion.hands, 'left': replace(hand, elbow=elbow)}), tmp_path / 'a'
+    )
+    loaded = load_motion(tmp_path / 'a').hands
+    np.testing.assert_allclose(loaded['left'].elbow, elbow, atol=1e-6)
+    assert loaded['left'].state(1).elbow is None
+    assert all(track.elbow is None for side, track in loaded.items() if side != 'left')
+
+
+def test_recordings_from_before_there_were_elbows_are_read():
+    """The shipped motions were recorded with the definitions of 0.1."""
+    reader = BagReader(SHIPPED / 'turn_mug')
+    [topic] = [name for name, kind in reader.topics.items() if kind == HANDS]
+    assert b'has_elbow' not in reader.connections[topic].definition
+    motion = load_motion(SHIPPED / 'turn_mug')
+    assert set(motion.hands) == {'left', 'right'}
+    for track in motion.hands.values():
+        assert track.elbow is None
+        assert track.present.all()
+        turns = np.einsum('fij,fkj->fik', track.wrist_rotation, track.wrist_rotation)
+        np.testing.assert_allclose(turns, np.tile(np.eye(3), (len(turns), 1, 1)), atol=1e-5)
+    first = next(reader.messages([topic]))
+    hand = reader.decoded(first).hands[0]
+    assert not hasattr(hand, 'has_elbow')
+    assert 0 < hand.confidence <= 1
 
 
 def test_every_pose_message_has_its_camera_info_with_the_same_stamp(tmp_path):

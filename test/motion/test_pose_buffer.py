@@ -1,11 +1,14 @@
 """The pose buffer: interpolation, holding, fading, and clock resets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from manivideo_ros.geometry import axis_angle_to_matrix, rigid
+from manivideo_ros.hand.interpolation import interpolate_hands
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.motion.pose_buffer import SKELETON, PoseBuffer, Timing
 
@@ -43,6 +46,14 @@ def test_objects_are_interpolated_to_the_hands():
     snapshot = buffer_with(hands_ms=(40,), objects_ms=(0, 100)).sample(START + 40 * MS)
     assert snapshot.objects['mug'][0, 3] == pytest.approx(40)
     assert snapshot.age['mug'] == 0
+
+
+def test_elbows_are_interpolated_where_both_are_known():
+    known = [replace(hand(x), elbow=np.array([x, 0.2, 0.1])) for x in (0.0, 1.0)]
+    middle = interpolate_hands(*known, 0.25)
+    np.testing.assert_allclose(middle.elbow, [0.25, 0.2, 0.1])
+    for fraction, elbow in ((0.0, None), (0.4, None), (0.6, known[1].elbow)):
+        assert interpolate_hands(hand(), known[1], fraction).elbow is elbow
 
 
 @given(st.floats(0, 1))

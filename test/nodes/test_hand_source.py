@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from driver_messages import (
+    LeapBone,
     ManusGlove,
     NamedPoseArray,
 )
-from geometry_msgs.msg import PoseArray, PoseStamped
+from geometry_msgs.msg import Point, PoseArray, PoseStamped
 from hand_sources import (
     FRAMES,
     LEFT,
@@ -162,6 +163,42 @@ def test_a_gloves_wrist_from_tf():
     message = only(intake.take(glove(bent_hand('right')), None, 2 * STEP))
     assert message.header.frame_id == 'map'
     assert_at_the_wrist(message)
+
+
+def test_an_elbow_from_tf():
+    points = bent_hand('right')
+    named = replace(RAW, source='manus', right_elbow='elbow', frame='map')
+    intake = HandIntake(named)
+    messages, problems = intake.take(glove(points), None, STEP)
+    assert problems == ["right_elbow: no transform connects 'elbow' with 'map'"]
+    assert not messages[0].hands[0].has_elbow
+    wrist = read_hands(messages[0]).states['right'].wrist_position
+    for stamp, offset, there in ((2, [0.0, -0.2, 0.1], True), (3, [0.0, -0.9, 0.1], False)):
+        placed = rigid(np.eye(3), wrist + offset)
+        moved = RCLPY.transform(RCLPY.header(stamp * STEP, 'map'), 'elbow', placed)
+        assert intake.take_transforms(TFMessage(transforms=[moved])) == ([], [])
+        messages, problems = intake.take(glove(points), None, stamp * STEP)
+        elbow = read_hands(messages[0]).states['right'].elbow
+        if there:
+            assert problems == []
+            np.testing.assert_allclose(elbow, placed[:3, 3], atol=1e-6)
+        else:
+            assert elbow is None
+            assert 'right_elbow: elbow is 0.9' in problems[0]
+
+
+def test_the_arm_of_a_leap_ends_at_the_elbow():
+    points = bent_hand('left')
+    turn = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    elbow = points[0] + [0.05, -0.22, 0.1]
+    hand, beyond = points @ turn.T, turn @ elbow
+
+    def point(place):
+        return Point(**dict(zip('xyz', map(float, 1000 * place), strict=True)))
+
+    arm = LeapBone(0, point(beyond), point(hand[0]))
+    message = only(HandIntake(replace(RAW, source='ultraleap')).take(leap(hand, arm=arm), None, 0))
+    np.testing.assert_allclose(read_hands(message).states['left'].elbow, elbow, atol=1e-6)
 
 
 def test_a_leap_in_millimetres_is_converted_to_a_z_up_frame():

@@ -25,6 +25,9 @@ from manivideo_ros.geometry import (
     rigid,
     transform_points,
 )
+from manivideo_ros.hand.arm import arm_axis
+from manivideo_ros.hand.arm_direction import with_arm
+from manivideo_ros.hand.forearm import beside_hand
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
@@ -203,6 +206,11 @@ class Renderer:
         )
         g.linear = self.linear
         self.geometry, self.materials = g, list(materials)
+        self.surfaces = list(surfaces)
+        self.near = [
+            np.ones(len(s.vertices), bool) if s.hand is None else beside_hand(s.hand)
+            for s in surfaces
+        ]
         self.vertex_counts = [len(s.vertices) for s in surfaces]
         total = sum(self.vertex_counts)
         self.gathered = wp.zeros(total, dtype=wp.vec4, device='cpu')
@@ -216,6 +224,7 @@ class Renderer:
         view: merged rasterizer of the images' size; shadow: merged, SHADOW_SIZE square; both with
         the surfaces in the order of set_surfaces. seed: of the shadows' sampling pattern.
         """
+        poses = self._with_arms(poses)
         buffers = view.render(self.camera, poses)
         vertices = np.asarray(view.camera_vertices)
         normals = np.asarray(view.vertex_normals)
@@ -225,7 +234,9 @@ class Renderer:
         ]
         if not spans:
             return self.empty()
-        present = np.concatenate([vertices[a : a + n] for a, n in spans])
+        # Arms go on far away from everything that shadow maps and table grid are for.
+        shown = np.concatenate([i for i, p in zip(self.near, poses, strict=True) if p is not None])
+        present = np.concatenate([vertices[a : a + n] for a, n in spans])[shown]
         world_from_camera = invert_rigid(self.camera.camera_from_world)
         world = transform_points(world_from_camera, present)
         self._cast_shadows(shadow, poses, world)
@@ -266,6 +277,15 @@ class Renderer:
             ], device='cpu',
         )  # fmt: skip
         return self.image.numpy()
+
+    def _with_arms(self, poses: Sequence[SurfacePose]) -> list[SurfacePose]:
+        """The poses with the arms that the camera sees, for the lamps to see the same ones."""
+        return [
+            with_arm(pose, arm_axis(surface.hand), self.camera)
+            if isinstance(pose, HandState) and surface.hand is not None
+            else pose
+            for surface, pose in zip(self.surfaces, poses, strict=True)
+        ]
 
     def _cast_shadows(self, shadow: Rasterizer, poses: Sequence[SurfacePose], world: Array) -> None:
         """Render the shadow maps, from the centre of each lamp."""

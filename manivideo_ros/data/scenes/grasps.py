@@ -20,6 +20,7 @@ from manivideo_ros.data.scenes.hand_poses import (
 )
 from manivideo_ros.data.scenes.surfels import area_samples
 from manivideo_ros.geometry import Array, transform_points
+from manivideo_ros.hand.forearm import beside_hand
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState
@@ -64,9 +65,13 @@ class Probes:
 
 @lru_cache(maxsize=8)
 def probes(hand: HandModel) -> Probes:
-    """Every fifth vertex as a separate hand model, which is cheap to skin; cached."""
+    """Every fifth vertex as a separate hand model, which is cheap to skin; cached.
+
+    The arm far from the hand is left out.
+    """
     keep = np.zeros(len(hand.v_template), bool)
     keep[::5] = True
+    keep &= beside_hand(hand)
     keep[hand.tip_vertices] = True
     ids = np.flatnonzero(keep)
     joints = hand.J_regressor @ hand.v_template
@@ -87,6 +92,7 @@ def probes(hand: HandModel) -> Probes:
         ).astype(np.float32),
         posedirs=np.concatenate([hand.posedirs[ids], np.zeros((16, 3, 135))]).astype(np.float32),
         tip_vertices=np.searchsorted(ids, hand.tip_vertices).astype(np.int32),
+        arm_weights=None,
     )
     finger = np.where(owner == 0, -1, (owner - 1) // 3)
     wrist_x = joints[0, 0]

@@ -17,6 +17,7 @@ from manivideo_ros.data.scenes.grasps import Solid, solid_of
 from manivideo_ros.data.scenes.surfels import DiscSet, face_colours, sample_discs
 from manivideo_ros.drawing.base_image import Material
 from manivideo_ros.drawing.views import ObjectViews, object_material, six_views
+from manivideo_ros.hand.forearm import beside_hand
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.skin import skin_texture
 from manivideo_ros.hand.state import SIDES, Side
@@ -113,5 +114,8 @@ def hand_discs(texture: NDArray[np.uint8]) -> dict[Side, DiscSet]:
     for side in SIDES:
         hand = load_hand(side)
         colours = face_colours(hand.corner_uv, texture)
-        discs[side] = sample_discs(hand.v_template, hand.faces, colours, 90, at_vertices=True)
+        near = beside_hand(hand)[hand.faces].all(1)
+        discs[side] = sample_discs(
+            hand.v_template, hand.faces[near], colours[near], 90, at_vertices=True
+        )
     return discs

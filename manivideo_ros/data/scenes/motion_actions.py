@@ -45,6 +45,7 @@ def mirrored(sample: MotionSample) -> MotionSample:
             s.betas,
             (MIRROR @ s.wrist_rotation @ MIRROR).astype('f4'),
             (MIRROR @ s.wrist_position).astype('f4'),
+            *(None if p is None else (MIRROR @ p).astype('f4') for p in (s.elbow, s.shoulder)),
         )
         for side, s in sample.hands.items()
     }

@@ -31,7 +31,11 @@ class Action:
     def moved(self, by: Array) -> Action:
         """The action shifted by a world vector [3], metres."""
         hands = {
-            side: replace(s, wrist_position=(s.wrist_position + by).astype('f4'))
+            side: replace(
+                s,
+                wrist_position=(s.wrist_position + by).astype('f4'),
+                elbow=None if s.elbow is None else (s.elbow + by).astype('f4'),
+            )
             for side, s in self.hands.items()
         }
         shift = rigid(np.eye(3), by)

@@ -247,10 +247,12 @@ def _extent(motion: Motion) -> Array:
 
 def _moved(hand: HandState, by: Array) -> HandState:
     """A hand moved by a rigid transform [4, 4]."""
+    elbow = None if hand.elbow is None else transform_points(by, hand.elbow[None])[0]
     return replace(
         hand,
         wrist_rotation=(by[:3, :3] @ hand.wrist_rotation).astype(np.float32),
         wrist_position=transform_points(by, np.asarray(hand.wrist_position)[None])[0].astype(
             np.float32
         ),
+        elbow=elbow,
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import transform_points
+from manivideo_ros.hand.arm import elbow_problem
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES, HandState, Side
 from manivideo_ros.inputs import robot_hands
@@ -58,6 +59,7 @@ class HandIntake:
         self.parameters = p = parameters
         self.transforms = TransformTree()
         self.wrists = {'left': p.left_wrist, 'right': p.right_wrist}
+        self.elbows = {'left': p.left_elbow, 'right': p.right_elbow}
         self._placed: dict[str, _Wrist] = {}
         self._last_ns: dict[str, int] = {}
         self.places = _places(p)
@@ -193,6 +195,8 @@ class HandIntake:
                 problems.append(str(error))
                 continue
             if live is not None:
+                live, more = self._with_elbow(live, where)
+                problems += more
                 found.setdefault((live.stamp_ns, where), []).append(live)
         return [self._message(*key, hands) for key, hands in sorted(found.items())], problems
 
@@ -225,6 +229,20 @@ class HandIntake:
         if wrist is None or received_ns - wrist.received_ns > WRIST_HOLD_NS:
             raise ValueError(f'{name.removeprefix(TOPIC)}: no recent pose of the {side} wrist')
         return wrist.frame_from_wrist, wrist.frame_id
+
+    def _with_elbow(self, hand: LiveHand, frame: str) -> tuple[LiveHand, list[str]]:
+        """The hand with the elbow at its frame on TF, where one is named, and problems with it."""
+        name = self.elbows[hand.side]
+        if not name:
+            return hand, []
+        try:
+            elbow = self.transforms.lookup(frame, name, hand.stamp_ns)[:3, 3]
+        except (LookupError, ValueError) as error:
+            return hand, [f'{hand.side}_elbow: {error}']
+        problem = elbow_problem(elbow, hand.state.wrist_position)
+        if problem:
+            return hand, [f'{hand.side}_elbow: {name} is {problem}']
+        return replace(hand, state=replace(hand.state, elbow=elbow)), []
 
     def _message(self, stamp: int, frame: str, hands: list[LiveHand]) -> HandPoses:
         states: dict[str, HandState] = {hand.side: hand.state for hand in hands}

@@ -11,7 +11,7 @@ next_joint}}, arm}}; leap_motion_interface/LeapFrame {header, hands[] {type, dig
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,7 @@ def read_manus_skeleton(message: Any, side: Side | None) -> Reading:
 
 
 def read_leap_frame(message: Any, _: Side | None) -> Reading:
-    """A LeapFrame: digits and bones in LeapC's order; the wrist is the end of the arm."""
+    """A LeapFrame: digits and bones in LeapC's order; the arm ends at elbow and wrist."""
     out = _empty(message)
     for n, hand in enumerate(message.hands):
         fingers = {
@@ -119,7 +119,7 @@ def read_leap_frame(message: Any, _: Side | None) -> Reading:
 
 
 def read_ultraleap(message: Any, _: Side | None) -> Reading:
-    """leap_msgs/Hands: bones by finger and type; the wrist is the end of the arm, if present."""
+    """leap_msgs/Hands: bones by finger and type; the arm, if present, ends at elbow and wrist."""
     out = _empty(message)
     for n, hand in enumerate(message.hands):
         fingers = {
@@ -141,6 +141,8 @@ def _add_leap(out: Reading, n: int, hand: Any, fingers: dict[int, Any]) -> None:
         ends = [_xyz(p) for p in (getattr(arm, n, None) for n in ARM) if p is not None]
         wrist = ends[0] if ends and (any(ends[0]) or ends[0] != ends[-1]) else None
         found = tables.seen(side, tables.ultraleap(fingers, wrist))
+        if found is not None and wrist is not None and any(ends[-1]):
+            found = replace(found, elbow=np.array(ends[-1]))
         out.hands += [] if found is None else [found]
     except ValueError as error:
         out.problems.append(f'hands[{n}].{error}')
