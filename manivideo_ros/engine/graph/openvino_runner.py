@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ from manivideo_ros.engine.runner import (
 from manivideo_ros.files.errors import reason_of
 
 HINTS = {'fp32': 'f32', 'bf16': 'bf16', 'int8': 'f32'}  # for what the graph does not quantize
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO's core, one for the whole process.
+
+    Its CPU plugin gives the thread that loads it an alternate signal stack, and unmaps that when
+    another thread unloads the plugin: the next signal would then end the process.
+    """
+    return openvino_module().Core()
 
 
 class OpenVINORunner:
@@ -44,7 +55,7 @@ class OpenVINORunner:
             'NUM_STREAMS': 1,
         }
         try:
-            model = openvino.Core().compile_model(graph, 'CPU', options)
+            model = _core().compile_model(graph, 'CPU', options)
         except RuntimeError as error:
             raise EngineError(
                 f'OpenVINO cannot load {graph.name}: {reason_of(error)}; '

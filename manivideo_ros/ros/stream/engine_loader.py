@@ -10,7 +10,7 @@ from functools import partial
 
 from manivideo_ros.engine.availability import why_not
 from manivideo_ros.engine.engine import Engine
-from manivideo_ros.engine.graph.prepare import GraphPreparation
+from manivideo_ros.engine.prepare import GraphPreparation
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.stream.scene import engine_of, spec_of

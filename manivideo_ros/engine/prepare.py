@@ -1,7 +1,7 @@
 """Creates the graph of an engine in a process of its own, beside a stream.
 
 An export takes up to a minute and cannot be interrupted in a thread, where it would also slow the
-stream down. `python -m manivideo_ros.engine.graph.prepare SPEC` is that process; SPEC is the JSON
+stream down. `python -m manivideo_ros.engine.prepare SPEC` is that process; SPEC is the JSON
 of a specification's fields.
 """
 
