@@ -35,10 +35,10 @@ def manivideo(*arguments, **options):
     )
 
 
-def test_ctrl_c_leaves_a_readable_bag(untrained, motion_file, tmp_path):
+def test_ctrl_c_leaves_a_readable_bag(shipped, motion_file, tmp_path):
     env = {**environment(free_domain()), 'ROS_DOMAIN_ID': ''}
     command = [sys.executable, '-m', 'manivideo_ros.cli', 'demo', '--seconds', '60']
-    command += ['--motion', motion_file, '--checkpoint', untrained, '--out', tmp_path / 'out']
+    command += ['--motion', motion_file, '--checkpoint', shipped, '--out', tmp_path / 'out']
     # Tests that run in the background ignore SIGINT, and a child would inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from manivideo_ros.commands.demo import SCENE_SEED
-from manivideo_ros.data.generator import make_shards
+from manivideo_ros.data.generator import Recipe, make_shards
 from manivideo_ros.data.shards import ShardDataset
 from manivideo_ros.engine.graph.cache import graph_of
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
@@ -32,7 +32,8 @@ SCENES = 16
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory):
     folder = tmp_path_factory.mktemp('unseen')
-    make_shards(folder, SCENES, seed=800_000, split='test', workers=1)
+    recipe = Recipe(frames=1)  # of which one would be measured
+    make_shards(folder, SCENES, seed=800_000, split='test', workers=1, recipe=recipe)
     return ShardDataset(folder)
 
 

@@ -25,7 +25,7 @@ from manivideo_ros.motion.files import save_motion
 from manivideo_ros.nodes.augmenter import meshes_of
 from manivideo_ros.process.node_processes import NodeProcess
 
-FRAMES, LONG = 4, 40
+FRAMES, LONG = 4, 20
 READY_S, MADE_S = 60, 120
 
 
@@ -68,8 +68,8 @@ def out(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def parameters(bags, out, untrained):
-    return {'bag_folders': [str(bags)], 'out_folder': str(out), 'checkpoint': str(untrained)}
+def parameters(bags, out, shipped):
+    return {'bag_folders': [str(bags)], 'out_folder': str(out), 'checkpoint': str(shipped)}
 
 
 @pytest.fixture(scope='module')
@@ -130,13 +130,13 @@ def client(augmenter):
         yield client
 
 
-def test_a_goal_makes_the_episodes_that_the_command_makes(client, bags, out, untrained, tmp_path):
+def test_a_goal_makes_the_episodes_that_the_command_makes(client, bags, out, shipped, tmp_path):
     status, result = client.result(client.send(bags / 'grasp', 'same', 2, seed=3))
     assert status == GoalStatus.STATUS_SUCCEEDED and result.success, result.message
     made = [out / 'same' / f'grasp_seed{seed}' for seed in (3, 4)]
     assert result.bags == [str(folder) for folder in made]
     assert result.frames == 2 * FRAMES
-    command = [bags / 'grasp', '--out', tmp_path, '--checkpoint', untrained]
+    command = [bags / 'grasp', '--out', tmp_path, '--checkpoint', shipped]
     command += ['--variations', 2, '--seed', 3]
     assert main([str(c) for c in command]) == 0
     assert hashes(out / 'same') == hashes(tmp_path) != {}

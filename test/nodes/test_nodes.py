@@ -47,9 +47,9 @@ from manivideo_ros.ros.message_types import RCLPY
 
 
 @pytest.fixture(scope='module')
-def synthesizer(untrained, images, node_environment, tmp_path_factory):
+def synthesizer(shipped, images, node_environment, tmp_path_factory):
     allowed = tmp_path_factory.mktemp('allowed')
-    parameters = {'checkpoint': str(untrained), 'scene_folders': [str(allowed)], **images}
+    parameters = {'checkpoint': str(shipped), 'scene_folders': [str(allowed)], **images}
     with running('synthesizer_node', parameters, node_environment) as process:
         process.allowed = allowed
         process.wait_for('active', READY_S)
@@ -421,8 +421,8 @@ def test_parameters_change_live_within_their_range(synthesizer, lab):
     assert change(0.2).successful
 
 
-def test_the_lifecycle_by_hand(untrained, images, motion):
-    parameters = {'autostart': False, 'checkpoint': str(untrained), **images}
+def test_the_lifecycle_by_hand(shipped, images, motion):
+    parameters = {'autostart': False, 'checkpoint': str(shipped), **images}
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
     with (
         running('synthesizer_node', parameters, environment(domain)) as process,
@@ -449,9 +449,9 @@ def test_the_lifecycle_by_hand(untrained, images, motion):
         assert process.wait(10) == 0
 
 
-def test_a_motion_without_objects_makes_frames(untrained, images, motion, tmp_path):
+def test_a_motion_without_objects_makes_frames(shipped, images, motion, tmp_path):
     hands_alone = replace(motion, objects={})
-    plan = Demo(tmp_path, 'hands_alone', '', checkpoint=str(untrained))
+    plan = Demo(tmp_path, 'hands_alone', '', checkpoint=str(shipped))
     parameters = {**synthesizer_parameters(plan, hands_alone, tmp_path), **images}
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
     with (
@@ -512,9 +512,9 @@ def test_a_checkpoint_without_people_reports_ignored_skeletons_once(synthesizer,
     assert len(warnings) == 1 and 'ignored: ' in warnings[0]
 
 
-def test_unusable_weights_are_reported(untrained, images, node_environment, tmp_path):
+def test_unusable_weights_are_reported(shipped, images, node_environment, tmp_path):
     weights = tmp_path / 'weights.safetensors'
-    weights.write_bytes(untrained.read_bytes()[:5000])
+    weights.write_bytes(shipped.read_bytes()[:5000])
     parameters = {'checkpoint': str(weights), **images}
     with running('synthesizer_node', parameters, node_environment) as process:
         with pytest.raises(NodeError, match=r'weights\.safetensors'):
@@ -563,7 +563,7 @@ def test_three_processes_leave_a_complete_bag(
 
 
 def test_labels_are_recorded_on_request_and_the_bag_has_its_provenance(
-    synthesizer, motion_file, untrained, node_environment, tmp_path
+    synthesizer, motion_file, shipped, node_environment, tmp_path
 ):
     bag = tmp_path / 'bag'
     labels = ['layers', 'mask', 'depth', 'keypoints']
@@ -579,7 +579,7 @@ def test_labels_are_recorded_on_request_and_the_bag_has_its_provenance(
     assert topics <= BagReader(bag).topics.keys()
     provenance = provenance_of(BagReader(bag))
     assert provenance['synthetic'] and provenance['noise_seed'].isdecimal()
-    assert provenance['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
+    assert provenance['checkpoint_sha256'] == hashlib.sha256(shipped.read_bytes()).hexdigest()
     assert len(provenance['engine_sha256']) == 64
     wanted = ['/hand_poses', '/mlo/depth', '/hand_keypoints']
     found = {topic: {} for topic in wanted}  # message by stamp

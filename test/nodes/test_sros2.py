@@ -172,8 +172,8 @@ def spin(executor, until):
     assert until()
 
 
-def test_synthesizer(untrained, images):
-    with live(started, checkpoint=untrained, **images) as (node, _):
+def test_synthesizer(human, images):
+    with live(started, **human, **images) as (node, _):
         agrees('synthesizer', on_simulated_time(node))
 
 

@@ -105,9 +105,11 @@ def test_splitting_a_batch_keeps_all_scenes():
 # The loop.
 
 
-def test_training_lowers_the_loss():
+@pytest.mark.parametrize('precision', ['fp32', pytest.param('bf16', marks=pytest.mark.long)])
+def test_training_lowers_the_loss(precision):
     config = replace(
         IMAGES,
+        precision=precision,
         scenes_per_batch=3,
         frames_per_scene=1,
         iterations=25,
@@ -139,9 +141,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 
 def test_micro_batches_train_like_the_whole_batch():
-    plain = replace(IMAGES, precision='fp32')
-    runs = [start(plain), start(replace(plain, micro_batch=2))]
-    batch = Iterations(SOURCES, plain)[0]
+    runs = [start(IMAGES), start(replace(IMAGES, micro_batch=2))]
+    batch = Iterations(SOURCES, IMAGES)[0]
     for trainer in runs:
         trainer.step(batch)
     whole, split_up = (weights(trainer) for trainer in runs)
@@ -231,7 +232,7 @@ from manivideo_ros.training.processes import join, leave
 from pathlib import Path
 torch.set_num_threads(1)
 place = join('cpu')
-config = replace(IMAGES, precision='fp32', iterations=2)
+config = replace(IMAGES, iterations=2)
 train(start(config, place=place), SOURCES, Path(sys.argv[1]), RUN)
 leave(place)
 """
@@ -246,7 +247,7 @@ def test_two_processes_train_like_one(tmp_path):
     running += ['--master-port', str(free_port()), str(tmp_path / 'both.py'), str(tmp_path / 'two')]
     done = subprocess.run(running, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    config = replace(IMAGES, precision='fp32', iterations=2)
+    config = replace(IMAGES, iterations=2)
     one = train(start(config), SOURCES, tmp_path / 'one', RUN)
     two = torch.load(tmp_path / 'two' / 'state.pt', weights_only=True)
     assert two['iteration'] == 2
