@@ -7,9 +7,8 @@ from pathlib import Path
 
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-ROOT = Path(__file__).resolve().parents[1]
 # Exported graphs and compiled kernels, shared by all workers and the processes that tests start.
-os.environ['XDG_CACHE_HOME'] = str(ROOT / 'build' / 'test_cache')
+os.environ['XDG_CACHE_HOME'] = str(Path(__file__).resolve().parents[1] / 'build' / 'test_cache')
 
 import numpy as np
 import pytest
@@ -17,9 +16,21 @@ from PIL import Image
 
 from manivideo_ros.process.node_processes import environment, free_domain
 
+ROOT = Path(__file__).resolve().parents[1]
 # Workers look for a free domain at the same moment: each from another one on.
 WORKER = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
 os.environ['ROS_DOMAIN_ID'] = str(free_domain(20 + 30 * WORKER % 80))
+# The files that take longest are started first, so that the workers end at about the same time.
+LONGEST = (
+    'test_nodes', 'test_graph', 'test_soak', 'test_training', 'test_launch', 'test_augmenter',
+    'test_learned', 'test_augment', 'test_latent', 'test_commands', 'test_manners', 'test_demo',
+    'test_half', 'test_oracle', 'test_ctrl_c', 'test_engine', 'test_ablation',
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Start the longest files first; `--no-loadscope-reorder` keeps this order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else 99)
 
 
 @pytest.fixture(scope='session')
