@@ -136,26 +136,20 @@ def test_a_goal_makes_the_episodes_that_the_command_makes(client, bags, out, shi
     made = [out / 'same' / f'grasp_seed{seed}' for seed in (3, 4)]
     assert result.bags == [str(folder) for folder in made]
     assert result.frames == 2 * FRAMES
-    command = [bags / 'grasp', '--out', tmp_path, '--checkpoint', shipped]
-    command += ['--variations', 2, '--seed', 3]
-    assert main([str(c) for c in command]) == 0
-    assert hashes(out / 'same') == hashes(tmp_path) != {}
-
-
-def test_feedback_counts_frames_and_variations(client, bags):
-    client.result(client.send(bags / 'grasp', 'counted', 2))
+    # Feedback counts frames and variations.
     counted = [(f.variation, f.frame) for f in client.feedback]
     assert counted == [(v, f) for v in range(2) for f in range(1, FRAMES + 1)]
     assert {(f.variations, f.frames) for f in client.feedback} == {(2, FRAMES)}
     assert client.feedback[-1].rate_hz > 0
-
-
-def test_existing_episodes_are_kept(client, bags, out):
-    client.result(client.send(bags / 'grasp', 'kept'))
-    before = {f: f.stat().st_mtime_ns for f in (out / 'kept' / 'grasp_seed0').iterdir()}
-    _, result = client.result(client.send(bags / 'grasp', out / 'kept', 2))
-    assert result.success and len(result.bags) == 2
-    assert result.frames == FRAMES, 'only the second was made'
+    command = [bags / 'grasp', '--out', tmp_path, '--checkpoint', shipped]
+    command += ['--variations', 2, '--seed', 3]
+    assert main([str(c) for c in command]) == 0
+    assert hashes(out / 'same') == hashes(tmp_path) != {}
+    # Existing episodes are kept.
+    before = {f: f.stat().st_mtime_ns for folder in made for f in folder.iterdir()}
+    _, result = client.result(client.send(bags / 'grasp', out / 'same', 3, seed=3))
+    assert result.success and len(result.bags) == 3
+    assert result.frames == FRAMES, 'only the third was made'
     assert before == {f: f.stat().st_mtime_ns for f in before}
 
 

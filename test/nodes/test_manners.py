@@ -203,12 +203,11 @@ def test_after_a_failed_configuration_the_node_can_be_configured_again(human, im
         assert node.trigger_deactivate() == SUCCESS and node.trigger_cleanup() == SUCCESS
 
 
-@pytest.mark.parametrize('cycles', [5, pytest.param(10, marks=pytest.mark.long)])
-def test_lifecycles_of_a_synthesizer_do_not_leak(cycles, human, images, motion):
+def test_ten_lifecycles_of_a_synthesizer_do_not_leak(human, images, motion):
     domain = free_domain(92)
     source = Source(domain, motion)
     try:
-        held = cycle(domain, {**human, **images}, 5, cycles)
+        held = cycle(domain, {**human, **images}, 5)
     finally:
         source.close()
     missed = [verdict for verdict in judge(held) if not verdict.holds]
