@@ -22,8 +22,8 @@ from rclpy.executors import SingleThreadedExecutor
 from manivideo_ros.augment.cli import main
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.motion.files import save_motion
-from manivideo_ros.nodes.augmenter import meshes_of
-from manivideo_ros.process.node_processes import NodeProcess
+from manivideo_ros.nodes.augmenter import Augmenter, meshes_of
+from manivideo_ros.process.node_processes import NodeProcess, node_arguments
 
 FRAMES, LONG = 4, 20
 READY_S, MADE_S = 60, 120
@@ -223,21 +223,24 @@ def test_an_invalid_goal_is_aborted_with_one_line(
     assert not list(out.glob('refused/*_seed*')) and not (out.parent / 'refused').exists()
 
 
-def test_a_stopped_node_leaves_no_partial_episode(parameters, node_environment, bags, tmp_path):
-    elsewhere = {**parameters, 'out_folder': str(tmp_path)}
-    with running('augmenter', elsewhere, node_environment) as process:
-        process.wait_for('ready', READY_S)
-        with client_here() as client:
-            client.send(bags / 'long', 'stopped')
-            client.until(lambda: len(client.feedback) >= 2)
-            assert process.stop() == 0
-            assert [f.name for f in (tmp_path / 'stopped').iterdir()] == ['.lock']
-
-
-@pytest.mark.parametrize('missing', ['bag_folders', 'out_folder'])
-def test_without_its_folders_it_does_not_start(missing, parameters, node_environment):
-    left = {name: value for name, value in parameters.items() if name != missing}
+def test_without_its_folders_it_does_not_start(parameters, node_environment):
+    left = {name: value for name, value in parameters.items() if name != 'bag_folders'}
     process = NodeProcess('augmenter', left, node_environment)
     assert process.wait(READY_S) == 2
     process.stop()
-    assert missing in process.last_words()
+    assert 'bag_folders' in process.last_words()
+    left = {name: value for name, value in parameters.items() if name != 'out_folder'}
+    rclpy.init(args=node_arguments(**left), domain_id=int(os.environ['ROS_DOMAIN_ID']))
+    try:
+        with pytest.raises(ValueError, match='out_folder'):
+            Augmenter()
+    finally:
+        rclpy.shutdown()
+
+
+def test_a_stopped_node_leaves_no_partial_episode(augmenter, client, bags, out):
+    """Last, because it stops the node of this file."""
+    client.send(bags / 'long', 'stopped')
+    client.until(lambda: len(client.feedback) >= 2)
+    assert augmenter.stop() == 0
+    assert [f.name for f in (out / 'stopped').iterdir()] == ['.lock']
