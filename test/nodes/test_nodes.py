@@ -11,7 +11,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
+from graphs import save_small
 from image_samples import shown_by
 from labs import READY_S, lab_in, running
 from lifecycle_msgs.msg import State, Transition
@@ -28,6 +30,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import String
+from streams import spec_of
 from visualization_msgs.msg import MarkerArray
 
 from manivideo_ros.bags.bag import BagReader
@@ -502,14 +505,23 @@ def test_skeletons_alone_make_video_and_invalid_ones_are_reported(human, images,
         process.wait_for(r'skeleton_poses: people\[0\]\.keypoints: not finite', 5)
 
 
-def test_a_checkpoint_without_people_reports_ignored_skeletons_once(synthesizer, lab):
-    publisher = lab.create_publisher(SkeletonPoses, 'skeleton_poses', qos.POSES_OUT)
-    before = len(synthesizer.lines)
-    for _ in range(30):
-        publisher.publish(person(lab.get_clock().now().nanoseconds, 200))
-        lab.spin(0.05)
-    warnings = [line for line in synthesizer.lines[before:] if 'skeleton_poses' in line]
-    assert len(warnings) == 1 and 'ignored: ' in warnings[0]
+def test_a_checkpoint_without_people_reports_ignored_skeletons_once(images, motion, tmp_path):
+    spec = spec_of(save_small(tmp_path), 'onnxruntime')
+    (tmp_path / 'small.yaml').write_text(yaml.safe_dump(spec.as_dict()))
+    parameters = {'engine': str(tmp_path / 'small.yaml'), **images}
+    domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
+    with (
+        running('synthesizer_node', parameters, environment(domain)) as synthesizer,
+        lab_in(domain, motion) as lab,
+    ):
+        synthesizer.wait_for('active', READY_S)
+        publisher = lab.create_publisher(SkeletonPoses, 'skeleton_poses', qos.POSES_OUT)
+        for _ in range(30):
+            publisher.publish(person(lab.get_clock().now().nanoseconds, 200))
+            lab.spin(0.05)
+        warnings = [line for line in synthesizer.lines if '[WARN]' in line]
+        warnings = [line for line in warnings if 'skeleton_poses' in line]
+        assert len(warnings) == 1 and 'ignored: ' in warnings[0]
 
 
 def test_unusable_weights_are_reported(shipped, images, node_environment, tmp_path):
