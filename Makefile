@@ -45,7 +45,7 @@ MISSING := $(if $(ROS_REQUIREMENTS),tf2_msgs visualization_msgs foxglove_msgs,$(
 EXAMPLES ?= 5000
 MINUTES ?= 60
 
-.PHONY: all venv dev build test fuzz soak try-docs demo bench evaluate ablation helps lint check format clean
+.PHONY: all venv dev build test test-long fuzz soak try-docs demo bench evaluate ablation helps lint check format clean
 
 all: build
 
@@ -74,8 +74,14 @@ build: $(INSTALLED)
 	@# The metadata by which a later `pip install -e` would uninstall what was built.
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
 
+PYTEST := OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile
+
 test: $(DEVELOPMENT) build
-	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile
+	@$(RUN) $(PYTEST) -m 'not long'
+
+# What takes minutes by its nature: see the marker `long`.
+test-long: $(DEVELOPMENT) build
+	@$(RUN) $(PYTEST) -m long
 
 fuzz: $(DEVELOPMENT) build
 	@$(RUN) python -m robustness.fuzz.campaign --examples $(EXAMPLES) --out robustness/results/fuzz.json

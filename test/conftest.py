@@ -3,14 +3,12 @@
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-# Workers inherit it: see shared_graphs.
-if 'MANIVIDEO_SHARED_GRAPHS' not in os.environ:
-    os.environ['MANIVIDEO_SHARED_GRAPHS'] = tempfile.mkdtemp(prefix='manivideo_graphs_')
+# Exported graphs and compiled kernels, shared by all workers and the processes that tests start.
+os.environ['XDG_CACHE_HOME'] = str(Path(__file__).resolve().parents[1] / 'build' / 'test_cache')
 
 import numpy as np
 import pytest
@@ -22,6 +20,17 @@ ROOT = Path(__file__).resolve().parents[1]
 # Workers look for a free domain at the same moment: each from another one on.
 WORKER = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))
 os.environ['ROS_DOMAIN_ID'] = str(free_domain(20 + 30 * WORKER % 80))
+# The files that take longest are started first, so that the workers end at about the same time.
+LONGEST = (
+    'test_nodes', 'test_graph', 'test_soak', 'test_training', 'test_launch', 'test_augmenter',
+    'test_learned', 'test_augment', 'test_latent', 'test_commands', 'test_manners', 'test_demo',
+    'test_half', 'test_oracle', 'test_ctrl_c', 'test_engine', 'test_ablation',
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Start the longest files first; `--no-loadscope-reorder` keeps this order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else 99)
 
 
 @pytest.fixture(scope='session')
@@ -31,8 +40,16 @@ def node_environment():
 
 
 @pytest.fixture(scope='session')
+def shipped(tmp_path_factory):
+    """A copy of the shipped weights, so that all streams of a run share one exported graph."""
+    from manivideo_ros.model.checkpoint import SHIPPED
+
+    return Path(shutil.copy(SHIPPED, tmp_path_factory.mktemp('checkpoint') / 'copy.safetensors'))
+
+
+@pytest.fixture(scope='session')
 def untrained(tmp_path_factory):
-    """A checkpoint of the default size with random weights: streams need no trained ones."""
+    """A checkpoint of the default size with random weights: its frames are its base images."""
     import torch
 
     from manivideo_ros.model.checkpoint import save_checkpoint
@@ -95,42 +112,30 @@ def motion_file(motion, tmp_path_factory):
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     """A small network's, with a cache of its own for what is exported and built of it."""
-    from graphs import HUMAN
-    from networks import awake
-    from shared_graphs import FOLDER
+    from graphs import graph_file, save_small
 
-    from manivideo_ros.engine.graph.cache import cache_folder, graph_of
-    from manivideo_ros.model.checkpoint import save_checkpoint
-
-    path = tmp_path_factory.mktemp('weights') / 'small.safetensors'
-    save_checkpoint(awake(HUMAN).state_dict(), HUMAN, path)
+    folder = tmp_path_factory.mktemp('weights')
+    graph = graph_file(1, human=True)
+    cache = folder / 'manivideo_ros'
+    cache.mkdir()
+    for file in (graph, graph.with_suffix('.json')):
+        shutil.copy(file, cache)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(FOLDER))
-        graph_of(path, 1)  # once a run: an export takes longer than most tests
-        shutil.copytree(cache_folder(), path.parent / 'manivideo_ros')
-        patch.setenv('XDG_CACHE_HOME', str(path.parent))
-        yield path
-
-
-def pytest_sessionfinish(session):
-    """Remove what the workers shared, after the last of them."""
-    if not hasattr(session.config, 'workerinput'):
-        shutil.rmtree(os.environ['MANIVIDEO_SHARED_GRAPHS'], ignore_errors=True)
+        patch.setenv('XDG_CACHE_HOME', str(folder))
+        yield save_small(folder, human=True)
 
 
 @pytest.fixture(scope='session')
 def human(tmp_path_factory):
     """A checkpoint of a small random network that knows people, and its engine specification."""
     import yaml
-    from graphs import HUMAN
-    from networks import awake
+    from graphs import HUMAN, save_small
 
     from manivideo_ros.engine.spec import EngineSpec
-    from manivideo_ros.model.checkpoint import save_checkpoint
 
     folder, config = tmp_path_factory.mktemp('human'), HUMAN
-    save_checkpoint(awake(config).state_dict(), config, folder / 'human.safetensors')
+    checkpoint = save_small(folder, human=True)
     spec = EngineSpec(config.preset, '', config.image_size, config.layers, 1, 'fp32', 'onnxruntime')
     (folder / 'small.yaml').write_text(yaml.safe_dump(spec.as_dict()))
-    files = {'checkpoint': folder / 'human.safetensors', 'engine': folder / 'small.yaml'}
+    files = {'checkpoint': checkpoint, 'engine': folder / 'small.yaml'}
     return {name: str(file) for name, file in files.items()}

@@ -248,6 +248,7 @@ def test_the_interfaces_without_ros_are_those_of_ros():
         assert definition(name)[1] == hashes[name]
 
 
+@pytest.mark.long
 def test_the_interfaces_can_be_built_without_the_package(tmp_path):
     options = ['-DMANIVIDEO_INTERFACES_ONLY=ON', '-DMANIVIDEO_PYTHON_ONLY=ON', '-G', 'Ninja']
     options += [

@@ -17,9 +17,9 @@ SHOWS = {
 
 
 @pytest.fixture(scope='module')
-def found(untrained):
+def found(shipped):
     """All topics, services and actions of all nodes."""
-    return all_entities(str(untrained))
+    return all_entities(str(shipped))
 
 
 @pytest.fixture(scope='module')

@@ -18,7 +18,7 @@ from synthesizers import (
 )
 
 from manivideo_ros.engine.engine import Engine
-from manivideo_ros.engine.graph.export import build_graph, save_graph
+from manivideo_ros.engine.graph.export import save_graph
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.pytorch.runner import TorchRunner
 from manivideo_ros.engine.runner import EngineError, unchanged
@@ -32,11 +32,9 @@ from manivideo_ros.synthesizer import Scene, Synthesizer
 
 
 @pytest.fixture(scope='module')
-def session(tmp_path_factory):
-    path = tmp_path_factory.mktemp('graph') / 'small.onnx'
+def session():
     # Untrained, so that the image is the base image: what arrives can be read off.
-    save_graph(build_graph(ManiVideoNet(SMALL)), path)
-    return StreamingSession(OnnxRunner(path, threads=1))
+    return StreamingSession(TorchRunner(ManiVideoNet(SMALL).eval()))
 
 
 @pytest.fixture

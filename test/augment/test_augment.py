@@ -59,10 +59,10 @@ def stamp_of(message):
 
 
 @pytest.fixture(scope='module')
-def episodes(recording, untrained, tmp_path_factory):
+def episodes(recording, shipped, tmp_path_factory):
     """Two variations, made by one run."""
     out = tmp_path_factory.mktemp('augmented') / 'out'
-    assert augment(recording, out, untrained, 2) == 0
+    assert augment(recording, out, shipped, 2) == 0
     return out
 
 
@@ -102,20 +102,20 @@ def test_images_of_the_recorded_scene_are_replaced_and_named(episodes):
     assert read_image(decoded(by_topic(reader)['/image_raw'][0])).shape == (256, 256, 3)
 
 
-def test_labels_of_the_recorded_image_are_replaced(untrained, tmp_path):
+def test_labels_of_the_recorded_image_are_replaced(shipped, tmp_path):
     recording = synthetic_episode(tmp_path / 'labelled', frames=2)
-    assert augment(recording, tmp_path / 'out', untrained, 1) == 0
+    assert augment(recording, tmp_path / 'out', shipped, 1) == 0
     reader = BagReader(tmp_path / 'out' / 'labelled_seed0')
     assert '/hand_keypoints' in provenance_of(reader)['source']['replaced']
     assert len(by_topic(reader)['/hand_keypoints']) == 2
 
 
-def test_every_choice_is_recorded(recording, untrained, episodes):
+def test_every_choice_is_recorded(recording, shipped, episodes):
     provenance = provenance_of(BagReader(episodes / 'grasp_seed1'))
     assert provenance['synthetic'] is True and provenance['seed'] == 1
     assert provenance['source']['bag'] == 'grasp'
     assert provenance['source']['sha256'] == Source(recording).sha256
-    assert provenance['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
+    assert provenance['checkpoint_sha256'] == hashlib.sha256(shipped.read_bytes()).hexdigest()
     assert len(provenance['engine_sha256']) == 64
     choices = provenance['choices']
     assert {'noise_seed', 'skin', 'hand_reference', 'objects', 'light', 'background', 'camera'} <= {
@@ -185,26 +185,24 @@ def test_a_moved_camera_stays_above_the_table_and_sees_the_action(seed):
 
 
 def test_the_same_seed_gives_the_same_files_with_any_number_of_workers(
-    recording, untrained, episodes, tmp_path
+    recording, shipped, episodes, tmp_path
 ):
-    assert augment(recording, tmp_path / 'out', untrained, 3, '--workers', 2) == 0
+    assert augment(recording, tmp_path / 'out', shipped, 3, '--workers', 2) == 0
     found = hashes(tmp_path / 'out')
     assert {k: v for k, v in found.items() if 'seed2' not in k} == hashes(episodes)
     assert len(found) == 6
 
 
-def test_existing_episodes_are_neither_made_again_nor_changed(
-    recording, untrained, episodes, capsys
-):
+def test_existing_episodes_are_neither_made_again_nor_changed(recording, shipped, episodes, capsys):
     before = {f: f.stat().st_mtime_ns for f in episodes.glob('*/*')}
-    assert augment(recording, episodes, untrained, 2) == 0
+    assert augment(recording, episodes, shipped, 2) == 0
     assert '2 of 2 episodes exist already' in capsys.readouterr().out
     assert before == {f: f.stat().st_mtime_ns for f in episodes.glob('*/*')}
 
 
-def test_a_killed_run_can_be_resumed_with_the_same_result(recording, untrained, episodes, tmp_path):
+def test_a_killed_run_can_be_resumed_with_the_same_result(recording, shipped, episodes, tmp_path):
     command = [sys.executable, '-m', 'manivideo_ros.cli', 'augment', recording, '--variations', '2']
-    command += ['--out', tmp_path / 'out', '--checkpoint', untrained]
+    command += ['--out', tmp_path / 'out', '--checkpoint', shipped]
     env = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
     partial = tmp_path / 'out' / '.partial'
     for look_for in ('grasp_seed0', 'grasp_seed1'):  # in the middle of the first, of the second
@@ -220,7 +218,7 @@ def test_a_killed_run_can_be_resumed_with_the_same_result(recording, untrained, 
         assert not (tmp_path / 'out' / look_for).exists()
     kept = {f: f.stat().st_mtime_ns for f in (tmp_path / 'out' / 'grasp_seed0').iterdir()}
     assert len(kept) == 2
-    assert augment(recording, tmp_path / 'out', untrained, 2) == 0
+    assert augment(recording, tmp_path / 'out', shipped, 2) == 0
     assert kept == {f: f.stat().st_mtime_ns for f in kept}
     assert hashes(tmp_path / 'out') == hashes(episodes)
     assert not partial.exists()
@@ -269,7 +267,7 @@ def test_stamps_that_do_not_increase_are_refused(tmp_path):
         Source(folder)
 
 
-def test_a_truncated_recording_has_to_be_repaired_first(recording, untrained, tmp_path):
+def test_a_truncated_recording_has_to_be_repaired_first(recording, shipped, tmp_path):
     cut = tmp_path / 'cut'
     shutil.copytree(recording, cut)
     (file,) = cut.glob('*.mcap')
@@ -278,14 +276,14 @@ def test_a_truncated_recording_has_to_be_repaired_first(recording, untrained, tm
         Source(cut)
 
 
-def test_unusable_input_is_one_line_and_status_2(recording, untrained, episodes, tmp_path, capsys):
+def test_unusable_input_is_one_line_and_status_2(recording, shipped, episodes, tmp_path, capsys):
     def refused(*arguments):
         assert main([str(a) for a in arguments]) == 2
         error = capsys.readouterr().err
         assert error.startswith('error: ') and error.count('\n') == 1
         return error
 
-    rest = ['--checkpoint', untrained, '--variations', 1, '--out', tmp_path / 'out']
+    rest = ['--checkpoint', shipped, '--variations', 1, '--out', tmp_path / 'out']
     assert 'no such bag' in refused(tmp_path / 'absent', *rest)
     assert '--variations' in refused(recording, *rest, '--variations', 0)
     same = tmp_path / 'other' / 'grasp'
@@ -296,33 +294,33 @@ def test_unusable_input_is_one_line_and_status_2(recording, untrained, episodes,
     assert not list((tmp_path / 'out').glob('grasp*'))
 
 
-def test_two_runs_do_not_write_to_one_folder(recording, untrained, tmp_path, capsys):
+def test_two_runs_do_not_write_to_one_folder(recording, shipped, tmp_path, capsys):
     from manivideo_ros.augment.jobs import sole_writer
 
     with sole_writer(tmp_path / 'out'):
-        assert augment(recording, tmp_path / 'out', untrained, 1) == 2
+        assert augment(recording, tmp_path / 'out', shipped, 1) == 2
     assert 'another augment is writing to it' in capsys.readouterr().err
 
 
-def test_without_ray_the_error_names_its_package(recording, untrained, tmp_path, capsys,
+def test_without_ray_the_error_names_its_package(recording, shipped, tmp_path, capsys,
                                                    monkeypatch):  # fmt: skip
     monkeypatch.setitem(sys.modules, 'ray', None)
-    assert augment(recording, tmp_path / 'out', untrained, 1, '--ray', 'auto') == 2
+    assert augment(recording, tmp_path / 'out', shipped, 1, '--ray', 'auto') == 2
     assert "pip install 'manivideo_ros[ray]'" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_no_partial_episode(recording, untrained, tmp_path, capsys, monkeypatch):
+def test_a_full_disk_leaves_no_partial_episode(recording, shipped, tmp_path, capsys, monkeypatch):
     def full(self, *_):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(BagWriter, 'write', full)
-    assert augment(recording, tmp_path / 'out', untrained, 1) == 2
+    assert augment(recording, tmp_path / 'out', shipped, 1) == 2
     assert 'No space left' in capsys.readouterr().err
     assert [f.name for f in (tmp_path / 'out').iterdir()] == ['.lock']
 
 
-def test_a_killed_process_is_an_error_and_leaves_no_partial_episode(recording, untrained, tmp_path):
-    order = Order(recording, tmp_path / 'out', range(1), engine_named('tiny_cpu', untrained))
+def test_a_killed_process_is_an_error_and_leaves_no_partial_episode(recording, shipped, tmp_path):
+    order = Order(recording, tmp_path / 'out', range(1), engine_named('tiny_cpu', shipped))
     with run_in_process(order) as news:
         while not isinstance(next(news), FrameDone):
             pass
@@ -349,7 +347,7 @@ def seen_of(folder: Path):
     return keypoints, provenance_of(reader)['hands']
 
 
-def test_the_shape_of_the_recorded_hands_is_used(untrained, tmp_path, capsys):
+def test_the_shape_of_the_recorded_hands_is_used(shipped, tmp_path, capsys):
     from hand_files import mano_like, save_npz
 
     (tmp_path / 'mano').mkdir()
@@ -358,7 +356,7 @@ def test_the_shape_of_the_recorded_hands_is_used(untrained, tmp_path, capsys):
     hands = ('--hand-folder', tmp_path / 'mano')
     for model, more in (('default', ()), ('mano', hands)):
         recorded = shaped(tmp_path / model / 'grasp', model)
-        assert augment(recorded, tmp_path / f'{model}_out', untrained, 1, *more) == 0
+        assert augment(recorded, tmp_path / f'{model}_out', shipped, 1, *more) == 0
         assert 'warning' not in capsys.readouterr().err
         keypoints, hands = seen_of(tmp_path / f'{model}_out' / 'grasp_seed0')
         motion = load_motion(tmp_path / f'{model}_out' / 'grasp_seed0')
@@ -370,13 +368,13 @@ def test_the_shape_of_the_recorded_hands_is_used(untrained, tmp_path, capsys):
         np.testing.assert_allclose(np.stack([right['u'], right['v']], 1), pixels, atol=0.01)
         assert (hands['recorded_model'], hands['model']) == (model, model)
         np.testing.assert_allclose(hands['betas']['left'], np.linspace(-2, 2, 10), atol=1e-5)
-    assert augment(tmp_path / 'mano' / 'grasp', tmp_path / 'mano_out', untrained, 1) == 2
+    assert augment(tmp_path / 'mano' / 'grasp', tmp_path / 'mano_out', shipped, 1) == 2
     assert 'made with another hands' in capsys.readouterr().err
 
 
-def test_betas_of_another_hand_model_are_warned_about(untrained, tmp_path, capsys):
+def test_betas_of_another_hand_model_are_warned_about(shipped, tmp_path, capsys):
     recorded = shaped(tmp_path / 'grasp', 'mano')
-    assert augment(recorded, tmp_path / 'out', untrained, 1) == 0
+    assert augment(recorded, tmp_path / 'out', shipped, 1) == 0
     error = capsys.readouterr().err
     assert error.startswith("warning: grasp: its betas are of the hand model 'mano'")
     assert '--hand-folder' in error and error.count('\n') == 1
@@ -401,40 +399,40 @@ def test_changing_betas_are_warned_about(tmp_path):
     assert line.startswith('grasp: the betas of the left hand change')
 
 
-def test_an_engine_without_a_fixed_backend_is_refused(recording, untrained, tmp_path, capsys):
-    assert augment(recording, tmp_path / 'out', untrained, 1, '--engine', 'tiny') == 2
+def test_an_engine_without_a_fixed_backend_is_refused(recording, shipped, tmp_path, capsys):
+    assert augment(recording, tmp_path / 'out', shipped, 1, '--engine', 'tiny') == 2
     error = capsys.readouterr().err
     assert 'engine tiny: has no fixed backend' in error and 'tiny_openvino' in error
 
 
-def test_a_folder_has_episodes_of_one_engine(recording, untrained, episodes, tmp_path, capsys):
+def test_a_folder_has_episodes_of_one_engine(recording, shipped, episodes, tmp_path, capsys):
     pytest.importorskip('openvino')
     file = tmp_path / 'openvino.yaml'  # fp32: any processor computes in it
     text = (Path(__file__).parents[2] / 'engines' / 'tiny_cpu.yaml').read_text()
     file.write_text(text.replace('onnxruntime', 'openvino'))
     more = ('--engine', str(file))
-    assert augment(recording, tmp_path / 'out', untrained, 1, *more) == 0
+    assert augment(recording, tmp_path / 'out', shipped, 1, *more) == 0
     provenance = provenance_of(BagReader(tmp_path / 'out' / 'grasp_seed0'))
     assert (provenance['backend'], provenance['precision'], provenance['steps']) == (
         'openvino',
         'fp32',
         '1',
     )
-    assert augment(recording, episodes, untrained, 2, *more) == 2
+    assert augment(recording, episodes, shipped, 2, *more) == 2
     assert 'made with another backend' in capsys.readouterr().err
 
 
-def test_a_recording_that_has_changed_since_planning_is_refused(recording, untrained, tmp_path):
+def test_a_recording_that_has_changed_since_planning_is_refused(recording, shipped, tmp_path):
     (tmp_path / 'out').mkdir()
-    engine = engine_named('tiny_cpu', untrained)
+    engine = engine_named('tiny_cpu', shipped)
     (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
     with pytest.raises(ValueError, match='has changed since the work was planned'):
         make_episode(replace(job, sha256='0' * 64))
 
 
-def test_an_episode_that_another_process_made_meanwhile_is_kept(recording, untrained, tmp_path):
+def test_an_episode_that_another_process_made_meanwhile_is_kept(recording, shipped, tmp_path):
     (tmp_path / 'out').mkdir()
-    engine = engine_named('tiny_cpu', untrained)
+    engine = engine_named('tiny_cpu', shipped)
     (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
     first = make_episode(job)
     before = {f: f.stat().st_mtime_ns for f in Path(first.folder).iterdir()}
@@ -448,9 +446,9 @@ def test_the_provenance_is_json(episodes):
     assert json.dumps(json.loads(text), sort_keys=True) == text
 
 
-def test_hands_in_separate_messages_are_one_frame(untrained, tmp_path):
+def test_hands_in_separate_messages_are_one_frame(shipped, tmp_path):
     one_by_one(two_hands(3), tmp_path / 'apart')
-    assert augment(tmp_path / 'apart', tmp_path / 'out', untrained, 1) == 0
+    assert augment(tmp_path / 'apart', tmp_path / 'out', shipped, 1) == 0
     before, after = (
         by_topic(BagReader(path)) for path in (tmp_path / 'apart', tmp_path / 'out/apart_seed0')
     )

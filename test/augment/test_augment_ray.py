@@ -37,20 +37,20 @@ def recording(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def made_here(recording, untrained, tmp_path_factory):
+def made_here(recording, shipped, tmp_path_factory):
     """Hashes of two variations, made by one process."""
     out = tmp_path_factory.mktemp('here') / 'out'
-    assert augment(recording, out, untrained, 2) == 0
+    assert augment(recording, out, shipped, 2) == 0
     return hashes(out)
 
 
 @pytest.fixture
-def trial(recording, untrained, tmp_path):
+def trial(recording, shipped, tmp_path):
     """What a machine must have for a plan's first job."""
     out = tmp_path / 'out'
     (out / PARTIAL).mkdir(parents=True)
     (out / PARTIAL / 'token').write_text('here')
-    (job,) = plan([str(recording)], out, range(1), engine_named('tiny_cpu', untrained)).jobs
+    (job,) = plan([str(recording)], out, range(1), engine_named('tiny_cpu', shipped)).jobs
     return Trial('here', str(out), (str(recording),), job)
 
 
@@ -84,11 +84,11 @@ def test_an_episode_needs_one_core_and_a_share_of_a_gpu(trial):
 
 
 def test_an_address_without_a_cluster_is_an_error_at_once(
-    recording, untrained, tmp_path, capsys, monkeypatch
+    recording, shipped, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, 'ray', object())
     address = f'127.0.0.1:{free_port()}'
-    assert augment(recording, tmp_path / 'out', untrained, 1, '--ray', address) == 2
+    assert augment(recording, tmp_path / 'out', shipped, 1, '--ray', address) == 2
     assert f'error: --ray: no cluster answers at {address}' in capsys.readouterr().err
 
 
@@ -140,10 +140,10 @@ def head():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def started(recording, out, untrained, head):
+def started(recording, out, shipped, head):
     """`manivideo augment` of two variations on the cluster."""
     command = [sys.executable, '-m', 'manivideo_ros.cli', 'augment', recording, '--variations', '2']
-    command += ['--out', out, '--checkpoint', untrained, '--ray', head]
+    command += ['--out', out, '--checkpoint', shipped, '--ray', head]
     return subprocess.Popen(
         [str(c) for c in command], env=environment(), text=True, cwd=ROOT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -166,10 +166,10 @@ def writers(out: Path) -> list[int]:
 
 @needs_ray
 def test_a_cluster_makes_the_same_episodes_after_a_worker_is_killed(
-    head, recording, untrained, made_here, tmp_path
+    head, recording, shipped, made_here, tmp_path
 ):
     with machine('--address', head):
-        process = started(recording, tmp_path / 'out', untrained, head)
+        process = started(recording, tmp_path / 'out', shipped, head)
         deadline = time.monotonic() + STARTED_S
         while not (found := writers(tmp_path / 'out')) and time.monotonic() < deadline:
             assert process.poll() is None, process.communicate()
@@ -187,7 +187,7 @@ def test_a_cluster_makes_the_same_episodes_after_a_worker_is_killed(
 
 @needs_ray
 def test_a_machine_without_the_shared_folder_is_named_before_work_begins(
-    head, recording, untrained, tmp_path
+    head, recording, shipped, tmp_path
 ):
     out = tmp_path / 'out'
     out.mkdir()
@@ -196,7 +196,7 @@ def test_a_machine_without_the_shared_folder_is_named_before_work_begins(
     if shutil.which('unshare') is None or subprocess.run([*apart, 'true']).returncode:
         pytest.skip('making namespaces is not permitted here')
     with machine('--address', head, before=apart):
-        process = started(recording, out, untrained, head)
+        process = started(recording, out, shipped, head)
         _, complaint = process.communicate(timeout=MADE_S)
     assert process.returncode == 2
     (line,) = [line for line in complaint.splitlines() if line.startswith('error: ')]

@@ -183,9 +183,8 @@ def test_the_light_is_learned_from_images(tmp_path):
     lit = 0.2 + 0.7 * np.maximum(np.einsum('hwc,nc->nhw', np.stack([x, y, z], -1), sun), 0)
     images = np.repeat((255 * lit[..., None]).astype(np.uint8), 3, -1)
     balls = np.repeat(0.2 + 0.7 * np.maximum(sun @ normals.T, 0)[..., None], 3, -1).astype('f4')
-    config = TrainConfig(
-        model=ModelConfig(reference_size=32), light_iterations=120, light_batch=16
-    )  # fmt: skip
+    model = ModelConfig(reference_size=32)
+    config = TrainConfig(model=model, light_iterations=120, light_batch=16, precision='fp32')
     file = tmp_path / 'light.safetensors'
 
     def draw(indices, rng):

@@ -68,7 +68,7 @@ def test_bench_compares_each_backend_with_torch(spec_file, capsys):
     assert 'torch fp32: ' in printed and 'times torch' in printed
 
 
-@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+@pytest.mark.parametrize('precision', ['fp32', pytest.param('fp16', marks=pytest.mark.long)])
 def test_plans_can_be_built_for_gpus_that_are_not_present(trt, precision, spec_file, capsys):
     spec = spec_file(backend='tensorrt_rtx', precision=precision)
     assert main(['build', spec, '--capability', '8.9', '--capability', '12.0']) == 0

@@ -11,13 +11,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from graphs import HUMAN, model_of, rendered, run
+from graphs import HUMAN, graph_file, model_of, rendered, run
 from networks import SMALL, awake, references, skeleton_of
 
+from manivideo_ros.engine import cli
 from manivideo_ros.engine.cli import main
 from manivideo_ros.engine.graph import cache as graph_cache
 from manivideo_ros.engine.graph import export
-from manivideo_ros.engine.graph.export import save_graph
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.parity import compare, stream
 from manivideo_ros.engine.pytorch.runner import TorchRunner
@@ -39,33 +39,31 @@ OWN_STATE = {
 }
 
 
-def graph_file(steps: int, folder: str, human: bool = False) -> Path:
-    path = Path(folder) / f'small-{steps}-{human}.onnx'
-    if not path.exists():
-        save_graph(model_of(steps, human), path)
-    return path
-
-
 def inputs_of(graph: Path) -> set[str]:
     return {value.name for value in onnx.load(graph).graph.input}
 
 
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    return str(tmp_path_factory.mktemp('graphs'))
-
-
-def test_the_graphs_inputs_are_conditions_references_noise_and_its_caches(folder):
-    names = inputs_of(graph_file(2, folder))
+def test_the_graphs_inputs_are_conditions_references_noise_and_its_caches():
+    names = CONDITIONS | REFERENCES | {'latents', 'refresh_scene'} | OWN_STATE
+    assert inputs_of(graph_file(1)) == names | {'cache_0', 'cache_1'}
     caches = {f'cache_{i}' for i in range(4)}
-    assert names == CONDITIONS | REFERENCES | {'latents', 'refresh_scene'} | OWN_STATE | caches
+    guided = {'skeleton', 'has_skeleton'}
+    assert inputs_of(graph_file(2, human=True)) == names | caches | guided
 
 
-@pytest.mark.parametrize(('steps', 'frames'), [(1, 64), (2, 12), (4, 8)])
+@pytest.mark.parametrize(
+    ('steps', 'frames', 'config'),
+    [
+        (1, 64, SMALL),
+        (2, 12, HUMAN),
+        pytest.param(4, 8, SMALL, marks=pytest.mark.long),
+    ],
+)
 @torch.no_grad()
-def test_a_stream_matches_torch(folder, steps, frames):
-    session = StreamingSession(OnnxRunner(graph_file(steps, folder), threads=1), seed=5)
-    network, given = awake(), references(SMALL)
+def test_a_stream_matches_torch(steps, frames, config):
+    graph = graph_file(steps, human=config.human)
+    session = StreamingSession(OnnxRunner(graph, threads=1), seed=5)
+    network, given = awake(config), references(SMALL)
     session.set_scene(*(x[0].numpy() for x in given))
     scene, (empty, valid) = network.encode_scene(*given), network.empty_caches()
     kept, times = [empty] * steps, [*sampling_times(steps), 0.0]
@@ -83,16 +81,17 @@ def test_a_stream_matches_torch(folder, steps, frames):
         assert np.abs(got - expected).max() <= 0.51, frame  # only the rounding to uint8
 
 
-def test_a_sound_stream_of_four_steps_is_within_the_parity_threshold(folder):
-    made = stream(OnnxRunner(graph_file(4, folder), threads=1), 16)[0]
+@pytest.mark.long
+def test_a_sound_stream_of_four_steps_is_within_the_parity_threshold():
+    made = stream(OnnxRunner(graph_file(4), threads=1), 16)[0]
     parity = compare(made, stream(TorchRunner(awake(), 4), 16)[0])
     assert parity.held('fp32', steps=4), parity
 
 
 @torch.no_grad()
-def test_the_skeleton_guider_runs_only_with_a_skeleton(folder):
-    session = StreamingSession(OnnxRunner(graph_file(1, folder, human=True), threads=1))
-    more = inputs_of(graph_file(1, folder, human=True)) - inputs_of(graph_file(1, folder))
+def test_the_skeleton_guider_runs_only_with_a_skeleton():
+    session = StreamingSession(OnnxRunner(graph_file(1, human=True), threads=1))
+    more = inputs_of(graph_file(1, human=True)) - inputs_of(graph_file(1))
     assert more == {'skeleton', 'has_skeleton'}
     network, given = awake(HUMAN), references(SMALL)
     session.set_scene(*(x[0].numpy() for x in given))
@@ -110,8 +109,8 @@ def test_the_skeleton_guider_runs_only_with_a_skeleton(folder):
     assert not np.array_equal(images[0], images[1])
 
 
-def test_the_skeleton_guider_is_a_branch_of_an_if(folder):
-    model = onnx.load(graph_file(1, folder, human=True))
+def test_the_skeleton_guider_is_a_branch_of_an_if():
+    model = onnx.load(graph_file(1, human=True))
     branches = {node.input[0]: node for node in model.graph.node if node.op_type == 'If'}
     assert set(branches) == {'refresh_scene', 'has_skeleton'}
     then, otherwise = (a.g for a in branches['has_skeleton'].attribute)
@@ -123,15 +122,15 @@ def test_the_skeleton_guider_is_a_branch_of_an_if(folder):
     assert not [name for name in everywhere if 'skeleton_guider' in name]
 
 
-def test_a_network_without_human_takes_no_skeleton(folder):
-    session = StreamingSession(OnnxRunner(graph_file(1, folder), threads=1))
+def test_a_network_without_human_takes_no_skeleton():
+    session = StreamingSession(OnnxRunner(graph_file(1), threads=1))
     with pytest.raises(ValueError, match='made without human'):
         run(session, rendered(), skeleton_of(SMALL))
 
 
 @torch.no_grad()
-def test_the_skeleton_guides_every_step(folder):
-    session = StreamingSession(OnnxRunner(graph_file(2, folder, human=True), threads=1))
+def test_the_skeleton_guides_every_step():
+    session = StreamingSession(OnnxRunner(graph_file(2, human=True), threads=1))
     network, given, skeleton = awake(HUMAN), references(SMALL), skeleton_of(SMALL)
     session.set_scene(*(x[0].numpy() for x in given))
     scene, (empty, valid) = network.encode_scene(*given), network.empty_caches()
@@ -145,8 +144,8 @@ def test_the_skeleton_guides_every_step(folder):
     assert np.abs(run(session, one, skeleton) - expected).max() <= 0.51
 
 
-def test_a_new_scene_takes_effect_at_the_next_frame_and_forgets_past_frames(folder):
-    session = StreamingSession(OnnxRunner(graph_file(1, folder), threads=1))
+def test_a_new_scene_takes_effect_at_the_next_frame_and_forgets_past_frames():
+    session = StreamingSession(OnnxRunner(graph_file(1), threads=1))
     first = [x[0].numpy() for x in references(SMALL)]
     second = [x[::-1].copy() for x in first]
     one = rendered()
@@ -159,9 +158,9 @@ def test_a_new_scene_takes_effect_at_the_next_frame_and_forgets_past_frames(fold
     np.testing.assert_array_equal(run(session, one), fresh)
 
 
-def test_the_seed_determines_the_noise(folder):
-    session = StreamingSession(OnnxRunner(graph_file(1, folder), threads=1), seed=1)
-    other = StreamingSession(OnnxRunner(graph_file(1, folder), threads=1), seed=2)
+def test_the_seed_determines_the_noise():
+    session = StreamingSession(OnnxRunner(graph_file(1), threads=1), seed=1)
+    other = StreamingSession(OnnxRunner(graph_file(1), threads=1), seed=2)
     one = rendered()
     assert not np.array_equal(run(session, one), run(other, one))
     other.set_seed(1)
@@ -201,7 +200,14 @@ def test_a_full_disk_is_reported_with_a_fix(tmp_path, monkeypatch):
     assert {file.suffix for file in (tmp_path / 'manivideo_ros').iterdir()} <= {'.lock'}
 
 
-def test_the_export_command_writes_a_graph_or_names_the_unusable_checkpoint(tmp_path, capsys):
+def test_the_export_command_writes_a_graph_or_names_the_unusable_checkpoint(
+    tmp_path, capsys, monkeypatch
+):
+    def build(network, steps):  # as the graph that is exported already
+        assert all(torch.equal(v, network.state_dict()[n]) for n, v in awake().state_dict().items())
+        return model_of(steps)
+
+    monkeypatch.setattr(cli, 'build_graph', build)
     save_checkpoint(awake().state_dict(), SMALL, tmp_path / 'm.safetensors')
     given = ['--checkpoint', str(tmp_path / 'm.safetensors')]
     assert main([str(tmp_path / 'g.onnx'), *given]) == 0

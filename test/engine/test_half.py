@@ -7,11 +7,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from graphs import model_of
 from networks import SMALL, awake
 from onnx import TensorProto, helper, numpy_helper
-from shared_graphs import shared_graph
 
-from manivideo_ros.engine.graph.export import build_graph
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.parity import compare, stream
 from manivideo_ros.engine.pytorch.runner import TorchRunner
@@ -19,12 +18,6 @@ from manivideo_ros.model.latent import temporal as latent_temporal
 from manivideo_ros.model.patch.temporal import MASKED
 
 FRAMES = 8  # more than the temporal context
-
-
-@cache
-def graph_of(precision: str) -> onnx.ModelProto:
-    name = '1-False' if precision == 'fp32' else precision  # graphs.model_of exports it in fp32
-    return shared_graph(name, lambda: build_graph(awake(SMALL), 1, precision))
 
 
 @cache
@@ -94,9 +87,12 @@ def rounded_to_bfloat16(model: onnx.ModelProto) -> onnx.ModelProto:
     return made
 
 
-@pytest.mark.parametrize('precision', ['fp32', 'fp16', 'bf16'])
+BF16 = pytest.param('bf16', marks=pytest.mark.long)  # the same casts as for fp16
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'fp16', BF16])
 def test_all_constants_of_a_graph_are_finite(precision):
-    for name, values in constants_of(graph_of(precision)):
+    for name, values in constants_of(model_of(1, precision=precision)):
         if values.dtype.kind == 'f' or values.dtype.name == 'bfloat16':
             assert np.isfinite(values.astype(np.float64)).all(), name
 
@@ -108,15 +104,16 @@ def test_the_sum_of_two_masks_is_finite_in_half_precision():
 
 def test_the_fp16_graph_matches_torch(tmp_path):
     path = tmp_path / 'half.onnx'
-    path.write_bytes(graph_of('fp16').SerializeToString())
+    path.write_bytes(model_of(1, precision='fp16').SerializeToString())
     parity = compare(stream(OnnxRunner(path), FRAMES)[0], reference())
     assert np.ptp(reference(), axis=0).max() > 20  # the frames differ enough for a comparison
     assert parity.psnr > 58
 
 
+@pytest.mark.long
 def test_the_bf16_graph_matches_torch(tmp_path):
     path = tmp_path / 'half.onnx'
-    path.write_bytes(rounded_to_bfloat16(graph_of('bf16')).SerializeToString())
+    path.write_bytes(rounded_to_bfloat16(model_of(1, precision='bf16')).SerializeToString())
     whole = ort.InferenceSession(path, providers=['CPUExecutionProvider'])
     assert {i.type for i in whole.get_inputs()} <= {'tensor(float)', 'tensor(bool)'}
     parity = compare(stream(OnnxRunner(path), FRAMES)[0], reference())

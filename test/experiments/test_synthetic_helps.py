@@ -284,15 +284,16 @@ def test_a_run_is_measured_once_and_then_read_from_its_files(tmp_path, monkeypat
         assert other.name != run.name
 
 
-def test_the_whole_experiment_at_its_smallest(untrained, tmp_path, monkeypatch):
-    """With an untrained network; a run interrupted after the data does not generate them again."""
+@pytest.mark.long
+def test_the_whole_experiment_at_its_smallest(shipped, tmp_path, monkeypatch):
+    """A run interrupted after the data does not generate them again."""
     plan = Plan(
         seeds=2, fold=1, ks=(1,), variations=1, validation=1, test=2, choose_by=1, chosen_at=1,
         longer=2, recipes=(SHORT,),
     )  # fmt: skip
     monkeypatch.setattr('experiments.synthetic_helps.data.Data.passing', passes)
     work = tmp_path / 'work'
-    synthetic_helps.experiment(plan, Data(work, untrained), tmp_path, 'data')
+    synthetic_helps.experiment(plan, Data(work, shipped), tmp_path, 'data')
     made = {file: file.stat().st_mtime_ns for file in work.rglob('*.npz')}
     assert len(made) == 1 + 2 + 2 + 2
     bag = work / 'augmented' / 'clip_0000_seed0'
@@ -300,7 +301,7 @@ def test_the_whole_experiment_at_its_smallest(untrained, tmp_path, monkeypatch):
     np.testing.assert_array_equal(
         hands.points, Hands.read(work / 'synthetic' / f'{bag.name}.npz').points
     )
-    synthetic_helps.experiment(plan, Data(work, untrained), tmp_path)
+    synthetic_helps.experiment(plan, Data(work, shipped), tmp_path)
     assert made == {file: file.stat().st_mtime_ns for file in made}
     report = json.loads((tmp_path / 'synthetic_helps.json').read_text())
     row, longer = report['test']

@@ -22,10 +22,10 @@ from rclpy.executors import SingleThreadedExecutor
 from manivideo_ros.augment.cli import main
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.motion.files import save_motion
-from manivideo_ros.nodes.augmenter import meshes_of
-from manivideo_ros.process.node_processes import NodeProcess
+from manivideo_ros.nodes.augmenter import Augmenter, meshes_of
+from manivideo_ros.process.node_processes import NodeProcess, node_arguments
 
-FRAMES, LONG = 4, 40
+FRAMES, LONG = 4, 20
 READY_S, MADE_S = 60, 120
 
 
@@ -68,8 +68,8 @@ def out(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def parameters(bags, out, untrained):
-    return {'bag_folders': [str(bags)], 'out_folder': str(out), 'checkpoint': str(untrained)}
+def parameters(bags, out, shipped):
+    return {'bag_folders': [str(bags)], 'out_folder': str(out), 'checkpoint': str(shipped)}
 
 
 @pytest.fixture(scope='module')
@@ -130,32 +130,26 @@ def client(augmenter):
         yield client
 
 
-def test_a_goal_makes_the_episodes_that_the_command_makes(client, bags, out, untrained, tmp_path):
+def test_a_goal_makes_the_episodes_that_the_command_makes(client, bags, out, shipped, tmp_path):
     status, result = client.result(client.send(bags / 'grasp', 'same', 2, seed=3))
     assert status == GoalStatus.STATUS_SUCCEEDED and result.success, result.message
     made = [out / 'same' / f'grasp_seed{seed}' for seed in (3, 4)]
     assert result.bags == [str(folder) for folder in made]
     assert result.frames == 2 * FRAMES
-    command = [bags / 'grasp', '--out', tmp_path, '--checkpoint', untrained]
-    command += ['--variations', 2, '--seed', 3]
-    assert main([str(c) for c in command]) == 0
-    assert hashes(out / 'same') == hashes(tmp_path) != {}
-
-
-def test_feedback_counts_frames_and_variations(client, bags):
-    client.result(client.send(bags / 'grasp', 'counted', 2))
+    # Feedback counts frames and variations.
     counted = [(f.variation, f.frame) for f in client.feedback]
     assert counted == [(v, f) for v in range(2) for f in range(1, FRAMES + 1)]
     assert {(f.variations, f.frames) for f in client.feedback} == {(2, FRAMES)}
     assert client.feedback[-1].rate_hz > 0
-
-
-def test_existing_episodes_are_kept(client, bags, out):
-    client.result(client.send(bags / 'grasp', 'kept'))
-    before = {f: f.stat().st_mtime_ns for f in (out / 'kept' / 'grasp_seed0').iterdir()}
-    _, result = client.result(client.send(bags / 'grasp', out / 'kept', 2))
-    assert result.success and len(result.bags) == 2
-    assert result.frames == FRAMES, 'only the second was made'
+    command = [bags / 'grasp', '--out', tmp_path, '--checkpoint', shipped]
+    command += ['--variations', 2, '--seed', 3]
+    assert main([str(c) for c in command]) == 0
+    assert hashes(out / 'same') == hashes(tmp_path) != {}
+    # Existing episodes are kept.
+    before = {f: f.stat().st_mtime_ns for folder in made for f in folder.iterdir()}
+    _, result = client.result(client.send(bags / 'grasp', out / 'same', 3, seed=3))
+    assert result.success and len(result.bags) == 3
+    assert result.frames == FRAMES, 'only the third was made'
     assert before == {f: f.stat().st_mtime_ns for f in before}
 
 
@@ -229,21 +223,24 @@ def test_an_invalid_goal_is_aborted_with_one_line(
     assert not list(out.glob('refused/*_seed*')) and not (out.parent / 'refused').exists()
 
 
-def test_a_stopped_node_leaves_no_partial_episode(parameters, node_environment, bags, tmp_path):
-    elsewhere = {**parameters, 'out_folder': str(tmp_path)}
-    with running('augmenter', elsewhere, node_environment) as process:
-        process.wait_for('ready', READY_S)
-        with client_here() as client:
-            client.send(bags / 'long', 'stopped')
-            client.until(lambda: len(client.feedback) >= 2)
-            assert process.stop() == 0
-            assert [f.name for f in (tmp_path / 'stopped').iterdir()] == ['.lock']
-
-
-@pytest.mark.parametrize('missing', ['bag_folders', 'out_folder'])
-def test_without_its_folders_it_does_not_start(missing, parameters, node_environment):
-    left = {name: value for name, value in parameters.items() if name != missing}
+def test_without_its_folders_it_does_not_start(parameters, node_environment):
+    left = {name: value for name, value in parameters.items() if name != 'bag_folders'}
     process = NodeProcess('augmenter', left, node_environment)
     assert process.wait(READY_S) == 2
     process.stop()
-    assert missing in process.last_words()
+    assert 'bag_folders' in process.last_words()
+    left = {name: value for name, value in parameters.items() if name != 'out_folder'}
+    rclpy.init(args=node_arguments(**left), domain_id=int(os.environ['ROS_DOMAIN_ID']))
+    try:
+        with pytest.raises(ValueError, match='out_folder'):
+            Augmenter()
+    finally:
+        rclpy.shutdown()
+
+
+def test_a_stopped_node_leaves_no_partial_episode(augmenter, client, bags, out):
+    """Last, because it stops the node of this file."""
+    client.send(bags / 'long', 'stopped')
+    client.until(lambda: len(client.feedback) >= 2)
+    assert augmenter.stop() == 0
+    assert [f.name for f in (out / 'stopped').iterdir()] == ['.lock']

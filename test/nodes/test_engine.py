@@ -35,8 +35,8 @@ def engines(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def synthesizer(untrained, images, domain, engines):
-    parameters = {'checkpoint': str(untrained), 'scene_folders': [str(engines)], **images}
+def synthesizer(shipped, images, domain, engines):
+    parameters = {'checkpoint': str(shipped), 'scene_folders': [str(engines)], **images}
     with running('synthesizer_node', parameters, environment(domain)) as process:
         process.wait_for('active', READY_S)
         yield process
@@ -119,11 +119,11 @@ def test_the_steps_change_at_run_time(synthesizer, lab, engines):
 
 
 def test_an_unusable_engine_is_refused_and_the_stream_continues(
-    synthesizer, lab, untrained, tmp_path
+    synthesizer, lab, shipped, tmp_path
 ):
     answer = change(lab, engine='no_such_engine')
     assert not answer.successful and "'no_such_engine': is none of base_cuda, " in answer.reason
-    beside = untrained.with_name('such.safetensors')
+    beside = shipped.with_name('such.safetensors')
     answer = change(lab, checkpoint=str(beside))
     assert not answer.successful and f'{beside} does not exist' in answer.reason
     if shutil.which('nvidia-smi') is None:
@@ -149,9 +149,9 @@ def test_the_rate_limit_is_kept(synthesizer, lab):
     assert change(lab, target_rate=0.0).successful
 
 
-def test_a_missing_required_backend_prevents_the_start(untrained, images, domain):
+def test_a_missing_required_backend_prevents_the_start(shipped, images, domain):
     parameters = {
-        'checkpoint': str(untrained),
+        'checkpoint': str(shipped),
         'engine': 'tiny_tensorrt',
         'require_backend': True,
         **images,

@@ -75,11 +75,11 @@ def test_the_log_of_one_message_is_bounded():
 
 
 @pytest.fixture(scope='module')
-def sides(untrained, images):
+def sides(shipped, images):
     """Two synthesizers side by side on one domain, each in a namespace of its own."""
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 3)
     env = environment(domain)
-    parameters = {'checkpoint': str(untrained), 'threads': 1, **images}
+    parameters = {'checkpoint': str(shipped), 'threads': 1, **images}
     with (
         running('synthesizer_node', parameters, env, {'__ns': '/one'}) as one,
         running('synthesizer_node', parameters, env, {'__ns': '/two'}) as two,
@@ -224,9 +224,9 @@ def test_lifecycles_that_leak_are_detected():
     assert [v.name for v in judge(fat) if not v.holds] == ['anon MiB within 2%']
 
 
-def test_a_synthesizer_can_be_ended_while_it_loads(untrained, images):
+def test_a_synthesizer_can_be_ended_while_it_loads(shipped, images):
     env = environment(free_domain(94))
-    with running('synthesizer_node', {'checkpoint': str(untrained), **images}, env) as process:
+    with running('synthesizer_node', {'checkpoint': str(shipped), **images}, env) as process:
         process.wait_for('loading torch', READY_S)
         assert process.stop(READY_S) == 0
         assert not [line for line in process.lines if 'active' in line or 'Traceback' in line]

@@ -11,8 +11,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from foxglove_msgs.msg import CompressedVideo
+from graphs import save_small
 from image_samples import shown_by
 from labs import READY_S, lab_in, running
 from lifecycle_msgs.msg import State, Transition
@@ -29,6 +31,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import String
+from streams import spec_of
 from videos import psnr
 from visualization_msgs.msg import MarkerArray
 
@@ -51,9 +54,9 @@ from manivideo_ros.ros.message_types import RCLPY
 
 
 @pytest.fixture(scope='module')
-def synthesizer(untrained, images, node_environment, tmp_path_factory):
+def synthesizer(shipped, images, node_environment, tmp_path_factory):
     allowed = tmp_path_factory.mktemp('allowed')
-    parameters = {'checkpoint': str(untrained), 'scene_folders': [str(allowed)], **images}
+    parameters = {'checkpoint': str(shipped), 'scene_folders': [str(allowed)], **images}
     with running('synthesizer_node', parameters, node_environment) as process:
         process.allowed = allowed
         process.wait_for('active', READY_S)
@@ -450,8 +453,8 @@ def test_parameters_change_live_within_their_range(synthesizer, lab):
     assert change(0.2).successful
 
 
-def test_the_lifecycle_by_hand(untrained, images, motion):
-    parameters = {'autostart': False, 'checkpoint': str(untrained), **images}
+def test_the_lifecycle_by_hand(shipped, images, motion):
+    parameters = {'autostart': False, 'checkpoint': str(shipped), **images}
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
     with (
         running('synthesizer_node', parameters, environment(domain)) as process,
@@ -478,9 +481,9 @@ def test_the_lifecycle_by_hand(untrained, images, motion):
         assert process.wait(10) == 0
 
 
-def test_a_motion_without_objects_makes_frames(untrained, images, motion, tmp_path):
+def test_a_motion_without_objects_makes_frames(shipped, images, motion, tmp_path):
     hands_alone = replace(motion, objects={})
-    plan = Demo(tmp_path, 'hands_alone', '', checkpoint=str(untrained))
+    plan = Demo(tmp_path, 'hands_alone', '', checkpoint=str(shipped))
     parameters = {**synthesizer_parameters(plan, hands_alone, tmp_path), **images}
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
     with (
@@ -531,19 +534,28 @@ def test_skeletons_alone_make_video_and_invalid_ones_are_reported(human, images,
         process.wait_for(r'skeleton_poses: people\[0\]\.keypoints: not finite', 5)
 
 
-def test_a_checkpoint_without_people_reports_ignored_skeletons_once(synthesizer, lab):
-    publisher = lab.create_publisher(SkeletonPoses, 'skeleton_poses', qos.POSES_OUT)
-    before = len(synthesizer.lines)
-    for _ in range(30):
-        publisher.publish(person(lab.get_clock().now().nanoseconds, 200))
-        lab.spin(0.05)
-    warnings = [line for line in synthesizer.lines[before:] if 'skeleton_poses' in line]
-    assert len(warnings) == 1 and 'ignored: ' in warnings[0]
+def test_a_checkpoint_without_people_reports_ignored_skeletons_once(images, motion, tmp_path):
+    spec = spec_of(save_small(tmp_path), 'onnxruntime')
+    (tmp_path / 'small.yaml').write_text(yaml.safe_dump(spec.as_dict()))
+    parameters = {'engine': str(tmp_path / 'small.yaml'), **images}
+    domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
+    with (
+        running('synthesizer_node', parameters, environment(domain)) as synthesizer,
+        lab_in(domain, motion) as lab,
+    ):
+        synthesizer.wait_for('active', READY_S)
+        publisher = lab.create_publisher(SkeletonPoses, 'skeleton_poses', qos.POSES_OUT)
+        for _ in range(30):
+            publisher.publish(person(lab.get_clock().now().nanoseconds, 200))
+            lab.spin(0.05)
+        warnings = [line for line in synthesizer.lines if '[WARN]' in line]
+        warnings = [line for line in warnings if 'skeleton_poses' in line]
+        assert len(warnings) == 1 and 'ignored: ' in warnings[0]
 
 
-def test_unusable_weights_are_reported(untrained, images, node_environment, tmp_path):
+def test_unusable_weights_are_reported(shipped, images, node_environment, tmp_path):
     weights = tmp_path / 'weights.safetensors'
-    weights.write_bytes(untrained.read_bytes()[:5000])
+    weights.write_bytes(shipped.read_bytes()[:5000])
     parameters = {'checkpoint': str(weights), **images}
     with running('synthesizer_node', parameters, node_environment) as process:
         with pytest.raises(NodeError, match=r'weights\.safetensors'):
@@ -592,7 +604,7 @@ def test_three_processes_leave_a_complete_bag(
 
 
 def test_labels_are_recorded_on_request_and_the_bag_has_its_provenance(
-    synthesizer, motion_file, untrained, node_environment, tmp_path
+    synthesizer, motion_file, shipped, node_environment, tmp_path
 ):
     bag = tmp_path / 'bag'
     labels = ['layers', 'mask', 'depth', 'keypoints']
@@ -608,7 +620,7 @@ def test_labels_are_recorded_on_request_and_the_bag_has_its_provenance(
     assert topics <= BagReader(bag).topics.keys()
     provenance = provenance_of(BagReader(bag))
     assert provenance['synthetic'] and provenance['noise_seed'].isdecimal()
-    assert provenance['checkpoint_sha256'] == hashlib.sha256(untrained.read_bytes()).hexdigest()
+    assert provenance['checkpoint_sha256'] == hashlib.sha256(shipped.read_bytes()).hexdigest()
     assert len(provenance['engine_sha256']) == 64
     wanted = ['/hand_poses', '/mlo/depth', '/hand_keypoints']
     found = {topic: {} for topic in wanted}  # message by stamp

@@ -45,9 +45,9 @@ def logged(process, text):
     return any(text in line for line in process.lines)
 
 
-def test_simulated_time_may_pause_be_reset_and_run_fast(untrained, images, motion):
+def test_simulated_time_may_pause_be_reset_and_run_fast(shipped, images, motion):
     domain = free_domain(int(os.environ['ROS_DOMAIN_ID']) + 1)
-    parameters = {'checkpoint': str(untrained), 'use_sim_time': True, **images}
+    parameters = {'checkpoint': str(shipped), 'use_sim_time': True, **images}
     with (
         running('synthesizer_node', parameters, environment(domain)) as process,
         lab_in(domain, motion) as lab,

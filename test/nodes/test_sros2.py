@@ -177,8 +177,8 @@ def spin(executor, until):
     assert until()
 
 
-def test_synthesizer(untrained, images):
-    with live(started, checkpoint=untrained, **images) as (node, _):
+def test_synthesizer(human, images):
+    with live(started, **human, **images) as (node, _):
         found = on_simulated_time(node)
     # The second where ffmpeg_image_transport_msgs is installed.
     agrees('synthesizer', found, also(found, 'publish', {'/image_raw/ffmpeg'}))

@@ -62,7 +62,7 @@ def test_counts_are_compared_between_both_ends():
 
 def test_a_short_run_has_samples_verdicts_and_a_plot(tmp_path):
     results = tmp_path / 'soak.json'
-    run(0.08, 1.0, Demo(tmp_path / 'chain'), results, 1.0)
+    run(0.1, 0.5, Demo(tmp_path / 'chain'), results, 1.0)
     record = json.loads(results.read_text())
     samples = record['samples']
     assert len(samples['t_s']) >= 4 and min(samples['rss_mb']) > 100

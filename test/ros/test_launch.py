@@ -92,11 +92,11 @@ def until(launch, done, seconds=120):
         time.sleep(0.1)
 
 
-def test_a_headset_becomes_video(node_environment, untrained, images, motion):
+def test_a_headset_becomes_video(node_environment, shipped, images, motion):
     domain = free_domain(42)
     env = {**node_environment, 'ROS_DOMAIN_ID': str(domain)}
     arguments = {
-        'checkpoint': str(untrained),
+        'checkpoint': str(shipped),
         'topics': '[xr/hand_left/joints, xr/hand_right/joints]',
         'objects': 'true',
         'object_source': 'grasp',
@@ -212,7 +212,7 @@ def test_the_built_package_is_what_the_workspace_offers(workspace, tmp_path):
 
 
 def test_two_cameras_see_one_motion_at_once(
-    workspace, untrained, images, motion_file, motion, tmp_path
+    workspace, shipped, images, motion_file, motion, tmp_path
 ):
     domain = free_domain(41)
     settings = environment(domain)
@@ -223,7 +223,7 @@ def test_two_cameras_see_one_motion_at_once(
         'motion': str(motion_file),
         'record': 'true',
         'bag': str(tmp_path / 'bag'),
-        'checkpoint': str(untrained),
+        'checkpoint': str(shipped),
         'namespace': 'lab',
         **images,
     }

@@ -20,12 +20,16 @@ SMALL = ModelConfig(
 
 
 def awake(config: ModelConfig = SMALL) -> ManiVideoNet:
-    """A network whose zero-initialised parts have random weights, as after training."""
+    """A network whose zero-initialised parts have random weights, as after training.
+
+    All weights are representable in fp16: its checkpoint holds exactly this network.
+    """
     torch.manual_seed(0)
     network = ManiVideoNet(config).eval()
     for parameter in network.parameters():
         if parameter.dim() > 1 and not parameter.any():
             torch.nn.init.normal_(parameter, std=0.2)
+    network.load_state_dict({name: value.half() for name, value in network.state_dict().items()})
     return network
 
 

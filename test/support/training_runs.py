@@ -20,6 +20,7 @@ CONFIG = TrainConfig(
     checkpoint_every=2,
     sheet_every=2,
     workers=0,
+    precision='fp32',  # several times as fast as bf16 on processors without it
 )
 
 RUN = describe_run(CONFIG, 'image', 'none')

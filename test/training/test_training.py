@@ -105,9 +105,11 @@ def test_splitting_a_batch_keeps_all_scenes():
 # The loop.
 
 
-def test_training_lowers_the_loss():
+@pytest.mark.parametrize('precision', ['fp32', pytest.param('bf16', marks=pytest.mark.long)])
+def test_training_lowers_the_loss(precision):
     config = replace(
         IMAGES,
+        precision=precision,
         scenes_per_batch=3,
         frames_per_scene=1,
         iterations=25,
@@ -139,9 +141,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
 
 def test_micro_batches_train_like_the_whole_batch():
-    plain = replace(IMAGES, precision='fp32')
-    runs = [start(plain), start(replace(plain, micro_batch=2))]
-    batch = Iterations(SOURCES, plain)[0]
+    runs = [start(IMAGES), start(replace(IMAGES, micro_batch=2))]
+    batch = Iterations(SOURCES, IMAGES)[0]
     for trainer in runs:
         trainer.step(batch)
     whole, split_up = (weights(trainer) for trainer in runs)
@@ -180,7 +181,8 @@ def test_a_run_starts_from_a_checkpoint_and_keeps_the_light_net_frozen(tmp_path)
     older = {name: value for name, value in state.items() if not name.startswith('light')}
     older['stem.weight'] = older['stem.weight'][:, :8] + 1
     save_checkpoint(older, CONFIG.model, tmp_path / 'older.safetensors')
-    trainer = start(CONFIG, init=tmp_path / 'older.safetensors', light=light)
+    config = replace(CONFIG, precision='bf16')  # as the shipped runs
+    trainer = start(config, init=tmp_path / 'older.safetensors', light=light)
     network = trainer.objective.network
     stem = network.stem.weight.detach().clone()
     assert torch.allclose(stem[:, :8], older['stem.weight'], atol=1e-3)
@@ -231,7 +233,7 @@ from manivideo_ros.training.processes import join, leave
 from pathlib import Path
 torch.set_num_threads(1)
 place = join('cpu')
-config = replace(IMAGES, precision='fp32', iterations=2)
+config = replace(IMAGES, iterations=2)
 train(start(config, place=place), SOURCES, Path(sys.argv[1]), RUN)
 leave(place)
 """
@@ -246,7 +248,7 @@ def test_two_processes_train_like_one(tmp_path):
     running += ['--master-port', str(free_port()), str(tmp_path / 'both.py'), str(tmp_path / 'two')]
     done = subprocess.run(running, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    config = replace(IMAGES, precision='fp32', iterations=2)
+    config = replace(IMAGES, iterations=2)
     one = train(start(config), SOURCES, tmp_path / 'one', RUN)
     two = torch.load(tmp_path / 'two' / 'state.pt', weights_only=True)
     assert two['iteration'] == 2
@@ -351,10 +353,11 @@ def test_the_command_generates_scenes_and_writes_a_checkpoint(tmp_path, capsys):
         frames_per_scene=1,
         sheet_every=0,
         workers=0,
+        precision='fp32',
     )
     (tmp_path / 'run.yaml').write_text(config.to_yaml())
     folders = ['--data', str(tmp_path / 'data'), '--out', str(tmp_path / 'out')]
-    options = ['--config', str(tmp_path / 'run.yaml'), *folders, '--scenes', '2']
+    options = ['--config', str(tmp_path / 'run.yaml'), *folders, '--scenes', '1']
     options += ['--threads', '1', '--device', 'cpu']
     assert main(['image', *options]) == 0
     made = {p.name for p in (tmp_path / 'data').iterdir() if p.is_dir()}

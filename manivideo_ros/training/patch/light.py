@@ -65,7 +65,7 @@ def train_light(
         gain = torch.from_numpy(np.exp(rng.normal(0, 0.06, (len(views), 3, 1, 1))).astype('f4'))
         gain = gain.to(device)
         views, target = (views * gain).clamp(0, 1), (target * gain[..., 0]).clamp(0, 1)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == 'bf16'):
             light = network(views)
         predicted = grey_at(at, light.float())
         loss = functional.mse_loss(predicted, target)
