@@ -15,11 +15,12 @@ from manivideo_ros.hand.state import HandState
 MARGIN = 1.5
 """Side of a new crop, in sides of the action's box: hands may move before it has to move too."""
 TIGHT = 1.08
-"""Side of the least crop that still contains the action."""
+"""Side of the action's box with its least margin, in sides of the box."""
 LOOSE = 2.2
 """Side of a crop, in sides of the action's box, from which a closer one is worth the jump."""
 BREADTH = 0.06
 """Metres around a hand's axis that belong to it."""
+SLACK = 0.5  # pixels
 FINEST = 3.0
 """Most cells of the network's grid per pixel: finer ones would show nothing more."""
 
@@ -55,13 +56,14 @@ class ActionRegion:
 
     def _fits(self, crop: Crop, box: NDArray[np.floating], whole: Crop) -> bool:
         """Whether a crop contains the action, and not much else."""
-        wanted = self._around(box, whole, TIGHT)
-        slack = 0.5
+        spare = 0.5 * (TIGHT - 1) * np.array([box[2] - box[0], box[3] - box[1]])
+        low = np.maximum(box[:2] - spare, 0)
+        high = np.minimum(box[2:] + spare, [whole.width, whole.height])
         inside = (
-            crop.left <= wanted.left + slack
-            and crop.top <= wanted.top + slack
-            and crop.left + crop.width >= wanted.left + wanted.width - slack
-            and crop.top + crop.height >= wanted.top + wanted.height - slack
+            crop.left <= low[0] + SLACK
+            and crop.top <= low[1] + SLACK
+            and crop.left + crop.width >= high[0] - SLACK
+            and crop.top + crop.height >= high[1] - SLACK
         )
         return inside and crop.width <= max(self._around(box, whole, LOOSE).width, 1.0)
 

@@ -78,8 +78,8 @@ class OpenVINORunner:
             request = model.create_infer_request()
             for name, value in now.items():
                 request.set_tensor(name, self._shared(value))
-            for output, cache in caches.items():
-                request.set_tensor(output, self._shared(then[cache]))
+            for output, cached in caches.items():
+                request.set_tensor(output, self._shared(then[cached]))
             request.set_tensor(made, self._shared(self._made))
             for name in names:
                 request.set_tensor(name, self._shared(self._zeros(inputs[name])))
