@@ -121,10 +121,10 @@ class Choices:
         }
 
 
-def choose(motion: Motion, seed: int, source: int) -> Choices:
+def choose(motion: Motion, seed: int, source: int, moves: bool = True) -> Choices:
     """The choices of a seed; source: a number that identifies the recording.
 
-    Frames have the size of `camera_of`.
+    Frames have the size of `camera_of`. moves: whether the camera gets another pose.
     """
     rng = generator('train', 40, seed, source)
     sides = [side for side in SIDES if side in motion.hands] or ['right']
@@ -133,6 +133,8 @@ def choose(motion: Motion, seed: int, source: int) -> Choices:
     recorded = camera_of(motion)
     table = table_under(motion, recorded)
     camera, moved = move_camera(rng, recorded, table, middle(motion))
+    if not moves:
+        camera, moved = recorded, {}
     betas = np.zeros(10, np.float32)
     if track is not None and motion.hand_model == 'default':
         betas = np.asarray(track.betas, np.float32)

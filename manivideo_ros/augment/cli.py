@@ -32,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--checkpoint', default='', help='weights (safetensors)')
     parser.add_argument('--hand-folder', default='', metavar='DIR',
                         help='hands of `manivideo convert-mano` (the default hands)')  # fmt: skip
+    parser.add_argument('--background', choices=['generated', 'keep'], default='generated',
+                        help='keep: the recorded scene without its hands and objects')  # fmt: skip
+    parser.add_argument('--images', default='', metavar='TOPIC',
+                        help='images for --background keep (the only topic of images)')  # fmt: skip
     who = parser.add_mutually_exclusive_group()
     who.add_argument('--workers', type=int, default=1, help='processes on this machine')
     who.add_argument('--ray', metavar='ADDRESS', help='a Ray cluster instead, or auto')
@@ -56,7 +60,8 @@ def augment(args: argparse.Namespace) -> int:
     hand_folder = str(expanded(args.hand_folder).resolve()) if args.hand_folder else ''
     with sole_writer(out):
         seeds = range(args.seed, args.seed + args.variations)
-        work = plan(args.bags, out, seeds, engine, hand_folder)
+        keep = args.background == 'keep'
+        work = plan(args.bags, out, seeds, engine, hand_folder, keep, args.images)
         for line in work.warnings:
             print(f'warning: {line}', file=sys.stderr)
         jobs, there = work.jobs, len(work.folders) - len(work.jobs)

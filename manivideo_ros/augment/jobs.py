@@ -18,6 +18,7 @@ from manivideo_ros.augment import cameras
 from manivideo_ros.augment.choices import camera_of
 from manivideo_ros.augment.engine import prepare_engine
 from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
+from manivideo_ros.augment.kept_background import images_topic
 from manivideo_ros.augment.source import Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
 from manivideo_ros.bags.bag import BagReader
@@ -27,8 +28,10 @@ from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.process.node_processes import signal_with_parent
 
 LOCK = '.lock'
-SAME = ('checkpoint_sha256', 'backend', 'precision', 'steps', 'hands_sha256')
+SAME = ('checkpoint_sha256', 'backend', 'precision', 'steps', 'hands_sha256', 'background')
 """Provenance that is the same for all episodes of a folder."""
+GENERATED = 'generated'
+"""The background in the provenance, if it is not a topic."""
 OTHERWISE = 'choose another output folder, or remove it'
 
 
@@ -42,9 +45,18 @@ class Plan:
 
 
 def plan(
-    bags: Sequence[str], out: Path, seeds: Sequence[int], engine: EngineSpec, hand_folder: str = ''
+    bags: Sequence[str],
+    out: Path,
+    seeds: Sequence[int],
+    engine: EngineSpec,
+    hand_folder: str = '',
+    keep_background: bool = False,
+    images: str = '',
 ) -> Plan:
     """Plan a variation of each bag and seed, and export the engine's files.
+
+    keep_background: show the recorded scene, cleaned of hands and objects; images: the topic that
+    shows it, '' for the only one.
 
     Raises ValueError for an unusable bag, two bags of one name, and an episode in `out` that was
     made from another source or by other means; EngineError, OSError.
@@ -62,7 +74,12 @@ def plan(
     for source in sources:
         digest, camera = source.sha256, camera_of(source.motion)
         seen_by = engine.seen_by(config, camera.width, camera.height)
-        made_by = prepare(seen_by, hand_folder)
+        topic = ''
+        if keep_background:
+            if source.motion.camera is None:
+                raise ValueError(f'{source.path}: --background keep: no camera_info was recorded')
+            topic = images_topic(source.path, source.reader.topics, images)
+        made_by = prepare(seen_by, hand_folder) | {'background': topic or GENERATED}
         for seed in seeds:
             folder = out / episode_name(source.name, seed)
             folders.append(folder)
@@ -71,7 +88,7 @@ def plan(
             else:
                 path = str(source.path.resolve())
                 made = tuple(made_by.items())
-                todo.append(Job(path, digest, str(out), seed, seen_by, hand_folder, made))
+                todo.append(Job(path, digest, str(out), seed, seen_by, hand_folder, made, topic))
     warnings = [
         [*cameras.warnings_of(s.name, s.reader), *warnings_of(s.name, s.motion, s.reader, model)]
         for s in sources
@@ -135,7 +152,7 @@ def _check_same(folder: Path, digest: str, made_by: dict[str, str]) -> None:
     if found.get('source', {}).get('sha256') != digest:
         raise ValueError(f'{folder}: was made from another source: {OTHERWISE}')
     for name in SAME:
-        if found.get(name) != made_by[name]:
+        if found.get(name, GENERATED) != made_by[name]:
             what = name.removesuffix('_sha256')
             raise ValueError(f'{folder}: was made with another {what}: {OTHERWISE}')
 

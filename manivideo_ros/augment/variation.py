@@ -11,9 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from manivideo_ros.augment.choices import Choices, choose
 from manivideo_ros.augment.engine import make_synthesizer
 from manivideo_ros.augment.hands import hands_of, hands_provenance, shaped_for
+from manivideo_ros.augment.kept_background import recorded_plate
 from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Source
 from manivideo_ros.bags.bag import BagFullError, BagWriter
@@ -36,6 +41,7 @@ CAMERA_FRAME = 'synthetic_camera_optical'
 PARTIAL = '.partial'
 """Folder beside the episodes in which each is written, in a folder of its own, until complete."""
 BACKGROUND = '/background'
+NEVER_SEEN = 'background_never_seen.png'
 FRAME_TOPICS = {
     '/camera_info': CAMERA,
     '/image_raw': IMAGE,
@@ -50,7 +56,8 @@ class Job:
     """One episode to make, with all that determines the result.
 
     source: path of the recording; sha256: of its files; seed: of the variation; hand_folder: for
-    `hands_of`; made_by: engine and hands in the provenance.
+    `hands_of`; made_by: engine, hands and background in the provenance. images: topic whose images
+    give the background, '' for a generated one.
     """
 
     source: str
@@ -60,6 +67,7 @@ class Job:
     engine: EngineSpec
     hand_folder: str
     made_by: tuple[tuple[str, str], ...]
+    images: str = ''
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
         raise ValueError(f'{source.path}: has changed since the work was planned: start again')
     hands = hands_of(job.hand_folder)
     motion = shaped_for(source.motion, hands['right'].name)
-    choices = choose(motion, job.seed, int(job.sha256[:15], 16))
+    choices = choose(motion, job.seed, int(job.sha256[:15], 16), moves=not job.images)
     provenance = {
         'synthetic': True,
         'source': {'bag': source.name, 'sha256': job.sha256, 'replaced': source.replaced},
@@ -100,7 +108,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
     try:
         bag = BagWriter(work / final.name, {**source.reader.custom_data, KEY: text_of(provenance)})
         with bag:
-            _write(bag, source, motion, hands, choices, job.engine, done)
+            _write(bag, source, motion, hands, choices, job, done)
         _keep(bag.folder, final)
     except BagFullError:
         raise ValueError(f'{final}: the disk is full: free space, then run it again') from None
@@ -131,7 +139,7 @@ def _write(
     motion: Motion,
     hands: Mapping[str, HandModel],
     choices: Choices,
-    engine: EngineSpec,
+    job: Job,
     done: Callable[[int, int], None],
 ) -> None:
     """Write the copied topics, and each frame after its pose."""
@@ -144,7 +152,9 @@ def _write(
     for topic, kind in FRAME_TOPICS.items():
         bag.add_topic(topic, kind)
     bag.add_topic(BACKGROUND, IMAGE, latched=True)
-    synthesizer = _synthesizer(motion, hands, choices, engine)
+    synthesizer, never_seen = _synthesizer(motion, hands, choices, job)
+    if never_seen is not None:
+        Image.fromarray(never_seen).save(bag.folder / NEVER_SEEN)
     frames = _frames(synthesizer, motion, choices)
     empty = ROSBAGS.image(
         ROSBAGS.header(int(motion.stamps_ns[0]), CAMERA_FRAME), synthesizer.scene.background
@@ -166,15 +176,22 @@ def _write(
 
 
 def _synthesizer(
-    motion: Motion, hands: Mapping[str, HandModel], choices: Choices, engine: EngineSpec
-) -> Synthesizer:
+    motion: Motion, hands: Mapping[str, HandModel], choices: Choices, job: Job
+) -> tuple[Synthesizer, NDArray[np.bool_] | None]:
+    """The synthesizer of an episode, and the pixels of a kept background that are filled in."""
     background, reference = render_references(choices)
+    never_seen = None
+    if job.images:
+        meshes = {n: _mesh(track.mesh, track.scale) for n, track in motion.objects.items()}
+        path = Path(job.source)
+        plate = recorded_plate(path, job.images, motion, choices.camera, hands, meshes)
+        background, never_seen = plate.image, plate.never_seen
     objects = {
         name: choices.objects[name].on(_mesh(track.mesh, track.scale))
         for name, track in motion.objects.items()
     }
     scene = Scene(objects, background, reference)
-    return make_synthesizer(engine, hands, scene, choices.noise)
+    return make_synthesizer(job.engine, hands, scene, choices.noise), never_seen
 
 
 @lru_cache(maxsize=16)

@@ -181,7 +181,9 @@ def test_synthesizer(human, images):
     with live(started, **human, **images) as (node, _):
         found = on_simulated_time(node)
     # The second where ffmpeg_image_transport_msgs is installed.
-    agrees('synthesizer', found, also(found, 'publish', {'/image_raw/ffmpeg'}))
+    ffmpeg = also(found, 'publish', {'/image_raw/ffmpeg'})
+    scene = {'/background_image', '/background_image/compressed', '/background_depth'}
+    agrees('synthesizer', found, ffmpeg, also(found, 'subscribe', scene))
 
 
 def test_motion_player(motion_file):

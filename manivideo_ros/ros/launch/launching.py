@@ -68,6 +68,8 @@ SCENE = (
     'object_scales',
     'background',
     'hand_reference',
+    'live_background',
+    'region',
     'hand_folder',
     'engine',
     'checkpoint',

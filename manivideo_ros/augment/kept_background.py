@@ -1,0 +1,110 @@
+"""The recorded scene without the recorded hands and objects: a clean plate of an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.geometry import Camera
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.messages.names import FRAMES
+from manivideo_ros.messages.video import topic_of_images
+from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.objects.mesh import ObjectMesh
+from manivideo_ros.recording.episode import Episode, Topics
+
+SAMPLES = 48
+"""Images of an episode from which the plate is made."""
+GROWN = 0.035
+"""Outline around hands and objects that is left out too, in image heights: poses are not exact."""
+FILL_RADIUS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Plate:
+    """image uint8 [H, W, 3]: the empty scene; never_seen bool [H, W]: pixels that were filled in.
+
+    Filled-in pixels were hidden by hands or objects in every sampled image.
+    """
+
+    image: NDArray[np.uint8]
+    never_seen: NDArray[np.bool_]
+
+
+def images_topic(path: Path, types: Mapping[str, str], name: str = '') -> str:
+    """The topic of a recording's images: `name`, or the only one. Raises ValueError."""
+    if name:
+        if topic_of_images(types, name) is None:
+            raise ValueError(f'{path}: --images {name}: no such topic of images')
+        return name
+    found = [topic for topic, kind in types.items() if kind in FRAMES]
+    if len(found) != 1:
+        listed = ', '.join(sorted(found)) or 'none'
+        raise ValueError(
+            f'{path}: --background keep needs the topic of the images ({listed}): give --images'
+        )
+    return found[0]
+
+
+def recorded_plate(
+    path: Path,
+    topic: str,
+    motion: Motion,
+    camera: Camera,
+    hands: Mapping[str, HandModel],  # by side
+    meshes: Mapping[str, ObjectMesh],  # by id
+) -> Plate:
+    """The median over an episode's images, each without the outlines of hands and objects.
+
+    Raises ValueError, BagError or EpisodeError for images that cannot be read or are of another
+    size than the camera.
+    """
+    episode = Episode(path, Topics(topic))
+    chosen = {*np.linspace(0, len(episode) - 1, SAMPLES).round().astype(int).tolist()}
+    size = camera.width, camera.height
+    surfaces = [*(object_surface(m) for m in meshes.values())]
+    surfaces += [hand_surface(hand) for hand in hands.values()]
+    view = Rasterizer(surfaces, *size, threads=1, merge=True)
+    grown = max(1, round(GROWN * camera.height))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1, 2 * grown + 1))
+    images, hidden = [], []
+    for index, image in enumerate(episode.images()):
+        if index not in chosen:
+            continue
+        if image.shape[1::-1] != size:
+            raise ValueError(
+                f'{path}: topic {topic}: images are {image.shape[1]}x{image.shape[0]}, camera_info '
+                f'has {size[0]}x{size[1]}: give --images, the topic of that camera'
+            )
+        sample = motion.interpolate_at(int(episode.stamps_ns[index]))
+        poses: list[SurfacePose] = [sample.objects.get(name) for name in meshes]
+        poses += [sample.hands.get(side) for side in hands]
+        seen = view.render(camera, poses).face_index[0].numpy() >= 0
+        images.append(image.copy())
+        hidden.append(cv2.dilate(seen.astype(np.uint8), kernel).astype(bool))
+    if not images:
+        raise ValueError(f'{path}: topic {topic}: no image can be shown')
+    return _median(np.stack(images), np.stack(hidden))
+
+
+def _median(
+    images: NDArray[np.uint8],  # [N, H, W, 3]
+    hidden: NDArray[np.bool_],  # [N, H, W]
+) -> Plate:
+    never = hidden.all(0)
+    out = np.zeros(images.shape[1:], np.uint8)
+    for row in range(len(out)):  # a whole episode of floats would not fit into memory
+        values = np.where(hidden[:, row, :, None], np.nan, images[:, row].astype(np.float32))
+        some = ~never[row]
+        out[row, some] = np.nanmedian(values[:, some], axis=0).round().astype(np.uint8)
+    if never.any() and not never.all():
+        filled = cv2.inpaint(out, never.astype(np.uint8), FILL_RADIUS, cv2.INPAINT_TELEA)
+        out = np.asarray(filled, np.uint8)
+    return Plate(out, never)
