@@ -98,7 +98,7 @@ def _median(
     images: NDArray[np.uint8],  # [N, H, W, 3]
     hidden: NDArray[np.bool_],  # [N, H, W]
 ) -> Plate:
-    never = hidden.all(0)
+    never: NDArray[np.bool_] = np.asarray(hidden.all(0))
     out = np.zeros(images.shape[1:], np.uint8)
     for row in range(len(out)):  # a whole episode of floats would not fit into memory
         values = np.where(hidden[:, row, :, None], np.nan, images[:, row].astype(np.float32))

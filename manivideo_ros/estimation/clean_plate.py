@@ -87,7 +87,8 @@ def hidden_by(
         cv2.fillConvexPoly(hand, cv2.convexHull(points.astype(np.int32)), 1)
         margin = max(1, round(HAND * palm))
         size = (2 * margin + 1, 2 * margin + 1)
-        mask |= cv2.dilate(hand, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size))
+        grown = cv2.dilate(hand, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size))
+        mask |= np.asarray(grown, np.uint8)
         along = (wrist - knuckle) / palm
         across = np.array([-along[1], along[0]]) * ARM * palm
         end = wrist + along * (width + height)

@@ -156,7 +156,8 @@ class Episode:
 
     def _stamps(self) -> list[tuple[int, int]]:
         """Stamp and receipt time (ns) of each frame. Raises EpisodeError if there is none."""
-        topic, stamps, before = self.images_topic, [], 0
+        topic, before = self.images_topic, 0
+        stamps: list[tuple[int, int]] = []
         for message, received_ns in self._decoded(topic):
             if not stamps and not self._read(topic, message, is_shown):
                 before += 1
