@@ -100,7 +100,7 @@ demo: build
 	  $(if $(MOTION),--motion '$(MOTION)') $(if $(OBJECT),--object '$(OBJECT)')
 
 bench: $(DEVELOPMENT) build
-	@$(RUN) python -m benchmarks.mlo && $(RUN) python -m benchmarks.engine && $(RUN) python -m benchmarks.stream
+	@$(RUN) python -m benchmarks.mlo && $(RUN) python -m benchmarks.images && $(RUN) python -m benchmarks.engine && $(RUN) python -m benchmarks.stream
 
 evaluate: $(DEVELOPMENT) build
 	@$(RUN) python -m manivideo_ros.cli evaluate $(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)')

@@ -29,7 +29,7 @@ ENGINES = {'the default': 'tiny', 'onnxruntime, fp32': 'tiny_cpu'}
 MIN_HZ, MAX_P95_MS = 28.0, 70.0
 MAX_LAG, MAX_P95_LAG, MAX_MEMORY = 1.1, 1.25, 1.02  # end of an overloaded run over its beginning
 MAX_START_S, MAX_SILENCE_S = 5.0, 2.0
-WORK_STAGES = ('rasterize', 'paint', 'denoise', 'published')
+WORK_STAGES = ('rasterize', 'paint', 'denoise', 'compose', 'published')
 NO_PROFILE = {'FASTRTPS_DEFAULT_PROFILES_FILE': '', 'FASTDDS_DEFAULT_PROFILES_FILE': ''}
 WINDOW_S = 120.0  # of the beginning and the end of a long run, which are compared
 

@@ -22,13 +22,13 @@ def generate_launch_description():
         return PathJoinSubstitution(['/', LaunchConfiguration('namespace'), name])
 
     nodes = []
+    poses = [(name, below(name)) for name in ('hand_poses', 'object_poses', 'skeleton_poses')]
     for camera in CAMERAS:
-        poses = [(name, below(name)) for name in ('hand_poses', 'object_poses', 'skeleton_poses')]
         place = {'namespace': below(camera), 'remappings': poses}
         frame = {'camera_frame': f'{camera}_optical_frame'}
         nodes += [node('virtual_camera', fixed=frame, **place), synthesizer(**place)]
     return launch_description(
-        *viewers('cameras.rviz', videos=[below(camera) for camera in CAMERAS]),
+        *viewers('cameras.rviz', [below(camera) for camera in CAMERAS], poses),
         motion_player(['motion']),
         *nodes,
         config='cameras.yaml',

@@ -125,19 +125,11 @@ class Composer:
         with on_torch_stream(self._device):
             rows, height = self.rows, self.foreground.height
             if self._on_cpu:
-                self._run(kernels.find_factors, rows, {'layout': self._layout, 'chunks': 1})
-                bands = 2 * self._threads if self._threads > 1 else 1
-                edges = np.linspace(0, height, bands + 1).astype(int).tolist()
-
-                def one(band: int) -> None:
-                    first = edges[band]
-                    numbers = {'first_row': first, 'chunks': 1, 'layout': self._layout}
-                    self._run(kernels.compose_rows, edges[band + 1] - first, numbers)
-
-                run_bands(one, bands, self._threads)
+                self._in_bands(kernels.find_factors, rows)
+                self._in_bands(kernels.compose_rows, height)
             else:
                 width, cells = self.foreground.width, self.rows * self.columns
-                numbers = {'layout': self._layout, 'chunks': self.columns}
+                numbers = {'first_row': 0, 'layout': self._layout, 'chunks': self.columns}
                 self._run(kernels.find_factors, cells, numbers)
                 self._run(
                     kernels.compose_rows,
@@ -145,6 +137,16 @@ class Composer:
                     {'first_row': 0, 'chunks': width, 'layout': self._layout},
                 )
         return self.image
+
+    def _in_bands(self, kernel: wp.Kernel, rows: int) -> None:
+        bands = 2 * self._threads if self._threads > 1 else 1
+        edges = np.linspace(0, rows, bands + 1).astype(int).tolist()
+
+        def one(band: int) -> None:
+            numbers = {'first_row': edges[band], 'chunks': 1, 'layout': self._layout}
+            self._run(kernel, edges[band + 1] - edges[band], numbers)
+
+        run_bands(one, bands, self._threads)
 
     def _run(self, kernel: wp.Kernel, size: int, numbers: dict) -> None:
         found = {**self._arrays, **numbers}

@@ -40,6 +40,7 @@ class Layout:
 
 @wp.kernel
 def find_factors(
+    first_row: int,
     layout: Layout,
     made: wp.array2d(dtype=wp.float32),  # [6, h * w]
     cell_base: wp.array2d(dtype=wp.float32),  # [3, h * w] the base image that was corrected
@@ -59,7 +60,7 @@ def find_factors(
     if chunks == 1:
         stop = layout.columns
     for column in range(start, stop):
-        i = (t // chunks) * layout.columns + column
+        i = (first_row + t // chunks) * layout.columns + column
         most = cell_coverage[i]
         for channel in range(3):
             base = cell_base[channel, i]

@@ -172,11 +172,13 @@ def virtual_camera(default: str) -> PackageNode:
     return node('virtual_camera', renamed={'camera_kind': 'kind'}, switch=switch)
 
 
-def viewers(rviz: str = 'manivideo.rviz', videos: Sequence[Any] = ()) -> list[AnyNode]:
+def viewers(
+    rviz: str = 'manivideo.rviz', videos: Sequence[Any] = (), poses: Sequence[Any] = ()
+) -> list[AnyNode]:
     """RViz, Foxglove, the page and the recorder, each with its switch.
 
     rviz: a file in rviz/. videos: the namespaces of the videos, by default that of all nodes; the
-    page shows the first.
+    page shows the first. poses: remappings of the pose topics, which the page lists and records.
     """
     namespace = LaunchConfiguration('namespace')
     videos = videos or (namespace,)
@@ -191,7 +193,7 @@ def viewers(rviz: str = 'manivideo.rviz', videos: Sequence[Any] = ()) -> list[An
     return [
         OtherNode('rviz2', 'rviz2', show, {'namespace': namespace, 'arguments': ['-d', display]}),
         OtherNode('foxglove_bridge', 'foxglove_bridge', foxglove, bridge),
-        node('viewer', switch=page, namespace=videos[0]),
+        node('viewer', switch=page, namespace=videos[0], remappings=poses),
         node('recorder', ['bag'], switch=record, ends=True),
     ]
 
