@@ -240,6 +240,7 @@ class Synthesizer:
         weight = np.float32(snapshot.presence.get(SKELETON, 1.0) / 255)
         return skeleton_map(points, width, height).astype(np.float32) * weight
 
+    @torch.inference_mode(False)  # its tensors are written in either mode
     def _place(self) -> None:
         """Draw on the device of the engine that serves, or of the next one that can draw."""
         while True:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from manivideo_ros.files.assets import ASSETS
 from manivideo_ros.files.npz import read_npz
+from manivideo_ros.hand.arm.mesh import attach_forearm
 from manivideo_ros.hand.chart import chart_like_default
-from manivideo_ros.hand.forearm import attach_forearm
 from manivideo_ros.hand.model import PARENTS, HandFileError, HandModel
 from manivideo_ros.hand.partition import face_layers, fingertips
 from manivideo_ros.hand.state import SIDES, Side

@@ -19,7 +19,7 @@ class HandState:
     theta [45]: axis-angle joint rotations relative to the flat hand, in MANO's joint order. betas
     [10]. wrist_rotation [3, 3], wrist_position [3]: world from wrist; joint 0 is at wrist_position.
     elbow [3], shoulder [3]: where forearm and upper arm end; None where the source does not know:
-    `hand/arm.py` chooses them for a view.
+    `hand/arm/bones.py` chooses them for a view.
     """
 
     theta: NDArray[np.floating]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import transform_points
-from manivideo_ros.hand.arm import elbow_problem
+from manivideo_ros.hand.arm.bones import elbow_problem
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState, Side

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera, quaternion_to_matrix, rigid
-from manivideo_ros.hand.arm import elbow_problem
+from manivideo_ros.hand.arm.bones import elbow_problem
 from manivideo_ros.hand.state import SIDES, HandState
 
 State = TypeVar('State')

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera, rigid
-from manivideo_ros.hand.arm import arm_axis, arm_bones
-from manivideo_ros.hand.arm_direction import with_arm
+from manivideo_ros.hand.arm.bones import arm_axis, arm_bones
+from manivideo_ros.hand.arm.direction import with_arm
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
 

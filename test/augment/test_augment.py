@@ -99,7 +99,7 @@ def test_images_of_the_recorded_scene_are_replaced_and_named(episodes):
     assert '/front/image_raw' not in reader.topics
     provenance = provenance_of(reader)
     assert provenance['source']['replaced'] == ['/camera_info', '/front/image_raw']
-    assert read_image(decoded(by_topic(reader)['/image_raw'][0])).shape == (256, 256, 3)
+    assert read_image(decoded(by_topic(reader)['/image_raw'][0])).shape == (240, 320, 3)
 
 
 def test_labels_of_the_recorded_image_are_replaced(shipped, tmp_path):
@@ -161,7 +161,7 @@ def test_the_gate_finds_the_objects_of_an_episode(episodes):
 
     verdict = judge(episodes / 'grasp_seed0', HandEstimator())
     assert verdict.silhouette > 0.5
-    assert verdict.image.shape == (256, 512, 3)
+    assert verdict.image.shape == (240, 640, 3)
 
 
 def test_an_object_changes_colours_but_not_its_shape():

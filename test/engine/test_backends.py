@@ -267,7 +267,7 @@ def test_maps_drawn_for_a_failed_device_are_not_used_by_the_next_backend():
     class OnDevice(Fake):
         inputs = MappingProxyType({})
 
-        def run_drawn(self, draw):
+        def run_drawn(self, draw, finish=None):
             return self.run()
 
     works = {'torch_cuda': OnDevice('torch_cuda', fails_at=[1]), 'onnxruntime': Fake('onnxruntime')}

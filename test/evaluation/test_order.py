@@ -54,7 +54,7 @@ def scene():
     stage = replace(
         stage, hands={side: load_hand(side) for side in SIDES}, asset=None, others=(), camera=camera
     )
-    light = TrueLight(stage, [object_asset('box', 5)], SIZE)
+    light = TrueLight(stage, [object_asset('box', 5)], SIZE, SIZE)
     hand = HandState(np.zeros(45), np.zeros(10), np.eye(3), np.array([0.1, -0.12, 0.12]))
     return light, [None, hand, rigid(np.eye(3), [0, 0, 0.0])]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from manivideo_ros.geometry import axis_angle_to_matrix
-from manivideo_ros.hand.arm import (
+from manivideo_ros.hand.arm.bones import (
     FOREARM,
     UPPER_ARM,
     arm_axis,

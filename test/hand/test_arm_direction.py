@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
-from manivideo_ros.hand.arm import FOREARM, arm_axis
-from manivideo_ros.hand.arm_direction import (
+from manivideo_ros.hand.arm.bones import FOREARM, arm_axis
+from manivideo_ros.hand.arm.direction import (
     DEVIATION,
     FLEXION,
     default_elbow,

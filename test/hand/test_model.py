@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hand_files import mano_like, save_npz
 
-from manivideo_ros.hand.forearm import attach_forearm, wrist_loop
+from manivideo_ros.hand.arm.mesh import attach_forearm, wrist_loop
 from manivideo_ros.hand.load import HANDS, load_hand, read_hand
 from manivideo_ros.hand.model import PARENTS
 from manivideo_ros.hand.partition import face_layers

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import mlo_scenes as scenes
 import numpy as np
@@ -132,9 +131,8 @@ def test_a_chain_of_all_joints_is_posed_correctly(monkeypatch):
     hand = load_hand('right')
     surface = hand_surface(hand)
     camera, pose = scenes.camera(32), scenes.poses(1)[0]
-    chain = SimpleNamespace(
-        **{name: getattr(hand, name) for name in dir(hand) if not name.startswith('__')}
-    )
+    names = [name for name in dir(hand) if not name.startswith('__')]
+    chain = type('Chain', (), {name: getattr(hand, name) for name in names})()
     chain.parents = [-1, *range(15)]
     surface = Surface(surface.vertices, surface.faces, surface.face_layer, surface.corner_uv, chain)
     one = Rasterizer([surface], 32, 32, threads=1)

@@ -11,8 +11,8 @@ import trimesh
 from mlo_cuda import as_on_cuda
 
 from manivideo_ros.geometry import transform_points
-from manivideo_ros.hand.arm import arm_axis, arm_bones
-from manivideo_ros.hand.arm_direction import with_arm
+from manivideo_ros.hand.arm.bones import arm_axis, arm_bones
+from manivideo_ros.hand.arm.direction import with_arm
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.mlo.rasterizer import DEPTH_RANGE, Rasterizer
 
@@ -148,5 +148,9 @@ def test_pixels_depths_and_normals_match_embree(size):
         )[row, col]
         found = np.moveaxis(buffers.normal_map[layer].numpy(), 0, -1)[row, col]
         sure = away_from_silhouettes & (apart < 1e-5)
-        assert degrees_apart(found, expected)[sure].max(initial=0) < 0.5
+        turned = degrees_apart(found, expected) >= 0.5
+        same = face[row, col] == ours[row, col]
+        assert not (turned & sure & same).any()
+        # Of two faces at one depth, either may be hit, and they may face different ways.
+        differing += int((turned & sure & ~same).sum())
     assert differing <= 2e-5 * size * size

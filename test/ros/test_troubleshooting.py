@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from manivideo_ros.nodes.recorder import Recorder
 from manivideo_ros.objects.mesh import load_object
 from manivideo_ros.process.start import import_problem
 from manivideo_ros.ros.message_types import RCLPY
+from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.stream import engine_loader
 from manivideo_ros.ros.stream.diagnostics import status
 
@@ -104,16 +106,16 @@ def test_an_engine_that_fails_to_load_leaves_the_one_that_serves(monkeypatch):
     def fail(*_):
         raise RuntimeError('out of memory')
 
-    monkeypatch.setattr(engine_loader, 'spec_of', lambda parameters: parameters)
+    monkeypatch.setattr(engine_loader, 'GraphPreparation', Mock())
     monkeypatch.setattr(engine_loader, 'engine_of', fail)
     loader = engine_loader.EngineLoader('tiny', None, None, lambda *output: reports.append(output))
-    loader.request('tiny_int8')
+    loader.request(NodeParameters(), 1, (640, 480))
     thread = loader._thread
     if thread is not None:
         thread.join(10)
     ((text, failed),) = reports
     assert failed and is_quoted(text, 'engine not changed')
-    loader.request('tiny_int8')  # the same may be requested again
+    loader.request(NodeParameters(), 1, (640, 480))  # the same may be requested again
     thread = loader._thread
     assert thread is not None or len(reports) == 2
     if thread is not None:

@@ -25,9 +25,9 @@ from manivideo_ros.geometry import (
     rigid,
     transform_points,
 )
-from manivideo_ros.hand.arm import arm_axis
-from manivideo_ros.hand.arm_direction import with_arm
-from manivideo_ros.hand.forearm import beside_hand
+from manivideo_ros.hand.arm.bones import arm_axis
+from manivideo_ros.hand.arm.direction import with_arm
+from manivideo_ros.hand.arm.mesh import beside_hand
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose

@@ -20,7 +20,7 @@ from manivideo_ros.data.scenes.hand_poses import (
 )
 from manivideo_ros.data.scenes.surfels import area_samples
 from manivideo_ros.geometry import Array, transform_points
-from manivideo_ros.hand.forearm import beside_hand
+from manivideo_ros.hand.arm.mesh import beside_hand
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState

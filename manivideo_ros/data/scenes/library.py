@@ -17,7 +17,7 @@ from manivideo_ros.data.scenes.grasps import Solid, solid_of
 from manivideo_ros.data.scenes.surfels import DiscSet, face_colours, sample_discs
 from manivideo_ros.drawing.base_image import Material
 from manivideo_ros.drawing.views import ObjectViews, object_material, six_views
-from manivideo_ros.hand.forearm import beside_hand
+from manivideo_ros.hand.arm.mesh import beside_hand
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.skin import skin_texture
 from manivideo_ros.hand.state import SIDES, Side

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import invert_rigid, rigid, transform_points
+from manivideo_ros.hand.arm.mesh import beside_hand
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.motion.authoring.contact import SignedDistance
 from manivideo_ros.motion.authoring.fingers import FINGERS, finger_vertices, posed
@@ -49,7 +50,9 @@ class ContactMeter:
             pose = rigid(state.wrist_rotation, state.wrist_position)
             vertices, _ = posed(side, state.theta, pose, state.betas)
             skins[side] = vertices
-            table = max(table, -float(vertices[:, 2].min()))
+            # The arm's own direction depends on the view: it is no part of the motion.
+            near = vertices[beside_hand(load_hand(side))]
+            table = max(table, -float(near[:, 2].min()))
             nearest = np.full(len(vertices), 1.0)
             solid = SignedDistance(vertices, load_hand(side).faces)  # type: ignore[arg-type]
             for name, world_from_object in sample.objects.items():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import transform_points
-from manivideo_ros.hand.arm import elbow_problem
+from manivideo_ros.hand.arm.bones import elbow_problem
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES, HandState, Side
 from manivideo_ros.inputs import robot_hands

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.hand.arm import FOREARM, arm_axis
+from manivideo_ros.hand.arm.bones import FOREARM, arm_axis
 from manivideo_ros.hand.partition import SLEEVE
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera
-from manivideo_ros.hand.arm import FOREARM, UPPER_ARM, cross
+from manivideo_ros.hand.arm.bones import FOREARM, UPPER_ARM, cross
 from manivideo_ros.hand.state import HandState
 
 Array = NDArray[np.floating]
