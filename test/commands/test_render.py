@@ -35,7 +35,7 @@ def test_a_motion_becomes_a_video_and_windows_show_what_the_stream_shows(
         assert cli.main(['render', str(motion), '--out', str(out), *given]) == 0
         assert capsys.readouterr().out.strip() == str(out)
         made.append(frames_of(out).astype(float))
-    assert made[0].shape == (3, 256, 256, 3)
+    assert made[0].shape == (3, 240, 320, 3)
     assert np.abs(made[0] - made[1]).mean() < 1
     assert made[0].std() > 10
 

@@ -43,9 +43,10 @@ def lab(live, motion):
 
 
 def room(width, height):
-    """An image with detail in every pixel."""
-    rows, columns = np.mgrid[:height, :width]
-    return np.stack([columns % 256, rows % 256, (3 * columns + rows) % 256], -1).astype(np.uint8)
+    """A grey wall with noise in every pixel."""
+    grey = 120 + 20 * np.sin(np.arange(width) / 60)[None, :, None]
+    noise = np.random.default_rng(0).integers(-6, 7, (height, width, 3))
+    return (grey + noise).astype(np.uint8)
 
 
 def play(lab, image, until, depth=None):
@@ -63,6 +64,11 @@ def play(lab, image, until, depth=None):
     assert until()
 
 
+def kept(frame, image, where=...):
+    """The share of pixels that are those of the image."""
+    return (frame == image).all(-1)[where].mean()
+
+
 def newest(lab, topic):
     return read_image(lab.got[topic][-1], ('rgb8', 'mono8', '32FC1'))
 
@@ -77,14 +83,13 @@ def test_the_frame_is_the_cameras_image_with_hands_in_it(live, lab):
             return False
         frame = read_image(frames[-1])
         mask = read_image(pairs[stamp_ns(frames[-1].header)])
-        return frame.shape == (240, 320, 3) and np.array_equal(frame[0], image[0]) and mask.any()
+        return frame.shape == (240, 320, 3) and kept(frame, image) > 0.4 and mask.any()
 
     play(lab, image, shown)
     mask, frame = newest(lab, 'mlo/mask'), newest(lab, 'image_raw')
     assert mask.shape == (240, 320)
-    same = (frame == image).all(-1)
-    assert same[:8].mean() > 0.9, 'far from the hands, the pixels are those of the camera'
-    assert same[mask > 0].mean() < 0.1, 'hands and object hide it'
+    assert kept(frame, image) > 0.4, 'outside of hands and shadows: the pixels of the camera'
+    assert kept(frame, image, mask > 0) < 0.1, 'hands and object hide it'
 
 
 def test_what_the_scene_has_in_front_hides_hands_and_object(live, lab):
