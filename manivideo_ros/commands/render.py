@@ -137,7 +137,7 @@ def in_windows(
             yield collector.collected
 
     for index, made in enumerate(windowed(model, given())):
-        yield synthesizer.composed(*view(motion, index), made)
+        yield synthesizer.composed(*view(motion, index), made).copy()  # as in a stream
 
 
 def hands_of(motion: Motion) -> dict[str, HandModel]:
