@@ -46,7 +46,7 @@ class Composer:
         load_kernels(self._device, kernels)
         width, height = foreground.width, foreground.height
         self.made = torch.zeros(6, rows, columns, device=self._device)
-        self._factor = torch.zeros(3, rows, columns, device=self._device)
+        cells = [torch.zeros(rows * columns, 3, device=self._device) for _ in range(3)]
         self._active = torch.zeros(rows, columns, dtype=torch.int32, device=self._device)
         self.shown = torch.zeros(height, width, device=self._device)
         self._background = torch.full(
@@ -54,18 +54,25 @@ class Composer:
         )
         self._depth = torch.zeros(height, width, device=self._device)
         self.image = torch.zeros(height, width, 3, dtype=torch.uint8, device=self._device)
+        self._edges = torch.zeros(columns + 1, dtype=torch.int32, device=self._device)
         self._layout = Layout()
         self._layout.width, self._layout.height = width, height
         self._layout.columns, self._layout.rows = columns, rows
         self._layout.tolerance = TOLERANCE
         self._occluded = False
+        self._placed: Crop | None = None
         maps = foreground.maps
         numbers = {
             'made': wp.from_torch(self.made.flatten(1)),
             'cell_base': wp.from_torch(cell_base.flatten(1)),
-            'factor': wp.from_torch(self._factor.flatten(1)),
+            **{
+                name: wp.from_torch(values, dtype=wp.vec3)
+                for name, values in zip(('gain', 'residual', 'factor'), cells, strict=True)
+            },
             'cell_coverage': wp.from_torch(cell_coverage.flatten()),
             'active': wp.from_torch(self._active.flatten()),
+            'active_span': wp.zeros((rows, 2), dtype=wp.int32, device=self._device),
+            'edges': wp.from_torch(self._edges),
             'colour': wp.from_torch(maps.colour.flatten(0, 1), dtype=wp.vec3),
             'coverage': wp.from_torch(maps.coverage.flatten()),
             'depth': wp.from_torch(maps.depth.flatten()),
@@ -95,6 +102,11 @@ class Composer:
         layout = self._layout
         sx, sy = self.columns / crop.width, self.rows / crop.height
         layout.scale = wp.vec2(sx, sy)
+        if self._on_cpu and (self._placed != crop):
+            cells = np.arange(self.columns + 1) - 0.5 + crop.left * sx
+            edges = np.ceil(cells / sx - 0.5).clip(0, layout.width).astype(np.int32)
+            self._edges.copy_(torch.from_numpy(edges))
+            self._placed = crop
         layout.offset = wp.vec2(-crop.left * sx, -crop.top * sy)
         right, bottom = crop.left + crop.width, crop.top + crop.height
         layout.inside = wp.vec4(

@@ -45,8 +45,11 @@ def find_factors(
     made: wp.array2d(dtype=wp.float32),  # [6, h * w]
     cell_base: wp.array2d(dtype=wp.float32),  # [3, h * w] the base image that was corrected
     cell_coverage: wp.array(dtype=wp.float32),  # [h * w] of hands and objects
-    factor: wp.array2d(dtype=wp.float32),  # [3, h * w] out: change of the background, minus 1
+    gain: wp.array(dtype=wp.vec3),  # [h * w] out: minus 1
+    residual: wp.array(dtype=wp.vec3),  # [h * w] out
+    factor: wp.array(dtype=wp.vec3),  # [h * w] out: change of the background, minus 1
     active: wp.array(dtype=wp.int32),  # [h * w] out: whether a cell changes anything
+    active_span: wp.array2d(dtype=wp.int32),  # [h, 2] out: first and last such cell, for rows
     chunks: int,
 ):
     """The corrected background relative to the base; a thread per row (chunks = 1) or cell.
@@ -59,16 +62,29 @@ def find_factors(
     stop = start + 1
     if chunks == 1:
         stop = layout.columns
+    first = layout.columns
+    last = wp.int32(-1)
     for column in range(start, stop):
         i = (first_row + t // chunks) * layout.columns + column
         most = cell_coverage[i]
+        g = wp.vec3(made[0, i] - 1.0, made[1, i] - 1.0, made[2, i] - 1.0)
+        r = wp.vec3(made[3, i], made[4, i], made[5, i])
+        relative = wp.vec3(0.0, 0.0, 0.0)
         for channel in range(3):
             base = cell_base[channel, i]
-            change = base * (made[channel, i] - 1.0) + made[channel + 3, i]
-            relative = wp.clamp(change / wp.max(base, DARKEST), -1.0, 1.0)
-            factor[channel, i] = relative
-            most = wp.max(most, wp.abs(relative) - UNCHANGED)
+            change = base * g[channel] + r[channel]
+            relative[channel] = wp.clamp(change / wp.max(base, DARKEST), -1.0, 1.0)
+            most = wp.max(most, wp.abs(relative[channel]) - UNCHANGED)
+        gain[i] = g
+        residual[i] = r
+        factor[i] = relative
         active[i] = wp.where(most > 0.0, 1, 0)
+        if most > 0.0:
+            first = wp.min(first, column)
+            last = column
+    if chunks == 1:
+        active_span[first_row + t, 0] = first
+        active_span[first_row + t, 1] = last
 
 
 @wp.func
@@ -114,9 +130,10 @@ def unoccluded(
 @wp.func
 def composed(
     layout: Layout,
-    made: wp.array2d(dtype=wp.float32),
+    cell_gain: wp.array(dtype=wp.vec3),
+    cell_residual: wp.array(dtype=wp.vec3),
     cell_coverage: wp.array(dtype=wp.float32),
-    factor: wp.array2d(dtype=wp.float32),
+    factor: wp.array(dtype=wp.vec3),
     colour: wp.array(dtype=wp.vec3),
     coverage: wp.array(dtype=wp.float32),
     depth: wp.array(dtype=wp.float32),
@@ -158,13 +175,13 @@ def composed(
         if covered > 0.0:
             f = w * (SAME + inside)
             front += f
-            gain += f * wp.vec3(made[0, j], made[1, j], made[2, j])
-            residual += f * wp.vec3(made[3, j], made[4, j], made[5, j])
+            gain += f * cell_gain[j]
+            residual += f * cell_residual[j]
         if alpha < 1.0:
             b = w * (SAME + 1.0 - inside)
             back += b
-            change += b * wp.vec3(factor[0, j], factor[1, j], factor[2, j])
-    gain = gain / front - wp.vec3(1.0, 1.0, 1.0)
+            change += b * factor[j]
+    gain = gain / front
     residual = residual / front
     change = change / back
     beyond = wp.min(
@@ -193,10 +210,13 @@ def compose_rows(
     first_row: int,
     chunks: int,
     layout: Layout,
-    made: wp.array2d(dtype=wp.float32),  # [6, h * w]: gain and residual of the cells
+    gain: wp.array(dtype=wp.vec3),  # [h * w] minus 1
+    residual: wp.array(dtype=wp.vec3),  # [h * w]
     cell_coverage: wp.array(dtype=wp.float32),  # [h * w] of hands and objects
-    factor: wp.array2d(dtype=wp.float32),  # [3, h * w] change of the background, minus 1
+    factor: wp.array(dtype=wp.vec3),  # [h * w] change of the background, minus 1
     active: wp.array(dtype=wp.int32),  # [h * w]
+    active_span: wp.array2d(dtype=wp.int32),  # [h, 2] first and last active cell
+    edges: wp.array(dtype=wp.int32),  # [w + 1] first pixel whose left cell is column - 1
     colour: wp.array(dtype=wp.vec3),  # [H * W] of the foreground, times coverage
     coverage: wp.array(dtype=wp.float32),  # [H * W]
     depth: wp.array(dtype=wp.float32),  # [H * W] m
@@ -212,38 +232,51 @@ def compose_rows(
     if chunks != 1:
         x = t % chunks
         image[y * layout.width + x] = composed(
-            layout, made, cell_coverage, factor, colour, coverage, depth, scene_depth, background,
-            x, y, shown,
+            layout, gain, residual, cell_coverage, factor, colour, coverage, depth,
+            scene_depth, background, x, y, shown,
         )  # fmt: skip
         return
     first = wp.min(drawn[0, 2 * y, 0], drawn[0, 2 * y + 1, 0]) // 2
     last = wp.max(drawn[0, 2 * y, 1], drawn[0, 2 * y + 1, 1]) // 2
     gy = layout.scale[1] * (float(y) + 0.5) + layout.offset[1] - 0.5
     y0 = int(wp.floor(gy))
-    upper = wp.clamp(y0, 0, layout.rows - 1) * layout.columns
-    lower = wp.clamp(y0 + 1, 0, layout.rows - 1) * layout.columns
-    within = gy > -1.0 and gy < float(layout.rows)
+    above = wp.clamp(y0, 0, layout.rows - 1)
+    below = wp.clamp(y0 + 1, 0, layout.rows - 1)
+    upper = above * layout.columns
+    lower = below * layout.columns
+    # The cells left of pixels that an active cell reaches; between them, only what is covered.
+    start = wp.min(active_span[above, 0], active_span[below, 0]) - 1
+    stop = wp.max(active_span[above, 1], active_span[below, 1]) + 1
+    if gy <= -1.0 or gy >= float(layout.rows):
+        start = layout.columns
+        stop = wp.int32(-1)
     x = wp.int32(0)
-    for cell in range(-1, layout.columns):
-        # The pixels whose x0 is this cell.
-        stop = layout.width
+    for cell in range(start, stop):
+        begin = edges[cell + 1]
+        end = layout.width
         if cell < layout.columns - 1:
-            edge = (float(cell) + 1.5 - layout.offset[0]) / layout.scale[0] - 0.5
-            stop = wp.clamp(int(wp.ceil(edge)), 0, layout.width)
+            end = edges[cell + 2]
+        for column in range(wp.max(x, first), wp.min(begin, last + 1)):
+            if coverage[y * layout.width + column] > 0.0:
+                image[y * layout.width + column] = composed(
+                    layout, gain, residual, cell_coverage, factor, colour, coverage, depth,
+                    scene_depth, background, column, y, shown,
+                )  # fmt: skip
         a = wp.max(cell, 0)
         b = wp.min(cell + 1, layout.columns - 1)
         on = active[upper + a] + active[upper + b] + active[lower + a] + active[lower + b]
-        if within and on > 0:
-            for column in range(x, stop):
+        if on > 0:
+            for column in range(begin, end):
                 image[y * layout.width + column] = composed(
-                    layout, made, cell_coverage, factor, colour, coverage, depth, scene_depth,
-                    background, column, y, shown,
+                    layout, gain, residual, cell_coverage, factor, colour, coverage, depth,
+                    scene_depth, background, column, y, shown,
                 )  # fmt: skip
+            x = wp.max(x, end)
         else:
-            for column in range(wp.max(x, first), wp.min(stop, last + 1)):
-                if coverage[y * layout.width + column] > 0.0:
-                    image[y * layout.width + column] = composed(
-                        layout, made, cell_coverage, factor, colour, coverage, depth, scene_depth,
-                        background, column, y, shown,
-                    )  # fmt: skip
-        x = wp.max(x, stop)
+            x = wp.max(x, begin)
+    for column in range(wp.max(x, first), last + 1):
+        if coverage[y * layout.width + column] > 0.0:
+            image[y * layout.width + column] = composed(
+                layout, gain, residual, cell_coverage, factor, colour, coverage, depth,
+                scene_depth, background, column, y, shown,
+            )  # fmt: skip

@@ -143,6 +143,7 @@ def test_where_nothing_changes_the_background_keeps_its_pixels():
 def test_a_shadow_darkens_light_and_dark_background_by_the_same_factor():
     composer, _ = composer_of()
     composer.foreground.maps.coverage.zero_()
+    composer.foreground.maps.colour.zero_()
     composer._arrays['cell_coverage'].zero_()
     composer._arrays['cell_base'].fill_(0.5)
     made = torch.zeros(6, ROWS, COLUMNS)
