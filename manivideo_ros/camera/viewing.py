@@ -56,6 +56,15 @@ def bounded(camera: Camera) -> Camera:
     return camera.resized(round(camera.width * scale), round(camera.height * scale))
 
 
+def widened(camera: Camera, width: int, height: int) -> Camera:
+    """The camera with images of width x height pixels, its view as high as before."""
+    scale = height / camera.height
+    k = np.array(camera.intrinsics, np.float64)
+    k[:2] *= scale
+    k[0, 2] += 0.5 * (width - scale * camera.width)
+    return replace(camera, intrinsics=k, width=width, height=height)
+
+
 def fitted(camera: Camera, width: int, height: int) -> Camera:
     """The camera with its view cropped to the aspect of width x height, and resized to it."""
     scale = max(width / camera.width, height / camera.height)

@@ -19,9 +19,9 @@ from typing import Any
 
 from manivideo_ros.bags.bag import BagError
 from manivideo_ros.camera.viewing import DEFAULT_SIZE, bounded
-from manivideo_ros.motion.files import load_motion, save_motion
+from manivideo_ros.motion.files import save_motion
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.motion.shipped import motion_path
+from manivideo_ros.motion.shipped import motion_named
 from manivideo_ros.objects.mesh import load_object
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.node_processes import NodeError, NodeProcess, environment, free_domain
@@ -96,7 +96,7 @@ def run(demo: Demo) -> int:
 
 def chosen_motion(demo: Demo) -> Motion:
     """The motion to play, its first object replaced with the user's. Raises ValueError."""
-    motion = load_motion(motion_path(demo.motion))
+    motion = motion_named(demo.motion)
     if not demo.object:
         return motion
     if not motion.objects:

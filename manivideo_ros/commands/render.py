@@ -27,10 +27,9 @@ from manivideo_ros.hand.state import SIDES
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
 from manivideo_ros.model.grid import on_grid
-from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
-from manivideo_ros.motion.shipped import motion_path
+from manivideo_ros.motion.shipped import motion_named
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.renamed import RenamedOption
@@ -81,7 +80,7 @@ def main(arguments: list[str]) -> int:
 
 def run(job: Render) -> int:
     """Write the video and return the exit status. Raises ValueError for unusable input."""
-    motion = load_motion(motion_path(job.motion))
+    motion = motion_named(job.motion)
     spec = find_spec(job.engine)
     if job.checkpoint:
         spec = replace(spec, checkpoint=job.checkpoint)

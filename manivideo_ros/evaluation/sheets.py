@@ -123,10 +123,13 @@ def _video_background(caption: str) -> RgbImage:
 
 
 def _paste(canvas: RgbImage, pixels: RgbImage, left: int, top: int, side: int) -> None:
-    method = cv2.INTER_AREA if side < len(pixels) else cv2.INTER_CUBIC
-    canvas[top : top + side, left : left + side] = cv2.resize(
-        pixels, (side, side), interpolation=method
-    )
+    """Paste an image [H, W, 3], whole and in its aspect, into the middle of a square."""
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    x, y = left + (side - size[0]) // 2, top + (side - size[1]) // 2
+    canvas[y : y + size[1], x : x + size[0]] = cv2.resize(pixels, size, interpolation=method)
 
 
 def steady(

@@ -1,8 +1,12 @@
 """The motions that ship, by name."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from manivideo_ros.camera.viewing import DEFAULT_SIZE, widened
 from manivideo_ros.files.assets import ASSETS
+from manivideo_ros.motion.files import load_motion
+from manivideo_ros.motion.motion import Motion
 from manivideo_ros.process.folders import expanded
 
 MOTIONS = ASSETS / 'motion'
@@ -15,3 +19,16 @@ def motion_path(name: str) -> Path:
     if not name or (Path(name).name == name and shipped.is_dir() and not Path(name).exists()):
         return shipped
     return expanded(name)
+
+
+def motion_named(name: str) -> Motion:
+    """The motion of a shipped motion's name, or of the file that was given; '' for the demo's.
+
+    The cameras of shipped motions are square; here they see more to both sides, in images of the
+    default size. Raises as load_motion.
+    """
+    path = motion_path(name)
+    motion = load_motion(path)
+    if motion.camera is None or MOTIONS not in path.parents:
+        return motion
+    return replace(motion, camera=widened(motion.camera, *DEFAULT_SIZE))

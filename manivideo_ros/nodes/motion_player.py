@@ -12,9 +12,8 @@ from std_msgs.msg import Header, String
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import invert_rigid
-from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion, scene_json
-from manivideo_ros.motion.shipped import motion_path
+from manivideo_ros.motion.shipped import motion_named
 from manivideo_ros.msg import HandPoses, ObjectPoses
 from manivideo_ros.ros.declare_parameters import declare
 from manivideo_ros.ros.message_types import RCLPY
@@ -34,7 +33,7 @@ class MotionPlayer(Node):
         super().__init__('motion_player')
         self.finished = False
         self.parameters = declare(self, PlayerParameters)
-        motion = load_motion(motion_path(self.parameters.motion))
+        motion = motion_named(self.parameters.motion)
         self._messages = messages(motion, self.parameters.rate_hz)
         self._camera = None if motion.camera is None else RCLPY.camera(Header(), motion.camera)
         self._hands = self.create_publisher(HandPoses, 'hand_poses', POSES_OUT)
