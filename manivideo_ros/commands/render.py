@@ -29,12 +29,13 @@ from manivideo_ros.model.config import LatentTrunk, ModelConfig
 from manivideo_ros.model.grid import on_grid
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
-from manivideo_ros.motion.shipped import motion_named
+from manivideo_ros.motion.shipped import motion_named, motion_path
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.renamed import RenamedOption
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
+KEEP = 'keep'
 Images = Iterator[NDArray[np.uint8]]
 VIDEO_HZ = 30
 
@@ -43,7 +44,8 @@ VIDEO_HZ = 30
 class Render:
     """What is rendered, and how.
 
-    motion: '' for that of the demo; background, hand_reference: '' for the shipped images. quality:
+    motion: '' for that of the demo; background, hand_reference: '' for the shipped images, 'keep'
+    for the scene in the motion's own images (of the topic `images`, '' for the only one). quality:
     in windows of 24 frames on torch; else as a stream, on the backends of the engine.
     """
 
@@ -52,6 +54,7 @@ class Render:
     engine: str = 'tiny'
     checkpoint: str = ''
     background: str = ''
+    images: str = ''
     hand_reference: str = ''
     seed: int = 0
     threads: int = 2
@@ -67,7 +70,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--out', type=Path, default=Path('video.mp4'), help='the video to write')
     parser.add_argument('--engine', default='tiny', help='engine specification: name or file')
     parser.add_argument('--checkpoint', default='', help='weights (safetensors)')
-    parser.add_argument('--background', default='', help='background image')
+    parser.add_argument(
+        '--background', default='', help="background image; keep: the motion's recorded scene"
+    )
+    parser.add_argument('--images', default='', help='images for --background keep (topic)')
     parser.add_argument('--hand-reference', default='', help='image of an open hand')
     parser.add_argument('--hand-appearance', dest='hand_reference', action=RenamedOption)
     parser.add_argument('--seed', type=int, default=0, help='seed of the generative noise')
@@ -90,7 +96,7 @@ def run(job: Render) -> int:
     spec = spec.seen_by(config, camera.width, camera.height)
     scene = Scene(
         {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()},
-        load_background(expanded(job.background) if job.background else BACKGROUND),
+        background_of(job, motion),
         load_hand_reference(expanded(job.hand_reference) if job.hand_reference else HAND_REFERENCE),
     )
     job.out.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +108,22 @@ def run(job: Render) -> int:
         raise ValueError(str(error)) from None
     print(job.out)
     return 0
+
+
+def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
+    """The background [H, W, 3]. Raises ValueError for images or a topic that cannot be used."""
+    if job.background != KEEP:
+        return load_background(expanded(job.background) if job.background else BACKGROUND)
+    from manivideo_ros.augment.kept_background import images_topic, recorded_plate
+    from manivideo_ros.bags.bag import BagReader
+
+    path = motion_path(job.motion)
+    if motion.camera is None:
+        raise ValueError(f'{path}: --background keep: no camera_info was recorded')
+    meshes = {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()}
+    topic = images_topic(path, BagReader(path).topics, job.images)
+    plate = recorded_plate(path, topic, motion, bounded(motion.camera), hands_of(motion), meshes)
+    return plate.image
 
 
 def as_a_stream(
