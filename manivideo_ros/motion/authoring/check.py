@@ -51,7 +51,7 @@ class ContactMeter:
             vertices, _ = posed(side, state.theta, pose, state.betas)
             skins[side] = vertices
             # The arm's own direction depends on the view: it is no part of the motion.
-            near = vertices[beside_hand(load_hand(side))]
+            near = vertices[beside_hand(load_hand(side))]  # type: ignore[arg-type]
             table = max(table, -float(near[:, 2].min()))
             nearest = np.full(len(vertices), 1.0)
             solid = SignedDistance(vertices, load_hand(side).faces)  # type: ignore[arg-type]
