@@ -110,7 +110,7 @@ def missing(trial: Trial) -> str:
     except (ValueError, OSError, EngineError) as error:
         return _here(str(error))
     for name, value in job.made_by:
-        if own[name] != value:
+        if name in own and own[name] != value:
             return _here(
                 f'{name} is {own[name]:.12}, where the command has {value:.12}: install the same '
                 'versions of manivideo_ros, torch and onnxruntime'

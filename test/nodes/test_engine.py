@@ -92,6 +92,7 @@ def test_frame_times_are_in_the_order_of_the_stages(synthesizer, lab):
     assert {stamp_ns(times.header) for times in received} & images
 
 
+@pytest.mark.long
 def test_the_steps_change_at_run_time(synthesizer, lab, engines):
     two = engines / 'two_steps.yaml'
     two.write_text(

@@ -77,6 +77,7 @@ def test_a_short_run_has_samples_verdicts_and_a_plot(tmp_path):
     assert Image.open(results.with_suffix('.png')).size[0] == 900
 
 
+@pytest.mark.long
 def test_a_stream_recovers_from_faults_and_its_recording_is_complete(tmp_path):
     short = {
         'publishers': partial(stream_faults.publishers_killed, times=1),
