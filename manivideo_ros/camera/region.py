@@ -77,7 +77,7 @@ class ActionRegion:
         width, height = scale * whole.width, scale * whole.height
         left = np.clip(0.5 * (box[0] + box[2] - width), 0, whole.width - width)
         top = np.clip(0.5 * (box[1] + box[3] - height), 0, whole.height - height)
-        return Crop(float(left), float(top), width, height)
+        return Crop(float(left), float(top), float(width), float(height))
 
 
 def action_box(

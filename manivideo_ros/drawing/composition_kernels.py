@@ -14,8 +14,9 @@ DARKEST = wp.constant(0.05)
 """Base colour below which the change of the background is not taken relative to it."""
 SAME = wp.constant(0.02)
 """Least weight of a cell that shows none of what is interpolated: foreground, or background."""
-FEATHER = wp.constant(6.0)
-"""Cells in which a correction fades in from a side of the grid that lies inside the image."""
+FEATHER = wp.constant(24.0)
+"""Cells in which the background's change fades in from a side of the grid inside the image.
+Hands and objects beyond that side keep the correction at it."""
 PLANE_EDGE = wp.constant(0.004)
 """Metres over which a surface vanishes below the support plane."""
 
@@ -197,8 +198,8 @@ def composed(
     fade = wp.clamp(beyond / FEATHER, 0.0, 1.0)
     out = wp.vec3(0.0, 0.0, 0.0)
     for channel in range(3):
-        value = share * colour[i][channel] * (1.0 + fade * gain[channel])
-        value += alpha * fade * residual[channel]
+        value = share * colour[i][channel] * (1.0 + gain[channel])
+        value += alpha * residual[channel]
         scene = float(behind[channel]) / 255.0
         value += (1.0 - alpha) * scene * (1.0 + fade * shrunk(change[channel], UNCHANGED))
         out[channel] = wp.clamp(value, 0.0, 1.0) * 255.0 + 0.5

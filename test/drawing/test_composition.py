@@ -92,9 +92,9 @@ def reference(composer, made, crop, scene_depth=None, plane=None):
             sides = [(crop.left > 0.5, gx), (crop.top > 0.5, gy)]
             sides.append((crop.left + crop.width < WIDTH - 0.5, COLUMNS - 1 - gx))
             sides.append((crop.top + crop.height < HEIGHT - 0.5, ROWS - 1 - gy))
-            fade = np.clip(min([6.0, *(d for inside, d in sides if inside)]) / 6, 0, 1)
+            fade = np.clip(min([24.0, *(d for inside, d in sides if inside)]) / 24, 0, 1)
             c = np.sign(c) * np.maximum(np.abs(c) - 0.015, 0)
-            value = share * colour[y, x] * (1 + fade * g) + alpha * fade * r
+            value = share * colour[y, x] * (1 + g) + alpha * r
             out[y, x] = value + (1 - alpha) * behind[y, x] * (1 + fade * c)
     return out.clip(0, 1) * 255
 
