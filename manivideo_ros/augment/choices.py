@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.camera.viewing import DEFAULT_SIZE, action_points, bounded, default_camera
+from manivideo_ros.camera.viewing import action_points
 from manivideo_ros.data.scenes.camera_response import Response, random_response
 from manivideo_ros.data.scenes.library import SKINS, Skin, generator, skin
 from manivideo_ros.data.scenes.room import Room, random_room
@@ -26,6 +26,7 @@ from manivideo_ros.geometry import (
 )
 from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.view import camera_of
 from manivideo_ros.objects.mesh import ObjectMesh
 
 # Bounds on the camera's motion: around the action, above it, about its own axis; factor of its
@@ -151,14 +152,6 @@ def choose(motion: Motion, seed: int, source: int, moves: bool = True) -> Choice
         table_from_world=table,
         moved=moved,
     )
-
-
-def camera_of(motion: Motion) -> Camera:
-    """The recorded camera, reduced to the largest image; the default one without."""
-    if motion.camera is not None:
-        return bounded(motion.camera)
-    first = motion.frame(0)
-    return default_camera(first.hands, first.objects.values(), *DEFAULT_SIZE)
 
 
 def random_materials(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manivideo_ros.augment import cameras
-from manivideo_ros.augment.choices import camera_of
 from manivideo_ros.augment.engine import prepare_engine
 from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
 from manivideo_ros.augment.kept_background import images_topic
@@ -25,6 +24,7 @@ from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import read_config
+from manivideo_ros.motion.view import camera_of
 from manivideo_ros.process.node_processes import signal_with_parent
 
 LOCK = '.lock'
@@ -70,6 +70,7 @@ def plan(
         if other is not source:
             raise ValueError(f'{other.path} and {source.path} have one name: rename one of them')
     todo: list[Job] = []
+    prepared: dict[EngineSpec, dict[str, str]] = {}
     folders: list[Path] = []
     for source in sources:
         digest, camera = source.sha256, camera_of(source.motion)
@@ -79,7 +80,9 @@ def plan(
             if source.motion.camera is None:
                 raise ValueError(f'{source.path}: --background keep: no camera_info was recorded')
             topic = images_topic(source.path, source.reader.topics, images)
-        made_by = prepare(seen_by, hand_folder) | {'background': topic or GENERATED}
+        if seen_by not in prepared:
+            prepared[seen_by] = prepare(seen_by, hand_folder)
+        made_by = prepared[seen_by] | {'background': topic or GENERATED}
         for seed in seeds:
             folder = out / episode_name(source.name, seed)
             folders.append(folder)

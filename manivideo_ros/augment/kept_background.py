@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.messages.names import FRAMES
+from manivideo_ros.messages.names import CAMERA, FRAMES
 from manivideo_ros.messages.video import topic_of_images
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.motion.files import topics_by_type
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.recording.episode import Episode, Topics
@@ -53,6 +55,17 @@ def images_topic(path: Path, types: Mapping[str, str], name: str = '') -> str:
     return found[0]
 
 
+def require_rectified(path: Path, reader: BagReader, topic: str) -> None:
+    """Raise ValueError for images with lens distortion, under which poses would be shifted."""
+    infos = topics_by_type(reader).get(CAMERA, '')
+    first = next(iter(reader.messages([infos] if infos else [])), None)
+    if first is not None and np.any(reader.decoded(first).d) and 'rect' not in topic:
+        raise ValueError(
+            f'{path}: --background keep: {infos} has lens distortion: record the rectified images '
+            'with their camera_info (image_proc), and give --images'
+        )
+
+
 def recorded_plate(
     path: Path,
     topic: str,
@@ -67,6 +80,7 @@ def recorded_plate(
     size than the camera.
     """
     episode = Episode(path, Topics(topic))
+    require_rectified(path, episode.reader, topic)
     chosen = {*np.linspace(0, len(episode) - 1, SAMPLES).round().astype(int).tolist()}
     size = camera.width, camera.height
     surfaces = [*(object_surface(m) for m in meshes.values())]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from scipy.interpolate import RectBivariateSpline
 from manivideo_ros.geometry import Camera
 
 Array = NDArray[np.floating]
+Optics = tuple[Any, ...]
 
 # The possible numbers of coefficients of each model.
 MODELS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
@@ -62,20 +64,14 @@ class Lens:
         smooth: as for `bend`. Pixels beyond the distorted image repeat its border.
         """
         mode = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-        return cv2.remap(image, *self._inverse, mode, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.remap(image, *_straight(self.optics), mode, borderMode=cv2.BORDER_REPLICATE)
 
     @cached_property
-    def _inverse(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Indices x, y [H, W] into distorted images of each drawn pixel."""
-        camera = self.drawn
-        k = np.asarray(camera.intrinsics, np.float64)
-        x, y = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
-        pixels = np.stack([x, y], -1).reshape(-1, 2)
-        rays = (pixels - k[:2, 2]) @ np.linalg.inv(k[:2, :2]).T
-        at = _bent(self.model, self.coefficients, self.shown.intrinsics, rays) - 0.5
-        # OpenCV's remap takes coordinates of 16 bits.
-        at = np.clip(at, -1e4, 1e4).astype(np.float32).reshape(camera.height, camera.width, 2)
-        return np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
+    def optics(self) -> Optics:
+        """What determines the distortion, hashable; the same at every pose."""
+        shown, drawn = self.shown, self.drawn
+        matrices = (tuple(np.ravel(c.intrinsics).tolist()) for c in (shown, drawn))
+        return (self.model, self.coefficients, *matrices, drawn.width, drawn.height)
 
     def pixels(self, points: ArrayLike) -> Array:
         """Distorted pixels [N, 2] of points [N, 3] in the camera's optical frame."""
@@ -97,6 +93,20 @@ class Lens:
         """Pixels [N, 2] of the drawn image for distorted pixels [N, 2]."""
         rays = _rays(self.model, self.coefficients, self.shown.intrinsics, np.asarray(pixels))
         return _pinhole_pixels(self.drawn.intrinsics, rays)
+
+
+@lru_cache(maxsize=4)
+def _straight(optics: Optics) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Indices x, y [H, W] into distorted images of each drawn pixel."""
+    model, coefficients, *matrices, width, height = optics
+    shown, drawn = (np.reshape(matrix, (3, 3)) for matrix in matrices)
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    pixels = np.stack([x, y], -1).reshape(-1, 2)
+    rays = (pixels - drawn[:2, 2]) @ np.linalg.inv(drawn[:2, :2]).T
+    at = _bent(model, coefficients, shown, rays) - 0.5
+    # OpenCV's remap takes coordinates of 16 bits.
+    at = np.clip(at, -1e4, 1e4).astype(np.float32).reshape(height, width, 2)
+    return np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
 
 
 def lens_of(camera: Camera, model: str, coefficients: Sequence[float]) -> Lens | None:

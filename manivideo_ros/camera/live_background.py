@@ -86,7 +86,7 @@ class LiveBackground:
             problems.append('background_depth: none for more than 1 s: the last one is used')
         image = self._checked('background_image', image, given, problems)
         depth = self._checked('background_depth', depth, given, problems)
-        key = size, None if lens is None else id(lens.coefficients)
+        key = size, None if lens is None else lens.optics
         if self._made != (image, depth, key):
             self._scene = self._fitted(image, depth, size, lens)
             self._made = image, depth, key

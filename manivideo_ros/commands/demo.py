@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from manivideo_ros.bags.bag import BagError
-from manivideo_ros.camera.viewing import DEFAULT_SIZE, bounded
 from manivideo_ros.motion.files import save_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.shipped import motion_named
+from manivideo_ros.motion.view import camera_of
 from manivideo_ros.objects.mesh import load_object
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.node_processes import NodeError, NodeProcess, environment, free_domain
@@ -138,20 +138,13 @@ def prepare(demo: Demo, motion: Motion) -> Path:
 
     folder = demo.out / 'scene'
     print('scene: rendering the background and the hand reference', flush=True)
-    write_references(folder, motion, SCENE_SEED, *size_of(motion))
+    camera = camera_of(motion)
+    write_references(folder, motion, SCENE_SEED, camera.width, camera.height)
     try:
         save_motion(motion, folder / 'motion')
     except BagError as error:
         raise DemoError(str(error)) from None
     return folder
-
-
-def size_of(motion: Motion) -> tuple[int, int]:
-    """Width and height of the images: those of the motion's camera, or the default ones."""
-    if motion.camera is None:
-        return DEFAULT_SIZE
-    camera = bounded(motion.camera)
-    return camera.width, camera.height
 
 
 def stream(
@@ -204,13 +197,13 @@ STOP_ORDER = ('motion_player', 'recorder', 'synthesizer_node')
 
 def synthesizer_parameters(demo: Demo, motion: Motion, scene: Path) -> dict[str, Any]:
     """The parameters of the synthesizer for the scene of a motion."""
-    objects = motion.objects
+    objects, camera = motion.objects, camera_of(motion)
     return {
         'checkpoint': demo.checkpoint,
         'engine': demo.engine,
         'threads': demo.threads,
-        'image_width': size_of(motion)[0],
-        'image_height': size_of(motion)[1],
+        'image_width': camera.width,
+        'image_height': camera.height,
         'background': str(scene / 'background.png'),
         'hand_reference': str(scene / 'hand_reference.png'),
         'object_ids': list(objects) or [''],

@@ -92,15 +92,12 @@ def middleware() -> Finding:
 
 def cv_bridge() -> Finding:
     """Whether cv_bridge works with this numpy; it does not if it was built for numpy 1."""
+    from manivideo_ros.ros.stream.camera_images import cv_bridge_works
+
     numpy = importlib.import_module('numpy').__version__
     if importlib.util.find_spec('cv_bridge') is None:
         return Finding('numpy', OK, f'{numpy}; no cv_bridge, not needed')
-    # In a separate process, which a mismatch can crash.
-    code = (
-        'import numpy, cv_bridge; cv_bridge.CvBridge().cv2_to_imgmsg(numpy.zeros((2, 2, 3), "u1"))'
-    )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, check=False)
-    if done.returncode:
+    if not cv_bridge_works():
         fix = 'other nodes that use cv_bridge need numpy<2 in their environment; this one does not'
         return Finding('numpy', NOTE, f'{numpy} does not work with cv_bridge', fix)
     return Finding('numpy', OK, f'{numpy} works with cv_bridge')

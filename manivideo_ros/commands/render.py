@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manivideo_ros.camera.background import BACKGROUND, load_background
-from manivideo_ros.camera.viewing import DEFAULT_SIZE, bounded, default_camera
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
@@ -30,6 +29,7 @@ from manivideo_ros.model.grid import on_grid
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_named, motion_path
+from manivideo_ros.motion.view import camera_of
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.renamed import RenamedOption
@@ -122,7 +122,7 @@ def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
         raise ValueError(f'{path}: --background keep: no camera_info was recorded')
     meshes = {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()}
     topic = images_topic(path, BagReader(path).topics, job.images)
-    plate = recorded_plate(path, topic, motion, bounded(motion.camera), hands_of(motion), meshes)
+    plate = recorded_plate(path, topic, motion, camera_of(motion), hands_of(motion), meshes)
     return plate.image
 
 
@@ -173,10 +173,9 @@ def step(synthesizer: Synthesizer, motion: Motion, index: int) -> NDArray[np.uin
 
 def view(motion: Motion, index: int) -> tuple[Camera, Snapshot]:
     """The camera and the poses of one frame of a motion."""
-    first, sample = motion.frame(0), motion.frame(index)
-    camera = motion.camera or default_camera(first.hands, first.objects.values(), *DEFAULT_SIZE)
+    sample = motion.frame(index)
     hands = sample.hands
     if motion.hand_model != 'default':  # betas of another model mean other shapes
         hands = {s: replace(hand, betas=np.zeros_like(hand.betas)) for s, hand in hands.items()}
     snapshot = Snapshot.of(int(motion.stamps_ns[index]), hands, sample.objects)
-    return bounded(camera), snapshot
+    return camera_of(motion), snapshot

@@ -31,6 +31,11 @@ class CleanPlate:
         self._filled: NDArray[np.uint8] | None = None
         self._age = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether any frame was used, without which the plate is one colour."""
+        return bool(self._known.any())
+
     def add(
         self, image: NDArray[np.uint8], hidden: NDArray[np.bool_] | None = None
     ) -> NDArray[np.uint8]:

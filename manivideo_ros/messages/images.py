@@ -44,19 +44,7 @@ def read_image(message: Any, encodings: Collection[str] = tuple(COLOURS)) -> NDA
     if message.encoding not in encodings:
         raise ValueError(f'encoding: {message.encoding!r} is not one of {", ".join(encodings)}')
     channels = COLOURS.get(message.encoding, 1)
-    dtype = np.dtype(np.float32 if message.encoding == DEPTH else np.uint8)
-    pixel = dtype.itemsize * channels
-    if message.step < message.width * pixel or len(message.data) < message.step * message.height:
-        raise ValueError(
-            f'data: {len(message.data)} bytes are too few for {message.width}x{message.height} '
-            f'{message.encoding} with step {message.step}'
-        )
-    pixels: NDArray = np.ndarray(
-        (message.height, message.width, channels),
-        dtype,
-        np.frombuffer(message.data, np.uint8),
-        strides=(message.step, pixel, dtype.itemsize),
-    )
+    pixels = _rows(message, 'f4' if message.encoding == DEPTH else 'u1', channels)
     if channels == 1:
         return np.ascontiguousarray(pixels[..., 0])
     order = slice(2, None, -1) if message.encoding.startswith('bgr') else slice(3)

@@ -133,7 +133,7 @@ class Webcam(Node):
         # Without a hand found, one may still be there: such frames are not used.
         hidden = hidden_by(seen, camera.width, camera.height) if seen else None
         plate = self._plate.add(image, hidden)
-        if self._plates.get_subscription_count():
+        if self._plate.begun and self._plates.get_subscription_count():
             self._plates.publish(RCLPY.image(stamped, plate))
 
 

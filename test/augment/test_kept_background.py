@@ -1,12 +1,13 @@
 """The recorded scene as the background of an episode."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from manivideo_ros.augment.kept_background import _median, images_topic
-from manivideo_ros.messages.names import IMAGE
+from manivideo_ros.augment.kept_background import _median, images_topic, require_rectified
+from manivideo_ros.messages.names import CAMERA, IMAGE
 
 ROOM = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
@@ -42,3 +43,24 @@ def test_the_topic_of_the_images_is_the_only_one_or_named():
         images_topic(bag, two)
     with pytest.raises(ValueError, match='--images /c: no such topic'):
         images_topic(bag, two, '/c')
+
+
+class Recording:
+    """A bag whose camera_info has the distortion coefficients d."""
+
+    def __init__(self, d):
+        self.topics, self.d = {'/camera_info': CAMERA}, d
+
+    def messages(self, topics):
+        return iter(topics)
+
+    def decoded(self, _):
+        return SimpleNamespace(d=self.d)
+
+
+def test_images_with_distortion_are_refused_and_rectified_ones_taken():
+    bag = Path('episode')
+    require_rectified(bag, Recording([0.0] * 5), '/image_raw')
+    require_rectified(bag, Recording([-0.2] * 5), '/image_rect')
+    with pytest.raises(ValueError, match='/camera_info has lens distortion'):
+        require_rectified(bag, Recording([-0.2] * 5), '/image_raw')

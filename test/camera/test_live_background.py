@@ -103,3 +103,13 @@ def test_unchanged_background_keeps_the_cameras_own_pixels(lens):
     out = bent_over(lens, image, straight, raw)
     changed = (out != raw).any(-1)
     assert changed[22:26, 32:38].all() and changed.mean() < 0.1
+
+
+def test_a_lens_that_moves_keeps_its_optics_and_another_lens_gets_its_own_image(lens):
+    moved = lens.placed(np.diag([1.0, -1.0, -1.0, 1.0]))
+    assert moved.optics == lens.optics
+    live = filled(7)
+    first, _ = live.at(7 * MS, 7 * MS, SIZE, SIZE, lens)
+    assert live.at(7 * MS, 7 * MS, SIZE, SIZE, moved)[0] is first
+    other = lens_of(lens.shown, 'plumb_bob', (0.1, 0.0, 0.0, 0.0, 0.0))
+    assert live.at(7 * MS, 7 * MS, SIZE, SIZE, other)[0] is not first

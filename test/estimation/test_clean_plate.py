@@ -35,7 +35,10 @@ def test_where_a_hand_always_was_its_surroundings_are_continued():
 
 def test_frames_without_a_found_hand_are_not_used_and_light_is_followed():
     plate = CleanPlate()
+    plate.add(before(30)[0], None)
+    assert not plate.begun, 'nothing is known of the room yet'
     plate.add(ROOM, np.zeros((HEIGHT, WIDTH), bool))
+    assert plate.begun
     out = plate.add(before(30)[0], None)
     np.testing.assert_array_equal(out, ROOM)
     darker = (ROOM * 0.8).astype(np.uint8)

@@ -63,7 +63,12 @@ class LiveScene:
         session = StreamingSession(engine, seed)
         size = parameters.image_width, parameters.image_height
         self.synthesizer = Synthesizer(session, hands, scene, threads, size)
+        self._describe(engine)
+
+    def _describe(self, engine: Engine) -> None:
+        """Read the checkpoint's hash, and whether its network corrects a base image."""
         self._sha256 = checkpoint_sha256(engine.spec.weights)
+        self.corrects = read_config(engine.spec.weights).base != 'none'
 
     @property
     def description(self) -> dict[str, str]:
@@ -148,7 +153,8 @@ class LiveScene:
             session = StreamingSession(engine, self._seed)
             self.synthesizer = Synthesizer(session, old.hands, old.scene, self._threads, old.size)
         self.engine.close()
-        self.engine, self._sha256 = engine, checkpoint_sha256(engine.spec.weights)
+        self.engine = engine
+        self._describe(engine)
         self.engine_named = named
         return f'{engine.spec.steps} steps on {engine.why}'
 

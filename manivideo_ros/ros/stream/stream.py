@@ -70,6 +70,7 @@ class Stream:
         )
         self._lock = threading.Lock()  # guards the intake, which both threads use
         self._statistics = diagnostics.FrameStatistics()
+        self._engine_size = scene.size  # of the camera whose grid was requested last
         self._warned, self._clocks = RateLimit(), ClockWatch()
         triggers = (HANDS, SKELETONS) if scene.human else (HANDS,)
         self._watch = InputWatch([triggers], time.monotonic())
@@ -140,6 +141,7 @@ class Stream:
         """Request the engine of the parameters, the camera's size and the rate limit's steps."""
         with self._lock:
             size, steps = self._intake.size, self._rate_limit.steps
+            self._engine_size = size
         self._loader.request(self._parameters, steps, size)
 
     def change_scene(self, change: Callable[[], str]) -> str:
@@ -167,7 +169,7 @@ class Stream:
                     self._worker.request()
             elif topic == TF and self._intake.waits_for_camera:
                 self._worker.request()
-        if topic == CAMERA and not problems:
+        if topic == CAMERA and self._intake.size != self._engine_size:
             self._request_engine()
         if topic in CONTINUOUS and (back := self._watch.received(topic, time.monotonic())):
             self._node.get_logger().info(back)
@@ -210,7 +212,7 @@ class Stream:
         self._snapshot, self._last_frame_s = view.snapshot, time.monotonic()
         sampled_ns = self._timer.now_ns()
         synthesizer = self._scene.synthesizer
-        around, problems = self._surroundings.around(view, self._intake.given_size, synthesizer)
+        around, problems = self._surroundings.around(view, self._intake.given_size, self._scene)
         self._warn('', problems)
         frame = synthesizer.step(view.camera, view.snapshot, around.shot, around.plane, around.crop)
         made_ns = self._timer.now_ns()

@@ -25,11 +25,12 @@ from manivideo_ros.ros import qos
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.stream.camera_images import image_reader
 from manivideo_ros.ros.stream.pose_intake import View
+from manivideo_ros.ros.stream.scene import LiveScene
 from manivideo_ros.ros.transforms import TransformTree
 from manivideo_ros.synthesizer import Synthesizer
 
 IMAGE, DEPTH = 'background_image', 'background_depth'
-NOTHING = SceneShot()
+UNSUPPORTED = 'not used: this network has no base image; use a patch model, such as tiny'
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,9 @@ class FrameSurroundings:
     shot: SceneShot | None
     plane: Array | None
     crop: Crop | None
+
+
+NOTHING = FrameSurroundings(None, None, None)
 
 
 class SurroundingsIntake:
@@ -106,12 +110,14 @@ class SurroundingsIntake:
             add(stamp_ns(message.header), time.monotonic_ns(), pixels)
 
     def around(
-        self, view: View, given: tuple[int, int], synthesizer: Synthesizer
+        self, view: View, given: tuple[int, int], scene: LiveScene
     ) -> tuple[FrameSurroundings, list[str]]:
         """What a frame has around its hands and objects, and the problems with it.
 
         given: width and height in CameraInfo.
         """
+        if not scene.corrects:
+            return NOTHING, [f'{name}: {UNSUPPORTED}' for name in self._asked()]
         camera = view.camera
         problems: list[str] = []
         shot = None
@@ -129,7 +135,18 @@ class SurroundingsIntake:
         plane, problem = self._plane(view)
         if problem:
             problems.append(problem)
-        return FrameSurroundings(shot, plane, self._crop(view, synthesizer)), problems
+        return FrameSurroundings(shot, plane, self._crop(view, scene.synthesizer)), problems
+
+    def _asked(self) -> list[str]:
+        """The parameters that ask for something around hands and objects."""
+        p = self._parameters
+        asked = {
+            'live_background': p.live_background,
+            'support_plane': any(p.support_plane),
+            'support_frame': bool(p.support_frame),
+            'region': p.region != 'full',
+        }
+        return [name for name, wanted in asked.items() if wanted]
 
     def _plane(self, view: View) -> tuple[Array | None, str]:
         p = self._parameters

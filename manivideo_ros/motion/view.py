@@ -1,0 +1,15 @@
+"""The camera that sees a motion."""
+
+from __future__ import annotations
+
+from manivideo_ros.camera.viewing import DEFAULT_SIZE, bounded, default_camera
+from manivideo_ros.geometry import Camera
+from manivideo_ros.motion.motion import Motion
+
+
+def camera_of(motion: Motion) -> Camera:
+    """The motion's own camera, reduced to the largest image; the default one without."""
+    if motion.camera is not None:
+        return bounded(motion.camera)
+    first = motion.frame(0)
+    return default_camera(first.hands, first.objects.values(), *DEFAULT_SIZE)
