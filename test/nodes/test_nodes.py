@@ -56,7 +56,9 @@ from manivideo_ros.ros.message_types import RCLPY
 @pytest.fixture(scope='module')
 def synthesizer(shipped, images, node_environment, tmp_path_factory):
     allowed = tmp_path_factory.mktemp('allowed')
-    parameters = {'checkpoint': str(shipped), 'scene_folders': [str(allowed)], **images}
+    # The size of the lab's camera: no other engine is loaded beside the stream meanwhile.
+    size = {'image_width': 256, 'image_height': 256}
+    parameters = {'checkpoint': str(shipped), 'scene_folders': [str(allowed)], **size, **images}
     with running('synthesizer_node', parameters, node_environment) as process:
         process.allowed = allowed
         process.wait_for('active', READY_S)
