@@ -4,6 +4,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 # Reliable publishers match subscriptions of either reliability.
 IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+# A lost packet spoils a video up to its next key frame, which comes within a second.
+VIDEO = QoSProfile(depth=60, reliability=ReliabilityPolicy.RELIABLE)
 POSES_OUT = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 # Best-effort subscriptions match every publisher and never block one.
 NEWEST_IN = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

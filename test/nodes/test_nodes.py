@@ -91,7 +91,7 @@ def test_poses_make_video(synthesizer, lab):
 
 def test_the_video_can_be_joined_late_and_recorded(synthesizer, lab, node_environment, tmp_path):
     lab.listen(Image, 'image_raw')
-    lab.listen(CompressedVideo, 'image_raw/foxglove')
+    lab.listen(CompressedVideo, 'image_raw/foxglove', qos.VIDEO)
     first = lab.got['image_raw/foxglove']
     lab.play(20, lambda: len(first) >= 3)
     parameters = {'bag': str(tmp_path / 'bag'), 'video': 'h264', 'topics': ['image_raw']}

@@ -51,9 +51,9 @@ class Lab(Node):
         )
         self.got = {}
 
-    def listen(self, kind, topic):
+    def listen(self, kind, topic, profile=qos.IMAGES):
         self.got[topic] = []
-        return self.create_subscription(kind, topic, self.got[topic].append, qos.IMAGES)
+        return self.create_subscription(kind, topic, self.got[topic].append, profile)
 
     def call(self, kind, name, request, timeout=30):
         client = self.create_client(kind, name)

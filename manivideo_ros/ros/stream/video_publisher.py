@@ -13,8 +13,8 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 
 from manivideo_ros.messages.names import PACKET, VIDEO
 from manivideo_ros.process.worker import NewestWorker
+from manivideo_ros.ros import qos
 from manivideo_ros.ros.message_types import RCLPY, message_class
-from manivideo_ros.ros.qos import IMAGES
 from manivideo_ros.video.encoder import VideoEncoder, even
 
 TOPICS = {VIDEO: 'image_raw/foxglove', PACKET: 'image_raw/ffmpeg'}
@@ -39,7 +39,7 @@ class VideoPublisher:
             except ValueError as error:
                 node.get_logger().debug(f'{topic} is not published: {error}')
                 continue
-            self._publishers[kind] = node.create_lifecycle_publisher(message, topic, IMAGES)
+            self._publishers[kind] = node.create_lifecycle_publisher(message, topic, qos.VIDEO)
         self._lock = threading.Lock()  # guards the frame that waits
         self._waiting: tuple[Any, NDArray[np.uint8]] | None = None
         self._encoder: VideoEncoder | None = None
