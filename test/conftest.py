@@ -74,7 +74,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def motion():
-    """Two seconds of two hands about a mug, seen by a 256x256 camera."""
+    """Two seconds of two hands about a mug, seen by a 320x240 camera, whose grid is that of the default 640x480."""
     from manivideo_ros.geometry import Camera, look_at, pinhole
     from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
 
@@ -95,7 +95,7 @@ def motion():
         (np.arange(1, frames + 1) * 1e9 / 30).astype(np.int64),
         {'left': hand(-0.2), 'right': hand(0.2)},
         {'mug': ObjectTrack('mug', 1.0, here, poses)},
-        Camera(pinhole(256, 256, 0.8), view, 256, 256),
+        Camera(pinhole(320, 240, 0.8), view, 320, 240),
     )
 
 

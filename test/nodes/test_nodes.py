@@ -56,9 +56,7 @@ from manivideo_ros.ros.message_types import RCLPY
 @pytest.fixture(scope='module')
 def synthesizer(shipped, images, node_environment, tmp_path_factory):
     allowed = tmp_path_factory.mktemp('allowed')
-    # The size of the lab's camera: no other engine is loaded beside the stream meanwhile.
-    size = {'image_width': 256, 'image_height': 256}
-    parameters = {'checkpoint': str(shipped), 'scene_folders': [str(allowed)], **size, **images}
+    parameters = {'checkpoint': str(shipped), 'scene_folders': [str(allowed)], **images}
     with running('synthesizer_node', parameters, node_environment) as process:
         process.allowed = allowed
         process.wait_for('active', READY_S)
@@ -82,11 +80,11 @@ def test_poses_make_video(synthesizer, lab):
     assert len(set(stamps) & set(lab.sent)) > 0.8 * len(stamps), "frames carry the poses' stamps"
     assert set(stamps) <= {stamp_ns(m.header) for m in infos}
     assert {m.header.frame_id for m in [*images, *infos]} == {'cam'}
-    assert read_image(images[-1]).shape == (256, 256, 3)
+    assert read_image(images[-1]).shape == (240, 320, 3)
     np.testing.assert_allclose(infos[-1].k, lab.motion.camera.intrinsics.ravel())
     compressed = lab.got['image_raw/compressed'][-1]
     assert compressed.format == 'rgb8; jpeg compressed bgr8'
-    assert shown_by(compressed.data).shape == (256, 256, 3)
+    assert shown_by(compressed.data).shape == (240, 320, 3)
 
 
 def test_the_video_can_be_joined_late_and_recorded(synthesizer, lab, node_environment, tmp_path):
@@ -128,7 +126,7 @@ def test_layers_are_published_while_subscribed_to(synthesizer, lab):
         image = read_image(answers(topic)[-1])
         assert image.ndim == dimensions
         if topic == 'mlo/mask':
-            assert image.shape == (256, 256), 'that of the camera'
+            assert image.shape == (240, 320), 'that of the camera'
         else:
             assert image.shape[0] % 2 == image.shape[1] % 4 == 0, 'seven layers, four in a row'
         assert image.any(), f'{topic} shows the hands'
@@ -640,7 +638,7 @@ def test_labels_are_recorded_on_request_and_the_bag_has_its_provenance(
     assert answers
     depth = read_image(found['/mlo/depth'][max(answers)], (DEPTH,))
     keypoints = read_keypoints(found['/hand_keypoints'][max(answers)])
-    assert depth.shape == (256, 256) and keypoints.shape == (42,)
+    assert depth.shape == (240, 320) and keypoints.shape == (42,)
     assert abs(depth[depth > 0].mean() - keypoints['z'].mean()) < 0.2
 
 
