@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.camera.background import covering, to_reference
 from manivideo_ros.camera.crop import Crop
+from manivideo_ros.camera.light import Light
 from manivideo_ros.camera.live_background import SceneShot
 from manivideo_ros.drawing.base_image import hand_material
 from manivideo_ros.drawing.drawing import Drawing, Drawn
@@ -46,12 +47,14 @@ class Scene:
     """What does not move: the objects by id, the background, and what the hands look like.
 
     The first object is the one that the model sees in six views and 2048 points; the colours of
-    the others reach it through the base image.
+    the others reach it through the base image. light: by which shadows are cast, in the frame of
+    the first frame's camera; None: from above the support plane.
     """
 
     objects: Mapping[str, ObjectMesh]
     background: NDArray[np.uint8]  # [H, W, 3] sRGB, any size
     hand_reference: HandReference
+    light: Light | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,7 @@ class Synthesizer:
         self.session, self.hands, self.threads = session, dict(hands), threads
         self.size = size or session.size
         self._crop: Crop | None = None
+        self._light: Light | None = None  # the scene's, in the world
         self.set_scene(scene)
 
     def set_scene(self, scene: Scene) -> None:
@@ -106,7 +110,7 @@ class Synthesizer:
         pairs = zip(meshes, self._views, strict=True)
         materials = [*(object_material(mesh, views) for mesh, views in pairs), *skins]
         fine = [*(fine_material(mesh) for mesh in meshes), *skins]
-        self.scene = scene
+        self.scene, self._light = scene, None
         self._new_drawing = partial(Drawing, surfaces, materials, fine)
         self._fit(*self.size)
 
@@ -142,7 +146,7 @@ class Synthesizer:
 
         scene_shot: the camera's own image and depth, behind and before hands and objects; None for
         the scene's background. plane [4]: the support plane in the world, which hides what is below
-        it. crop: the part of the image that the network works on, None for all of it; where it
+        it and has shadows. crop: the part of the image that the network works on, None for all of it; where it
         moves, the past frames are forgotten.
 
         Where the engine's device fails, the next engine makes the frame.
@@ -158,7 +162,7 @@ class Synthesizer:
             try:
                 with self.drawing.on_stream():
                     begun = perf_counter()
-                    self.drawing.surround(self._surrounded(scene_shot, plane))
+                    self.drawing.surround(self._surrounded(camera, scene_shot, plane))
                     self._pose(camera, snapshot, crop)
                     drawn, ready = self._draw(), perf_counter()
                     made, done = self._denoise(drawn, self._skeleton(snapshot)), perf_counter()
@@ -182,11 +186,16 @@ class Synthesizer:
         self.drawing.drawn()
         return self._compose(made)
 
-    def _surrounded(self, shot: SceneShot | None, plane: Array | None) -> Surroundings:
-        behind = self._surroundings.background
+    def _surrounded(
+        self, camera: Camera, shot: SceneShot | None, plane: Array | None
+    ) -> Surroundings:
+        behind, light = self._surroundings.background, self.scene.light
+        if self._light is None and light is not None:
+            self._light = light.turned(camera.camera_from_world[:3, :3].T)
         if shot is None:
-            return Surroundings(behind, None, plane)
-        return Surroundings(behind if shot.image is None else shot.image, shot.depth, plane)
+            return Surroundings(behind, None, plane, self._light)
+        image = behind if shot.image is None else shot.image
+        return Surroundings(image, shot.depth, plane, self._light)
 
     def _pose(self, camera: Camera, snapshot: Snapshot, crop: Crop | None) -> None:
         objects: list[SurfacePose] = [snapshot.objects.get(name) for name in self.scene.objects]

@@ -28,7 +28,8 @@ class Composer:
     """Composes images of a foreground painter's size, on its device.
 
     columns, rows: of the network's grid. cell_base, cell_coverage: the base image that the network
-    corrects and the coverage of hands and objects in it, written before `compose`.
+    corrects and the coverage of hands and objects in it; shadow: how much darker the background is
+    where they hide the light. All are written before `compose`.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Composer:
         rows: int,
         cell_base: torch.Tensor,  # [3, rows, columns] in 0..1
         cell_coverage: torch.Tensor,  # [rows, columns] in 0..1
+        shadow: torch.Tensor,  # [rows / 2, columns / 2, 3] relative change, at most 0
     ) -> None:
         self.foreground, self.columns, self.rows = foreground, columns, rows
         rasterizer = foreground.rasterizer
@@ -70,6 +72,7 @@ class Composer:
                 for name, values in zip(('gain', 'residual', 'factor'), cells, strict=True)
             },
             'cell_coverage': wp.from_torch(cell_coverage.flatten()),
+            'shadow': wp.from_torch(shadow.flatten(0, 1), dtype=wp.vec3),
             'active': wp.from_torch(self._active.flatten()),
             'active_span': wp.zeros((rows, 2), dtype=wp.int32, device=self._device),
             'edges': wp.from_torch(self._edges),
@@ -97,7 +100,8 @@ class Composer:
     def place(self, camera: Camera, crop: Crop, plane: NDArray[np.floating] | None = None) -> None:
         """Set the camera of the image, and which part of it the grid covers.
 
-        plane [4]: a support plane in the world, unit normal upwards and offset: n . p + d = 0.
+        plane [4]: a support plane in the world, unit normal upwards and offset: n . p + d = 0; it
+        hides what is below it, and has shadows.
         """
         layout = self._layout
         sx, sy = self.columns / crop.width, self.rows / crop.height
@@ -123,6 +127,7 @@ class Composer:
         if plane is not None:
             world_from_camera = invert_rigid(camera.camera_from_world)
             layout.plane = wp.vec4(*(np.asarray(plane, np.float64) @ world_from_camera).tolist())
+        layout.shadowed = int(plane is not None)
 
     def compose(self, made: torch.Tensor | None = None) -> torch.Tensor:
         """The image uint8 [H, W, 3] of what the foreground painter last painted.

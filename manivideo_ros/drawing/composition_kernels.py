@@ -37,6 +37,24 @@ class Layout:
     focal: wp.vec2  # of the image, pixels
     centre: wp.vec2
     plane: wp.vec4  # of the support, camera frame: normal and offset; 0 for none
+    shadowed: int  # whether `shadow` is given
+
+
+@wp.func
+def shadow_at(shadow: wp.array(dtype=wp.vec3), layout: Layout, column: int, row: int) -> wp.vec3:
+    """The change by shadows at a cell, bilinear in a map of half the grid's size."""
+    columns = layout.columns // 2
+    rows = layout.rows // 2
+    x = wp.clamp(0.5 * float(column) - 0.25, 0.0, float(columns - 1))
+    y = wp.clamp(0.5 * float(row) - 0.25, 0.0, float(rows - 1))
+    i = wp.min(int(x), columns - 2)
+    j = wp.min(int(y), rows - 2)
+    fx = x - float(i)
+    fy = y - float(j)
+    first = j * columns + i
+    top = shadow[first] * (1.0 - fx) + shadow[first + 1] * fx
+    low = shadow[first + columns] * (1.0 - fx) + shadow[first + columns + 1] * fx
+    return top * (1.0 - fy) + low * fy
 
 
 @wp.kernel
@@ -46,6 +64,7 @@ def find_factors(
     made: wp.array2d(dtype=wp.float32),  # [6, h * w]
     cell_base: wp.array2d(dtype=wp.float32),  # [3, h * w] the base image that was corrected
     cell_coverage: wp.array(dtype=wp.float32),  # [h * w] of hands and objects
+    shadow: wp.array(dtype=wp.vec3),  # [h/2 * w/2] change of the background by shadows, minus 1
     gain: wp.array(dtype=wp.vec3),  # [h * w] out: minus 1
     residual: wp.array(dtype=wp.vec3),  # [h * w] out
     factor: wp.array(dtype=wp.vec3),  # [h * w] out: change of the background, minus 1
@@ -56,7 +75,8 @@ def find_factors(
     """The corrected background relative to the base; a thread per row (chunks = 1) or cell.
 
     Gain and residual of the background cancel each other for its mean colour, but reduce its
-    contrast; a shadow is a factor.
+    contrast; a shadow is a factor. Of the shadows that the network and `shadow` show, the darker
+    one counts.
     """
     t = wp.tid()
     start = t % chunks
@@ -71,10 +91,15 @@ def find_factors(
         g = wp.vec3(made[0, i] - 1.0, made[1, i] - 1.0, made[2, i] - 1.0)
         r = wp.vec3(made[3, i], made[4, i], made[5, i])
         relative = wp.vec3(0.0, 0.0, 0.0)
+        dark = wp.vec3(0.0, 0.0, 0.0)
+        if layout.shadowed != 0:
+            dark = shadow_at(shadow, layout, column, first_row + t // chunks)
         for channel in range(3):
             base = cell_base[channel, i]
             change = base * g[channel] + r[channel]
             relative[channel] = wp.clamp(change / wp.max(base, DARKEST), -1.0, 1.0)
+            if dark[channel] < 0.0:
+                relative[channel] = wp.min(relative[channel], dark[channel])
             most = wp.max(most, wp.abs(relative[channel]) - UNCHANGED)
         gain[i] = g
         residual[i] = r

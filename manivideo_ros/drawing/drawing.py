@@ -116,7 +116,7 @@ class Drawing:
         crop = crop or Crop(0, 0, self.image.width, self.image.height)
         self._camera, view = camera, crop.camera(camera, *self.grid)
         self.rasterizer.write_view(view)
-        self.image.write_view(camera, crop)
+        self.image.write_view(camera, crop, poses)
         if self._painter is not None:
             self._painter.rasterizer.write_view(view)
             self._set_behind(self._painter, crop)

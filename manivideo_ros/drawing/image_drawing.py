@@ -11,12 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.camera.crop import Crop
+from manivideo_ros.camera.light import Light
 from manivideo_ros.drawing.base_image import Material
 from manivideo_ros.drawing.composition import Composer
 from manivideo_ros.drawing.foreground import ForegroundMaps, ForegroundPainter
+from manivideo_ros.drawing.shadows import PlaneShadows
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo.posed_surfaces import PosedSurfaces
 from manivideo_ros.mlo.rasterizer import Rasterizer
+from manivideo_ros.mlo.surfaces import SurfacePose
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +28,13 @@ class Surroundings:
 
     background uint8 [H, W, 3] RGB. depth float32 [H, W]: metres along z, 0 and NaN where unknown;
     None for none. plane [4]: the support plane in the world, unit normal upwards and offset
-    (n . p + d = 0); None for none.
+    (n . p + d = 0), which has shadows; None for none. light: by which they are cast, in the world.
     """
 
     background: NDArray[np.uint8]
     depth: NDArray[np.float32] | None = None
     plane: NDArray[np.floating] | None = None
+    light: Light | None = None
 
 
 class ImageDrawing:
@@ -54,8 +58,12 @@ class ImageDrawing:
         self.width, self.height = width, height
         fine = Rasterizer(posed, 2 * width, 2 * height, merge=True)
         self._painter = ForegroundPainter(fine, materials)
-        self.composer = Composer(self._painter, columns, rows, cell_base, cell_coverage)
+        self._shadows = PlaneShadows(posed, columns, rows)
+        self.composer = Composer(
+            self._painter, columns, rows, cell_base, cell_coverage, self._shadows.map
+        )
         self._surroundings: Surroundings | None = None
+        self._shadowed = False
         self.maps = self._painter.maps
 
     def surround(self, surroundings: Surroundings) -> None:
@@ -67,11 +75,15 @@ class ImageDrawing:
             self.composer.set_scene_depth(surroundings.depth)
         self._surroundings = surroundings
 
-    def write_view(self, camera: Camera, crop: Crop) -> None:
-        """Write the camera, and the part of its image that the grid covers."""
+    def write_view(self, camera: Camera, crop: Crop, poses: Sequence[SurfacePose]) -> None:
+        """Write the camera, the part of its image that the grid covers, and what casts shadows."""
         self._painter.rasterizer.write_view(camera)
-        plane = None if self._surroundings is None else self._surroundings.plane
+        around = self._surroundings
+        plane = None if around is None else around.plane
         self.composer.place(camera, crop, plane)
+        self._shadowed = around is not None and plane is not None
+        if around is not None and plane is not None:
+            self._shadows.place(camera, crop, plane, around.light, poses)
 
     def draw(self) -> ForegroundMaps:
         """Paint the foreground of the surfaces as they were last posed."""
@@ -92,6 +104,8 @@ class ImageDrawing:
         A frame of a network without a base image is enlarged.
         """
         if made.dtype != torch.uint8:
+            if self._shadowed:
+                self._shadows.draw()
             return self.composer.compose(made)
         self.composer.shown.copy_(self.maps.coverage)
         if made.shape[:2] == (self.height, self.width):

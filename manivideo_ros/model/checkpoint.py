@@ -16,6 +16,7 @@ from manivideo_ros.model.config import ModelConfig
 
 if TYPE_CHECKING:  # diffusers takes seconds to import, and exported graphs do not need it
     from manivideo_ros.model.latent.network import LatentManiVideoNet
+    from manivideo_ros.model.patch.light import LightNet
     from manivideo_ros.model.patch.network import ManiVideoNet
 
 SHIPPED = ASSETS / 'weights' / 'tiny.safetensors'
@@ -67,6 +68,22 @@ def load_checkpoint(path: Path, grid: tuple[int, int] | None = None) -> ManiVide
     moved = ManiVideoNet(on_grid(network.config, grid))
     moved.load_state_dict(moved_to(network.state_dict(), network.config, moved.config))
     return moved.eval()
+
+
+def load_light_net(path: Path) -> LightNet | None:
+    """The light estimator of a checkpoint, float32; None for a latent model, which has none.
+
+    Raises CheckpointError.
+    """
+    from manivideo_ros.model.patch.light import LightNet
+
+    config = read_config(path)
+    if config.trunk.kind != 'patch':
+        return None
+    network = LightNet(config)
+    state = _open(path, [f'light.{name}' for name in network.state_dict()])[1]
+    network.load_state_dict({name.removeprefix('light.'): v for name, v in state.items()})
+    return network.eval()
 
 
 def load_network(path: Path) -> ManiVideoNet | LatentManiVideoNet:

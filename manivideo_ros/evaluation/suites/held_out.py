@@ -23,7 +23,7 @@ from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
 from manivideo_ros.data.scenes.camera_response import random_response
 from manivideo_ros.data.scenes.library import SKINS, generator, prepare_object, skin
 from manivideo_ros.data.scenes.reference_pose import random_reference_pose
-from manivideo_ros.data.scenes.room import random_room
+from manivideo_ros.data.scenes.room import Lamp, random_room, table_irradiance
 from manivideo_ros.data.scenes.scene import SIZE, Scene
 from manivideo_ros.evaluation.measures.true_light import TrueLight
 from manivideo_ros.files.errors import reason_of
@@ -162,6 +162,12 @@ class HeldOutGroundTruth:
     def hand_reference(self) -> HandReference:
         """The hand reference, under the scene's light."""
         return self._renderer.hand_reference(self._stage)
+
+    def main_light(self) -> tuple[Lamp, Array]:
+        """The lamp that lights the table most, and the irradiance / pi [3] by the surroundings."""
+        room = self._stage.room
+        lamp = max(room.lamps, key=lambda lamp: table_irradiance((lamp,), 0 * room.harmonics).sum())
+        return lamp, table_irradiance((), room.harmonics)
 
     def image(
         self,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 import torch
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
+from manivideo_ros.camera.light import Light
 from manivideo_ros.model.config import ModelConfig
 
 ORDER = 3
@@ -16,6 +18,10 @@ POWERS = [p for p in product(range(ORDER + 1), range(ORDER + 1), (0, 1)) if sum(
 sphere. They span the same functions as the spherical harmonics up to order 3."""
 DARKEST = 0.03
 CHANNELS = (32, 64, 96, 160)
+GREY = 0.5
+"""Albedo of the grey ball, linear."""
+LUMINANCE = (0.2126, 0.7152, 0.0722)
+DIRECTIONS = 400
 
 
 class LightNet(nn.Module):
@@ -27,6 +33,7 @@ class LightNet(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.reference_size = config.reference_size
         side = config.reference_size // 16
         first, second, third, last = CHANNELS
 
@@ -76,3 +83,26 @@ def grey_at(
 def log_bounded(grey: Tensor) -> Tensor:
     """The logarithm of `grey_at`'s result, clamped to DARKEST..1."""
     return torch.log(grey.clamp(DARKEST, 1.0))
+
+
+def lamp_and_ambient(
+    light: Tensor,  # [1, 16, 3]
+) -> Light:
+    """The lamp and the even surrounding, in the camera's frame, that light a ball in this way.
+
+    The lamp lies in the mean direction of the ball's brightness; lamp and surrounding are fitted to
+    it by least squares.
+    """
+    index = np.arange(DIRECTIONS) + 0.5
+    z = 1 - 2 * index / DIRECTIONS
+    angle = np.pi * (1 + 5**0.5) * index
+    flat = np.sqrt(1 - z * z)
+    normals = np.stack([flat * np.cos(angle), flat * np.sin(angle), z], 1)  # [N, 3]
+    grey = grey_at(torch.from_numpy(normals.T[None].astype('f4')), light)[0].clamp(DARKEST, 1)
+    shown = grey.numpy().astype(np.float64).T
+    linear = np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4) / GREY
+    towards = (linear @ LUMINANCE) @ normals
+    towards /= max(float(np.linalg.norm(towards)), 1e-9)
+    terms = np.stack([np.maximum(normals @ towards, 0), np.ones(DIRECTIONS)], 1)
+    lamp, ambient = np.linalg.lstsq(terms, linear, rcond=None)[0]
+    return Light(towards, np.maximum(lamp, 0), np.maximum(ambient, 0.02))
