@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -33,6 +34,8 @@ from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Array, Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.model.checkpoint import read_config
+from manivideo_ros.model.scene_light import estimated_light
 from manivideo_ros.mlo.rasterizer import LayerBuffers
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
 from manivideo_ros.motion.pose_buffer import SKELETON, Snapshot
@@ -48,13 +51,30 @@ class Scene:
 
     The first object is the one that the model sees in six views and 2048 points; the colours of
     the others reach it through the base image. light: by which shadows are cast, in the frame of
-    the first frame's camera; None: from above the support plane.
+    the first frame's camera; None: from above the support plane. lit: whether the network corrects
+    a base image in that light.
     """
 
     objects: Mapping[str, ObjectMesh]
     background: NDArray[np.uint8]  # [H, W, 3] sRGB, any size
     hand_reference: HandReference
     light: Light | None = None
+    lit: bool = False
+
+
+def scene_for(
+    checkpoint: Path,
+    objects: Mapping[str, ObjectMesh],
+    background: NDArray[np.uint8],  # [H, W, 3] sRGB, any size
+    hand_reference: HandReference,
+) -> Scene:
+    """A scene for the network of a checkpoint, in the light that its light net sees.
+
+    Raises CheckpointError.
+    """
+    light = estimated_light(checkpoint, hand_reference)
+    lit = read_config(checkpoint).base == 'lit'
+    return Scene(objects, background, hand_reference, light, lit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +131,7 @@ class Synthesizer:
         materials = [*(object_material(mesh, views) for mesh, views in pairs), *skins]
         fine = [*(fine_material(mesh) for mesh in meshes), *skins]
         self.scene, self._light = scene, None
-        self._new_drawing = partial(Drawing, surfaces, materials, fine)
+        self._new_drawing = partial(Drawing, surfaces, materials, fine, lit=scene.lit)
         self._fit(*self.size)
 
     def _fit(self, width: int, height: int) -> None:

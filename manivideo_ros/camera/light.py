@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Array
+
+
+GREY_SHOWN = 0.735357
+"""sRGB of the grey ball's albedo, 0.5: its colour in light that leaves materials as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,14 +20,23 @@ class Light:
 
     towards [3]: unit vector to the lamp. lamp, ambient [3]: irradiance of a surface that faces the
     lamp, and of any surface; linear RGB, in one arbitrary unit. size: angular radius of the lamp,
-    radians, by which its shadows are soft.
+    radians, by which its shadows are soft. ball [16, 3]: coefficients of the sRGB colour of a grey
+    ball (model/patch/light.py), always in the frame of the camera; middle grey where unknown.
     """
 
     towards: NDArray[np.float64]
     lamp: NDArray[np.float64]
     ambient: NDArray[np.float64]
     size: float = 0.1
+    ball: NDArray[np.floating] = field(default_factory=lambda: middle_grey())
 
     def turned(self, rotation: Array) -> Light:
         """The same light in another frame; rotation [3, 3]: from this frame to that one."""
         return replace(self, towards=np.asarray(rotation, np.float64) @ self.towards)
+
+
+def middle_grey() -> NDArray[np.float32]:
+    """Coefficients [16, 3] of a grey ball that is the same from all sides."""
+    ball = np.zeros((16, 3), np.float32)
+    ball[0] = GREY_SHOWN
+    return ball

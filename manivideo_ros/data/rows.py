@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.data.packing import pack_hands, pack_mask
 from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
 from manivideo_ros.data.scenes.scene import Scene
-from manivideo_ros.drawing.base_image import Painter, hand_material
+from manivideo_ros.drawing.base_image import UNLIT, Painter, hand_material
 from manivideo_ros.drawing.views import ObjectViews, six_views
 from manivideo_ros.geometry import Array
 from manivideo_ros.objects.mesh import ObjectMesh
@@ -38,12 +39,14 @@ def scene_row(
         materials.append(scene.asset.painted)
     materials += [asset.painted for _, _, asset in scene.others]
     painter = Painter(renderer.view, materials, images.background)
+    plain = Painter(renderer.view, materials, images.background, UNLIT)
     camera = scene.camera.resized(*renderer.size)
-    bases, masks, object_poses = [], [], []
+    bases, unlit, masks, object_poses = [], [], [], []
     for i in range(len(scene.frames)):
         base, mask = painter.paint(camera, scene.poses(i))
-        painted = np.round(255 * base.permute(1, 2, 0).numpy()).astype(np.uint8)
-        bases.append(images.background if kind == 'human' else painted)
+        bases.append(images.background if kind == 'human' else image_bytes(base))
+        base, _ = plain.paint(camera, scene.poses(i))
+        unlit.append(images.background if kind == 'human' else image_bytes(base))
         masks.append(pack_mask(mask.numpy()))
         pose = scene.frames[i].world_from_object
         object_poses.append(np.eye(4) if pose is None else pose)
@@ -51,6 +54,7 @@ def scene_row(
         'rgb': images.rgb,
         'background': images.background,
         'base': np.stack(bases),
+        'unlit': np.stack(unlit),
         'mask': np.stack(masks),
         'hand_reference': reference.image,
         'hand_parts': reference.parts,
@@ -71,6 +75,13 @@ def scene_row(
             'consecutive': scene.consecutive,
         },
     }
+
+
+def image_bytes(
+    image: torch.Tensor,  # [3, H, W] in 0..1
+) -> NDArray[np.uint8]:
+    """The image as bytes [H, W, 3]."""
+    return np.round(255 * image.permute(1, 2, 0).numpy()).astype(np.uint8)
 
 
 def padded(poses: Sequence[Array], count: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.data.packing import array_file, unpack_hand, unpack_mask
+from manivideo_ros.data.relight import Relight, random_plane
 from manivideo_ros.data.rows import Kind
 from manivideo_ros.drawing.hand_skeleton import hand_skeleton
 from manivideo_ros.drawing.horizon import HorizonMapper
@@ -33,6 +34,10 @@ from manivideo_ros.hand.state import SIDES, HandState
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS, layer_names
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose, hand_surface
+from manivideo_ros.model.scene_light import light_of
+
+if TYPE_CHECKING:
+    from manivideo_ros.model.patch.light import LightNet
 
 REFERENCE_SIZE = 128
 NO_OBJECT_VIEW = 128  # grey level of a view without an object
@@ -47,7 +52,8 @@ class ShardDataset:
 
     view_size, background_size: of the references, pixels. hands: folder of the user's hand models,
     required by scenes with poses of these models. num_layers, confidence: of H and D, as for
-    Rasterizer. Raises ShardError if the folder holds no complete shard, or its scenes require hand
+    Rasterizer. light: in whose estimate of the light base images are lit; None: they are in the
+    fixed light. Raises ShardError if the folder holds no complete shard, or its scenes require hand
     models and `hands` is None.
     """
 
@@ -59,8 +65,9 @@ class ShardDataset:
         hands: Path | None = None,
         num_layers: int = 7,
         confidence: Literal['graded', 'depth'] = 'graded',
+        light: LightNet | None = None,
     ) -> None:
-        self.folder, self.hands = Path(folder), hands
+        self.folder, self.hands, self.light = Path(folder), hands, light
         self.view_size, self.background_size = view_size, background_size
         self.num_layers, self.confidence = num_layers, confidence
         self.shards = sorted(p for p in self.folder.glob('shard_*') if p.suffix != '.partial')
@@ -94,7 +101,8 @@ class ShardDataset:
 
     def __getstate__(self) -> dict[str, Any]:
         sizes = ('view_size', 'background_size', 'num_layers')
-        return {name: getattr(self, name) for name in ('folder', 'hands', 'confidence', *sizes)}
+        names = ('folder', 'hands', 'confidence', 'light', *sizes)
+        return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -171,8 +179,9 @@ class ShardDataset:
         """`conditions`, plus base and rgb [3, H, W] in 0..1 and mask [1, H, W] (coverage of hands
         and objects)."""
         mask = unpack_mask(np.asarray(self.array(scene, 'mask')[frame]))
-        return self.conditions(scene, frame) | {
-            'base': image_tensor(self.array(scene, 'base')[frame]),
+        conditions = self.conditions(scene, frame)
+        return conditions | {
+            'base': self._base(scene, frame, mask),
             'rgb': image_tensor(self.array(scene, 'rgb')[frame]),
             'mask': torch.from_numpy(mask)[None],
         }
@@ -187,7 +196,7 @@ class ShardDataset:
             pairs = zip(SIDES, poses, strict=False)
             hands = {side: state for side, state in pairs if isinstance(state, HandState)}
             return skeleton_conditions(hand_skeleton(camera, hands), layers, width, height)
-        rasterizer, horizon = self._rasterizer(scene, width, height)
+        rasterizer, horizon, _ = self._drawn(scene, width, height)
         drawn = rasterizer.render(camera, poses)
         return {
             'normal_map': drawn.normal_map.clone(),
@@ -196,11 +205,34 @@ class ShardDataset:
             'horizon': horizon.map().clone(),
         }
 
-    def _rasterizer(self, scene: int, width: int, height: int) -> tuple[Rasterizer, HorizonMapper]:
-        """The rasterizer of the scene's surfaces, cached."""
+    def _base(self, scene: int, frame: int, mask: NDArray[np.float32]) -> torch.Tensor:
+        """The base image of a frame whose conditions were drawn last."""
+        if self.light is None or self.kind(scene) == 'human':
+            kept = 'base' if self.light is None else 'unlit'
+            return image_tensor(self.array(scene, kept)[frame])
+        camera = self.camera(scene)
+        relight = self._drawn(scene, camera.width, camera.height)[2]
+        if scene not in relight.lights:
+            relight.lights.clear()
+            relight.lights[scene] = light_of(self.light, self.hand_reference(scene).image)
+        return relight(
+            camera,
+            self.poses(scene, frame),
+            relight.lights[scene],
+            random_plane(scene),
+            image_tensor(self.array(scene, 'unlit')[frame]),
+            torch.from_numpy(mask),
+            image_tensor(self.array(scene, 'background')),
+        )
+
+    def _drawn(
+        self, scene: int, width: int, height: int
+    ) -> tuple[Rasterizer, HorizonMapper, Relight]:
+        """What draws the scene's surfaces, cached."""
         model = self.scenes[scene].get('hand_model', 'default')
         key = (model, tuple(self._objects(scene)), width, height)
-        kept: dict[Any, tuple[Rasterizer, HorizonMapper]] = self.__dict__.setdefault('_kept', {})
+        kept: dict[Any, tuple[Rasterizer, HorizonMapper, Relight]]
+        kept = self.__dict__.setdefault('_kept', {})
         if key not in kept:
             while len(kept) >= KEPT_RASTERIZERS:
                 kept.pop(next(iter(kept)))
@@ -212,7 +244,7 @@ class ShardDataset:
                 threads=1,
                 confidence=self.confidence,
             )
-            kept[key] = rasterizer, HorizonMapper(rasterizer)
+            kept[key] = rasterizer, HorizonMapper(rasterizer), Relight(rasterizer)
         return kept[key]
 
 

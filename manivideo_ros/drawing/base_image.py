@@ -96,6 +96,8 @@ class Painter:
     [3, H, W] to paint into, instead of a new one. The tensors that `paint` returns are overwritten
     by the next call.
 
+    background [3, H, W]: torch tensor in 0..1.
+
     Raises ValueError for sizes, counts or an `out` tensor that do not fit.
     """
 
@@ -117,7 +119,7 @@ class Painter:
         self._base = own if out is None else out
         require_contiguous('base', self._base)
         self._mask = torch.zeros(self.height, self.width, device=device)
-        self._background = torch.zeros(3, self.height, self.width, device=device)
+        self.background = torch.zeros(3, self.height, self.width, device=device)
         self._chunks = 1 if rasterizer.on_cpu else self.width
         self._light = warp_light(lighting)
         self._arrays: dict[str, wp.array] = {}
@@ -139,8 +141,8 @@ class Painter:
                 f'background must be [{self.height}, {self.width}, 3], got {background.shape}'
             )
         image = torch.from_numpy(np.ascontiguousarray(background)).permute(2, 0, 1) / 255
-        self._background.copy_(image)
-        self._base.copy_(self._background)
+        self.background.copy_(image)
+        self._base.copy_(self.background)
         self._mask.zero_()
 
     def paint(
@@ -180,7 +182,7 @@ class Painter:
             'drawn': self._drawn,
             'chunks': self._chunks,
             'light': self._light,
-            'background': wp.from_torch(self._background.flatten(-2)),
+            'background': wp.from_torch(self.background.flatten(-2)),
             'base': wp.from_torch(self._base.flatten(-2)),
             'mask': wp.from_torch(self._mask.flatten()),
             **self._arrays,

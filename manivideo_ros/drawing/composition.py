@@ -29,7 +29,8 @@ class Composer:
 
     columns, rows: of the network's grid. cell_base, cell_coverage: the base image that the network
     corrects and the coverage of hands and objects in it; shadow: how much darker the background is
-    where they hide the light. All are written before `compose`.
+    where they hide the light; opened: how much darker they are themselves, where the base image is
+    lit. All are written before `compose`.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Composer:
         cell_base: torch.Tensor,  # [3, rows, columns] in 0..1
         cell_coverage: torch.Tensor,  # [rows, columns] in 0..1
         shadow: torch.Tensor,  # [rows / 2, columns / 2, 3] relative change, at most 0
+        opened: torch.Tensor | None = None,  # [rows, columns, 3] relative change, at most 0
     ) -> None:
         self.foreground, self.columns, self.rows = foreground, columns, rows
         rasterizer = foreground.rasterizer
@@ -61,6 +63,7 @@ class Composer:
         self._layout.width, self._layout.height = width, height
         self._layout.columns, self._layout.rows = columns, rows
         self._layout.tolerance = TOLERANCE
+        self._layout.lit = int(opened is not None)
         self._occluded = False
         self._placed: Crop | None = None
         maps = foreground.maps
@@ -73,6 +76,9 @@ class Composer:
             },
             'cell_coverage': wp.from_torch(cell_coverage.flatten()),
             'shadow': wp.from_torch(shadow.flatten(0, 1), dtype=wp.vec3),
+            'opened': wp.from_torch(
+                cells[0] if opened is None else opened.flatten(0, 1), dtype=wp.vec3
+            ),
             'active': wp.from_torch(self._active.flatten()),
             'active_span': wp.zeros((rows, 2), dtype=wp.int32, device=self._device),
             'edges': wp.from_torch(self._edges),

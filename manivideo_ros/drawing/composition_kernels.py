@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import warp as wp
 
+from manivideo_ros.drawing.lighting.kernels import shadow_at
+
 wp.set_module_options({'enable_backward': False})
 
 UNCHANGED = wp.constant(0.015)
@@ -38,23 +40,7 @@ class Layout:
     centre: wp.vec2
     plane: wp.vec4  # of the support, camera frame: normal and offset; 0 for none
     shadowed: int  # whether `shadow` is given
-
-
-@wp.func
-def shadow_at(shadow: wp.array(dtype=wp.vec3), layout: Layout, column: int, row: int) -> wp.vec3:
-    """The change by shadows at a cell, bilinear in a map of half the grid's size."""
-    columns = layout.columns // 2
-    rows = layout.rows // 2
-    x = wp.clamp(0.5 * float(column) - 0.25, 0.0, float(columns - 1))
-    y = wp.clamp(0.5 * float(row) - 0.25, 0.0, float(rows - 1))
-    i = wp.min(int(x), columns - 2)
-    j = wp.min(int(y), rows - 2)
-    fx = x - float(i)
-    fy = y - float(j)
-    first = j * columns + i
-    top = shadow[first] * (1.0 - fx) + shadow[first + 1] * fx
-    low = shadow[first + columns] * (1.0 - fx) + shadow[first + columns + 1] * fx
-    return top * (1.0 - fy) + low * fy
+    lit: int  # whether the base image is lit, with shadows
 
 
 @wp.kernel
@@ -65,6 +51,7 @@ def find_factors(
     cell_base: wp.array2d(dtype=wp.float32),  # [3, h * w] the base image that was corrected
     cell_coverage: wp.array(dtype=wp.float32),  # [h * w] of hands and objects
     shadow: wp.array(dtype=wp.vec3),  # [h/2 * w/2] change of the background by shadows, minus 1
+    opened: wp.array(dtype=wp.vec3),  # [h * w] change of the foreground by shadows, minus 1
     gain: wp.array(dtype=wp.vec3),  # [h * w] out: minus 1
     residual: wp.array(dtype=wp.vec3),  # [h * w] out
     factor: wp.array(dtype=wp.vec3),  # [h * w] out: change of the background, minus 1
@@ -75,8 +62,8 @@ def find_factors(
     """The corrected background relative to the base; a thread per row (chunks = 1) or cell.
 
     Gain and residual of the background cancel each other for its mean colour, but reduce its
-    contrast; a shadow is a factor. Of the shadows that the network and `shadow` show, the darker
-    one counts.
+    contrast; a shadow is a factor. A lit base has the shadows, and the network corrects them; else
+    the darker one counts of those that the network and `shadow` show.
     """
     t = wp.tid()
     start = t % chunks
@@ -93,14 +80,19 @@ def find_factors(
         relative = wp.vec3(0.0, 0.0, 0.0)
         dark = wp.vec3(0.0, 0.0, 0.0)
         if layout.shadowed != 0:
-            dark = shadow_at(shadow, layout, column, first_row + t // chunks)
+            row = first_row + t // chunks
+            dark = shadow_at(shadow, layout.columns // 2, layout.rows // 2, column, row)
         for channel in range(3):
             base = cell_base[channel, i]
             change = base * g[channel] + r[channel]
             relative[channel] = wp.clamp(change / wp.max(base, DARKEST), -1.0, 1.0)
-            if dark[channel] < 0.0:
+            if layout.lit != 0:
+                relative[channel] = (1.0 + relative[channel]) * (1.0 + dark[channel]) - 1.0
+            elif dark[channel] < 0.0:
                 relative[channel] = wp.min(relative[channel], dark[channel])
             most = wp.max(most, wp.abs(relative[channel]) - UNCHANGED)
+        if layout.lit != 0:
+            g += wp.cw_mul(g + wp.vec3(1.0, 1.0, 1.0), opened[i])
         gain[i] = g
         residual[i] = r
         factor[i] = relative

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from manivideo_ros.camera.crop import Crop
 from manivideo_ros.drawing import base_image_kernels, horizon_kernels
-from manivideo_ros.drawing.base_image import Material, Painter
+from manivideo_ros.drawing.base_image import FIXED_LIGHT, UNLIT, Material, Painter
 from manivideo_ros.drawing.foreground import ForegroundMaps
 from manivideo_ros.drawing.horizon import HorizonMapper
 from manivideo_ros.drawing.image_drawing import ImageDrawing, Surroundings
+from manivideo_ros.drawing.lighting.light_maps import LightMaps
+from manivideo_ros.drawing.lighting.lit_base import LitBase
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo import posing_kernels, raster_kernels
 from manivideo_ros.mlo.layers import LAYER_MAPS
@@ -48,7 +50,8 @@ class Drawing:
     surfaces, materials, fine_materials: one each; the fine ones are for the image. grid: width and
     height of the network's maps. image: width and height of the images. inputs: the engine's own
     tensors [1, ...] to draw into, by name; they decide on the device, and what is not among them is
-    not drawn. Without them the tensors are the drawing's own, on the CPU.
+    not drawn. Without them the tensors are the drawing's own, on the CPU. lit: whether the base
+    image is in the scene's light, instead of a fixed one.
 
     Raises ValueError as Rasterizer and Painter do, RuntimeError where the device fails.
     """
@@ -63,6 +66,7 @@ class Drawing:
         layers: int,
         threads: int,
         inputs: Mapping[str, torch.Tensor] | None = None,
+        lit: bool = False,
     ) -> None:
         self.inputs, self.grid = inputs, grid
         columns, rows = grid
@@ -74,20 +78,31 @@ class Drawing:
         self._behind: tuple[NDArray[np.uint8] | None, Crop | None] = None, None
         self._horizon: HorizonMapper | None = None
         self._painter: Painter | None = None
+        self._lit: LitBase | None = None
         with on_torch_stream(device):
             self._posed = PosedSurfaces(surfaces, device, threads)
             self.rasterizer = Rasterizer(self._posed, columns, rows, layers, out=out)
             if not out or 'horizon' in out:
                 self._horizon = HorizonMapper(self.rasterizer, out.get('horizon'))
+            self._lights = LightMaps(self._posed, columns, rows)
             cells = (
                 torch.zeros(3, rows, columns, device=device),
                 torch.zeros(rows, columns, device=device),
             )
+            opened = None
             if not out or 'base' in out:
                 visible = Rasterizer(self._posed, 2 * columns, 2 * rows, merge=True)
-                self._painter = Painter(visible, materials, out=out.get('base'))
-                cells = self._painter.images
-            self.image = ImageDrawing(self._posed, fine_materials, *image, columns, rows, *cells)
+                own = None if lit else out.get('base')
+                light = UNLIT if lit else FIXED_LIGHT
+                self._painter = painter = Painter(visible, materials, lighting=light, out=own)
+                cells = painter.images
+                if lit:
+                    unlit = *cells, painter.background
+                    self._lit = LitBase(self.rasterizer, self._lights, *unlit, out.get('base'))
+                    cells, opened = (self._lit.base, cells[1]), self._lit.opened
+            self.image = ImageDrawing(
+                self._posed, fine_materials, *image, columns, rows, *cells, self._lights, opened
+            )
         face_surface = torch.from_numpy(self.rasterizer.face_surface).long()
         self._face_surface = face_surface.to(device)  # [F]
         if device != 'cpu':  # frames may be drawn on another stream than the one here
@@ -116,7 +131,13 @@ class Drawing:
         crop = crop or Crop(0, 0, self.image.width, self.image.height)
         self._camera, view = camera, crop.camera(camera, *self.grid)
         self.rasterizer.write_view(view)
-        self.image.write_view(camera, crop, poses)
+        self.image.write_view(camera, crop)
+        around = self._surroundings
+        light, plane = (None, None) if around is None else (around.light, around.plane)
+        # A CUDA graph that was captured once draws light maps at every frame, or at none.
+        self._shadows = self._lit is not None or plane is not None or not self.rasterizer.on_cpu
+        if self._shadows:
+            self._lights.place(camera, crop, poses, light, plane)
         if self._painter is not None:
             self._painter.rasterizer.write_view(view)
             self._set_behind(self._painter, crop)
@@ -160,7 +181,7 @@ class Drawing:
         if self._horizon is not None:
             maps['horizon'] = self._horizon.last
         if self._painter is not None:
-            maps['base'] = self._painter.images[0]
+            maps['base'] = self._painter.images[0] if self._lit is None else self._lit.base
         return Drawn(layers, maps, self.image.maps)
 
     def on_stream(self) -> AbstractContextManager[None]:
@@ -176,8 +197,12 @@ class Drawing:
         self.rasterizer.draw()
 
     def _draw_maps(self) -> None:
+        if self._shadows:
+            self._lights.draw()
         if self._painter is not None:
             self._painter.draw()
+        if self._lit is not None:
+            self._lit.draw()
         if self._horizon is not None:
             self._horizon.map()
         self.image.draw()
@@ -197,6 +222,8 @@ class Drawing:
         if self._painter is not None and base is not None:
             covered = self._painter.images[1].clone()
             behind, uncovered = self._painter.draw()
+            if self._lit is not None:
+                behind = self._lit.draw()
             maps['base'] = behind.lerp_(base, mix)  # in place: the composer reads it too
             uncovered.lerp_(covered, mix)
             self._painter.overwritten()

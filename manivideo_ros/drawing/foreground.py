@@ -11,11 +11,11 @@ import warp as wp
 from manivideo_ros.drawing import foreground_kernels
 from manivideo_ros.drawing.base_image import (
     FIXED_LIGHT,
-    Lighting,
     Material,
     material_arrays,
     warp_light,
 )
+from manivideo_ros.drawing.lighting.light_maps import LightMaps
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.warp_runtime import load_kernels
 
@@ -38,8 +38,9 @@ class ForegroundMaps:
 class ForegroundPainter:
     """Paints the foreground from a merged rasterizer of twice the image's size.
 
-    rasterizer: with merge=True and even width and height. materials: one per surface. Its cost
-    grows with the pixels that hands and objects cover, not with the image.
+    rasterizer: with merge=True and even width and height. materials: one per surface. lights: in
+    whose light it is painted; None: in that of FIXED_LIGHT. Its cost grows with the pixels that
+    hands and objects cover, not with the image.
 
     Raises ValueError for sizes or materials that do not fit.
     """
@@ -48,7 +49,7 @@ class ForegroundPainter:
         self,
         rasterizer: Rasterizer,
         materials: Sequence[Material],
-        lighting: Lighting = FIXED_LIGHT,
+        lights: LightMaps | None = None,
     ) -> None:
         if len(rasterizer.layer_names) != 1 or rasterizer.width % 2 or rasterizer.height % 2:
             raise ValueError('foreground: needs a merged rasterizer of even width and height')
@@ -65,11 +66,14 @@ class ForegroundPainter:
         )
         self.drawn = rasterizer.nothing_drawn()
         self._chunks = 1 if rasterizer.on_cpu else self.width
+        self._no_ball = wp.zeros(16, dtype=wp.vec3, device=device)
         numbers = {
             'first_row': 0,
             'drawn': self.drawn,
             'chunks': self._chunks,
-            'light': warp_light(lighting),
+            'light': warp_light(FIXED_LIGHT),
+            'lit': int(lights is not None),
+            'ball': self._no_ball if lights is None else lights.arrays['ball'],
             'layer_of': wp.array(
                 rasterizer.posed.face_layer, dtype=wp.int32, device=rasterizer.device
             ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import warp as wp
 
 from manivideo_ros.drawing.base_image_kernels import Light, face_colour, irradiance
+from manivideo_ros.drawing.lighting.kernels import surface_shown
 from manivideo_ros.mlo.raster_kernels import (
     View,
     at,
@@ -21,6 +22,9 @@ wp.set_module_options({'enable_backward': False})
 @wp.func
 def lit_colour(
     light: Light,
+    lit: int,
+    ball: wp.array(dtype=wp.vec3),
+    hand: bool,
     view: View,
     planes: wp.array2d(dtype=wp.vec3),
     face_texels: wp.array2d(dtype=wp.vec2),
@@ -34,7 +38,10 @@ def lit_colour(
     """The shaded colour of face f at raster coordinates, sRGB in 0..1."""
     n = facing_normal(planes, f, view, u, v)
     colour = face_colour(planes, face_texels, face_texture, textures, texels, f, u, v)
-    colour = colour * wp.sqrt(irradiance(light, n))
+    if lit != 0:
+        colour = wp.cw_mul(colour, surface_shown(ball, n, hand))
+    else:
+        colour = colour * wp.sqrt(irradiance(light, n))
     return wp.vec3(wp.min(colour[0], 1.0), wp.min(colour[1], 1.0), wp.min(colour[2], 1.0))
 
 
@@ -43,6 +50,8 @@ def paint_foreground_rows(
     first_row: int,
     chunks: int,
     light: Light,
+    lit: int,  # whether `ball` is the light
+    ball: wp.array(dtype=wp.vec3),  # [16] coefficients of a grey ball's sRGB
     view: wp.array(dtype=View),  # [1] of the fine image, 2H x 2W
     planes: wp.array2d(dtype=wp.vec3),  # [F, 7]
     keys: wp.array2d(dtype=wp.uint64),  # [1, 2H * 2W] in; 0 on return
@@ -111,7 +120,8 @@ def paint_foreground_rows(
                 and key_face(k3) == f
             ):
                 colour[i] = lit_colour(
-                    light, c, planes, face_texels, face_texture, textures, texels, f, u, v
+                    light, lit, ball, layer_of[f] > 0, c, planes, face_texels, face_texture,
+                    textures, texels, f, u, v,
                 )  # fmt: skip
                 coverage[i] = 1.0
                 depth[i] = 1.0 / at(planes[f, 3], u, v)
@@ -132,8 +142,8 @@ def paint_foreground_rows(
                         su = u - 0.5 + float(sub % 2)
                         sv = v - 0.5 + float(sub // 2)
                         total += lit_colour(
-                            light, c, planes, face_texels, face_texture, textures, texels,
-                            face, su, sv,
+                            light, lit, ball, layer_of[face] > 0, c, planes, face_texels,
+                            face_texture, textures, texels, face, su, sv,
                         )  # fmt: skip
                         covered += 0.25
                         inverse = wp.max(inverse, at(planes[face, 3], su, sv))

@@ -15,11 +15,10 @@ from manivideo_ros.camera.light import Light
 from manivideo_ros.drawing.base_image import Material
 from manivideo_ros.drawing.composition import Composer
 from manivideo_ros.drawing.foreground import ForegroundMaps, ForegroundPainter
-from manivideo_ros.drawing.shadows import PlaneShadows
+from manivideo_ros.drawing.lighting.light_maps import LightMaps
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo.posed_surfaces import PosedSurfaces
 from manivideo_ros.mlo.rasterizer import Rasterizer
-from manivideo_ros.mlo.surfaces import SurfacePose
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,8 @@ class ImageDrawing:
     """The foreground painter and the composer of images of width x height pixels.
 
     posed: the surfaces, which another rasterizer poses. columns, rows: of the network's grid;
-    cell_base, cell_coverage: as for Composer.
+    cell_base, cell_coverage, opened: as for Composer, which reads them; lights: of the scene, for
+    the foreground too where `opened` is given.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class ImageDrawing:
         rows: int,
         cell_base: torch.Tensor,
         cell_coverage: torch.Tensor,
+        lights: LightMaps,
+        opened: torch.Tensor | None = None,
     ) -> None:
         self.width, self.height = width, height
         fine = Rasterizer(posed, 2 * width, 2 * height, merge=True)
-        self._painter = ForegroundPainter(fine, materials)
-        self._shadows = PlaneShadows(posed, columns, rows)
+        self._painter = ForegroundPainter(fine, materials, lights if opened is not None else None)
         self.composer = Composer(
-            self._painter, columns, rows, cell_base, cell_coverage, self._shadows.map
+            self._painter, columns, rows, cell_base, cell_coverage, lights.shadow, opened
         )
         self._surroundings: Surroundings | None = None
-        self._shadowed = False
         self.maps = self._painter.maps
 
     def surround(self, surroundings: Surroundings) -> None:
@@ -75,15 +75,11 @@ class ImageDrawing:
             self.composer.set_scene_depth(surroundings.depth)
         self._surroundings = surroundings
 
-    def write_view(self, camera: Camera, crop: Crop, poses: Sequence[SurfacePose]) -> None:
-        """Write the camera, the part of its image that the grid covers, and what casts shadows."""
+    def write_view(self, camera: Camera, crop: Crop) -> None:
+        """Write the camera, and the part of its image that the grid covers."""
         self._painter.rasterizer.write_view(camera)
-        around = self._surroundings
-        plane = None if around is None else around.plane
+        plane = None if self._surroundings is None else self._surroundings.plane
         self.composer.place(camera, crop, plane)
-        self._shadowed = around is not None and plane is not None
-        if around is not None and plane is not None:
-            self._shadows.place(camera, crop, plane, around.light, poses)
 
     def draw(self) -> ForegroundMaps:
         """Paint the foreground of the surfaces as they were last posed."""
@@ -104,8 +100,6 @@ class ImageDrawing:
         A frame of a network without a base image is enlarged.
         """
         if made.dtype != torch.uint8:
-            if self._shadowed:
-                self._shadows.draw()
             return self.composer.compose(made)
         self.composer.shown.copy_(self.maps.coverage)
         if made.shape[:2] == (self.height, self.width):

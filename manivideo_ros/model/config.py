@@ -77,7 +77,7 @@ class ModelConfig:
     reference_size: int = 128
     num_points: int = 2048  # surface points of the object
     temporal_context: int = 4  # past frames that causal attention sees
-    base: Literal['painted', 'none'] = 'painted'
+    base: Literal['painted', 'lit', 'none'] = 'painted'
     mlo: Literal['full', 'noise_only', 'depth_only'] = 'full'
     object: Literal['views+geometry', 'none'] = 'views+geometry'
     human: bool = False  # the second pose guider G1, for skeleton maps

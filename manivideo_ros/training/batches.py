@@ -138,7 +138,7 @@ class Iterations(Dataset[Batch]):
         sample['weight'] = torch.ones(len(rows))
         mirror = 'base' in sample and rng.random() < config.mirror_share
         if mirror and self._can_mirror(draw.source):
-            sample |= mirrored(sample)
+            sample |= mirrored(sample, config.model.base == 'lit')
         self._drop_conditions(sample, rng)
         if draw.unconditional:
             sample = without_conditions(sample)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from manivideo_ros.data.rendering.light_views import LightViews, ball_normals, make_light_views
-from manivideo_ros.model.checkpoint import SHIPPED
+from manivideo_ros.model.checkpoint import SHIPPED, load_light_net
 from manivideo_ros.model.patch.light import LightNet
 from manivideo_ros.training.batches import TrainingScenes
 from manivideo_ros.training.config import TrainConfig
@@ -54,7 +54,10 @@ def run_training(
     wait_for_first(place)
     if light is None:
         light = _light(config, data, out, threads, init, place)
-    imaged = open_sources(config, data)
+    lit_by = None
+    if config.model.base == 'lit':
+        lit_by = light if init is None else load_light_net(init)
+    imaged = open_sources(config, data, lit_by)
     sources: Mapping[str, TrainingScenes] = imaged
     if config.latent:
         sources = with_latents(imaged, config, data, place)

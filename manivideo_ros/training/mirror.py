@@ -22,8 +22,10 @@ VIEWS = [0, 1, 3, 2, 4, 5]  # left and right are exchanged
 DIRECTIONS = [(HORIZON_DIRECTIONS // 2 - k) % HORIZON_DIRECTIONS for k in range(HORIZON_DIRECTIONS)]
 
 
-def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A batch with x negated, except for the base image's light, which is fixed to the camera."""
+def mirrored(batch: dict[str, Tensor], lit: bool = False) -> dict[str, Tensor]:
+    """A batch with x negated, except for the light of a base image that is not lit by the scene's:
+    it is fixed to the camera.
+    """
     out = {key: batch[key].flip(-1) for key in IMAGES if key in batch}
     against_x = torch.tensor([-1.0, 1.0, 1.0])
     out['normal_map'] = batch['normal_map'].flip(-1) * against_x[:, None, None]
@@ -32,6 +34,8 @@ def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     normals = batch['visible_normal'].flip(-1) * against_x[:, None, None]
     out['visible_normal'] = normals
     out['horizon'] = batch['horizon'].flip(-1)[:, DIRECTIONS]
+    if lit:
+        return out
     shift = fixed_shading(normals) / fixed_shading(normals * against_x[:, None, None])
     out['base'] = (out['base'] * (1 + out['mask'] * (shift - 1))).clamp(0, 1)
     return out

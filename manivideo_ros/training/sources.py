@@ -14,6 +14,7 @@ from manivideo_ros.data.generator import Recipe, make_shards
 from manivideo_ros.data.human.scenes import HumanScenes
 from manivideo_ros.data.rows import Kind
 from manivideo_ros.data.shards import ShardDataset
+from manivideo_ros.model.patch.light import LightNet
 from manivideo_ros.training.batches import ConditionedScenes, TrainingScenes
 from manivideo_ros.training.config import Source, TrainConfig
 
@@ -79,15 +80,22 @@ def make_missing(config: TrainConfig, data: Path, scenes: int, workers: int) -> 
         make_shards(folder, scenes, config.seed, 'train', workers, recipe)
 
 
-def open_sources(config: TrainConfig, data: Path) -> dict[str, ConditionedScenes]:
-    """The scenes of every used source, by name. Raises ValueError for unreadable folders."""
+def open_sources(
+    config: TrainConfig, data: Path, light: LightNet | None = None
+) -> dict[str, ConditionedScenes]:
+    """The scenes of every used source, by name. Raises ValueError for unreadable folders.
+
+    light: in whose estimate of the light base images are lit, for a network with `base: lit`.
+    """
     return {
-        name: _open(source, folder_of(source, data), config)
+        name: _open(source, folder_of(source, data), config, light)
         for name, source in used(config).items()
     }
 
 
-def _open(source: Source, folder: Path, config: TrainConfig) -> ConditionedScenes:
+def _open(
+    source: Source, folder: Path, config: TrainConfig, light: LightNet | None
+) -> ConditionedScenes:
     view_size, background_size = reference_sizes(config)
     size = config.model.image_size
     if source.reader == 'human':
@@ -106,6 +114,7 @@ def _open(source: Source, folder: Path, config: TrainConfig) -> ConditionedScene
         Path(source.hands) if source.hands else None,
         config.model.layers,
         'depth' if config.model.mlo == 'depth_only' else 'graded',
+        light,
     )
     found = scenes.camera(0).width
     if found != size:

@@ -27,12 +27,11 @@ from manivideo_ros.evaluation.measures.shadows import ShadowShares
 from manivideo_ros.evaluation.suites.held_out import HeldOutGroundTruth, HeldOutScene
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.model.checkpoint import SHIPPED
-from manivideo_ros.model.scene_light import estimated_light
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_path
-from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.synthesizer import Synthesizer, scene_for
 
 
 def true_light(scene: HeldOutScene, truth: HeldOutGroundTruth) -> Light:
@@ -58,7 +57,7 @@ def compare(
     truth = HeldOutGroundTruth(scene)
     reference = truth.hand_reference()
     hands = {str(side): hand for side, hand in scene.hands.items()}
-    known = Scene(scene.meshes, truth.background, reference, estimated_light(checkpoint, reference))
+    known = scene_for(checkpoint, scene.meshes, truth.background, reference)
     plane = plane_of(invert_rigid(scene.table_from_world))
     methods = {
         'network': (known, None),

@@ -105,4 +105,5 @@ def lamp_and_ambient(
     towards /= max(float(np.linalg.norm(towards)), 1e-9)
     terms = np.stack([np.maximum(normals @ towards, 0), np.ones(DIRECTIONS)], 1)
     lamp, ambient = np.linalg.lstsq(terms, linear, rcond=None)[0]
-    return Light(towards, np.maximum(lamp, 0), np.maximum(ambient, 0.02))
+    ball = light[0].numpy()
+    return Light(towards, np.maximum(lamp, 0), np.maximum(ambient, 0.02), ball=ball)

@@ -1,0 +1,1 @@
+"""Light and shadow: what hands, objects and support plane receive of a lamp and a dome."""

@@ -1,0 +1,350 @@
+"""Warp kernels of light and shadow: maps of what stands nearest to each light, and their use."""
+
+# mypy: ignore-errors
+from __future__ import annotations
+
+import warp as wp
+
+wp.set_module_options({'enable_backward': False})
+
+SIDE = wp.constant(192)
+"""Texels along a side of a light map."""
+SEARCH_TAPS = wp.constant(6)
+TAPS = wp.constant(12)
+DOME_TAPS = wp.constant(4)
+TALLEST = wp.constant(0.3)
+"""Metres toward a light within which what casts a shadow on a point is searched for."""
+BIAS = wp.constant(0.002)
+"""Metres by which a surface must be nearer to the light than the point that it shades."""
+LIFT = wp.constant(0.003)
+"""Metres along its normal by which a point of a hand or an object is moved before it is asked."""
+NOTHING = wp.constant(-1.0e6)
+GOLDEN = wp.constant(2.3999632)
+DARKEST = wp.constant(0.03)
+GREY = wp.constant(0.7353570)
+"""sRGB of the grey ball's albedo, 0.5."""
+
+
+@wp.struct
+class Stage:
+    """A frame's light, its support plane, and the sphere that casts shadows; camera frame."""
+
+    lights: int  # 0: nothing is lit or shadowed
+    reach: float  # radius of the sphere, m
+    centre: wp.vec3  # of the sphere
+    plane: wp.vec4  # unit normal and offset of the support plane; 0: none
+    ray: wp.vec4  # m per metre of depth: x = ray[0] * (column + 0.5) + ray[1], of half the grid
+    lamp: wp.vec3  # irradiance of a surface that faces the lamp
+    ambient: wp.vec3  # irradiance by the dome
+
+
+@wp.func
+def texel(axes: wp.mat33, p: wp.vec3, reach: float) -> wp.vec3:
+    """Light map coordinates of a point relative to the centre: x, y in texels, height in m."""
+    q = axes * p
+    scale = 0.5 * float(SIDE) / reach
+    return wp.vec3(q[0] * scale + 0.5 * float(SIDE), q[1] * scale + 0.5 * float(SIDE), q[2])
+
+
+@wp.kernel
+def cast_shadows(
+    first: int,
+    count: int,
+    stage: wp.array(dtype=Stage),  # [1]
+    axes: wp.array(dtype=wp.mat33),  # [K] rows: across, along and towards the light
+    present: wp.array(dtype=wp.int32),  # [S]
+    face_surface: wp.array(dtype=wp.int32),  # [F]
+    faces: wp.array(dtype=wp.vec3i),  # [F]
+    vertices: wp.array(dtype=wp.vec3),  # [V] camera frame
+    heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE] in and out
+):
+    """Raise light maps to the faces that lie over their texels, one thread per light and face."""
+    t = wp.tid()
+    light = first + t // count
+    f = t % count
+    s = stage[0]
+    if light >= s.lights or present[face_surface[f]] == 0:
+        return
+    face = faces[f]
+    a = texel(axes[light], vertices[face[0]] - s.centre, s.reach)
+    b = texel(axes[light], vertices[face[1]] - s.centre, s.reach)
+    c = texel(axes[light], vertices[face[2]] - s.centre, s.reach)
+    area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])
+    if not (wp.abs(area) > 1.0e-9):
+        return
+    side = float(SIDE)
+    x0 = int(wp.ceil(wp.clamp(wp.min(a[0], wp.min(b[0], c[0])) - 0.5, 0.0, side)))
+    y0 = int(wp.ceil(wp.clamp(wp.min(a[1], wp.min(b[1], c[1])) - 0.5, 0.0, side)))
+    x1 = int(wp.floor(wp.clamp(wp.max(a[0], wp.max(b[0], c[0])) - 0.5, -1.0, side - 1.0)))
+    y1 = int(wp.floor(wp.clamp(wp.max(a[1], wp.max(b[1], c[1])) - 0.5, -1.0, side - 1.0)))
+    inverse = 1.0 / area
+    for y in range(y0, y1 + 1):
+        v = float(y) + 0.5
+        for x in range(x0, x1 + 1):
+            u = float(x) + 0.5
+            wa = ((b[0] - u) * (c[1] - v) - (c[0] - u) * (b[1] - v)) * inverse
+            wb = ((c[0] - u) * (a[1] - v) - (a[0] - u) * (c[1] - v)) * inverse
+            wc = 1.0 - wa - wb
+            if wa >= 0.0 and wb >= 0.0 and wc >= 0.0:
+                height = wa * a[2] + wb * b[2] + wc * c[2]
+                wp.atomic_max(heights, light, y * SIDE + x, height)
+
+
+@wp.func
+def height_at(heights: wp.array2d(dtype=wp.float32), light: int, x: float, y: float) -> float:
+    """The height of a light map at a texel; NOTHING outside."""
+    i = int(wp.floor(x))
+    j = int(wp.floor(y))
+    if i < 0 or j < 0 or i >= SIDE or j >= SIDE:
+        return NOTHING
+    return heights[light, j * SIDE + i]
+
+
+@wp.func
+def inside(at: wp.vec3) -> bool:
+    """Whether a point lies in the circle of a light map."""
+    dx = at[0] - 0.5 * float(SIDE)
+    dy = at[1] - 0.5 * float(SIDE)
+    return dx * dx + dy * dy < 0.25 * float(SIDE * SIDE)
+
+
+@wp.func
+def seen_share(
+    heights: wp.array2d(dtype=wp.float32),
+    light: int,
+    at: wp.vec3,
+    spread: float,
+    scale: float,
+    slope: float,
+    taps: int,
+) -> float:
+    """The share of a light that a point at light map coordinates sees.
+
+    spread: tangent of the light's angular radius; scale: texels per metre; slope: metres of bias
+    per metre beside the point. Percentage-closer soft shadows (Fernando, 2005).
+    """
+    blockers = wp.float32(0.0)
+    total = wp.float32(0.0)
+    wide = wp.max(spread * TALLEST * scale, 1.0)
+    for k in range(SEARCH_TAPS):
+        r = wide * wp.sqrt((float(k) + 0.5) / float(SEARCH_TAPS))
+        x = at[0] + r * wp.cos(float(k) * GOLDEN)
+        y = at[1] + r * wp.sin(float(k) * GOLDEN)
+        height = height_at(heights, light, x, y)
+        if height > at[2] + BIAS + slope * r / scale:
+            blockers += 1.0
+            total += height - at[2]
+    if blockers == 0.0:
+        height = height_at(heights, light, at[0], at[1])
+        if height <= at[2] + BIAS:
+            return 1.0
+        blockers = 1.0
+        total = height - at[2]
+    soft = wp.clamp(spread * total / blockers * scale, 0.7, wide)
+    hidden = wp.float32(0.0)
+    for k in range(taps):
+        r = soft * wp.sqrt((float(k) + 0.5) / float(taps))
+        x = at[0] + r * wp.cos(float(k) * GOLDEN)
+        y = at[1] + r * wp.sin(float(k) * GOLDEN)
+        if height_at(heights, light, x, y) > at[2] + BIAS + slope * r / scale:
+            hidden += 1.0
+    return 1.0 - hidden / float(taps)
+
+
+@wp.func
+def darkened(light: wp.vec3) -> wp.vec3:
+    """The relative change of sRGB values by a share of light: gamma 2 approximates sRGB."""
+    return wp.vec3(
+        wp.sqrt(wp.max(light[0], 0.0)) - 1.0,
+        wp.sqrt(wp.max(light[1], 0.0)) - 1.0,
+        wp.sqrt(wp.max(light[2], 0.0)) - 1.0,
+    )
+
+
+@wp.kernel
+def shade_plane(
+    first_row: int,
+    chunks: int,
+    columns: int,
+    stage: wp.array(dtype=Stage),  # [1]
+    axes: wp.array(dtype=wp.mat33),  # [K]
+    share: wp.array(dtype=wp.vec3),  # [K] of the plane's light, which is 1 in total
+    spread: wp.array(dtype=wp.float32),  # [K] tangent of the angular radius
+    heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
+    shadow: wp.array(dtype=wp.vec3),  # [rows * columns] out: change of the background, minus 1
+):
+    """How much darker the plane is where hands and objects hide light, per row or cell."""
+    t = wp.tid()
+    y = first_row + t // chunks
+    start = t % chunks
+    stop = start + 1
+    if chunks == 1:
+        stop = columns
+    s = stage[0]
+    n = wp.vec3(s.plane[0], s.plane[1], s.plane[2])
+    scale = 0.5 * float(SIDE) / s.reach
+    for x in range(start, stop):
+        lit = wp.vec3(1.0, 1.0, 1.0)
+        ray = wp.vec3(
+            s.ray[0] * (float(x) + 0.5) + s.ray[1], s.ray[2] * (float(y) + 0.5) + s.ray[3], 1.0
+        )
+        facing = wp.dot(n, ray)
+        if facing < -1.0e-6:
+            p = ray * (-s.plane[3] / facing) - s.centre
+            for k in range(s.lights):
+                at = texel(axes[k], p, s.reach)
+                if inside(at):
+                    seen = seen_share(heights, k, at, spread[k], scale, 0.0, TAPS)
+                    lit -= share[k] * (1.0 - seen)
+        shadow[y * columns + x] = darkened(lit)
+
+
+@wp.func
+def shadow_at(
+    shadow: wp.array(dtype=wp.vec3), columns: int, rows: int, column: int, row: int
+) -> wp.vec3:
+    """The change by shadows at a cell of a grid of twice the map's columns and rows; bilinear."""
+    x = wp.clamp(0.5 * float(column) - 0.25, 0.0, float(columns - 1))
+    y = wp.clamp(0.5 * float(row) - 0.25, 0.0, float(rows - 1))
+    i = wp.min(int(x), columns - 2)
+    j = wp.min(int(y), rows - 2)
+    fx = x - float(i)
+    fy = y - float(j)
+    first = j * columns + i
+    top = shadow[first] * (1.0 - fx) + shadow[first + 1] * fx
+    low = shadow[first + columns] * (1.0 - fx) + shadow[first + columns + 1] * fx
+    return top * (1.0 - fy) + low * fy
+
+
+@wp.func
+def grey_shown(ball: wp.array(dtype=wp.vec3), n: wp.vec3) -> wp.vec3:
+    """sRGB of a grey ball at a normal, relative to its albedo; model/patch/light.py has the terms.
+
+    ball: [16] coefficients of x^a y^b z^c, in the order of a, then b, then c.
+    """
+    x = n[0]
+    y = n[1]
+    z = n[2]
+    total = (ball[0] + ball[1] * z) + (ball[2] + ball[3] * z) * y
+    total += (ball[4] + ball[5] * z) * (y * y) + ball[6] * (y * y * y)
+    total += x * ((ball[7] + ball[8] * z) + (ball[9] + ball[10] * z) * y + ball[11] * (y * y))
+    total += (x * x) * ((ball[12] + ball[13] * z) + ball[14] * y) + ball[15] * (x * x * x)
+    return wp.vec3(
+        wp.clamp(total[0], DARKEST, 1.0) / GREY,
+        wp.clamp(total[1], DARKEST, 1.0) / GREY,
+        wp.clamp(total[2], DARKEST, 1.0) / GREY,
+    )
+
+
+@wp.func
+def surface_shown(ball: wp.array(dtype=wp.vec3), n: wp.vec3, hand: bool) -> wp.vec3:
+    """By what the sRGB colour of a material is multiplied in the light of a grey ball.
+
+    Materials of objects are albedos; those of hands are seen in that light already, facing it.
+    """
+    shown = grey_shown(ball, n)
+    if hand:
+        shown = wp.cw_div(shown, grey_shown(ball, wp.vec3(0.0, 0.0, -1.0)))
+    return shown
+
+
+@wp.func
+def open_share(
+    stage: Stage,
+    axes: wp.array(dtype=wp.mat33),
+    spread: wp.array(dtype=wp.float32),
+    heights: wp.array2d(dtype=wp.float32),
+    p: wp.vec3,
+    n: wp.vec3,
+) -> wp.vec3:
+    """The change of the sRGB values of a surface, minus 1, by what hides lamp and dome from it."""
+    scale = 0.5 * float(SIDE) / stage.reach
+    q = p + n * LIFT - stage.centre
+    towards = wp.vec3(axes[0][2, 0], axes[0][2, 1], axes[0][2, 2])
+    facing = wp.max(wp.dot(n, towards), 0.0)
+    seen = wp.float32(1.0)
+    if facing > 0.0:
+        at = texel(axes[0], q, stage.reach)
+        if inside(at):
+            seen = seen_share(heights, 0, at, spread[0], scale, 0.5, TAPS)
+    total = wp.float32(0.0)
+    free = wp.float32(0.0)
+    for k in range(1, stage.lights):
+        weight = wp.dot(n, wp.vec3(axes[k][2, 0], axes[k][2, 1], axes[k][2, 2]))
+        if weight > 0.0:
+            total += weight
+            at = texel(axes[k], q, stage.reach)
+            if inside(at):
+                weight = weight * seen_share(heights, k, at, spread[k], scale, 0.5, DOME_TAPS)
+            free += weight
+    if total > 0.0:
+        free = free / total
+    else:
+        free = 1.0
+    light = stage.ambient * free + stage.lamp * (facing * seen)
+    whole = stage.ambient + stage.lamp * facing
+    return darkened(wp.cw_div(light, whole + wp.vec3(1.0e-6, 1.0e-6, 1.0e-6)))
+
+
+@wp.kernel
+def light_cells(
+    first_row: int,
+    chunks: int,
+    columns: int,
+    rows: int,
+    stage: wp.array(dtype=Stage),  # [1]
+    ball: wp.array(dtype=wp.vec3),  # [16]
+    axes: wp.array(dtype=wp.mat33),  # [K]
+    spread: wp.array(dtype=wp.float32),  # [K]
+    heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
+    shadow: wp.array(dtype=wp.vec3),  # [h/2 * w/2] change of the background, minus 1
+    nearest_layer: wp.array(dtype=wp.int32),  # [h * w]
+    depth: wp.array2d(dtype=wp.float32),  # [L, h * w] m
+    visible_normal: wp.array2d(dtype=wp.float32),  # [3, h * w]
+    unlit: wp.array2d(dtype=wp.float32),  # [3, h * w] materials over the background
+    mask: wp.array(dtype=wp.float32),  # [h * w] coverage of hands and objects
+    behind: wp.array2d(dtype=wp.float32),  # [3, h * w] the background
+    opened: wp.array(dtype=wp.vec3),  # [h * w] out: change of hands and objects, minus 1
+    base: wp.array2d(dtype=wp.float32),  # [3, h * w] out
+):
+    """Light the unlit base image, per row (chunks = 1) or cell."""
+    t = wp.tid()
+    y = first_row + t // chunks
+    start = t % chunks
+    stop = start + 1
+    if chunks == 1:
+        stop = columns
+    s = stage[0]
+    for x in range(start, stop):
+        i = y * columns + x
+        covered = mask[i]
+        factor = wp.vec3(1.0, 1.0, 1.0)
+        change = wp.vec3(0.0, 0.0, 0.0)
+        if covered > 0.0:
+            # Cells whose centre shows the background take the surface of a neighbour.
+            j = i
+            if nearest_layer[i] < 0:
+                for k in range(9):
+                    column = wp.clamp(x + k % 3 - 1, 0, columns - 1)
+                    row = wp.clamp(y + k // 3 - 1, 0, rows - 1)
+                    if nearest_layer[row * columns + column] >= 0:
+                        j = row * columns + column
+            layer = nearest_layer[j]
+            n = wp.vec3(0.0, 0.0, -1.0)
+            if layer >= 0:
+                n = wp.vec3(visible_normal[0, j], visible_normal[1, j], visible_normal[2, j])
+                ray = wp.vec3(
+                    0.5 * s.ray[0] * (float(j % columns) + 0.5) + s.ray[1],
+                    0.5 * s.ray[2] * (float(j // columns) + 0.5) + s.ray[3],
+                    1.0,
+                )
+                change = open_share(s, axes, spread, heights, ray * depth[layer, j], n)
+            factor = surface_shown(ball, n, layer > 0)
+        opened[i] = change
+        dark = wp.vec3(0.0, 0.0, 0.0)
+        if covered < 1.0:
+            dark = shadow_at(shadow, columns // 2, rows // 2, x, y)
+        for channel in range(3):
+            back = (1.0 - covered) * behind[channel, i]
+            front = (unlit[channel, i] - back) * factor[channel] * (1.0 + change[channel])
+            base[channel, i] = wp.clamp(front + back * (1.0 + dark[channel]), 0.0, 1.0)
