@@ -28,9 +28,10 @@ from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_path
 from manivideo_ros.objects.named import load_mesh
-from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.synthesizer import Synthesizer, scene_for
 
 SIZES = ((256, 256), (640, 480), (1280, 720))
+PLANE = np.array([0.0, 0.0, 1.0, 0.0])  # the table of the shipped motions
 FRAMES, WARM_UP, THREADS = 60, 5, 2
 MOST = 1.35  # times the time at 256x256, for 640x480
 FAR = 2.0  # times the distance of the default camera
@@ -50,7 +51,8 @@ def measure(motion: Motion, size: tuple[int, int], distance: float) -> dict:
     spec = find_spec('tiny')
     spec = spec.seen_by(read_config(spec.weights), *size)
     session = StreamingSession(Engine(spec, THREADS))
-    scene = Scene(
+    scene = scene_for(
+        spec.weights,
         {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()},
         load_background(BACKGROUND),
         load_hand_reference(HAND_REFERENCE),
@@ -62,7 +64,9 @@ def measure(motion: Motion, size: tuple[int, int], distance: float) -> dict:
     covered = []
     for index in range(FRAMES + WARM_UP):
         sample = motion.frame(2 * index % len(motion))
-        frame = synthesizer.step(camera, Snapshot.of(index, sample.hands, sample.objects))
+        frame = synthesizer.step(
+            camera, Snapshot.of(index, sample.hands, sample.objects), plane=PLANE
+        )
         if index >= WARM_UP:
             for stage, ms in {**frame.stages_ms, 'all': sum(frame.stages_ms.values())}.items():
                 times.setdefault(stage, []).append(ms)

@@ -34,10 +34,10 @@ from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Array, Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
-from manivideo_ros.model.checkpoint import read_config
-from manivideo_ros.model.scene_light import estimated_light
 from manivideo_ros.mlo.rasterizer import LayerBuffers
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.model.checkpoint import read_config
+from manivideo_ros.model.scene_light import estimated_light
 from manivideo_ros.motion.pose_buffer import SKELETON, Snapshot
 from manivideo_ros.objects.mesh import ObjectMesh, surface_points
 
@@ -166,8 +166,8 @@ class Synthesizer:
 
         scene_shot: the camera's own image and depth, behind and before hands and objects; None for
         the scene's background. plane [4]: the support plane in the world, which hides what is below
-        it and has shadows. crop: the part of the image that the network works on, None for all of it; where it
-        moves, the past frames are forgotten.
+        it and has shadows. crop: the part of the image that the network works on, None for all of
+        it; where it moves, the past frames are forgotten.
 
         Where the engine's device fails, the next engine makes the frame.
         """
@@ -197,11 +197,13 @@ class Synthesizer:
             except RuntimeError as error:
                 self._give_up_device(self.drawing.inputs, error)
 
-    def composed(self, camera: Camera, snapshot: Snapshot, made: Made) -> Image:
-        """The image of a snapshot, of what the network made of it; on the CPU."""
+    def composed(
+        self, camera: Camera, snapshot: Snapshot, made: Made, plane: Array | None = None
+    ) -> Image:
+        """The image of what the network made of a snapshot; on the CPU. plane: as for `step`."""
         if (camera.width, camera.height) != self.size:
             self._fit(camera.width, camera.height)
-        self.drawing.surround(self._surroundings)
+        self.drawing.surround(self._surrounded(camera, None, plane))
         self._pose(camera, snapshot, None)
         self.drawing.drawn()
         return self._compose(made)

@@ -74,7 +74,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def motion():
-    """Two seconds of two hands about a mug, seen by a 320x240 camera, whose grid is that of the default 640x480."""
+    """Two seconds of two hands about a mug, seen by a camera of the default image's shape."""
     from manivideo_ros.geometry import Camera, look_at, pinhole
     from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
 

@@ -23,9 +23,11 @@ from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Source
 from manivideo_ros.bags.bag import BagFullError, BagWriter
 from manivideo_ros.bags.provenance import KEY, text_of
+from manivideo_ros.camera.support import plane_of
 from manivideo_ros.drawing.labels import label
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.geometry import Array, invert_rigid
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.messages.names import CAMERA, IMAGE, POINTS, TF
 from manivideo_ros.messages.types import ROSBAGS, serialized
@@ -34,7 +36,7 @@ from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.named import load_mesh
-from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.synthesizer import Synthesizer, scene_for
 
 CAMERA_FRAME = 'synthetic_camera_optical'
 """A frame that recordings do not have, because their transforms are copied."""
@@ -155,7 +157,9 @@ def _write(
     synthesizer, never_seen = _synthesizer(motion, hands, choices, job)
     if never_seen is not None:
         Image.fromarray(never_seen).save(bag.folder / NEVER_SEEN)
-    frames = _frames(synthesizer, motion, choices)
+    # Where the recorded scene is kept, its support is unknown.
+    plane = None if job.images else plane_of(invert_rigid(choices.table_from_world))
+    frames = _frames(synthesizer, motion, choices, plane)
     empty = ROSBAGS.image(
         ROSBAGS.header(int(motion.stamps_ns[0]), CAMERA_FRAME), synthesizer.scene.background
     )
@@ -190,7 +194,7 @@ def _synthesizer(
         name: choices.objects[name].on(_mesh(track.mesh, track.scale))
         for name, track in motion.objects.items()
     }
-    scene = Scene(objects, background, reference)
+    scene = scene_for(job.engine.weights, objects, background, reference)
     return make_synthesizer(job.engine, hands, scene, choices.noise), never_seen
 
 
@@ -200,12 +204,15 @@ def _mesh(name: str, scale: float) -> ObjectMesh:
     return load_mesh(name, scale)
 
 
-def _frames(synthesizer: Synthesizer, motion: Motion, choices: Choices) -> Iterator[dict[str, Any]]:
+def _frames(
+    synthesizer: Synthesizer, motion: Motion, choices: Choices, plane: Array | None
+) -> Iterator[dict[str, Any]]:
     """The messages of each frame by topic, in the order of the poses."""
     camera = choices.camera
     for index, stamp in enumerate(motion.stamps_ns.tolist()):
         sample = motion.frame(index)
-        frame = synthesizer.step(camera, Snapshot.of(stamp, sample.hands, sample.objects))
+        snapshot = Snapshot.of(stamp, sample.hands, sample.objects)
+        frame = synthesizer.step(camera, snapshot, plane=plane)
         layers = len(frame.layers.normal_map)
         labels = label(
             frame.foreground, frame.mask, layers, camera, synthesizer.hands, sample.hands

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Array
 
-
 GREY_SHOWN = 0.735357
 """sRGB of the grey ball's albedo, 0.5: its colour in light that leaves materials as they are."""
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from manivideo_ros.bags.bag import BagError
+from manivideo_ros.camera.support import plane_of
+from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.motion.files import save_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.shipped import motion_named
@@ -197,7 +199,10 @@ STOP_ORDER = ('motion_player', 'recorder', 'synthesizer_node')
 
 def synthesizer_parameters(demo: Demo, motion: Motion, scene: Path) -> dict[str, Any]:
     """The parameters of the synthesizer for the scene of a motion."""
+    from manivideo_ros.evaluation.suites.held_out import table_under
+
     objects, camera = motion.objects, camera_of(motion)
+    support = plane_of(invert_rigid(table_under(motion, camera)))
     return {
         'checkpoint': demo.checkpoint,
         'engine': demo.engine,
@@ -208,6 +213,7 @@ def synthesizer_parameters(demo: Demo, motion: Motion, scene: Path) -> dict[str,
         'hand_reference': str(scene / 'hand_reference.png'),
         'object_ids': list(objects) or [''],
         'object_meshes': [track.mesh for track in objects.values()] or [''],
+        'support_plane': support.tolist(),
         'object_scales': [float(track.scale) for track in objects.values()] or [1.0],
     }
 

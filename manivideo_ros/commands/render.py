@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from manivideo_ros.camera.background import BACKGROUND, load_background
+from manivideo_ros.camera.support import checked_plane, plane_of, plane_problem
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.evaluation.sheets import steady, write_video
-from manivideo_ros.geometry import Camera
+from manivideo_ros.evaluation.suites.held_out import table_under
+from manivideo_ros.geometry import Array, Camera, invert_rigid
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HAND_REFERENCE, load_hand_reference
@@ -33,7 +35,7 @@ from manivideo_ros.motion.view import camera_of
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.renamed import RenamedOption
-from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.synthesizer import Scene, Synthesizer, scene_for
 
 KEEP = 'keep'
 Images = Iterator[NDArray[np.uint8]]
@@ -47,6 +49,7 @@ class Render:
     motion: '' for that of the demo; background, hand_reference: '' for the shipped images, 'keep'
     for the scene in the motion's own images (of the topic `images`, '' for the only one). quality:
     in windows of 24 frames on torch; else as a stream, on the backends of the engine.
+    support_plane [4]: in the frame of the poses; empty: under the motion, none with a background.
     """
 
     out: Path
@@ -58,6 +61,7 @@ class Render:
     hand_reference: str = ''
     seed: int = 0
     threads: int = 2
+    support_plane: Sequence[float] = ()
     quality: bool = False
 
 
@@ -72,6 +76,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--checkpoint', default='', help='weights (safetensors)')
     parser.add_argument(
         '--background', default='', help="background image; keep: the motion's recorded scene"
+    )
+    parser.add_argument(
+        '--support-plane',
+        type=float,
+        nargs=4,
+        default=(),
+        metavar=('X', 'Y', 'Z', 'D'),
+        help='the plane with shadows and what is below it hidden: unit normal towards the hands '
+        'and offset, in the frame of the poses; default: under the motion, or none with a '
+        '--background',
     )
     parser.add_argument('--images', default='', help='images for --background keep (topic)')
     parser.add_argument('--hand-reference', default='', help='image of an open hand')
@@ -94,7 +108,8 @@ def run(job: Render) -> int:
     spec.check(config)
     camera, _ = view(motion, 0)
     spec = spec.seen_by(config, camera.width, camera.height)
-    scene = Scene(
+    scene = scene_for(
+        spec.weights,
         {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()},
         background_of(job, motion),
         load_hand_reference(expanded(job.hand_reference) if job.hand_reference else HAND_REFERENCE),
@@ -133,7 +148,25 @@ def as_a_stream(
     session = StreamingSession(Engine(spec, job.threads), job.seed)
     synthesizer = Synthesizer(session, hands_of(motion), scene, job.threads)
     # A frame overwrites the last one, which `steady` may still show: copy it.
-    return (step(synthesizer, motion, index).copy() for index in range(len(motion)))
+    plane = support_of(job, motion)
+    return (step(synthesizer, motion, index, plane).copy() for index in range(len(motion)))
+
+
+def support_of(job: Render, motion: Motion) -> Array | None:
+    """The support plane [4]; None where it is unknown. Raises ValueError for an unusable one."""
+    camera = camera_of(motion)
+    if job.support_plane:
+        try:
+            plane = checked_plane(job.support_plane)
+        except ValueError as error:
+            raise ValueError(f'--support-plane: {error}') from None
+        if problem := plane_problem(plane, camera):
+            raise ValueError(f'--support-plane: {problem}')
+        return plane
+    if job.background:
+        return None
+    plane = plane_of(invert_rigid(table_under(motion, camera)))
+    return None if plane_problem(plane, camera) else plane
 
 
 def in_windows(
@@ -148,17 +181,18 @@ def in_windows(
     collector = Collector(config if spec.grid is None else on_grid(config, spec.grid))
     session = StreamingSession(collector, job.seed)
     synthesizer = Synthesizer(session, hands_of(motion), scene, job.threads)
+    plane = support_of(job, motion)
 
     def given() -> Iterator[Mapping[str, NDArray[Any]]]:
         for index in range(len(motion)):
             if isinstance(config.trunk, LatentTrunk):
                 # These are trained on noise of each frame's own, those over pixels on the clip's.
                 session.set_seed((job.seed, index))
-            step(synthesizer, motion, index)
+            step(synthesizer, motion, index, plane)
             yield collector.collected
 
     for index, made in enumerate(windowed(model, given())):
-        yield synthesizer.composed(*view(motion, index), made).copy()  # as in a stream
+        yield synthesizer.composed(*view(motion, index), made, plane).copy()  # as in a stream
 
 
 def hands_of(motion: Motion) -> dict[str, HandModel]:
@@ -166,9 +200,11 @@ def hands_of(motion: Motion) -> dict[str, HandModel]:
     return {side: load_hand(side) for side in SIDES if side in motion.hands}
 
 
-def step(synthesizer: Synthesizer, motion: Motion, index: int) -> NDArray[np.uint8]:
+def step(
+    synthesizer: Synthesizer, motion: Motion, index: int, plane: Array | None
+) -> NDArray[np.uint8]:
     """The image of one frame of a motion, valid until the next step."""
-    return synthesizer.step(*view(motion, index)).image
+    return synthesizer.step(*view(motion, index), plane=plane).image
 
 
 def view(motion: Motion, index: int) -> tuple[Camera, Snapshot]:

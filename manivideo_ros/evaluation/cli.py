@@ -86,8 +86,8 @@ def run(args: argparse.Namespace) -> Evaluation:
 
     checkpoint = args.checkpoint or SHIPPED
     first, *more = args.steps
-    graphs = {'generated': graph_of(checkpoint, first)}
-    graphs |= {f'generated_{steps}_steps': graph_of(checkpoint, steps) for steps in more}
+    graphs = {'generated': (graph_of(checkpoint, first), checkpoint)}
+    graphs |= {f'generated_{n}_steps': (graph_of(checkpoint, n), checkpoint) for n in more}
     about: dict[str, Any] = {
         'title': 'Held-out suite',
         'checkpoint': checkpoint.name,

@@ -28,13 +28,14 @@ Result = TypeVar('Result')
 
 @dataclass(frozen=True)
 class Work:
-    """Settings of every worker: graphs by method name, image size, the user's weights.
+    """Settings of every worker: graphs and the checkpoint of each by method name, image size, the
+    user's weights.
 
     keep: folder for frames that FID needs once all clips are done, None without FID.
     human: whether the methods take skeletons.
     """
 
-    graphs: Mapping[str, Path]
+    graphs: Mapping[str, tuple[Path, Path]]
     size: int
     alexnet: Path | None = None
     keep: Path | None = None
@@ -42,7 +43,7 @@ class Work:
 
     def methods(self) -> dict[str, FramesOf]:
         """The methods by name."""
-        return {name: streamed(graph) for name, graph in self.graphs.items()}
+        return {name: streamed(*files) for name, files in self.graphs.items()}
 
     def tools(self) -> Tools:
         """Estimator and weights for the measures."""

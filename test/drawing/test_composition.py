@@ -1,5 +1,6 @@
 """Composition: the correction of the network's grid applied at the image's size."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -28,15 +29,20 @@ PLATE = Surface(
 )
 
 
-def composer_of(seed=0):
-    """A composer with random maps of foreground, base image and correction."""
+def composer_of(seed=0, lit=False):
+    """A composer with random maps of foreground, base image, shadows and correction."""
     rng = np.random.default_rng(seed)
     material = Material(np.full((1, 1, 3), 90, np.uint8), np.full((1, 3, 2), 0.5, np.float32))
     rasterizer = Rasterizer([PLATE], 2 * WIDTH, 2 * HEIGHT, threads=1, merge=True)
     painter = ForegroundPainter(rasterizer, [material])
     base = torch.from_numpy(rng.random((3, ROWS, COLUMNS), dtype=np.float32))
     cells = np.clip(rng.normal(0, 1, (ROWS, COLUMNS)), 0, 1).astype(np.float32)
-    out = Composer(painter, COLUMNS, ROWS, base, torch.from_numpy(cells))
+    shadow, opened = (
+        torch.from_numpy(-np.clip(rng.normal(0, 0.3, (*size, 3)), 0, 0.9).astype('f4'))
+        for size in ((ROWS // 2, COLUMNS // 2), (ROWS, COLUMNS))
+    )
+    lights = shadow, opened if lit else None
+    out = Composer(painter, COLUMNS, ROWS, base, torch.from_numpy(cells), *lights)
     maps = painter.maps
     coverage = np.clip(rng.normal(0, 1, (HEIGHT, WIDTH)), 0, 1).astype(np.float32)
     maps.coverage.copy_(torch.from_numpy(coverage))
@@ -61,6 +67,16 @@ def reference(composer, made, crop, scene_depth=None, plane=None):
     gain, residual = made.numpy()[:3], made.numpy()[3:]
     change = base * (gain - 1) + residual
     factor = np.clip(change / np.maximum(base, 0.05), -1, 1)
+    dark = np.zeros((3, ROWS, COLUMNS))
+    if plane is not None:
+        half = composer._arrays['shadow'].numpy().reshape(ROWS // 2, COLUMNS // 2, 3)
+        enlarged = cv2.resize(half, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)
+        dark = np.moveaxis(enlarged, 2, 0)
+    if composer._layout.lit:
+        opened = np.moveaxis(composer._arrays['opened'].numpy().reshape(ROWS, COLUMNS, 3), 2, 0)
+        factor, gain = (1 + factor) * (1 + dark) - 1, gain * (1 + opened)
+    else:
+        factor = np.where(dark < 0, np.minimum(factor, dark), factor)
     out = np.zeros((HEIGHT, WIDTH, 3))
     for y in range(HEIGHT):
         for x in range(WIDTH):
@@ -105,11 +121,17 @@ crops = st.builds(
 
 
 @settings(deadline=None, max_examples=10)
-@given(crop=crops, seed=st.integers(0, 100), occluded=st.booleans(), supported=st.booleans())
+@given(
+    crop=crops,
+    seed=st.integers(0, 100),
+    occluded=st.booleans(),
+    supported=st.booleans(),
+    lit=st.booleans(),
+)
 def test_every_pixel_is_that_of_the_reference_on_the_cpu_and_in_lanes(
-    crop, seed, occluded, supported
+    crop, seed, occluded, supported, lit
 ):
-    composer, made = composer_of(seed)
+    composer, made = composer_of(seed, lit)
     scene_depth = None
     if occluded:
         rng = np.random.default_rng(seed)

@@ -12,6 +12,7 @@ from manivideo_ros.evaluation.suites.methods import stream
 from manivideo_ros.evaluation.suites.motions import crowding
 from manivideo_ros.evaluation.suites.suite import human_entries
 from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.model.checkpoint import SHIPPED
 
 SIZE = 64
 
@@ -50,7 +51,7 @@ def inputs():
 
 def test_a_session_gets_layers_and_no_skeleton(inputs):
     session = RecordingSession()
-    assert len(list(stream(session, inputs))) == 2
+    assert len(list(stream(session, inputs, SHIPPED))) == 2
     for normals, base, skeleton in session.given:
         assert normals.any() and (base != base[:, :1, :1]).any() and skeleton is None
     assert session.points.any()
@@ -58,7 +59,7 @@ def test_a_session_gets_layers_and_no_skeleton(inputs):
 
 def test_by_skeleton_a_session_gets_nothing_else(inputs):
     session = RecordingSession()
-    list(stream(session, replace(inputs, by_skeleton=True)))
+    list(stream(session, replace(inputs, by_skeleton=True), SHIPPED))
     for normals, base, skeleton in session.given:
         assert not normals.any() and not session.points.any()
         assert np.allclose(base, 90 / 255, atol=1e-3)
@@ -67,7 +68,7 @@ def test_by_skeleton_a_session_gets_nothing_else(inputs):
 
 def test_unsuitable_models_are_rejected_with_one_line(inputs):
     with pytest.raises(ValueError, match='no skeleton'):
-        next(stream(RecordingSession(human=False), replace(inputs, by_skeleton=True)))
+        next(stream(RecordingSession(human=False), replace(inputs, by_skeleton=True), SHIPPED))
 
 
 def test_the_human_clip_shows_free_hands():

@@ -5,6 +5,7 @@ import pytest
 from evaluation_samples import short_motion
 
 from manivideo_ros.evaluation.suites.offline import main, measure
+from manivideo_ros.model.checkpoint import SHIPPED
 
 
 class BaseSession:
@@ -26,7 +27,7 @@ class BaseSession:
 
 
 def test_the_painted_baseline_is_the_synthesizers_own_base_image():
-    quality, rows = measure(BaseSession(), short_motion(3), seed=3, frames=2)
+    quality, rows = measure(BaseSession(), SHIPPED, short_motion(3), seed=3, frames=2)
     result = quality.result()
     assert result['generated'] == pytest.approx(result['painted'], abs=1e-9)
     assert [len(row) for row in rows.values()] == [3, 3]

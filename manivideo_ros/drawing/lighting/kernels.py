@@ -277,10 +277,7 @@ def open_share(
             if inside(at):
                 weight = weight * seen_share(heights, k, at, spread[k], scale, 0.5, DOME_TAPS)
             free += weight
-    if total > 0.0:
-        free = free / total
-    else:
-        free = 1.0
+    free = wp.where(total > 0.0, free / wp.max(total, 1.0e-6), 1.0)
     light = stage.ambient * free + stage.lamp * (facing * seen)
     whole = stage.ambient + stage.lamp * facing
     return darkened(wp.cw_div(light, whole + wp.vec3(1.0e-6, 1.0e-6, 1.0e-6)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ class LightMaps:
         edges = np.linspace(0, rows, 4 * self._posed.threads + 1).astype(int).tolist()
         return [
             recorded(kernel, end - first, {**found, 'first_row': first, 'chunks': 1}, self._device)
-            for first, end in zip(edges, edges[1:], strict=False)
+            for first, end in pairwise(edges)
         ]
 
     def _record(self) -> None:

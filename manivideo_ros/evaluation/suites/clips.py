@@ -15,7 +15,7 @@ from manivideo_ros.data.scenes.scene import SIZE
 from manivideo_ros.evaluation.measures.baselines import COVERED
 from manivideo_ros.evaluation.measures.order import SwappedLayers
 from manivideo_ros.evaluation.suites.held_out import HeldOutGroundTruth, HeldOutScene
-from manivideo_ros.geometry import Camera
+from manivideo_ros.geometry import Array, Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.hand.state import Side
@@ -34,7 +34,7 @@ class ClipInputs:
 
     camera: S x S pixels, the size of the expected images. objects by id, the manipulated one first;
     hands by side. background [S, S, 3]: the empty scene. by_skeleton: the method may use only the
-    skeleton that the poses project to.
+    skeleton that the poses project to. support [4]: the support plane in the world; None: unknown.
     """
 
     motion: Motion
@@ -44,6 +44,7 @@ class ClipInputs:
     background: RgbImage
     hand_reference: HandReference
     by_skeleton: bool = False
+    support: Array | None = None
 
     @property
     def size(self) -> int:
@@ -117,6 +118,7 @@ class RenderedGroundTruth:
             reduced(truth.background, size),
             truth.hand_reference(),
             by_skeleton,
+            None if by_skeleton else scene.support,
         )
         surfaces = self.inputs.surfaces()
         self._view = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from manivideo_ros.camera.support import plane_of
 from manivideo_ros.camera.viewing import action_points, default_camera, fitted
 from manivideo_ros.data.rendering.ground_truth import GroundTruthRenderer
 from manivideo_ros.data.scenes.camera_response import random_response
@@ -79,6 +80,11 @@ class HeldOutScene:
             np.zeros(10, np.float32) if track is None else np.asarray(track.betas, np.float32),
             table_under(motion, camera),
         )
+
+    @property
+    def support(self) -> Array:
+        """The support plane [4], the table top, in the world."""
+        return plane_of(invert_rigid(self.table_from_world))
 
     def to_json(self) -> str:
         """The scene as JSON, to be stored with a recording."""

@@ -30,7 +30,7 @@ from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_path
-from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.synthesizer import Synthesizer, scene_for
 
 BAND = 3
 MEASURES = ('psnr_db', 'ssim', 'error_inside', 'error_band')
@@ -56,19 +56,20 @@ def measured(
 
 
 def compare(
-    session: StreamingSession, motion: Motion, seed: int, size: int, frames: int
+    session: StreamingSession, checkpoint: Path, motion: Motion, seed: int, size: int, frames: int
 ) -> dict[str, list[tuple[float, ...]]]:
     """MEASURES of each method on frames of a motion in the held-out scene of a seed."""
     scene = HeldOutScene.of(motion, seed, size, size)
     truth = HeldOutGroundTruth(scene)
     hands = {str(side): hand for side, hand in scene.hands.items()}
-    references = Scene(scene.meshes, truth.background, truth.hand_reference())
+    reference = truth.hand_reference()
+    references = scene_for(checkpoint, scene.meshes, truth.background, reference)
     synthesizer = Synthesizer(session, hands, references, 1, (size, size))
     found: dict[str, list[tuple[float, ...]]] = {'base': [], 'enlarged': [], 'composed': []}
     for index in np.linspace(10, len(motion) - 10, frames).astype(int).tolist():
         sample = motion.frame(index)
         snapshot = Snapshot.of(int(motion.stamps_ns[index]), sample.hands, sample.objects)
-        frame = synthesizer.step(scene.camera, snapshot)
+        frame = synthesizer.step(scene.camera, snapshot, plane=scene.support)
         true = truth.image(sample.hands, sample.objects, index)
         made, base = synthesizer.drawing.image.composer.made, synthesizer.drawing.drawn()
         small = at_grid_size(made.numpy(), base.maps['base'].numpy())
@@ -102,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     found: dict[str, list[tuple[float, ...]]] = {}
     for seed in args.seeds:
-        for name, rows in compare(session, motion, seed, args.size, args.frames).items():
+        rows_of = compare(session, args.checkpoint, motion, seed, args.size, args.frames)
+        for name, rows in rows_of.items():
             found.setdefault(name, []).extend(rows)
     for name, rows in found.items():
         means = np.mean(rows, 0)

@@ -10,20 +10,20 @@ from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.suites.clips import ClipInputs, FramesOf, RgbImage
 from manivideo_ros.motion.pose_buffer import SKELETON, Snapshot
-from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.synthesizer import Synthesizer, scene_for
 
 
-def streamed(graph: Path) -> FramesOf:
-    """The stream of an exported graph (engine.graph.cache.graph_of) as a method; one thread."""
+def streamed(graph: Path, checkpoint: Path) -> FramesOf:
+    """The stream of a checkpoint's graph (engine.graph.cache.graph_of) as a method; one thread."""
 
     def frames(inputs: ClipInputs) -> Iterator[RgbImage]:
         # A clip is streamed once for each kind of poses, interleaved: each needs its own session.
-        return stream(StreamingSession(OnnxRunner(graph, threads=1)), inputs)
+        return stream(StreamingSession(OnnxRunner(graph, threads=1)), inputs, checkpoint)
 
     return frames
 
 
-def stream(session: StreamingSession, inputs: ClipInputs) -> Iterator[RgbImage]:
+def stream(session: StreamingSession, inputs: ClipInputs, checkpoint: Path) -> Iterator[RgbImage]:
     """A session's frames [S, S, 3] of the inputs; each valid until the next.
 
     Raises ValueError if the session takes no skeleton for inputs by skeleton.
@@ -31,11 +31,12 @@ def stream(session: StreamingSession, inputs: ClipInputs) -> Iterator[RgbImage]:
     if inputs.by_skeleton and not session.human:
         raise ValueError('the model takes no skeleton')
     objects = {} if inputs.by_skeleton else inputs.objects
-    scene = Scene(objects, inputs.background, inputs.hand_reference)
+    scene = scene_for(checkpoint, objects, inputs.background, inputs.hand_reference)
     hands = {str(side): model for side, model in inputs.hands.items()}
     synthesizer = Synthesizer(session, hands, scene, threads=1)
     for index, stamp in enumerate(inputs.motion.stamps_ns.tolist()):
-        yield synthesizer.step(inputs.camera, snapshot_of(inputs, index, stamp)).image
+        snapshot = snapshot_of(inputs, index, stamp)
+        yield synthesizer.step(inputs.camera, snapshot, plane=inputs.support).image
 
 
 def snapshot_of(inputs: ClipInputs, index: int, stamp_ns: int) -> Snapshot:

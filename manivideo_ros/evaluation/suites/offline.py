@@ -31,7 +31,7 @@ from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_path
-from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.synthesizer import Synthesizer, scene_for
 
 SHEET_COLUMNS = 8
 
@@ -43,11 +43,11 @@ def synthesize(
     for index, stamp in enumerate(motion.stamps_ns.tolist()):
         sample = motion.frame(index)
         snapshot = Snapshot.of(stamp, sample.hands, sample.objects)
-        yield synthesizer.step(scene.camera, snapshot).image
+        yield synthesizer.step(scene.camera, snapshot, plane=scene.support).image
 
 
 def measure(
-    session: StreamingSession, motion: Motion, seed: int, frames: int
+    session: StreamingSession, checkpoint: Path, motion: Motion, seed: int, frames: int
 ) -> tuple[ClipQuality, dict[str, list[NDArray[np.uint8]]]]:
     """Quality of a motion's frames in the held-out scene of a seed, and rows of a contact sheet."""
     comparison = Comparison(HeldOutScene.of(motion, seed))
@@ -55,7 +55,7 @@ def measure(
     synthesizer = Synthesizer(
         session,
         {side: load_hand(side) for side in scene.hands},
-        Scene(scene.meshes, truth.background, comparison.reference),
+        scene_for(checkpoint, scene.meshes, truth.background, comparison.reference),
         threads=1,
     )
     count = min(frames, len(motion))
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     for seed in args.seeds:
-        quality, rows = measure(session, motion, seed, args.frames)
+        quality, rows = measure(session, args.checkpoint, motion, seed, args.frames)
         print(seed, figures(quality, args.frames), flush=True)
         if args.sheet is not None:
             name = f'{args.sheet.stem}_{seed}{args.sheet.suffix}'

@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 from manivideo_ros.camera.light import Light
-from manivideo_ros.camera.support import plane_of
 from manivideo_ros.engine.graph.cache import graph_of
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
@@ -58,11 +57,10 @@ def compare(
     reference = truth.hand_reference()
     hands = {str(side): hand for side, hand in scene.hands.items()}
     known = scene_for(checkpoint, scene.meshes, truth.background, reference)
-    plane = plane_of(invert_rigid(scene.table_from_world))
     methods = {
         'network': (known, None),
-        'estimated light': (known, plane),
-        'true lamp': (replace(known, light=true_light(scene, truth)), plane),
+        'estimated light': (known, scene.support),
+        'true lamp': (replace(known, light=true_light(scene, truth)), scene.support),
     }
     chosen = np.linspace(10, len(motion) - 10, frames).astype(int).tolist()
     true = {i: truth.image((s := motion.frame(i)).hands, s.objects, i) for i in chosen}

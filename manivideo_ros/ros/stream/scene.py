@@ -32,7 +32,7 @@ from manivideo_ros.process.renamed import renamed
 from manivideo_ros.ros.allowed_files import resolve
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.srv import SetScene
-from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.synthesizer import Scene, Synthesizer, scene_for
 
 log = logging.getLogger(__name__)
 _engine_sha256 = lru_cache(maxsize=4)(engine_sha256)
@@ -131,7 +131,8 @@ class LiveScene:
         if request.hand_reference:
             hand = load_hand_reference(_file(request.hand_reference, folders))
         try:
-            self.synthesizer.set_scene(Scene(objects, background, hand))
+            weights = self.engine.spec.weights
+            self.synthesizer.set_scene(scene_for(weights, objects, background, hand))
         except ValueError:
             self.synthesizer.set_scene(old)
             raise
@@ -147,6 +148,11 @@ class LiveScene:
         named: `engine_names` of the parameters that requested it.
         """
         old = self.synthesizer
+        if engine.spec.weights != self.engine.spec.weights:
+            kept = old.scene
+            old.set_scene(
+                scene_for(engine.spec.weights, kept.objects, kept.background, kept.hand_reference)
+            )
         if engine.shapes == old.session.runner.shapes:
             old.session.exchange(engine)
         else:
@@ -175,7 +181,8 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         for side in SIDES
     }
     given = [(i, mesh_name(m, None), s) for i, m, s in zip(ids, meshes, scales, strict=True)]
-    scene = Scene(
+    scene = scene_for(
+        spec.weights,
         {i: named.load_mesh(m, s) for i, m, s in given},
         load_background(_file(parameters.background, None, BACKGROUND)),
         load_hand_reference(_file(parameters.hand_reference, None, HAND_REFERENCE)),
