@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='keep: the recorded scene without its hands and objects')  # fmt: skip
     parser.add_argument('--images', default='', metavar='TOPIC',
                         help='images for --background keep (the only topic of images)')  # fmt: skip
+    parser.add_argument('--camera', action='append', default=[], metavar='TOPIC',
+                        help='CameraInfo that sees the variations (the only one); repeat it for '
+                        'several views of one variation')  # fmt: skip
     who = parser.add_mutually_exclusive_group()
     who.add_argument('--workers', type=int, default=1, help='processes on this machine')
     who.add_argument('--ray', metavar='ADDRESS', help='a Ray cluster instead, or auto')
@@ -61,7 +64,7 @@ def augment(args: argparse.Namespace) -> int:
     with sole_writer(out):
         seeds = range(args.seed, args.seed + args.variations)
         keep = args.background == 'keep'
-        work = plan(args.bags, out, seeds, engine, hand_folder, keep, args.images)
+        work = plan(args.bags, out, seeds, engine, hand_folder, keep, args.images, args.camera)
         for line in work.warnings:
             print(f'warning: {line}', file=sys.stderr)
         jobs, there = work.jobs, len(work.folders) - len(work.jobs)

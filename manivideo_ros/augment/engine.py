@@ -53,17 +53,22 @@ def prepare_engine(spec: EngineSpec) -> dict[str, str]:
 
 
 def make_synthesizer(
-    spec: EngineSpec, hands: Mapping[str, HandModel], scene: Scene, noise_seed: int
+    spec: EngineSpec,
+    hands: Mapping[str, HandModel],
+    scene: Scene,
+    noise_seed: int,
+    stream: int = 0,
 ) -> Synthesizer:
-    """A synthesizer on one thread, in the state of a new stream.
+    """A synthesizer on one thread, in the state of a new stream; stream: its number among those
+    that run at once.
 
     Raises EngineError if the engine does not run here.
     """
-    session = _session(spec)
+    session = _session(spec, stream)
     session.set_seed(noise_seed)
     return Synthesizer(session, hands, scene, threads=1)
 
 
-@lru_cache(maxsize=1)
-def _session(spec: EngineSpec) -> StreamingSession:
+@lru_cache(maxsize=4)
+def _session(spec: EngineSpec, stream: int) -> StreamingSession:
     return StreamingSession(Engine(spec, threads=1, required=True))

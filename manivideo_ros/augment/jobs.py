@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from manivideo_ros.augment import cameras
 from manivideo_ros.augment.engine import prepare_engine
 from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
 from manivideo_ros.augment.kept_background import images_topic
 from manivideo_ros.augment.source import Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
+from manivideo_ros.augment.views import camera_warnings
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.engine.spec import EngineSpec
@@ -52,18 +52,22 @@ def plan(
     hand_folder: str = '',
     keep_background: bool = False,
     images: str = '',
+    cameras: Sequence[str] = (),
 ) -> Plan:
     """Plan a variation of each bag and seed, and export the engine's files.
 
     keep_background: show the recorded scene, cleaned of hands and objects; images: the topic that
-    shows it, '' for the only one.
+    shows it, '' for the only one. cameras: topics of CameraInfo that see every variation; empty:
+    the only one.
 
     Raises ValueError for an unusable bag, two bags of one name, and an episode in `out` that was
     made from another source or by other means; EngineError, OSError.
     """
     config = read_config(engine.weights)
     model = hands_of(hand_folder)['right'].name
-    sources = [Source(bag) for bag in bags]
+    if keep_background and len(cameras) > 1:
+        raise ValueError('--background keep: the images of one camera are kept: give one --camera')
+    sources = [Source(bag, next(iter(cameras), '')) for bag in bags]
     by_name: dict[str, Source] = {}
     for source in sources:
         other = by_name.setdefault(source.name, source)
@@ -79,6 +83,11 @@ def plan(
         if keep_background:
             if source.motion.camera is None:
                 raise ValueError(f'{source.path}: --background keep: no camera_info was recorded')
+            if source.motion.camera_poses is not None:
+                raise ValueError(
+                    f'{source.path}: --background keep: its camera moves: a clean background needs '
+                    'one that stands still'
+                )
             topic = images_topic(source.path, source.reader.topics, images)
         if seen_by not in prepared:
             prepared[seen_by] = prepare(seen_by, hand_folder)
@@ -91,9 +100,13 @@ def plan(
             else:
                 path = str(source.path.resolve())
                 made = tuple(made_by.items())
-                todo.append(Job(path, digest, str(out), seed, seen_by, hand_folder, made, topic))
+                common = str(out), seed, seen_by, hand_folder, made, topic, tuple(cameras)
+                todo.append(Job(path, digest, *common))
     warnings = [
-        [*cameras.warnings_of(s.name, s.reader), *warnings_of(s.name, s.motion, s.reader, model)]
+        [
+            *camera_warnings(s.name, s.reader, s.motion, cameras),
+            *warnings_of(s.name, s.motion, s.reader, model),
+        ]
         for s in sources
     ]
     return Plan(todo, folders, tuple(line for lines in warnings for line in lines))

@@ -32,6 +32,8 @@ class GapError(ValueError):
 class Source:
     """A recorded episode without missing poses.
 
+    camera: topic of the CameraInfo that sees it, '' for the only one.
+
     motion: hands and objects at the stamps of `frames_topic`, whose messages become frames;
     frames_after: the number of frames that are complete after each of its messages, 1 unless hands
     are in messages of their own. replaced: topics of images and labels, which are not copied;
@@ -39,7 +41,7 @@ class Source:
     unusable bag, GapError for missing poses.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, camera: str = '') -> None:
         self.path = Path(path)
         self.reader = BagReader(path)
         if self.reader.truncated:
@@ -48,7 +50,7 @@ class Source:
             )
         topics = topics_by_type(self.reader)
         self._stamps = self._header_stamps([topics[k] for k in (HANDS, OBJECTS) if k in topics])
-        self.motion: Motion = load_motion(path)
+        self.motion: Motion = load_motion(path, camera)
         self.frames_topic = (
             topics[HANDS] if self._stamps.get(topics.get(HANDS, '')) else topics[OBJECTS]
         )

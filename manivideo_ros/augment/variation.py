@@ -6,7 +6,7 @@ import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from manivideo_ros.augment.hands import hands_of, hands_provenance, shaped_for
 from manivideo_ros.augment.kept_background import recorded_plate
 from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Source
+from manivideo_ros.augment.views import View, views_of
 from manivideo_ros.bags.bag import BagFullError, BagWriter
 from manivideo_ros.bags.provenance import KEY, text_of
 from manivideo_ros.camera.support import plane_of
@@ -38,8 +39,6 @@ from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.synthesizer import Synthesizer, scene_for
 
-CAMERA_FRAME = 'synthetic_camera_optical'
-"""A frame that recordings do not have, because their transforms are copied."""
 PARTIAL = '.partial'
 """Folder beside the episodes in which each is written, in a folder of its own, until complete."""
 BACKGROUND = '/background'
@@ -59,7 +58,8 @@ class Job:
 
     source: path of the recording; sha256: of its files; seed: of the variation; hand_folder: for
     `hands_of`; made_by: engine, hands and background in the provenance. images: topic whose images
-    give the background, '' for a generated one.
+    give the background, '' for a generated one. cameras: topics of the CameraInfos that see it;
+    empty: the only one.
     """
 
     source: str
@@ -70,6 +70,7 @@ class Job:
     hand_folder: str
     made_by: tuple[tuple[str, str], ...]
     images: str = ''
+    cameras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
     that cannot be drawn, a changed recording, an engine that does not run and a full disk; OSError.
     No files are left then.
     """
-    source = Source(job.source)
+    source = Source(job.source, next(iter(job.cameras), ''))
     if source.sha256 != job.sha256:
         raise ValueError(f'{source.path}: has changed since the work was planned: start again')
     hands = hands_of(job.hand_folder)
@@ -144,58 +145,66 @@ def _write(
     job: Job,
     done: Callable[[int, int], None],
 ) -> None:
-    """Write the copied topics, and each frame after its pose."""
+    """Write the copied topics, and each frame of every view after its pose."""
     reader, complete = source.reader, iter(source.frames_after)
     for topic, connection in reader.connections.items():
         if topic not in source.replaced:
             bag.copy_topic(topic, connection)
-    if '/tf_static' not in reader.connections:
-        bag.add_topic('/tf_static', TF, latched=True)
-    for topic, kind in FRAME_TOPICS.items():
-        bag.add_topic(topic, kind)
-    bag.add_topic(BACKGROUND, IMAGE, latched=True)
-    synthesizer, never_seen = _synthesizer(motion, hands, choices, job)
-    if never_seen is not None:
-        Image.fromarray(never_seen).save(bag.folder / NEVER_SEEN)
-    # Where the recorded scene is kept, its support is unknown.
-    plane = None if job.images else plane_of(invert_rigid(choices.table_from_world))
-    frames = _frames(synthesizer, motion, choices, plane)
-    empty = ROSBAGS.image(
-        ROSBAGS.header(int(motion.stamps_ns[0]), CAMERA_FRAME), synthesizer.scene.background
-    )
+    views = views_of(source.path, motion, choices, job.cameras)
+    for topic in {'/tf' if view.moves else '/tf_static' for view in views}:
+        if topic not in reader.connections:
+            bag.add_topic(topic, TF, latched=topic == '/tf_static')
+    frames, empty = [], {}
+    for view in views:
+        for topic, kind in FRAME_TOPICS.items():
+            bag.add_topic(view.prefix + topic, kind)
+        bag.add_topic(view.prefix + BACKGROUND, IMAGE, latched=True)
+        synthesizer, never_seen = _synthesizer(motion, hands, choices, view, job)
+        if never_seen is not None:
+            Image.fromarray(never_seen).save(bag.folder / NEVER_SEEN)
+        # Where the recorded scene is kept, its support is unknown.
+        plane = None if job.images else plane_of(invert_rigid(choices.table_from_world))
+        frames.append(_frames(synthesizer, motion, view, plane))
+        header = ROSBAGS.header(int(motion.stamps_ns[0]), view.frame)
+        empty[view.prefix + BACKGROUND] = ROSBAGS.image(header, synthesizer.scene.background)
     placed, count = False, 0
     kept = [topic for topic in reader.connections if topic not in source.replaced]
     for message in reader.messages(kept):
         if not placed:
-            _put(bag, '/tf_static', camera_transform(motion, choices.camera, CAMERA_FRAME),
-                 message.stamp_ns)  # fmt: skip
-            _put(bag, BACKGROUND, empty, message.stamp_ns)
+            for view in views:
+                if not view.moves:
+                    place = camera_transform(motion, view.cameras[0], view.frame)
+                    _put(bag, '/tf_static', place, message.stamp_ns)
+            for topic, image in empty.items():
+                _put(bag, topic, image, message.stamp_ns)
             placed = True
         bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
         for _ in range(next(complete) if message.topic == source.frames_topic else 0):
-            for topic, made in next(frames).items():
-                _put(bag, topic, made, message.stamp_ns)
+            for made in frames:
+                for topic, part in next(made).items():
+                    _put(bag, topic, part, message.stamp_ns)
             count += 1
             done(count, len(motion))
 
 
 def _synthesizer(
-    motion: Motion, hands: Mapping[str, HandModel], choices: Choices, job: Job
+    motion: Motion, hands: Mapping[str, HandModel], choices: Choices, view: View, job: Job
 ) -> tuple[Synthesizer, NDArray[np.bool_] | None]:
-    """The synthesizer of an episode, and the pixels of a kept background that are filled in."""
-    background, reference = render_references(choices)
+    """The synthesizer of a view, and the pixels of a kept background that are filled in."""
+    seen = replace(choices, camera=view.cameras[0])
+    background, reference = render_references(seen)
     never_seen = None
     if job.images:
         meshes = {n: _mesh(track.mesh, track.scale) for n, track in motion.objects.items()}
         path = Path(job.source)
-        plate = recorded_plate(path, job.images, motion, choices.camera, hands, meshes)
+        plate = recorded_plate(path, job.images, motion, seen.camera, hands, meshes)
         background, never_seen = plate.image, plate.never_seen
     objects = {
         name: choices.objects[name].on(_mesh(track.mesh, track.scale))
         for name, track in motion.objects.items()
     }
     scene = scene_for(job.engine.weights, objects, background, reference)
-    return make_synthesizer(job.engine, hands, scene, choices.noise), never_seen
+    return make_synthesizer(job.engine, hands, scene, choices.noise, view.number), never_seen
 
 
 @lru_cache(maxsize=16)
@@ -205,27 +214,29 @@ def _mesh(name: str, scale: float) -> ObjectMesh:
 
 
 def _frames(
-    synthesizer: Synthesizer, motion: Motion, choices: Choices, plane: Array | None
+    synthesizer: Synthesizer, motion: Motion, view: View, plane: Array | None
 ) -> Iterator[dict[str, Any]]:
     """The messages of each frame by topic, in the order of the poses."""
-    camera = choices.camera
     for index, stamp in enumerate(motion.stamps_ns.tolist()):
-        sample = motion.frame(index)
+        sample, camera = motion.frame(index), view.cameras[index if view.moves else 0]
         snapshot = Snapshot.of(stamp, sample.hands, sample.objects)
         frame = synthesizer.step(camera, snapshot, plane=plane)
         layers = len(frame.layers.normal_map)
         labels = label(
             frame.foreground, frame.mask, layers, camera, synthesizer.hands, sample.hands
         )
-        yield {
-            '/camera_info': ROSBAGS.camera(ROSBAGS.header(stamp, CAMERA_FRAME), camera),
-            '/image_raw': ROSBAGS.image(ROSBAGS.header(stamp, CAMERA_FRAME), frame.image),
-            '/mlo/mask': ROSBAGS.image(ROSBAGS.header(stamp, CAMERA_FRAME), labels.mask),
-            '/mlo/depth': ROSBAGS.image(ROSBAGS.header(stamp, CAMERA_FRAME), labels.depth),
-            '/hand_keypoints': ROSBAGS.points(
-                ROSBAGS.header(stamp, CAMERA_FRAME), labels.keypoints
-            ),
+        header = ROSBAGS.header(stamp, view.frame)
+        made = {
+            '/camera_info': ROSBAGS.camera(header, camera),
+            '/image_raw': ROSBAGS.image(header, frame.image),
+            '/mlo/mask': ROSBAGS.image(header, labels.mask),
+            '/mlo/depth': ROSBAGS.image(header, labels.depth),
+            '/hand_keypoints': ROSBAGS.points(header, labels.keypoints),
         }
+        out = {view.prefix + topic: message for topic, message in made.items()}
+        if view.moves:
+            out['/tf'] = camera_transform(motion, camera, view.frame, stamp)
+        yield out
 
 
 def _put(bag: BagWriter, topic: str, message: Any, stamp_ns: int) -> None:

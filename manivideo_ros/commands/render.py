@@ -58,6 +58,7 @@ class Render:
     checkpoint: str = ''
     background: str = ''
     images: str = ''
+    camera: str = ''
     hand_reference: str = ''
     seed: int = 0
     threads: int = 2
@@ -87,6 +88,9 @@ def main(arguments: list[str]) -> int:
         'and offset, in the frame of the poses; default: under the motion, or none with a '
         '--background',
     )
+    parser.add_argument(
+        '--camera', default='', help='CameraInfo topic of a recording with several cameras'
+    )
     parser.add_argument('--images', default='', help='images for --background keep (topic)')
     parser.add_argument('--hand-reference', default='', help='image of an open hand')
     parser.add_argument('--hand-appearance', dest='hand_reference', action=RenamedOption)
@@ -100,7 +104,7 @@ def main(arguments: list[str]) -> int:
 
 def run(job: Render) -> int:
     """Write the video and return the exit status. Raises ValueError for unusable input."""
-    motion = motion_named(job.motion)
+    motion = motion_named(job.motion, job.camera)
     spec = find_spec(job.engine)
     if job.checkpoint:
         spec = replace(spec, checkpoint=job.checkpoint)
@@ -135,6 +139,8 @@ def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
     path = motion_path(job.motion)
     if motion.camera is None:
         raise ValueError(f'{path}: --background keep: no camera_info was recorded')
+    if motion.camera_poses is not None:
+        raise ValueError(f'{path}: --background keep: its camera moves: choose a background image')
     meshes = {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()}
     topic = images_topic(path, BagReader(path).topics, job.images)
     plate = recorded_plate(path, topic, motion, camera_of(motion), hands_of(motion), meshes)
@@ -214,4 +220,4 @@ def view(motion: Motion, index: int) -> tuple[Camera, Snapshot]:
     if motion.hand_model != 'default':  # betas of another model mean other shapes
         hands = {s: replace(hand, betas=np.zeros_like(hand.betas)) for s, hand in hands.items()}
     snapshot = Snapshot.of(int(motion.stamps_ns[index]), hands, sample.objects)
-    return camera_of(motion), snapshot
+    return camera_of(motion, index), snapshot

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.geometry import Array, transform_points
+
 Side = Literal['left', 'right']
 SIDES: tuple[Side, Side] = ('left', 'right')
 
@@ -28,3 +30,18 @@ class HandState:
     wrist_position: NDArray[np.floating]
     elbow: NDArray[np.floating] | None = None
     shoulder: NDArray[np.floating] | None = None
+
+    def moved(self, by: Array) -> HandState:
+        """The hand moved by a rigid transform [4, 4]."""
+        arm = (
+            None if point is None else transform_points(by, point[None])[0]
+            for point in (self.elbow, self.shoulder)
+        )
+        place = transform_points(by, np.asarray(self.wrist_position)[None])[0]
+        return HandState(
+            self.theta,
+            self.betas,
+            (by[:3, :3] @ self.wrist_rotation).astype(np.float32),
+            place.astype(np.float32),
+            *arm,
+        )

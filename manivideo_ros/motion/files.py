@@ -1,5 +1,5 @@
-"""Motion files: rosbag2 bags of HandPoses, ObjectPoses, CameraInfo, the camera's pose on
-/tf_static, and the objects' meshes as JSON on the latched topic /scene.
+"""Motion files: rosbag2 bags of HandPoses, ObjectPoses, CameraInfo, the camera's pose on /tf_static
+or /tf, and the objects' meshes as JSON on the latched topic /scene.
 
 Topics are found by type, so that recordings of live sessions load too.
 """
@@ -7,6 +7,7 @@ Topics are found by type, so that recordings of live sessions load too.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from manivideo_ros.motion.tracks import (
     read_objects,
     read_scene,
 )
+from manivideo_ros.motion.transform_tree import TransformTree
 
 LOGGER = logging.getLogger(__name__)
 CAMERA_FRAME = 'camera_optical'
@@ -39,7 +41,7 @@ def save_motion(motion: Motion, folder: str | Path) -> None:
 
     Raises BagError where the folder is in use.
     """
-    start, camera = int(motion.stamps_ns[0]), motion.camera
+    start, camera, moves = int(motion.stamps_ns[0]), motion.camera, False
     with BagWriter(folder) as bag:
         bag.add_topic('/scene', STRING, latched=True)
         scene = ROSBAGS.message(STRING)(data=scene_json(motion.meshes))
@@ -48,39 +50,56 @@ def save_motion(motion: Motion, folder: str | Path) -> None:
         bag.add_topic('/object_poses', OBJECTS)
         if camera is not None:
             bag.add_topic('/tf_static', TF, latched=True)
-            bag.write('/tf_static', serialized(camera_transform(motion, camera)), start)
+            moves = motion.camera_poses is not None
+            if moves:
+                bag.add_topic('/tf', TF)
+            else:
+                bag.write('/tf_static', serialized(camera_transform(motion, camera)), start)
             bag.add_topic('/camera_info', CAMERA)
         for index, stamp in enumerate(motion.stamps_ns.tolist()):
             sample, header = motion.frame(index), ROSBAGS.header(stamp, motion.frame_id)
             hands = ROSBAGS.hands(header, sample.hands, motion.hand_model)
             bag.write('/hand_poses', serialized(hands), stamp)
             bag.write('/object_poses', serialized(ROSBAGS.objects(header, sample.objects)), stamp)
+            if moves:
+                placed = camera_transform(motion, motion.camera_at(index), stamp=stamp)
+                bag.write('/tf', serialized(placed), stamp)
             if camera is not None:
                 info = ROSBAGS.camera(ROSBAGS.header(stamp, CAMERA_FRAME), camera)
                 bag.write('/camera_info', serialized(info), stamp)
 
 
-def camera_transform(motion: Motion, camera: Camera, frame: str = CAMERA_FRAME) -> Any:
-    """The TFMessage that places the camera's frame in the frame of the poses."""
+def camera_transform(
+    motion: Motion, camera: Camera, frame: str = CAMERA_FRAME, stamp: int | None = None
+) -> Any:
+    """The TFMessage that places the camera's frame in the frame of the poses; stamp (ns): None for
+    the first frame's.
+    """
     rotation = np.asarray(camera.camera_from_world)[:3, :3].T
     position = -rotation @ np.asarray(camera.camera_from_world)[:3, 3]
-    header = ROSBAGS.header(motion.stamps_ns[0], motion.frame_id)
+    at = int(motion.stamps_ns[0]) if stamp is None else stamp
+    header = ROSBAGS.header(at, motion.frame_id)
     transform = ROSBAGS.transform(header, frame, rigid(rotation, position))
     return ROSBAGS.message(TF)(transforms=[transform])
 
 
-def load_motion(path: str | Path) -> Motion:
+def load_motion(path: str | Path, camera: str = '') -> Motion:
     """Read a motion file. Its frames are those of HandPoses, else of ObjectPoses; objects are
-    interpolated to them. Without a pose on TF the camera is at the origin of the poses' frame.
+    interpolated to them, and poses in other frames are moved into that of the first one by the
+    recorded transforms. The camera is placed by them too, in every frame if it moves; where none
+    connects it with the poses, it is at the origin of their frame.
 
-    Raises MotionError (one line: the file, the topic and field, what to do).
+    camera: the topic of its CameraInfo, '' for the only one. Raises MotionError (one line: the
+    file, the topic and field, what to do).
     """
     try:
         reader = BagReader(path)
         topics = topics_by_type(reader)
         messages: dict[str, list[Any]] = {name: [] for name in topics.values()}
+        messages |= {name: [] for name in camera_topics(reader)}
         for record in reader.messages(list(messages)):
             messages[record.topic].append(reader.decoded(record))
+        tree = recorded_transforms(reader)
     except BagError as error:
         raise MotionError(str(error)) from None
     except ValueError as error:
@@ -92,7 +111,9 @@ def load_motion(path: str | Path) -> Motion:
     hand_messages = messages.get(topics.get(HANDS, ''), [])
     object_messages = messages.get(topics.get(OBJECTS, ''), [])
     try:
-        return _assemble(Path(path), topics, messages, hand_messages, object_messages)
+        infos = {name: messages[name] for name in camera_topics(reader) if messages[name]}
+        topics[CAMERA] = chosen_camera(infos, camera)
+        return _assemble(Path(path), topics, messages, hand_messages, object_messages, tree)
     except ValueError as error:
         line = str(error)
         raise MotionError(line if str(path) in line else f'{path}: {line}') from None
@@ -104,6 +125,7 @@ def _assemble(
     messages: dict[str, list[Any]],
     hand_messages: list[Any],
     object_messages: list[Any],
+    tree: TransformTree,
 ) -> Motion:
     hand_messages, became = pair_hands(hand_messages)
     _warn_of_order(path, topics.get(HANDS, ''), became.count(None))
@@ -112,23 +134,59 @@ def _assemble(
     if not frames:
         raise MotionError(f'{path}: its pose topics are empty: record it again')
     stamps = np.array([stamp_ns(m.header) for m in frames], np.int64)
-    hands = read_hands(topics.get(HANDS, ''), hand_messages)
+    world = frames[0].header.frame_id
+    hands = read_hands(topics.get(HANDS, ''), hand_messages, world, tree)
     scene = read_scene(messages.get(topics.get(STRING, ''), []))
-    objects = read_objects(topics.get(OBJECTS, ''), object_messages, stamps, scene)
+    topic = topics.get(OBJECTS, '')
+    objects = read_objects(topic, object_messages, stamps, scene, world, tree)
     models = {h.hand_model for m in hand_messages for h in m.hands}
     if len(models) > 1:
         raise MotionError(f'{path}: hand_model changes ({sorted(models)}): record one hand model')
     model = models.pop() if models else 'default'
-    camera_topic = topics.get(CAMERA, '')
-    infos = messages.get(camera_topic, [])
-    frame_id = frames[0].header.frame_id
-    transforms = [t for m in messages.get(topics.get(TF, ''), []) for t in m.transforms]
-    camera = read_camera(camera_topic, infos[0], frame_id, transforms) if infos else None
-    return Motion(stamps, hands, objects, camera, model, frame_id, path.resolve().stem)
+    camera, places = None, None
+    if topics[CAMERA]:
+        info = messages[topics[CAMERA]][0]
+        camera, places = read_camera(topics[CAMERA], info, world, tree, stamps)
+    return Motion(stamps, hands, objects, camera, model, world, path.resolve().stem, places)
+
+
+def camera_topics(reader: BagReader) -> list[str]:
+    """The topics of CameraInfo, sorted."""
+    return sorted(topic for topic, kind in reader.topics.items() if kind == CAMERA)
+
+
+def chosen_camera(infos: Mapping[str, list[Any]], camera: str) -> str:
+    """The topic of CameraInfo that shows a motion; '' without one.
+
+    infos: the messages by topic. camera: its name, '' for the only one: of topics with one frame
+    and image, as a stream repeats its camera's, the first. Raises ValueError where it is unclear.
+    """
+    if camera:
+        if camera not in infos:
+            listed = ', '.join(infos) or 'none'
+            raise ValueError(f'{camera}: no CameraInfo on this topic: choose one of {listed}')
+        return camera
+    views = {(m[0].header.frame_id, m[0].width, m[0].height, *m[0].k) for m in infos.values()}
+    if len(views) > 1:
+        raise ValueError(f'several cameras ({", ".join(infos)}): choose one with --camera')
+    return next(iter(infos), '')
+
+
+def recorded_transforms(reader: BagReader) -> TransformTree:
+    """All transforms of a recording. Raises ValueError that names the topic for an invalid one."""
+    tree = TransformTree(kept=None)
+    topics = [topic for topic, kind in reader.topics.items() if kind == TF]
+    for record in reader.messages(topics):
+        static = record.topic.endswith('tf_static')
+        if problems := tree.take(reader.decoded(record), static):
+            raise ValueError(f'{record.topic}: {problems[0]}')
+    return tree
 
 
 def topics_by_type(reader: BagReader) -> dict[str, str]:
-    """The topic of each type that is read; of several the first, but only /tf_static and /scene."""
+    """The topic of each type of poses and scenes that is read; of several the first, but only
+    /tf_static and /scene.
+    """
     topics: dict[str, str] = {}
     for topic, kind in sorted(reader.topics.items()):
         if kind == TF and not topic.endswith('tf_static'):

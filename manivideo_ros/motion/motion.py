@@ -1,4 +1,4 @@
-"""A motion: hands and objects over time, seen by one fixed camera.
+"""A motion: hands and objects over time, seen by one camera.
 
 World frame: z up, metres. Sides are 'left' and 'right'. theta is axis-angle in radians, relative
 to the flat hand, MANO's joint order (index, middle, pinky, ring, thumb, three joints each).
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import Camera
+from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
 from manivideo_ros.hand.state import SIDES, HandState
 
@@ -89,7 +89,8 @@ def scene_json(meshes: Mapping[str, tuple[str, float]]) -> str:
 class Motion:
     """Hands and objects at strictly increasing times stamps_ns int64[F] (ns), F >= 1.
 
-    hands: tracks by side; objects: tracks by object id; camera: its view, or None. Raises
+    hands: tracks by side; objects: tracks by object id; camera: its view, or None. camera_poses
+    [F, 4, 4]: camera_from_world in each frame, if the camera moves; `camera` has the first. Raises
     ValueError for times that do not increase and tracks of another length.
     """
 
@@ -100,6 +101,7 @@ class Motion:
     hand_model: str = 'default'
     frame_id: str = 'world'
     name: str = field(default='motion')
+    camera_poses: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.stamps_ns.ndim != 1 or len(self.stamps_ns) == 0:
@@ -110,6 +112,9 @@ class Motion:
             raise ValueError(f'motion {self.name}: hands are left and right, got {[*self.hands]}')
         presences = {i: t.present for i, t in self.hands.items()}
         presences |= {i: t.present for i, t in self.objects.items()}
+        moving = self.camera_poses
+        if moving is not None and (self.camera is None or moving.shape != (len(self), 4, 4)):
+            raise ValueError(f'motion {self.name}: camera_poses need a camera, and a pose a frame')
         for name, present in presences.items():
             if len(present) != len(self.stamps_ns):
                 raise ValueError(
@@ -130,6 +135,12 @@ class Motion:
         """Mesh and scale by object id."""
         return {name: (track.mesh, track.scale) for name, track in self.objects.items()}
 
+    def camera_at(self, index: int) -> Camera | None:
+        """The camera in the frame of this index."""
+        if self.camera is None or self.camera_poses is None:
+            return self.camera
+        return replace(self.camera, camera_from_world=self.camera_poses[index])
+
     def frame(self, index: int) -> MotionSample:
         """The recorded frame of this index."""
         return self._sample(index, index, 0.0)
@@ -149,6 +160,9 @@ class Motion:
     def resampled(self, stamps_ns: NDArray[np.int64]) -> Motion:
         """The same motion at other times (ns, strictly increasing)."""
         samples = [self.interpolate_at(int(stamp)) for stamp in stamps_ns]
+        camera, poses = self.camera, self.cameras_at(stamps_ns)
+        if camera is not None and poses is not None:
+            camera = replace(camera, camera_from_world=poses[0])
         hands = {
             side: hand_track([s.hands.get(side) for s in samples], track.betas)
             for side, track in self.hands.items()
@@ -157,7 +171,20 @@ class Motion:
             name: object_track(track.mesh, track.scale, [s.objects.get(name) for s in samples])
             for name, track in self.objects.items()
         }
-        return replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects)
+        moved = {'camera': camera, 'camera_poses': poses}
+        return replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects, **moved)
+
+    def cameras_at(self, stamps_ns: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """camera_poses at other times, interpolated; clamped to the first and last frame."""
+        if self.camera_poses is None:
+            return None
+        places = invert_rigid(self.camera_poses)
+        at = np.interp(stamps_ns, self.stamps_ns, np.arange(len(self)))
+        first = np.minimum(at.astype(int), max(len(self) - 2, 0))
+        pairs = zip(first, at - first, strict=True)
+        last = len(self) - 1
+        mixed = [interpolate_rigid(places[i], places[min(i + 1, last)], f) for i, f in pairs]
+        return invert_rigid(np.stack(mixed)).astype(np.float64)
 
     def _sample(self, first: int, last: int, part: float) -> MotionSample:
         hands, objects = {}, {}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import Camera, invert_rigid
+from manivideo_ros.geometry import Array, Camera, invert_rigid
 from manivideo_ros.hand.interpolation import interpolate_rigid
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.messages import read
 from manivideo_ros.messages.read import checked, stamp_ns
 from manivideo_ros.motion.motion import HandTrack, ObjectTrack, hand_track, object_track
+from manivideo_ros.motion.transform_tree import TransformTree
 
 HOLD_NS = 50_000_000
 """An object's pose is held for frames of the hands up to this far from it."""
@@ -83,13 +83,22 @@ def _joined(group: list[Any]) -> Any:
     return replace(latest, hands=hands)
 
 
-def read_hands(topic: str, messages: list[Any]) -> dict[str, HandTrack]:
-    """Tracks by side of a topic's HandPoses; betas are the last ones that a message has."""
-    frames = [checked(topic, read.read_hands(message, None)) for message in messages]
+def read_hands(
+    topic: str, messages: list[Any], world: str, tree: TransformTree
+) -> dict[str, HandTrack]:
+    """Tracks by side of a topic's HandPoses in the frame `world`; betas are the last ones that a
+    message has."""
+    frames = []
     betas = {side: np.zeros(10, np.float32) for side in SIDES}
-    for frame, message in zip(frames, messages, strict=True):
+    for message in messages:
+        received = read.read_hands(message, None)
+        frame = checked(topic, received)
+        moved = _into(topic, received, world, tree)
+        if moved is not None:
+            frame = {side: state.moved(moved) for side, state in frame.items()}
         shaped = {SIDES[hand.side] for hand in message.hands if len(hand.betas)}
         betas |= {side: state.betas for side, state in frame.items() if side in shaped}
+        frames.append(frame)
     return {
         side: hand_track([frame.get(side) for frame in frames], betas[side])
         for side in SIDES
@@ -102,20 +111,25 @@ def read_objects(
     messages: list[Any],
     stamps: NDArray[np.int64],
     scene: dict[str, tuple[str, float]],
+    world: str,
+    tree: TransformTree,
 ) -> dict[str, ObjectTrack]:
-    """Tracks by object id of a topic's ObjectPoses, interpolated to stamps int64[F] (ns);
-    scene: mesh and scale by id."""
+    """Tracks by object id of a topic's ObjectPoses in the frame `world`, interpolated to stamps
+    int64[F] (ns); scene: mesh and scale by id."""
     tracks: dict[str, list[tuple[int, NDArray]]] = {}
     for message in messages:
         received = read.read_objects(message, None)
-        for name, pose in checked(topic, received).items():
-            tracks.setdefault(name, []).append((received.stamp_ns, pose))
+        poses = checked(topic, received)
+        moved = _into(topic, received, world, tree)
+        for name, pose in poses.items():
+            placed = pose if moved is None else moved @ pose
+            tracks.setdefault(name, []).append((received.stamp_ns, placed))
     objects = {}
     for name, track in tracks.items():
         times = np.array([stamp for stamp, _ in track])
-        poses = [_pose_at(times, track, int(stamp)) for stamp in stamps]
+        found = [_pose_at(times, track, int(stamp)) for stamp in stamps]
         mesh, scale = scene.get(name, (name, 1.0))
-        objects[name] = object_track(mesh, scale, poses)
+        objects[name] = object_track(mesh, scale, found)
     return objects
 
 
@@ -148,14 +162,56 @@ def read_scene(messages: list[Any]) -> dict[str, tuple[str, float]]:
     return scene
 
 
-def read_camera(topic: str, info: Any, frame_id: str, transforms: Iterable[Any]) -> Camera:
-    """The rectified pinhole of a CameraInfo, placed in frame_id by a transform if there is one."""
+def _into(
+    topic: str, received: read.Received[Any], world: str, tree: TransformTree
+) -> Array | None:
+    """The transform [4, 4] from a message's frame into `world` at its stamp; None for the same.
+
+    Raises ValueError where no transform connects the frames.
+    """
+    frame, stamp = received.frame_id, received.stamp_ns
+    if frame.lstrip('/') == world.lstrip('/'):
+        return None
+    try:
+        return np.asarray(tree.lookup(world, frame, stamp), np.float64)
+    except LookupError as error:
+        raise ValueError(
+            f'{topic}: frame_id is {frame!r}, that of the first pose is {world!r}, and {error} '
+            f'(stamp {stamp} ns): record /tf and /tf_static'
+        ) from None
+
+
+def read_camera(
+    topic: str, info: Any, world: str, tree: TransformTree, stamps: NDArray[np.int64]
+) -> tuple[Camera, NDArray[np.float64] | None]:
+    """The rectified pinhole of a CameraInfo in the frame `world`, and its camera_from_world
+    [F, 4, 4] at stamps [F] (ns) if it moves.
+
+    Where no transform connects the frames, it is at the origin. Raises ValueError for stamps at
+    which its place is not known.
+    """
     try:
         camera = read.read_camera(info, rectified=True)
     except ValueError as error:
         raise ValueError(f'{topic}: {error}') from None
-    for t in transforms:
-        if (t.header.frame_id, t.child_frame_id) == (frame_id, info.header.frame_id):
-            pose = read.read_transform(t.transform, f'/tf_static: transform of {t.child_frame_id}')
-            camera = replace(camera, camera_from_world=invert_rigid(pose))
-    return camera
+    frame = info.header.frame_id
+    try:
+        covered = tree.covered_ns(world, frame)
+    except LookupError:
+        return camera, None
+    if covered is None:
+        placed = tree.lookup(world, frame)
+        return replace(camera, camera_from_world=invert_rigid(placed)), None
+    first, last = covered
+    early, late = first - HOLD_NS, last + HOLD_NS
+    outside = stamps[(stamps < early) | (stamps > late)]
+    if len(outside):
+        raise ValueError(
+            f'{topic}: the transforms from {world!r} to {frame!r} cover the stamps {first} to '
+            f'{last} ns, and {len(outside)} poses lie outside, the first at {outside[0]} ns: '
+            'record /tf with the poses, or cut the episode'
+        )
+    places = np.stack([tree.lookup(world, frame, int(stamp)) for stamp in stamps])
+    poses = np.asarray(invert_rigid(places), np.float64)
+    camera = replace(camera, camera_from_world=poses[0])
+    return camera, poses if np.ptp(poses, axis=0).max() > 1e-9 else None

@@ -7,9 +7,10 @@ from manivideo_ros.geometry import Camera
 from manivideo_ros.motion.motion import Motion
 
 
-def camera_of(motion: Motion) -> Camera:
-    """The motion's own camera, reduced to the largest image; the default one without."""
-    if motion.camera is not None:
-        return bounded(motion.camera)
+def camera_of(motion: Motion, index: int = 0) -> Camera:
+    """The motion's own camera in a frame, reduced to the largest image; the default one without."""
+    camera = motion.camera_at(index)
+    if camera is not None:
+        return bounded(camera)
     first = motion.frame(0)
     return default_camera(first.hands, first.objects.values(), *DEFAULT_SIZE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
@@ -40,6 +41,7 @@ class MotionPlayer(Node):
         self._objects = self.create_publisher(ObjectPoses, 'object_poses', POSES_OUT)
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', POSES_OUT)
         self._transforms = self.create_publisher(TFMessage, '/tf_static', LATCHED)
+        self._moving = self.create_publisher(TFMessage, '/tf', POSES_OUT)
         self._scene = self.create_publisher(String, 'scene', LATCHED)
         self._announce(motion)
         self._next = 0
@@ -56,7 +58,7 @@ class MotionPlayer(Node):
 
     def _announce(self, motion: Motion) -> None:
         stamped = RCLPY.header(self.get_clock().now().nanoseconds, motion.frame_id)
-        if motion.camera is not None:
+        if motion.camera is not None and motion.camera_poses is None:
             placed = invert_rigid(motion.camera.camera_from_world)
             transform = RCLPY.transform(stamped, CAMERA_FRAME, placed)
             self._transforms.publish(TFMessage(transforms=[transform]))
@@ -73,7 +75,7 @@ class MotionPlayer(Node):
         if self._last is not None and self._next >= self._last:
             self.finished = True
             return
-        hands, objects = self._messages[self._next % len(self._messages)]
+        hands, objects, placed = self._messages[self._next % len(self._messages)]
         self._next += 1
         stamp = RCLPY.header(now, '').stamp
         objects.header.stamp = hands.header.stamp = stamp
@@ -81,22 +83,31 @@ class MotionPlayer(Node):
         if self._camera is not None:
             self._camera.header = Header(stamp=stamp, frame_id=CAMERA_FRAME)
             self._infos.publish(self._camera)
+        if placed is not None:
+            placed.header.stamp = stamp
+            self._moving.publish(TFMessage(transforms=[placed]))
         self._objects.publish(objects)
         self._hands.publish(hands)
 
 
-def messages(motion: Motion, rate_hz: float) -> list[tuple[HandPoses, ObjectPoses]]:
-    """The poses of a motion at a constant rate, without stamps."""
+def messages(
+    motion: Motion, rate_hz: float
+) -> list[tuple[HandPoses, ObjectPoses, TransformStamped | None]]:
+    """The poses of a motion, and of its camera if it moves, at a constant rate, without stamps."""
     first = int(motion.stamps_ns[0])
     count = max(1, round(motion.duration_s * rate_hz))
     times = first + np.round(np.arange(count) / rate_hz * 1e9).astype(np.int64)
-    out = []
-    for time in times.tolist():
-        sample = motion.interpolate_at(time)
+    cameras, out = motion.cameras_at(times), []
+    for index, time in enumerate(times.tolist()):
+        sample, placed = motion.interpolate_at(time), None
+        if cameras is not None:
+            at = invert_rigid(cameras[index])
+            placed = RCLPY.transform(Header(frame_id=motion.frame_id), CAMERA_FRAME, at)
         out.append(
             (
                 RCLPY.hands(Header(frame_id=motion.frame_id), sample.hands, motion.hand_model),
                 RCLPY.objects(Header(frame_id=motion.frame_id), sample.objects),
+                placed,
             )
         )
     return out

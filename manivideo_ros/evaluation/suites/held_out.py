@@ -67,6 +67,11 @@ class HeldOutScene:
         """The scene of a motion and a seed, in images of width x height pixels."""
         first = motion.frame(0)
         camera = motion.camera
+        if motion.camera_poses is not None:
+            raise HeldOutError(
+                f'{motion.name}: its camera moves, but scenes with ground truth have one that '
+                'stands still: use `manivideo render`'
+            )
         if camera is None:
             camera = default_camera(first.hands, first.objects.values(), width, height)
         sides = [side for side in SIDES if side in motion.hands] or ['right']
@@ -202,7 +207,7 @@ class HeldOutGroundTruth:
         """World poses in the table frame, in the order of the renderer's surfaces."""
         table = self.scene.table_from_world
         poses: list[SurfacePose] = [
-            _moved(hands[side], table) if side in hands else None for side in self.scene.hands
+            hands[side].moved(table) if side in hands else None for side in self.scene.hands
         ]
         return poses + [table @ objects[i] if i in objects else None for i in self.scene.objects]
 
@@ -255,16 +260,3 @@ def _extent(motion: Motion) -> Array:
     samples = [motion.frame(index) for index in chosen]
     points = np.concatenate([action_points(s.hands, s.objects.values()) for s in samples])
     return points if len(points) else np.zeros((1, 3))
-
-
-def _moved(hand: HandState, by: Array) -> HandState:
-    """A hand moved by a rigid transform [4, 4]."""
-    elbow = None if hand.elbow is None else transform_points(by, hand.elbow[None])[0]
-    return replace(
-        hand,
-        wrist_rotation=(by[:3, :3] @ hand.wrist_rotation).astype(np.float32),
-        wrist_position=transform_points(by, np.asarray(hand.wrist_position)[None])[0].astype(
-            np.float32
-        ),
-        elbow=elbow,
-    )

@@ -1,13 +1,12 @@
-"""Transforms between frames at any recent time, from /tf and /tf_static; tf2_ros has no wheel."""
+"""Transforms between frames over time, from /tf and /tf_static; tf2_ros has no wheel."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
-from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.hand.interpolation import interpolate_rigid
@@ -22,25 +21,27 @@ class TransformTree:
     """Buffers the transforms of frames and looks them up at a query time.
 
     As in tf2, frames of /tf_static, and those without a stamp, are valid at all times. Moving
-    frames are interpolated, and held before their first and after their last sample.
+    frames are interpolated, and held before their first and after their last sample. kept: number
+    of samples per frame, the newest; None: all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int | None = KEPT) -> None:
         self._links: dict[str, _Link] = {}
+        self._kept = kept
 
-    def add(self, message: TransformStamped, static: bool = False) -> None:
-        """Add parent_from_child. Raises ValueError with the name of an invalid field."""
+    def add(self, message: Any, static: bool = False) -> None:
+        """Add parent_from_child of a TransformStamped. Raises ValueError that names a field."""
         child = message.child_frame_id.lstrip('/')
         matrix = read_transform(message.transform, f'transform of {child!r}')
         parent, stamp = message.header.frame_id.lstrip('/'), stamp_ns(message.header)
         static = static or stamp == 0
         link = self._links.get(child)
         if link is None or link.parent != parent or link.static or static:
-            link = self._links[child] = _Link(parent, static)
+            link = self._links[child] = _Link(parent, static, self._kept)
         link.add(stamp, matrix)
 
-    def take(self, message: TFMessage, static: bool = False) -> list[str]:
-        """Add the valid transforms of a message; returns the problems of the others."""
+    def take(self, message: Any, static: bool = False) -> list[str]:
+        """Add the valid transforms of a TFMessage; returns the problems of the others."""
         problems = []
         for transform in message.transforms:
             try:
@@ -72,6 +73,21 @@ class TransformTree:
         up, down = self._meet(target.lstrip('/'), source.lstrip('/'))
         moving = [self._links[child] for child in (*up, *down) if not self._links[child].static]
         return min((link.newest_ns for link in moving), default=None)
+
+    def covered_ns(self, target: str, source: str) -> tuple[int, int] | None:
+        """The first and last stamp (ns) at which the transform is known; None if it is static.
+
+        Raises LookupError if the frames are not connected.
+        """
+        up, down = self._meet(target.lstrip('/'), source.lstrip('/'))
+        moving = [self._links[child] for child in (*up, *down) if not self._links[child].static]
+        if not moving:
+            return None
+        return max(link.oldest_ns for link in moving), min(link.newest_ns for link in moving)
+
+    def frames(self) -> list[str]:
+        """All frames that have a parent, and these parents."""
+        return sorted(self._links.keys() | {link.parent for link in self._links.values()})
 
     def ancestors(self, frame: str) -> set[str]:
         """The frame and its ancestors, as far as known."""
@@ -106,17 +122,22 @@ class TransformTree:
 class _Link:
     """parent_from_child [4, 4] of one frame: the last samples in the order of their stamps."""
 
-    def __init__(self, parent: str, static: bool) -> None:
-        self.parent, self.static = parent, static
+    def __init__(self, parent: str, static: bool, kept: int | None) -> None:
+        self.parent, self.static, self._kept = parent, static, kept
         self._stamps: list[int] = []
         self._samples: list[NDArray[np.floating]] = []
+
+    @property
+    def oldest_ns(self) -> int:
+        return self._stamps[0]
 
     @property
     def newest_ns(self) -> int:
         return self._stamps[-1]
 
     def add(self, stamp_ns: int, matrix: NDArray[np.floating]) -> None:
-        if self._stamps and stamp_ns < self._stamps[-1] - CLOCK_RESET_NS:
+        reset = self._kept is not None and self._stamps
+        if reset and stamp_ns < self._stamps[-1] - CLOCK_RESET_NS:
             self._stamps, self._samples = [], []
         at = bisect_left(self._stamps, stamp_ns)
         if at < len(self._stamps) and self._stamps[at] == stamp_ns:
@@ -124,7 +145,8 @@ class _Link:
             return
         self._stamps.insert(at, stamp_ns)
         self._samples.insert(at, matrix)
-        del self._stamps[:-KEPT], self._samples[:-KEPT]
+        if self._kept is not None:
+            del self._stamps[: -self._kept], self._samples[: -self._kept]
 
     def at(self, stamp_ns: int | None) -> NDArray[np.floating]:
         """Interpolated between two samples, else the nearest one."""
