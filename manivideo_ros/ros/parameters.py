@@ -88,8 +88,8 @@ class NodeParameters:
     )
     support_plane: tuple[float, ...] = parameter(
         (0.0, 0.0, 0.0, 0.0),
-        'Plane in the frame of the poses below which nothing is visible: unit normal towards the '
-        'hands, and offset; zeros for none',
+        'Plane in the frame of the poses that has shadows of hands and objects, and below which '
+        'nothing is visible: unit normal towards the hands, and offset; zeros for none',
         live=True,
     )
     support_frame: str = parameter(
