@@ -85,7 +85,7 @@ def test_a_damaged_int8_graph_is_reported_and_created_again(checkpoint, caplog, 
     path = graph_of(checkpoint, 1, 'int8')
     whole = onnx.load(path)
     path.write_bytes(path.read_bytes()[:1000])
-    monkeypatch.setattr('manivideo_ros.engine.graph.quantization.quantized', lambda _: whole)
+    monkeypatch.setattr('manivideo_ros.engine.graph.quantization.quantized', lambda *_: whole)
     assert graph_of(checkpoint, 1, 'int8') == path
     assert f'cached graph {path} is damaged' in caplog.text
     onnx.checker.check_model(onnx.load(path))

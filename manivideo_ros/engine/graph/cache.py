@@ -160,7 +160,7 @@ def _create(
         log.info('calibrating %s for int8 (first use)', checkpoint.name)
         from manivideo_ros.engine.graph.quantization import quantized  # imports Warp
 
-        return quantized(in_fp32)
+        return quantized(in_fp32, checkpoint)
     log.info('exporting %s to one graph (first use)', checkpoint.name)
     from manivideo_ros.engine.graph import export
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.camera.background import BACKGROUND, covering, load_background, to_reference
+from manivideo_ros.camera.light import Light
 from manivideo_ros.drawing.base_image import hand_material
 from manivideo_ros.drawing.drawing import Drawing
 from manivideo_ros.drawing.image_drawing import Surroundings
@@ -26,6 +28,8 @@ from manivideo_ros.hand.poses import POSES, finger_pose
 from manivideo_ros.hand.reference import HAND_REFERENCE, HandReference, load_hand_reference
 from manivideo_ros.hand.state import SIDES, HandState, Side
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.model.checkpoint import SHIPPED, read_config
+from manivideo_ros.model.scene_light import estimated_light
 from manivideo_ros.objects.household.shapes import SHAPES, generate
 from manivideo_ros.objects.mesh import ObjectMesh, surface_points
 
@@ -44,11 +48,14 @@ def held_out_frames(shapes: Mapping[str, tuple[int, ...]], frames: int) -> Itera
 
 
 def calibration_streams(
-    shapes: Mapping[str, tuple[int, ...]], scenes: Iterable[int] = range(SCENES)
+    shapes: Mapping[str, tuple[int, ...]],
+    scenes: Iterable[int] = range(SCENES),
+    checkpoint: Path = SHIPPED,
 ) -> Iterator[list[Inputs]]:
     """The inputs of each scene's frames by the graph's names; the scene's own in the first frame.
 
     shapes: the runner's input shapes (runner.input_shapes). scenes: their numbers, used as seeds.
+    checkpoint: whose base images are drawn.
     """
     hands = {side: load_hand(side) for side in SIDES}
     background, hand_reference = load_background(BACKGROUND), load_hand_reference(HAND_REFERENCE)
@@ -58,7 +65,10 @@ def calibration_streams(
         scaled = HandReference(_scaled(hand_reference.image, gain), hand_reference.parts)
         behind = _scaled(background, gain) if index % 2 == 0 else _gradient(rng)
         mesh = generate(str(rng.choice(SHAPES)), index)
-        yield list(_stream(rng, shapes, hands, mesh, behind, scaled))
+        light = None
+        if read_config(checkpoint).base == 'lit':
+            light = estimated_light(checkpoint, scaled)
+        yield list(_stream(rng, shapes, hands, mesh, behind, scaled, light))
 
 
 def _stream(
@@ -68,16 +78,17 @@ def _stream(
     mesh: ObjectMesh,
     background: NDArray[np.uint8],
     hand_reference: HandReference,
+    light: Light | None,
 ) -> Iterator[Inputs]:
     (height, width), layers = shapes['base'][-2:], shapes['normal_map'][1]
     views = six_views(mesh, shapes['views'][-1])
     surfaces = [object_surface(mesh), *(hand_surface(hand, layers) for hand in hands.values())]
     hand_materials = [hand_material(hand, hand_reference) for hand in hands.values()]
     materials = [object_material(mesh, views), *hand_materials]
-    drawing = Drawing(
-        surfaces, materials, materials, (width, height), (width, height), layers, threads=2
-    )
-    drawing.surround(Surroundings(covering(background, width, height)))
+    sizes = (width, height), (width, height)
+    lit = light is not None
+    drawing = Drawing(surfaces, materials, materials, *sizes, layers, threads=2, lit=lit)
+    drawing.surround(Surroundings(covering(background, width, height), light=light))
     inputs: Inputs = {
         'latents': rng.standard_normal(shapes['latents']).astype(np.float32),
         'views': to_reference(views.rgb, shapes['views'][-1])[None],

@@ -31,10 +31,10 @@ OPERATORS = ['Conv']
 THREADS = 2
 
 
-def quantized(graph: Path) -> onnx.ModelProto:
+def quantized(graph: Path, checkpoint: Path) -> onnx.ModelProto:
     """The int8 graph (QuantizeLinear and DequantizeLinear around each convolution) of an fp32 one.
 
-    Takes seconds, and logs its progress.
+    checkpoint: that it was made of. Takes seconds, and logs its progress.
     """
     model = onnx.load(graph)
     add_pre_process_metadata(model)  # avoids a warning: the exported graph is simplified already
@@ -43,7 +43,7 @@ def quantized(graph: Path) -> onnx.ModelProto:
         quantize_static(
             model,
             out,
-            _Frames(graph),
+            _Frames(graph, checkpoint),
             op_types_to_quantize=OPERATORS,
             per_channel=True,
             reduce_range=True,
@@ -56,7 +56,8 @@ def quantized(graph: Path) -> onnx.ModelProto:
 class _Frames(CalibrationDataReader):
     """All inputs of each calibration frame, with the caches that the graph itself computed."""
 
-    def __init__(self, graph: Path) -> None:
+    def __init__(self, graph: Path, checkpoint: Path) -> None:
+        self._checkpoint = checkpoint
         options = ort.SessionOptions()
         options.intra_op_num_threads = THREADS
         self._session = ort.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
@@ -70,7 +71,7 @@ class _Frames(CalibrationDataReader):
         outputs = [value.name for value in self._session.get_outputs()]
         caches = caches_of(inputs, outputs)
         shapes = {n: tuple(inputs[n].shape) for n in given_inputs(inputs, caches.values())}
-        for index, stream in enumerate(calibration_streams(shapes)):
+        for index, stream in enumerate(calibration_streams(shapes, checkpoint=self._checkpoint)):
             log.info('calibrating int8: scene %d of %d', index + 1, SCENES)
             cached = {n: np.zeros(inputs[n].shape, TYPES[inputs[n].type]) for n in caches.values()}
             latest: dict[str, NDArray[Any]] = {}
