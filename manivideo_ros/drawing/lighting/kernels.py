@@ -90,6 +90,42 @@ def cast_shadows(
                 wp.atomic_max(heights, light, y * SIDE + x, height)
 
 
+@wp.kernel
+def bound_maps(
+    first: int,
+    heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
+    bounds: wp.array2d(dtype=wp.int32),  # [K, 4] in and out: first column and row, last ones
+):
+    """Extend bounds to the texels that something lies over, one thread per light and row."""
+    t = first * SIDE + wp.tid()
+    light = t // SIDE
+    y = t % SIDE
+    low = wp.int32(SIDE)
+    high = wp.int32(-1)
+    for x in range(SIDE):
+        if heights[light, y * SIDE + x] > NOTHING:
+            low = wp.min(low, x)
+            high = x
+    if high >= 0:
+        wp.atomic_min(bounds, light, 0, low)
+        wp.atomic_min(bounds, light, 1, y)
+        wp.atomic_max(bounds, light, 2, high)
+        wp.atomic_max(bounds, light, 3, y)
+
+
+@wp.func
+def near(bounds: wp.array2d(dtype=wp.int32), light: int, at: wp.vec3, wide: float) -> bool:
+    """Whether what lies in bounds can hide a light of this width from a point."""
+    x = at[0]
+    y = at[1]
+    return (
+        x > float(bounds[light, 0]) - wide
+        and y > float(bounds[light, 1]) - wide
+        and x < float(bounds[light, 2] + 1) + wide
+        and y < float(bounds[light, 3] + 1) + wide
+    )
+
+
 @wp.func
 def height_at(heights: wp.array2d(dtype=wp.float32), light: int, x: float, y: float) -> float:
     """The height of a light map at a texel; NOTHING outside."""
@@ -111,6 +147,7 @@ def inside(at: wp.vec3) -> bool:
 @wp.func
 def seen_share(
     heights: wp.array2d(dtype=wp.float32),
+    spiral: wp.array2d(dtype=wp.vec3),
     light: int,
     at: wp.vec3,
     spread: float,
@@ -120,18 +157,17 @@ def seen_share(
 ) -> float:
     """The share of a light that a point at light map coordinates sees.
 
-    spread: tangent of the light's angular radius; scale: texels per metre; slope: metres of bias
-    per metre beside the point. Percentage-closer soft shadows (Fernando, 2005).
+    spiral: points of a unit disc by their number (light_maps.py); spread: tangent of the light's
+    angular radius; scale: texels per metre; slope: metres of bias per metre beside the point.
+    Percentage-closer soft shadows (Fernando, 2005).
     """
     blockers = wp.float32(0.0)
     total = wp.float32(0.0)
     wide = wp.max(spread * TALLEST * scale, 1.0)
     for k in range(SEARCH_TAPS):
-        r = wide * wp.sqrt((float(k) + 0.5) / float(SEARCH_TAPS))
-        x = at[0] + r * wp.cos(float(k) * GOLDEN)
-        y = at[1] + r * wp.sin(float(k) * GOLDEN)
-        height = height_at(heights, light, x, y)
-        if height > at[2] + BIAS + slope * r / scale:
+        tap = spiral[SEARCH_TAPS, k]
+        height = height_at(heights, light, at[0] + wide * tap[0], at[1] + wide * tap[1])
+        if height > at[2] + BIAS + slope * wide * tap[2] / scale:
             blockers += 1.0
             total += height - at[2]
     if blockers == 0.0:
@@ -143,10 +179,9 @@ def seen_share(
     soft = wp.clamp(spread * total / blockers * scale, 0.7, wide)
     hidden = wp.float32(0.0)
     for k in range(taps):
-        r = soft * wp.sqrt((float(k) + 0.5) / float(taps))
-        x = at[0] + r * wp.cos(float(k) * GOLDEN)
-        y = at[1] + r * wp.sin(float(k) * GOLDEN)
-        if height_at(heights, light, x, y) > at[2] + BIAS + slope * r / scale:
+        tap = spiral[taps, k]
+        height = height_at(heights, light, at[0] + soft * tap[0], at[1] + soft * tap[1])
+        if height > at[2] + BIAS + slope * soft * tap[2] / scale:
             hidden += 1.0
     return 1.0 - hidden / float(taps)
 
@@ -171,6 +206,8 @@ def shade_plane(
     share: wp.array(dtype=wp.vec3),  # [K] of the plane's light, which is 1 in total
     spread: wp.array(dtype=wp.float32),  # [K] tangent of the angular radius
     heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
+    spiral: wp.array2d(dtype=wp.vec3),  # [TAPS + 1, TAPS]
+    bounds: wp.array2d(dtype=wp.int32),  # [K, 4]
     shadow: wp.array(dtype=wp.vec3),  # [rows * columns] out: change of the background, minus 1
 ):
     """How much darker the plane is where hands and objects hide light, per row or cell."""
@@ -193,8 +230,10 @@ def shade_plane(
             p = ray * (-s.plane[3] / facing) - s.centre
             for k in range(s.lights):
                 at = texel(axes[k], p, s.reach)
-                if inside(at):
-                    seen = seen_share(heights, k, at, spread[k], scale, 0.0, TAPS)
+                wide = wp.max(spread[k] * TALLEST * scale, 1.0)
+                if inside(at) and near(bounds, k, at, wide):
+                    taps = wp.where(k == 0, TAPS, DOME_TAPS)
+                    seen = seen_share(heights, spiral, k, at, spread[k], scale, 0.0, taps)
                     lit -= share[k] * (1.0 - seen)
         shadow[y * columns + x] = darkened(lit)
 
@@ -254,6 +293,7 @@ def open_share(
     axes: wp.array(dtype=wp.mat33),
     spread: wp.array(dtype=wp.float32),
     heights: wp.array2d(dtype=wp.float32),
+    spiral: wp.array2d(dtype=wp.vec3),
     p: wp.vec3,
     n: wp.vec3,
 ) -> wp.vec3:
@@ -266,7 +306,7 @@ def open_share(
     if facing > 0.0:
         at = texel(axes[0], q, stage.reach)
         if inside(at):
-            seen = seen_share(heights, 0, at, spread[0], scale, 0.5, TAPS)
+            seen = seen_share(heights, spiral, 0, at, spread[0], scale, 0.5, TAPS)
     total = wp.float32(0.0)
     free = wp.float32(0.0)
     for k in range(1, stage.lights):
@@ -275,7 +315,9 @@ def open_share(
             total += weight
             at = texel(axes[k], q, stage.reach)
             if inside(at):
-                weight = weight * seen_share(heights, k, at, spread[k], scale, 0.5, DOME_TAPS)
+                weight = weight * seen_share(
+                    heights, spiral, k, at, spread[k], scale, 0.5, DOME_TAPS
+                )
             free += weight
     free = wp.where(total > 0.0, free / wp.max(total, 1.0e-6), 1.0)
     light = stage.ambient * free + stage.lamp * (facing * seen)
@@ -294,6 +336,7 @@ def light_cells(
     axes: wp.array(dtype=wp.mat33),  # [K]
     spread: wp.array(dtype=wp.float32),  # [K]
     heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
+    spiral: wp.array2d(dtype=wp.vec3),  # [TAPS + 1, TAPS]
     shadow: wp.array(dtype=wp.vec3),  # [h/2 * w/2] change of the background, minus 1
     nearest_layer: wp.array(dtype=wp.int32),  # [h * w]
     depth: wp.array2d(dtype=wp.float32),  # [L, h * w] m
@@ -335,7 +378,7 @@ def light_cells(
                     0.5 * s.ray[2] * (float(j // columns) + 0.5) + s.ray[3],
                     1.0,
                 )
-                change = open_share(s, axes, spread, heights, ray * depth[layer, j], n)
+                change = open_share(s, axes, spread, heights, spiral, ray * depth[layer, j], n)
             factor = surface_shown(ball, n, layer > 0)
         opened[i] = change
         dark = wp.vec3(0.0, 0.0, 0.0)

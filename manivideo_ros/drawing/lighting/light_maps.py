@@ -53,6 +53,9 @@ class LightMaps:
         }
         self._staging = Staging(layout, self._device)
         self._heights = torch.empty(LIGHTS, int(SIDE) ** 2, device=self._device)
+        nothing = torch.tensor([int(SIDE), int(SIDE), -1, -1], dtype=torch.int32)
+        self._no_bounds = nothing.repeat(LIGHTS, 1).to(self._device)
+        self._bounds = self._no_bounds.clone()
         self.shadow = torch.zeros(self._rows, self._columns, 3, device=self._device)
         self.active = False
         names = ('present', 'face_surface', 'faces', 'vertices')
@@ -60,6 +63,8 @@ class LightMaps:
             **{name: posed.arrays[name] for name in names},
             **self._staging.arrays,
             'heights': wp.from_torch(self._heights),
+            'spiral': wp.array(discs(), dtype=wp.vec3, device=self._device),
+            'bounds': wp.from_torch(self._bounds),
             'shadow': wp.from_torch(self.shadow.flatten(0, 1), dtype=wp.vec3),
         }
         self._record()
@@ -102,7 +107,8 @@ class LightMaps:
         """
         self._staging.upload()
         self._heights.fill_(float(kernels.NOTHING))
-        for jobs in (self._casts, self._shades):
+        self._bounds.copy_(self._no_bounds)
+        for jobs in (self._casts, self._bound, self._shades):
             run_bands(lambda i, jobs=jobs: jobs[i].launch(), len(jobs), self._posed.threads)
 
     def recorded_rows(
@@ -128,7 +134,24 @@ class LightMaps:
             for light in range(0, LIGHTS, each)
             if count
         ]
+        self._bound = [
+            recorded(kernels.bound_maps, each * int(SIDE), {**found, 'first': light}, self._device)
+            for light in range(0, LIGHTS, each)
+        ]
         self._shades = self.recorded_rows(kernels.shade_plane, self._rows, self._columns, {})
+
+
+def discs() -> NDArray[np.float32]:
+    """Points of a unit disc and their radii, x, y, r [TAPS + 1, TAPS, 3], by their number: Vogel's
+    spiral.
+    """
+    most = int(kernels.TAPS)
+    out = np.zeros((most + 1, most, 3), np.float32)
+    for count in range(1, most + 1):
+        index = np.arange(count)
+        radius, angle = np.sqrt((index + 0.5) / count), index * float(kernels.GOLDEN)
+        out[count, :count] = np.stack([radius * np.cos(angle), radius * np.sin(angle), radius], 1)
+    return out
 
 
 def radius_of(surface: Surface) -> float:
