@@ -163,12 +163,12 @@ def support_of(job: Render, motion: Motion) -> Array | None:
     camera = camera_of(motion)
     if job.support_plane:
         try:
-            plane = checked_plane(job.support_plane)
+            given = checked_plane(job.support_plane)
         except ValueError as error:
             raise ValueError(f'--support-plane: {error}') from None
-        if problem := plane_problem(plane, camera):
+        if problem := plane_problem(given, camera):
             raise ValueError(f'--support-plane: {problem}')
-        return plane
+        return given
     if job.background:
         return None
     plane = plane_of(invert_rigid(table_under(motion, camera)))

@@ -108,8 +108,8 @@ class LightMaps:
         self._staging.upload()
         self._heights.fill_(float(kernels.NOTHING))
         self._bounds.copy_(self._no_bounds)
-        for jobs in (self._casts, self._bound, self._shades):
-            run_bands(lambda i, jobs=jobs: jobs[i].launch(), len(jobs), self._posed.threads)
+        for launches in (self._casts, self._bound, self._shades):
+            run_launches(launches, self._posed.threads)
 
     def recorded_rows(
         self, kernel: wp.Kernel, rows: int, columns: int, arguments: dict[str, Any]
@@ -139,6 +139,11 @@ class LightMaps:
             for light in range(0, LIGHTS, each)
         ]
         self._shades = self.recorded_rows(kernels.shade_plane, self._rows, self._columns, {})
+
+
+def run_launches(launches: Sequence[wp.Launch], threads: int) -> None:
+    """Run launches that do not depend on each other."""
+    run_bands(lambda index: launches[index].launch(), len(launches), threads)
 
 
 def discs() -> NDArray[np.float32]:

@@ -6,8 +6,7 @@ import torch
 import warp as wp
 
 from manivideo_ros.drawing.lighting import kernels
-from manivideo_ros.drawing.lighting.light_maps import LightMaps
-from manivideo_ros.mlo.bands import run_bands
+from manivideo_ros.drawing.lighting.light_maps import LightMaps, run_launches
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.warp_runtime import require_contiguous
 
@@ -50,6 +49,5 @@ class LitBase:
 
     def draw(self) -> torch.Tensor:
         """Light the image; a CUDA graph may capture it. Returns `base`, valid until the next."""
-        launches = self._launches
-        run_bands(lambda i: launches[i].launch(), len(launches), self._threads)
+        run_launches(self._launches, self._threads)
         return self.base
