@@ -25,7 +25,7 @@ class Shot:
 
     stamp_ns: int
     received_ns: int
-    pixels: NDArray
+    pixels: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ class LiveBackground:
         )
 
 
-def resized(pixels: NDArray, size: tuple[int, int]) -> NDArray:
+def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """An image [H, W, 3] or depth [H, W] of width x height `size`; depths are not mixed."""
     if pixels.shape[1::-1] == size:
         return pixels

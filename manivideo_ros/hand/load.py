@@ -71,7 +71,7 @@ def read_hand(side: Side, path: str | Path | None = None) -> HandModel:
     )
 
 
-def _read_arrays(file: Path) -> dict[str, NDArray]:
+def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an npz, validated and converted; smplx's names are supported."""
     try:
         arrays = read_npz(file)

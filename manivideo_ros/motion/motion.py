@@ -227,7 +227,7 @@ def hand_track(states: list[HandState | None], betas: NDArray[np.float32]) -> Ha
     )
 
 
-def object_track(mesh: str, scale: float, poses: list[NDArray | None]) -> ObjectTrack:
+def object_track(mesh: str, scale: float, poses: list[NDArray[np.float64] | None]) -> ObjectTrack:
     """The track of an object's pose [4, 4] in each frame, None where it is absent."""
     filled = [np.eye(4) if pose is None else pose for pose in poses]
     present = np.array([pose is not None for pose in poses])

@@ -184,7 +184,10 @@ class _Distance(torch.autograd.Function):
 
 
 def _soft_minimum(distance: torch.Tensor, sharpness: float = 0.002) -> torch.Tensor:
-    return -sharpness * torch.logsumexp(-distance / sharpness, 0) + sharpness * np.log(3.0)
+    least: torch.Tensor = -sharpness * torch.logsumexp(
+        -distance / sharpness, 0
+    ) + sharpness * np.log(3.0)
+    return least
 
 
 def _crowding(joints: torch.Tensor) -> torch.Tensor:
