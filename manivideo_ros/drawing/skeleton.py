@@ -8,6 +8,7 @@ and confidence, in DWPose's order: OpenPose's 18 body points, 6 of the feet, 68 
 from __future__ import annotations
 
 import colorsys
+from typing import Any
 
 import cv2
 import numpy as np

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import warp as wp
@@ -136,7 +137,9 @@ def _fans(faces: NDArray[np.int32], vertices: int) -> tuple[NDArray[np.int32], N
     return starts.astype(np.int32), np.ascontiguousarray(others[order])
 
 
-def _stack(parts: Sequence, empty: tuple[int, ...], dtype: type = np.float32) -> NDArray[Any]:
+def _stack(
+    parts: Sequence[NDArray[Any]], empty: tuple[int, ...], dtype: type = np.float32
+) -> NDArray[Any]:
     """The concatenated parts as dtype; an array of shape `empty` if there are none."""
     joined = np.concatenate(parts) if len(parts) else np.zeros(empty, dtype)
     return np.ascontiguousarray(joined, dtype=dtype)

@@ -61,8 +61,9 @@ def save_motion(motion: Motion, folder: str | Path) -> None:
             hands = ROSBAGS.hands(header, sample.hands, motion.hand_model)
             bag.write('/hand_poses', serialized(hands), stamp)
             bag.write('/object_poses', serialized(ROSBAGS.objects(header, sample.objects)), stamp)
-            if moves:
-                placed = camera_transform(motion, motion.camera_at(index), stamp=stamp)
+            seen_by = motion.camera_at(index)
+            if moves and seen_by is not None:
+                placed = camera_transform(motion, seen_by, stamp=stamp)
                 bag.write('/tf', serialized(placed), stamp)
             if camera is not None:
                 info = ROSBAGS.camera(ROSBAGS.header(stamp, CAMERA_FRAME), camera)

@@ -171,8 +171,14 @@ class Motion:
             name: object_track(track.mesh, track.scale, [s.objects.get(name) for s in samples])
             for name, track in self.objects.items()
         }
-        moved = {'camera': camera, 'camera_poses': poses}
-        return replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects, **moved)
+        return replace(
+            self,
+            stamps_ns=stamps_ns,
+            hands=hands,
+            objects=objects,
+            camera=camera,
+            camera_poses=poses,
+        )
 
     def cameras_at(self, stamps_ns: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """camera_poses at other times, interpolated; clamped to the first and last frame."""
