@@ -163,7 +163,7 @@ def support_of(job: Render, motion: Motion) -> Array | None:
     camera = camera_of(motion)
     if job.support_plane:
         try:
-            plane = checked_plane(job.support_plane)
+            plane: Array = checked_plane(job.support_plane)
         except ValueError as error:
             raise ValueError(f'--support-plane: {error}') from None
         if problem := plane_problem(plane, camera):

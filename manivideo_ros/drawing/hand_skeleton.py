@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.drawing.labels import world_keypoints
-from manivideo_ros.drawing.skeleton import LEFT_HAND, RIGHT_HAND
+from manivideo_ros.drawing.skeleton import LEFT_HAND, NUM_KEYPOINTS, RIGHT_HAND
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import HandState, Side
-from manivideo_ros.messages.read import NUM_KEYPOINTS
 
 PLACE: dict[Side, slice] = {'left': LEFT_HAND, 'right': RIGHT_HAND}
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manivideo_ros.messages.read import NUM_KEYPOINTS
+from manivideo_ros.messages.read import NUM_KEYPOINTS as NUM_KEYPOINTS
 
 BODY, FEET, FACE = slice(0, 18), slice(18, 24), slice(24, 92)
 LEFT_HAND, RIGHT_HAND = slice(92, 113), slice(113, 134)

@@ -69,7 +69,7 @@ def skin_texture(
     back_rgb, palm_rgb, nail_rgb = (
         _at_tone(table, tone) * undertone for table in (_BACK, _PALM, _NAIL)
     )
-    colour = back_rgb + palm[:, None] * (palm_rgb - back_rgb)
+    colour: NDArray[np.floating] = back_rgb + palm[:, None] * (palm_rgb - back_rgb)
 
     colour = _redden(colour, atlas, palm, noise, rng, tone)
     colour = colour * (1 - _creases(atlas, palm, noise, rng, tone))[:, None] ** [0.8, 1.05, 1.15]
@@ -261,11 +261,13 @@ def _at_tone(table: NDArray[np.floating], tone: float) -> NDArray[np.floating]:
 
 def _smooth(low: float, high: float, x: NDArray[np.floating]) -> NDArray[np.floating]:
     t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    eased: NDArray[np.floating] = t * t * (3 - 2 * t)
+    return eased
 
 
 def _line(distance: NDArray[np.floating], width: float) -> NDArray[np.floating]:
-    return np.exp(-((distance / width) ** 2))
+    depth: NDArray[np.floating] = np.exp(-((distance / width) ** 2))
+    return depth
 
 
 def _polyline_distance(

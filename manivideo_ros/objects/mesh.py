@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from manivideo_ros.objects.formats.appearance import bake
 from manivideo_ros.objects.formats.mesh_file import GREY, MeshError, Piece, read_pieces
@@ -91,7 +91,7 @@ def load_object(path: str | Path, scale: float, root: Path | None = None) -> Obj
     return _object(path.stem, str(path), read_pieces(path, root), scale)
 
 
-def object_of(name: str, vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> ObjectMesh:
+def object_of(name: str, vertices: ArrayLike, faces: ArrayLike) -> ObjectMesh:
     """A grey mesh of vertices [V, 3], metres, and faces [F, 3], processed as by load_object.
 
     Raises MeshError for arrays that are no mesh or have more than MOST_TRIANGLES.

@@ -103,7 +103,11 @@ class LightMaps:
         self._staging.upload()
         self._heights.fill_(float(kernels.NOTHING))
         for jobs in (self._casts, self._shades):
-            run_bands(lambda i, jobs=jobs: jobs[i].launch(), len(jobs), self._posed.threads)
+
+            def launch(i: int, jobs: list[wp.Launch] = jobs) -> None:
+                jobs[i].launch()
+
+            run_bands(launch, len(jobs), self._posed.threads)
 
     def recorded_rows(
         self, kernel: wp.Kernel, rows: int, columns: int, arguments: dict[str, Any]

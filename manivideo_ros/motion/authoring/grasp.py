@@ -136,7 +136,8 @@ def solve_grasp(
         vertices, joints = lbs(hand, theta[None], betas, rotation[None], position[None])
         fine = step > 0.65 * steps
         points = torch.cat([vertices[0], vertices[0][between].mean(1)])
-        distance: torch.Tensor = _Distance.apply(points if fine else points[rough], distances)
+        near = points if fine else points[rough]
+        distance: torch.Tensor = _Distance.apply(near, distances)  # type: ignore[no-untyped-call]
         angles = angles0 + change
         inside = torch.relu(MARGIN - distance)
         touch = torch.zeros(())

@@ -71,7 +71,7 @@ class Script:
         self.objects[name].append(ObjectKey(time, self.objects[name][-1].pose))
 
     def free(
-        self, side: str, time: float, pose: Pose, theta: NDArray[np.float64], via: bool = False
+        self, side: str, time: float, pose: Pose, theta: NDArray[np.floating], via: bool = False
     ) -> None:
         """A hand is at a pose in the world."""
         self.hands.setdefault(side, []).append(HandKey(time, pose, theta, None, via))

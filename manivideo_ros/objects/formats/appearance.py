@@ -30,7 +30,7 @@ def bake(
     coordinates: list[NDArray[np.float64]] = []  # in the image, v down
     coloured, colours = [], []
     textured: dict[
-        bytes, tuple[NDArray[np.uint8], list[NDArray[np.floating]], list[NDArray[np.integer]]]
+        bytes, tuple[NDArray[np.uint8], list[NDArray[np.integer]], list[NDArray[np.floating]]]
     ] = {}
     for piece, start in zip(pieces, starts, strict=False):
         row = np.flatnonzero((origin >= start) & (origin < start + len(piece.faces)))

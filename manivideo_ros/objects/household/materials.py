@@ -36,8 +36,8 @@ def noise(
 def tinted(image: Image | Colour, brightness: NDArray[np.floating]) -> Image:
     """An image or colour times (1 + brightness [H, W])."""
     base = np.asarray(image, np.float64)
-    image: Image = np.clip(np.round(base * (1 + brightness[..., None])), 0, 255).astype(np.uint8)
-    return image
+    pixels: Image = np.clip(np.round(base * (1 + brightness[..., None])), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def blend(colours: Sequence[Colour], at: NDArray[np.floating]) -> Image:
