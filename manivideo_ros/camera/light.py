@@ -23,9 +23,9 @@ class Light:
     ball (model/patch/light.py), always in the frame of the camera; middle grey where unknown.
     """
 
-    towards: NDArray[np.float64]
-    lamp: NDArray[np.float64]
-    ambient: NDArray[np.float64]
+    towards: Array
+    lamp: Array
+    ambient: Array
     size: float = 0.1
     ball: NDArray[np.floating] = field(default_factory=lambda: middle_grey())
 

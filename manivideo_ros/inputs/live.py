@@ -152,8 +152,8 @@ def smoothed(window: deque[tuple[int, TrackedHand]]) -> Array:
     With fewer than four frames they are unchanged.
     """
     points = np.stack([hand.points for _, hand in window])
-    points_then: Array = np.einsum('f,fkc->kc', _weights(window), points)
-    return points_then
+    smooth: Array = np.einsum('f,fkc->kc', _weights(window), points)
+    return smooth
 
 
 def smoothed_elbow(window: deque[tuple[int, TrackedHand]]) -> Array | None:

@@ -43,5 +43,5 @@ def encode(vae: AutoencoderKL, images: Tensor) -> Tensor:  # [B, 3, H, W] in [0,
 
 def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:  # [B, 4, h, w] -> images
     """Images [B, 3, 8h, 8w] in [0, 1]."""
-    images_of: Tensor = (vae.decode(latents / SCALE).sample / 2 + 0.5).clamp(0, 1)
-    return images_of
+    images: Tensor = (vae.decode(latents / SCALE).sample / 2 + 0.5).clamp(0, 1)
+    return images

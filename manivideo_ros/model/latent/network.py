@@ -130,9 +130,8 @@ class LatentManiVideoNet(nn.Module):
                 windowed: Tensor = call(self._recompute, temporal.window, module, hidden, frames)
                 return windowed
             context = self.config.temporal_context
-            moved: Tensor = call(self._recompute, temporal.causal, module, hidden, frames, context)[
-                0
-            ]
+            inputs = (module, hidden, frames, context)
+            moved: Tensor = call(self._recompute, temporal.causal, *inputs)[0]
             return moved
 
         step = None if motion == 'none' else move

@@ -97,7 +97,7 @@ def walk(
             hidden = move(block.motion_modules[index], hidden)
         return hidden
 
-    hidden = unet.conv_in(latents)
+    hidden: Tensor = unet.conv_in(latents)
     skips = [hidden]
     for block in unet.down_blocks:
         for index, resnet in enumerate(block.resnets):
@@ -115,8 +115,7 @@ def walk(
             hidden = after(block, index, call(recompute, resnet, hidden, embedding))
         for upsampler in block.upsamplers or ():
             hidden = upsampler(hidden)
-    features: Tensor = hidden
-    return features
+    return hidden
 
 
 def project_out(unet: UNet, hidden: Tensor) -> Tensor:  # [B, C, h, w] -> [B, 4, h, w]

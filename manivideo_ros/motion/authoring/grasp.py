@@ -186,10 +186,8 @@ class _Distance(torch.autograd.Function):
 
 
 def _soft_minimum(distance: torch.Tensor, sharpness: float = 0.002) -> torch.Tensor:
-    least: torch.Tensor = -sharpness * torch.logsumexp(
-        -distance / sharpness, 0
-    ) + sharpness * np.log(3.0)
-    return least
+    least: torch.Tensor = -sharpness * torch.logsumexp(-distance / sharpness, 0)
+    return least + sharpness * np.log(3.0)
 
 
 def _crowding(joints: torch.Tensor) -> torch.Tensor:
