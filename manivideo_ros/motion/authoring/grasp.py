@@ -186,8 +186,9 @@ class _Distance(torch.autograd.Function):
 
 
 def _soft_minimum(distance: torch.Tensor, sharpness: float = 0.002) -> torch.Tensor:
-    least: torch.Tensor = -sharpness * torch.logsumexp(-distance / sharpness, 0)
-    return least + sharpness * np.log(3.0)
+    sums = torch.logsumexp(-distance / sharpness, 0)
+    least: torch.Tensor = -sharpness * sums + sharpness * np.log(3.0)
+    return least
 
 
 def _crowding(joints: torch.Tensor) -> torch.Tensor:
