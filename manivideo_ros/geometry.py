@@ -24,29 +24,34 @@ def quaternion_to_matrix(quaternion: ArrayLike) -> Array:
     q = np.asarray(quaternion, np.float64)
     if not np.all(np.isfinite(q)) or np.any(np.linalg.norm(q, axis=-1) < 1e-6):
         raise ValueError('quaternion must be finite and of non-zero length')
-    return Rotation.from_quat(q).as_matrix()
+    matrix: Array = Rotation.from_quat(q).as_matrix()
+    return matrix
 
 
 def matrix_to_quaternion(matrix: ArrayLike) -> Array:
     """Quaternions xyzw [..., 4] with w >= 0 of rotation matrices [..., 3, 3]."""
-    return _rotation(matrix).as_quat(canonical=True)
+    quaternion: Array = _rotation(matrix).as_quat(canonical=True)
+    return quaternion
 
 
 def axis_angle_to_matrix(axis_angle: ArrayLike) -> Array:
     """Rotation matrices [..., 3, 3] of axis-angle vectors [..., 3], radians."""
-    return Rotation.from_rotvec(np.asarray(axis_angle, np.float64)).as_matrix()
+    matrix: Array = Rotation.from_rotvec(np.asarray(axis_angle, np.float64)).as_matrix()
+    return matrix
 
 
 def matrix_to_axis_angle(matrix: ArrayLike) -> Array:
     """Axis-angle vectors [..., 3], angle in [0, pi], of rotation matrices [..., 3, 3]."""
-    return _rotation(matrix).as_rotvec()
+    axis_angle: Array = _rotation(matrix).as_rotvec()
+    return axis_angle
 
 
 def interpolate_rotations(first: ArrayLike, second: ArrayLike, fraction: float) -> Array:
     """Rotation matrices [..., 3, 3] that fraction 0..1 of the shorter arc from first to second."""
     start = _rotation(first)
     turn = (start.inv() * _rotation(second)).as_rotvec()
-    return (start * Rotation.from_rotvec(fraction * turn)).as_matrix()
+    between: Array = (start * Rotation.from_rotvec(fraction * turn)).as_matrix()
+    return between
 
 
 def _rotation(matrix: ArrayLike) -> Rotation:

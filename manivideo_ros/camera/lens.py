@@ -50,7 +50,7 @@ class Lens:
         shown, drawn = (replace(c, camera_from_world=camera_from_world) for c in cameras)
         return replace(self, shown=shown, drawn=drawn)
 
-    def bend(self, image: NDArray, smooth: bool = True) -> NDArray:
+    def bend(self, image: NDArray[Any], smooth: bool = True) -> NDArray[Any]:
         """Distort a drawn image [H, W, ...].
 
         smooth: interpolate linearly; otherwise take the nearest pixel, for masks and depths.
@@ -58,7 +58,7 @@ class Lens:
         mode = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
         return cv2.remap(image, *self._map, mode, borderMode=cv2.BORDER_REPLICATE)
 
-    def straighten(self, image: NDArray, smooth: bool = True) -> NDArray:
+    def straighten(self, image: NDArray[Any], smooth: bool = True) -> NDArray[Any]:
         """The drawn image [H, W, ...] of a distorted one; the inverse of `bend`.
 
         smooth: as for `bend`. Pixels beyond the distorted image repeat its border.
@@ -177,7 +177,8 @@ def _solved(matrices: Array, right: Array) -> Array:
     (a, b), (c, d) = np.moveaxis(matrices, 0, -1)
     x, y = right.T
     with np.errstate(divide='ignore', invalid='ignore'):
-        return np.stack([d * x - b * y, a * y - c * x], 1) / (a * d - b * c)[:, None]
+        solution: Array = np.stack([d * x - b * y, a * y - c * x], 1) / (a * d - b * c)[:, None]
+        return solution
 
 
 def _bent(model: str, d: Sequence[float], k: Array, rays: Array) -> Array:

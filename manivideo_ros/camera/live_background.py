@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ class Shot:
 
     stamp_ns: int
     received_ns: int
-    pixels: NDArray
+    pixels: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,7 @@ class LiveBackground:
         )
 
 
-def resized(pixels: NDArray, size: tuple[int, int]) -> NDArray:
+def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """An image [H, W, 3] or depth [H, W] of width x height `size`; depths are not mixed."""
     if pixels.shape[1::-1] == size:
         return pixels

@@ -101,4 +101,5 @@ def action_box(
     low, high = points.min(0, initial=np.inf), points.max(0, initial=-np.inf)
     if len(points) == 0 or np.any(high <= 0) or np.any(low >= size):
         return None
-    return np.concatenate([np.clip(low, 0, size), np.clip(high, 0, size)])
+    box: Array = np.concatenate([np.clip(low, 0, size), np.clip(high, 0, size)])
+    return box

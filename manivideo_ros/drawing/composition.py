@@ -8,6 +8,8 @@ pixels; where the scene is nearer than hands and objects, it hides them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import warp as wp
@@ -171,7 +173,7 @@ class Composer:
 
         run_bands(one, bands, self._threads)
 
-    def _run(self, kernel: wp.Kernel, size: int, numbers: dict) -> None:
+    def _run(self, kernel: wp.Kernel, size: int, numbers: dict[str, Any]) -> None:
         found = {**self._arrays, **numbers}
         inputs = [found[argument.label] for argument in kernel.adj.args]
         wp.launch(kernel, size, inputs, device=self._device, record_tape=False)

@@ -8,12 +8,13 @@ and confidence, in DWPose's order: OpenPose's 18 body points, 6 of the feet, 68 
 from __future__ import annotations
 
 import colorsys
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from manivideo_ros.messages.read import NUM_KEYPOINTS
+from manivideo_ros.messages.read import NUM_KEYPOINTS as NUM_KEYPOINTS
 
 BODY, FEET, FACE = slice(0, 18), slice(18, 24), slice(24, 92)
 LEFT_HAND, RIGHT_HAND = slice(92, 113), slice(113, 134)
@@ -43,7 +44,8 @@ def seen(points: ArrayLike, threshold: float = THRESHOLD) -> NDArray[np.bool_]:
     """Which points [..., 3] are visible: finite, and with enough confidence."""
     p = np.asarray(points, np.float64)
     near = np.all(np.abs(p[..., :2]) < _FARTHEST, axis=-1)  # false for NaN
-    return near & (p[..., 2] >= threshold)
+    visible: NDArray[np.bool_] = near & (p[..., 2] >= threshold)
+    return visible
 
 
 def person_box(
@@ -89,7 +91,7 @@ def skeleton_map(
     at = np.zeros((NUM_KEYPOINTS, 2), np.int64)
     at[there] = np.round((p[there, :2] + _PADDING - 0.5) * 2**_SHIFT).astype(np.int64)
 
-    def line(first: int, second: int, colour: NDArray, thickness: int) -> None:
+    def line(first: int, second: int, colour: NDArray[Any], thickness: int) -> None:
         if there[first] and there[second]:
             start, end = at[first].tolist(), at[second].tolist()
             cv2.line(canvas, start, end, colour.tolist(), thickness, cv2.LINE_AA, _SHIFT)

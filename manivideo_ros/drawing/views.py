@@ -229,25 +229,30 @@ def _pieces(mesh: ObjectMesh) -> NDArray[np.int32]:
     graph = coo_matrix(
         (np.ones(2 * len(faces)), (faces[:, [0, 0]].ravel(), faces[:, 1:].ravel())), (count,) * 2
     )
-    return connected_components(graph, directed=False)[1][faces[:, 0]]
+    piece: NDArray[np.int32] = connected_components(graph, directed=False)[1][faces[:, 0]]
+    return piece
 
 
 def _pixel(at: NDArray[np.floating], size: int) -> NDArray[np.int64]:
     """Row and column [..., 2] of image points (x, y) [..., 2]."""
-    return np.clip(np.floor(at[..., ::-1]), 0, size - 1).astype(np.int64)
+    cell: NDArray[np.int64] = np.clip(np.floor(at[..., ::-1]), 0, size - 1).astype(np.int64)
+    return cell
 
 
 def _contrast(views: ObjectViews) -> NDArray[np.float32]:
     """Local contrast [6, S, S]: difference from the neighbourhood's mean, in grey levels."""
     rgb = views.rgb.astype(np.float32)
     away = np.abs(rgb - uniform_filter(rgb, (0, 5, 5, 0))).mean(-1)
-    return uniform_filter(away, (0, 3, 3))
+    contrast: NDArray[np.float32] = uniform_filter(away, (0, 3, 3))
+    return contrast
 
 
 def _filled(views: ObjectViews, view: int) -> NDArray[np.uint8]:
     """A view with background and border pixels replaced by the nearest fully covered pixel."""
     mixed = views.coverage[view] < 0.99
     if mixed.all():
-        return views.rgb[view]
+        covered: NDArray[np.uint8] = views.rgb[view]
+        return covered
     row, col = distance_transform_edt(mixed, return_distances=False, return_indices=True)
-    return views.rgb[view][row, col]
+    filled: NDArray[np.uint8] = views.rgb[view][row, col]
+    return filled

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +164,7 @@ def remove() -> int:
     return 0
 
 
-def _kept() -> list:
+def _kept() -> list[Path]:
     folder = cache_folder()
     return [*sorted(folder.glob('*.onnx')), *sorted(plan_cache().folder.glob('*.plan'))]
 

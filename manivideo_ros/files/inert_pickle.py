@@ -67,7 +67,7 @@ class Inert:
         parts = self.state if isinstance(self.state, tuple) else (self.state,)
         return {str(key): value for part in parts for key, value in (part or {}).items()}
 
-    def numpy(self) -> NDArray:
+    def numpy(self) -> NDArray[Any]:
         """The array, or number as an array [], of an 'array' or 'scalar'. Raises TypeError,
         ValueError, LookupError or AttributeError for one that is damaged or not of numbers."""
         if self.kind == 'scalar':

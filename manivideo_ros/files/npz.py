@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from manivideo_ros.files.errors import reason_of
 LARGEST = 2**30  # bytes of all arrays: a few kB of compressed zeros can unpack to that
 
 
-def read_npz(file: Path, names: Collection[str] | None = None) -> dict[str, NDArray]:
+def read_npz(file: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
     """Read those of the named arrays (None: all) that an npz has.
 
     Raises FileNotFoundError, or ValueError, one line, for anything but an archive of plain arrays.

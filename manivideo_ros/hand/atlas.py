@@ -33,7 +33,7 @@ class SkinAtlas:
     joints: NDArray[np.float64]  # [16, 3]
     tips: NDArray[np.float64]  # [5, 3] thumb .. pinky
 
-    def spread(self, colours: NDArray, reach: int = 6) -> NDArray[np.uint8]:
+    def spread(self, colours: NDArray[np.floating], reach: int = 6) -> NDArray[np.uint8]:
         """Texture uint8 [S, S, 3] of colours [N, 3] in 0..255, extended between the charts."""
         image = np.zeros((self.size, self.size, 3))
         filled = np.zeros((self.size, self.size))
@@ -85,11 +85,16 @@ def skin_atlas(size: int) -> SkinAtlas:
     )
 
 
-def _nearest(points: NDArray, marks: NDArray) -> NDArray:
-    return np.min([np.linalg.norm(points - mark, axis=1) for mark in marks], 0)
+def _nearest(points: NDArray[np.float64], marks: NDArray[np.float64]) -> NDArray[np.float64]:
+    distance: NDArray[np.float64] = np.min(
+        [np.linalg.norm(points - mark, axis=1) for mark in marks], 0
+    )
+    return distance
 
 
-def _cover(corners: NDArray, size: int) -> tuple[NDArray, NDArray, NDArray]:
+def _cover(
+    corners: NDArray[np.float64], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Texels [N] covered by triangles [F, 3, 2], their faces [N] and barycentrics [N, 3]."""
     owner = np.full(size * size, -1)
     weights = np.zeros((size * size, 3))
@@ -111,10 +116,15 @@ def _cover(corners: NDArray, size: int) -> tuple[NDArray, NDArray, NDArray]:
     return texels, owner[texels], weights[texels]
 
 
-def _vertex_normals(vertices: NDArray, faces: NDArray) -> NDArray:
+def _vertex_normals(
+    vertices: NDArray[np.float64], faces: NDArray[np.integer]
+) -> NDArray[np.float64]:
     a, b, c = vertices[faces].swapaxes(0, 1)
     face_normals = np.cross(b - a, c - a)
     normals = np.zeros_like(vertices)
     for k in range(3):
         np.add.at(normals, faces[:, k], face_normals)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
+    unit: NDArray[np.float64] = normals / np.maximum(
+        np.linalg.norm(normals, axis=1, keepdims=True), 1e-20
+    )
+    return unit

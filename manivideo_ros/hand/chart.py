@@ -13,7 +13,11 @@ _NORMAL_WEIGHT = 0.02  # metres: half the distance equivalent to opposite normal
 
 
 def chart_like_default(
-    default: HandModel, v_template: NDArray, faces: NDArray, weights: NDArray, joints: NDArray
+    default: HandModel,
+    v_template: NDArray[np.floating],
+    faces: NDArray[np.integer],
+    weights: NDArray[np.floating],
+    joints: NDArray[np.floating],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """corner_uv [F, 3, 2] and vertex_part [V] for a flat hand in MANO's conventions.
 
@@ -48,8 +52,11 @@ def chart_like_default(
 
 
 def _bone_by_bone(
-    vertices: NDArray, weights: NDArray, joints: NDArray, goal_joints: NDArray
-) -> NDArray:
+    vertices: NDArray[np.floating],
+    weights: NDArray[np.floating],
+    joints: NDArray[np.floating],
+    goal_joints: NDArray[np.floating],
+) -> NDArray[np.floating]:
     """Vertices [V, 3] with each bone aligned with the goal's bone, blended by the weights."""
     moved = np.zeros_like(vertices)
     for j, child in enumerate(_CHILD):
@@ -62,33 +69,48 @@ def _bone_by_bone(
     return moved
 
 
-def _shortest(source: NDArray, target: NDArray) -> NDArray:
+def _shortest(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.floating]:
     a, b = source / np.linalg.norm(source), target / np.linalg.norm(target)
     axis, cosine = np.cross(a, b), float(a @ b)
     x, y, z = axis
     skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + skew + skew @ skew / (1 + cosine)
+    turn: NDArray[np.floating] = np.eye(3) + skew + skew @ skew / (1 + cosine)
+    return turn
 
 
-def _normals(triangles: NDArray) -> NDArray:
+def _normals(triangles: NDArray[np.floating]) -> NDArray[np.floating]:
     n = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-20)
+    unit: NDArray[np.floating] = n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-20)
+    return unit
 
 
-def _per_vertex(normals: NDArray, faces: NDArray, count: int) -> NDArray:
+def _per_vertex(
+    normals: NDArray[np.floating], faces: NDArray[np.integer], count: int
+) -> NDArray[np.floating]:
     total = np.zeros((count, 3))
     np.add.at(total, faces.reshape(-1), np.repeat(normals, 3, 0))
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
+    unit: NDArray[np.floating] = total / np.maximum(
+        np.linalg.norm(total, axis=1, keepdims=True), 1e-20
+    )
+    return unit
 
 
-def _nearest(points: NDArray, normals: NDArray, pool: NDArray, pool_normals: NDArray) -> NDArray:
+def _nearest(
+    points: NDArray[np.floating],
+    normals: NDArray[np.floating],
+    pool: NDArray[np.floating],
+    pool_normals: NDArray[np.floating],
+) -> NDArray[np.integer]:
     """Index [N] of the nearest in the pool, by position and normal."""
     a = np.concatenate([points, normals * _NORMAL_WEIGHT], 1)
     b = np.concatenate([pool, pool_normals * _NORMAL_WEIGHT], 1)
-    return np.argmin((b**2).sum(1) - 2 * a @ b.T, 1)
+    nearest: NDArray[np.integer] = np.argmin((b**2).sum(1) - 2 * a @ b.T, 1)
+    return nearest
 
 
-def _affine_map(triangles: NDArray, onto: NDArray, onto_uv: NDArray) -> NDArray:
+def _affine_map(
+    triangles: NDArray[np.floating], onto: NDArray[np.floating], onto_uv: NDArray[np.floating]
+) -> NDArray[np.floating]:
     """Texture coordinates [N, 3, 2] of triangles, by the affine map of other triangles `onto`."""
     e1, e2 = onto[:, 1] - onto[:, 0], onto[:, 2] - onto[:, 0]
     away = triangles - onto[:, :1]
@@ -100,4 +122,5 @@ def _affine_map(triangles: NDArray, onto: NDArray, onto_uv: NDArray) -> NDArray:
     s, t = np.clip(s, -2, 3), np.clip(t, -2, 3)
     first = onto_uv[:, :1]
     along1, along2 = (onto_uv[:, 1:2] - first), (onto_uv[:, 2:3] - first)
-    return first + s[..., None] * along1 + t[..., None] * along2
+    uv: NDArray[np.floating] = first + s[..., None] * along1 + t[..., None] * along2
+    return uv

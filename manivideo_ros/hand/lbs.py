@@ -62,13 +62,15 @@ def rotation_matrices(axis_angle: torch.Tensor) -> torch.Tensor:
     a = torch.sin(angle) / angle
     b = 0.5 * (torch.sin(0.5 * angle) / (0.5 * angle)) ** 2
     eye = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
-    return eye + a * skew + b * (skew @ skew)
+    rotation: torch.Tensor = eye + a * skew + b * (skew @ skew)
+    return rotation
 
 
 def rest_joints(hand: HandModel, betas: torch.Tensor) -> torch.Tensor:
     """Joints [B, 16, 3] of the flat hand with betas [B, 10], in the model's frame."""
     t = _tensors(hand, betas.device, betas.dtype)
-    return t.joints + (betas @ t.joint_shapedirs.T).unflatten(-1, (16, 3))
+    joints: torch.Tensor = t.joints + (betas @ t.joint_shapedirs.T).unflatten(-1, (16, 3))
+    return joints
 
 
 def lbs(
@@ -129,7 +131,8 @@ def _of_arm(
     rotation = wrist[:, None, :, :3]
     bones = torch.cat([rotation @ turn, rotation @ offset + wrist[:, None, :, 3:]], -1)
     change = (bones - wrist[:, None]).flatten(2)  # [B, 2, 12]
-    return (weights @ change).unflatten(-1, (3, 4))
+    transforms: torch.Tensor = (weights @ change).unflatten(-1, (3, 4))
+    return transforms
 
 
 def keypoints21(hand: HandModel, vertices: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def read_hand(side: Side, path: str | Path | None = None) -> HandModel:
     )
 
 
-def _read_arrays(file: Path) -> dict[str, NDArray]:
+def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an npz, validated and converted; smplx's names are supported."""
     try:
         arrays = read_npz(file)

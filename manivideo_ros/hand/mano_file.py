@@ -81,7 +81,7 @@ def convert_mano(
     return side
 
 
-def _check_shapes(arrays: dict[str, NDArray], source: Path) -> None:
+def _check_shapes(arrays: dict[str, NDArray[Any]], source: Path) -> None:
     """Check the shapes that are needed for the conversion; read_hand checks the others."""
     vertices, regressor, shapes = (
         arrays[key].shape for key in ('v_template', 'J_regressor', 'shapedirs')
@@ -94,7 +94,7 @@ def _check_shapes(arrays: dict[str, NDArray], source: Path) -> None:
         )
 
 
-def _left_error(arrays: dict[str, NDArray], joints: NDArray) -> bool:
+def _left_error(arrays: dict[str, NDArray[Any]], joints: NDArray[np.floating]) -> bool:
     away = arrays['v_template'] - joints[0]
     x, y, z = np.sum(away * arrays['shapedirs'][:, :, 0], 0)
     return bool(x * (y + z) < 0)

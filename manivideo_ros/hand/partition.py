@@ -12,7 +12,7 @@ TIP_FINGERS = ('thumb', 'index', 'middle', 'ring', 'pinky')
 FIRST_JOINT = {'index': 1, 'middle': 4, 'pinky': 7, 'ring': 10, 'thumb': 13}
 
 
-def face_layers(faces: NDArray, weights: NDArray) -> NDArray[np.int32]:
+def face_layers(faces: NDArray[np.integer], weights: NDArray[np.floating]) -> NDArray[np.int32]:
     """The layer [F] of each triangle [F, 3], by the majority of its vertices.
 
     weights [V, 16]: a vertex belongs to the layer with the largest sum of weights. If the three
@@ -24,7 +24,9 @@ def face_layers(faces: NDArray, weights: NDArray) -> NDArray[np.int32]:
     return later.astype(np.int32)
 
 
-def fingertips(v_template: NDArray, weights: NDArray, joints: NDArray) -> NDArray[np.int32]:
+def fingertips(
+    v_template: NDArray[np.floating], weights: NDArray[np.floating], joints: NDArray[np.floating]
+) -> NDArray[np.int32]:
     """The vertices [5] farthest along the distal bones of a straight hand, thumb to pinky."""
     owner = weights.argmax(1)
     tips = []

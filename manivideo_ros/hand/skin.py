@@ -69,7 +69,7 @@ def skin_texture(
     back_rgb, palm_rgb, nail_rgb = (
         _at_tone(table, tone) * undertone for table in (_BACK, _PALM, _NAIL)
     )
-    colour = back_rgb + palm[:, None] * (palm_rgb - back_rgb)
+    colour: NDArray[np.floating] = back_rgb + palm[:, None] * (palm_rgb - back_rgb)
 
     colour = _redden(colour, atlas, palm, noise, rng, tone)
     colour = colour * (1 - _creases(atlas, palm, noise, rng, tone))[:, None] ** [0.8, 1.05, 1.15]
@@ -81,13 +81,13 @@ def skin_texture(
 
 
 def _redden(
-    colour: NDArray,
+    colour: NDArray[np.floating],
     atlas: SkinAtlas,
-    palm: NDArray,
+    palm: NDArray[np.floating],
     noise: _Noise,
     rng: np.random.Generator,
     tone: float,
-) -> NDArray:
+) -> NDArray[np.floating]:
     """Add effects of blood and pigment: mottling, pink tips and knuckles, veins, freckles."""
     p = atlas.position
     light = 1 - 0.65 * tone  # blood is less visible under more pigment
@@ -122,8 +122,12 @@ def _redden(
 
 
 def _creases(
-    atlas: SkinAtlas, palm: NDArray, noise: _Noise, rng: np.random.Generator, tone: float
-) -> NDArray:
+    atlas: SkinAtlas,
+    palm: NDArray[np.floating],
+    noise: _Noise,
+    rng: np.random.Generator,
+    tone: float,
+) -> NDArray[np.floating]:
     """Darkening [N] of the skin by creases, 0..0.4."""
     p = atlas.position
     depth = np.zeros(len(p))
@@ -174,7 +178,9 @@ def _creases(
     return np.clip(strength * (0.85 + 0.4 * tone) * depth, 0, 0.4)
 
 
-def _paint_nails(colour: NDArray, atlas: SkinAtlas, nail_rgb: NDArray) -> NDArray:
+def _paint_nails(
+    colour: NDArray[np.floating], atlas: SkinAtlas, nail_rgb: NDArray[np.floating]
+) -> NDArray[np.floating]:
     """Paint nails: a paler, pinker plate, a white edge, a lunula, and a darker fold around them."""
     colour = colour.copy()
     rim = _smooth(0.05, 0.4, atlas.nail) * (1 - _smooth(0.5, 0.95, atlas.nail))
@@ -195,10 +201,13 @@ def _paint_nails(colour: NDArray, atlas: SkinAtlas, nail_rgb: NDArray) -> NDArra
         nail = nail + edge * (np.array([236, 226, 214]) - nail) * 0.75
         mix = (on * _smooth(0.25, 0.75, atlas.nail))[:, None]
         colour = colour + mix * (nail - colour)
-    return colour * (1 - 0.16 * rim[:, None] * [0.8, 1.0, 1.0])
+    painted: NDArray[np.floating] = colour * (1 - 0.16 * rim[:, None] * [0.8, 1.0, 1.0])
+    return painted
 
 
-def _cloth(atlas: SkinAtlas, rgb: NDArray, noise: _Noise, rng: np.random.Generator) -> NDArray:
+def _cloth(
+    atlas: SkinAtlas, rgb: NDArray[np.floating], noise: _Noise, rng: np.random.Generator
+) -> NDArray[np.floating]:
     """Colours [N, 3] of knitted or woven cloth."""
     column, row = atlas.column * 256 / atlas.size, atlas.row * 256 / atlas.size
     if rng.random() < 0.5:  # knitted: columns of small v shapes
@@ -221,7 +230,7 @@ class _Noise:
         self._lattice = rng.uniform(-1.35, 1.35, 32**3).astype(np.float32)
         self._shift = rng.uniform(0, 32, 3)
 
-    def __call__(self, points: NDArray, scale: float) -> NDArray:
+    def __call__(self, points: NDArray[np.floating], scale: float) -> NDArray[np.floating]:
         """Noise [N] at points [N, 3], with features of about `scale` metres."""
         q = (points / scale + self._shift * (1 + 40 * scale)).T
         low = np.floor(q)
@@ -231,32 +240,39 @@ class _Noise:
         (x0, y0, z0), (x1, y1, z1) = i & 31, (i + 1) & 31
         x0, x1, y0, y1 = x0 << 10, x1 << 10, y0 << 5, y1 << 5
 
-        def along_z(base: NDArray) -> NDArray:
+        def along_z(base: NDArray[np.integer]) -> NDArray[np.floating]:
             near, far = self._lattice[base + z0], self._lattice[base + z1]
-            return near + t[2] * (far - near)
+            value: NDArray[np.floating] = near + t[2] * (far - near)
+            return value
 
-        def along_yz(base: NDArray) -> NDArray:
+        def along_yz(base: NDArray[np.integer]) -> NDArray[np.floating]:
             near, far = along_z(base + y0), along_z(base + y1)
-            return near + t[1] * (far - near)
+            value: NDArray[np.floating] = near + t[1] * (far - near)
+            return value
 
         near, far = along_yz(x0), along_yz(x1)
-        return near + t[0] * (far - near)
+        value: NDArray[np.floating] = near + t[0] * (far - near)
+        return value
 
 
-def _at_tone(table: NDArray, tone: float) -> NDArray:
+def _at_tone(table: NDArray[np.floating], tone: float) -> NDArray[np.floating]:
     return np.array([np.interp(tone, _TONES, table[:, k]) for k in range(3)])
 
 
-def _smooth(low: float, high: float, x: NDArray) -> NDArray:
+def _smooth(low: float, high: float, x: NDArray[np.floating]) -> NDArray[np.floating]:
     t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    eased: NDArray[np.floating] = t * t * (3 - 2 * t)
+    return eased
 
 
-def _line(distance: NDArray, width: float) -> NDArray:
-    return np.exp(-((distance / width) ** 2))
+def _line(distance: NDArray[np.floating], width: float) -> NDArray[np.floating]:
+    depth: NDArray[np.floating] = np.exp(-((distance / width) ** 2))
+    return depth
 
 
-def _polyline_distance(points: NDArray, path: NDArray) -> NDArray:
+def _polyline_distance(
+    points: NDArray[np.floating], path: NDArray[np.floating]
+) -> NDArray[np.floating]:
     """Distances [N] of points [N, 2] to a polyline [K, 2]."""
     best = np.full(len(points), np.inf)
     for a, b in pairwise(path):

@@ -361,7 +361,8 @@ def _inverse_right_jacobian(v: Array) -> Array:
     skew = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*x.shape, 3, 3)
     angle = np.clip(np.linalg.norm(v, axis=-1), 1e-4, np.pi - 0.05)
     c = 1 / angle**2 - (1 + np.cos(angle)) / (2 * angle * np.sin(angle))
-    return np.eye(3) + 0.5 * skew + c[..., None, None] * (skew @ skew)
+    inverse: Array = np.eye(3) + 0.5 * skew + c[..., None, None] * (skew @ skew)
+    return inverse
 
 
 def _shortest_rotation(source: Array, target: Array) -> Array:

@@ -152,7 +152,8 @@ def smoothed(window: deque[tuple[int, TrackedHand]]) -> Array:
     With fewer than four frames they are unchanged.
     """
     points = np.stack([hand.points for _, hand in window])
-    return np.einsum('f,fkc->kc', _weights(window), points)
+    smooth: Array = np.einsum('f,fkc->kc', _weights(window), points)
+    return smooth
 
 
 def smoothed_elbow(window: deque[tuple[int, TrackedHand]]) -> Array | None:
@@ -161,13 +162,16 @@ def smoothed_elbow(window: deque[tuple[int, TrackedHand]]) -> Array | None:
     known = [elbow for elbow in elbows if elbow is not None]
     if len(known) < len(elbows) or not np.isfinite(known).all():
         return elbows[-2]
-    return np.einsum('f,fc->c', _weights(window), np.stack(known))
+    elbow: Array = np.einsum('f,fc->c', _weights(window), np.stack(known))
+    return elbow
 
 
 def _weights(window: deque[tuple[int, TrackedHand]]) -> Array:
     """The weight of each frame in the quadratic's value at the frame before the newest."""
     if len(window) < 4:
-        return np.eye(len(window))[-2]
+        second_newest: Array = np.eye(len(window))[-2]
+        return second_newest
     times = np.array([stamp - window[-2][0] for stamp, _ in window]) / SECOND
     design = np.stack([np.ones_like(times), times, times**2], 1)
-    return np.linalg.pinv(design / [1, times.std(), times.std() ** 2])[0]
+    weights: Array = np.linalg.pinv(design / [1, times.std(), times.std() ** 2])[0]
+    return weights

@@ -127,18 +127,21 @@ def _span(times: Array, seconds: float) -> tuple[int, float, float]:
 def _positions(piece: Piece, seconds: float) -> Array:
     n, s, step = _span(piece.times, seconds)
     if s == 0:
-        return piece.positions[n]
+        held: Array = piece.positions[n]
+        return held
     a, b = piece.positions[n], piece.positions[n + 1]
     if piece.velocities is None:
-        return (1 - s) * a + s * b
+        between: Array = (1 - s) * a + s * b
+        return between
     # Cubic Hermite interpolation.
     va, vb = step * piece.velocities[n], step * piece.velocities[n + 1]
-    return (
+    curved: Array = (
         (1 + 2 * s) * (1 - s) ** 2 * a
         + s * (1 - s) ** 2 * va
         + s**2 * (3 - 2 * s) * b
         + s**2 * (s - 1) * vb
     )
+    return curved
 
 
 def _base(piece: Piece, seconds: float) -> Array:

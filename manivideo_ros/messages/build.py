@@ -44,7 +44,7 @@ class MessageBuilder:
     """
 
     message: Callable[[str], Callable[..., Any]]
-    sequence: Callable[[NDArray], Any]
+    sequence: Callable[[NDArray[np.uint8]], Any]
 
     def header(self, stamp_ns: int, frame_id: str) -> Any:
         """A Header of that stamp (ns) and frame."""
@@ -146,7 +146,7 @@ class MessageBuilder:
             ),
         )
 
-    def image(self, header: Any, pixels: NDArray) -> Any:
+    def image(self, header: Any, pixels: NDArray[Any]) -> Any:
         """Image of uint8 [H, W, 3] (rgb8), uint8 [H, W] (mono8) or float32 [H, W] (32FC1).
 
         Raises ValueError for another shape or dtype.
@@ -227,5 +227,5 @@ class MessageBuilder:
             is_dense=True,
         )
 
-    def _bytes(self, values: NDArray) -> Any:
+    def _bytes(self, values: NDArray[Any]) -> Any:
         return self.sequence(np.ascontiguousarray(values).reshape(-1).view(np.uint8))

@@ -32,7 +32,7 @@ CONVERTED = {
 """OpenCV's conversion of an encoding, and its channels of one byte."""
 
 
-def read_image(message: Any, encodings: Collection[str] = tuple(COLOURS)) -> NDArray:
+def read_image(message: Any, encodings: Collection[str] = tuple(COLOURS)) -> NDArray[Any]:
     """The pixels uint8 [H, W, 3] RGB or [H, W], or float32 [H, W], of an Image or CompressedImage.
 
     encodings: of an Image, those accepted among COLOURS and DEPTH. Padding of rows (step) and alpha
@@ -89,7 +89,7 @@ def depth_image(message: Any) -> NDArray[np.float32]:
     raise ValueError(f'encoding: {message.encoding!r} is not one of 32FC1 (m), 16UC1 (mm)')
 
 
-def _rows(message: Any, dtype: str, channels: int, height: int | None = None) -> NDArray:
+def _rows(message: Any, dtype: str, channels: int, height: int | None = None) -> NDArray[Any]:
     """The pixels [H, W, C] of an Image, without the padding of its rows. Raises ValueError."""
     kind, height = np.dtype(dtype), message.height if height is None else height
     pixel = kind.itemsize * channels

@@ -108,7 +108,7 @@ def read_people(message: Any, width: int, height: int) -> tuple[NDArray[np.float
         nobody = np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
         return nobody, ['image_width, image_height: must be the size of the image in pixels']
     scale = np.append(np.array([width, height]) / size, 1.0)
-    people: list[NDArray] = []
+    people: list[NDArray[np.floating]] = []
     problems: list[str] = []
     for i, person in enumerate(message.people):
         numbers = np.asarray(person.keypoints, np.float64)

@@ -28,7 +28,7 @@ class ImageReader:
         self.before = 0
         self._decoder = VideoDecoder()
 
-    def read(self, message: Any) -> NDArray | None:
+    def read(self, message: Any) -> NDArray[Any] | None:
         """The image as `read_image` returns it; None before the first key frame of a video.
 
         Raises ValueError that starts with the field for what cannot be decoded as it was sent.

@@ -83,7 +83,7 @@ def _helper(pid: int, index: int) -> SimpleQueue[Callable[[], None]]:
     return queue
 
 
-def _take(queue: SimpleQueue) -> Any:
+def _take(queue: SimpleQueue[Any]) -> Any:
     """The queue's next item; polls for a short time before blocking.
 
     Waking a blocked thread takes longer than the time between two stages of a frame.

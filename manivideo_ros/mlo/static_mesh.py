@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import warp as wp
@@ -123,7 +124,8 @@ def _bone_weights(hand: HandModel) -> NDArray[np.float32]:
         return hand.weights
     out = np.concatenate([hand.weights, arm], 1)
     out[:, 0] -= arm.sum(1)
-    return out
+    weights: NDArray[np.float32] = out
+    return weights
 
 
 def _fans(faces: NDArray[np.int32], vertices: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -135,13 +137,15 @@ def _fans(faces: NDArray[np.int32], vertices: int) -> tuple[NDArray[np.int32], N
     return starts.astype(np.int32), np.ascontiguousarray(others[order])
 
 
-def _stack(parts: Sequence, empty: tuple[int, ...], dtype: type = np.float32) -> NDArray:
+def _stack(
+    parts: Sequence[NDArray[Any]], empty: tuple[int, ...], dtype: type = np.float32
+) -> NDArray[Any]:
     """The concatenated parts as dtype; an array of shape `empty` if there are none."""
     joined = np.concatenate(parts) if len(parts) else np.zeros(empty, dtype)
     return np.ascontiguousarray(joined, dtype=dtype)
 
 
-def _vec3(values: NDArray, device: str) -> wp.array:
+def _vec3(values: NDArray[Any], device: str) -> wp.array:
     """Values [..., 3] as a Warp array of vec3 with the leading dimensions."""
     values = np.ascontiguousarray(values, np.float32)
     return wp.array(values, dtype=wp.vec3, ndim=values.ndim - 1, device=device)

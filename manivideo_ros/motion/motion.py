@@ -7,7 +7,7 @@ to the flat hand, MANO's joint order (index, middle, pinky, ring, thumb, three j
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -227,7 +227,9 @@ def hand_track(states: list[HandState | None], betas: NDArray[np.float32]) -> Ha
     )
 
 
-def object_track(mesh: str, scale: float, poses: list[NDArray | None]) -> ObjectTrack:
+def object_track(
+    mesh: str, scale: float, poses: Sequence[NDArray[np.floating] | None]
+) -> ObjectTrack:
     """The track of an object's pose [4, 4] in each frame, None where it is absent."""
     filled = [np.eye(4) if pose is None else pose for pose in poses]
     present = np.array([pose is not None for pose in poses])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def read_recording(
     return Recording(stamps, keypoints, left_out)
 
 
-def _joints(file: Path, side: str, array: NDArray) -> list[TrackedHand | str]:
+def _joints(file: Path, side: str, array: NDArray[np.floating]) -> list[TrackedHand | str]:
     """The hand of each frame, or the reason for its absence."""
     wrong = array.ndim != 3 or array.shape[1] not in (25, 26) or array.shape[2] not in (3, 7)
     if wrong or array.dtype.kind not in 'fiu':
@@ -107,7 +107,9 @@ def _joints(file: Path, side: str, array: NDArray) -> list[TrackedHand | str]:
     return [_frame(partial(openxr, who, j[:, :3], _rotations(j)), j[:, :3]) for j in joints]
 
 
-def _frame(hand: Callable[[], TrackedHand | None], points: NDArray) -> TrackedHand | str:
+def _frame(
+    hand: Callable[[], TrackedHand | None], points: NDArray[np.floating]
+) -> TrackedHand | str:
     """A frame's hand, or the reason for its absence."""
     if not np.isfinite(points).any() or not np.nan_to_num(points).any():
         return 'not tracked (NaN or zeros)'
@@ -120,7 +122,7 @@ def _frame(hand: Callable[[], TrackedHand | None], points: NDArray) -> TrackedHa
     return found
 
 
-def _rotations(joints: NDArray) -> NDArray | None:
+def _rotations(joints: NDArray[np.floating]) -> NDArray[np.floating] | None:
     """The joints' rotations [J, 3, 3]; None if there are none, or one is no rotation."""
     if joints.shape[1] != 7:
         return None
@@ -169,7 +171,7 @@ def _as_options(problem: str) -> str:
     return problem
 
 
-def _stamps(file: Path, arrays: dict[str, NDArray], frames: int) -> NDArray[np.int64]:
+def _stamps(file: Path, arrays: dict[str, NDArray[Any]], frames: int) -> NDArray[np.int64]:
     if 'time_s' in arrays:
         times = np.asarray(arrays['time_s'], np.float64)
         if times.shape != (frames,):

@@ -116,7 +116,7 @@ def read_objects(
 ) -> dict[str, ObjectTrack]:
     """Tracks by object id of a topic's ObjectPoses in the frame `world`, interpolated to stamps
     int64[F] (ns); scene: mesh and scale by id."""
-    tracks: dict[str, list[tuple[int, NDArray]]] = {}
+    tracks: dict[str, list[tuple[int, NDArray[np.floating]]]] = {}
     for message in messages:
         received = read.read_objects(message, None)
         poses = checked(topic, received)
@@ -134,8 +134,8 @@ def read_objects(
 
 
 def _pose_at(
-    times: NDArray[np.int64], track: list[tuple[int, NDArray]], stamp: int
-) -> NDArray | None:
+    times: NDArray[np.int64], track: list[tuple[int, NDArray[np.floating]]], stamp: int
+) -> NDArray[np.floating] | None:
     """The pose [4, 4] at a stamp: interpolated, held across a gap, or None far from all."""
     after = int(np.searchsorted(times, stamp, side='right'))
     a, b = max(after - 1, 0), min(after, len(times) - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from manivideo_ros.objects.formats.appearance import bake
 from manivideo_ros.objects.formats.mesh_file import GREY, MeshError, Piece, read_pieces
@@ -53,7 +53,8 @@ class ObjectMesh:
     @property
     def extents(self) -> NDArray[np.float32]:
         """Side lengths [3] of the axis-aligned bounding box, metres."""
-        return np.ptp(self.vertices, axis=0)
+        sides: NDArray[np.float32] = np.ptp(self.vertices, axis=0)
+        return sides
 
 
 def surface_points(mesh: ObjectMesh, count: int = 2048, seed: int = 0) -> NDArray[np.float32]:
@@ -69,7 +70,8 @@ def surface_points(mesh: ObjectMesh, count: int = 2048, seed: int = 0) -> NDArra
     face = rng.choice(len(area), count, p=area / area.sum())
     root, t = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
     points = (1 - root) * a[face] + root * (1 - t) * b[face] + root * t * c[face]
-    return points.astype(np.float32)
+    sampled: NDArray[np.float32] = points.astype(np.float32)
+    return sampled
 
 
 def load_object(path: str | Path, scale: float, root: Path | None = None) -> ObjectMesh:
@@ -89,7 +91,7 @@ def load_object(path: str | Path, scale: float, root: Path | None = None) -> Obj
     return _object(path.stem, str(path), read_pieces(path, root), scale)
 
 
-def object_of(name: str, vertices: NDArray, faces: NDArray) -> ObjectMesh:
+def object_of(name: str, vertices: ArrayLike, faces: ArrayLike) -> ObjectMesh:
     """A grey mesh of vertices [V, 3], metres, and faces [F, 3], processed as by load_object.
 
     Raises MeshError for arrays that are no mesh or have more than MOST_TRIANGLES.

@@ -22,7 +22,8 @@ def sound_faces(vertices: Vertices, faces: Faces) -> NDArray[np.bool_]:
     ab, ac, bc = b - a, c - a, c - b
     longest = np.maximum(np.maximum(*(np.sum(e * e, -1) for e in (ab, ac))), np.sum(bc * bc, -1))
     area = np.linalg.norm(np.cross(ab, ac), axis=-1)
-    return finite[faces].all(-1) & (area > 1e-10 * longest)
+    sound: NDArray[np.bool_] = finite[faces].all(-1) & (area > 1e-10 * longest)
+    return sound
 
 
 def cluster(
@@ -75,7 +76,8 @@ def cluster(
 def _cells(points: Vertices, cells: float) -> NDArray[np.int64]:
     """The index of the grid cell of each point [N, 3] in 0..1, for up to 2^20 cells a side."""
     x, y, z = np.floor(points * cells).astype(np.int64).T
-    return (x << 42) | (y << 21) | z
+    cell: NDArray[np.int64] = (x << 42) | (y << 21) | z
+    return cell
 
 
 def _distinct_triangles(merged: Faces, few: int) -> NDArray[np.int64]:
@@ -87,7 +89,8 @@ def _distinct_triangles(merged: Faces, few: int) -> NDArray[np.int64]:
     names, order = np.unique(merged[alive], return_inverse=True)
     order = np.sort(order.reshape(-1, 3), 1)
     key = (order[:, 0] * len(names) + order[:, 1]) * len(names) + order[:, 2]
-    return alive[np.sort(np.unique(key, return_index=True)[1])]
+    kept: NDArray[np.int64] = alive[np.sort(np.unique(key, return_index=True)[1])]
+    return kept
 
 
 def creased(

@@ -87,7 +87,10 @@ def unpack(content: bytes) -> dict[str, bytes]:
 
 
 def _branch(node: onnx.NodeProto, name: str) -> onnx.GraphProto:
-    return next(attribute.g for attribute in node.attribute if attribute.name == name)
+    graph: onnx.GraphProto = next(
+        attribute.g for attribute in node.attribute if attribute.name == name
+    )
+    return graph
 
 
 def _shape(value: onnx.ValueInfoProto) -> list[int]:

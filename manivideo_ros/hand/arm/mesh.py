@@ -58,7 +58,9 @@ SLEEVE_CHART = (0.54, 0.985, 0.015, 0.315)
 SLEEVE_CHART_EDGE = 0.27  # share of its height with skin; the rest is cloth
 
 
-def wrist_loop(faces: NDArray, vertices: NDArray, wrist: NDArray) -> NDArray[np.int64]:
+def wrist_loop(
+    faces: NDArray[np.integer], vertices: NDArray[np.floating], wrist: NDArray[np.floating]
+) -> NDArray[np.int64]:
     """Vertices of the open boundary nearest to the wrist [3], in the order of its half-edges.
 
     The first is the one with the lowest index, so that mirrored hands get mirrored forearms.
@@ -144,7 +146,7 @@ def attach_forearm(hand: HandModel) -> HandModel:
     arm_weights[base:, 1] = _smooth(beyond, *_ELBOW)
     arm_weights[base:, 0] = bent - arm_weights[base:, 1]
 
-    def grown(array: NDArray, extra: NDArray) -> NDArray:
+    def grown(array: NDArray[Any], extra: NDArray[Any]) -> NDArray[Any]:
         return np.concatenate([array, extra.astype(array.dtype)])
 
     return replace(
@@ -191,7 +193,7 @@ def _arm_chart(count: int) -> NDArray[np.float32]:
     left, right = np.stack([u[:-1], u[1:]])[:, None, :].repeat(len(v) - 1, 1)
     low, high = (v[k : k + len(v) - 1, None].repeat(count, 1) for k in (0, 1))
 
-    def corners(*points: tuple[NDArray, NDArray]) -> NDArray:
+    def corners(*points: tuple[NDArray[np.floating], NDArray[np.floating]]) -> NDArray[np.floating]:
         return np.stack([np.stack(p, -1) for p in points], -2)
 
     walls = np.stack(
@@ -203,4 +205,5 @@ def _arm_chart(count: int) -> NDArray[np.float32]:
     ).reshape(-1, 3, 2)
     top = np.full(count, v[-1])
     lid = corners((u[1:], top), (u[:-1], top), ((u[1:] + u[:-1]) / 2, top))
-    return np.concatenate([walls, lid]).astype(np.float32)
+    uv: NDArray[np.float32] = np.concatenate([walls, lid]).astype(np.float32)
+    return uv

@@ -60,7 +60,7 @@ class LatentAppearanceNet(nn.Module):
         trunk = config.latent_trunk
         width, deepest = trunk.cross_attention_dim, trunk.block_out_channels[-1]
         self.unet = image_unet(config)
-        self.unet.set_attn_processor(RecordingProcessor())
+        self.unet.set_attn_processor(RecordingProcessor())  # type: ignore[no-untyped-call]
         self.role = nn.Parameter(torch.randn(REFERENCES, self.ROLE_TOKENS, width))
         self.project = nn.Linear(deepest, width)
         self.norm = nn.LayerNorm(width)

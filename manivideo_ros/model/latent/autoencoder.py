@@ -25,7 +25,8 @@ def autoencoder(config: ModelConfig) -> AutoencoderKL:
         sample_size=config.image_size,
         scaling_factor=SCALE,
     )
-    return vae.requires_grad_(False).eval()
+    frozen: AutoencoderKL = vae.requires_grad_(False).eval()
+    return frozen
 
 
 def place(vae: AutoencoderKL, device: torch.device | str, dtype: torch.dtype) -> None:
@@ -36,9 +37,11 @@ def place(vae: AutoencoderKL, device: torch.device | str, dtype: torch.dtype) ->
 
 def encode(vae: AutoencoderKL, images: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1] -> latents
     """Latents [B, 4, H/8, W/8]: the mode and not a sample, so that an image has one encoding."""
-    return vae.encode(images * 2 - 1).latent_dist.mode() * SCALE
+    latents: Tensor = vae.encode(images * 2 - 1).latent_dist.mode() * SCALE
+    return latents
 
 
 def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:  # [B, 4, h, w] -> images
     """Images [B, 3, 8h, 8w] in [0, 1]."""
-    return (vae.decode(latents / SCALE).sample / 2 + 0.5).clamp(0, 1)
+    images: Tensor = (vae.decode(latents / SCALE).sample / 2 + 0.5).clamp(0, 1)
+    return images

@@ -31,7 +31,8 @@ class LatentGeometryEmbedder(nn.Module):
     def embed_points(self, points: Tensor) -> Tensor:  # [B, P, 3] m, object frame -> [B, 8, E]
         """The scene's tokens of E_N; points are scaled by 1 / (0.1 m), about a hand's breadth."""
         features = self.point(points * 10.0).amax(1)
-        return self.norm(self.pool(features).unflatten(1, (self.POINT_TOKENS, -1)))
+        tokens: Tensor = self.norm(self.pool(features).unflatten(1, (self.POINT_TOKENS, -1)))
+        return tokens
 
     def forward(
         self,

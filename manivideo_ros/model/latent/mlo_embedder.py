@@ -30,7 +30,8 @@ class MapTokens(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:  # [B, C, H, W] -> [B, N, E]
         """The tokens, row by row."""
-        return self.mlp(self.convs(maps).flatten(2).transpose(1, 2) + self.position)
+        tokens: Tensor = self.mlp(self.convs(maps).flatten(2).transpose(1, 2) + self.position)
+        return tokens
 
 
 class LatentMloEmbedder(MapTokens):
@@ -45,4 +46,5 @@ class LatentMloEmbedder(MapTokens):
         confidence: Tensor,  # [B, L, H, W]
     ) -> Tensor:
         """E_F [B, N, E]."""
-        return self(torch.cat([normals, confidence], 1))
+        tokens: Tensor = self(torch.cat([normals, confidence], 1))
+        return tokens

@@ -127,9 +127,12 @@ class LatentManiVideoNet(nn.Module):
 
         def move(module: temporal.AnimateDiffTransformer3D, hidden: Tensor) -> Tensor:
             if motion == 'window':
-                return call(self._recompute, temporal.window, module, hidden, frames)
+                windowed: Tensor = call(self._recompute, temporal.window, module, hidden, frames)
+                return windowed
             context = self.config.temporal_context
-            return call(self._recompute, temporal.causal, module, hidden, frames, context)[0]
+            inputs = (module, hidden, frames, context)
+            moved: Tensor = call(self._recompute, temporal.causal, *inputs)[0]
+            return moved
 
         step = None if motion == 'none' else move
         return self._run(latents, timesteps, conditions, scene, step)
@@ -230,7 +233,8 @@ class LatentManiVideoNet(nn.Module):
         def conditioned(transformer: nn.Module, hidden: Tensor) -> Tensor:
             reference = next(references, None)
             inputs = (hidden, scene.appearance, reference, mlo, geometry)
-            return call(self._recompute, attend, transformer, *inputs)
+            attended: Tensor = call(self._recompute, attend, transformer, *inputs)
+            return attended
 
         time = self.embed_time(timesteps, latents.dtype) if timesteps.ndim == 1 else timesteps
         hidden = walk(self.unet, latents, time, conditioned, move, self._recompute)

@@ -19,7 +19,7 @@ def ddim_scheduler() -> DDIMScheduler:
     1). At pure noise a noise prediction would be trivial, so the network predicts v; trailing
     timesteps start at T. `add_noise` and `get_velocity` return the training's input and target.
     """
-    return DDIMScheduler(
+    scheduler: DDIMScheduler = DDIMScheduler(
         num_train_timesteps=TIMESTEPS,
         beta_start=0.00085,
         beta_end=0.012,
@@ -30,6 +30,7 @@ def ddim_scheduler() -> DDIMScheduler:
         steps_offset=1,
         clip_sample=False,
     )
+    return scheduler
 
 
 def sampling_timesteps(steps: int) -> list[int]:

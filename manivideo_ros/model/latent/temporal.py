@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 from diffusers.models.attention_processor import Attention
-from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
+from diffusers.models.unets.unet_motion_model import (
+    AnimateDiffTransformer3D as AnimateDiffTransformer3D,
+)
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,7 +25,8 @@ from manivideo_ros.model.patch.temporal import MASKED
 
 def window(module: AnimateDiffTransformer3D, hidden: Tensor, frames: int) -> Tensor:
     """AnimateDiff's own attention over clips, [B * F, C, h, w] -> the same."""
-    return module(hidden, num_frames=frames)
+    moved: Tensor = module(hidden, num_frames=frames)
+    return moved
 
 
 def causal(
@@ -103,7 +106,8 @@ def empty_cache(
     """The cache [2 * A, B, S, context, C] of a stream without past frames."""
     weight: Any = module.proj_in.weight
     attentions = 2 * len(module.transformer_blocks)
-    return weight.new_zeros(2 * attentions, batch, cells, context, weight.shape[0])
+    cache: Tensor = weight.new_zeros(2 * attentions, batch, cells, context, weight.shape[0])
+    return cache
 
 
 def empty_ring(
@@ -146,11 +150,13 @@ def _through(
             tokens = tokens + attend(attention, norm(tokens), position)
         tokens = tokens + block.ff(block.norm3(tokens))
     tokens = module.proj_out(tokens).permute(0, 2, 3, 1).unflatten(-1, (height, width))
-    return tokens.flatten(0, 1) + hidden
+    moved: Tensor = tokens.flatten(0, 1) + hidden
+    return moved
 
 
 def _heads(attention: Attention, x: Tensor) -> Tensor:  # [..., K, C] -> [..., heads, K, C / heads]
-    return x.unflatten(-1, (attention.heads, -1)).transpose(-2, -3)
+    heads: Tensor = x.unflatten(-1, (attention.heads, -1)).transpose(-2, -3)
+    return heads
 
 
 def _weigh(

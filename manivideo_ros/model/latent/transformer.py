@@ -72,7 +72,8 @@ class ConditionedBlock(nn.Module):
         if injected.geometry is not None:
             normed = self.geometry_norm(hidden)
             hidden = hidden + self.geometry_attention(normed, injected.geometry)
-        return hidden + block.ff(block.norm3(hidden))
+        changed: Tensor = hidden + block.ff(block.norm3(hidden))
+        return changed
 
 
 def attend(
@@ -88,9 +89,10 @@ def attend(
     if frames > 1:
         appearance = appearance.repeat_interleave(frames, 0)
         reference = None if reference is None else reference.repeat_interleave(frames, 1)
-    return transformer(
+    attended: Tensor = transformer(
         hidden,
         encoder_hidden_states=appearance,
         cross_attention_kwargs={'injected': Injected(reference, mlo, geometry)},
         return_dict=False,
     )[0]
+    return attended

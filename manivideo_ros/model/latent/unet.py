@@ -39,19 +39,23 @@ def sd15_sizes(config: ModelConfig) -> dict[str, Any]:
 def image_unet(config: ModelConfig) -> UNet2DConditionModel:
     """The UNet of SD 1.5."""
     heads = config.latent_trunk.attention_head_dim
-    return UNet2DConditionModel(**sd15_sizes(config), attention_head_dim=heads)
+    unet: UNet2DConditionModel = UNet2DConditionModel(
+        **sd15_sizes(config), attention_head_dim=heads
+    )
+    return unet
 
 
 def video_unet(config: ModelConfig) -> UNetMotionModel:
     """The UNet of SD 1.5 with AnimateDiff's motion modules."""
     trunk = config.latent_trunk
-    return UNetMotionModel(
+    unet: UNetMotionModel = UNetMotionModel(
         **sd15_sizes(config),
         num_attention_heads=trunk.attention_head_dim,
         motion_num_attention_heads=trunk.motion_heads,
         motion_max_seq_length=trunk.motion_positions,
         use_motion_mid_block=trunk.motion_mid_block,
     )
+    return unet
 
 
 def modules_in_order(unet: UNet, name: str) -> Iterator[Any]:
@@ -69,7 +73,8 @@ def call(recompute: bool, function: Callable[..., Any], *args: Any) -> Any:
 
 def embed_time(unet: UNet, timesteps: Tensor, dtype: torch.dtype) -> Tensor:  # [B] -> [B, T]
     """The time embedding of training timesteps 0..999."""
-    return unet.time_embedding(unet.time_proj(timesteps).to(dtype))
+    embedding: Tensor = unet.time_embedding(unet.time_proj(timesteps).to(dtype))
+    return embedding
 
 
 def walk(
@@ -92,7 +97,7 @@ def walk(
             hidden = move(block.motion_modules[index], hidden)
         return hidden
 
-    hidden = unet.conv_in(latents)
+    hidden: Tensor = unet.conv_in(latents)
     skips = [hidden]
     for block in unet.down_blocks:
         for index, resnet in enumerate(block.resnets):
@@ -115,4 +120,5 @@ def walk(
 
 def project_out(unet: UNet, hidden: Tensor) -> Tensor:  # [B, C, h, w] -> [B, 4, h, w]
     """The prediction from the last features."""
-    return unet.conv_out(unet.conv_act(unet.conv_norm_out(hidden)))
+    prediction: Tensor = unet.conv_out(unet.conv_act(unet.conv_norm_out(hidden)))
+    return prediction

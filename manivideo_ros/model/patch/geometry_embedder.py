@@ -35,7 +35,8 @@ class GeometryEmbedder(nn.Module):
     def embed_points(self, points: Tensor) -> Tensor:  # [B, P, 3] m, object frame -> [B, 8, C]
         """The scene's tokens of E_N; points are scaled by 1 / (0.1 m), about a hand's breadth."""
         features = self.point(points * 10.0).amax(1)
-        return self.pool(features).unflatten(1, (self.POINT_TOKENS, -1))
+        tokens: Tensor = self.pool(features).unflatten(1, (self.POINT_TOKENS, -1))
+        return tokens
 
     def forward(
         self,
@@ -44,4 +45,5 @@ class GeometryEmbedder(nn.Module):
     ) -> Tensor:
         """E_N [B, 16 + 8, C]."""
         tokens = self.normals(object_normals).flatten(2).transpose(1, 2) + self.position
-        return self.norm(torch.cat([tokens, point_tokens], 1))
+        normed: Tensor = self.norm(torch.cat([tokens, point_tokens], 1))
+        return normed

@@ -61,7 +61,8 @@ class LightNet(nn.Module):
         quarter = self.activation(self.down_second(half))
         eighth = self.third(self.down_third(quarter), None)
         deep = self.last(self.down_last(self.activation(eighth)), None)
-        return self.head(deep).unflatten(1, (len(POWERS), 3))
+        light: Tensor = self.head(deep).unflatten(1, (len(POWERS), 3))
+        return light
 
 
 def grey_at(
@@ -77,7 +78,8 @@ def grey_at(
     first = x * flat[:, :5]
     second = x * first[:, :3]
     basis = torch.cat([flat, first, second, x * second[:, :1]], 1)
-    return (light.transpose(1, 2) @ basis).unflatten(2, normals.shape[2:])
+    grey: Tensor = (light.transpose(1, 2) @ basis).unflatten(2, normals.shape[2:])
+    return grey
 
 
 def log_bounded(grey: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ class MloEmbedder(nn.Module):
     ) -> Tensor:
         """E_F [B, N, C]."""
         features = self.convs(self.of_normals(normals) + self.of_confidence(confidence))
-        return self.mlp(features.flatten(2).transpose(1, 2) + self.position)
+        tokens: Tensor = self.mlp(features.flatten(2).transpose(1, 2) + self.position)
+        return tokens
 
 
 def visible_normals(

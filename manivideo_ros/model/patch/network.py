@@ -81,7 +81,8 @@ class Skip(nn.Module):
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
         """Features [B, C, h, w] modulated by embedding [B, T]."""
         scale, shift = self.film(embedding)[:, :, None, None].chunk(2, 1)
-        return features * (1 + scale) + shift
+        modulated: Tensor = features * (1 + scale) + shift
+        return modulated
 
 
 class ManiVideoNet(nn.Module):
@@ -183,7 +184,8 @@ class ManiVideoNet(nn.Module):
 
     def embed_time(self, time: Tensor) -> Tensor:  # [B] in [0, 1] -> [B, T]
         """The embedding of noise levels, which are the same in every frame of a stream."""
-        return self.time_embedding(self.time_projection(time * 1000).to(self.dtype))
+        embedding: Tensor = self.time_embedding(self.time_projection(time * 1000).to(self.dtype))
+        return embedding
 
     def guide_skeleton(self, skeleton: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1]
         """G1(S) [B, 3 p^2, H/p, W/p], for a network with `human`.
@@ -191,7 +193,8 @@ class ManiVideoNet(nn.Module):
         Scaled by the map's maximum: a black map adds nothing, and a skeleton can fade out.
         """
         assert self.skeleton_guider is not None, 'this network has no skeleton guider'
-        return self.skeleton_guider(skeleton) * skeleton.amax((1, 2, 3), keepdim=True)
+        guided: Tensor = self.skeleton_guider(skeleton) * skeleton.amax((1, 2, 3), keepdim=True)
+        return guided
 
     def patchify(self, image: Tensor) -> Tensor:  # [B, 3, H, W] in [0, 1] -> latents
         """The latents of an image: its pixels in [-1, 1], patch by patch."""

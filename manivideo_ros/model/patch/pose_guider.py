@@ -31,4 +31,5 @@ class PoseGuider(nn.Module):
         """The map that is added to the latents."""
         for conv in self.convs:
             maps = self.activation(conv(maps))
-        return self.out(maps)
+        features: Tensor = self.out(maps)
+        return features

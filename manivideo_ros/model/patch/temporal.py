@@ -43,7 +43,8 @@ class CausalTemporalAttention(nn.Module):
         scores = (query * keys).sum(-1)  # [B, context + 1, S, heads]
         scores = scores + (1 - valid).unsqueeze(-1).unsqueeze(-1) * MASKED
         weights = scores.softmax(1).unsqueeze(-1)
-        return self.to_out((weights * values.unflatten(-1, shape)).sum(1).flatten(-2))
+        attended: Tensor = self.to_out((weights * values.unflatten(-1, shape)).sum(1).flatten(-2))
+        return attended
 
     def window(self, hidden: Tensor, frames: int) -> Tensor:  # [B * F, S, C] -> the same
         """The attention's output for clips of consecutive frames."""

@@ -34,7 +34,8 @@ class ReferenceAttentionProcessor:
             value = torch.cat([value, reference[1].to(value.dtype)], 1)
         heads = (x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (query, key, value))
         out = nn.functional.scaled_dot_product_attention(*heads)
-        return attn.to_out[0](out.transpose(1, 2).flatten(-2))
+        attended: Tensor = attn.to_out[0](out.transpose(1, 2).flatten(-2))
+        return attended
 
 
 class ConditionedTransformer(nn.Module):

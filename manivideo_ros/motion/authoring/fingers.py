@@ -97,7 +97,8 @@ def posed(
 def mirror_pose(pose: ArrayLike) -> NDArray[np.float64]:
     """A pose [4,4] mirrored in the plane x = 0 of its frame."""
     mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
-    return mirror @ np.asarray(pose, np.float64) @ mirror
+    mirrored: NDArray[np.float64] = mirror @ np.asarray(pose, np.float64) @ mirror
+    return mirrored
 
 
 def _normals(hand: HandModel) -> NDArray[np.float64]:
@@ -106,4 +107,7 @@ def _normals(hand: HandModel) -> NDArray[np.float64]:
     normals = np.zeros((len(hand.v_template), 3))
     for corner in range(3):
         np.add.at(normals, hand.faces[:, corner], face)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    unit: NDArray[np.float64] = normals / np.maximum(
+        np.linalg.norm(normals, axis=1, keepdims=True), 1e-12
+    )
+    return unit

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,7 +136,8 @@ def solve_grasp(
         vertices, joints = lbs(hand, theta[None], betas, rotation[None], position[None])
         fine = step > 0.65 * steps
         points = torch.cat([vertices[0], vertices[0][between].mean(1)])
-        distance = _Distance.apply(points if fine else points[rough], distances)
+        near = points if fine else points[rough]
+        distance: torch.Tensor = _Distance.apply(near, distances)  # type: ignore[no-untyped-call]
         angles = angles0 + change
         inside = torch.relu(MARGIN - distance)
         touch = torch.zeros(())
@@ -167,7 +169,7 @@ class _Distance(torch.autograd.Function):
     """Signed distance [V] of points [V,3] to the union of solids, with its gradient."""
 
     @staticmethod
-    def forward(ctx, points, solids):
+    def forward(ctx: Any, points: torch.Tensor, solids: Sequence[SignedDistance]) -> torch.Tensor:
         distance, gradient = solids[0](points.detach().numpy(), REACH)
         for solid in solids[1:]:
             d, g = solid(points.detach().numpy(), REACH)
@@ -178,13 +180,15 @@ class _Distance(torch.autograd.Function):
         return torch.as_tensor(distance.copy())
 
     @staticmethod
-    def backward(ctx, upstream):
+    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, None]:
         (gradient,) = ctx.saved_tensors
         return upstream[:, None] * gradient, None
 
 
 def _soft_minimum(distance: torch.Tensor, sharpness: float = 0.002) -> torch.Tensor:
-    return -sharpness * torch.logsumexp(-distance / sharpness, 0) + sharpness * np.log(3.0)
+    sums = torch.logsumexp(-distance / sharpness, 0)
+    least: torch.Tensor = -sharpness * sums + sharpness * np.log(3.0)
+    return least
 
 
 def _crowding(joints: torch.Tensor) -> torch.Tensor:

@@ -70,7 +70,9 @@ class Script:
         """The object rests until a time."""
         self.objects[name].append(ObjectKey(time, self.objects[name][-1].pose))
 
-    def free(self, side: str, time: float, pose: Pose, theta: NDArray, via: bool = False) -> None:
+    def free(
+        self, side: str, time: float, pose: Pose, theta: NDArray[np.floating], via: bool = False
+    ) -> None:
         """A hand is at a pose in the world."""
         self.hands.setdefault(side, []).append(HandKey(time, pose, theta, None, via))
 
@@ -98,7 +100,7 @@ class Script:
         stamps = np.round(times * 1e9).astype(np.int64)
         return Motion(stamps, hands, objects, self.camera, name=name)
 
-    def hand_state(self, keys: Sequence[HandKey], time: float) -> tuple[Pose, NDArray]:
+    def hand_state(self, keys: Sequence[HandKey], time: float) -> tuple[Pose, NDArray[np.float64]]:
         """Wrist pose [4,4] in the world and theta [45] at a time."""
         i = _segment([k.time for k in keys], time)
         a, b = keys[i], keys[min(i + 1, len(keys) - 1)]

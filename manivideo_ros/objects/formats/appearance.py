@@ -29,7 +29,9 @@ def bake(
     targets: list[NDArray[np.int64]] = []  # rows of the result that use each image
     coordinates: list[NDArray[np.float64]] = []  # in the image, v down
     coloured, colours = [], []
-    textured: dict[bytes, tuple[NDArray[np.uint8], list[NDArray], list[NDArray]]] = {}
+    textured: dict[
+        bytes, tuple[NDArray[np.uint8], list[NDArray[np.integer]], list[NDArray[np.floating]]]
+    ] = {}
     for piece, start in zip(pieces, starts, strict=False):
         row = np.flatnonzero((origin >= start) & (origin < start + len(piece.faces)))
         face = origin[row] - start

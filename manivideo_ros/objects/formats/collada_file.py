@@ -150,7 +150,8 @@ def _vertex_colours(primitive: Any) -> NDArray[np.float64] | None:
     rows = primitive.index[:, :, offset]
     if data.ndim != 2 or data.shape[1] < 3 or not (rows.min() >= 0 and rows.max() < len(data)):
         return None
-    return eight_bits(data[:, :3])[rows]
+    colours: NDArray[np.float64] = eight_bits(data[:, :3])[rows]
+    return colours
 
 
 def _coordinates(primitive: Any, material: Any, channel: str) -> NDArray[np.float64] | None:
@@ -166,4 +167,5 @@ def _coordinates(primitive: Any, material: Any, channel: str) -> NDArray[np.floa
     rows = primitive.texcoord_indexset[min(n, len(sets) - 1)]
     if not (np.min(rows, initial=0) >= 0 and np.max(rows, initial=0) < len(uv)):
         return None
-    return uv[rows]
+    coordinates: NDArray[np.float64] = uv[rows]
+    return coordinates

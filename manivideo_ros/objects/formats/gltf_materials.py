@@ -76,7 +76,10 @@ def image_of(gltf: Gltf, material: Material, instead: str) -> tuple[NDArray[np.u
 
 
 def placed_on(
-    image: NDArray[np.uint8], info: dict[str, Any], sampler: dict[str, Any], uv: NDArray
+    image: NDArray[np.uint8],
+    info: dict[str, Any],
+    sampler: dict[str, Any],
+    uv: NDArray[np.floating],
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """A repeating image, and its coordinates [..., 2], v up, with transform and wrap modes."""
     at = np.nan_to_num(np.asarray(uv, np.float64), posinf=0, neginf=0)
@@ -110,7 +113,8 @@ def _opaque(gltf: Gltf, image: NDArray[np.uint8], material: Material) -> NDArray
     alpha = image[..., 3:] / 255.0
     gltf.beside.warn('parts of it are transparent: they are shown opaque, in its mean colour')
     mean = (rgb * alpha).sum((0, 1)) / max(float(alpha.sum()), 1e-6)
-    return rgb * alpha + mean * (1 - alpha)
+    blended: NDArray[np.float64] = rgb * alpha + mean * (1 - alpha)
+    return blended
 
 
 def _rgb(factor: Any, default: float) -> NDArray[np.float64]:

@@ -74,8 +74,8 @@ def _transforms(gltf: Gltf) -> dict[int, NDArray[np.float64]]:
 
 
 def _nodes(
-    gltf: Gltf, transforms: dict[int, NDArray]
-) -> Iterator[tuple[int, dict[str, Any], NDArray]]:
+    gltf: Gltf, transforms: dict[int, NDArray[np.float64]]
+) -> Iterator[tuple[int, dict[str, Any], NDArray[np.float64]]]:
     """All nodes with a mesh, and their transforms."""
     if not gltf.json.get('nodes'):  # meshes without nodes: all of them, untransformed
         for n in range(len(gltf.json.get('meshes', []))):
@@ -100,8 +100,8 @@ def _piece(
     gltf: Gltf,
     primitive: dict[str, Any],
     node: dict[str, Any],
-    matrix: NDArray,
-    transforms: dict[int, NDArray],
+    matrix: NDArray[np.float64],
+    transforms: dict[int, NDArray[np.float64]],
 ) -> Piece | None:
     if primitive.get('mode', TRIANGLES) not in (TRIANGLES, STRIP, FAN):
         return None
@@ -126,7 +126,7 @@ def _piece(
 
 def _geometry(
     gltf: Gltf, primitive: dict[str, Any]
-) -> tuple[NDArray[np.int64], dict[str, NDArray]]:
+) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
     """Triangles [F, 3] and the attributes by name."""
     names = primitive.get('attributes', {})
     packed = primitive.get('extensions', {}).get('KHR_draco_mesh_compression')
@@ -165,9 +165,9 @@ def _geometry(
 def _skinned(
     gltf: Gltf,
     skin: Any,
-    vertices: NDArray,
-    values: dict[str, NDArray],
-    transforms: dict[int, NDArray],
+    vertices: NDArray[np.float64],
+    values: dict[str, NDArray[Any]],
+    transforms: dict[int, NDArray[np.float64]],
 ) -> NDArray[np.float64]:
     """Vertices in the pose of the skin's joints in the file."""
     stated = gltf.item('skins', skin)
@@ -188,7 +188,11 @@ def _skinned(
 
 
 def _painted(
-    gltf: Gltf, material: Material, vertices: NDArray, faces: NDArray, values: dict[str, NDArray]
+    gltf: Gltf,
+    material: Material,
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int64],
+    values: dict[str, NDArray[Any]],
 ) -> Piece:
     light = _vertex_light(gltf, values.get('COLOR_0'), len(vertices))
     plain = 255 * displayed(material.linear)
@@ -217,7 +221,9 @@ def _painted(
     return coloured(vertices, faces, plain if material.stated else GREY, material.gloss)
 
 
-def _vertex_light(gltf: Gltf, colours: NDArray | None, count: int) -> NDArray[np.float64] | None:
+def _vertex_light(
+    gltf: Gltf, colours: NDArray[Any] | None, count: int
+) -> NDArray[np.float64] | None:
     """COLOR_0 [V, 3] in linear light 0..1."""
     if colours is None or len(colours) != count or colours.shape[1] < 3:
         return None

@@ -51,7 +51,9 @@ def read_off(path: Path, beside: Beside) -> list[Piece]:
     return [coloured(rows[:, :3], triangles)]
 
 
-def _triangles(lines: list[list[str]]) -> tuple[NDArray, NDArray, list[list[str]]]:
+def _triangles(
+    lines: list[list[str]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[list[str]]]:
     """Triangles [T, 3], the face of each [T], and the words after each face."""
     triangles, of = [], []
     for n, line in enumerate(lines):
@@ -65,7 +67,9 @@ def _triangles(lines: list[list[str]]) -> tuple[NDArray, NDArray, list[list[str]
     return np.array(triangles, np.int64).reshape(-1, 3), np.array(of, np.int64), behind
 
 
-def _colours(lines: list[list[str]], values: NDArray, first: int) -> NDArray[np.float64]:
+def _colours(
+    lines: list[list[str]], values: NDArray[np.float64], first: int
+) -> NDArray[np.float64]:
     """Colours as 0..255; integers are bytes, also if none is above 1."""
     whole = all('.' not in word for line in lines for word in line[first : first + 3])
     return values if whole and values.max(initial=0) > 1 else eight_bits(values)

@@ -95,7 +95,7 @@ def _header(data: bytes) -> Header:
     return Header(order, elements, images, start)
 
 
-def _rows(element: Element, source: NDArray, at: int, order: str) -> tuple[Columns, int]:
+def _rows(element: Element, source: NDArray[Any], at: int, order: str) -> tuple[Columns, int]:
     """All rows of an element from `at` on, and their end."""
     if not element.rows or not element.properties:
         return {}, at
@@ -108,7 +108,7 @@ def _cut_off(element: Element) -> ValueError:
     return ValueError(f'it has fewer than {element.rows} of {shown(element.name)}: truncated')
 
 
-def _value(source: NDArray, at: int, kind: str, order: str) -> tuple[Any, int]:
+def _value(source: NDArray[Any], at: int, kind: str, order: str) -> tuple[Any, int]:
     if not order:
         return source[at], at + 1
     dtype = np.dtype(order + kind)
@@ -116,7 +116,7 @@ def _value(source: NDArray, at: int, kind: str, order: str) -> tuple[Any, int]:
 
 
 def _values(
-    source: NDArray, at: int, count: int, kind: str, order: str
+    source: NDArray[Any], at: int, count: int, kind: str, order: str
 ) -> tuple[NDArray[Any], int]:
     dtype = np.dtype((order or '<') + kind)
     step = count * (dtype.itemsize if order else 1)
@@ -126,7 +126,7 @@ def _values(
     return part.view(dtype) if order else part.astype(dtype), at + step
 
 
-def _sizes(element: Element, source: NDArray, at: int, order: str) -> dict[str, int]:
+def _sizes(element: Element, source: NDArray[Any], at: int, order: str) -> dict[str, int]:
     """The length of every list in the first row."""
     sizes = {}
     try:
@@ -142,7 +142,7 @@ def _sizes(element: Element, source: NDArray, at: int, order: str) -> dict[str, 
 
 
 def _alike(
-    element: Element, source: NDArray, at: int, order: str, sizes: dict[str, int]
+    element: Element, source: NDArray[Any], at: int, order: str, sizes: dict[str, int]
 ) -> tuple[Columns, int] | None:
     """The rows if each list has one length in all of them; None if not, or if rows are missing."""
     parts: list[tuple[str, str, tuple[int, ...]]] = []
@@ -177,7 +177,7 @@ def _alike(
     return out, end
 
 
-def _one_by_one(element: Element, source: NDArray, at: int, order: str) -> tuple[Columns, int]:
+def _one_by_one(element: Element, source: NDArray[Any], at: int, order: str) -> tuple[Columns, int]:
     """The rows, whose lists differ in length."""
     out: dict[str, list[Any]] = {name: [] for name, _, _ in element.properties}
     try:

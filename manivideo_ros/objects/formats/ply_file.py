@@ -62,11 +62,11 @@ def read_ply(path: Path, beside: Beside) -> list[Piece]:
 
 
 def _piece(
-    vertices: NDArray,
-    triangles: NDArray,
+    vertices: NDArray[np.floating],
+    triangles: NDArray[np.integer],
     name: str,
-    uv: NDArray | None,
-    corners: NDArray | None,
+    uv: NDArray[np.floating] | None,
+    corners: NDArray[np.floating] | None,
     beside: Beside,
 ) -> Piece:
     instead = 'grey' if corners is None else 'the colours of its vertices or faces'
@@ -91,7 +91,9 @@ def _colours(data: Columns) -> NDArray[np.float64] | None:
     return None
 
 
-def _triangles(polygons: Any) -> tuple[NDArray, NDArray, NDArray]:
+def _triangles(
+    polygons: Any,
+) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.integer]]:
     """Triangles [T, 3], the face of each [T], and the indices of its corners in the face [T, 3]."""
     triangles, of, corner = [], [], []
     for rows, numbers in _by_size(polygons):
@@ -104,7 +106,7 @@ def _triangles(polygons: Any) -> tuple[NDArray, NDArray, NDArray]:
     return np.concatenate(triangles), np.concatenate(of), np.concatenate(corner)
 
 
-def _by_size(lists: Any) -> Iterator[tuple[NDArray, NDArray]]:
+def _by_size(lists: Any) -> Iterator[tuple[NDArray[np.integer], NDArray[np.integer]]]:
     """Rows grouped by length, and their indices."""
     if lists.dtype != object:
         yield lists.reshape(len(lists), -1).astype(np.int64), np.arange(len(lists))
@@ -116,7 +118,12 @@ def _by_size(lists: Any) -> Iterator[tuple[NDArray, NDArray]]:
 
 
 def _coordinates(
-    vertex: Columns, face: Columns, triangles: NDArray, of: NDArray, corner: NDArray, beside: Beside
+    vertex: Columns,
+    face: Columns,
+    triangles: NDArray[np.integer],
+    of: NDArray[np.integer],
+    corner: NDArray[np.integer],
+    beside: Beside,
 ) -> NDArray[np.float64] | None:
     """Texture coordinates of all corners [T, 3, 2], v up; None without any."""
     lists = face.get('texcoord')
@@ -131,11 +138,13 @@ def _coordinates(
             and table.shape[1] % 2 == 0
             and corner.max(initial=0) * 2 < table.shape[1]
         ):
-            return table.reshape(len(table), -1, 2)[of[:, None], corner]
+            of_corners: NDArray[np.float64] = table.reshape(len(table), -1, 2)[of[:, None], corner]
+            return of_corners
         beside.warn('the texture coordinates of its faces do not fit their corners: ignored')
     for names in COORDINATES:
         columns = [vertex.get(name) for name in names]
         if all(column is not None for column in columns):
             table = np.stack([np.asarray(c, np.float64).reshape(-1) for c in columns], -1)
-            return table[triangles]
+            of_vertices: NDArray[np.float64] = table[triangles]
+            return of_vertices
     return None

@@ -18,9 +18,10 @@ def spline(points: ArrayLike, count: int) -> Curve:
     i = np.minimum(at.astype(int), len(p) - 2)
     t = (at - i)[:, None]
     a, b, c, d = (padded[i + k] for k in range(4))
-    return 0.5 * (
+    points_along: Curve = 0.5 * (
         2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
     )
+    return points_along
 
 
 def fillet(
@@ -60,7 +61,8 @@ def inset(outline: Curve, distance: float) -> Curve:
     normal = np.stack([-edge[:, 1], edge[:, 0]], -1) / np.linalg.norm(edge, axis=-1, keepdims=True)
     both = normal + np.roll(normal, 1, 0)
     both /= np.maximum(np.sum(both * both, -1, keepdims=True), 0.3)
-    return outline + 2 * distance * both
+    inner: Curve = outline + 2 * distance * both
+    return inner
 
 
 def arc_fraction(points: Curve) -> Curve:

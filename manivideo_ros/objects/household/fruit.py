@@ -42,7 +42,10 @@ def apple(v: Variation) -> Made:
     def lobes(p: np.ndarray) -> np.ndarray:
         angle = np.arctan2(p[:, 1], p[:, 0])
         low = np.clip(1 - p[:, 2] / r, 0, 1)
-        return p * np.stack([1 + 0.03 * low * np.cos(5 * angle)] * 2 + [np.ones(len(p))], -1)
+        lobed: np.ndarray = p * np.stack(
+            [1 + 0.03 * low * np.cos(5 * angle)] * 2 + [np.ones(len(p))], -1
+        )
+        return lobed
 
     t = np.linspace(0, 1, 8)
     stem = np.stack([0.10 * r * t**2, 0 * t, r * (1.42 + 0.62 * t)], -1)

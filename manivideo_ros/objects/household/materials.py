@@ -18,7 +18,7 @@ def plain(colour: Colour, size: int = 8) -> Image:
 
 def noise(
     rng: np.random.Generator, width: int, height: int, cells: Sequence[tuple[int, int]]
-) -> NDArray:
+) -> NDArray[np.float64]:
     """Smooth noise [height, width] in about -1..1 that wraps in x; cells (x, y) per octave."""
     out = np.zeros((height, width))
     for octave, (nx, ny) in enumerate(cells):
@@ -33,13 +33,14 @@ def noise(
     return out
 
 
-def tinted(image: Image | Colour, brightness: NDArray) -> Image:
+def tinted(image: Image | Colour, brightness: NDArray[np.floating]) -> Image:
     """An image or colour times (1 + brightness [H, W])."""
     base = np.asarray(image, np.float64)
-    return np.clip(np.round(base * (1 + brightness[..., None])), 0, 255).astype(np.uint8)
+    pixels: Image = np.clip(np.round(base * (1 + brightness[..., None])), 0, 255).astype(np.uint8)
+    return pixels
 
 
-def blend(colours: Sequence[Colour], at: NDArray) -> Image:
+def blend(colours: Sequence[Colour], at: NDArray[np.floating]) -> Image:
     """Colours along a gradient; at [H, W] in 0..1."""
     stops = np.linspace(0, 1, len(colours))
     channels = [np.interp(at, stops, [c[k] for c in colours]) for k in range(3)]

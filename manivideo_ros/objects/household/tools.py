@@ -49,9 +49,10 @@ def screwdriver(v: Variation) -> Made:
     def flutes(p: np.ndarray) -> np.ndarray:
         along = np.clip((p[:, 2] - 0.034) / 0.012, 0, 1) * np.clip((0.100 - p[:, 2]) / 0.008, 0, 1)
         angle = np.arctan2(p[:, 1], p[:, 0])
-        return p * np.stack(
+        fluted: np.ndarray = p * np.stack(
             [1 - 0.09 * along * (1 + np.cos(6 * angle))] * 2 + [np.ones(len(p))], -1
         )
+        return fluted
 
     steel = metal(v.rng, 48, 96, (178, 181, 187), 'v')
     tip = np.linspace(0, 1, 7)

@@ -32,7 +32,8 @@ def _directions(width: int, height: int) -> np.ndarray:
 def _halved(image: np.ndarray) -> np.ndarray:
     """An image [2H, 2W, 3] averaged down to uint8 [H, W, 3]: smooth edges."""
     h, w = image.shape[0] // 2, image.shape[1] // 2
-    return np.round(image.reshape(h, 2, w, 2, 3).mean((1, 3))).astype(np.uint8)
+    halved: np.ndarray = np.round(image.reshape(h, 2, w, 2, 3).mean((1, 3))).astype(np.uint8)
+    return halved
 
 
 def ball(v: Variation) -> Made:
