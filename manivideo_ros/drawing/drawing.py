@@ -103,6 +103,7 @@ class Drawing:
             self.image = ImageDrawing(
                 self._posed, fine_materials, *image, columns, rows, *cells, self._lights, opened
             )
+        self._shadows = lit or not self.rasterizer.on_cpu
         face_surface = torch.from_numpy(self.rasterizer.face_surface).long()
         self._face_surface = face_surface.to(device)  # [F]
         if device != 'cpu':  # frames may be drawn on another stream than the one here
@@ -134,8 +135,9 @@ class Drawing:
         self.image.write_view(camera, crop)
         around = self._surroundings
         light, plane = (None, None) if around is None else (around.light, around.plane)
-        # A CUDA graph that was captured once draws light maps at every frame, or at none.
-        self._shadows = self._lit is not None or plane is not None or not self.rasterizer.on_cpu
+        # A CUDA graph, which was captured once, draws light maps at every frame.
+        always = self._lit is not None or not self.rasterizer.on_cpu
+        self._shadows = always or plane is not None
         if self._shadows:
             self._lights.place(camera, crop, poses, light, plane)
         if self._painter is not None:

@@ -41,7 +41,9 @@ class MotionPlayer(Node):
         self._objects = self.create_publisher(ObjectPoses, 'object_poses', POSES_OUT)
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', POSES_OUT)
         self._transforms = self.create_publisher(TFMessage, '/tf_static', LATCHED)
-        self._moving = self.create_publisher(TFMessage, '/tf', POSES_OUT)
+        self._moving = None
+        if motion.camera_poses is not None:
+            self._moving = self.create_publisher(TFMessage, '/tf', POSES_OUT)
         self._scene = self.create_publisher(String, 'scene', LATCHED)
         self._announce(motion)
         self._next = 0
@@ -83,7 +85,7 @@ class MotionPlayer(Node):
         if self._camera is not None:
             self._camera.header = Header(stamp=stamp, frame_id=CAMERA_FRAME)
             self._infos.publish(self._camera)
-        if placed is not None:
+        if placed is not None and self._moving is not None:
             placed.header.stamp = stamp
             self._moving.publish(TFMessage(transforms=[placed]))
         self._objects.publish(objects)
