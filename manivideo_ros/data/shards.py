@@ -212,6 +212,7 @@ class ShardDataset:
             return image_tensor(self.array(scene, kept)[frame])
         camera = self.camera(scene)
         relight = self._drawn(scene, camera.width, camera.height)[2]
+        assert relight is not None
         if scene not in relight.lights:
             relight.lights.clear()
             relight.lights[scene] = light_of(self.light, self.hand_reference(scene).image)
@@ -227,11 +228,11 @@ class ShardDataset:
 
     def _drawn(
         self, scene: int, width: int, height: int
-    ) -> tuple[Rasterizer, HorizonMapper, Relight]:
-        """What draws the scene's surfaces, cached."""
+    ) -> tuple[Rasterizer, HorizonMapper, Relight | None]:
+        """What draws the scene's surfaces, cached; the last only with `light`."""
         model = self.scenes[scene].get('hand_model', 'default')
         key = (model, tuple(self._objects(scene)), width, height)
-        kept: dict[Any, tuple[Rasterizer, HorizonMapper, Relight]]
+        kept: dict[Any, tuple[Rasterizer, HorizonMapper, Relight | None]]
         kept = self.__dict__.setdefault('_kept', {})
         if key not in kept:
             while len(kept) >= KEPT_RASTERIZERS:
@@ -244,7 +245,8 @@ class ShardDataset:
                 threads=1,
                 confidence=self.confidence,
             )
-            kept[key] = rasterizer, HorizonMapper(rasterizer), Relight(rasterizer)
+            relight = None if self.light is None else Relight(rasterizer)
+            kept[key] = rasterizer, HorizonMapper(rasterizer), relight
         return kept[key]
 
 

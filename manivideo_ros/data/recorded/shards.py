@@ -27,7 +27,7 @@ from manivideo_ros.data.recorded.datasets.listing import View
 from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.data.recorded.hands import read_published_mano
 from manivideo_ros.data.rendering.ground_truth import one_thread
-from manivideo_ros.data.rows import padded, write_object, write_shard
+from manivideo_ros.data.rows import image_bytes, padded, write_object, write_shard
 from manivideo_ros.data.scenes.library import Split
 from manivideo_ros.drawing.base_image import Material, Painter, hand_material
 from manivideo_ros.drawing.views import ObjectViews, object_material, six_views
@@ -181,7 +181,7 @@ def _frames(
         if labels is not None:
             covered = cropped_image((labels != 0).astype(np.uint8), box, size).astype('f4')
         rgb.append(cropped_image(clip.image(first + i), box, size))
-        bases.append(np.round(255 * base.permute(1, 2, 0).numpy()).astype(np.uint8))
+        bases.append(image_bytes(base))
         masks.append(pack_mask(covered))
         absent = np.full((4, 4), np.nan)
         poses = [np.asarray(sample.objects.get(n, absent), np.float64) for n in painting.names]

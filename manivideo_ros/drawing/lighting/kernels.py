@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import warp as wp
 
+from manivideo_ros.camera.light import GREY_SHOWN
+
 wp.set_module_options({'enable_backward': False})
 
 SIDE = wp.constant(192)
@@ -21,8 +23,7 @@ LIFT = wp.constant(0.003)
 NOTHING = wp.constant(-1.0e6)
 GOLDEN = wp.constant(2.3999632)
 DARKEST = wp.constant(0.03)
-GREY = wp.constant(0.7353570)
-"""sRGB of the grey ball's albedo, 0.5."""
+GREY = wp.constant(GREY_SHOWN)
 
 
 @wp.struct

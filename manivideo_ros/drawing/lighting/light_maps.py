@@ -57,7 +57,6 @@ class LightMaps:
         self._no_bounds = nothing.repeat(LIGHTS, 1).to(self._device)
         self._bounds = self._no_bounds.clone()
         self.shadow = torch.zeros(self._rows, self._columns, 3, device=self._device)
-        self.active = False
         names = ('present', 'face_surface', 'faces', 'vertices')
         self.arrays: dict[str, Any] = {
             **{name: posed.arrays[name] for name in names},
@@ -98,7 +97,6 @@ class LightMaps:
         host['axes'][:] = [axes_of(direction) for direction in towards]
         host['share'][:], host['spread'][:] = share, spread
         host['ball'][:] = light.ball
-        self.active = True
 
     def draw(self) -> None:
         """Draw the maps of the surfaces as they were last posed, and the plane's shadows.

@@ -44,10 +44,15 @@ class RecordedStream:
         return len(self.stamps_ns)
 
     def camera(self) -> Camera:
-        """The view of the frames."""
+        """The view of the frames. Raises ValueError for a camera that moves."""
         if self.scene is not None:
             return self.scene.camera
         height, width = next(self.images()).shape[:2]
+        if self.motion.camera_poses is not None:
+            raise ValueError(
+                f'{self.motion.name}: its camera moves, but frames are measured as seen by one '
+                'that stands still: record such a camera'
+            )
         if self.motion.camera is not None:
             return fitted(self.motion.camera, width, height)
         first = self.motion.frame(0)
