@@ -1,4 +1,4 @@
-"""A motion: hands and objects over time, seen by one fixed camera.
+"""A motion: hands and objects over time, seen by one camera, which may move.
 
 World frame: z up, metres. Sides are 'left' and 'right'. theta is axis-angle in radians, relative
 to the flat hand, MANO's joint order (index, middle, pinky, ring, thumb, three joints each).
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import Camera
+from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
 from manivideo_ros.hand.state import SIDES, HandState
 
@@ -89,8 +89,9 @@ def scene_json(meshes: Mapping[str, tuple[str, float]]) -> str:
 class Motion:
     """Hands and objects at strictly increasing times stamps_ns int64[F] (ns), F >= 1.
 
-    hands: tracks by side; objects: tracks by object id; camera: its view, or None. Raises
-    ValueError for times that do not increase and tracks of another length.
+    hands: tracks by side; objects: tracks by object id; camera: its view, in the first frame if it
+    moves, or None; camera_track float64[F,4,4]: camera_from_world of each frame, None for a fixed
+    camera. Raises ValueError for times that do not increase and tracks of another length.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -100,6 +101,7 @@ class Motion:
     hand_model: str = 'default'
     frame_id: str = 'world'
     name: str = field(default='motion')
+    camera_track: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.stamps_ns.ndim != 1 or len(self.stamps_ns) == 0:
@@ -108,6 +110,10 @@ class Motion:
             raise ValueError(f'motion {self.name}: stamps_ns must increase from frame to frame')
         if not set(self.hands) <= set(SIDES):
             raise ValueError(f'motion {self.name}: hands are left and right, got {[*self.hands]}')
+        if self.camera_track is not None:
+            if self.camera is None:
+                raise ValueError(f'motion {self.name}: camera_track needs a camera')
+            _check(self, f'motion {self.name}', camera_track=(len(self), 4, 4))
         presences = {i: t.present for i, t in self.hands.items()}
         presences |= {i: t.present for i, t in self.objects.items()}
         for name, present in presences.items():
@@ -140,11 +146,30 @@ class Motion:
         Between two frames positions are interpolated linearly, rotations by slerp. A hand or object
         that is absent in one of the two is that of the nearer frame, if it is present there.
         """
+        return self._sample(*self._between(stamp_ns))
+
+    def camera_in(self, index: int) -> Camera | None:
+        """The camera in the frame of this index; None without a camera."""
+        if self.camera is None or self.camera_track is None:
+            return self.camera
+        return replace(self.camera, camera_from_world=self.camera_track[index])
+
+    def camera_at(self, stamp_ns: int) -> Camera | None:
+        """The camera at a time, interpolated as hands and objects; None without a camera."""
+        if self.camera is None or self.camera_track is None:
+            return self.camera
+        first, last, part = self._between(stamp_ns)
+        placed = [invert_rigid(self.camera_track[index]) for index in (first, last)]
+        pose = invert_rigid(interpolate_rigid(*placed, part))
+        return replace(self.camera, camera_from_world=pose)
+
+    def _between(self, stamp_ns: int) -> tuple[int, int, float]:
+        """The frames before and after a time, and the fraction of it between them."""
         after = int(np.searchsorted(self.stamps_ns, stamp_ns, side='right'))
         first, last = max(after - 1, 0), min(after, len(self) - 1)
         gap = int(self.stamps_ns[last] - self.stamps_ns[first])
         part = (stamp_ns - int(self.stamps_ns[first])) / gap if gap else 0.0
-        return self._sample(first, last, part)
+        return first, last, part
 
     def resampled(self, stamps_ns: NDArray[np.int64]) -> Motion:
         """The same motion at other times (ns, strictly increasing)."""
@@ -157,7 +182,18 @@ class Motion:
             name: object_track(track.mesh, track.scale, [s.objects.get(name) for s in samples])
             for name, track in self.objects.items()
         }
-        return replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects)
+        resampled = replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects,
+                            camera_track=None)  # fmt: skip
+        if self.camera_track is None:
+            return resampled
+        cameras = [c for stamp in stamps_ns if (c := self.camera_at(int(stamp))) is not None]
+        return resampled.seen_from(np.array([camera.camera_from_world for camera in cameras]))
+
+    def seen_from(self, camera_track: NDArray[np.float64]) -> Motion:
+        """The motion with its camera at camera_from_world [F, 4, 4] in each frame."""
+        assert self.camera is not None
+        first = replace(self.camera, camera_from_world=camera_track[0])
+        return replace(self, camera=first, camera_track=camera_track)
 
     def _sample(self, first: int, last: int, part: float) -> MotionSample:
         hands, objects = {}, {}

@@ -1,21 +1,23 @@
-"""Recorded messages to the tracks and the camera of a motion. Every error names topic and field."""
+"""Recorded messages to the tracks of a motion. Every error names topic and field."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import Camera, invert_rigid
+from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.interpolation import interpolate_rigid
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.messages import read
 from manivideo_ros.messages.read import checked, stamp_ns
+from manivideo_ros.messages.types import ROSBAGS
 from manivideo_ros.motion.motion import HandTrack, ObjectTrack, hand_track, object_track
+from manivideo_ros.motion.recorded_transforms import RecordedTransforms
 
 HOLD_NS = 50_000_000
 """An object's pose is held for frames of the hands up to this far from it."""
@@ -25,12 +27,64 @@ TOLERANCE_NS, NEAR_NS = 5_000_000, 17_000_000
 BACK = 8  # latest frames in which a late hand may find the other
 
 
+def in_world(
+    topic: str,
+    messages: list[Any],
+    world: str,
+    transforms: RecordedTransforms,
+    moved: Callable[[Any, NDArray[np.floating]], Any],
+) -> list[Any]:
+    """A topic's messages with their poses in the frame `world`, by the transform at each stamp.
+
+    moved: a message whose poses are moved by a transform [4, 4]. Raises ValueError for frames that
+    no transform connects.
+    """
+    found = []
+    for message in messages:
+        if message.header.frame_id != world:
+            stamp = stamp_ns(message.header)
+            try:
+                by = transforms.lookup(world, message.header.frame_id, stamp)
+            except ValueError as error:
+                raise ValueError(f'{topic}: header.frame_id: {error}') from None
+            header = ROSBAGS.header(stamp, world)
+            message = replace(moved(message, by), header=header)
+        found.append(message)
+    return found
+
+
+def hands_moved(message: Any, by: NDArray[np.floating]) -> Any:
+    """HandPoses with wrists and elbows moved by a transform [4, 4]."""
+    hands = []
+    for hand in message.hands:
+        hand = replace(hand, wrist=_moved(hand.wrist, by))
+        if getattr(hand, 'has_elbow', False):
+            elbow = np.array([[hand.elbow.x, hand.elbow.y, hand.elbow.z]])
+            hand = replace(hand, elbow=ROSBAGS.point(transform_points(by, elbow)[0]))
+        hands.append(hand)
+    return replace(message, hands=hands)
+
+
+def objects_moved(message: Any, by: NDArray[np.floating]) -> Any:
+    """ObjectPoses moved by a transform [4, 4]."""
+    moved = [replace(item, pose=_moved(item.pose, by)) for item in message.objects]
+    return replace(message, objects=moved)
+
+
+def _moved(pose: Any, by: NDArray[np.floating]) -> Any:
+    """A Pose moved by a transform; one that is invalid as it is: its reader reports the field."""
+    try:
+        return ROSBAGS.pose(by @ read.read_pose(pose, 'pose'))
+    except ValueError:
+        return pose
+
+
 def pair_hands(messages: list[Any]) -> tuple[list[Any], list[int | None]]:
     """Frames of HandPoses, single hands joined, and the index of each message's frame.
 
-    Messages are joined that have one frame_id and no side in common, and whose stamps are equal or,
-    for neighbours, less than half a period apart; the frame has the later stamp. None: a message
-    whose stamp does not increase.
+    Messages are joined that have no side in common, and whose stamps are equal or, for neighbours,
+    less than half a period apart; the frame has the later stamp. None: a message whose stamp does
+    not increase.
     """
     sides = [frozenset(hand.side for hand in m.hands) for m in messages]
     stamps = [stamp_ns(m.header) for m in messages]
@@ -40,9 +94,7 @@ def pair_hands(messages: list[Any]) -> tuple[list[Any], list[int | None]]:
     became: list[int | None] = []
 
     def fits(frame: int, index: int) -> bool:
-        group = groups[frame]
-        names = {messages[i].header.frame_id for i in (*group, index)}
-        return len(names) == 1 and not any(sides[i] & sides[index] for i in group)
+        return not any(sides[i] & sides[index] for i in groups[frame])
 
     for index, stamp in enumerate(stamps):
         last = len(groups) - 1
@@ -146,16 +198,3 @@ def read_scene(messages: list[Any]) -> dict[str, tuple[str, float]]:
                 '/scene: must be {"objects": [{"id", "mesh", "scale"}]}: correct or remove it'
             ) from None
     return scene
-
-
-def read_camera(topic: str, info: Any, frame_id: str, transforms: Iterable[Any]) -> Camera:
-    """The rectified pinhole of a CameraInfo, placed in frame_id by a transform if there is one."""
-    try:
-        camera = read.read_camera(info, rectified=True)
-    except ValueError as error:
-        raise ValueError(f'{topic}: {error}') from None
-    for t in transforms:
-        if (t.header.frame_id, t.child_frame_id) == (frame_id, info.header.frame_id):
-            pose = read.read_transform(t.transform, f'/tf_static: transform of {t.child_frame_id}')
-            camera = replace(camera, camera_from_world=invert_rigid(pose))
-    return camera

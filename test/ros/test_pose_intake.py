@@ -16,7 +16,7 @@ from manivideo_ros.geometry import (
 from manivideo_ros.motion.pose_buffer import Timing
 from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.stream.pose_intake import DEFAULT_FRAME, PoseIntake
-from manivideo_ros.ros.transforms import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from manivideo_ros.ros.sources.hand_messages import SOURCES, Reading, Source
 from manivideo_ros.ros.sources.joint_intake import JointIntake
 from manivideo_ros.ros.sources.joint_messages import KINDS as JOINT_KINDS
 from manivideo_ros.ros.sources.joint_messages import STATES
-from manivideo_ros.ros.transforms import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 
 Array = NDArray[np.floating]
 

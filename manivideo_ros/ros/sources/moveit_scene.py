@@ -21,7 +21,7 @@ from manivideo_ros.ros.sources.moveit_messages import (
     operation_of,
     read_shape,
 )
-from manivideo_ros.ros.transforms import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 
 Array = NDArray[np.floating]
 

@@ -18,7 +18,7 @@ from manivideo_ros.ros.parameters import ObjectSourceParameters
 from manivideo_ros.ros.sources.moveit_scene import MoveitScene
 from manivideo_ros.ros.sources.object_messages import SOURCES, Objects, read_held
 from manivideo_ros.ros.sources.plan_intake import PlanIntake
-from manivideo_ros.ros.transforms import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 
 TF, GRASP, MOVEIT = 'tf', 'grasp', 'moveit'
 # Message types of MoveIt's topics, by a part of their names.

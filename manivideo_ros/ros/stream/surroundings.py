@@ -26,7 +26,7 @@ from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.stream.camera_images import image_reader
 from manivideo_ros.ros.stream.pose_intake import View
 from manivideo_ros.ros.stream.scene import LiveScene
-from manivideo_ros.ros.transforms import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.synthesizer import Synthesizer
 
 IMAGE, DEPTH = 'background_image', 'background_depth'

@@ -1,21 +1,20 @@
-"""Transforms between frames at any recent time, from /tf and /tf_static; tf2_ros has no wheel."""
+"""Transforms between frames over time, from /tf and /tf_static; tf2_ros has no wheel."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import TransformStamped
 from numpy.typing import NDArray
-from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.hand.interpolation import interpolate_rigid
 from manivideo_ros.messages.read import read_transform, stamp_ns
 from manivideo_ros.motion.pose_buffer import CLOCK_RESET_NS
 
-# Samples per frame: at least half a second at the usual rates of robots.
 KEPT = 128
+"""Samples per frame of a live node: at least half a second at the usual rates of robots."""
 
 
 class TransformTree:
@@ -23,24 +22,30 @@ class TransformTree:
 
     As in tf2, frames of /tf_static, and those without a stamp, are valid at all times. Moving
     frames are interpolated, and held before their first and after their last sample.
+
+    kept: samples of a frame, of which the newest are kept; None: all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int | None = KEPT) -> None:
         self._links: dict[str, _Link] = {}
+        self._kept = kept
 
-    def add(self, message: TransformStamped, static: bool = False) -> None:
-        """Add parent_from_child. Raises ValueError with the name of an invalid field."""
+    def add(self, message: Any, static: bool = False) -> None:
+        """Add parent_from_child of a TransformStamped.
+
+        Raises ValueError with the name of an invalid field.
+        """
         child = message.child_frame_id.lstrip('/')
         matrix = read_transform(message.transform, f'transform of {child!r}')
         parent, stamp = message.header.frame_id.lstrip('/'), stamp_ns(message.header)
         static = static or stamp == 0
         link = self._links.get(child)
         if link is None or link.parent != parent or link.static or static:
-            link = self._links[child] = _Link(parent, static)
+            link = self._links[child] = _Link(parent, static, self._kept)
         link.add(stamp, matrix)
 
-    def take(self, message: TFMessage, static: bool = False) -> list[str]:
-        """Add the valid transforms of a message; returns the problems of the others."""
+    def take(self, message: Any, static: bool = False) -> list[str]:
+        """Add the valid transforms of a TFMessage; returns the problems of the others."""
         problems = []
         for transform in message.transforms:
             try:
@@ -69,9 +74,24 @@ class TransformTree:
 
         Raises LookupError if the frames are not connected.
         """
+        covered = self.covered(target, source)
+        return None if covered is None else covered[1]
+
+    def covered(self, target: str, source: str) -> tuple[int, int] | None:
+        """The first and the last stamp (ns) at which the transform is known; None if it is static.
+
+        Raises LookupError if the frames are not connected.
+        """
         up, down = self._meet(target.lstrip('/'), source.lstrip('/'))
         moving = [self._links[child] for child in (*up, *down) if not self._links[child].static]
-        return min((link.newest_ns for link in moving), default=None)
+        if not moving:
+            return None
+        return max(link.oldest_ns for link in moving), min(link.newest_ns for link in moving)
+
+    @property
+    def frames(self) -> set[str]:
+        """The names of all frames."""
+        return {*self._links, *(link.parent for link in self._links.values())}
 
     def ancestors(self, frame: str) -> set[str]:
         """The frame and its ancestors, as far as known."""
@@ -104,12 +124,16 @@ class TransformTree:
 
 
 class _Link:
-    """parent_from_child [4, 4] of one frame: the last samples in the order of their stamps."""
+    """parent_from_child [4, 4] of one frame: samples in the order of their stamps."""
 
-    def __init__(self, parent: str, static: bool) -> None:
-        self.parent, self.static = parent, static
+    def __init__(self, parent: str, static: bool, kept: int | None) -> None:
+        self.parent, self.static, self._kept = parent, static, kept
         self._stamps: list[int] = []
         self._samples: list[NDArray[np.floating]] = []
+
+    @property
+    def oldest_ns(self) -> int:
+        return self._stamps[0]
 
     @property
     def newest_ns(self) -> int:
@@ -124,7 +148,8 @@ class _Link:
             return
         self._stamps.insert(at, stamp_ns)
         self._samples.insert(at, matrix)
-        del self._stamps[:-KEPT], self._samples[:-KEPT]
+        if self._kept is not None:
+            del self._stamps[: -self._kept], self._samples[: -self._kept]
 
     def at(self, stamp_ns: int | None) -> NDArray[np.floating]:
         """Interpolated between two samples, else the nearest one."""
