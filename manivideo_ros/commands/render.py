@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from manivideo_ros.model.grid import on_grid
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_named, motion_path
-from manivideo_ros.motion.view import camera_of
+from manivideo_ros.motion.view import camera_of, require_fixed_camera
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.renamed import RenamedOption
@@ -38,6 +39,7 @@ from manivideo_ros.synthesizer import Scene, Synthesizer
 KEEP = 'keep'
 Images = Iterator[NDArray[np.uint8]]
 VIDEO_HZ = 30
+STILL = 'warning: the camera moves, and the background stands still in its image'
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,9 @@ class Render:
     """What is rendered, and how.
 
     motion: '' for that of the demo; background, hand_reference: '' for the shipped images, 'keep'
-    for the scene in the motion's own images (of the topic `images`, '' for the only one). quality:
-    in windows of 24 frames on torch; else as a stream, on the backends of the engine.
+    for the scene in the motion's own images (of the topic `images`, '' for the only one); camera:
+    topic of its CameraInfo, '' for the only one. quality: in windows of 24 frames on torch; else as
+    a stream, on the backends of the engine.
     """
 
     out: Path
@@ -55,6 +58,7 @@ class Render:
     checkpoint: str = ''
     background: str = ''
     images: str = ''
+    camera: str = ''
     hand_reference: str = ''
     seed: int = 0
     threads: int = 2
@@ -74,6 +78,7 @@ def main(arguments: list[str]) -> int:
         '--background', default='', help="background image; keep: the motion's recorded scene"
     )
     parser.add_argument('--images', default='', help='images for --background keep (topic)')
+    parser.add_argument('--camera', default='', help='topic of its CameraInfo (the only one)')
     parser.add_argument('--hand-reference', default='', help='image of an open hand')
     parser.add_argument('--hand-appearance', dest='hand_reference', action=RenamedOption)
     parser.add_argument('--seed', type=int, default=0, help='seed of the generative noise')
@@ -86,7 +91,7 @@ def main(arguments: list[str]) -> int:
 
 def run(job: Render) -> int:
     """Write the video and return the exit status. Raises ValueError for unusable input."""
-    motion = motion_named(job.motion)
+    motion = motion_named(job.motion, job.camera)
     spec = find_spec(job.engine)
     if job.checkpoint:
         spec = replace(spec, checkpoint=job.checkpoint)
@@ -113,17 +118,21 @@ def run(job: Render) -> int:
 def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
     """The background [H, W, 3]. Raises ValueError for images or a topic that cannot be used."""
     if job.background != KEEP:
+        if motion.camera_track is not None:
+            print(STILL, file=sys.stderr)
         return load_background(expanded(job.background) if job.background else BACKGROUND)
-    from manivideo_ros.augment.kept_background import images_topic, recorded_plate
+    from manivideo_ros.augment.kept_background import images_topics, recorded_plate
     from manivideo_ros.bags.bag import BagReader
 
     path = motion_path(job.motion)
     if motion.camera is None:
         raise ValueError(f'{path}: --background keep: no camera_info was recorded')
+    require_fixed_camera(motion, '--background keep')
     meshes = {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()}
-    topic = images_topic(path, BagReader(path).topics, job.images)
-    plate = recorded_plate(path, topic, motion, camera_of(motion), hands_of(motion), meshes)
-    return plate.image
+    named = [[name] if name else [] for name in (job.images, job.camera)]
+    (topic,) = images_topics(path, BagReader(path).topics, *named)
+    hands, camera = hands_of(motion), camera_of(motion)
+    return recorded_plate(path, topic, motion, camera, hands, meshes, job.camera).image
 
 
 def as_a_stream(
@@ -178,4 +187,4 @@ def view(motion: Motion, index: int) -> tuple[Camera, Snapshot]:
     if motion.hand_model != 'default':  # betas of another model mean other shapes
         hands = {s: replace(hand, betas=np.zeros_like(hand.betas)) for s, hand in hands.items()}
     snapshot = Snapshot.of(int(motion.stamps_ns[index]), hands, sample.objects)
-    return camera_of(motion), snapshot
+    return camera_of(motion, index), snapshot

@@ -175,7 +175,10 @@ def _seen_by(
     seen, frame = replace(motion, camera=camera), infos[0].header.frame_id
     try:
         poses = np.array(
-            [transforms.lookup(frame, motion.frame_id, stamp) for stamp in motion.stamps_ns.tolist()]
+            [
+                transforms.lookup(frame, motion.frame_id, stamp)
+                for stamp in motion.stamps_ns.tolist()
+            ]
         )
     except NotConnectedError as error:
         warn(

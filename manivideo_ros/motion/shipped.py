@@ -21,14 +21,14 @@ def motion_path(name: str) -> Path:
     return expanded(name)
 
 
-def motion_named(name: str) -> Motion:
+def motion_named(name: str, camera: str = '') -> Motion:
     """The motion of a shipped motion's name, or of the file that was given; '' for the demo's.
 
     The cameras of shipped motions are square; here they see more to both sides, in images of the
-    default size. Raises as load_motion.
+    default size. camera: topic of its CameraInfo, '' for the only one. Raises as load_motion.
     """
     path = motion_path(name)
-    motion = load_motion(path)
+    motion = load_motion(path, camera)
     if motion.camera is None or MOTIONS not in path.parents:
         return motion
     return replace(motion, camera=widened(motion.camera, *DEFAULT_SIZE))

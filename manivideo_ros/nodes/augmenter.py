@@ -130,7 +130,7 @@ def meshes_of(bag: Path) -> list[str]:
     None where the recording is not a motion: that error is reported when it is processed.
     """
     try:
-        tracks = load_motion(bag).objects.values()
+        tracks = load_motion(bag, camera=None).objects.values()
     except ValueError:
         return []
     return [track.mesh for track in tracks if names_a_file(track.mesh)]

@@ -211,7 +211,7 @@ class Episode:
         return values, names
 
     def _poses(self) -> Table:
-        motion = load_motion(self.path)
+        motion = load_motion(self.path, camera=None)
         samples = [motion.interpolate_at(int(stamp)) for stamp in self.stamps_ns]
         names: list[str] = []
         for side in SIDES:

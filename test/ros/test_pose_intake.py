@@ -14,9 +14,9 @@ from manivideo_ros.geometry import (
     rigid,
 )
 from manivideo_ros.motion.pose_buffer import Timing
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.stream.pose_intake import DEFAULT_FRAME, PoseIntake
-from manivideo_ros.motion.transforms import TransformTree
 
 
 @pytest.fixture

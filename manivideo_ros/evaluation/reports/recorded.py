@@ -84,7 +84,7 @@ class Shower:
     """Re-renders the layers from which a recorded stream's frames were generated."""
 
     def __init__(self, stream: RecordedStream) -> None:
-        self.stream, self.camera = stream, stream.camera()
+        self.stream, camera = stream, stream.camera()
         meshes = {
             name: load_mesh(track.mesh, track.scale)
             for name, track in stream.motion.objects.items()
@@ -92,14 +92,14 @@ class Shower:
         self.objects = list(meshes)
         surfaces = [object_surface(mesh) for mesh in meshes.values()]
         surfaces += [hand_surface(load_hand(side)) for side in SIDES]
-        self.rasterizer = Rasterizer(surfaces, self.camera.width, self.camera.height, threads=1)
+        self.rasterizer = Rasterizer(surfaces, camera.width, camera.height, threads=1)
 
     def show(self, index: int, image: RgbImage) -> ShownFrame:
         """A frame with its layers."""
         hands, objects = self.stream.poses(index)
         poses: list[SurfacePose] = [objects.get(name) for name in self.objects]
         poses += [hands.get(side) for side in SIDES]
-        return ShownFrame.of(image, self.rasterizer.render(self.camera, poses))
+        return ShownFrame.of(image, self.rasterizer.render(self.stream.camera(index), poses))
 
     def sheet(self) -> RgbImage:
         """The contact sheet: ground truth (for a known scene), generated, normals, confidence."""

@@ -22,6 +22,7 @@ from manivideo_ros.inputs.robot_hands import Place
 from manivideo_ros.inputs.tables import NO_FRAME
 from manivideo_ros.inputs.world import AXES
 from manivideo_ros.messages.read import read_pose, stamp_ns
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.ros.message_types import RCLPY
@@ -30,7 +31,6 @@ from manivideo_ros.ros.sources.hand_messages import SOURCES, Reading, Source
 from manivideo_ros.ros.sources.joint_intake import JointIntake
 from manivideo_ros.ros.sources.joint_messages import KINDS as JOINT_KINDS
 from manivideo_ros.ros.sources.joint_messages import STATES
-from manivideo_ros.motion.transforms import TransformTree
 
 Array = NDArray[np.floating]
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.messages.read import read_pose
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.ros.sources.moveit_messages import (
     ADD,
     APPEND,
@@ -21,7 +22,6 @@ from manivideo_ros.ros.sources.moveit_messages import (
     operation_of,
     read_shape,
 )
-from manivideo_ros.motion.transforms import TransformTree
 
 Array = NDArray[np.floating]
 

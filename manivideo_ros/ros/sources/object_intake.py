@@ -12,13 +12,13 @@ from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import quaternion_to_matrix, rigid
 from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.msg import HandPoses, ObjectPoses, SceneObject
 from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import ObjectSourceParameters
 from manivideo_ros.ros.sources.moveit_scene import MoveitScene
 from manivideo_ros.ros.sources.object_messages import SOURCES, Objects, read_held
 from manivideo_ros.ros.sources.plan_intake import PlanIntake
-from manivideo_ros.motion.transforms import TransformTree
 
 TF, GRASP, MOVEIT = 'tf', 'grasp', 'moveit'
 # Message types of MoveIt's topics, by a part of their names.
