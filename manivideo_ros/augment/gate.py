@@ -71,12 +71,12 @@ def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds(
     """Judge an episode with labels. Raises EpisodeError for one without."""
     episode = Episode(path)
     keypoints, masks = episode.keypoints(), episode.masks()
-    background = episode.background()
     chosen = {*np.linspace(0, len(episode) - 1, min(FRAMES, len(episode))).round().astype(int)}
     errors: list[float] = []
     overlaps: list[float] = []
     worst, farthest = -1.0, None
-    for index, image in enumerate(episode.images()):
+    pairs = zip(episode.images(), episode.backgrounds(), strict=True)
+    for index, (image, background) in enumerate(pairs):
         if index not in chosen:
             continue
         hands = hand_errors(image, keypoints[index], estimator)

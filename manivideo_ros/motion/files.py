@@ -214,18 +214,22 @@ def _chosen_camera(infos: dict[str, list[Any]], name: str) -> str:
     those that a synthesizer receives and publishes. Raises ValueError.
     """
     received = {topic: messages for topic, messages in infos.items() if messages}
-    listed = ', '.join(received) or 'none'
     if name:
         if name not in received:
-            raise ValueError(f'camera {name}: no CameraInfo on such a topic ({listed})')
+            listed = ', '.join(received) or 'none'
+            raise ValueError(f'camera {name}: no CameraInfo on such a topic (there is {listed})')
         return name
-    frames = {topic: {m.header.frame_id for m in found} for topic, found in received.items()}
-    first = next(iter(frames), '')
-    if any(not frames[topic] & frames[first] for topic in frames):
+    cameras: dict[str, set[str]] = {}  # frames by the first topic of each camera
+    for topic, found in received.items():
+        frames = {message.header.frame_id for message in found}
+        if not any(frames & known for known in cameras.values()):
+            cameras[topic] = frames
+    if len(cameras) > 1:
         raise ValueError(
-            f'holds several cameras ({listed}): choose one by its CameraInfo topic, with --camera'
+            'holds several cameras: choose one by its CameraInfo topic, with --camera: '
+            f'{", ".join(cameras)}'
         )
-    return first
+    return next(iter(cameras), '')
 
 
 def _in_order(

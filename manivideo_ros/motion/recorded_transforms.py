@@ -50,10 +50,11 @@ class RecordedTransforms:
         except LookupError as error:
             raise NotConnectedError(f'{error} ({self._listed()})') from None
         if covered is not None and not covered[0] - HELD_NS <= stamp_ns <= covered[1] + HELD_NS:
+            first, last, asked = (f'{stamp * 1e-9:.3f}' for stamp in (*covered, stamp_ns))
             raise ValueError(
                 f'{" and ".join(self.topics)}: the transform from {target!r} to {source!r} is '
-                f'known from {covered[0]} to {covered[1]} ns only, not at {stamp_ns} ns: cut the '
-                'recording to these stamps, or record its transforms from the beginning'
+                f'known from {first} to {last} s, not at {asked} s: cut the recording to these '
+                'stamps, or record its transforms throughout'
             )
         return self._tree.lookup(target, source, stamp_ns)
 
