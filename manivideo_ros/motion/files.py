@@ -226,8 +226,8 @@ def _chosen_camera(infos: dict[str, list[Any]], name: str) -> str:
             cameras[topic] = frames
     if len(cameras) > 1:
         raise ValueError(
-            'holds several cameras: choose one by its CameraInfo topic, with --camera: '
-            f'{", ".join(cameras)}'
+            'holds several cameras: choose one by its CameraInfo topic with --camera, or record '
+            f'one only: {", ".join(cameras)}'
         )
     return next(iter(cameras), '')
 

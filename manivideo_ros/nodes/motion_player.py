@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header, String
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.geometry import invert_rigid
+from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.motion.motion import Motion, scene_json
 from manivideo_ros.motion.shipped import motion_named
 from manivideo_ros.msg import HandPoses, ObjectPoses
@@ -33,13 +33,16 @@ class MotionPlayer(Node):
         super().__init__('motion_player')
         self.finished = False
         self.parameters = declare(self, PlayerParameters)
-        motion = motion_named(self.parameters.motion)
+        motion = motion_named(self.parameters.motion, self.parameters.camera)
         self._messages = messages(motion, self.parameters.rate_hz)
+        self._moves = motion.camera_track is not None
+        self._cameras = cameras(motion, self.parameters.rate_hz) if self._moves else []
         self._camera = None if motion.camera is None else RCLPY.camera(Header(), motion.camera)
         self._hands = self.create_publisher(HandPoses, 'hand_poses', POSES_OUT)
         self._objects = self.create_publisher(ObjectPoses, 'object_poses', POSES_OUT)
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', POSES_OUT)
-        self._transforms = self.create_publisher(TFMessage, '/tf_static', LATCHED)
+        tf = ('/tf', POSES_OUT) if self._moves else ('/tf_static', LATCHED)
+        self._transforms = self.create_publisher(TFMessage, *tf)
         self._scene = self.create_publisher(String, 'scene', LATCHED)
         self._announce(motion)
         self._next = 0
@@ -56,11 +59,15 @@ class MotionPlayer(Node):
 
     def _announce(self, motion: Motion) -> None:
         stamped = RCLPY.header(self.get_clock().now().nanoseconds, motion.frame_id)
-        if motion.camera is not None:
-            placed = invert_rigid(motion.camera.camera_from_world)
-            transform = RCLPY.transform(stamped, CAMERA_FRAME, placed)
-            self._transforms.publish(TFMessage(transforms=[transform]))
+        self._world = motion.frame_id
+        if motion.camera is not None and not self._moves:
+            self._place(motion.camera, stamped)
         self._scene.publish(String(data=scene_json(motion.meshes)))
+
+    def _place(self, camera: Camera, stamped: Header) -> None:
+        placed = invert_rigid(camera.camera_from_world)
+        transform = RCLPY.transform(stamped, CAMERA_FRAME, placed)
+        self._transforms.publish(TFMessage(transforms=[transform]))
 
     def _tick(self) -> None:
         now = self.get_clock().now().nanoseconds
@@ -73,11 +80,14 @@ class MotionPlayer(Node):
         if self._last is not None and self._next >= self._last:
             self.finished = True
             return
-        hands, objects = self._messages[self._next % len(self._messages)]
+        place = self._next % len(self._messages)
+        hands, objects = self._messages[place]
         self._next += 1
         stamp = RCLPY.header(now, '').stamp
         objects.header.stamp = hands.header.stamp = stamp
         # Hands last: they trigger the frame, which then includes the others.
+        if self._cameras:
+            self._place(self._cameras[place], Header(stamp=stamp, frame_id=self._world))
         if self._camera is not None:
             self._camera.header = Header(stamp=stamp, frame_id=CAMERA_FRAME)
             self._infos.publish(self._camera)
@@ -87,11 +97,8 @@ class MotionPlayer(Node):
 
 def messages(motion: Motion, rate_hz: float) -> list[tuple[HandPoses, ObjectPoses]]:
     """The poses of a motion at a constant rate, without stamps."""
-    first = int(motion.stamps_ns[0])
-    count = max(1, round(motion.duration_s * rate_hz))
-    times = first + np.round(np.arange(count) / rate_hz * 1e9).astype(np.int64)
     out = []
-    for time in times.tolist():
+    for time in times(motion, rate_hz):
         sample = motion.interpolate_at(time)
         out.append(
             (
@@ -100,6 +107,19 @@ def messages(motion: Motion, rate_hz: float) -> list[tuple[HandPoses, ObjectPose
             )
         )
     return out
+
+
+def cameras(motion: Motion, rate_hz: float) -> list[Camera]:
+    """The cameras of the same times as `messages`; none without a camera."""
+    found = (motion.camera_at(time) for time in times(motion, rate_hz))
+    return [camera for camera in found if camera is not None]
+
+
+def times(motion: Motion, rate_hz: float) -> list[int]:
+    """Stamps (ns) of a motion at a constant rate."""
+    count = max(1, round(motion.duration_s * rate_hz))
+    steps = np.round(np.arange(count) / rate_hz * 1e9).astype(np.int64)
+    return (int(motion.stamps_ns[0]) + steps).tolist()
 
 
 def main(args: list[str] | None = None) -> int:

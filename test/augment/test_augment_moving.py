@@ -124,7 +124,7 @@ def test_a_moved_mount_stays_above_the_table_and_sees_the_action(tmp_path, seed)
 def test_several_cameras_must_be_named(tmp_path, shipped, capsys):
     record_mounted(tmp_path / 'take', 2, cameras=(FRONT, WRIST))
     assert augment(tmp_path / 'take', tmp_path / 'out', shipped, 1) == 2
-    assert f'with --camera: {FRONT}, {WRIST}' in capsys.readouterr().err
+    assert f'record one only: {FRONT}, {WRIST}' in capsys.readouterr().err
 
 
 def test_each_camera_has_a_namespace_and_all_have_the_same_stamps(both):
@@ -164,7 +164,7 @@ def test_the_labels_of_each_camera_agree_with_its_view(both):
 
 def test_a_dataset_of_several_cameras_needs_the_choice_of_one(both):
     _, episode = both
-    with pytest.raises(EpisodeError, match='/front/image_raw, /wrist/image_raw .*--images'):
+    with pytest.raises(EpisodeError, match=r'/front/image_raw, /wrist/image_raw .*--images'):
         Episode(episode)
     chosen = Episode(episode, Topics('/wrist/image_raw'))
     assert len(chosen) == len(chosen.keypoints()) == len(chosen.masks()) == FRAMES

@@ -111,13 +111,13 @@ def test_without_any_transform_the_camera_is_at_the_origin_with_a_warning_of_the
 
 def test_objects_that_no_transform_places_are_refused(tmp_path):
     record_mounted(tmp_path / 'bag', static=False, objects_in='wrist_optical')
-    with pytest.raises(MotionError, match='/object_poses: header.frame_id: no transform connects'):
+    with pytest.raises(MotionError, match=r'/object_poses: header\.frame_id: no transform'):
         load_motion(tmp_path / 'bag')
 
 
 def test_several_cameras_are_listed_until_one_is_chosen(tmp_path):
     recorded = record_mounted(tmp_path / 'bag', cameras=(WRIST, FRONT))
-    with pytest.raises(MotionError, match=f'--camera: {FRONT}, {WRIST}$'):
+    with pytest.raises(MotionError, match=f'--camera, .*: {FRONT}, {WRIST}$'):
         load_motion(tmp_path / 'bag')
     with pytest.raises(MotionError, match=f'/side: no CameraInfo .*{FRONT}, {WRIST}'):
         load_motion(tmp_path / 'bag', '/side')

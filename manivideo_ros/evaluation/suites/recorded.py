@@ -28,17 +28,17 @@ class RecordedStream:
     """A bag of pose topics and generated video; its frames are those with the stamp of a pose.
 
     timing: stamps and diagnostics of the stream (reports/stream.py); stamps_ns int64 [F]: of the
-    frames; scene: the held-out scene, None if none was recorded. camera: topic of the CameraInfo,
-    '' for the only one. Raises BagError or MotionError for an unreadable bag, HeldOutError for a
-    scene of another version.
+    frames; scene: the held-out scene, None if none was recorded. images: topic of the frames,
+    camera: of the CameraInfo, '' for the only ones. Raises BagError or MotionError for an
+    unreadable bag, HeldOutError for a scene of another version.
     """
 
-    def __init__(self, path: str | Path, camera: str = '') -> None:
+    def __init__(self, path: str | Path, images: str = '', camera: str = '') -> None:
         self._reader = BagReader(path)
         text = self._reader.custom_data.get(HELD_OUT)
         self.scene = HeldOutScene.from_json(text) if text else None
         self.motion = load_motion(path, camera)
-        self.timing = read_stream(path)
+        self.timing = read_stream(path, images)
         # Frames generated without new poses show fading layers, which have no ground truth.
         self.stamps_ns = self.timing.frames_ns[self.timing.answers]
 
