@@ -109,6 +109,20 @@ def test_without_any_transform_the_camera_is_at_the_origin_with_a_warning_of_the
     assert 'frames on /tf and /tf_static: base, flange' in line and 'at the origin' in line
 
 
+def test_poses_in_the_camera_frame_need_no_transform(tmp_path, motion):
+    stamp = int(motion.stamps_ns[0])
+    with BagWriter(tmp_path / 'bag') as bag:
+        bag.add_topic('/hand_poses', HANDS)
+        bag.add_topic('/camera_info', CAMERA)
+        info = ROSBAGS.camera(ROSBAGS.header(stamp, motion.frame_id), motion.camera)
+        bag.write('/camera_info', serialized(info), stamp)
+        bag.write('/hand_poses', serialized(hands_message(motion, 0)), stamp)
+    lines = []
+    camera = load_motion(tmp_path / 'bag', warn=lines.append).camera
+    np.testing.assert_array_equal(camera.camera_from_world, np.eye(4))
+    assert not lines
+
+
 def test_objects_that_no_transform_places_are_refused(tmp_path):
     record_mounted(tmp_path / 'bag', static=False, objects_in='wrist_optical')
     with pytest.raises(MotionError, match=r'/object_poses: header\.frame_id: no transform'):
