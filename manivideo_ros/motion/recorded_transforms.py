@@ -16,6 +16,8 @@ from manivideo_ros.motion.transforms import TransformTree
 HELD_NS = 50_000_000
 """A transform is held this long before its first and after its last sample."""
 NAMES = ('tf', 'tf_static')
+WIDE_NS = 500_000_000
+"""Time between two samples from which on an interpolated transform is warned about."""
 SHOWN = 12  # frames that a message lists
 
 
@@ -31,6 +33,7 @@ class RecordedTransforms:
 
     def __init__(self, path: Path, reader: BagReader, warn: Callable[[str], None]) -> None:
         self._path, self._reader, self._warn = path, reader, warn
+        self._warned: set[tuple[str, str]] = set()
         self.topics = [
             topic
             for topic, kind in sorted(reader.topics.items())
@@ -56,11 +59,15 @@ class RecordedTransforms:
                 f'known from {first} to {last} s, not at {asked} s: cut the recording to these '
                 'stamps, or record its transforms throughout'
             )
+        between = self._tree.between_ns(target, source, stamp_ns)
+        if between > WIDE_NS and (target, source) not in self._warned:
+            self._warned.add((target, source))
+            self._warn(
+                f'{self._path}: {" and ".join(self.topics)}: from {target!r} to {source!r} nothing '
+                f'was recorded for {between * 1e-9:.1f} s around {stamp_ns * 1e-9:.3f} s: the '
+                'transform is interpolated'
+            )
         return self._tree.lookup(target, source, stamp_ns)
-
-    def moving(self, target: str, source: str) -> bool:
-        """Whether a frame between two connected ones may move."""
-        return self._tree.covered(target, source) is not None
 
     def _listed(self) -> str:
         frames = sorted(self._tree.frames)

@@ -88,6 +88,14 @@ class TransformTree:
             return None
         return max(link.oldest_ns for link in moving), min(link.newest_ns for link in moving)
 
+    def between_ns(self, target: str, source: str, at_ns: int) -> int:
+        """The longest time (ns) between the two samples of a frame that a lookup interpolates.
+
+        Raises LookupError if the frames are not connected.
+        """
+        up, down = self._meet(target.lstrip('/'), source.lstrip('/'))
+        return max((self._links[child].between_ns(at_ns) for child in (*up, *down)), default=0)
+
     @property
     def frames(self) -> set[str]:
         """The names of all frames."""
@@ -150,6 +158,13 @@ class _Link:
         self._samples.insert(at, matrix)
         if self._kept is not None:
             del self._stamps[: -self._kept], self._samples[: -self._kept]
+
+    def between_ns(self, stamp_ns: int) -> int:
+        """Time between the samples around a stamp; 0 for one on a sample or beyond the ends."""
+        after = bisect_left(self._stamps, stamp_ns)
+        if self.static or after in (0, len(self._stamps)) or self._stamps[after] == stamp_ns:
+            return 0
+        return self._stamps[after] - self._stamps[after - 1]
 
     def at(self, stamp_ns: int | None) -> NDArray[np.floating]:
         """Interpolated between two samples, else the nearest one."""

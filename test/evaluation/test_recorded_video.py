@@ -42,7 +42,7 @@ def test_a_stream_without_a_key_frame_has_no_frames(tmp_path):
 def test_one_of_several_cameras_is_evaluated_frame_by_frame(tmp_path):
     record_mounted(tmp_path / 'take', cameras=(MOUNTED, WRIST), images=True)
     with pytest.raises(ValueError, match=r'--images: /front/camera/image_raw, /wrist/camera/image'):
-        RecordedStream(tmp_path / 'take')
+        RecordedStream(tmp_path / 'take', camera=WRIST)
     stream = RecordedStream(tmp_path / 'take', '/wrist/camera/image_raw', WRIST)
     assert len(stream) == len(stream.motion) == 6
     for index in range(6):

@@ -98,6 +98,14 @@ def test_a_frame_outside_the_recorded_transforms_is_refused(tmp_path, moving):
     assert f'from {first} to {last} s' in line
 
 
+def test_a_pause_of_the_transforms_is_interpolated_with_one_warning(tmp_path):
+    record_mounted(tmp_path / 'bag', frames=36, period_ms=600)
+    lines = []
+    assert load_motion(tmp_path / 'bag', warn=lines.append).camera_track is not None
+    (line,) = lines
+    assert 'nothing was recorded for 0.6 s' in line and "'wrist_optical'" in line
+
+
 def test_without_any_transform_the_camera_is_at_the_origin_with_a_warning_of_the_frames(tmp_path):
     record_mounted(tmp_path / 'bag', static=False)
     lines = []

@@ -47,10 +47,11 @@ def record_mounted(
     static: bool = True,
     objects_in: str = 'world',  # frame of the object poses: world or wrist_optical
     images: bool = False,
+    period_ms: int = 10,  # of /tf
 ) -> Motion:
     """Write the bag; returns its motion in the world, seen by the front camera.
 
-    world -> base -> flange -> wrist_optical: static, moving at 100 Hz with other stamps than the
+    world -> base -> flange -> wrist_optical: static, moving (on /tf) with other stamps than the
     poses, static. world -> front_optical: static.
     """
     motion = short_motion(frames)
@@ -71,7 +72,7 @@ def record_mounted(
             ):
                 sent.append(('/tf_static', start, transform(parent, child, pose, start)))
         for stamp in range(start + moving[0] * MS, min(start + moving[1] * MS, last + 40 * MS),
-                           10 * MS):  # fmt: skip
+                           period_ms * MS):  # fmt: skip
             pose = base_from_flange(motion, stamp)
             sent.append(('/tf', stamp, transform('base', 'flange', pose, stamp)))
         for topic in cameras:
