@@ -57,7 +57,7 @@ def test_a_camera_behind_a_chain_of_transforms_is_found(lab, motion):
         ('/tf_static', 0, 'mount', 'cam', STEP),
     ]
     found = load_motion(lab(chain))
-    assert found.camera_poses is None
+    assert found.camera_track is None
     np.testing.assert_allclose(
         found.camera.camera_from_world, invert_rigid(STEP @ STEP @ STEP), atol=1e-6
     )
@@ -71,7 +71,7 @@ def test_a_moving_camera_is_followed_and_interpolated(lab, motion):
         ('/tf', last, 'world', 'wrist', rigid(np.eye(3), (1, 0, 0))),
     ]
     found = load_motion(lab(path))
-    assert found.camera_poses.shape == (len(motion), 4, 4)
+    assert found.camera_track.shape == (len(motion), 4, 4)
     travelled = (motion.stamps_ns - first) / (last - first)
     for index in (0, 20, len(motion) - 1):
         place = invert_rigid(camera_of(found, index).camera_from_world)
@@ -82,7 +82,7 @@ def test_a_moving_camera_is_followed_and_interpolated(lab, motion):
 def test_a_camera_that_is_on_tf_but_stands_still_has_one_pose(lab, motion):
     stamps = motion.stamps_ns[[0, -1]].tolist()
     found = load_motion(lab([('/tf', stamp, 'world', 'cam', STEP) for stamp in stamps]))
-    assert found.camera_poses is None
+    assert found.camera_track is None
     np.testing.assert_allclose(found.camera.camera_from_world, invert_rigid(STEP), atol=1e-6)
 
 
@@ -177,12 +177,12 @@ def test_a_camera_that_a_stream_repeats_is_one(motion, tmp_path):
 def test_a_moving_camera_is_saved_and_resampled(motion, tmp_path):
     turns = np.linspace(0, 0.5, len(motion))
     poses = np.stack([look_at([0.3 * t, -0.6, 0.4], [0, 0, 0.1]) for t in turns])
-    moving = replace(motion, camera_poses=poses)
+    moving = replace(motion, camera_track=poses)
     moving = replace(moving, camera=moving.camera_at(0))
     save_motion(moving, tmp_path / 'moving')
     found = load_motion(tmp_path / 'moving')
-    np.testing.assert_allclose(found.camera_poses, poses, atol=1e-6)
+    np.testing.assert_allclose(found.camera_track, poses, atol=1e-6)
     between = found.resampled((found.stamps_ns[:-1] + found.stamps_ns[1:]) // 2)
     middle = 0.5 * (invert_rigid(poses[:-1]) + invert_rigid(poses[1:]))[:, :3, 3]
-    np.testing.assert_allclose(invert_rigid(between.camera_poses)[:, :3, 3], middle, atol=1e-4)
-    np.testing.assert_array_equal(between.camera.camera_from_world, between.camera_poses[0])
+    np.testing.assert_allclose(invert_rigid(between.camera_track)[:, :3, 3], middle, atol=1e-4)
+    np.testing.assert_array_equal(between.camera.camera_from_world, between.camera_track[0])
