@@ -99,23 +99,23 @@ class EpisodeCamera:
         stamp, camera = int(self.motion.stamps_ns[index]), self.choices.camera_in(index)
         sample = self.motion.frame(index)
         out: dict[str, Any] = {}
+
+        def header() -> Any:
+            return ROSBAGS.header(stamp, self.frame_id)
+
         if self.moves:
             out['/tf'] = camera_transform(self.motion, camera, self.frame_id, stamp)
         shot = None
         if self.follows:
-            shot = SceneShot(background_seen(self.choices, camera))
-            header = ROSBAGS.header(stamp, self.frame_id)
-            out[self.namespace + BACKGROUND] = ROSBAGS.image(header, shot.image)
+            background = background_seen(self.choices, camera)
+            shot = SceneShot(background)
+            out[self.namespace + BACKGROUND] = ROSBAGS.image(header(), background)
         poses = Snapshot.of(stamp, sample.hands, sample.objects)
         frame = self.synthesizer.step(camera, poses, shot, self.plane)
         layers = len(frame.layers.normal_map)
         labels = label(
             frame.foreground, frame.mask, layers, camera, self.synthesizer.hands, sample.hands
         )
-
-        def header() -> Any:
-            return ROSBAGS.header(stamp, self.frame_id)
-
         made = {
             '/camera_info': ROSBAGS.camera(header(), camera),
             '/image_raw': ROSBAGS.image(header(), frame.image),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from manivideo_ros.augment.cameras import namespaces
@@ -110,9 +110,11 @@ def plan(
             else:
                 path = str(source.path.resolve())
                 made = tuple(made_by.items())
-                job = Job(path, digest, str(out), seed, engines[0], hand_folder, made)
-                more = {'cameras': source.cameras, 'images': topics, 'others': engines[1:]}
-                todo.append(replace(job, **more))
+                job = Job(
+                    path, digest, str(out), seed, engines[0], hand_folder, made,
+                    source.cameras, topics, engines[1:],
+                )  # fmt: skip
+                todo.append(job)
     warnings = [
         [*s.warnings, *warnings_of(s.name, s.motion, s.reader, model), *_still(s, config)]
         for s in sources

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import Camera, invert_rigid
+from manivideo_ros.geometry import Array, Camera, invert_rigid
 from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
 from manivideo_ros.hand.state import SIDES, HandState
 
@@ -90,7 +90,7 @@ class Motion:
     """Hands and objects at strictly increasing times stamps_ns int64[F] (ns), F >= 1.
 
     hands: tracks by side; objects: tracks by object id; camera: its view, in the first frame if it
-    moves, or None; camera_track float64[F,4,4]: camera_from_world of each frame, None for a fixed
+    moves, or None; camera_track [F,4,4]: camera_from_world of each frame, None for a fixed
     camera. Raises ValueError for times that do not increase and tracks of another length.
     """
 
@@ -101,7 +101,7 @@ class Motion:
     hand_model: str = 'default'
     frame_id: str = 'world'
     name: str = field(default='motion')
-    camera_track: NDArray[np.float64] | None = None
+    camera_track: Array | None = None
 
     def __post_init__(self) -> None:
         if self.stamps_ns.ndim != 1 or len(self.stamps_ns) == 0:
@@ -159,8 +159,8 @@ class Motion:
         if self.camera is None or self.camera_track is None:
             return self.camera
         first, last, part = self._between(stamp_ns)
-        placed = [invert_rigid(self.camera_track[index]) for index in (first, last)]
-        pose = invert_rigid(interpolate_rigid(*placed, part))
+        before, after = (invert_rigid(self.camera_track[index]) for index in (first, last))
+        pose = invert_rigid(interpolate_rigid(before, after, part))
         return replace(self.camera, camera_from_world=pose)
 
     def _between(self, stamp_ns: int) -> tuple[int, int, float]:
@@ -189,7 +189,7 @@ class Motion:
         cameras = [c for stamp in stamps_ns if (c := self.camera_at(int(stamp))) is not None]
         return resampled.seen_from(np.array([camera.camera_from_world for camera in cameras]))
 
-    def seen_from(self, camera_track: NDArray[np.float64]) -> Motion:
+    def seen_from(self, camera_track: Array) -> Motion:
         """The motion with its camera at camera_from_world [F, 4, 4] in each frame."""
         assert self.camera is not None
         first = replace(self.camera, camera_from_world=camera_track[0])

@@ -95,8 +95,8 @@ def test_poses_for_which_the_camera_was_not_recorded_are_refused_with_stamps(lab
     with pytest.raises(MotionError) as refused:
         load_motion(lab(path))
     line = str(refused.value)
-    assert "'world' to 'cam'" in line and f'{first} to {middle} ns' in line and 'cut' in line
-    assert '\n' not in line
+    assert "the transform from 'cam' to 'w" in line and 'from 0.033 to 1.033 s' in line
+    assert 'cut the recording' in line and '\n' not in line
 
 
 def test_without_a_transform_the_camera_is_at_the_origin(lab):
@@ -141,14 +141,19 @@ def test_hands_that_change_their_frame_stay_in_one_world(motion, tmp_path):
 
 
 def test_poses_in_a_frame_that_is_not_connected_are_refused_by_name(lab):
-    with pytest.raises(MotionError, match=r"/object_poses: frame_id is 'table'.*record /tf"):
+    with pytest.raises(
+        MotionError,
+        match=r"/object_poses: header.frame_id: no transform connects 'table' with 'world'",
+    ):
         load_motion(lab(moved=(OBJECTS, 'table')))
 
 
 def test_several_cameras_are_listed_unless_one_is_named(lab):
     place = [('/tf_static', 0, 'world', 'cam1', STEP)]
     recording = lab(place, cameras=('/front/camera_info', '/side/camera_info'))
-    with pytest.raises(MotionError, match=r'several cameras \(/front/camera_info, /side/'):
+    with pytest.raises(
+        MotionError, match=r'several cameras: .*--camera.*: /front/camera_info, /side/'
+    ):
         load_motion(recording)
     side = load_motion(recording, '/side/camera_info')
     np.testing.assert_allclose(side.camera.camera_from_world, invert_rigid(STEP), atol=1e-6)
