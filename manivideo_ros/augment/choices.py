@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -74,8 +74,9 @@ class Choices:
     """The choices of one variation, which depend only on its seed and the recording.
 
     noise: seed of the generative noise; side, betas [10] (of the default hand): the hand in the
-    hand reference; camera: of the frames, square, in the poses' world; table_from_world [4, 4]:
-    the table top is z = 0; moved: the camera's motion (radians, and the factor of its distance).
+    hand reference; camera: in the poses' world, in the first frame; camera_track [F, 4, 4]:
+    camera_from_world of each frame, None for a fixed camera; table_from_world [4, 4]: the table top
+    is z = 0; moved: how the recorded camera was moved (radians, and the factor of its distance).
     """
 
     seed: int
@@ -89,6 +90,13 @@ class Choices:
     camera: Camera
     table_from_world: Array
     moved: dict[str, float]
+    camera_track: Array | None = None
+
+    def camera_in(self, index: int) -> Camera:
+        """The camera in a frame."""
+        if self.camera_track is None:
+            return self.camera
+        return replace(self.camera, camera_from_world=self.camera_track[index])
 
     @cached_property
     def skin(self) -> Skin:
@@ -118,24 +126,33 @@ class Choices:
                 **{name: round(value, 6) for name, value in self.moved.items()},
                 'intrinsics': _numbers(self.camera.intrinsics),
                 'camera_from_world': _numbers(self.camera.camera_from_world),
+                'moving': self.camera_track is not None,
             },
         }
 
 
-def choose(motion: Motion, seed: int, source: int, moves: bool = True) -> Choices:
+def choose(
+    motion: Motion, seed: int, source: int, moves: bool = True, table: Array | None = None
+) -> Choices:
     """The choices of a seed; source: a number that identifies the recording.
 
-    Frames have the size of `camera_of`. moves: whether the camera gets another pose.
+    Frames have the size of `camera_of`. moves: whether the camera gets another pose. table [4, 4]:
+    table_from_world, that of another camera of the scene; None: chosen by this camera's view.
+    Of one scene, all cameras get the same choices, and move together.
     """
     rng = generator('train', 40, seed, source)
     sides = [side for side in SIDES if side in motion.hands] or ['right']
     side = sides[int(rng.integers(len(sides)))]
     track = motion.hands.get(side)
-    recorded = camera_of(motion)
-    table = table_under(motion, recorded)
-    camera, moved = move_camera(rng, recorded, table, middle(motion))
+    recorded, camera_track = camera_of(motion), motion.camera_track
+    table = table_under(motion, recorded) if table is None else table
+    if camera_track is None:
+        camera, moved = move_camera(rng, recorded, table, middle(motion))
+    else:
+        camera_track, moved = move_mount(rng, motion, table)
+        camera = replace(recorded, camera_from_world=camera_track[0])
     if not moves:
-        camera, moved = recorded, {}
+        camera, camera_track, moved = recorded, motion.camera_track, {}
     betas = np.zeros(10, np.float32)
     if track is not None and motion.hand_model == 'default':
         betas = np.asarray(track.betas, np.float32)
@@ -151,6 +168,7 @@ def choose(motion: Motion, seed: int, source: int, moves: bool = True) -> Choice
         camera=camera,
         table_from_world=table,
         moved=moved,
+        camera_track=camera_track,
     )
 
 
@@ -191,6 +209,37 @@ def move_camera(
     return moved, turn
 
 
+def move_mount(
+    rng: np.random.Generator, motion: Motion, table_from_world: Array
+) -> tuple[Array, dict[str, float]]:
+    """A moving camera mounted elsewhere: its track [F, 4, 4], and the motion of the mount.
+
+    The middle frame's camera moves as a fixed one does, around the action as that frame sees it;
+    all frames get the same offset in the camera's own frame. It is reduced if the camera would
+    otherwise come closer to the table than LOWEST_EYE, or than it was recorded.
+    """
+    assert motion.camera_track is not None
+    track, camera = np.asarray(motion.camera_track, np.float64), camera_of(motion)
+    half = len(track) // 2
+    seen = [transform_points(track[index], action) for index, action in _actions(motion)]
+    points = np.concatenate([p for p in seen if len(p)] or [np.zeros((1, 3))])
+    centre = transform_points(invert_rigid(track[half]), np.median(points, axis=0)[None])[0]
+    recorded = replace(camera, camera_from_world=track[half])
+    _, turn = move_camera(rng, recorded, table_from_world, centre)
+    eyes = [_eye_height(replace(camera, camera_from_world=c), table_from_world) for c in track]
+    lowest = min(LOWEST_EYE, *eyes)
+    for part in (1.0, 0.5, 0.25, 0.0):
+        less = {name: part * value for name, value in turn.items()}
+        less['distance'] = 1 + part * (turn['distance'] - 1)
+        moved = _carried(recorded, table_from_world, centre, **less)
+        offset = moved.camera_from_world @ invert_rigid(track[half])
+        out = offset @ track
+        heights = [_eye_height(replace(camera, camera_from_world=c), table_from_world) for c in out]
+        if min(heights) >= lowest - 1e-9:
+            break
+    return out, less
+
+
 def _carried(
     camera: Camera,
     table_from_world: Array,
@@ -222,12 +271,17 @@ def _eye_height(camera: Camera, table_from_world: Array) -> float:
 
 def middle(motion: Motion) -> Array:
     """The centre [3] of an episode's action in the world."""
-    chosen = np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)).tolist()
-    samples = [motion.frame(index) for index in chosen]
-    points = np.concatenate([action_points(s.hands, s.objects.values()) for s in samples])
+    points = np.concatenate([action for _, action in _actions(motion)])
     if len(points) == 0:
         return np.zeros(3)
     return 0.5 * (points.min(0) + points.max(0))
+
+
+def _actions(motion: Motion) -> list[tuple[int, Array]]:
+    """World points [N, 3] of hands and objects in frames spread over a motion, by index."""
+    chosen = np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)).tolist()
+    samples = [(index, motion.frame(index)) for index in chosen]
+    return [(index, action_points(s.hands, s.objects.values())) for index, s in samples]
 
 
 def _numbers(array: Any) -> Any:

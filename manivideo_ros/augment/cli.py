@@ -16,8 +16,9 @@ from manivideo_ros.process.folders import expanded
 
 ABOUT = """Generate variations of recorded episodes: poses, states, actions and stamps of each bag
 are copied, its images are generated with another skin, light, room, camera pose and colours of the
-objects. Variation k has the seed S + k and is DIR/<bag>_seed<S + k>. After an interruption run the
-command again: complete episodes are kept, and the result is the same."""
+objects. Several cameras (--camera) see one scene. Variation k has the seed S + k and is
+DIR/<bag>_seed<S + k>. After an interruption run the command again: complete episodes are kept, and
+the result is the same."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,11 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='hands of `manivideo convert-mano` (the default hands)')  # fmt: skip
     parser.add_argument('--background', choices=['generated', 'keep'], default='generated',
                         help='keep: the recorded scene without its hands and objects')  # fmt: skip
-    parser.add_argument('--images', default='', metavar='TOPIC',
-                        help='images for --background keep (the only topic of images)')  # fmt: skip
     parser.add_argument('--camera', action='append', default=[], metavar='TOPIC',
-                        help='CameraInfo that sees the variations (the only one); repeat it for '
-                        'several views of one variation')  # fmt: skip
+                        help='CameraInfo of a camera that sees the scene; repeat it for several '
+                        '(the only one)')  # fmt: skip
+    parser.add_argument('--images', action='append', default=[], metavar='TOPIC',
+                        help='images for --background keep, for each --camera in its order (the '
+                        'only topic of images, or that beside the CameraInfo)')  # fmt: skip
     who = parser.add_mutually_exclusive_group()
     who.add_argument('--workers', type=int, default=1, help='processes on this machine')
     who.add_argument('--ray', metavar='ADDRESS', help='a Ray cluster instead, or auto')

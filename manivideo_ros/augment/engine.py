@@ -53,22 +53,17 @@ def prepare_engine(spec: EngineSpec) -> dict[str, str]:
 
 
 def make_synthesizer(
-    spec: EngineSpec,
-    hands: Mapping[str, HandModel],
-    scene: Scene,
-    noise_seed: int,
-    stream: int = 0,
+    session: StreamingSession, hands: Mapping[str, HandModel], scene: Scene, noise_seed: int
 ) -> Synthesizer:
-    """A synthesizer on one thread, in the state of a new stream; stream: its number among those
-    that run at once.
-
-    Raises EngineError if the engine does not run here.
-    """
-    session = _session(spec, stream)
+    """A synthesizer on one thread, in the state of a new stream."""
     session.set_seed(noise_seed)
     return Synthesizer(session, hands, scene, threads=1)
 
 
-@lru_cache(maxsize=4)
-def _session(spec: EngineSpec, stream: int) -> StreamingSession:
-    return StreamingSession(Engine(spec, threads=1, required=True))
+@lru_cache(maxsize=1)
+def sessions_of(specs: tuple[EngineSpec, ...]) -> tuple[StreamingSession, ...]:
+    """A session for each camera, kept for the next variation.
+
+    Raises EngineError if an engine does not run here.
+    """
+    return tuple(StreamingSession(Engine(spec, threads=1, required=True)) for spec in specs)

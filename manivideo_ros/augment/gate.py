@@ -18,7 +18,7 @@ from manivideo_ros.drawing.labels import layer_mask
 from manivideo_ros.estimation.crops import crop_of_keypoints
 from manivideo_ros.evaluation.measures.hand_error import Estimator, aligned_error, hand_size
 from manivideo_ros.recording.coco import SKELETON
-from manivideo_ros.recording.episode import Episode
+from manivideo_ros.recording.episode import IMAGES, Episode, Topics
 
 FRAMES = 12  # frames of an episode that are judged
 SEEN = 12  # visible joints of a hand that is judged
@@ -67,16 +67,20 @@ class Verdict:
         return {**fields, **rounded, 'kept': not self.reasons}
 
 
-def judge(path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds()) -> Verdict:
-    """Judge an episode with labels. Raises EpisodeError for one without."""
-    episode = Episode(path)
+def judge(
+    path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds(), images: str = IMAGES
+) -> Verdict:
+    """Judge an episode with labels; images: topic of its frames. Raises EpisodeError for one
+    without.
+    """
+    episode = Episode(path, Topics(images))
     keypoints, masks = episode.keypoints(), episode.masks()
-    background = episode.background()
     chosen = {*np.linspace(0, len(episode) - 1, min(FRAMES, len(episode))).round().astype(int)}
     errors: list[float] = []
     overlaps: list[float] = []
     worst, farthest = -1.0, None
-    for index, image in enumerate(episode.images()):
+    pairs = zip(episode.images(), episode.backgrounds(), strict=True)
+    for index, (image, background) in enumerate(pairs):
         if index not in chosen:
             continue
         hands = hand_errors(image, keypoints[index], estimator)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from manivideo_ros.augment.gate import Thresholds, judge
 from manivideo_ros.estimation.hands import HandEstimator
 from manivideo_ros.recording.dataset import find_bags
+from manivideo_ros.recording.episode import IMAGES
 
 REPORT, PAGE = 'report.json', 'report.html'
 HEAD = """<!doctype html>
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='manivideo gate', description=ABOUT)
     parser.add_argument('episodes', nargs='+', type=Path, help='bags, or folders of bags')
     parser.add_argument('--out', type=Path, required=True, help='folder of the report')
+    parser.add_argument('--images', default=IMAGES, help='topic of the frames')
     for name, about in (
         ('hand-error', 'largest mean error, share of the hand'),
         ('hand-misses', 'largest share of hands not found'),
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     thresholds = Thresholds(args.hand_error, args.hand_misses, args.silhouette)
     try:
-        dropped, count = write_report(find_bags(args.episodes), args.out, thresholds)
+        bags = find_bags(args.episodes)
+        dropped, count = write_report(bags, args.out, thresholds, args.images)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
@@ -54,15 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def write_report(bags: Sequence[Path], out: Path, thresholds: Thresholds) -> tuple[int, int]:
-    """Judge episodes; returns how many are dropped, and of how many. Raises ValueError, OSError."""
+def write_report(
+    bags: Sequence[Path], out: Path, thresholds: Thresholds, images: str = IMAGES
+) -> tuple[int, int]:
+    """Judge episodes; returns how many are dropped, and of how many. Raises ValueError, OSError.
+
+    images: topic of their frames.
+    """
     estimator = HandEstimator()
     (out / 'dropped').mkdir(parents=True, exist_ok=True)
     for old in (out / 'dropped').glob('*.png'):
         old.unlink()
     verdicts = []
     for bag in tqdm(bags, unit='episode', disable=None):
-        verdict = judge(bag, estimator, thresholds)
+        verdict = judge(bag, estimator, thresholds, images)
         verdicts.append(verdict.to_json())
         if verdict.reasons:
             Image.fromarray(verdict.image).save(out / 'dropped' / f'{verdict.episode}.png')

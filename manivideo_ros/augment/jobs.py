@@ -14,24 +14,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from manivideo_ros.augment.cameras import namespaces
 from manivideo_ros.augment.engine import prepare_engine
 from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
-from manivideo_ros.augment.kept_background import images_topic
+from manivideo_ros.augment.kept_background import images_topics
 from manivideo_ros.augment.source import Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
-from manivideo_ros.augment.views import camera_warnings
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import read_config
-from manivideo_ros.motion.view import camera_of
+from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.motion.view import camera_of, require_fixed_camera
 from manivideo_ros.process.node_processes import signal_with_parent
 
 LOCK = '.lock'
-SAME = ('checkpoint_sha256', 'backend', 'precision', 'steps', 'hands_sha256', 'background')
+SAME = (
+    'checkpoint_sha256',
+    'backend',
+    'precision',
+    'steps',
+    'hands_sha256',
+    'background',
+    'cameras',
+)
 """Provenance that is the same for all episodes of a folder."""
 GENERATED = 'generated'
 """The background in the provenance, if it is not a topic."""
+ABSENT = {'background': GENERATED, 'cameras': ''}
+"""Values of episodes that were made before there were these keys."""
 OTHERWISE = 'choose another output folder, or remove it'
 
 
@@ -51,47 +62,46 @@ def plan(
     engine: EngineSpec,
     hand_folder: str = '',
     keep_background: bool = False,
-    images: str = '',
+    images: Sequence[str] = (),
     cameras: Sequence[str] = (),
 ) -> Plan:
     """Plan a variation of each bag and seed, and export the engine's files.
 
-    keep_background: show the recorded scene, cleaned of hands and objects; images: the topic that
-    shows it, '' for the only one. cameras: topics of CameraInfo that see every variation; empty:
-    the only one.
+    cameras: topics of CameraInfo, all of which see one scene; none: the bag's only camera.
+    keep_background: show the recorded scene, cleaned of hands and objects; images: of each camera,
+    the topic that shows it, none: the only one, of several cameras that beside their CameraInfo.
 
     Raises ValueError for an unusable bag, two bags of one name, and an episode in `out` that was
     made from another source or by other means; EngineError, OSError.
     """
     config = read_config(engine.weights)
     model = hands_of(hand_folder)['right'].name
-    if keep_background and len(cameras) > 1:
-        raise ValueError('--background keep: the images of one camera are kept: give one --camera')
-    sources = [Source(bag, next(iter(cameras), '')) for bag in bags]
+    namespaces(cameras)
+    sources = [Source(bag, cameras) for bag in bags]
     by_name: dict[str, Source] = {}
     for source in sources:
         other = by_name.setdefault(source.name, source)
         if other is not source:
             raise ValueError(f'{other.path} and {source.path} have one name: rename one of them')
     todo: list[Job] = []
-    prepared: dict[EngineSpec, dict[str, str]] = {}
+    prepared: dict[tuple[EngineSpec, ...], dict[str, str]] = {}
     folders: list[Path] = []
     for source in sources:
-        digest, camera = source.sha256, camera_of(source.motion)
-        seen_by = engine.seen_by(config, camera.width, camera.height)
-        topic = ''
+        digest, views = source.sha256, [camera_of(motion) for motion in source.motions]
+        engines = tuple(engine.seen_by(config, view.width, view.height) for view in views)
+        topics: tuple[str, ...] = ()
         if keep_background:
             if source.motion.camera is None:
                 raise ValueError(f'{source.path}: --background keep: no camera_info was recorded')
-            if source.motion.camera_poses is not None:
-                raise ValueError(
-                    f'{source.path}: --background keep: its camera moves: a clean background needs '
-                    'one that stands still'
-                )
-            topic = images_topic(source.path, source.reader.topics, images)
-        if seen_by not in prepared:
-            prepared[seen_by] = prepare(seen_by, hand_folder)
-        made_by = prepared[seen_by] | {'background': topic or GENERATED}
+            for motion in source.motions:
+                require_fixed_camera(motion, '--background keep')
+            topics = images_topics(source.path, source.reader.topics, images, source.cameras)
+        if engines not in prepared:
+            prepared[engines] = prepare(engines, hand_folder)
+        made_by = prepared[engines] | {
+            'background': ', '.join(topics) or GENERATED,
+            'cameras': ', '.join(source.cameras),
+        }
         for seed in seeds:
             folder = out / episode_name(source.name, seed)
             folders.append(folder)
@@ -100,21 +110,35 @@ def plan(
             else:
                 path = str(source.path.resolve())
                 made = tuple(made_by.items())
-                common = str(out), seed, seen_by, hand_folder, made, topic, tuple(cameras)
-                todo.append(Job(path, digest, *common))
+                job = Job(
+                    path, digest, str(out), seed, engines[0], hand_folder, made,
+                    source.cameras, topics, engines[1:],
+                )  # fmt: skip
+                todo.append(job)
     warnings = [
-        [
-            *camera_warnings(s.name, s.reader, s.motion, cameras),
-            *warnings_of(s.name, s.motion, s.reader, model),
-        ]
+        [*s.warnings, *warnings_of(s.name, s.motion, s.reader, model), *_still(s, config)]
         for s in sources
     ]
     return Plan(todo, folders, tuple(line for lines in warnings for line in lines))
 
 
-def prepare(engine: EngineSpec, hand_folder: str) -> dict[str, str]:
-    """Export the engine's files; returns engine and hands for the provenance. Raises as `plan`."""
-    return {**prepare_engine(engine), 'hands_sha256': files_sha256(hand_folder)}
+def _still(source: Source, config: ModelConfig) -> list[str]:
+    """A warning, in a list, if the background does not move with a camera that does."""
+    moving = any(motion.camera_track is not None for motion in source.motions)
+    return [
+        f'{source.name}: the camera moves, and the generated background stands still in its image: '
+        f'the preset {config.preset} has no base image; use tiny, whose backgrounds follow'
+    ] * (moving and config.base == 'none')
+
+
+def prepare(engines: Sequence[EngineSpec], hand_folder: str) -> dict[str, str]:
+    """Export the engines' files; returns engine and hands for the provenance. Raises as `plan`.
+
+    The engines differ by the sizes of the cameras only; engine_sha256: of each that differs.
+    """
+    made = [prepare_engine(engine) for engine in engines]
+    hashes = ' '.join(dict.fromkeys(each['engine_sha256'] for each in made))
+    return {**made[0], 'engine_sha256': hashes, 'hands_sha256': files_sha256(hand_folder)}
 
 
 def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:
@@ -168,7 +192,7 @@ def _check_same(folder: Path, digest: str, made_by: dict[str, str]) -> None:
     if found.get('source', {}).get('sha256') != digest:
         raise ValueError(f'{folder}: was made from another source: {OTHERWISE}')
     for name in SAME:
-        if found.get(name, GENERATED) != made_by[name]:
+        if found.get(name, ABSENT.get(name)) != made_by[name]:
             what = name.removesuffix('_sha256')
             raise ValueError(f'{folder}: was made with another {what}: {OTHERWISE}')
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.messages.names import CAMERA, FRAMES
+from manivideo_ros.messages.names import FRAMES
 from manivideo_ros.messages.video import topic_of_images
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
-from manivideo_ros.motion.files import topics_by_type
+from manivideo_ros.motion.files import camera_topics
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.recording.episode import Episode, Topics
@@ -55,9 +55,34 @@ def images_topic(path: Path, types: Mapping[str, str], name: str = '') -> str:
     return found[0]
 
 
-def require_rectified(path: Path, reader: BagReader, topic: str) -> None:
-    """Raise ValueError for images with lens distortion, under which poses would be shifted."""
-    infos = topics_by_type(reader).get(CAMERA, '')
+def images_topics(
+    path: Path, types: Mapping[str, str], names: Sequence[str], cameras: Sequence[str]
+) -> tuple[str, ...]:
+    """The topic of images of each camera, in their order.
+
+    names: given for each; none: the one beside the topic of each CameraInfo, without named cameras
+    the only one. Raises ValueError.
+    """
+    if names and len(names) != max(len(cameras), 1):
+        raise ValueError(
+            f'{path}: --images: {len(names)} topics for {max(len(cameras), 1)} cameras: give one '
+            'for each --camera, in their order'
+        )
+    if names or not cameras:
+        return tuple(images_topic(path, types, name) for name in names or ('',))
+    found = []
+    for camera in cameras:
+        home = camera.rpartition('/')[0] + '/'
+        beside = {topic: kind for topic, kind in types.items() if topic.startswith(home)}
+        found.append(images_topic(path, beside))
+    return tuple(found)
+
+
+def require_rectified(path: Path, reader: BagReader, topic: str, infos: str) -> None:
+    """Raise ValueError for images with lens distortion, under which poses would be shifted.
+
+    infos: topic of the camera's CameraInfo.
+    """
     first = next(iter(reader.messages([infos] if infos else [])), None)
     if first is not None and np.any(reader.decoded(first).d) and 'rect' not in topic:
         raise ValueError(
@@ -73,14 +98,18 @@ def recorded_plate(
     camera: Camera,
     hands: Mapping[str, HandModel],  # by side
     meshes: Mapping[str, ObjectMesh],  # by id
+    camera_info: str = '',
 ) -> Plate:
     """The median over an episode's images, each without the outlines of hands and objects.
+
+    camera_info: topic of the camera's CameraInfo, '' for the only one.
 
     Raises ValueError, BagError or EpisodeError for images that cannot be read or are of another
     size than the camera.
     """
     episode = Episode(path, Topics(topic))
-    require_rectified(path, episode.reader, topic)
+    infos = camera_info or next(iter(camera_topics(episode.reader)), '')
+    require_rectified(path, episode.reader, topic, infos)
     chosen = {*np.linspace(0, len(episode) - 1, SAMPLES).round().astype(int).tolist()}
     size = camera.width, camera.height
     surfaces = [*(object_surface(m) for m in meshes.values())]

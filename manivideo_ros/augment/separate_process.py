@@ -21,13 +21,17 @@ LOOK_S = 0.05
 
 @dataclass(frozen=True)
 class Order:
-    """Episodes to make: a variation of the recording for each seed, in `out`."""
+    """Episodes to make: a variation of the recording for each seed, in `out`.
+
+    cameras: topics of their CameraInfo, none for the only one.
+    """
 
     bag: Path
     out: Path
     seeds: range
     engine: EngineSpec
     hand_folder: str = ''
+    cameras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,10 @@ def _work(order: Order, pipe: Connection) -> None:
     end_with_parent()
     try:
         with sole_writer(order.out):
-            work = plan([str(order.bag)], order.out, order.seeds, order.engine, order.hand_folder)
+            work = plan(
+                [str(order.bag)], order.out, order.seeds, order.engine, order.hand_folder,
+                cameras=order.cameras,
+            )  # fmt: skip
             pipe.send(Started(tuple(work.folders), work.warnings))
             for job in work.jobs:
                 make_episode(job, partial(_report, pipe, job.seed))

@@ -32,17 +32,17 @@ class GapError(ValueError):
 class Source:
     """A recorded episode without missing poses.
 
-    camera: topic of the CameraInfo that sees it, '' for the only one.
-
-    motion: hands and objects at the stamps of `frames_topic`, whose messages become frames;
+    cameras: topics of their CameraInfo, none for the only one. motions: hands and objects at the
+    stamps of `frames_topic`, whose messages become frames, seen by each camera; motion: the first;
     frames_after: the number of frames that are complete after each of its messages, 1 unless hands
     are in messages of their own. replaced: topics of images and labels, which are not copied;
-    sha256: of its files, which identifies the recording. Raises BagError or MotionError for an
-    unusable bag, GapError for missing poses.
+    sha256: of its files, which identifies the recording; warnings: what of it is assumed or left
+    out, one line each. Raises BagError or MotionError for an unusable bag, or cameras that it does
+    not have, GapError for missing poses.
     """
 
-    def __init__(self, path: str | Path, camera: str = '') -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, cameras: Sequence[str] = ()) -> None:
+        self.path, self.cameras = Path(path), tuple(cameras)
         self.reader = BagReader(path)
         if self.reader.truncated:
             raise GapError(
@@ -50,7 +50,11 @@ class Source:
             )
         topics = topics_by_type(self.reader)
         self._stamps = self._header_stamps([topics[k] for k in (HANDS, OBJECTS) if k in topics])
-        self.motion: Motion = load_motion(path, camera)
+        warnings: list[str] = []
+        self.motions: list[Motion] = [
+            load_motion(path, camera, warnings.append) for camera in self.cameras or ('',)
+        ]
+        self.motion, self.warnings = self.motions[0], list(dict.fromkeys(warnings))
         self.frames_topic = (
             topics[HANDS] if self._stamps.get(topics.get(HANDS, '')) else topics[OBJECTS]
         )

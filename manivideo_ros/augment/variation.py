@@ -5,51 +5,40 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from manivideo_ros.augment.cameras import BACKGROUND, EpisodeCamera, namespaces
 from manivideo_ros.augment.choices import Choices, choose
-from manivideo_ros.augment.engine import make_synthesizer
+from manivideo_ros.augment.engine import make_synthesizer, sessions_of
 from manivideo_ros.augment.hands import hands_of, hands_provenance, shaped_for
 from manivideo_ros.augment.kept_background import recorded_plate
 from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Source
-from manivideo_ros.augment.views import View, views_of
 from manivideo_ros.bags.bag import BagFullError, BagWriter
 from manivideo_ros.bags.provenance import KEY, text_of
 from manivideo_ros.camera.support import plane_of
-from manivideo_ros.drawing.labels import label
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.geometry import Array, invert_rigid
+from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.messages.names import CAMERA, IMAGE, POINTS, TF
-from manivideo_ros.messages.types import ROSBAGS, serialized
-from manivideo_ros.motion.files import camera_transform
+from manivideo_ros.hand.reference import HandReference
+from manivideo_ros.messages.names import IMAGE, TF
+from manivideo_ros.messages.types import serialized
+from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.named import load_mesh
-from manivideo_ros.synthesizer import Synthesizer, scene_for
+from manivideo_ros.synthesizer import scene_for
 
 PARTIAL = '.partial'
 """Folder beside the episodes in which each is written, in a folder of its own, until complete."""
-BACKGROUND = '/background'
 NEVER_SEEN = 'background_never_seen.png'
-FRAME_TOPICS = {
-    '/camera_info': CAMERA,
-    '/image_raw': IMAGE,
-    '/mlo/mask': IMAGE,
-    '/mlo/depth': IMAGE,
-    '/hand_keypoints': POINTS,
-}
 
 
 @dataclass(frozen=True)
@@ -57,9 +46,9 @@ class Job:
     """One episode to make, with all that determines the result.
 
     source: path of the recording; sha256: of its files; seed: of the variation; hand_folder: for
-    `hands_of`; made_by: engine, hands and background in the provenance. images: topic whose images
-    give the background, '' for a generated one. cameras: topics of the CameraInfos that see it;
-    empty: the only one.
+    `hands_of`; made_by: engine, hands and background in the provenance. cameras: topics of their
+    CameraInfo, none for the only one; images: of each camera, the topic whose images give the
+    background, none for generated ones; engine: of the first camera, others: of the others.
     """
 
     source: str
@@ -69,8 +58,14 @@ class Job:
     engine: EngineSpec
     hand_folder: str
     made_by: tuple[tuple[str, str], ...]
-    images: str = ''
     cameras: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    others: tuple[EngineSpec, ...] = ()
+
+    @property
+    def engines(self) -> tuple[EngineSpec, ...]:
+        """The engine of each camera."""
+        return self.engine, *self.others
 
 
 @dataclass(frozen=True)
@@ -89,19 +84,26 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
     that cannot be drawn, a changed recording, an engine that does not run and a full disk; OSError.
     No files are left then.
     """
-    source = Source(job.source, next(iter(job.cameras), ''))
+    source = Source(job.source, job.cameras)
     if source.sha256 != job.sha256:
         raise ValueError(f'{source.path}: has changed since the work was planned: start again')
     hands = hands_of(job.hand_folder)
-    motion = shaped_for(source.motion, hands['right'].name)
-    choices = choose(motion, job.seed, int(job.sha256[:15], 16), moves=not job.images)
+    motions = [shaped_for(motion, hands['right'].name) for motion in source.motions]
+    identity, moves = int(job.sha256[:15], 16), not job.images
+    chosen = [choose(motions[0], job.seed, identity, moves)]
+    table = chosen[0].table_from_world
+    chosen += [choose(motion, job.seed, identity, moves, table) for motion in motions[1:]]
+    choices = chosen[0].to_json()
+    if len(chosen) > 1:
+        seen = zip(job.cameras, chosen, strict=True)
+        choices['cameras'] = {topic: each.to_json()['camera'] for topic, each in seen}
     provenance = {
         'synthetic': True,
         'source': {'bag': source.name, 'sha256': job.sha256, 'replaced': source.replaced},
         **dict(job.made_by),
-        'hands': hands_provenance(source.motion, motion),
+        'hands': hands_provenance(source.motion, motions[0]),
         'seed': job.seed,
-        'choices': choices.to_json(),
+        'choices': choices,
     }
     final = Path(job.out) / episode_name(source.name, job.seed)
     home = Path(job.out) / PARTIAL
@@ -111,7 +113,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
     try:
         bag = BagWriter(work / final.name, {**source.reader.custom_data, KEY: text_of(provenance)})
         with bag:
-            _write(bag, source, motion, hands, choices, job, done)
+            _write(bag, source, _cameras(motions, hands, chosen, job, bag.folder), done)
         _keep(bag.folder, final)
     except BagFullError:
         raise ValueError(f'{final}: the disk is full: free space, then run it again') from None
@@ -119,7 +121,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
         raise ValueError(str(error)) from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return Made(str(final), len(motion))
+    return Made(str(final), len(motions[0]))
 
 
 def episode_name(source: str, seed: int) -> str:
@@ -139,72 +141,67 @@ def _keep(folder: Path, final: Path) -> None:
 def _write(
     bag: BagWriter,
     source: Source,
-    motion: Motion,
-    hands: Mapping[str, HandModel],
-    choices: Choices,
-    job: Job,
+    cameras: Sequence[EpisodeCamera],
     done: Callable[[int, int], None],
 ) -> None:
-    """Write the copied topics, and each frame of every view after its pose."""
+    """Write the copied topics, and each frame after its pose."""
     reader, complete = source.reader, iter(source.frames_after)
     for topic, connection in reader.connections.items():
         if topic not in source.replaced:
             bag.copy_topic(topic, connection)
-    views = views_of(source.path, motion, choices, job.cameras)
-    for topic in {'/tf' if view.moves else '/tf_static' for view in views}:
-        if topic not in reader.connections:
-            bag.add_topic(topic, TF, latched=topic == '/tf_static')
-    frames, empty = [], {}
-    for view in views:
-        for topic, kind in FRAME_TOPICS.items():
-            bag.add_topic(view.prefix + topic, kind)
-        bag.add_topic(view.prefix + BACKGROUND, IMAGE, latched=True)
-        synthesizer, never_seen = _synthesizer(motion, hands, choices, view, job)
-        if never_seen is not None:
-            Image.fromarray(never_seen).save(bag.folder / NEVER_SEEN)
-        # Where the recorded scene is kept, its support is unknown.
-        plane = None if job.images else plane_of(invert_rigid(choices.table_from_world))
-        frames.append(_frames(synthesizer, motion, view, plane))
-        header = ROSBAGS.header(int(motion.stamps_ns[0]), view.frame)
-        empty[view.prefix + BACKGROUND] = ROSBAGS.image(header, synthesizer.scene.background)
-    placed, count = False, 0
+    for topic, moving in (('/tf_static', False), ('/tf', True)):
+        if topic not in reader.connections and any(c.moves == moving for c in cameras):
+            bag.add_topic(topic, TF, latched=not moving)
+    for camera in cameras:
+        for topic, kind in camera.topics.items():
+            bag.add_topic(topic, kind)
+        bag.add_topic(camera.namespace + BACKGROUND, IMAGE, latched=not camera.follows)
+    begun, count = False, 0
     kept = [topic for topic in reader.connections if topic not in source.replaced]
     for message in reader.messages(kept):
-        if not placed:
-            for view in views:
-                if not view.moves:
-                    place = camera_transform(motion, view.cameras[0], view.frame)
-                    _put(bag, '/tf_static', place, message.stamp_ns)
-            for topic, image in empty.items():
-                _put(bag, topic, image, message.stamp_ns)
-            placed = True
+        if not begun:
+            for camera in cameras:
+                _put(bag, camera.begin(), message.stamp_ns)
+            begun = True
         bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
         for _ in range(next(complete) if message.topic == source.frames_topic else 0):
-            for made in frames:
-                for topic, part in next(made).items():
-                    _put(bag, topic, part, message.stamp_ns)
+            for camera in cameras:
+                _put(bag, camera.frame(count), message.stamp_ns)
             count += 1
-            done(count, len(motion))
+            done(count, len(source.motion))
 
 
-def _synthesizer(
-    motion: Motion, hands: Mapping[str, HandModel], choices: Choices, view: View, job: Job
-) -> tuple[Synthesizer, NDArray[np.bool_] | None]:
-    """The synthesizer of a view, and the pixels of a kept background that are filled in."""
-    seen = replace(choices, camera=view.cameras[0])
-    background, reference = render_references(seen)
-    never_seen = None
-    if job.images:
+def _cameras(
+    motions: Sequence[Motion],
+    hands: Mapping[str, HandModel],
+    choices: Sequence[Choices],
+    job: Job,
+    folder: Path,
+) -> list[EpisodeCamera]:
+    """The cameras of an episode; those after the first see the first one's hand reference."""
+    reference: HandReference | None = None
+    corrects = read_config(job.engine.weights).base != 'none'
+    made = []
+    names, sessions = namespaces(job.cameras), sessions_of(job.engines)
+    for place, (name, motion, chosen) in enumerate(zip(names, motions, choices, strict=True)):
+        background, own = render_references(chosen)
+        reference = own if reference is None else reference
         meshes = {n: _mesh(track.mesh, track.scale) for n, track in motion.objects.items()}
-        path = Path(job.source)
-        plate = recorded_plate(path, job.images, motion, seen.camera, hands, meshes)
-        background, never_seen = plate.image, plate.never_seen
-    objects = {
-        name: choices.objects[name].on(_mesh(track.mesh, track.scale))
-        for name, track in motion.objects.items()
-    }
-    scene = scene_for(job.engine.weights, objects, background, reference)
-    return make_synthesizer(job.engine, hands, scene, choices.noise, view.number), never_seen
+        if job.images:
+            path, infos = Path(job.source), job.cameras[place] if job.cameras else ''
+            images = job.images[place]
+            plate = recorded_plate(path, images, motion, chosen.camera, hands, meshes, infos)
+            background = plate.image
+            never_seen = Path(NEVER_SEEN).stem + name.replace('/', '_') + '.png'
+            Image.fromarray(plate.never_seen).save(folder / never_seen)
+        objects = {n: chosen.objects[n].on(mesh) for n, mesh in meshes.items()}
+        scene = scene_for(job.engine.weights, objects, background, reference)
+        # Where the recorded scene is kept, its support is unknown.
+        plane = None if job.images else plane_of(invert_rigid(chosen.table_from_world))
+        synthesizer = make_synthesizer(sessions[place], hands, scene, chosen.noise)
+        follows = chosen.camera_track is not None and corrects and not job.images
+        made.append(EpisodeCamera(name, motion, chosen, synthesizer, background, follows, plane))
+    return made
 
 
 @lru_cache(maxsize=16)
@@ -213,31 +210,6 @@ def _mesh(name: str, scale: float) -> ObjectMesh:
     return load_mesh(name, scale)
 
 
-def _frames(
-    synthesizer: Synthesizer, motion: Motion, view: View, plane: Array | None
-) -> Iterator[dict[str, Any]]:
-    """The messages of each frame by topic, in the order of the poses."""
-    for index, stamp in enumerate(motion.stamps_ns.tolist()):
-        sample, camera = motion.frame(index), view.cameras[index if view.moves else 0]
-        snapshot = Snapshot.of(stamp, sample.hands, sample.objects)
-        frame = synthesizer.step(camera, snapshot, plane=plane)
-        layers = len(frame.layers.normal_map)
-        labels = label(
-            frame.foreground, frame.mask, layers, camera, synthesizer.hands, sample.hands
-        )
-        header = ROSBAGS.header(stamp, view.frame)
-        made = {
-            '/camera_info': ROSBAGS.camera(header, camera),
-            '/image_raw': ROSBAGS.image(header, frame.image),
-            '/mlo/mask': ROSBAGS.image(header, labels.mask),
-            '/mlo/depth': ROSBAGS.image(header, labels.depth),
-            '/hand_keypoints': ROSBAGS.points(header, labels.keypoints),
-        }
-        out = {view.prefix + topic: message for topic, message in made.items()}
-        if view.moves:
-            out['/tf'] = camera_transform(motion, camera, view.frame, stamp)
-        yield out
-
-
-def _put(bag: BagWriter, topic: str, message: Any, stamp_ns: int) -> None:
-    bag.write(topic, serialized(message), stamp_ns)
+def _put(bag: BagWriter, messages: Mapping[str, Any], stamp_ns: int) -> None:
+    for topic, message in messages.items():
+        bag.write(topic, serialized(message), stamp_ns)

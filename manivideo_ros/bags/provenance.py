@@ -31,18 +31,31 @@ def status_name(namespace: str = '') -> str:
 class Maker:
     """Collects a synthesizer's diagnostics out of a recording's messages.
 
-    namespace: whose synthesizer's are used, where there are several.
+    namespace: whose synthesizer's are used, where there are several and it has one.
     """
 
     def __init__(self, namespace: str = '') -> None:
         self._own = status_name(namespace)
-        self._found: dict[str, str] = {}
+        self._found: dict[str, dict[str, str]] = {}
 
     @property
     def provenance(self) -> str:
-        """JSON about the namespace's synthesizer or the only other one; '' without diagnostics."""
-        only = next(iter(self._found.values())) if len(self._found) == 1 else ''
-        return self._found.get(self._own, only)
+        """JSON about the namespace's synthesizer, else about all others; '' without diagnostics.
+
+        Of several, what they have in common, and under `synthesizers` the rest by their names.
+        """
+        made = {self._own: self._found[self._own]} if self._own in self._found else self._found
+        if not made:
+            return ''
+        first, *others = made.values()
+        common = {k: v for k, v in first.items() if all(each.get(k) == v for each in others)}
+        found: dict[str, Any] = {'synthetic': True, **common}
+        if others:
+            found['synthesizers'] = {
+                name: {k: v for k, v in each.items() if k not in common}
+                for name, each in made.items()
+            }
+        return text_of(found)
 
     def take(self, type_name: str, data: bytes) -> None:
         """Take one message, which may be of any type."""
@@ -56,7 +69,7 @@ class Maker:
             if status.name.startswith(STATUS):
                 values = {pair.key: pair.value for pair in status.values}
                 found = {key: values[key] for key in REPORTED if key in values}
-                self._found[status.name] = json.dumps({'synthetic': True, **found}, sort_keys=True)
+                self._found[status.name] = found
 
 
 def provenance_of(reader: BagReader) -> dict[str, Any]:

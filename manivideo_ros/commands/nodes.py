@@ -15,6 +15,7 @@ def play(arguments: list[str]) -> int:
     """Run the motion player."""
     parser = _Parser('motion_player', 'manivideo play', 'Publish a motion file as pose topics.')
     parser.add('motion', nargs='?')
+    parser.add('--camera', metavar='TOPIC')
     parser.add('--rate', 'rate_hz', type=float)
     parser.add('--seconds', type=float)
     return parser.run(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from manivideo_ros.model.grid import on_grid
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_named, motion_path
-from manivideo_ros.motion.view import camera_of
+from manivideo_ros.motion.view import camera_of, require_fixed_camera
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.renamed import RenamedOption
@@ -40,6 +41,7 @@ from manivideo_ros.synthesizer import Scene, Synthesizer, scene_for
 KEEP = 'keep'
 Images = Iterator[NDArray[np.uint8]]
 VIDEO_HZ = 30
+STILL = 'warning: the camera moves, and the background stands still in its image'
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,10 @@ class Render:
     """What is rendered, and how.
 
     motion: '' for that of the demo; background, hand_reference: '' for the shipped images, 'keep'
-    for the scene in the motion's own images (of the topic `images`, '' for the only one). quality:
-    in windows of 24 frames on torch; else as a stream, on the backends of the engine.
-    support_plane [4]: in the frame of the poses; empty: under the motion, none with a background.
+    for the scene in the motion's own images (of the topic `images`, '' for the only one); camera:
+    topic of its CameraInfo, '' for the only one. quality: in windows of 24 frames on torch; else as
+    a stream, on the backends of the engine. support_plane [4]: in the frame of the poses; empty:
+    under the motion, none with a background.
     """
 
     out: Path
@@ -88,10 +91,8 @@ def main(arguments: list[str]) -> int:
         'and offset, in the frame of the poses; default: under the motion, or none with a '
         '--background',
     )
-    parser.add_argument(
-        '--camera', default='', help='CameraInfo topic of a recording with several cameras'
-    )
     parser.add_argument('--images', default='', help='images for --background keep (topic)')
+    parser.add_argument('--camera', default='', help='topic of its CameraInfo (the only one)')
     parser.add_argument('--hand-reference', default='', help='image of an open hand')
     parser.add_argument('--hand-appearance', dest='hand_reference', action=RenamedOption)
     parser.add_argument('--seed', type=int, default=0, help='seed of the generative noise')
@@ -132,19 +133,21 @@ def run(job: Render) -> int:
 def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
     """The background [H, W, 3]. Raises ValueError for images or a topic that cannot be used."""
     if job.background != KEEP:
+        if motion.camera_track is not None:
+            print(STILL, file=sys.stderr)
         return load_background(expanded(job.background) if job.background else BACKGROUND)
-    from manivideo_ros.augment.kept_background import images_topic, recorded_plate
+    from manivideo_ros.augment.kept_background import images_topics, recorded_plate
     from manivideo_ros.bags.bag import BagReader
 
     path = motion_path(job.motion)
     if motion.camera is None:
         raise ValueError(f'{path}: --background keep: no camera_info was recorded')
-    if motion.camera_poses is not None:
-        raise ValueError(f'{path}: --background keep: its camera moves: choose a background image')
+    require_fixed_camera(motion, '--background keep')
     meshes = {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()}
-    topic = images_topic(path, BagReader(path).topics, job.images)
-    plate = recorded_plate(path, topic, motion, camera_of(motion), hands_of(motion), meshes)
-    return plate.image
+    named = [[name] if name else [] for name in (job.images, job.camera)]
+    (topic,) = images_topics(path, BagReader(path).topics, *named)
+    hands, camera = hands_of(motion), camera_of(motion)
+    return recorded_plate(path, topic, motion, camera, hands, meshes, job.camera).image
 
 
 def as_a_stream(

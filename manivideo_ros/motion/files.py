@@ -1,5 +1,5 @@
-"""Motion files: rosbag2 bags of HandPoses, ObjectPoses, CameraInfo, the camera's pose on /tf_static
-or /tf, and the objects' meshes as JSON on the latched topic /scene.
+"""Motion files: rosbag2 bags of HandPoses, ObjectPoses, CameraInfo, the camera's pose on
+/tf_static (/tf, if it moves), and the objects' meshes as JSON on the latched topic /scene.
 
 Topics are found by type, so that recordings of live sessions load too.
 """
@@ -7,29 +7,34 @@ Topics are found by type, so that recordings of live sessions load too.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from manivideo_ros.bags.bag import BagError, BagReader, BagWriter
-from manivideo_ros.geometry import Camera, rigid
+from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS, STRING, TF
-from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.messages.read import read_camera, stamp_ns
 from manivideo_ros.messages.types import ROSBAGS, serialized
 from manivideo_ros.motion.motion import Motion, scene_json
+from manivideo_ros.motion.recorded_transforms import NotConnectedError, RecordedTransforms
 from manivideo_ros.motion.tracks import (
+    hands_moved,
+    in_world,
+    objects_moved,
     pair_hands,
-    read_camera,
     read_hands,
     read_objects,
     read_scene,
 )
-from manivideo_ros.motion.transform_tree import TransformTree
 
 LOGGER = logging.getLogger(__name__)
 CAMERA_FRAME = 'camera_optical'
+STILL = 1e-4
+"""Metres and radians by which a camera may differ from its first pose and count as fixed."""
 
 
 class MotionError(ValueError):
@@ -41,7 +46,7 @@ def save_motion(motion: Motion, folder: str | Path) -> None:
 
     Raises BagError where the folder is in use.
     """
-    start, camera, moves = int(motion.stamps_ns[0]), motion.camera, False
+    start, camera, moves = int(motion.stamps_ns[0]), motion.camera, motion.camera_track is not None
     with BagWriter(folder) as bag:
         bag.add_topic('/scene', STRING, latched=True)
         scene = ROSBAGS.message(STRING)(data=scene_json(motion.meshes))
@@ -49,22 +54,19 @@ def save_motion(motion: Motion, folder: str | Path) -> None:
         bag.add_topic('/hand_poses', HANDS)
         bag.add_topic('/object_poses', OBJECTS)
         if camera is not None:
-            bag.add_topic('/tf_static', TF, latched=True)
-            moves = motion.camera_poses is not None
-            if moves:
-                bag.add_topic('/tf', TF)
-            else:
+            bag.add_topic('/tf' if moves else '/tf_static', TF, latched=not moves)
+            if not moves:
                 bag.write('/tf_static', serialized(camera_transform(motion, camera)), start)
             bag.add_topic('/camera_info', CAMERA)
         for index, stamp in enumerate(motion.stamps_ns.tolist()):
             sample, header = motion.frame(index), ROSBAGS.header(stamp, motion.frame_id)
+            placed = motion.camera_in(index)
+            if placed is not None and moves:
+                transform = camera_transform(motion, placed, stamp=stamp)
+                bag.write('/tf', serialized(transform), stamp)
             hands = ROSBAGS.hands(header, sample.hands, motion.hand_model)
             bag.write('/hand_poses', serialized(hands), stamp)
             bag.write('/object_poses', serialized(ROSBAGS.objects(header, sample.objects)), stamp)
-            seen = motion.camera_at(index)
-            if moves and seen is not None:
-                placed = camera_transform(motion, seen, stamp=stamp)
-                bag.write('/tf', serialized(placed), stamp)
             if camera is not None:
                 info = ROSBAGS.camera(ROSBAGS.header(stamp, CAMERA_FRAME), camera)
                 bag.write('/camera_info', serialized(info), stamp)
@@ -73,34 +75,38 @@ def save_motion(motion: Motion, folder: str | Path) -> None:
 def camera_transform(
     motion: Motion, camera: Camera, frame: str = CAMERA_FRAME, stamp: int | None = None
 ) -> Any:
-    """The TFMessage that places the camera's frame in the frame of the poses; stamp (ns): None for
-    the first frame's.
+    """The TFMessage that places the camera's frame in the frame of the poses.
+
+    stamp: its time, ns; None: that of the first frame.
     """
-    rotation = np.asarray(camera.camera_from_world)[:3, :3].T
-    position = -rotation @ np.asarray(camera.camera_from_world)[:3, 3]
-    at = int(motion.stamps_ns[0]) if stamp is None else stamp
-    header = ROSBAGS.header(at, motion.frame_id)
-    transform = ROSBAGS.transform(header, frame, rigid(rotation, position))
+    header = ROSBAGS.header(motion.stamps_ns[0] if stamp is None else stamp, motion.frame_id)
+    transform = ROSBAGS.transform(header, frame, invert_rigid(camera.camera_from_world))
     return ROSBAGS.message(TF)(transforms=[transform])
 
 
-def load_motion(path: str | Path, camera: str = '') -> Motion:
+def load_motion(
+    path: str | Path, camera: str | None = '', warn: Callable[[str], None] = LOGGER.warning
+) -> Motion:
     """Read a motion file. Its frames are those of HandPoses, else of ObjectPoses; objects are
-    interpolated to them, and poses in other frames are moved into that of the first one by the
-    recorded transforms. The camera is placed by them too, in every frame if it moves; where none
-    connects it with the poses, it is at the origin of their frame.
+    interpolated to them.
 
-    camera: the topic of its CameraInfo, '' for the only one. Raises MotionError (one line: the
-    file, the topic and field, what to do).
+    The world is the frame of the first poses; poses in other frames, and the camera in each frame,
+    are placed in it by the transforms at their stamps. Without any transform the camera is at the
+    origin of the world.
+
+    camera: topic of its CameraInfo; '' for the only one, None to read no camera. warn: called with
+    one line for what is left out or assumed.
+
+    Raises MotionError (one line: the file, the topic and field, what to do).
     """
+    path = Path(path)
     try:
         reader = BagReader(path)
         topics = topics_by_type(reader)
-        messages: dict[str, list[Any]] = {name: [] for name in topics.values()}
-        messages |= {name: [] for name in camera_topics(reader)}
+        infos = [] if camera is None else camera_topics(reader)
+        messages: dict[str, list[Any]] = {name: [] for name in (*topics.values(), *infos)}
         for record in reader.messages(list(messages)):
             messages[record.topic].append(reader.decoded(record))
-        tree = recorded_transforms(reader)
     except BagError as error:
         raise MotionError(str(error)) from None
     except ValueError as error:
@@ -109,12 +115,13 @@ def load_motion(path: str | Path, camera: str = '') -> Motion:
         raise MotionError(
             f'{path}: holds no HandPoses or ObjectPoses: give a motion file or `manivideo convert`'
         )
-    hand_messages = messages.get(topics.get(HANDS, ''), [])
-    object_messages = messages.get(topics.get(OBJECTS, ''), [])
+    transforms = RecordedTransforms(path, reader, warn)
     try:
-        infos = {name: messages[name] for name in camera_topics(reader) if messages[name]}
-        topics[CAMERA] = chosen_camera(infos, camera)
-        return _assemble(Path(path), topics, messages, hand_messages, object_messages, tree)
+        motion = _assemble(path, topics, messages, transforms, warn)
+        if camera is None:
+            return motion
+        topic = _chosen_camera({info: messages[info] for info in infos}, camera)
+        return _seen_by(motion, path, topic, messages[topic], transforms, warn) if topic else motion
     except ValueError as error:
         line = str(error)
         raise MotionError(line if str(path) in line else f'{path}: {line}') from None
@@ -124,31 +131,75 @@ def _assemble(
     path: Path,
     topics: dict[str, str],
     messages: dict[str, list[Any]],
-    hand_messages: list[Any],
-    object_messages: list[Any],
-    tree: TransformTree,
+    transforms: RecordedTransforms,
+    warn: Callable[[str], None],
 ) -> Motion:
-    hand_messages, became = pair_hands(hand_messages)
-    _warn_of_order(path, topics.get(HANDS, ''), became.count(None))
-    object_messages = _in_order(path, topics.get(OBJECTS, ''), object_messages)
-    frames = hand_messages or object_messages
-    if not frames:
+    """The motion without a camera."""
+    hand_topic, object_topic = topics.get(HANDS, ''), topics.get(OBJECTS, '')
+    hand_messages = messages.get(hand_topic, [])
+    object_messages = messages.get(object_topic, [])
+    recorded = hand_messages or object_messages
+    if not recorded:
         raise MotionError(f'{path}: its pose topics are empty: record it again')
+    world = recorded[0].header.frame_id
+    hand_messages = in_world(hand_topic, hand_messages, world, transforms, hands_moved)
+    object_messages = in_world(object_topic, object_messages, world, transforms, objects_moved)
+    hand_messages, became = pair_hands(hand_messages)
+    _warn_of_order(path, hand_topic, became.count(None), warn)
+    object_messages = _in_order(path, object_topic, object_messages, warn)
+    frames = hand_messages or object_messages
     stamps = np.array([stamp_ns(m.header) for m in frames], np.int64)
-    world = frames[0].header.frame_id
-    hands = read_hands(topics.get(HANDS, ''), hand_messages, world, tree)
+    hands = read_hands(hand_topic, hand_messages)
     scene = read_scene(messages.get(topics.get(STRING, ''), []))
-    topic = topics.get(OBJECTS, '')
-    objects = read_objects(topic, object_messages, stamps, scene, world, tree)
+    objects = read_objects(object_topic, object_messages, stamps, scene)
     models = {h.hand_model for m in hand_messages for h in m.hands}
     if len(models) > 1:
         raise MotionError(f'{path}: hand_model changes ({sorted(models)}): record one hand model')
     model = models.pop() if models else 'default'
-    camera, places = None, None
-    if topics[CAMERA]:
-        info = messages[topics[CAMERA]][0]
-        camera, places = read_camera(topics[CAMERA], info, world, tree, stamps)
-    return Motion(stamps, hands, objects, camera, model, world, path.resolve().stem, places)
+    return Motion(stamps, hands, objects, None, model, world, path.resolve().stem)
+
+
+def _seen_by(
+    motion: Motion,
+    path: Path,
+    topic: str,
+    infos: list[Any],
+    transforms: RecordedTransforms,
+    warn: Callable[[str], None],
+) -> Motion:
+    """The motion seen by the camera of a topic's CameraInfo."""
+    try:
+        camera = read_camera(infos[0], rectified=True)
+    except ValueError as error:
+        raise ValueError(f'{topic}: {error}') from None
+    seen, frame = replace(motion, camera=camera), infos[0].header.frame_id
+    try:
+        poses = np.array(
+            [
+                transforms.lookup(frame, motion.frame_id, stamp)
+                for stamp in motion.stamps_ns.tolist()
+            ]
+        )
+    except NotConnectedError as error:
+        warn(
+            f'{path}: {topic}: header.frame_id: {error}: the camera is assumed at the origin of '
+            f'{motion.frame_id!r}. Record /tf and /tf_static'
+        )
+        return seen
+    except ValueError as error:
+        raise ValueError(f'{topic}: {error}') from None
+    if np.abs(poses - poses[0]).max() <= STILL:
+        return replace(motion, camera=replace(camera, camera_from_world=poses[0]))
+    return seen.seen_from(poses)
+
+
+def topics_by_type(reader: BagReader) -> dict[str, str]:
+    """The topic of each type of poses, and of the scene (STRING); of several the first."""
+    topics: dict[str, str] = {}
+    for topic, kind in sorted(reader.topics.items()):
+        if kind in (HANDS, OBJECTS) or (kind == STRING and topic.endswith('scene')):
+            topics.setdefault(kind, topic)
+    return topics
 
 
 def camera_topics(reader: BagReader) -> list[str]:
@@ -156,64 +207,43 @@ def camera_topics(reader: BagReader) -> list[str]:
     return sorted(topic for topic, kind in reader.topics.items() if kind == CAMERA)
 
 
-def chosen_camera(infos: Mapping[str, list[Any]], camera: str) -> str:
-    """The topic of CameraInfo that shows a motion; '' without one.
+def _chosen_camera(infos: dict[str, list[Any]], name: str) -> str:
+    """The topic of the camera of this name, of the only one if ''; '' if there is none.
 
-    infos: the messages by topic. camera: its name, '' for the only one: of topics with one frame
-    and image, as a stream repeats its camera's, the first. Raises ValueError where it is unclear.
+    infos: messages by topic. Topics whose messages have a frame_id in common are one camera, as
+    those that a synthesizer receives and publishes. Raises ValueError.
     """
-    if camera:
-        if camera not in infos:
-            listed = ', '.join(infos) or 'none'
-            raise ValueError(f'{camera}: no CameraInfo on this topic: choose one of {listed}')
-        return camera
-    views = {(m[0].header.frame_id, m[0].width, m[0].height, *m[0].k) for m in infos.values()}
-    if len(views) > 1:
-        raise ValueError(f'several cameras ({", ".join(infos)}): choose one with --camera')
-    return next(iter(infos), '')
+    received = {topic: messages for topic, messages in infos.items() if messages}
+    if name:
+        if name not in received:
+            listed = ', '.join(received) or 'none'
+            raise ValueError(f'camera {name}: no CameraInfo on such a topic (there is {listed})')
+        return name
+    cameras: dict[str, set[str]] = {}  # frames by the first topic of each camera
+    for topic, found in received.items():
+        frames = {message.header.frame_id for message in found}
+        if not any(frames & known for known in cameras.values()):
+            cameras[topic] = frames
+    if len(cameras) > 1:
+        raise ValueError(
+            'holds several cameras: choose one by its CameraInfo topic with --camera, or record '
+            f'one only: {", ".join(cameras)}'
+        )
+    return next(iter(cameras), '')
 
 
-def recorded_transforms(reader: BagReader) -> TransformTree:
-    """All transforms of a recording. Raises ValueError that names the topic for an invalid one."""
-    tree = TransformTree(kept=None)
-    topics = [topic for topic, kind in reader.topics.items() if kind == TF]
-    for record in reader.messages(topics):
-        static = record.topic.endswith('tf_static')
-        if problems := tree.take(reader.decoded(record), static):
-            raise ValueError(f'{record.topic}: {problems[0]}')
-    return tree
-
-
-def topics_by_type(reader: BagReader) -> dict[str, str]:
-    """The topic of each type of poses and scenes that is read; of several the first, but only
-    /tf_static and /scene.
-    """
-    topics: dict[str, str] = {}
-    for topic, kind in sorted(reader.topics.items()):
-        if kind == TF and not topic.endswith('tf_static'):
-            continue
-        if kind == STRING and not topic.endswith('scene'):
-            continue
-        if kind in (HANDS, OBJECTS, CAMERA, TF, STRING):
-            topics.setdefault(kind, topic)
-    return topics
-
-
-def _in_order(path: Path, topic: str, messages: list[Any]) -> list[Any]:
+def _in_order(
+    path: Path, topic: str, messages: list[Any], warn: Callable[[str], None]
+) -> list[Any]:
     """The messages whose stamps increase. Others are dropped with a warning."""
     kept: list[Any] = []
     for message in messages:
         if not kept or stamp_ns(message.header) > stamp_ns(kept[-1].header):
             kept.append(message)
-    _warn_of_order(path, topic, len(messages) - len(kept))
+    _warn_of_order(path, topic, len(messages) - len(kept), warn)
     return kept
 
 
-def _warn_of_order(path: Path, topic: str, count: int) -> None:
+def _warn_of_order(path: Path, topic: str, count: int, warn: Callable[[str], None]) -> None:
     if count:
-        LOGGER.warning(
-            '%s: topic %s: %d messages dropped: their stamps do not increase',
-            path,
-            topic,
-            count,
-        )
+        warn(f'{path}: topic {topic}: {count} messages dropped: their stamps do not increase')

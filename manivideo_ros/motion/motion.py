@@ -1,4 +1,4 @@
-"""A motion: hands and objects over time, seen by one camera.
+"""A motion: hands and objects over time, seen by one camera, which may move.
 
 World frame: z up, metres. Sides are 'left' and 'right'. theta is axis-angle in radians, relative
 to the flat hand, MANO's joint order (index, middle, pinky, ring, thumb, three joints each).
@@ -7,14 +7,14 @@ to the flat hand, MANO's joint order (index, middle, pinky, ring, thumb, three j
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import Camera, invert_rigid
+from manivideo_ros.geometry import Array, Camera, invert_rigid
 from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
 from manivideo_ros.hand.state import SIDES, HandState
 
@@ -89,9 +89,9 @@ def scene_json(meshes: Mapping[str, tuple[str, float]]) -> str:
 class Motion:
     """Hands and objects at strictly increasing times stamps_ns int64[F] (ns), F >= 1.
 
-    hands: tracks by side; objects: tracks by object id; camera: its view, or None. camera_poses
-    [F, 4, 4]: camera_from_world in each frame, if the camera moves; `camera` has the first. Raises
-    ValueError for times that do not increase and tracks of another length.
+    hands: tracks by side; objects: tracks by object id; camera: its view, in the first frame if it
+    moves, or None; camera_track [F,4,4]: camera_from_world of each frame, None for a fixed
+    camera. Raises ValueError for times that do not increase and tracks of another length.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -101,7 +101,7 @@ class Motion:
     hand_model: str = 'default'
     frame_id: str = 'world'
     name: str = field(default='motion')
-    camera_poses: NDArray[np.float64] | None = None
+    camera_track: Array | None = None
 
     def __post_init__(self) -> None:
         if self.stamps_ns.ndim != 1 or len(self.stamps_ns) == 0:
@@ -110,11 +110,12 @@ class Motion:
             raise ValueError(f'motion {self.name}: stamps_ns must increase from frame to frame')
         if not set(self.hands) <= set(SIDES):
             raise ValueError(f'motion {self.name}: hands are left and right, got {[*self.hands]}')
+        if self.camera_track is not None:
+            if self.camera is None:
+                raise ValueError(f'motion {self.name}: camera_track needs a camera')
+            _check(self, f'motion {self.name}', camera_track=(len(self), 4, 4))
         presences = {i: t.present for i, t in self.hands.items()}
         presences |= {i: t.present for i, t in self.objects.items()}
-        moving = self.camera_poses
-        if moving is not None and (self.camera is None or moving.shape != (len(self), 4, 4)):
-            raise ValueError(f'motion {self.name}: camera_poses need a camera, and a pose a frame')
         for name, present in presences.items():
             if len(present) != len(self.stamps_ns):
                 raise ValueError(
@@ -135,12 +136,6 @@ class Motion:
         """Mesh and scale by object id."""
         return {name: (track.mesh, track.scale) for name, track in self.objects.items()}
 
-    def camera_at(self, index: int) -> Camera | None:
-        """The camera in the frame of this index."""
-        if self.camera is None or self.camera_poses is None:
-            return self.camera
-        return replace(self.camera, camera_from_world=self.camera_poses[index])
-
     def frame(self, index: int) -> MotionSample:
         """The recorded frame of this index."""
         return self._sample(index, index, 0.0)
@@ -151,18 +146,34 @@ class Motion:
         Between two frames positions are interpolated linearly, rotations by slerp. A hand or object
         that is absent in one of the two is that of the nearer frame, if it is present there.
         """
+        return self._sample(*self._between(stamp_ns))
+
+    def camera_in(self, index: int) -> Camera | None:
+        """The camera in the frame of this index; None without a camera."""
+        if self.camera is None or self.camera_track is None:
+            return self.camera
+        return replace(self.camera, camera_from_world=self.camera_track[index])
+
+    def camera_at(self, stamp_ns: int) -> Camera | None:
+        """The camera at a time, interpolated as hands and objects; None without a camera."""
+        if self.camera is None or self.camera_track is None:
+            return self.camera
+        first, last, part = self._between(stamp_ns)
+        before, after = (invert_rigid(self.camera_track[index]) for index in (first, last))
+        pose = invert_rigid(interpolate_rigid(before, after, part))
+        return replace(self.camera, camera_from_world=pose)
+
+    def _between(self, stamp_ns: int) -> tuple[int, int, float]:
+        """The frames before and after a time, and the fraction of it between them."""
         after = int(np.searchsorted(self.stamps_ns, stamp_ns, side='right'))
         first, last = max(after - 1, 0), min(after, len(self) - 1)
         gap = int(self.stamps_ns[last] - self.stamps_ns[first])
         part = (stamp_ns - int(self.stamps_ns[first])) / gap if gap else 0.0
-        return self._sample(first, last, part)
+        return first, last, part
 
     def resampled(self, stamps_ns: NDArray[np.int64]) -> Motion:
         """The same motion at other times (ns, strictly increasing)."""
         samples = [self.interpolate_at(int(stamp)) for stamp in stamps_ns]
-        camera, poses = self.camera, self.cameras_at(stamps_ns)
-        if camera is not None and poses is not None:
-            camera = replace(camera, camera_from_world=poses[0])
         hands = {
             side: hand_track([s.hands.get(side) for s in samples], track.betas)
             for side, track in self.hands.items()
@@ -171,20 +182,18 @@ class Motion:
             name: object_track(track.mesh, track.scale, [s.objects.get(name) for s in samples])
             for name, track in self.objects.items()
         }
-        tracks = replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects, camera_poses=None)
-        return replace(tracks, camera=camera, camera_poses=poses)
+        resampled = replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects,
+                            camera_track=None)  # fmt: skip
+        if self.camera_track is None:
+            return resampled
+        cameras = [c for stamp in stamps_ns if (c := self.camera_at(int(stamp))) is not None]
+        return resampled.seen_from(np.array([camera.camera_from_world for camera in cameras]))
 
-    def cameras_at(self, stamps_ns: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """camera_poses at other times, interpolated; clamped to the first and last frame."""
-        if self.camera_poses is None:
-            return None
-        places = invert_rigid(self.camera_poses)
-        at = np.interp(stamps_ns, self.stamps_ns, np.arange(len(self)))
-        first = np.minimum(at.astype(int), max(len(self) - 2, 0))
-        pairs = zip(first, at - first, strict=True)
-        last = len(self) - 1
-        mixed = [interpolate_rigid(places[i], places[min(i + 1, last)], f) for i, f in pairs]
-        return invert_rigid(np.stack(mixed)).astype(np.float64)
+    def seen_from(self, camera_track: Array) -> Motion:
+        """The motion with its camera at camera_from_world [F, 4, 4] in each frame."""
+        assert self.camera is not None
+        first = replace(self.camera, camera_from_world=camera_track[0])
+        return replace(self, camera=first, camera_track=camera_track)
 
     def _sample(self, first: int, last: int, part: float) -> MotionSample:
         hands, objects = {}, {}
@@ -227,9 +236,7 @@ def hand_track(states: list[HandState | None], betas: NDArray[np.float32]) -> Ha
     )
 
 
-def object_track(
-    mesh: str, scale: float, poses: Sequence[NDArray[np.floating] | None]
-) -> ObjectTrack:
+def object_track(mesh: str, scale: float, poses: list[Array | None]) -> ObjectTrack:
     """The track of an object's pose [4, 4] in each frame, None where it is absent."""
     filled = [np.eye(4) if pose is None else pose for pose in poses]
     present = np.array([pose is not None for pose in poses])

@@ -25,7 +25,7 @@ def motion_named(name: str, camera: str = '') -> Motion:
     """The motion of a shipped motion's name, or of the file that was given; '' for the demo's.
 
     The cameras of shipped motions are square; here they see more to both sides, in images of the
-    default size. camera: as for load_motion, which raises.
+    default size. camera: topic of its CameraInfo, '' for the only one. Raises as load_motion.
     """
     path = motion_path(name)
     motion = load_motion(path, camera)

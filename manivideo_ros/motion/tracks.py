@@ -1,21 +1,23 @@
-"""Recorded messages to the tracks and the camera of a motion. Every error names topic and field."""
+"""Recorded messages to the tracks of a motion. Every error names topic and field."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.geometry import Array, Camera, invert_rigid
+from manivideo_ros.geometry import Array, transform_points
 from manivideo_ros.hand.interpolation import interpolate_rigid
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.messages import read
 from manivideo_ros.messages.read import checked, stamp_ns
+from manivideo_ros.messages.types import ROSBAGS
 from manivideo_ros.motion.motion import HandTrack, ObjectTrack, hand_track, object_track
-from manivideo_ros.motion.transform_tree import TransformTree
+from manivideo_ros.motion.recorded_transforms import RecordedTransforms
 
 HOLD_NS = 50_000_000
 """An object's pose is held for frames of the hands up to this far from it."""
@@ -25,12 +27,64 @@ TOLERANCE_NS, NEAR_NS = 5_000_000, 17_000_000
 BACK = 8  # latest frames in which a late hand may find the other
 
 
+def in_world(
+    topic: str,
+    messages: list[Any],
+    world: str,
+    transforms: RecordedTransforms,
+    moved: Callable[[Any, NDArray[np.floating]], Any],
+) -> list[Any]:
+    """A topic's messages with their poses in the frame `world`, by the transform at each stamp.
+
+    moved: a message whose poses are moved by a transform [4, 4]. Raises ValueError for frames that
+    no transform connects.
+    """
+    found = []
+    for message in messages:
+        if message.header.frame_id != world:
+            stamp = stamp_ns(message.header)
+            try:
+                by = transforms.lookup(world, message.header.frame_id, stamp)
+            except ValueError as error:
+                raise ValueError(f'{topic}: header.frame_id: {error}') from None
+            header = ROSBAGS.header(stamp, world)
+            message = replace(moved(message, by), header=header)
+        found.append(message)
+    return found
+
+
+def hands_moved(message: Any, by: NDArray[np.floating]) -> Any:
+    """HandPoses with wrists and elbows moved by a transform [4, 4]."""
+    hands = []
+    for hand in message.hands:
+        hand = replace(hand, wrist=_moved(hand.wrist, by))
+        if getattr(hand, 'has_elbow', False):
+            elbow = np.array([[hand.elbow.x, hand.elbow.y, hand.elbow.z]])
+            hand = replace(hand, elbow=ROSBAGS.point(transform_points(by, elbow)[0]))
+        hands.append(hand)
+    return replace(message, hands=hands)
+
+
+def objects_moved(message: Any, by: NDArray[np.floating]) -> Any:
+    """ObjectPoses moved by a transform [4, 4]."""
+    moved = [replace(item, pose=_moved(item.pose, by)) for item in message.objects]
+    return replace(message, objects=moved)
+
+
+def _moved(pose: Any, by: NDArray[np.floating]) -> Any:
+    """A Pose moved by a transform; one that is invalid as it is: its reader reports the field."""
+    try:
+        return ROSBAGS.pose(by @ read.read_pose(pose, 'pose'))
+    except ValueError:
+        return pose
+
+
 def pair_hands(messages: list[Any]) -> tuple[list[Any], list[int | None]]:
     """Frames of HandPoses, single hands joined, and the index of each message's frame.
 
-    Messages are joined that have one frame_id and no side in common, and whose stamps are equal or,
-    for neighbours, less than half a period apart; the frame has the later stamp. None: a message
-    whose stamp does not increase.
+    Messages are joined that have no side in common, and whose stamps are equal or, for neighbours,
+    less than half a period apart; the frame has the later stamp. None: a message whose stamp does
+    not increase.
     """
     sides = [frozenset(hand.side for hand in m.hands) for m in messages]
     stamps = [stamp_ns(m.header) for m in messages]
@@ -40,9 +94,7 @@ def pair_hands(messages: list[Any]) -> tuple[list[Any], list[int | None]]:
     became: list[int | None] = []
 
     def fits(frame: int, index: int) -> bool:
-        group = groups[frame]
-        names = {messages[i].header.frame_id for i in (*group, index)}
-        return len(names) == 1 and not any(sides[i] & sides[index] for i in group)
+        return not any(sides[i] & sides[index] for i in groups[frame])
 
     for index, stamp in enumerate(stamps):
         last = len(groups) - 1
@@ -83,22 +135,13 @@ def _joined(group: list[Any]) -> Any:
     return replace(latest, hands=hands)
 
 
-def read_hands(
-    topic: str, messages: list[Any], world: str, tree: TransformTree
-) -> dict[str, HandTrack]:
-    """Tracks by side of a topic's HandPoses in the frame `world`; betas are the last ones that a
-    message has."""
-    frames = []
+def read_hands(topic: str, messages: list[Any]) -> dict[str, HandTrack]:
+    """Tracks by side of a topic's HandPoses; betas are the last ones that a message has."""
+    frames = [checked(topic, read.read_hands(message, None)) for message in messages]
     betas = {side: np.zeros(10, np.float32) for side in SIDES}
-    for message in messages:
-        received = read.read_hands(message, None)
-        frame = checked(topic, received)
-        moved = _into(topic, received, world, tree)
-        if moved is not None:
-            frame = {side: state.moved(moved) for side, state in frame.items()}
+    for frame, message in zip(frames, messages, strict=True):
         shaped = {SIDES[hand.side] for hand in message.hands if len(hand.betas)}
         betas |= {side: state.betas for side, state in frame.items() if side in shaped}
-        frames.append(frame)
     return {
         side: hand_track([frame.get(side) for frame in frames], betas[side])
         for side in SIDES
@@ -111,31 +154,26 @@ def read_objects(
     messages: list[Any],
     stamps: NDArray[np.int64],
     scene: dict[str, tuple[str, float]],
-    world: str,
-    tree: TransformTree,
 ) -> dict[str, ObjectTrack]:
-    """Tracks by object id of a topic's ObjectPoses in the frame `world`, interpolated to stamps
-    int64[F] (ns); scene: mesh and scale by id."""
-    tracks: dict[str, list[tuple[int, NDArray[np.floating]]]] = {}
+    """Tracks by object id of a topic's ObjectPoses, interpolated to stamps int64[F] (ns);
+    scene: mesh and scale by id."""
+    tracks: dict[str, list[tuple[int, Array]]] = {}
     for message in messages:
         received = read.read_objects(message, None)
-        poses = checked(topic, received)
-        moved = _into(topic, received, world, tree)
-        for name, pose in poses.items():
-            placed = pose if moved is None else moved @ pose
-            tracks.setdefault(name, []).append((received.stamp_ns, placed))
+        for name, pose in checked(topic, received).items():
+            tracks.setdefault(name, []).append((received.stamp_ns, pose))
     objects = {}
     for name, track in tracks.items():
         times = np.array([stamp for stamp, _ in track])
-        found = [_pose_at(times, track, int(stamp)) for stamp in stamps]
+        poses = [_pose_at(times, track, int(stamp)) for stamp in stamps]
         mesh, scale = scene.get(name, (name, 1.0))
-        objects[name] = object_track(mesh, scale, found)
+        objects[name] = object_track(mesh, scale, poses)
     return objects
 
 
 def _pose_at(
-    times: NDArray[np.int64], track: list[tuple[int, NDArray[np.floating]]], stamp: int
-) -> NDArray[np.floating] | None:
+    times: NDArray[np.int64], track: list[tuple[int, Array]], stamp: int
+) -> Array | None:
     """The pose [4, 4] at a stamp: interpolated, held across a gap, or None far from all."""
     after = int(np.searchsorted(times, stamp, side='right'))
     a, b = max(after - 1, 0), min(after, len(times) - 1)
@@ -160,58 +198,3 @@ def read_scene(messages: list[Any]) -> dict[str, tuple[str, float]]:
                 '/scene: must be {"objects": [{"id", "mesh", "scale"}]}: correct or remove it'
             ) from None
     return scene
-
-
-def _into(
-    topic: str, received: read.Received[Any], world: str, tree: TransformTree
-) -> Array | None:
-    """The transform [4, 4] from a message's frame into `world` at its stamp; None for the same.
-
-    Raises ValueError where no transform connects the frames.
-    """
-    frame, stamp = received.frame_id, received.stamp_ns
-    if frame.lstrip('/') == world.lstrip('/'):
-        return None
-    try:
-        return np.asarray(tree.lookup(world, frame, stamp), np.float64)
-    except LookupError as error:
-        raise ValueError(
-            f'{topic}: frame_id is {frame!r}, that of the first pose is {world!r}, and {error} '
-            f'(stamp {stamp} ns): record /tf and /tf_static'
-        ) from None
-
-
-def read_camera(
-    topic: str, info: Any, world: str, tree: TransformTree, stamps: NDArray[np.int64]
-) -> tuple[Camera, NDArray[np.float64] | None]:
-    """The rectified pinhole of a CameraInfo in the frame `world`, and its camera_from_world
-    [F, 4, 4] at stamps [F] (ns) if it moves.
-
-    Where no transform connects the frames, it is at the origin. Raises ValueError for stamps at
-    which its place is not known.
-    """
-    try:
-        camera = read.read_camera(info, rectified=True)
-    except ValueError as error:
-        raise ValueError(f'{topic}: {error}') from None
-    frame = info.header.frame_id
-    try:
-        covered = tree.covered_ns(world, frame)
-    except LookupError:
-        return camera, None
-    if covered is None:
-        placed = tree.lookup(world, frame)
-        return replace(camera, camera_from_world=invert_rigid(placed)), None
-    first, last = covered
-    early, late = first - HOLD_NS, last + HOLD_NS
-    outside = stamps[(stamps < early) | (stamps > late)]
-    if len(outside):
-        raise ValueError(
-            f'{topic}: the transforms from {world!r} to {frame!r} cover the stamps {first} to '
-            f'{last} ns, and {len(outside)} poses lie outside, the first at {outside[0]} ns: '
-            'record /tf with the poses, or cut the episode'
-        )
-    places = np.stack([tree.lookup(world, frame, int(stamp)) for stamp in stamps])
-    poses = np.asarray(invert_rigid(places), np.float64)
-    camera = replace(camera, camera_from_world=poses[0])
-    return camera, poses if np.ptp(poses, axis=0).max() > 1e-9 else None

@@ -9,8 +9,17 @@ from manivideo_ros.motion.motion import Motion
 
 def camera_of(motion: Motion, index: int = 0) -> Camera:
     """The motion's own camera in a frame, reduced to the largest image; the default one without."""
-    camera = motion.camera_at(index)
+    camera = motion.camera_in(index)
     if camera is not None:
         return bounded(camera)
     first = motion.frame(0)
     return default_camera(first.hands, first.objects.values(), *DEFAULT_SIZE)
+
+
+def require_fixed_camera(motion: Motion, purpose: str) -> None:
+    """Raise ValueError for a camera that moves; purpose: what needs a fixed one."""
+    if motion.camera_track is not None:
+        raise ValueError(
+            f'{motion.name}: {purpose} needs a fixed camera, and the recorded one moves: choose '
+            'another with --camera, or do without'
+        )

@@ -121,7 +121,8 @@ def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order
         raise ValueError(f'variations: must be 1 to {MOST}, is {request.variations}')
     engine = engine_named(parameters.engine, parameters.checkpoint)
     hands = str(expanded(parameters.hand_folder)) if parameters.hand_folder else ''
-    return Order(bag, out, range(request.seed, request.seed + request.variations), engine, hands)
+    seeds = range(request.seed, request.seed + request.variations)
+    return Order(bag, out, seeds, engine, hands, tuple(request.cameras))
 
 
 def meshes_of(bag: Path) -> list[str]:
@@ -130,7 +131,7 @@ def meshes_of(bag: Path) -> list[str]:
     None where the recording is not a motion: that error is reported when it is processed.
     """
     try:
-        tracks = load_motion(bag).objects.values()
+        tracks = load_motion(bag, camera=None).objects.values()
     except ValueError:
         return []
     return [track.mesh for track in tracks if names_a_file(track.mesh)]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header, String
 from tf2_msgs.msg import TFMessage
 
-from manivideo_ros.geometry import invert_rigid
+from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.motion.motion import Motion, scene_json
 from manivideo_ros.motion.shipped import motion_named
 from manivideo_ros.msg import HandPoses, ObjectPoses
@@ -34,16 +33,16 @@ class MotionPlayer(Node):
         super().__init__('motion_player')
         self.finished = False
         self.parameters = declare(self, PlayerParameters)
-        motion = motion_named(self.parameters.motion)
+        motion = motion_named(self.parameters.motion, self.parameters.camera)
         self._messages = messages(motion, self.parameters.rate_hz)
+        self._moves = motion.camera_track is not None
+        self._cameras = cameras(motion, self.parameters.rate_hz) if self._moves else []
         self._camera = None if motion.camera is None else RCLPY.camera(Header(), motion.camera)
         self._hands = self.create_publisher(HandPoses, 'hand_poses', POSES_OUT)
         self._objects = self.create_publisher(ObjectPoses, 'object_poses', POSES_OUT)
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', POSES_OUT)
-        self._transforms = self.create_publisher(TFMessage, '/tf_static', LATCHED)
-        self._moving = None
-        if motion.camera_poses is not None:
-            self._moving = self.create_publisher(TFMessage, '/tf', POSES_OUT)
+        tf = ('/tf', POSES_OUT) if self._moves else ('/tf_static', LATCHED)
+        self._transforms = self.create_publisher(TFMessage, *tf)
         self._scene = self.create_publisher(String, 'scene', LATCHED)
         self._announce(motion)
         self._next = 0
@@ -60,11 +59,15 @@ class MotionPlayer(Node):
 
     def _announce(self, motion: Motion) -> None:
         stamped = RCLPY.header(self.get_clock().now().nanoseconds, motion.frame_id)
-        if motion.camera is not None and motion.camera_poses is None:
-            placed = invert_rigid(motion.camera.camera_from_world)
-            transform = RCLPY.transform(stamped, CAMERA_FRAME, placed)
-            self._transforms.publish(TFMessage(transforms=[transform]))
+        self._world = motion.frame_id
+        if motion.camera is not None and not self._moves:
+            self._place(motion.camera, stamped)
         self._scene.publish(String(data=scene_json(motion.meshes)))
+
+    def _place(self, camera: Camera, stamped: Header) -> None:
+        placed = invert_rigid(camera.camera_from_world)
+        transform = RCLPY.transform(stamped, CAMERA_FRAME, placed)
+        self._transforms.publish(TFMessage(transforms=[transform]))
 
     def _tick(self) -> None:
         now = self.get_clock().now().nanoseconds
@@ -77,42 +80,46 @@ class MotionPlayer(Node):
         if self._last is not None and self._next >= self._last:
             self.finished = True
             return
-        hands, objects, placed = self._messages[self._next % len(self._messages)]
+        place = self._next % len(self._messages)
+        hands, objects = self._messages[place]
         self._next += 1
         stamp = RCLPY.header(now, '').stamp
         objects.header.stamp = hands.header.stamp = stamp
         # Hands last: they trigger the frame, which then includes the others.
+        if self._cameras:
+            self._place(self._cameras[place], Header(stamp=stamp, frame_id=self._world))
         if self._camera is not None:
             self._camera.header = Header(stamp=stamp, frame_id=CAMERA_FRAME)
             self._infos.publish(self._camera)
-        if placed is not None and self._moving is not None:
-            placed.header.stamp = stamp
-            self._moving.publish(TFMessage(transforms=[placed]))
         self._objects.publish(objects)
         self._hands.publish(hands)
 
 
-def messages(
-    motion: Motion, rate_hz: float
-) -> list[tuple[HandPoses, ObjectPoses, TransformStamped | None]]:
-    """The poses of a motion, and of its camera if it moves, at a constant rate, without stamps."""
-    first = int(motion.stamps_ns[0])
-    count = max(1, round(motion.duration_s * rate_hz))
-    times = first + np.round(np.arange(count) / rate_hz * 1e9).astype(np.int64)
-    cameras, out = motion.cameras_at(times), []
-    for index, time in enumerate(times.tolist()):
-        sample, placed = motion.interpolate_at(time), None
-        if cameras is not None:
-            at = invert_rigid(cameras[index])
-            placed = RCLPY.transform(Header(frame_id=motion.frame_id), CAMERA_FRAME, at)
+def messages(motion: Motion, rate_hz: float) -> list[tuple[HandPoses, ObjectPoses]]:
+    """The poses of a motion at a constant rate, without stamps."""
+    out = []
+    for time in times(motion, rate_hz):
+        sample = motion.interpolate_at(time)
         out.append(
             (
                 RCLPY.hands(Header(frame_id=motion.frame_id), sample.hands, motion.hand_model),
                 RCLPY.objects(Header(frame_id=motion.frame_id), sample.objects),
-                placed,
             )
         )
     return out
+
+
+def cameras(motion: Motion, rate_hz: float) -> list[Camera]:
+    """The cameras of the same times as `messages`; none without a camera."""
+    found = (motion.camera_at(time) for time in times(motion, rate_hz))
+    return [camera for camera in found if camera is not None]
+
+
+def times(motion: Motion, rate_hz: float) -> list[int]:
+    """Stamps (ns) of a motion at a constant rate."""
+    count = max(1, round(motion.duration_s * rate_hz))
+    steps = np.round(np.arange(count) / rate_hz * 1e9).astype(np.int64)
+    return (int(motion.stamps_ns[0]) + steps).tolist()
 
 
 def main(args: list[str] | None = None) -> int:

@@ -45,7 +45,7 @@ class Recorder(Node):
         super().__init__('recorder')
         self.parameters = declare(self, RecorderParameters)
         topics = [sent_as(self.parameters.video, topic) for topic in self.parameters.topics]
-        topics += label_topics(self.parameters.labels)
+        topics += label_topics(self.parameters.labels, self.parameters.topics)
         folder = self.parameters.bag or f'bag_{datetime.now():%Y%m%d_%H%M%S}'
         self.bag = BagWriter(folder, attachments(self.parameters.attachments))
         self.counts: dict[str, int] = {}
@@ -121,13 +121,18 @@ def sent_as(video: str, topic: str) -> str:
     return topic + TRANSPORTS[video] if topic.rpartition('/')[2] == IMAGE_RAW else topic
 
 
-def label_topics(labels: Iterable[str]) -> list[str]:
-    """The topics of labels. Raises ValueError with the name of an unknown one."""
+def label_topics(labels: Iterable[str], topics: Iterable[str] = (IMAGE_RAW,)) -> list[str]:
+    """The topics of labels, in the namespace of each image_raw among topics, else in the node's.
+
+    Raises ValueError with the name of an unknown label.
+    """
+    images = [topic for topic in topics if topic.rpartition('/')[2] == IMAGE_RAW]
+    homes = [topic.removesuffix(IMAGE_RAW) for topic in images] or ['']
     found: list[str] = []
     for label in labels:
         if label not in LABELS:
             raise ValueError(f'labels: {label}: is not one of {", ".join(LABELS)}')
-        found += LABELS[label]
+        found += [home + topic for home in homes for topic in LABELS[label]]
     return found
 
 

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +41,7 @@ LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
 IMAGES = '/image_raw'
 KEYPOINTS, MASK, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/background'
+"""Topics of labels, in the namespace of the images."""
 FINGERS = [f'{f}{j}.{axis}' for f in ('index', 'middle', 'pinky', 'ring', 'thumb')
            for j in (1, 2, 3) for axis in 'xyz']  # fmt: skip
 POSE = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
@@ -88,11 +90,13 @@ class Episode:
         found = topic_of_images(self.reader.topics, topics.images)
         if found is None:
             images = [t for t, k in self.reader.topics.items() if k in FRAMES]
+            frames = [t for t in images if not t.endswith((MASK, '/mlo/depth', BACKGROUND))]
             raise EpisodeError(
                 f'{path}: topic {topics.images} has no images: choose one of '
-                f'{", ".join(images) or "a bag with an Image topic"} with --images'
+                f'{", ".join(frames or images) or "a bag with an Image topic"} with --images'
             )
         self.images_topic = found
+        self._namespace = topics.images.rpartition('/')[0]
         stamps = self._stamps()
         self.stamps_ns, self.received_ns = np.array(stamps, np.int64).T
         back = np.flatnonzero(np.diff(self.stamps_ns) <= 0)
@@ -128,21 +132,32 @@ class Episode:
 
     def keypoints(self) -> list[NDArray[np.void]]:
         """The hands' keypoints of each frame (drawing/labels.py)."""
-        found = {
-            stamp_ns(m.header): self._read(KEYPOINTS, m, read_keypoints)
-            for m, _ in self._labels(KEYPOINTS)
-        }
-        return self._of_each_frame(KEYPOINTS, found)
+        return self._of_each_frame(KEYPOINTS, read_keypoints)
 
     def masks(self) -> list[NDArray[np.uint8]]:
         """The mask [H, W] of each frame (drawing/labels.py)."""
-        found = {stamp_ns(m.header): self._read(MASK, m, read_image) for m, _ in self._labels(MASK)}
-        return self._of_each_frame(MASK, found)
+        return self._of_each_frame(MASK, read_image)
 
-    def background(self) -> NDArray[np.uint8]:
-        """The image [H, W, 3] of the scene without hands and objects."""
-        message, _ = next(iter(self._labels(BACKGROUND)))
-        return self._read(BACKGROUND, message, read_image)
+    def backgrounds(self) -> Iterator[NDArray[np.uint8]]:
+        """The image [H, W, 3] of the scene without hands and objects for each frame: that with its
+        stamp, of a fixed camera the only one.
+        """
+        topic = self._label_topic(BACKGROUND)
+        found = (message for message, _ in self._decoded(topic))
+        first, second = next(found, None), next(found, None)
+        if first is None:
+            raise EpisodeError(f'{self.path}: topic {topic} is empty: record it again')
+        if second is None:
+            image = self._read(topic, first, read_image)
+            yield from [image] * len(self)
+            return
+        messages, held = chain([first, second], found), -1
+        for index, stamp in enumerate(self.stamps_ns.tolist()):
+            while held < stamp and (message := next(messages, None)) is not None:
+                held = stamp_ns(message.header)
+            if held != stamp:
+                raise EpisodeError(f'{self.path}: {topic} lacks frame {index}: record it again')
+            yield self._read(topic, message, read_image)
 
     @cached_property
     def state(self) -> Table:
@@ -173,14 +188,18 @@ class Episode:
             )  # fmt: skip
         return stamps
 
-    def _labels(self, topic: str) -> Iterator[tuple[Any, int]]:
-        if topic not in self.reader.topics:
-            raise EpisodeError(
-                f'{self.path}: holds no {topic}: record it with `--labels`, or augment'
-            )
-        return self._decoded(topic)
+    def _label_topic(self, name: str) -> str:
+        """The topic of labels in the namespace of the images, else at the root."""
+        for topic in (self._namespace + name, name):
+            if topic in self.reader.topics:
+                return topic
+        raise EpisodeError(
+            f'{self.path}: holds no {self._namespace + name}: record it with `--labels`, or augment'
+        )
 
-    def _of_each_frame(self, topic: str, found: dict[int, NDArray]) -> list[NDArray]:
+    def _of_each_frame(self, name: str, reader: Callable[[Any], NDArray]) -> list[NDArray]:
+        topic = self._label_topic(name)
+        found = {stamp_ns(m.header): self._read(topic, m, reader) for m, _ in self._decoded(topic)}
         missing = [i for i, stamp in enumerate(self.stamps_ns.tolist()) if stamp not in found]
         if missing:
             raise EpisodeError(f'{self.path}: {topic} lacks frame {missing[0]}: record it again')
@@ -211,7 +230,7 @@ class Episode:
         return values, names
 
     def _poses(self) -> Table:
-        motion = load_motion(self.path)
+        motion = load_motion(self.path, camera=None)
         samples = [motion.interpolate_at(int(stamp)) for stamp in self.stamps_ns]
         names: list[str] = []
         for side in SIDES:

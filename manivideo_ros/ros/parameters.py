@@ -143,6 +143,7 @@ class PlayerParameters:
     motion: str = parameter(
         '', "Motion file (rosbag2), or name of a shipped motion; '' for that of the demo"
     )
+    camera: str = parameter('', "Topic of the motion's CameraInfo; '' for its only camera")
     rate_hz: float = parameter(
         30.0, 'Rate of the poses, Hz; poses between frames are interpolated', 1, 240
     )
@@ -180,7 +181,8 @@ class RecorderParameters:
         choices=('raw', 'jpeg', 'h264'),
     )
     labels: tuple[str, ...] = parameter(
-        ('',), 'Labels to record with each frame: layers, mask, depth, keypoints'
+        ('',),
+        'Labels to record with each image_raw, in its namespace: layers, mask, depth, keypoints',
     )
     attachments: tuple[str, ...] = parameter(
         ('',), "Text files to store in the bag's custom data, as name=path"

@@ -60,7 +60,7 @@ class Recording:
 
 def test_images_with_distortion_are_refused_and_rectified_ones_taken():
     bag = Path('episode')
-    require_rectified(bag, Recording([0.0] * 5), '/image_raw')
-    require_rectified(bag, Recording([-0.2] * 5), '/image_rect')
+    require_rectified(bag, Recording([0.0] * 5), '/image_raw', '/camera_info')
+    require_rectified(bag, Recording([-0.2] * 5), '/image_rect', '/camera_info')
     with pytest.raises(ValueError, match='/camera_info has lens distortion'):
-        require_rectified(bag, Recording([-0.2] * 5), '/image_raw')
+        require_rectified(bag, Recording([-0.2] * 5), '/image_raw', '/camera_info')

@@ -6,10 +6,11 @@ import av
 import numpy as np
 import pytest
 from evaluation_samples import short_motion
+from mounted_cameras import FRONT, WRIST, record_mounted
 
 from manivideo_ros import cli
 from manivideo_ros.commands import render
-from manivideo_ros.motion.files import save_motion
+from manivideo_ros.motion.files import load_motion, save_motion
 
 
 @pytest.fixture(scope='module')
@@ -38,6 +39,29 @@ def test_a_motion_becomes_a_video_and_windows_show_what_the_stream_shows(
     assert made[0].shape == (3, 240, 320, 3)
     assert np.abs(made[0] - made[1]).mean() < 1
     assert made[0].std() > 10
+
+
+def test_each_frame_is_seen_by_the_camera_of_its_stamp(images, tmp_path, capsys):
+    record_mounted(tmp_path / 'take', 8, cameras=(FRONT, WRIST))
+    video, given = tmp_path / 'out.mp4', ['--background', images['background'], '--threads', '1']
+    assert cli.main(['render', str(tmp_path / 'take'), '--out', str(video), *given]) == 2
+    assert f'--camera, or record one only: {FRONT}, {WRIST}' in capsys.readouterr().err
+    assert not video.exists()
+    given += ['--camera', WRIST]
+    assert cli.main(['render', str(tmp_path / 'take'), '--out', str(video), *given]) == 0
+    assert 'the background stands still' in capsys.readouterr().err
+    assert len(frames_of(video)) == 8
+    motion = load_motion(tmp_path / 'take', WRIST)
+    for index in range(8):
+        camera, _ = render.view(motion, index)
+        np.testing.assert_array_equal(camera.camera_from_world, motion.camera_track[index])
+
+
+def test_the_recorded_scene_of_a_moving_camera_is_refused(tmp_path, capsys):
+    record_mounted(tmp_path / 'take', 2, images=True)
+    given = ['--out', str(tmp_path / 'out.mp4'), '--background', 'keep']
+    assert cli.main(['render', str(tmp_path / 'take'), *given]) == 2
+    assert '--background keep needs a fixed camera' in capsys.readouterr().err
 
 
 def test_the_old_name_of_an_option_works_with_a_warning(motion, tmp_path, monkeypatch):

@@ -1,7 +1,10 @@
 """A recorded stream is evaluated from its video as from its raw images."""
 
 import numpy as np
+import pytest
 from episode_samples import synthetic_episode
+from mounted_cameras import FRONT as MOUNTED
+from mounted_cameras import WRIST, record_mounted
 from videos import as_video, psnr
 
 from manivideo_ros.augment.source import Source
@@ -34,6 +37,17 @@ def test_a_stream_without_a_key_frame_has_no_frames(tmp_path):
 
     stream = RecordedStream(as_video(raw, tmp_path / 'begun', change=begun, leave_out=FRONT))
     assert len(stream) == 0 and list(stream.images()) == []
+
+
+def test_one_of_several_cameras_is_evaluated_frame_by_frame(tmp_path):
+    record_mounted(tmp_path / 'take', cameras=(MOUNTED, WRIST), images=True)
+    with pytest.raises(ValueError, match=r'--images: /front/camera/image_raw, /wrist/camera/image'):
+        RecordedStream(tmp_path / 'take', camera=WRIST)
+    stream = RecordedStream(tmp_path / 'take', '/wrist/camera/image_raw', WRIST)
+    assert len(stream) == len(stream.motion) == 6
+    for index in range(6):
+        placed = stream.camera(index).camera_from_world
+        np.testing.assert_allclose(placed, stream.motion.camera_track[index], atol=1e-9)
 
 
 def test_augmentation_replaces_videos(tmp_path):

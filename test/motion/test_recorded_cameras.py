@@ -57,7 +57,7 @@ def test_a_camera_behind_a_chain_of_transforms_is_found(lab, motion):
         ('/tf_static', 0, 'mount', 'cam', STEP),
     ]
     found = load_motion(lab(chain))
-    assert found.camera_poses is None
+    assert found.camera_track is None
     np.testing.assert_allclose(
         found.camera.camera_from_world, invert_rigid(STEP @ STEP @ STEP), atol=1e-6
     )
@@ -71,7 +71,7 @@ def test_a_moving_camera_is_followed_and_interpolated(lab, motion):
         ('/tf', last, 'world', 'wrist', rigid(np.eye(3), (1, 0, 0))),
     ]
     found = load_motion(lab(path))
-    assert found.camera_poses.shape == (len(motion), 4, 4)
+    assert found.camera_track.shape == (len(motion), 4, 4)
     travelled = (motion.stamps_ns - first) / (last - first)
     for index in (0, 20, len(motion) - 1):
         place = invert_rigid(camera_of(found, index).camera_from_world)
@@ -82,7 +82,7 @@ def test_a_moving_camera_is_followed_and_interpolated(lab, motion):
 def test_a_camera_that_is_on_tf_but_stands_still_has_one_pose(lab, motion):
     stamps = motion.stamps_ns[[0, -1]].tolist()
     found = load_motion(lab([('/tf', stamp, 'world', 'cam', STEP) for stamp in stamps]))
-    assert found.camera_poses is None
+    assert found.camera_track is None
     np.testing.assert_allclose(found.camera.camera_from_world, invert_rigid(STEP), atol=1e-6)
 
 
@@ -95,8 +95,8 @@ def test_poses_for_which_the_camera_was_not_recorded_are_refused_with_stamps(lab
     with pytest.raises(MotionError) as refused:
         load_motion(lab(path))
     line = str(refused.value)
-    assert "'world' to 'cam'" in line and f'{first} to {middle} ns' in line and 'cut' in line
-    assert '\n' not in line
+    assert "the transform from 'cam' to 'w" in line and 'from 0.033 to 1.033 s' in line
+    assert 'cut the recording' in line and '\n' not in line
 
 
 def test_without_a_transform_the_camera_is_at_the_origin(lab):
@@ -141,14 +141,19 @@ def test_hands_that_change_their_frame_stay_in_one_world(motion, tmp_path):
 
 
 def test_poses_in_a_frame_that_is_not_connected_are_refused_by_name(lab):
-    with pytest.raises(MotionError, match=r"/object_poses: frame_id is 'table'.*record /tf"):
+    with pytest.raises(
+        MotionError,
+        match=r"/object_poses: header.frame_id: no transform connects 'table' with 'world'",
+    ):
         load_motion(lab(moved=(OBJECTS, 'table')))
 
 
 def test_several_cameras_are_listed_unless_one_is_named(lab):
     place = [('/tf_static', 0, 'world', 'cam1', STEP)]
     recording = lab(place, cameras=('/front/camera_info', '/side/camera_info'))
-    with pytest.raises(MotionError, match=r'several cameras \(/front/camera_info, /side/'):
+    with pytest.raises(
+        MotionError, match=r'several cameras: .*--camera.*: /front/camera_info, /side/'
+    ):
         load_motion(recording)
     side = load_motion(recording, '/side/camera_info')
     np.testing.assert_allclose(side.camera.camera_from_world, invert_rigid(STEP), atol=1e-6)
@@ -177,12 +182,12 @@ def test_a_camera_that_a_stream_repeats_is_one(motion, tmp_path):
 def test_a_moving_camera_is_saved_and_resampled(motion, tmp_path):
     turns = np.linspace(0, 0.5, len(motion))
     poses = np.stack([look_at([0.3 * t, -0.6, 0.4], [0, 0, 0.1]) for t in turns])
-    moving = replace(motion, camera_poses=poses)
+    moving = replace(motion, camera_track=poses)
     moving = replace(moving, camera=moving.camera_at(0))
     save_motion(moving, tmp_path / 'moving')
     found = load_motion(tmp_path / 'moving')
-    np.testing.assert_allclose(found.camera_poses, poses, atol=1e-6)
+    np.testing.assert_allclose(found.camera_track, poses, atol=1e-6)
     between = found.resampled((found.stamps_ns[:-1] + found.stamps_ns[1:]) // 2)
     middle = 0.5 * (invert_rigid(poses[:-1]) + invert_rigid(poses[1:]))[:, :3, 3]
-    np.testing.assert_allclose(invert_rigid(between.camera_poses)[:, :3, 3], middle, atol=1e-4)
-    np.testing.assert_array_equal(between.camera.camera_from_world, between.camera_poses[0])
+    np.testing.assert_allclose(invert_rigid(between.camera_track)[:, :3, 3], middle, atol=1e-4)
+    np.testing.assert_array_equal(between.camera.camera_from_world, between.camera_track[0])

@@ -290,6 +290,27 @@ def test_namespaces_of_several_cameras(node_environment):
     assert places == {'lab', '/lab/front', '/lab/side'}
 
 
+def test_all_cameras_have_one_scene_and_one_seed(node_environment, tmp_path):
+    file = tmp_path / 'mine.yaml'
+    file.write_text('/**/synthesizer:\n  ros__parameters: {noise_seed: 41, object_scales: [2.0]}\n')
+    given = {'config': str(file), 'object_ids': '[cup]', 'background': 'room.png'}
+    started = launch('cameras', node_environment, given)
+    found = []
+    for node in started.nodes:
+        if node.executable != 'synthesizer':
+            continue
+        context = rclpy.Context()
+        rclpy.init(args=started.command(node).argv, context=context)
+        try:
+            found.append(declare(Node('synthesizer', context=context), ALL['synthesizer']))
+        finally:
+            rclpy.shutdown(context=context)
+    front, side = found
+    assert front == side
+    assert (front.noise_seed, front.object_ids, front.background) == (41, ('cup',), 'room.png')
+    assert front.object_scales == (2.0,)
+
+
 def test_the_former_switch_of_h264_starts_nothing_and_says_why(node_environment, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['ros2', 'launch', 'manivideo_ros', 'demo.launch.py'])
     started = launch('demo', node_environment, {'h264': 'true'})

@@ -14,7 +14,7 @@ from manivideo_ros.geometry import (
     rigid,
 )
 from manivideo_ros.motion.pose_buffer import Timing
-from manivideo_ros.motion.transform_tree import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.stream.pose_intake import DEFAULT_FRAME, PoseIntake
 
@@ -241,6 +241,27 @@ def test_a_moving_camera_is_interpolated_at_the_stamp_of_the_frame(intake):
         assert view.camera.camera_from_world[0, 3] == pytest.approx(-x) and not problems
     intake.take_hands(hands(450), 450 * MS)
     assert 'no recent transform of camera' in intake.view(450 * MS)[1][0]
+
+
+def test_a_fixed_and_a_moving_camera_see_the_same_poses(intake):
+    """Two synthesizers receive the same poses and transforms, each the CameraInfo of its camera."""
+    wrist, front = intake, PoseIntake({'mug'}, 'default', (256, 256), Timing())
+    wrist.take_camera(info('camera'))
+    front.take_camera(info('front'))
+    for each in (wrist, front):
+        each.take_transforms(moved(0, -0.5, 'front'), static=True)
+    for ms in (0, 33, 66):
+        for each in (wrist, front):
+            each.take_transforms(moved(ms, ms / 100))
+            each.take_hands(hands(ms), ms * MS)
+        seen, still = wrist.view(ms * MS)[0], front.view(ms * MS)[0]
+        assert seen.snapshot.stamp_ns == still.snapshot.stamp_ns == START + ms * MS
+        assert seen.camera.camera_from_world[0, 3] == pytest.approx(-ms / 100)
+        assert still.camera.camera_from_world[0, 3] == pytest.approx(0.5)
+        assert (seen.camera_frame, still.camera_frame) == ('camera', 'front')
+        for side, state in seen.snapshot.hands.items():
+            position = still.snapshot.hands[side].wrist_position
+            np.testing.assert_array_equal(state.wrist_position, position)
 
 
 def test_a_frame_waits_a_short_time_for_a_camera_that_moves_with_the_hands(intake):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.geometry import Camera
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.view import require_fixed_camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class RecordedClip:
     def __post_init__(self) -> None:
         if self.motion.camera is None:
             raise ValueError(f'{self.name}: a recorded clip needs a motion with a camera')
+        require_fixed_camera(self.motion, 'a recorded clip')
 
     def __len__(self) -> int:
         return len(self.motion)

@@ -84,14 +84,19 @@ class GroundTruthRenderer:
 
         others: additional objects, whose poses follow the scene's own in `image`.
         """
+        background = self.background(scene)
         self.scene = scene
-        self.camera = scene.camera.resized(*self._fine)
-        empty = self.renderer.set_view(scene.room, self.camera)
         surfaces = [*scene.surfaces(), *(object_surface(asset.mesh) for asset in others)]
         materials = [*scene_materials(scene), *map(object_surface_material, others)]
         self.renderer.set_surfaces(surfaces, materials)
         self.view = Rasterizer(surfaces, *self._fine, threads=1, merge=True)
         self.shadow = Rasterizer(surfaces, SHADOW_SIZE, SHADOW_SIZE, threads=1, merge=True)
+        return background
+
+    def background(self, scene: Scene) -> NDArray[np.uint8]:
+        """The room u8 [H, W, 3] of a scene as its camera sees it; ends the scene of `start`."""
+        self.camera = scene.camera.resized(*self._fine)
+        empty = self.renderer.set_view(scene.room, self.camera)
         rng = generator(scene.split, 2, scene.seed)
         return develop(empty, scene.response, self.size, rng)
 

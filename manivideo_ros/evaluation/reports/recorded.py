@@ -46,23 +46,24 @@ class EvaluationError(ValueError):
     """A recording cannot be evaluated; the message is one line."""
 
 
-def evaluate(bag: str | Path, workers: int = 2) -> dict[str, Any]:
+def evaluate(bag: str | Path, workers: int = 2, *topics: str) -> dict[str, Any]:
     """The report of a recorded stream; `quality` is None without ground truth.
 
+    topics: those of images and CameraInfo, '' for the only ones.
     Ground truth exists if a held-out scene was recorded and the hands are the default model's.
     Raises ValueError (one line) if the bag cannot be read or holds no video.
     """
-    stream = _open(bag)
+    stream = _open(bag, *topics)
     known = stream.scene is not None and stream.motion.hand_model == 'default'
-    quality = stream_quality(bag, len(stream), workers) if known else None
+    quality = stream_quality(bag, len(stream), workers, *topics) if known else None
     return {**summary(stream.timing), 'quality': quality}
 
 
-def illustrate(bag: str | Path, out: str | Path, clip: bool = False) -> None:
+def illustrate(bag: str | Path, out: str | Path, clip: bool = False, *topics: str) -> None:
     """Write video.mp4 and sheet.png, and clip.webp if `clip`. Raises as evaluate does."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    stream = _open(bag)
+    stream = _open(bag, *topics)
     shower = Shower(stream)
     Image.fromarray(shower.sheet()).save(out / 'sheet.png')
     stamps = stream.stamps_ns.tolist()
@@ -84,7 +85,7 @@ class Shower:
     """Re-renders the layers from which a recorded stream's frames were generated."""
 
     def __init__(self, stream: RecordedStream) -> None:
-        self.stream, self.camera = stream, stream.camera()
+        self.stream, camera = stream, stream.camera()
         meshes = {
             name: load_mesh(track.mesh, track.scale)
             for name, track in stream.motion.objects.items()
@@ -92,14 +93,14 @@ class Shower:
         self.objects = list(meshes)
         surfaces = [object_surface(mesh) for mesh in meshes.values()]
         surfaces += [hand_surface(load_hand(side)) for side in SIDES]
-        self.rasterizer = Rasterizer(surfaces, self.camera.width, self.camera.height, threads=1)
+        self.rasterizer = Rasterizer(surfaces, camera.width, camera.height, threads=1)
 
     def show(self, index: int, image: RgbImage) -> ShownFrame:
         """A frame with its layers."""
         hands, objects = self.stream.poses(index)
         poses: list[SurfacePose] = [objects.get(name) for name in self.objects]
         poses += [hands.get(side) for side in SIDES]
-        return ShownFrame.of(image, self.rasterizer.render(self.camera, poses))
+        return ShownFrame.of(image, self.rasterizer.render(self.stream.camera(index), poses))
 
     def sheet(self) -> RgbImage:
         """The contact sheet: ground truth (for a known scene), generated, normals, confidence."""
@@ -123,8 +124,8 @@ class Shower:
         return contact_sheet(rows, SHEET_COLUMNS, titles)
 
 
-def _open(bag: str | Path) -> RecordedStream:
-    stream = RecordedStream(bag)
+def _open(bag: str | Path, *topics: str) -> RecordedStream:
+    stream = RecordedStream(bag, *topics)
     if len(stream) == 0:
         raise EvaluationError(
             f'{bag}: no frame has the stamp of a pose: record the pose topics and image_raw'
@@ -139,11 +140,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument('bag', type=Path, help='folder of the recording')
     parser.add_argument('--out', type=Path, help='folder for report.json and images')
+    parser.add_argument('--images', default='', help='topic of the frames (the only image_raw)')
+    parser.add_argument('--camera', default='', help='topic of its CameraInfo (the only one)')
     args = parser.parse_args(arguments)
+    topics = args.images, args.camera
     try:
-        text = json.dumps(evaluate(args.bag), indent=2)
+        text = json.dumps(evaluate(args.bag, 2, *topics), indent=2)
         if args.out is not None:
-            illustrate(args.bag, args.out, clip=True)
+            illustrate(args.bag, args.out, True, *topics)
             (args.out / 'report.json').write_text(text + '\n')
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)

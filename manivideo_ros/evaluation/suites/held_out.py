@@ -35,6 +35,7 @@ from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.hand.state import SIDES, HandState, Side
 from manivideo_ros.mlo.surfaces import SurfacePose
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.view import require_fixed_camera
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.named import load_mesh
 
@@ -65,13 +66,9 @@ class HeldOutScene:
     @classmethod
     def of(cls, motion: Motion, seed: int, width: int = SIZE, height: int = SIZE) -> HeldOutScene:
         """The scene of a motion and a seed, in images of width x height pixels."""
+        require_fixed_camera(motion, 'a held-out scene')
         first = motion.frame(0)
         camera = motion.camera
-        if motion.camera_poses is not None:
-            raise HeldOutError(
-                f'{motion.name}: its camera moves, but scenes with ground truth have one that '
-                'stands still: use `manivideo render`'
-            )
         if camera is None:
             camera = default_camera(first.hands, first.objects.values(), width, height)
         sides = [side for side in SIDES if side in motion.hands] or ['right']

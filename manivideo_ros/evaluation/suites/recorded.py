@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,36 +28,39 @@ class RecordedStream:
     """A bag of pose topics and generated video; its frames are those with the stamp of a pose.
 
     timing: stamps and diagnostics of the stream (reports/stream.py); stamps_ns int64 [F]: of the
-    frames; scene: the held-out scene, None if none was recorded. Raises BagError or MotionError for
-    an unreadable bag, HeldOutError for a scene of another version.
+    frames; scene: the held-out scene, None if none was recorded. images: topic of the frames,
+    camera: of the CameraInfo, '' for the only ones. Raises BagError or MotionError for an
+    unreadable bag, HeldOutError for a scene of another version.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, images: str = '', camera: str = '') -> None:
         self._reader = BagReader(path)
         text = self._reader.custom_data.get(HELD_OUT)
         self.scene = HeldOutScene.from_json(text) if text else None
-        self.motion = load_motion(path)
-        self.timing = read_stream(path)
+        self.motion = load_motion(path, camera)
+        self.timing = read_stream(path, images)
         # Frames generated without new poses show fading layers, which have no ground truth.
         self.stamps_ns = self.timing.frames_ns[self.timing.answers]
 
     def __len__(self) -> int:
         return len(self.stamps_ns)
 
-    def camera(self) -> Camera:
-        """The view of the frames. Raises ValueError for a camera that moves."""
+    def camera(self, index: int = 0) -> Camera:
+        """The view of a frame."""
         if self.scene is not None:
             return self.scene.camera
-        height, width = next(self.images()).shape[:2]
-        if self.motion.camera_poses is not None:
-            raise ValueError(
-                f'{self.motion.name}: its camera moves, but frames are measured as seen by one '
-                'that stands still: record such a camera'
-            )
-        if self.motion.camera is not None:
-            return fitted(self.motion.camera, width, height)
+        height, width = self._shape
+        recorded = self.motion.camera_at(int(self.stamps_ns[index]))
+        if recorded is not None:
+            return fitted(recorded, width, height)
         first = self.motion.frame(0)
         return default_camera(first.hands, first.objects.values(), width, height)
+
+    @cached_property
+    def _shape(self) -> tuple[int, int]:
+        """Height and width of the frames."""
+        height, width = next(self.images()).shape[:2]
+        return height, width
 
     def images(self, indices: Collection[int] | None = None) -> Iterator[NDArray[np.uint8]]:
         """The frames [H, W, 3] of these indices (None: all), in order.

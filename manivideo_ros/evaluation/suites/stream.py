@@ -50,14 +50,15 @@ class Stream:
         return (len(received) - 1) / (float(received[-1] - received[0]) * 1e-9)
 
 
-def read_stream(bag: str | Path) -> Stream:
-    """Read a recording of the synthesizer.
+def read_stream(bag: str | Path, images: str = '') -> Stream:
+    """Read a recording of the synthesizer; images: topic of its frames, '' for the only image_raw.
 
-    Raises BagError if the bag cannot be read, ValueError for a video that is no H.264.
+    Raises BagError if the bag cannot be read, ValueError for several topics of images or none of
+    that name, and a video that is no H.264.
     """
     reader = BagReader(bag)
-    images = _images(reader.topics)
-    wanted = [t for t, k in reader.topics.items() if k in (HANDS, DIAGNOSTICS) or t in images]
+    shown = _images(bag, reader.topics, images)
+    wanted = [t for t, k in reader.topics.items() if k in (HANDS, DIAGNOSTICS) or t in shown]
     begun: set[str] = set()
     poses: list[int] = []
     frames: list[int] = []
@@ -81,7 +82,7 @@ def read_stream(bag: str | Path) -> Stream:
         np.array(frames, np.int64),
         np.array(received, np.int64),
         diagnostics,
-        images,
+        shown,
     )
 
 
@@ -124,11 +125,15 @@ def _values(status: Any) -> dict[str, str]:
     return {item.key: item.value for item in status.values}
 
 
-def _images(types: Mapping[str, str]) -> tuple[str, ...]:
-    """The topics of frames: those of `image_raw`, each as it is or as image_transport sends it."""
+def _images(bag: str | Path, types: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The topic of frames, in a tuple, as it is or as image_transport sends it."""
     names = {t[: t.rindex('image_raw') + 9] for t in types if 'image_raw' in t}
-    found = (topic_of_images(types, name) for name in sorted(names))
-    return tuple(topic for topic in found if topic is not None)
+    asked = [name] if name else sorted(names)
+    found = [topic for each in asked if (topic := topic_of_images(types, each)) is not None]
+    if len(found) > 1 or (name and not found):
+        what = f'no images on {name}' if name else 'several topics of images'
+        raise ValueError(f'{bag}: {what}: choose one with --images: {", ".join(sorted(names))}')
+    return tuple(found)
 
 
 def _is_shown(record: BagMessage) -> bool:

@@ -60,9 +60,11 @@ class Comparison:
         self.quality.add(images, self.truth.image(hands, objects, index), mask)
 
 
-def compare(path: str | Path, indices: list[int]) -> ClipQuality:
-    """Compare frames of a recording. Raises ValueError if it holds no held-out scene."""
-    stream = RecordedStream(path)
+def compare(path: str | Path, indices: list[int], *topics: str) -> ClipQuality:
+    """Compare frames of a recording; topics: of RecordedStream. Raises ValueError if it holds no
+    held-out scene.
+    """
+    stream = RecordedStream(path, *topics)
     if stream.scene is None:
         raise ValueError(f'{path}: no held-out scene was recorded: ground truth is not available')
     comparison = Comparison(stream.scene)
@@ -71,15 +73,20 @@ def compare(path: str | Path, indices: list[int]) -> ClipQuality:
     return comparison.quality
 
 
-def stream_quality(path: str | Path, count: int, workers: int = 2) -> dict[str, float]:
-    """PSNR (dB) and SSIM of a recording of `count` frames, in report.json's format."""
+def stream_quality(
+    path: str | Path, count: int, workers: int = 2, *topics: str
+) -> dict[str, float]:
+    """PSNR (dB) and SSIM of a recording of `count` frames, in report.json's format.
+
+    topics: of RecordedStream.
+    """
     indices = measured_frames(count)
     shares = [indices[i::workers] for i in range(workers) if indices[i::workers]]
     if len(shares) == 1:
-        parts = [compare(path, shares[0])]
+        parts = [compare(path, shares[0], *topics)]
     else:
         with multiprocessing.get_context('spawn').Pool(len(shares), one_thread) as pool:
-            parts = pool.starmap(compare, [(path, share) for share in shares])
+            parts = pool.starmap(compare, [(path, share, *topics) for share in shares])
     quality = ClipQuality()
     for part in parts:
         quality.extend(part)

@@ -22,7 +22,7 @@ from manivideo_ros.inputs.robot_hands import Place
 from manivideo_ros.inputs.tables import NO_FRAME
 from manivideo_ros.inputs.world import AXES
 from manivideo_ros.messages.read import read_pose, stamp_ns
-from manivideo_ros.motion.transform_tree import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.ros.message_types import RCLPY

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.messages.read import read_pose
-from manivideo_ros.motion.transform_tree import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.ros.sources.moveit_messages import (
     ADD,
     APPEND,

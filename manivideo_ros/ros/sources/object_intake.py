@@ -12,7 +12,7 @@ from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import quaternion_to_matrix, rigid
 from manivideo_ros.messages.read import stamp_ns
-from manivideo_ros.motion.transform_tree import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.msg import HandPoses, ObjectPoses, SceneObject
 from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import ObjectSourceParameters

@@ -18,7 +18,7 @@ from manivideo_ros.camera.viewing import DEFAULT_FOV, bounded, default_camera, h
 from manivideo_ros.geometry import Camera, pinhole
 from manivideo_ros.messages.read import read_camera, read_hands, read_objects
 from manivideo_ros.motion.pose_buffer import SKELETON, PoseBuffer, Snapshot, Timing
-from manivideo_ros.motion.transform_tree import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.ros.stream.skeletons import read_skeleton
 

@@ -21,7 +21,7 @@ from manivideo_ros.camera.support import checked_plane, plane_of, plane_problem
 from manivideo_ros.geometry import Array
 from manivideo_ros.messages.images import depth_image
 from manivideo_ros.messages.read import stamp_ns
-from manivideo_ros.motion.transform_tree import TransformTree
+from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.stream.camera_images import image_reader

@@ -13,16 +13,17 @@ from manivideo_ros.hand.interpolation import interpolate_rigid
 from manivideo_ros.messages.read import read_transform, stamp_ns
 from manivideo_ros.motion.pose_buffer import CLOCK_RESET_NS
 
-# Samples per frame: at least half a second at the usual rates of robots.
 KEPT = 128
+"""Samples per frame of a live node: at least half a second at the usual rates of robots."""
 
 
 class TransformTree:
     """Buffers the transforms of frames and looks them up at a query time.
 
     As in tf2, frames of /tf_static, and those without a stamp, are valid at all times. Moving
-    frames are interpolated, and held before their first and after their last sample. kept: number
-    of samples per frame, the newest; None: all.
+    frames are interpolated, and held before their first and after their last sample.
+
+    kept: samples of a frame, of which the newest are kept; None: all.
     """
 
     def __init__(self, kept: int | None = KEPT) -> None:
@@ -30,7 +31,10 @@ class TransformTree:
         self._kept = kept
 
     def add(self, message: Any, static: bool = False) -> None:
-        """Add parent_from_child of a TransformStamped. Raises ValueError that names a field."""
+        """Add parent_from_child of a TransformStamped.
+
+        Raises ValueError with the name of an invalid field.
+        """
         child = message.child_frame_id.lstrip('/')
         matrix = read_transform(message.transform, f'transform of {child!r}')
         parent, stamp = message.header.frame_id.lstrip('/'), stamp_ns(message.header)
@@ -70,12 +74,11 @@ class TransformTree:
 
         Raises LookupError if the frames are not connected.
         """
-        up, down = self._meet(target.lstrip('/'), source.lstrip('/'))
-        moving = [self._links[child] for child in (*up, *down) if not self._links[child].static]
-        return min((link.newest_ns for link in moving), default=None)
+        covered = self.covered(target, source)
+        return None if covered is None else covered[1]
 
-    def covered_ns(self, target: str, source: str) -> tuple[int, int] | None:
-        """The first and last stamp (ns) at which the transform is known; None if it is static.
+    def covered(self, target: str, source: str) -> tuple[int, int] | None:
+        """The first and the last stamp (ns) at which the transform is known; None if it is static.
 
         Raises LookupError if the frames are not connected.
         """
@@ -85,9 +88,18 @@ class TransformTree:
             return None
         return max(link.oldest_ns for link in moving), min(link.newest_ns for link in moving)
 
-    def frames(self) -> list[str]:
-        """All frames that have a parent, and these parents."""
-        return sorted(self._links.keys() | {link.parent for link in self._links.values()})
+    def between_ns(self, target: str, source: str, at_ns: int) -> int:
+        """The longest time (ns) between the two samples of a frame that a lookup interpolates.
+
+        Raises LookupError if the frames are not connected.
+        """
+        up, down = self._meet(target.lstrip('/'), source.lstrip('/'))
+        return max((self._links[child].between_ns(at_ns) for child in (*up, *down)), default=0)
+
+    @property
+    def frames(self) -> set[str]:
+        """The names of all frames."""
+        return {*self._links, *(link.parent for link in self._links.values())}
 
     def ancestors(self, frame: str) -> set[str]:
         """The frame and its ancestors, as far as known."""
@@ -120,7 +132,7 @@ class TransformTree:
 
 
 class _Link:
-    """parent_from_child [4, 4] of one frame: the last samples in the order of their stamps."""
+    """parent_from_child [4, 4] of one frame: samples in the order of their stamps."""
 
     def __init__(self, parent: str, static: bool, kept: int | None) -> None:
         self.parent, self.static, self._kept = parent, static, kept
@@ -136,8 +148,7 @@ class _Link:
         return self._stamps[-1]
 
     def add(self, stamp_ns: int, matrix: NDArray[np.floating]) -> None:
-        reset = self._kept is not None and self._stamps
-        if reset and stamp_ns < self._stamps[-1] - CLOCK_RESET_NS:
+        if self._stamps and stamp_ns < self._stamps[-1] - CLOCK_RESET_NS:
             self._stamps, self._samples = [], []
         at = bisect_left(self._stamps, stamp_ns)
         if at < len(self._stamps) and self._stamps[at] == stamp_ns:
@@ -147,6 +158,13 @@ class _Link:
         self._samples.insert(at, matrix)
         if self._kept is not None:
             del self._stamps[: -self._kept], self._samples[: -self._kept]
+
+    def between_ns(self, stamp_ns: int) -> int:
+        """Time between the samples around a stamp; 0 for one on a sample or beyond the ends."""
+        after = bisect_left(self._stamps, stamp_ns)
+        if self.static or after in (0, len(self._stamps)) or self._stamps[after] == stamp_ns:
+            return 0
+        return self._stamps[after] - self._stamps[after - 1]
 
     def at(self, stamp_ns: int | None) -> NDArray[np.floating]:
         """Interpolated between two samples, else the nearest one."""
