@@ -66,9 +66,11 @@ def untrained(tmp_path_factory):
 def images(tmp_path_factory):
     """A plain background and a plain hand, as files by name of the node's parameter."""
     folder = tmp_path_factory.mktemp('images')
-    plain = {'background': (120, 130, 140), 'hand_reference': (200, 150, 120)}
+    plain = {'background': (120, 130, 140, 255), 'hand_reference': (200, 150, 120, 255)}
     for name, colour in plain.items():
-        Image.fromarray(np.full((128, 128, 3), colour, np.uint8)).save(folder / f'{name}.png')
+        image = np.full((128, 128, 4), colour, np.uint8)
+        image[0, 0, 3] = 255 if name == 'background' else 0  # transparency: its mask
+        Image.fromarray(image).save(folder / f'{name}.png')
     return {name: str(folder / f'{name}.png') for name in plain}
 
 

@@ -19,12 +19,13 @@ from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
+from manivideo_ros.estimation.hand_photo import hand_reference_of
 from manivideo_ros.evaluation.sheets import steady, write_video
 from manivideo_ros.evaluation.suites.held_out import table_under
 from manivideo_ros.geometry import Array, Camera, invert_rigid
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.hand.reference import HAND_REFERENCE, load_hand_reference
+from manivideo_ros.hand.reference import HAND_REFERENCE
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
@@ -117,7 +118,7 @@ def run(job: Render) -> int:
         spec.weights,
         {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()},
         background_of(job, motion),
-        load_hand_reference(expanded(job.hand_reference) if job.hand_reference else HAND_REFERENCE),
+        hand_reference_of(expanded(job.hand_reference) if job.hand_reference else HAND_REFERENCE),
     )
     job.out.parent.mkdir(parents=True, exist_ok=True)
     make = in_windows if job.quality else as_a_stream

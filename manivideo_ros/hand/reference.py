@@ -39,28 +39,46 @@ class HandReference:
         return colours
 
 
-def load_hand_reference(path: Path) -> HandReference:
-    """Load a hand reference from an image file; `<name>.parts.png` beside it has the parts.
+def has_mask(path: Path, image: NDArray[np.uint8]) -> bool:
+    """Whether an image [H, W, 3 or 4] file has a mask: transparent pixels, or a parts file."""
+    return parts_file(path).is_file() or (image.shape[2] == 4 and image[..., 3].min() < 255)
 
-    Without that file, opaque pixels are skin; without alpha, the centre of the image is. Raises as
-    load_image, and ValueError for an invalid parts file.
+
+def parts_file(path: Path) -> Path:
+    """The file of the parts of a hand reference."""
+    return path.with_suffix('.parts.png')
+
+
+def load_hand_reference(path: Path) -> HandReference:
+    """Load a masked hand reference from an image file; `<name>.parts.png` beside it has the parts.
+
+    Without that file, opaque pixels are skin. Raises as load_image, and ValueError for an invalid
+    parts file, or without any mask: estimation.hand_photo finds the hand in such an image.
     """
     image = square(load_image(path))
-    parts_file = path.with_suffix('.parts.png')
-    if parts_file.is_file():
-        if parts_file.resolve().parent != path.resolve().parent:
-            raise ValueError(f'{parts_file}: is a link to elsewhere: copy the file')
-        parts = square(np.asarray(Image.fromarray(load_image(parts_file)[..., :3]).convert('L')))
+    beside = parts_file(path)
+    if beside.is_file():
+        if beside.resolve().parent != path.resolve().parent:
+            raise ValueError(f'{beside}: is a link to elsewhere: copy the file')
+        parts = square(np.asarray(Image.fromarray(load_image(beside)[..., :3]).convert('L')))
         if parts.shape != image.shape[:2] or parts.max() > 3:
-            raise ValueError(f'{parts_file}: must have the size of {path.name} and values 0 to 3')
-    elif image.shape[2] == 4:
+            raise ValueError(f'{beside}: must have the size of {path.name} and values 0 to 3')
+    elif has_mask(path, image):
         parts = (image[..., 3] > 127).astype(np.uint8)
     else:
-        parts = np.zeros(image.shape[:2], np.uint8)
-        quarter = len(image) // 4
-        parts[quarter:-quarter, quarter:-quarter] = 1
-    colours = Image.fromarray(np.ascontiguousarray(image[..., :3]))
+        raise ValueError(f'{path}: has no transparent pixels, and there is no {beside.name}')
+    if not parts.any():
+        raise ValueError(f'{path}: its mask is empty: no pixel of the centred square is a hand')
+    return resized(np.ascontiguousarray(image[..., :3]), parts)
+
+
+def resized(
+    image: NDArray[np.uint8],  # [S, S, 3] sRGB
+    parts: NDArray[np.uint8],  # [S, S]
+) -> HandReference:
+    """A hand reference of an image of any size."""
+    size = (HAND_SIZE, HAND_SIZE)
     return HandReference(
-        np.asarray(colours.resize((HAND_SIZE, HAND_SIZE), Image.Resampling.BOX)),
-        np.asarray(Image.fromarray(parts).resize((HAND_SIZE, HAND_SIZE), Image.Resampling.NEAREST)),
+        np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX)),
+        np.asarray(Image.fromarray(parts).resize(size, Image.Resampling.NEAREST)),
     )

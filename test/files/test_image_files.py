@@ -52,6 +52,8 @@ def test_exif_orientation_of_background_and_hand_reference_is_applied(tmp_path):
     background = load_background(tmp_path / 'photo.png')
     assert background.shape == UPRIGHT.shape
     np.testing.assert_array_equal(corners(background), corners(UPRIGHT))
+    parts = np.full(TURNED[6].shape[:2], 1, np.uint8)
+    Image.fromarray(parts).save(tmp_path / 'photo.parts.png', exif=exif)
     hand = load_hand_reference(tmp_path / 'photo.png')
     np.testing.assert_allclose(corners(hand.image), corners(UPRIGHT), atol=2)
 

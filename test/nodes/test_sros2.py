@@ -11,6 +11,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
+from mounted_cameras import WRIST, record_mounted
 from rclpy.action import graph
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -186,9 +187,12 @@ def test_synthesizer(human, images):
     agrees('synthesizer', found, ffmpeg, also(found, 'subscribe', scene))
 
 
-def test_motion_player(motion_file):
+def test_motion_player(motion_file, tmp_path):
+    record_mounted(tmp_path / 'take', frames=10, cameras=(WRIST,))
+    with live(MotionPlayer, motion=tmp_path / 'take') as (node, _):
+        moving = on_simulated_time(node)
     with live(MotionPlayer, motion=motion_file) as (node, _):
-        agrees('motion_player', on_simulated_time(node))
+        agrees('motion_player', on_simulated_time(node), moving)
 
 
 def test_recorder(tmp_path):

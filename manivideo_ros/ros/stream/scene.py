@@ -16,10 +16,11 @@ from manivideo_ros.engine.graph.cache import engine_sha256
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
+from manivideo_ros.estimation.hand_photo import hand_reference_of
 from manivideo_ros.files.package_uri import SCHEME
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.hand.reference import HAND_REFERENCE, load_hand_reference
+from manivideo_ros.hand.reference import HAND_REFERENCE
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.motion.motion import scene_json
@@ -129,7 +130,7 @@ class LiveScene:
         if request.background:
             background = load_background(_file(request.background, folders))
         if request.hand_reference:
-            hand = load_hand_reference(_file(request.hand_reference, folders))
+            hand = hand_reference_of(_file(request.hand_reference, folders))
         try:
             weights = self.engine.spec.weights
             self.synthesizer.set_scene(scene_for(weights, objects, background, hand))
@@ -185,7 +186,7 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         spec.weights,
         {i: named.load_mesh(m, s) for i, m, s in given},
         load_background(_file(parameters.background, None, BACKGROUND)),
-        load_hand_reference(_file(parameters.hand_reference, None, HAND_REFERENCE)),
+        hand_reference_of(_file(parameters.hand_reference, None, HAND_REFERENCE)),
     )
     engine = engine_of(spec, parameters)
     return LiveScene(engine, hands, scene, {i: (m, s) for i, m, s in given}, parameters)
