@@ -25,6 +25,7 @@ COMMANDS = (
         'convert a recording of joints or keypoints into a motion file',
         'motion.convert:main',
     ),
+    ('estimate', 'estimate the hands in a video file and record them', 'commands.estimate:main'),
     (
         'data',
         'check DIR: validate a dataset; shards DIR: make it ready for training',
@@ -33,7 +34,7 @@ COMMANDS = (
     ('train', 'train a model: image, temporal or distill', 'training.cli:main'),
     (
         'evaluate',
-        'measure a model on the held-out suite, or a recorded stream against its ground truth',
+        'measure a model on the held-out suite or a recording, or a recorded stream',
         'evaluation.cli:main',
     ),
     ('export', 'write a checkpoint as one ONNX graph', 'engine.cli:main'),

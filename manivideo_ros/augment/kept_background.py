@@ -10,23 +10,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.messages.names import FRAMES
-from manivideo_ros.messages.video import topic_of_images
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
 from manivideo_ros.motion.files import camera_topics
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.recording.episode import Episode, Topics
+from manivideo_ros.recording.image_topics import images_topic, require_rectified
 
 SAMPLES = 48
 """Images of an episode from which the plate is made."""
 GROWN = 0.035
 """Outline around hands and objects that is left out too, in image heights: poses are not exact."""
 FILL_RADIUS = 5
+KEEP = '--background keep'
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,21 +37,6 @@ class Plate:
 
     image: NDArray[np.uint8]
     never_seen: NDArray[np.bool_]
-
-
-def images_topic(path: Path, types: Mapping[str, str], name: str = '') -> str:
-    """The topic of a recording's images: `name`, or the only one. Raises ValueError."""
-    if name:
-        if topic_of_images(types, name) is None:
-            raise ValueError(f'{path}: --images {name}: no such topic of images')
-        return name
-    found = [topic for topic, kind in types.items() if kind in FRAMES]
-    if len(found) != 1:
-        listed = ', '.join(sorted(found)) or 'none'
-        raise ValueError(
-            f'{path}: --background keep needs the topic of the images ({listed}): give --images'
-        )
-    return found[0]
 
 
 def images_topics(
@@ -69,26 +53,13 @@ def images_topics(
             'for each --camera, in their order'
         )
     if names or not cameras:
-        return tuple(images_topic(path, types, name) for name in names or ('',))
+        return tuple(images_topic(path, types, name, KEEP) for name in names or ('',))
     found = []
     for camera in cameras:
         home = camera.rpartition('/')[0] + '/'
         beside = {topic: kind for topic, kind in types.items() if topic.startswith(home)}
-        found.append(images_topic(path, beside))
+        found.append(images_topic(path, beside, '', KEEP))
     return tuple(found)
-
-
-def require_rectified(path: Path, reader: BagReader, topic: str, infos: str) -> None:
-    """Raise ValueError for images with lens distortion, under which poses would be shifted.
-
-    infos: topic of the camera's CameraInfo.
-    """
-    first = next(iter(reader.messages([infos] if infos else [])), None)
-    if first is not None and np.any(reader.decoded(first).d) and 'rect' not in topic:
-        raise ValueError(
-            f'{path}: --background keep: {infos} has lens distortion: record the rectified images '
-            'with their camera_info (image_proc), and give --images'
-        )
 
 
 def recorded_plate(
@@ -109,7 +80,7 @@ def recorded_plate(
     """
     episode = Episode(path, Topics(topic))
     infos = camera_info or next(iter(camera_topics(episode.reader)), '')
-    require_rectified(path, episode.reader, topic, infos)
+    require_rectified(path, episode.reader, topic, infos, KEEP)
     chosen = {*np.linspace(0, len(episode) - 1, SAMPLES).round().astype(int).tolist()}
     size = camera.width, camera.height
     surfaces = [*(object_surface(m) for m in meshes.values())]

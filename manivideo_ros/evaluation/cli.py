@@ -1,7 +1,8 @@
-"""The command `manivideo evaluate`: the held-out suite, DexYCB, or one recorded stream.
+"""The command `manivideo evaluate`: the held-out suite, recorded images, or a recorded stream.
 
 manivideo evaluate [--checkpoint FILE] [--steps 1 4] [--clips N] [--frames N] [--out DIR]
 manivideo evaluate --data dexycb --split s0 --folder DIR [--mano DIR]
+manivideo evaluate --recording BAG [--images TOPIC] [--camera TOPIC] [--mano DIR]
 manivideo evaluate BAG [--out DIR]
 """
 
@@ -12,7 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from manivideo_ros.evaluation.reports.evaluation import Evaluation, threshold_table, write
+from manivideo_ros.evaluation.reports.evaluation import (
+    Evaluation,
+    measured_figures,
+    threshold_table,
+    write,
+)
 from manivideo_ros.evaluation.run import Work, cores, folder_for_frames
 
 OUT = Path('out') / 'evaluation'
@@ -43,6 +49,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--alexnet', type=Path, help="torchvision's AlexNet, for LPIPS")
     parser.add_argument('--inception', type=Path, help="torch-fidelity's InceptionV3, for FID")
     parser.add_argument('--recordings', type=Path, help='folder of the recorded hand motion')
+    recording = parser.add_argument_group('recorded images and poses')
+    recording.add_argument('--recording', type=Path, help='bag; its last third is measured')
+    recording.add_argument('--images', default='', help='topic of the images (the only one)')
+    recording.add_argument('--camera', default='', help='topic of their CameraInfo (the only one)')
     dexycb = parser.add_argument_group('DexYCB')
     dexycb.add_argument('--folder', type=Path, help='the dataset as published')
     dexycb.add_argument('--split', default='s0', help='s0, s1, s2 or s3')
@@ -72,6 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    for name, figures in measured_figures(result).items():
+        print(f'{name:>20}  {figures}')
     for poses in result.poses() if result.judged else []:
         print(f'\n{result.generated}, {poses} poses, {len(result.clips)} clips')
         print('\n'.join(threshold_table(result.thresholds(poses))))
@@ -100,6 +112,8 @@ def run(args: argparse.Namespace) -> Evaluation:
     keep = None if kept is None else Path(kept.name)
     work = Work(graphs, args.size, args.alexnet, keep, config.human)
     try:
+        if args.recording is not None:
+            return _recording(args, work, about)
         if args.data == 'dexycb':
             return _dexycb(args, work, about)
         return _suite(args, work, about)
@@ -125,3 +139,11 @@ def _dexycb(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Eval
     about |= {'title': f'DexYCB {args.split}, {args.subset}', 'frames': args.frames or 'all'}
     views = Views(args.folder, args.split, args.subset, args.mano, args.clips, args.frames)
     return evaluate(work, args.inception, views, args.workers, about)
+
+
+def _recording(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evaluation:
+    from manivideo_ros.evaluation.recording import Recording, evaluate
+
+    about |= {'title': str(args.recording), 'frames': args.frames or 'the last third'}
+    recording = Recording(args.recording, args.images, args.camera, args.mano, args.frames)
+    return evaluate(work, args.inception, recording, about)

@@ -8,36 +8,24 @@ images is unknown, so there is neither the true-light upper bound nor an occlusi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from manivideo_ros.data.recorded.background import median_background
-from manivideo_ros.data.recorded.clip import RecordedClip
-from manivideo_ros.data.recorded.crop import clip_box, cropped, cropped_image
 from manivideo_ros.data.recorded.datasets.dexycb import YCB, Sequence, read_clip
 from manivideo_ros.data.recorded.datasets.dexycb_splits import SETUPS, SUBSETS, views
 from manivideo_ros.data.recorded.files import RecordedError, field, numbers, read_yaml
-from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.data.recorded.hands import read_published_mano
-from manivideo_ros.data.scenes.scene import SIZE
-from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
 from manivideo_ros.evaluation.reports.evaluation import Evaluation
 from manivideo_ros.evaluation.run import Work, fid_of_all, in_workers
 from manivideo_ros.evaluation.suites.clip_measures import Measured, evaluate_clip
-from manivideo_ros.evaluation.suites.clips import ClipInputs, GroundTruthFrame
-from manivideo_ros.geometry import Array
+from manivideo_ros.evaluation.suites.recorded_truth import RecordedGroundTruth
 from manivideo_ros.hand.load import load_hand, read_hand
-from manivideo_ros.hand.model import HandModel
-from manivideo_ros.hand.state import SIDES, Side
-from manivideo_ros.motion.motion import MotionSample
-from manivideo_ros.objects.mesh import load_object
+from manivideo_ros.hand.state import SIDES
 
 ANNOTATED = 'annotated'
-NO_HAND_REFERENCE = 'no other frame shows the whole hand'
 
 
 @dataclass(frozen=True)
@@ -66,72 +54,6 @@ class Views:
         return [found[i] for i in np.linspace(0, len(found) - 1, count).round().astype(int)]
 
 
-class RecordedGroundTruth:
-    """The recorded images of a DexYCB view.
-
-    grasped: id of the grasped object; frames: number of frames from the middle (None: all).
-    Raises RecordedError for missing or damaged files, or if no frame shows the whole hand.
-    """
-
-    def __init__(
-        self,
-        clip: RecordedClip,
-        grasped: str,
-        hands: Mapping[Side, HandModel],
-        size: int = SIZE,
-        frames: int | None = None,
-    ) -> None:
-        self._clip, self._box, count = clip, clip_box(clip.motion), len(clip)
-        count = min(frames or count, count)
-        self._first = (len(clip) - count) // 2
-        tracks = clip.motion.objects
-        order = [grasped, *(name for name in tracks if name != grasped)]
-        used = {side: hands[side] for side in SIDES if side in clip.motion.hands}
-        side = next(iter(used), None)
-        reference = (
-            None if side is None else cropped_hand_reference(clip, side, self._first, used[side])
-        )
-        if reference is None:
-            raise RecordedError(f'{clip.name}: {NO_HAND_REFERENCE}')
-        stamps = clip.motion.stamps_ns[self._first : self._first + count]
-        self.inputs = ClipInputs(
-            clip.motion.resampled(stamps),
-            cropped(clip.camera, self._box, size),
-            {name: load_object(tracks[name].mesh, tracks[name].scale) for name in order},
-            used,
-            cropped_image(median_background(clip).image, self._box, size),
-            reference,
-        )
-        labels = [value for value, name in clip.object_labels.items() if name == grasped]
-        self._masked = [*clip.hand_labels, *labels]
-
-    def frame(self, index: int) -> GroundTruthFrame:
-        """The image of a frame, and the labels of the hand and the grasped object as mask."""
-        image = self._clip.image(self._first + index)
-        labels = self._clip.segmentation(self._first + index)
-        assert labels is not None  # DexYCB has labels for every frame
-        mask = np.isin(labels, self._masked).astype(np.uint8)
-        size = self.inputs.size
-        return GroundTruthFrame(
-            cropped_image(image, self._box, size),
-            cropped_image(mask, self._box, size) != 0,
-        )
-
-    def true_light(self, sample: MotionSample) -> None:
-        """Always None: the light is unknown."""
-
-    def other_hands(self) -> dict[str, Array]:
-        """Keypoints [F, 21, 2] by side: for each frame, those half a clip away."""
-        inputs, out = self.inputs, {}
-        for side, model in inputs.hands.items():
-            states = [inputs.motion.frame(i).hands.get(side) for i in range(len(inputs.motion))]
-            seen = [projected_keypoints(model, s, inputs.camera) for s in states if s is not None]
-            if len(seen) > 1:
-                ranks = np.cumsum([state is not None for state in states]) + len(seen) // 2
-                out[str(side)] = np.stack([seen[rank % len(seen)] for rank in ranks - 1])
-        return out
-
-
 def read_truth(
     root: Path, sequence: str, serial: str, mano: Path | None, size: int, frames: int | None
 ) -> RecordedGroundTruth:
@@ -139,7 +61,13 @@ def read_truth(
     published = None if mano is None else read_published_mano(mano)
     clip = read_clip(root, sequence, serial, published)
     hands = {s: load_hand(s) if mano is None else read_hand(s, mano / f'{s}.npz') for s in SIDES}
-    return RecordedGroundTruth(clip, grasped_object(Sequence(root, sequence)), hands, size, frames)
+    grasped = grasped_object(Sequence(root, sequence))
+    labels = [value for value, name in clip.object_labels.items() if name == grasped]
+    order = [grasped, *(name for name in clip.motion.objects if name != grasped)]
+    count = min(frames or len(clip), len(clip))
+    first = (len(clip) - count) // 2
+    masked = [*clip.hand_labels, *labels]
+    return RecordedGroundTruth(clip, clip, order, masked, hands, size, range(first, first + count))
 
 
 def grasped_object(sequence: Sequence) -> str:

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from manivideo_ros.augment.kept_background import _median, images_topic, require_rectified
+from manivideo_ros.augment.kept_background import KEEP, _median
 from manivideo_ros.messages.names import CAMERA, IMAGE
+from manivideo_ros.recording.image_topics import images_topic, require_rectified
 
 ROOM = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
@@ -36,13 +37,13 @@ def test_what_was_never_seen_is_filled_in_and_marked():
 
 def test_the_topic_of_the_images_is_the_only_one_or_named():
     bag = Path('episode')
-    assert images_topic(bag, {'/a/image_raw': IMAGE, '/joints': 'x'}) == '/a/image_raw'
+    assert images_topic(bag, {'/a/image_raw': IMAGE, '/joints': 'x'}, '', KEEP) == '/a/image_raw'
     two = {'/a/image_raw': IMAGE, '/b/image_raw': IMAGE}
-    assert images_topic(bag, two, '/b/image_raw') == '/b/image_raw'
+    assert images_topic(bag, two, '/b/image_raw', KEEP) == '/b/image_raw'
     with pytest.raises(ValueError, match='/a/image_raw, /b/image_raw'):
-        images_topic(bag, two)
+        images_topic(bag, two, '', KEEP)
     with pytest.raises(ValueError, match='--images /c: no such topic'):
-        images_topic(bag, two, '/c')
+        images_topic(bag, two, '/c', KEEP)
 
 
 class Recording:
@@ -60,7 +61,7 @@ class Recording:
 
 def test_images_with_distortion_are_refused_and_rectified_ones_taken():
     bag = Path('episode')
-    require_rectified(bag, Recording([0.0] * 5), '/image_raw', '/camera_info')
-    require_rectified(bag, Recording([-0.2] * 5), '/image_rect', '/camera_info')
+    require_rectified(bag, Recording([0.0] * 5), '/image_raw', '/camera_info', KEEP)
+    require_rectified(bag, Recording([-0.2] * 5), '/image_rect', '/camera_info', KEEP)
     with pytest.raises(ValueError, match='/camera_info has lens distortion'):
-        require_rectified(bag, Recording([-0.2] * 5), '/image_raw', '/camera_info')
+        require_rectified(bag, Recording([-0.2] * 5), '/image_raw', '/camera_info', KEEP)

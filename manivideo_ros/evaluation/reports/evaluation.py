@@ -32,6 +32,7 @@ COLUMNS = {
     'temporal_ratio': 'temporal',
     'order': 'order %',
     'gradient_energy': 'gradient',
+    'brightness': 'brightness',
 }
 """Column headings by measure."""
 PERCENT = ('hand_share', 'hand_misses', 'order')
@@ -43,7 +44,8 @@ NOTES = (
     'distance and Fréchet distance: of a small fixed network in the package; they are not LPIPS '
     'and not FID. human: the method is given only the skeleton, the baselines the poses. '
     "Hand error: 0 % that of the ground-truth images, 100 % that against another frame's pose, "
-    'which is also the error of a missed hand. Temporal and gradient: relative to ground truth.'
+    'which is also the error of a missed hand. Temporal and gradient: relative to ground truth. '
+    'Brightness: correlation of grey levels with the ground truth.'
 )
 
 
@@ -175,6 +177,27 @@ def as_markdown(result: Evaluation) -> str:
     return '\n'.join(lines) + '\n'
 
 
+def measured_figures(result: Evaluation) -> dict[str, str]:
+    """The main figures of each candidate on one line, for a single recording; else nothing."""
+    if result.judged or len(result.measured) != 1:
+        return {}
+    shown = {
+        'psnr_db': 'dB',
+        'ssim': 'SSIM',
+        'brightness': 'brightness',
+        'gradient_energy': 'detail',
+    }
+    rows = result.summary(ALL, result.poses()[0])
+    return {
+        name: '  '.join(
+            f'{title} {value.mean:.2f}'
+            for measure, title in shown.items()
+            if not isinstance(value := row[measure], str)
+        )
+        for name, row in rows.items()
+    }
+
+
 def threshold_table(listed: Sequence[Threshold]) -> list[str]:
     """Thresholds as lines of Markdown."""
     lines = ['| measure | required | measured | reached |', '|---|---|---|---|']
@@ -186,7 +209,12 @@ def threshold_table(listed: Sequence[Threshold]) -> list[str]:
     return lines
 
 
-_POSES = {'exact': 'exact poses', 'noise': 'poses with noise', 'annotated': 'annotated poses'}
+_POSES = {
+    'exact': 'exact poses',
+    'noise': 'poses with noise',
+    'annotated': 'annotated poses',
+    'recorded': 'recorded poses',
+}
 
 
 def _table(summary: Mapping[str, Mapping[str, Interval | str]], whys: dict[str, str]) -> list[str]:

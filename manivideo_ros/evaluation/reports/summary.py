@@ -17,6 +17,7 @@ MEANS = (
     'feature_distance',
     'frechet_distance',
     'gradient_energy',
+    'brightness',
     'temporal_ratio',
 )
 """Measures whose mean over clips is reported, each clip with equal weight."""

@@ -1,14 +1,20 @@
-"""The methods to evaluate: a checkpoint, streamed as the node streams it."""
+"""The methods to evaluate: a checkpoint, streamed as the node streams it, and its rivals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from manivideo_ros.drawing.hand_skeleton import hand_skeleton
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.suites.clips import ClipInputs, FramesOf, RgbImage
+from manivideo_ros.geometry import Array
+from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.motion.pose_buffer import SKELETON, Snapshot
 from manivideo_ros.synthesizer import Synthesizer, scene_for
 
@@ -37,6 +43,37 @@ def stream(session: StreamingSession, inputs: ClipInputs, checkpoint: Path) -> I
     for index, stamp in enumerate(inputs.motion.stamps_ns.tolist()):
         snapshot = snapshot_of(inputs, index, stamp)
         yield synthesizer.step(inputs.camera, snapshot, plane=inputs.support).image
+
+
+def lit_base(graph: Path, checkpoint: Path) -> FramesOf:
+    """The lit base image in the light of a checkpoint's light net, uncorrected by the network."""
+
+    def frames(inputs: ClipInputs) -> Iterator[RgbImage]:
+        scene = scene_for(checkpoint, inputs.objects, inputs.background, inputs.hand_reference)
+        hands = {str(side): model for side, model in inputs.hands.items()}
+        session = StreamingSession(OnnxRunner(graph, threads=1))
+        synthesizer = Synthesizer(session, hands, replace(scene, lit=True), threads=1)
+        for index, stamp in enumerate(inputs.motion.stamps_ns.tolist()):
+            synthesizer.step(inputs.camera, snapshot_of(inputs, index, stamp), plane=inputs.support)
+            composer = synthesizer.drawing.image.composer
+            correction = torch.zeros_like(composer.made)  # gain [3] and residual [3]
+            correction[:3] = 1
+            yield composer.compose(correction).numpy().copy()
+
+    return frames
+
+
+def flat(colour: Array) -> FramesOf:  # [3] in 0..255
+    """Hands and objects in one colour before the background."""
+
+    def frames(inputs: ClipInputs) -> Iterator[RgbImage]:
+        view = Rasterizer(inputs.surfaces(), inputs.size, inputs.size, threads=1, merge=True)
+        for index in range(len(inputs.motion)):
+            face = view.render(inputs.camera, inputs.poses(index)).face_index[0].numpy()
+            image = np.where((face >= 0)[..., None], colour.round(), inputs.background)
+            yield np.asarray(image, np.uint8)
+
+    return frames
 
 
 def snapshot_of(inputs: ClipInputs, index: int, stamp_ns: int) -> Snapshot:

@@ -1,0 +1,31 @@
+"""`manivideo estimate`: a video file becomes a recording with the poses of its hands."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from manivideo_ros.estimation.video_poses import VideoFile, record_poses
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line. Raises ValueError (one line)."""
+    parser = argparse.ArgumentParser(
+        prog='manivideo estimate',
+        description='Estimate the hands in a video file; write them with its images to a bag.',
+    )
+    parser.add_argument('video', type=Path, help='video file of a camera that is not mirrored')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the bag')
+    parser.add_argument('--fov-y', type=float, default=0.79, help='vertical field of view, rad')
+    parser.add_argument('--calibration', type=Path, help='YAML of camera_calibration, not --fov-y')
+    args = parser.parse_args(arguments)
+    if not 0.05 <= args.fov_y <= 3.0:
+        parser.error('--fov-y: must be 0.05 to 3.0 rad')
+    video = VideoFile.calibrated(args.video, args.fov_y, args.calibration)
+    with tqdm(desc='estimated', unit='frame', mininterval=1) as bar:
+        frames, found = record_poses(video, args.out, bar.update)
+    print(f'{args.out}: {found} of {frames} frames show a hand')
+    return 0

@@ -1,0 +1,118 @@
+"""A video file as a recording: its images, and the estimated poses of the hands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.bags.bag import BagWriter
+from manivideo_ros.camera.calibration_file import load_calibration
+from manivideo_ros.camera.lens import Lens
+from manivideo_ros.camera.live_background import resized
+from manivideo_ros.estimation.hands import HandEstimator
+from manivideo_ros.estimation.placed import hands_before
+from manivideo_ros.estimation.sides import SideMemory
+from manivideo_ros.geometry import Camera, pinhole
+from manivideo_ros.hand.state import SIDES, HandState
+from manivideo_ros.inputs.live import HandSolver
+from manivideo_ros.messages.names import CAMERA, COMPRESSED, HANDS
+from manivideo_ros.messages.types import ROSBAGS, serialized
+
+FRAME = 'camera_optical_frame'
+POSES, INFO, IMAGES = '/hand_poses', '/camera/camera_info', '/camera/image_raw/compressed'
+SECOND = 1_000_000_000
+QUALITY = 95
+
+
+class VideoError(ValueError):
+    """A video file that cannot be used; one line that names it."""
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFile:
+    """The frames of a video file, without the distortion of its lens.
+
+    camera: None for a pinhole of fov_y (rad) and the frames' size. Raises VideoError on reading.
+    """
+
+    path: Path
+    fov_y: float = 0.79
+    camera: Camera | None = None
+    lens: Lens | None = None
+
+    @classmethod
+    def calibrated(cls, path: Path, fov_y: float, calibration: Path | None) -> VideoFile:
+        """With the calibration of a file (YAML of camera_calibration), if one is given."""
+        if calibration is None:
+            return cls(path, fov_y)
+        return cls(path, fov_y, *load_calibration(calibration))
+
+    def frames(self) -> Iterator[tuple[int, NDArray[np.uint8], Camera]]:
+        """Time (ns, of constant rate), image [H, W, 3] and camera of each frame."""
+        video = cv2.VideoCapture(str(self.path))
+        try:
+            rate = video.get(cv2.CAP_PROP_FPS)
+            if not video.isOpened() or not np.isfinite(rate) or rate <= 0:
+                raise VideoError(f'{self.path}: no such video file, or none that can be read')
+            index = 0
+            while (read := video.read())[0]:
+                image = np.asarray(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), np.uint8)
+                yield round(index * SECOND / rate), *self._rectified(image)
+                index += 1
+        finally:
+            video.release()
+
+    def _rectified(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Camera]:
+        height, width = image.shape[:2]
+        if self.camera is None:
+            return image, Camera(pinhole(width, height, self.fov_y), np.eye(4), width, height)
+        image = resized(image, (self.camera.width, self.camera.height))
+        if self.lens is None:
+            return image, self.camera
+        return self.lens.straighten(image), self.lens.drawn
+
+
+def record_poses(
+    video: VideoFile, bag: Path, progress: Callable[[], object] = lambda: None
+) -> tuple[int, int]:
+    """Write the bag of a video; returns the numbers of frames and of frames with a hand.
+
+    The bag has HandPoses in the camera's frame, its CameraInfo and its images (JPEG). progress is
+    called after each frame. Raises VideoError, BagError, EstimatorError.
+    """
+    estimator, memory = HandEstimator(), SideMemory()
+    solvers = {side: HandSolver(side) for side in SIDES}
+    start = SECOND  # a stamp of zero means none
+    count = 0
+    poses: dict[int, dict[str, HandState]] = {}
+    with BagWriter(bag) as out:
+        for topic, kind in ((POSES, HANDS), (INFO, CAMERA), (IMAGES, COMPRESSED)):
+            out.add_topic(topic, kind)
+        for time, image, camera in video.frames():
+            stamp = start + time
+            header = ROSBAGS.header(stamp, FRAME)
+            out.write(INFO, serialized(ROSBAGS.camera(header, camera)), stamp)
+            out.write(IMAGES, serialized(ROSBAGS.jpeg(header, image, QUALITY)), stamp)
+            for tracked in hands_before(image, camera.intrinsics, estimator, memory):
+                try:
+                    live = solvers[tracked.side].add(stamp, tracked)
+                except ValueError:  # joints that no hand has: a false detection
+                    continue
+                if live is not None:
+                    poses.setdefault(live.stamp_ns, {})[live.side] = live.state
+            count += 1
+            progress()
+        model = solvers['right'].hand.name
+        for stamp in sorted(poses):
+            message = ROSBAGS.hands(ROSBAGS.header(stamp, FRAME), poses[stamp], model)
+            out.write(POSES, serialized(message), stamp)
+    if not poses:
+        rmtree(bag)  # a recording without poses is of no use
+        raise VideoError(f'{video.path}: no hand found in {count} frames')
+    return count, len(poses)

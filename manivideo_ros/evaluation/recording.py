@@ -1,0 +1,94 @@
+"""Evaluates a checkpoint on one recording, with its images as ground truth.
+
+The last third is measured. Background, hand reference and mean colour are taken from the frames
+before it. Only the pixels that the poses cover with hands and objects are measured, forearms not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manivideo_ros.data.recorded.bag import mean_colour, part, read_bag_clip
+from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.evaluation.reports.evaluation import Evaluation
+from manivideo_ros.evaluation.run import Work, fid_of_all
+from manivideo_ros.evaluation.suites.clip_measures import evaluate_clip
+from manivideo_ros.evaluation.suites.methods import flat, lit_base
+from manivideo_ros.evaluation.suites.recorded_truth import RecordedGroundTruth
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.state import SIDES
+from manivideo_ros.motion.files import load_motion
+
+RECORDED = 'recorded'
+LEAST_FRAMES = 6
+OUTLINE = 0.035
+"""Uncertainty of the poses' outlines, in image heights."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A bag with images, CameraInfo and poses.
+
+    images, camera: topics, '' for the only ones; mano: folder of the user's MANO, for poses of it;
+    frames: how many of the last third are measured (None: all).
+    """
+
+    path: Path
+    images: str = ''
+    camera: str = ''
+    mano: Path | None = None
+    frames: int | None = None
+
+    def truth(self, size: int) -> tuple[RecordedGroundTruth, np.ndarray]:
+        """The ground truth at size x size pixels, and the mean colour [3] of hands and objects.
+
+        Raises ValueError that names the bag.
+        """
+        path = self.path
+        if load_motion(path, self.camera).hand_model == 'default':
+            hands = {side: load_hand(side) for side in SIDES}
+        elif self.mano is not None:
+            hands = {side: load_hand(side, self.mano / f'{side}.npz') for side in SIDES}
+        else:
+            raise RecordedError(f'{path}: its poses are of MANO: give --mano DIR (convert-mano)')
+        clip = read_bag_clip(path, hands, self.images, self.camera)
+        if len(clip) < LEAST_FRAMES:
+            raise RecordedError(f'{path}: {len(clip)} images with poses, at least 6 are needed')
+        first = len(clip) - len(clip) // 3
+        last = min(len(clip), first + (self.frames or len(clip)))
+        before = part(clip, 0, first)
+        masked = [*clip.hand_labels, *clip.object_labels]
+        order, frames = list(clip.motion.objects), range(first, last)
+        edge = round(OUTLINE * clip.camera.height)
+        truth = RecordedGroundTruth(clip, before, order, masked, hands, size, frames, edge)
+        return truth, mean_colour(before, masked)
+
+
+def evaluate(
+    work: Work, inception: Path | None, recording: Recording, about: dict[str, Any]
+) -> Evaluation:
+    """Measure the methods of `work`, the lit base and a flat mean colour. Raises ValueError."""
+    truth, colour = recording.truth(work.size)
+    generated, *better = work.graphs
+    methods = work.methods() | {'lit_base': lit_base(*work.graphs[generated]), 'flat': flat(colour)}
+    motions = {RECORDED: truth.inputs.motion}
+    measured = evaluate_clip(truth, methods, motions, truth.other_hands(), work.tools())
+    work.store_frames(0, measured)
+    result = Evaluation(about, generated, better[0] if better else None, judged=False)
+    result.measured.append(measured)
+    result.clips.append(
+        {
+            'name': recording.path.resolve().name,
+            'subsets': [],
+            'frames': len(truth.inputs.motion),
+            'hands': [str(side) for side in truth.inputs.hands],
+            'objects': list(truth.inputs.objects),
+        }
+    )
+    candidates = list(measured[RECORDED].figures)
+    result.fid = fid_of_all(work.keep, [RECORDED], candidates, inception)
+    return result

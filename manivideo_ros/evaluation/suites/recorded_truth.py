@@ -1,0 +1,91 @@
+"""Recorded images as ground truth of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from manivideo_ros.data.recorded.background import EDGE, median_background
+from manivideo_ros.data.recorded.clip import RecordedClip
+from manivideo_ros.data.recorded.crop import clip_box, cropped, cropped_image
+from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
+from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
+from manivideo_ros.evaluation.suites.clips import ClipInputs, GroundTruthFrame
+from manivideo_ros.geometry import Array
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.state import SIDES, Side
+from manivideo_ros.motion.motion import MotionSample
+from manivideo_ros.objects.named import load_mesh
+
+NO_HAND_REFERENCE = 'no other frame shows the whole hand'
+
+
+class RecordedGroundTruth:
+    """The recorded images of a clip.
+
+    references: clip of the same camera that background and hand reference are taken from; order:
+    ids of the objects, the manipulated one first; masked: labels of measured pixels; frames: of the
+    clip, to measure; edge: pixels by which outlines are uncertain. Raises RecordedError for missing
+    or damaged files, or if no other frame shows the whole hand.
+    """
+
+    def __init__(
+        self,
+        clip: RecordedClip,
+        references: RecordedClip,
+        order: Sequence[str],
+        masked: Sequence[int],
+        hands: Mapping[Side, HandModel],
+        size: int,
+        frames: range,
+        edge: int = EDGE,
+    ) -> None:
+        self._clip, self._box = clip, clip_box(clip.motion)
+        self._first, self._masked = frames.start, list(masked)
+        tracks = clip.motion.objects
+        used = {side: hands[side] for side in SIDES if side in clip.motion.hands}
+        side = next(iter(used), None)
+        reference = (
+            None
+            if side is None
+            else cropped_hand_reference(references, side, frames.start, used[side])
+        )
+        if reference is None:
+            raise RecordedError(f'{clip.name}: {NO_HAND_REFERENCE}')
+        stamps = clip.motion.stamps_ns[frames.start : frames.stop]
+        self.inputs = ClipInputs(
+            clip.motion.resampled(stamps),
+            cropped(clip.camera, self._box, size),
+            {name: load_mesh(tracks[name].mesh, tracks[name].scale) for name in order},
+            used,
+            cropped_image(median_background(references, edge=edge).image, self._box, size),
+            reference,
+        )
+
+    def frame(self, index: int) -> GroundTruthFrame:
+        """The image of a frame, and its measured pixels as mask."""
+        image = self._clip.image(self._first + index)
+        labels = self._clip.segmentation(self._first + index)
+        assert labels is not None  # the background is made from labels
+        mask = np.isin(labels, self._masked).astype(np.uint8)
+        size = self.inputs.size
+        return GroundTruthFrame(
+            cropped_image(image, self._box, size),
+            cropped_image(mask, self._box, size) != 0,
+        )
+
+    def true_light(self, sample: MotionSample) -> None:
+        """Always None: the light is unknown."""
+
+    def other_hands(self) -> dict[str, Array]:
+        """Keypoints [F, 21, 2] by side: for each frame, those half a clip away."""
+        inputs, out = self.inputs, {}
+        for side, model in inputs.hands.items():
+            states = [inputs.motion.frame(i).hands.get(side) for i in range(len(inputs.motion))]
+            seen = [projected_keypoints(model, s, inputs.camera) for s in states if s is not None]
+            if len(seen) > 1:
+                ranks = np.cumsum([state is not None for state in states]) + len(seen) // 2
+                out[str(side)] = np.stack([seen[rank % len(seen)] for rank in ranks - 1])
+        return out

@@ -1,0 +1,56 @@
+"""`manivideo estimate`: a video file becomes a recording with the poses of its hands."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from manivideo_ros.cli import main
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.state import SIDES
+
+CLIP = Path(__file__).parents[3] / 'shared' / 'data' / 'video' / 'human_hand.mp4'
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _interpreter():
+    pytest.importorskip('ai_edge_litert')
+
+
+def write(path, frames):
+    height, width = frames[0].shape[:2]
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 30, (width, height))
+    for frame in frames:
+        video.write(frame)
+    video.release()
+
+
+@pytest.mark.skipif(not CLIP.is_file(), reason='the recording is not here')
+def test_a_real_video_has_its_hand_where_the_image_shows_it(tmp_path, capsys):
+    from manivideo_ros.data.recorded.bag import read_bag_clip
+
+    video = cv2.VideoCapture(str(CLIP))
+    write(tmp_path / 'hand.avi', [video.read()[1] for _ in range(16)])
+    assert main(['estimate', str(tmp_path / 'hand.avi'), '--out', str(tmp_path / 'bag')]) == 0
+    assert '15 of 16 frames show a hand' in capsys.readouterr().out
+    clip = read_bag_clip(tmp_path / 'bag', {side: load_hand(side) for side in SIDES})
+    assert (clip.camera.width, clip.camera.height) == (1280, 720)
+    assert set(clip.motion.hands) == {'right'} and len(clip) == 15
+    image, labels = clip.image(10), clip.segmentation(10)
+    skin = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1] > 70  # the wall is grey
+    assert skin[labels == 1].mean() > 0.85
+
+
+def test_a_file_that_is_no_video_and_one_without_hands_are_errors(tmp_path, capsys):
+    (tmp_path / 'text.mp4').write_text('no video')
+    write(tmp_path / 'empty.avi', [np.full((120, 160, 3), 90, np.uint8)] * 4)
+    for name, why in (
+        ('text.mp4', 'no such video file, or none that can be read'),
+        ('none.mp4', 'no such video file, or none that can be read'),
+        ('empty.avi', 'no hand found in 4 frames'),
+    ):
+        out = tmp_path / f'{name}.bag'
+        assert main(['estimate', str(tmp_path / name), '--out', str(out)]) == 2
+        assert f'{name}: {why}' in capsys.readouterr().err
+    assert not (tmp_path / 'empty.avi.bag').exists()
