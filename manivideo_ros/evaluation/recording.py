@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from manivideo_ros.data.recorded.bag import mean_colour, part, read_bag_clip
 from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.evaluation.reports.evaluation import Evaluation
 from manivideo_ros.evaluation.run import Work, fid_of_all
 from manivideo_ros.evaluation.suites.clip_measures import evaluate_clip
+from manivideo_ros.evaluation.suites.clips import FramesOf
+from manivideo_ros.evaluation.suites.fitted_light import fitted_light
 from manivideo_ros.evaluation.suites.methods import flat, lit_base
 from manivideo_ros.evaluation.suites.recorded_truth import RecordedGroundTruth
 from manivideo_ros.hand.load import load_hand
@@ -43,8 +43,8 @@ class Recording:
     mano: Path | None = None
     frames: int | None = None
 
-    def truth(self, size: int) -> tuple[RecordedGroundTruth, np.ndarray]:
-        """The ground truth at size x size pixels, and the mean colour [3] of hands and objects.
+    def truth(self, size: int) -> tuple[RecordedGroundTruth, dict[str, FramesOf]]:
+        """The ground truth at size x size pixels, and methods that use only the frames before.
 
         Raises ValueError that names the bag.
         """
@@ -65,18 +65,23 @@ class Recording:
         order, frames = list(clip.motion.objects), range(first, last)
         edge = round(OUTLINE * clip.camera.height)
         truth = RecordedGroundTruth(clip, before, order, masked, hands, size, frames, edge)
-        return truth, mean_colour(before, masked)
+        return truth, {
+            'fitted_light': fitted_light(before, hands),
+            'flat': flat(mean_colour(before, masked)),
+        }
 
 
 def evaluate(
     work: Work, inception: Path | None, recording: Recording, about: dict[str, Any]
 ) -> Evaluation:
     """Measure the methods of `work`, the lit base and a flat mean colour. Raises ValueError."""
-    truth, colour = recording.truth(work.size)
+    truth, methods = recording.truth(work.size)
     generated, *better = work.graphs
-    methods = work.methods() | {'lit_base': lit_base(*work.graphs[generated]), 'flat': flat(colour)}
+    lit = {'lit_base': lit_base(*work.graphs[generated])}
     motions = {RECORDED: truth.inputs.motion}
-    measured = evaluate_clip(truth, methods, motions, truth.other_hands(), work.tools())
+    measured = evaluate_clip(
+        truth, work.methods() | lit | methods, motions, truth.other_hands(), work.tools()
+    )
     work.store_frames(0, measured)
     result = Evaluation(about, generated, better[0] if better else None, judged=False)
     result.measured.append(measured)

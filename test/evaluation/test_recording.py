@@ -1,20 +1,23 @@
 """Evaluation of one recording, with its images as ground truth."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from mounted_cameras import FRONT, WRIST, record_mounted
 
 from manivideo_ros.bags.bag import BagReader, BagWriter
-from manivideo_ros.data.recorded.bag import ARM, mean_colour, part, read_bag_clip
+from manivideo_ros.data.recorded.bag import ARM, DrawnLabels, mean_colour, part, read_bag_clip
 from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.data.scenes.camera_response import encode_srgb
 from manivideo_ros.evaluation import recording
 from manivideo_ros.evaluation.cli import main
 from manivideo_ros.evaluation.recording import Recording, evaluate
 from manivideo_ros.evaluation.reports.evaluation import as_markdown, measured_figures
 from manivideo_ros.evaluation.run import Work
 from manivideo_ros.evaluation.suites.clip_measures import Tools
+from manivideo_ros.evaluation.suites.fitted_light import fitted_light
 from manivideo_ros.evaluation.suites.methods import flat
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES
@@ -87,18 +90,17 @@ def test_the_last_third_is_measured_against_the_images(bag, monkeypatch):
     result = evaluate(work, None, Recording(bag), {'title': 'take'})
     assert result.clips[0]['frames'] == 4
     rows = result.summary('all', 'recorded')
-    assert {*rows} == {'generated', 'lit_base', 'flat', 'painted', 'textured'}
+    assert {*rows} == {'generated', 'lit_base', 'fitted_light', 'flat', 'painted', 'textured'}
     # The images are of one colour, which the flat hands have too.
     assert rows['flat']['psnr_db'].mean > 45 > rows['painted']['psnr_db'].mean
     assert 'flat' in measured_figures(result) and 'recorded poses' in as_markdown(result)
 
 
 def test_flat_hands_are_before_the_background(bag):
-    truth, colour = Recording(bag).truth(SIZE)
+    truth, _ = Recording(bag).truth(SIZE)
     frame = next(flat(np.array([200.0, 10.0, 10.0]))(truth.inputs))
     red = (frame == (200, 10, 10)).all(-1)
     assert red.any() and (frame[~red] == truth.inputs.background[~red]).all()
-    np.testing.assert_allclose(colour, 90)
 
 
 def test_the_command_reports_what_is_missing(bag, tmp_path, capsys):
@@ -138,3 +140,26 @@ def test_images_without_poses_near_are_left_out(bag, tmp_path):
 def grey_frames(inputs):
     while True:
         yield np.full((inputs.size, inputs.size, 3), 128, np.uint8)
+
+
+def test_the_light_of_recorded_images_is_found_again(clip, bag):
+    """Images of matt hands under one lamp and ambient light, by the normals of their poses."""
+    drawn = DrawnLabels(clip.motion, HANDS)
+    lamp = np.array([0.3, -0.6, -0.74])
+
+    def lit(normals):
+        shade = 0.15 + 0.25 * (1 + normals @ lamp)[..., None]
+        return encode_srgb(shade * np.array([1.0, 0.7, 0.6]))
+
+    def image(index):
+        labels, normals = drawn.draw(index)
+        return np.where((labels > 0)[..., None], lit(normals), np.uint8(90))
+
+    truth, _ = Recording(bag).truth(SIZE)
+    frame = next(fitted_light(replace(clip, read_image=image), HANDS)(truth.inputs))
+    seen = DrawnLabels(replace(truth.inputs.motion, camera=truth.inputs.camera), HANDS)
+    labels, normals = seen.draw(0)
+    hands = np.isin(labels, [*clip.hand_labels])
+    assert hands.any()
+    assert np.abs(frame[hands].astype(int) - lit(normals)[hands]).mean() < 4
+    np.testing.assert_array_equal(frame[labels == 0], truth.inputs.background[labels == 0])

@@ -130,13 +130,18 @@ class DrawnLabels:
 
     def __call__(self, index: int) -> NDArray[np.int64]:
         """The labels of a frame."""
+        return self.draw(index)[0]
+
+    def draw(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The labels of a frame, and its visible normals [H, W, 3] in the camera's frame."""
         sample = self._motion.frame(index)
         poses: list[SurfacePose] = [sample.hands.get(side) for side in self._sides]
         poses += [sample.objects.get(name) for name in self._motion.objects]
         camera = self._motion.camera_in(index)
         assert camera is not None
-        face = self._view.render(camera, poses).face_index[0].numpy()
-        return np.asarray(self._of_face[face])
+        drawn = self._view.render(camera, poses)
+        labels = self._of_face[drawn.face_index[0].numpy()]
+        return labels, drawn.visible_normal.permute(1, 2, 0).numpy()
 
 
 def part(clip: RecordedClip, first: int, last: int) -> RecordedClip:
