@@ -142,7 +142,7 @@ def _dexycb(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Eval
 
 
 def _recording(args: argparse.Namespace, work: Work, about: dict[str, Any]) -> Evaluation:
-    from manivideo_ros.evaluation.recording import Recording, evaluate
+    from manivideo_ros.evaluation.photographs.recording import Recording, evaluate
 
     about |= {'title': str(args.recording), 'frames': args.frames or 'the last third'}
     recording = Recording(args.recording, args.images, args.camera, args.mano, args.frames)

@@ -18,10 +18,10 @@ from manivideo_ros.data.recorded.datasets.dexycb import YCB, Sequence, read_clip
 from manivideo_ros.data.recorded.datasets.dexycb_splits import SETUPS, SUBSETS, views
 from manivideo_ros.data.recorded.files import RecordedError, field, numbers, read_yaml
 from manivideo_ros.data.recorded.hands import read_published_mano
+from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTruth
 from manivideo_ros.evaluation.reports.evaluation import Evaluation
 from manivideo_ros.evaluation.run import Work, fid_of_all, in_workers
 from manivideo_ros.evaluation.suites.clip_measures import Measured, evaluate_clip
-from manivideo_ros.evaluation.suites.recorded_truth import RecordedGroundTruth
 from manivideo_ros.hand.load import load_hand, read_hand
 from manivideo_ros.hand.state import SIDES
 

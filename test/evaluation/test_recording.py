@@ -11,13 +11,13 @@ from manivideo_ros.bags.bag import BagReader, BagWriter
 from manivideo_ros.data.recorded.bag import ARM, DrawnLabels, mean_colour, part, read_bag_clip
 from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.data.scenes.camera_response import encode_srgb
-from manivideo_ros.evaluation import recording
 from manivideo_ros.evaluation.cli import main
-from manivideo_ros.evaluation.recording import Recording, evaluate
+from manivideo_ros.evaluation.photographs import recording
+from manivideo_ros.evaluation.photographs.fitted_light import fitted_light
+from manivideo_ros.evaluation.photographs.recording import Recording, evaluate
 from manivideo_ros.evaluation.reports.evaluation import as_markdown, measured_figures
 from manivideo_ros.evaluation.run import Work
 from manivideo_ros.evaluation.suites.clip_measures import Tools
-from manivideo_ros.evaluation.suites.fitted_light import fitted_light
 from manivideo_ros.evaluation.suites.methods import flat
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES

@@ -12,13 +12,13 @@ from typing import Any
 
 from manivideo_ros.data.recorded.bag import mean_colour, part, read_bag_clip
 from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.evaluation.photographs.fitted_light import fitted_light
+from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTruth
 from manivideo_ros.evaluation.reports.evaluation import Evaluation
 from manivideo_ros.evaluation.run import Work, fid_of_all
 from manivideo_ros.evaluation.suites.clip_measures import evaluate_clip
 from manivideo_ros.evaluation.suites.clips import FramesOf
-from manivideo_ros.evaluation.suites.fitted_light import fitted_light
 from manivideo_ros.evaluation.suites.methods import flat, lit_base
-from manivideo_ros.evaluation.suites.recorded_truth import RecordedGroundTruth
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.motion.files import load_motion
