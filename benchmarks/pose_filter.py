@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.report import RESULTS, check, write_results
-from manivideo_ros.geometry import axis_angle_to_matrix, matrix_to_axis_angle
+from manivideo_ros.geometry import axis_angle_to_matrix
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_filter import POINTS, ROTATIONS, Filter
 from manivideo_ros.motion.shipped import MOTIONS, motion_named
@@ -54,11 +54,11 @@ class OneEuro:
         self.point = self.velocity = self.before = np.zeros(0)
 
     def add(self, _: int, measured: np.ndarray) -> np.ndarray:
+        """The filtered points [N, 3] of the next frame."""
         if not len(self.point):
             self.point, self.velocity, self.before = measured, 0 * measured, measured
-        self.velocity = self.velocity + _share(1.0) * (
-            (measured - self.before) * HZ - self.velocity
-        )
+        speed = (measured - self.before) * HZ
+        self.velocity = self.velocity + _share(1.0) * (speed - self.velocity)
         cut_off = 1.0 + 40.0 * np.linalg.norm(self.velocity, axis=-1, keepdims=True)
         self.point, self.before = self.point + _share(cut_off) * (measured - self.point), measured
         return self.point

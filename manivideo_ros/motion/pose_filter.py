@@ -8,8 +8,8 @@ choice of axes. Three things adapt:
   hardly has: exact poses pass as they are.
 * The process noise grows with speed, as the cut-off of the One Euro filter does (Casiez, Roussel
   and Vogel, CHI 2012).
-* Where innovations exceed what noise explains, the covariance is inflated until they do not (the
-  strong tracking filter, Zhou and Frank, 1996): sudden motion is followed at once.
+* Where the mean of recent innovations exceeds what noise explains, the covariance is inflated until
+  it does not (as in the strong tracking filter of Zhou and Frank, 1996): sudden motion is followed.
 
 `python -m benchmarks.pose_filter` measures what remains of the noise, and the delay.
 """
@@ -35,31 +35,35 @@ START = 6  # samples until the noise is known; until then they pass as they are
 NOISE_WINDOW = 21  # third differences whose median is the noise
 _MEDIAN = 0.789  # median of a mean of three squares of standard normal numbers
 _LEAST_NOISE = 1e-6  # metres or radians: float32 poses are no more exact
-_PER_SPEED = 0.25  # process noise per speed, 1/sqrt(s)
-_UNEXPECTED = 6.0  # innovations this many times the variance of the noise are motion
-_MEMORY = 0.6  # of the mean square innovation, from sample to sample
+_PER_SPEED = 0.2  # process noise per speed, 1/sqrt(s)
+_MEMORY = 0.5  # of the mean innovation, from sample to sample
+_UNEXPECTED = 0.6  # a mean innovation whose square is this share of the noise's variance is motion
 _UNKNOWN = 1.0  # variance of a velocity after a jump, (m/s)^2 or (rad/s)^2
-_LAG_S = 0.015  # the filtered pose is that of so long ago where the filter ignores measurements
 
 
 @dataclass(frozen=True)
 class _Space:
-    """Points or rotations. apart(a, b): the tangent vectors [N, 3] from a to b; moved(a, v): their
-    inverse; process: noise at rest, in unit/s per sqrt(s); jump: a longer innovation is no motion.
+    """Points or rotations. apart(a, b): tangent vectors [N, 3] from a to b; moved(a, v): a moved by
+    them.
+
+    process: noise at rest, in unit/s per sqrt(s); lag_s: of how long ago the filtered pose is where
+    measurements have no weight, in proportion where they have; jump: a longer innovation is one.
     """
 
     apart: Callable[[Array, Array], Array]
     moved: Callable[[Array, Array], Array]
     process: float
+    lag_s: float
     jump: float
 
 
-POINTS = _Space(lambda a, b: b - a, lambda a, v: a + v, process=0.02, jump=0.3)
+POINTS = _Space(lambda a, b: b - a, lambda a, v: a + v, process=0.02, lag_s=0.02, jump=0.3)
 """[N, 3], metres."""
 ROTATIONS = _Space(
     lambda a, b: matrix_to_axis_angle(np.swapaxes(a, -1, -2) @ b),
     lambda a, v: a @ axis_angle_to_matrix(v),
-    process=0.2,
+    process=0.45,
+    lag_s=0.0,
     jump=1.0,
 )
 """[N, 3, 3], radians."""
@@ -78,7 +82,7 @@ class Filter:
         self._state: tuple[Array, Array] | None = None  # pose, velocity [N, 3]
         # Variance of the pose, its covariance with the velocity, variance of the velocity: [3, N].
         self._covariance: Array = np.zeros(0)
-        self._innovation: Array = np.zeros(0)  # mean square, [N]
+        self._innovation: Array = np.zeros(0)  # its recent mean, [N, 3]
 
     def add(self, stamp_ns: int, measured: Array) -> Array:
         """The filtered poses at a stamp.
@@ -119,10 +123,11 @@ class Filter:
         """Start at the newest measurement, with the mean velocity since the oldest."""
         (first_ns, first), (last_ns, last) = self._last[0], self._last[-1]
         seconds, noise = 1e-9 * (last_ns - first_ns), self._noise()
-        self._state = last, self._space.apart(first, last) / seconds
+        moved = self._space.apart(first, last)
+        self._state = last, moved / seconds
         drift = self._space.process**2 * seconds
         self._covariance = np.stack([noise, noise / seconds, 2 * noise / seconds**2 + drift])
-        self._innovation = np.zeros_like(noise)
+        self._innovation = np.zeros_like(moved)
 
     def _update(self, step: float, pose: Array, velocity: Array, measured: Array) -> Array:
         """One step of the filter, in seconds."""
@@ -135,9 +140,8 @@ class Filter:
         pp, pv, vv = self._covariance
         spread = np.stack([pp + step * (2 * pv + step * vv), pv + step * vv, vv])
         added = process * np.array([step**2 / 3, step / 2, 1.0])[:, None]
-        square = np.mean(innovation**2, axis=-1)
-        self._innovation = (_MEMORY * self._innovation + square) / (_MEMORY + 1)
-        excess = self._innovation - _UNEXPECTED * (noise + added[0])
+        self._innovation = _MEMORY * self._innovation + (1 - _MEMORY) * innovation
+        excess = np.mean(self._innovation**2, axis=-1) - _UNEXPECTED * (noise + added[0])
         spread = spread * np.maximum(1.0, excess / spread[0]) + added
 
         gain = spread[:2] / (spread[0] + noise)
@@ -152,7 +156,7 @@ class Filter:
             pose[jumped], velocity[jumped], self._innovation[jumped] = measured[jumped], 0, 0
             covariance[:, jumped] = noise[jumped], 0 * noise[jumped], _UNKNOWN + 0 * noise[jumped]
         self._state, self._covariance = (pose, velocity), covariance
-        lag = np.where(jumped, 0.0, _LAG_S * (1 - gain[0]))
+        lag = np.where(jumped, 0.0, space.lag_s * (1 - gain[0]))
         return space.moved(pose, -lag[:, None] * velocity)
 
 
@@ -166,9 +170,8 @@ class RigidFilter:
         """The filtered pose [4, 4] at a stamp (ns), with the dtype of `pose` [4, 4] (metres)."""
         exact = np.asarray(pose, np.float64)
         rotation = self._rotation.add(stamp_ns, exact[None, :3, :3])[0]
-        return rigid(rotation, self._position.add(stamp_ns, exact[None, :3, 3])[0]).astype(
-            pose.dtype
-        )
+        position = self._position.add(stamp_ns, exact[None, :3, 3])[0]
+        return rigid(rotation, position).astype(pose.dtype)
 
 
 class HandFilter:

@@ -171,9 +171,7 @@ def read_objects(
     return objects
 
 
-def _pose_at(
-    times: NDArray[np.int64], track: list[tuple[int, Array]], stamp: int
-) -> Array | None:
+def _pose_at(times: NDArray[np.int64], track: list[tuple[int, Array]], stamp: int) -> Array | None:
     """The pose [4, 4] at a stamp: interpolated, held across a gap, or None far from all."""
     after = int(np.searchsorted(times, stamp, side='right'))
     a, b = max(after - 1, 0), min(after, len(times) - 1)
