@@ -34,7 +34,7 @@ GAP_NS = SECOND // 4
 START = 6  # samples until the noise is known; until then they pass as they are
 NOISE_WINDOW = 21  # third differences whose median is the noise
 _MEDIAN = 0.789  # median of a mean of three squares of standard normal numbers
-_LEAST_NOISE = 1e-6  # metres or radians: float32 poses are no more exact
+_LEAST_NOISE = 1e-7  # metres or radians: float32 poses are no more exact
 _PER_SPEED = 0.2  # process noise per speed, 1/sqrt(s)
 _MEMORY = 0.5  # of the mean innovation, from sample to sample
 _UNEXPECTED = 0.6  # a mean innovation whose square is this share of the noise's variance is motion
@@ -57,10 +57,20 @@ class _Space:
     jump: float
 
 
-POINTS = _Space(lambda a, b: b - a, lambda a, v: a + v, process=0.02, lag_s=0.02, jump=0.3)
+def _turns(
+    first: Array,  # [N, 3, 3]
+    second: Array,  # [..., N, 3, 3]
+) -> Array:
+    """Rotation vectors [..., N, 3] from first to second, in the frame of first."""
+    turns = np.swapaxes(first, -1, -2) @ second
+    # A list of matrices: SciPy is slow with more axes.
+    return matrix_to_axis_angle(turns.reshape(-1, 3, 3)).reshape(turns.shape[:-1])
+
+
+POINTS = _Space(lambda a, b: b - a, lambda a, v: a + v, process=0.02, lag_s=0.018, jump=0.3)
 """[N, 3], metres."""
 ROTATIONS = _Space(
-    lambda a, b: matrix_to_axis_angle(np.swapaxes(a, -1, -2) @ b),
+    _turns,
     lambda a, v: a @ axis_angle_to_matrix(v),
     process=0.45,
     lag_s=0.0,
@@ -110,7 +120,7 @@ class Filter:
         apart = times[:, None] - times + np.eye(4)
         weights = 1 / np.prod(apart, axis=1)
         weights /= np.linalg.norm(weights)
-        offsets = np.stack([self._space.apart(poses[-2], pose) for pose in poses])
+        offsets = self._space.apart(poses[-2], np.stack(poses))
         squares: Array = np.mean(np.einsum('k,knc->nc', weights, offsets) ** 2, axis=-1)
         return squares
 
