@@ -115,7 +115,7 @@ class NodeParameters:
     )
     pose_filter: bool = parameter(
         True,
-        'Remove jitter from hands and objects, at the cost of 15 ms of delay at most; exact poses '
+        'Remove jitter from hands and objects, at the cost of about 10 ms of delay; exact poses '
         'pass as they are',
         live=True,
     )
