@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
 from manivideo_ros.hand.state import HandState
+from manivideo_ros.motion.pose_filter import HandFilter, RigidFilter
 
 State = TypeVar('State')
 SECOND = 1_000_000_000
@@ -87,14 +88,24 @@ class Snapshot:
 
 
 class _Track(Generic[State]):
-    """The last samples of one source, in the order of their stamps."""
+    """The last samples of one source, in the order of their stamps.
 
-    def __init__(self, blend: Callable[[State, State, float], State]) -> None:
+    filtered: the state at a stamp without jitter, by the states before; called for the samples that
+    are added, in their order.
+    """
+
+    def __init__(
+        self,
+        blend: Callable[[State, State, float], State],
+        filtered: Callable[[int, State], State] | None = None,
+    ) -> None:
         self.samples: deque[tuple[int, State]] = deque(maxlen=64)
-        self.blend = blend
+        self.blend, self.filtered = blend, filtered
 
-    def add(self, stamp_ns: int, state: State) -> None:
+    def add(self, stamp_ns: int, state: State, smooth: bool = False) -> None:
         if not self.samples or stamp_ns > self.samples[-1][0]:
+            if smooth and self.filtered is not None:
+                state = self.filtered(stamp_ns, state)
             self.samples.append((stamp_ns, state))
 
     def at(self, stamp_ns: int) -> tuple[State, int]:
@@ -130,12 +141,13 @@ _Key = tuple[str, str]  # kind and name of a source; '' for empty messages
 class PoseBuffer:
     """Buffers stamped poses and interpolates them at a query time. Not thread-safe.
 
-    clock: the frames' clock, a stamp and its receipt time; resets: number of clock resets. Methods
+    clock: the frames' clock, a stamp and its receipt time; resets: number of clock resets; smooth:
+    whether jitter is removed from the hands and objects that are added (pose_filter.py). Methods
     that take a message return the problems with its stamp.
     """
 
-    def __init__(self, timing: Timing | None = None) -> None:
-        self.timing = timing or Timing()
+    def __init__(self, timing: Timing | None = None, smooth: bool = False) -> None:
+        self.timing, self.smooth = timing or Timing(), smooth
         self.clock: tuple[int, int] | None = None
         self._leader: _Key = (OBJECTS, '')  # the source that sets `clock`
         self._first_received_ns = 0  # of the first message of any source
@@ -185,7 +197,9 @@ class PoseBuffer:
         """Add hands by side; received_ns: receipt time by any monotonic clock."""
         taken, problems = self._take(HANDS, [*hands], stamp_ns, received_ns)
         for side in taken:
-            self._hands.setdefault(side, _Track(interpolate_hands)).add(stamp_ns, hands[side])
+            if side not in self._hands:
+                self._hands[side] = _Track(interpolate_hands, HandFilter().add)
+            self._hands[side].add(stamp_ns, hands[side], self.smooth)
         return problems
 
     def add_objects(
@@ -194,7 +208,9 @@ class PoseBuffer:
         """Add object poses [4, 4] by id."""
         taken, problems = self._take(OBJECTS, [*objects], stamp_ns, received_ns)
         for name in taken:
-            self._objects.setdefault(name, _Track(interpolate_rigid)).add(stamp_ns, objects[name])
+            if name not in self._objects:
+                self._objects[name] = _Track(interpolate_rigid, RigidFilter().add)
+            self._objects[name].add(stamp_ns, objects[name], self.smooth)
         return problems
 
     def add_skeleton(

@@ -113,6 +113,12 @@ class NodeParameters:
         'Folders, besides installed packages, from which set_scene and parameters that are '
         'changed at runtime may read files',
     )
+    pose_filter: bool = parameter(
+        True,
+        'Remove jitter from hands and objects, at the cost of about 10 ms of delay; exact poses '
+        'pass as they are',
+        live=True,
+    )
     late_s: float = parameter(
         0.05, 'Age from which a held pose is reported as late, s', 0.0, 1.0, live=True
     )

@@ -279,3 +279,47 @@ def test_without_hands_objects_set_and_reset_the_clock():
 def test_timing_is_configurable():
     timing = Timing(hold=1.0, fade=0.0)
     assert timing.presence(1.0) == 1 and timing.presence(1.01) == 0
+
+
+@pytest.mark.parametrize('smooth', [False, True])
+def test_jitter_is_removed_only_if_asked_and_buffered_samples_stay(smooth):
+    rng = np.random.default_rng(0)
+    buffer, seen = PoseBuffer(smooth=smooth), {}
+    given = 0.002 * rng.normal(size=60)
+    for k, x in enumerate(given):
+        stamp = START + k * 33 * MS
+        buffer.add_hands(stamp, {'right': hand(x)}, k * 33 * MS)
+        buffer.add_objects(stamp, {'mug': pose(x)}, k * 33 * MS)
+        seen[stamp] = buffer.sample(stamp)
+    hands = np.array([s.hands['right'].wrist_position[0] for s in seen.values()])
+    objects = np.array([s.objects['mug'][0, 3] for s in seen.values()])
+    for each in (hands, objects):
+        left = np.diff(each)[15:].std() / np.diff(given)[15:].std()
+        assert left < 0.7 if smooth else left == 1
+    for stamp, snapshot in seen.items():
+        again = buffer.sample(stamp)
+        np.testing.assert_array_equal(again.objects['mug'], snapshot.objects['mug'])
+
+
+def test_samples_out_of_order_do_not_disturb_the_filter():
+    rng = np.random.default_rng(0)
+    calm, disturbed = PoseBuffer(smooth=True), PoseBuffer(smooth=True)
+    for k, x in enumerate(0.002 * rng.normal(size=30)):
+        stamp, received = START + k * 33 * MS, k * 33 * MS
+        for buffer in (calm, disturbed):
+            buffer.add_hands(stamp, {'right': hand(x)}, received)
+        disturbed.add_hands(stamp - 20 * MS, {'right': hand(0.1)}, received)
+        disturbed.add_hands(stamp, {'right': hand(0.1)}, received)
+        places = [b.sample(stamp).hands['right'].wrist_position for b in (calm, disturbed)]
+        np.testing.assert_array_equal(*places)
+
+
+def test_a_hand_that_returns_after_a_pause_is_where_it_is():
+    rng = np.random.default_rng(0)
+    buffer = PoseBuffer(smooth=True)
+    for k in (*range(20), *range(40, 43)):
+        x = 0.002 * rng.normal()
+        stamp = START + k * 33 * MS
+        buffer.add_hands(stamp, {'right': hand(x)}, k * 33 * MS)
+        if k >= 40:
+            assert buffer.sample(stamp).hands['right'].wrist_position[0] == x

@@ -485,3 +485,30 @@ def test_stamps_of_frames_do_not_decrease_where_another_source_triggers_them(rea
     assert ready.view(411 * MS) == (None, [])
     ready.take_hands(hands(433), 543 * MS)
     assert ready.view(544 * MS)[0].snapshot.stamp_ns > ahead
+
+
+@pytest.mark.parametrize('pose_filter', [False, True])
+def test_the_pose_filter_removes_jitter_from_hands_and_objects(pose_filter):
+    intake = PoseIntake({'mug'}, 'default', (256, 256), Timing(), pose_filter=pose_filter)
+    intake.take_camera(info('world'))
+    given = 0.002 * np.random.default_rng(0).normal(size=(60, 3)) + [0, 0, 0.5]
+    seen = []
+    for k, position in enumerate(given):
+        assert intake.take_objects(objects(33 * k, rigid(np.eye(3), position)), 33 * k * MS) == []
+        assert intake.take_hands(hands(33 * k, right=hand(position)), 33 * k * MS) == []
+        snapshot = intake.view(33 * k * MS)[0].snapshot
+        seen.append([snapshot.hands['right'].wrist_position, snapshot.objects['mug'][:3, 3]])
+    steps = np.diff(np.array(seen), axis=0)[15:].std(axis=(0, 2))
+    left = steps / np.diff(given, axis=0)[15:].std()
+    assert np.all(left < 0.45) if pose_filter else np.allclose(left, 1)
+
+
+def test_the_pose_filter_may_be_switched_while_poses_arrive(intake):
+    intake.take_camera(info('world'))
+    rng = np.random.default_rng(0)
+    for k in range(60):
+        intake.buffer.smooth = 20 <= k < 40
+        position = 0.002 * rng.normal(size=3) + [0, 0, 0.5]
+        intake.take_hands(hands(33 * k, right=hand(position)), 33 * k * MS)
+        place = intake.view(33 * k * MS)[0].snapshot.hands['right'].wrist_position
+        assert np.allclose(place, position, atol=1e-9) == (not 26 <= k < 40)

@@ -56,7 +56,7 @@ class PoseIntake:
     """Buffers messages and returns the views of frames. Not thread-safe.
 
     size: width and height of images until a camera is known, pixels. human: whether the network
-    uses skeletons.
+    uses skeletons. pose_filter: whether jitter is removed from hands and objects.
     """
 
     def __init__(
@@ -66,12 +66,13 @@ class PoseIntake:
         size: tuple[int, int],
         timing: Timing,
         human: bool = False,
+        pose_filter: bool = False,
     ) -> None:
         self.object_ids = set(object_ids)
         self.human, self._skeletons_reported = human, False
         self.hand_model = hand_model
         self.width, self.height = size
-        self.buffer = PoseBuffer(timing)
+        self.buffer = PoseBuffer(timing, pose_filter)
         self.transforms = TransformTree()
         self.world = ''
         self._skeleton_frame = ''

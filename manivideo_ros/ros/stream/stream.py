@@ -66,7 +66,12 @@ class Stream:
         self._node, self._scene, self._frames = node, scene, frames
         self._parameters = parameters
         self._intake = intake = PoseIntake(
-            scene.object_ids, scene.hand_model, scene.size, timing(parameters), scene.human
+            scene.object_ids,
+            scene.hand_model,
+            scene.size,
+            timing(parameters),
+            scene.human,
+            parameters.pose_filter,
         )
         self._lock = threading.Lock()  # guards the intake, which both threads use
         self._statistics = diagnostics.FrameStatistics()
@@ -134,6 +139,7 @@ class Stream:
         self._surroundings.set_parameters(parameters)
         with self._lock:
             self._intake.buffer.timing = timing(parameters)
+            self._intake.buffer.smooth = parameters.pose_filter
             self._rate_limit = rate_limit(parameters)
         self._request_engine()
 
