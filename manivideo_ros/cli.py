@@ -25,6 +25,7 @@ COMMANDS = (
         'convert a recording of joints or keypoints into a motion file',
         'motion.convert:main',
     ),
+    ('calibrate', 'make a scene folder of a recording', 'commands.calibrate:main'),
     ('estimate', 'estimate the hands in a video file and record them', 'commands.estimate:main'),
     (
         'data',

@@ -13,19 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from manivideo_ros.camera.background import BACKGROUND, load_background
 from manivideo_ros.camera.support import checked_plane, plane_of, plane_problem
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
-from manivideo_ros.estimation.hand_photo import hand_reference_of
+from manivideo_ros.estimation.scene_folder import scene_background, scene_hand
 from manivideo_ros.evaluation.sheets import steady, write_video
 from manivideo_ros.evaluation.suites.held_out import table_under
 from manivideo_ros.geometry import Array, Camera, invert_rigid
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.hand.reference import HAND_REFERENCE
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
@@ -51,7 +49,8 @@ class Render:
 
     motion: '' for that of the demo; background, hand_reference: '' for the shipped images, 'keep'
     for the scene in the motion's own images (of the topic `images`, '' for the only one); camera:
-    topic of its CameraInfo, '' for the only one. quality: in windows of 24 frames on torch; else as
+    topic of its CameraInfo, '' for the only one. scene: folder of background and hand reference, ''
+    for none. quality: in windows of 24 frames on torch; else as
     a stream, on the backends of the engine. support_plane [4]: in the frame of the poses; empty:
     under the motion, none with a background.
     """
@@ -64,6 +63,7 @@ class Render:
     images: str = ''
     camera: str = ''
     hand_reference: str = ''
+    scene: str = ''
     seed: int = 0
     threads: int = 2
     support_plane: Sequence[float] = ()
@@ -95,6 +95,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--images', default='', help='images for --background keep (topic)')
     parser.add_argument('--camera', default='', help='topic of its CameraInfo (the only one)')
     parser.add_argument('--hand-reference', default='', help='image of an open hand')
+    parser.add_argument('--scene', default='', help='folder of `manivideo calibrate`')
     parser.add_argument('--hand-appearance', dest='hand_reference', action=RenamedOption)
     parser.add_argument('--seed', type=int, default=0, help='seed of the generative noise')
     parser.add_argument('--threads', type=int, default=2, help='threads of the synthesizer')
@@ -118,7 +119,7 @@ def run(job: Render) -> int:
         spec.weights,
         {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()},
         background_of(job, motion),
-        hand_reference_of(expanded(job.hand_reference) if job.hand_reference else HAND_REFERENCE),
+        scene_hand(_given(job.scene), _given(job.hand_reference)),
     )
     job.out.parent.mkdir(parents=True, exist_ok=True)
     make = in_windows if job.quality else as_a_stream
@@ -136,7 +137,7 @@ def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
     if job.background != KEEP:
         if motion.camera_track is not None:
             print(STILL, file=sys.stderr)
-        return load_background(expanded(job.background) if job.background else BACKGROUND)
+        return scene_background(_given(job.scene), _given(job.background))
     from manivideo_ros.augment.kept_background import images_topics, recorded_plate
     from manivideo_ros.bags.bag import BagReader
 
@@ -149,6 +150,11 @@ def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
     (topic,) = images_topics(path, BagReader(path).topics, *named)
     hands, camera = hands_of(motion), camera_of(motion)
     return recorded_plate(path, topic, motion, camera, hands, meshes, job.camera).image
+
+
+def _given(name: str) -> Path | None:
+    """The file or folder of an option, None for ''."""
+    return expanded(name) if name else None
 
 
 def as_a_stream(

@@ -26,7 +26,7 @@ BONES = tuple(
 """Pairs of keypoints, MediaPipe's order, from the wrist along each finger."""
 PALM = (0, 1, 2, 5, 9, 13, 17)
 # Relative to the distance from the wrist to the knuckle of the middle finger.
-FINGER, CORE, OUTSIDE, MARGIN = 0.08, 0.04, 0.3, 0.25
+FINGER, CORE, OUTSIDE, MARGIN = 0.08, 0.04, 0.15, 0.25
 WORK_SIZE = 256
 ITERATIONS = 5
 LEAST_SHARE = 0.25

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from manivideo_ros.data.recorded.background import median_background
 from manivideo_ros.data.recorded.datasets.dexycb import YCB, Sequence, read_clip
 from manivideo_ros.data.recorded.datasets.dexycb_splits import SETUPS, SUBSETS, views
 from manivideo_ros.data.recorded.files import RecordedError, field, numbers, read_yaml
+from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.data.recorded.hands import read_published_mano
 from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTruth
 from manivideo_ros.evaluation.reports.evaluation import Evaluation
@@ -26,6 +28,7 @@ from manivideo_ros.hand.load import load_hand, read_hand
 from manivideo_ros.hand.state import SIDES
 
 ANNOTATED = 'annotated'
+NO_HAND_REFERENCE = 'no other frame shows the whole hand'
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,14 @@ def read_truth(
     clip = read_clip(root, sequence, serial, published)
     hands = {s: load_hand(s) if mano is None else read_hand(s, mano / f'{s}.npz') for s in SIDES}
     grasped = grasped_object(Sequence(root, sequence))
-    labels = [value for value, name in clip.object_labels.items() if name == grasped]
-    order = [grasped, *(name for name in clip.motion.objects if name != grasped)]
     count = min(frames or len(clip), len(clip))
     first = (len(clip) - count) // 2
-    masked = [*clip.hand_labels, *labels]
-    return RecordedGroundTruth(clip, clip, order, masked, hands, size, range(first, first + count))
+    side = next((side for side in SIDES if side in clip.motion.hands), None)
+    reference = None if side is None else cropped_hand_reference(clip, side, first, hands[side])
+    if reference is None:
+        raise RecordedError(f'{clip.name}: {NO_HAND_REFERENCE}')
+    background, measured = median_background(clip).image, range(first, first + count)
+    return RecordedGroundTruth(clip, hands, size, measured, background, reference, grasped)
 
 
 def grasped_object(sequence: Sequence) -> str:

@@ -65,6 +65,11 @@ class NodeParameters:
         ('mug',), 'Mesh of each object: a generated shape, a mesh file or a package:// URI'
     )
     object_scales: tuple[float, ...] = parameter((1.0,), 'Metres per unit of each mesh file')
+    scene: str = parameter(
+        '',
+        'Folder of `manivideo calibrate` with background and hand reference, which the next two '
+        "parameters replace; '' for none",
+    )
     background: str = parameter(
         '', "Background image, without hands and objects; '' for the shipped one"
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +30,8 @@ from manivideo_ros.recording.image_topics import images_topic, require_rectified
 PURPOSE = 'comparison with its images'
 ARM = 255
 """Label of forearms, which are neither background nor measured: poses do not have their clothes."""
+BESIDE_ARM = 0.04
+"""By how much forearms are grown, in image heights: only the wrist is known of them."""
 NEAR_NS = 60_000_000
 """Images farther from every pose are left out."""
 
@@ -126,6 +129,8 @@ class DrawnLabels:
             of[: len(parts)][(parts == SLEEVE).any(1)] = ARM
             first += len(surface.faces)
         size = motion.camera.width, motion.camera.height
+        width = 2 * round(BESIDE_ARM * motion.camera.height) + 1
+        self._around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
         self._view = Rasterizer(surfaces, *size, threads=1, merge=True)
 
     def __call__(self, index: int) -> NDArray[np.int64]:
@@ -141,6 +146,8 @@ class DrawnLabels:
         assert camera is not None
         drawn = self._view.render(camera, poses)
         labels = self._of_face[drawn.face_index[0].numpy()]
+        arms = cv2.dilate((labels == ARM).astype(np.uint8), self._around)
+        labels[(labels == 0) & (arms > 0)] = ARM
         return labels, drawn.visible_normal.permute(1, 2, 0).numpy()
 
 

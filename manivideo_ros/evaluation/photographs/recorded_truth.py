@@ -2,65 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from manivideo_ros.data.recorded.background import EDGE, median_background
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.crop import clip_box, cropped, cropped_image
-from manivideo_ros.data.recorded.files import RecordedError
-from manivideo_ros.data.recorded.hand_reference import cropped_hand_reference
 from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
-from manivideo_ros.evaluation.suites.clips import ClipInputs, GroundTruthFrame
+from manivideo_ros.evaluation.suites.clips import ClipInputs, GroundTruthFrame, RgbImage
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.motion import MotionSample
 from manivideo_ros.objects.named import load_mesh
-
-NO_HAND_REFERENCE = 'no other frame shows the whole hand'
 
 
 class RecordedGroundTruth:
     """The recorded images of a clip.
 
-    references: clip of the same camera that background and hand reference are taken from; order:
-    ids of the objects, the manipulated one first; masked: labels of measured pixels; frames: of the
-    clip, to measure; edge: pixels by which outlines are uncertain. Raises RecordedError for missing
-    or damaged files, or if no other frame shows the whole hand.
+    frames: of the clip, to measure; grasped: id of the only object that is measured, '' for all;
+    masked: labels of measured pixels. Raises RecordedError for missing or damaged files.
     """
 
     def __init__(
         self,
         clip: RecordedClip,
-        references: RecordedClip,
-        order: Sequence[str],
-        masked: Sequence[int],
         hands: Mapping[Side, HandModel],
         size: int,
         frames: range,
-        edge: int = EDGE,
+        background: RgbImage,  # [H, W, 3] of the camera's size
+        reference: HandReference,
+        grasped: str = '',
     ) -> None:
-        self._clip, self._box = clip, clip_box(clip.motion)
-        self._first, self._masked = frames.start, list(masked)
+        self._clip, self._box, self._first = clip, clip_box(clip.motion), frames.start
         tracks = clip.motion.objects
-        used = {side: hands[side] for side in SIDES if side in clip.motion.hands}
-        side = next(iter(used), None)
-        reference = (
-            None
-            if side is None
-            else cropped_hand_reference(references, side, frames.start, used[side])
-        )
-        if reference is None:
-            raise RecordedError(f'{clip.name}: {NO_HAND_REFERENCE}')
+        order = sorted(tracks, key=lambda name: name != grasped)
+        objects = [v for v, name in clip.object_labels.items() if grasped in ('', name)]
+        self.masked = [*clip.hand_labels, *objects]
         stamps = clip.motion.stamps_ns[frames.start : frames.stop]
         self.inputs = ClipInputs(
             clip.motion.resampled(stamps),
             cropped(clip.camera, self._box, size),
             {name: load_mesh(tracks[name].mesh, tracks[name].scale) for name in order},
-            used,
-            cropped_image(median_background(references, edge=edge).image, self._box, size),
+            {side: hands[side] for side in SIDES if side in clip.motion.hands},
+            cropped_image(background, self._box, size),
             reference,
         )
 
@@ -69,7 +55,7 @@ class RecordedGroundTruth:
         image = self._clip.image(self._first + index)
         labels = self._clip.segmentation(self._first + index)
         assert labels is not None  # the background is made from labels
-        mask = np.isin(labels, self._masked).astype(np.uint8)
+        mask = np.isin(labels, self.masked).astype(np.uint8)
         size = self.inputs.size
         return GroundTruthFrame(
             cropped_image(image, self._box, size),

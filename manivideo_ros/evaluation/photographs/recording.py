@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from manivideo_ros.data.recorded.bag import mean_colour, part, read_bag_clip
+from manivideo_ros.data.recorded.calibration import calibrated
+from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.evaluation.photographs.fitted_light import fitted_light
 from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTruth
@@ -20,7 +22,8 @@ from manivideo_ros.evaluation.suites.clip_measures import evaluate_clip
 from manivideo_ros.evaluation.suites.clips import FramesOf
 from manivideo_ros.evaluation.suites.methods import flat, lit_base
 from manivideo_ros.hand.load import load_hand
-from manivideo_ros.hand.state import SIDES
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.files import load_motion
 
 RECORDED = 'recorded'
@@ -43,11 +46,8 @@ class Recording:
     mano: Path | None = None
     frames: int | None = None
 
-    def truth(self, size: int) -> tuple[RecordedGroundTruth, dict[str, FramesOf]]:
-        """The ground truth at size x size pixels, and methods that use only the frames before.
-
-        Raises ValueError that names the bag.
-        """
+    def clip(self) -> tuple[RecordedClip, dict[Side, HandModel]]:
+        """The images with poses, and the hands. Raises ValueError that names the bag."""
         path = self.path
         if load_motion(path, self.camera).hand_model == 'default':
             hands = {side: load_hand(side) for side in SIDES}
@@ -58,17 +58,29 @@ class Recording:
         clip = read_bag_clip(path, hands, self.images, self.camera)
         if len(clip) < LEAST_FRAMES:
             raise RecordedError(f'{path}: {len(clip)} images with poses, at least 6 are needed')
-        first = len(clip) - len(clip) // 3
+        return clip, hands
+
+    def truth(self, size: int) -> tuple[RecordedGroundTruth, dict[str, FramesOf]]:
+        """The ground truth at size x size pixels, and methods that use only the frames before.
+
+        Raises ValueError that names the bag.
+        """
+        clip, hands = self.clip()
+        first = first_measured(clip)
         last = min(len(clip), first + (self.frames or len(clip)))
         before = part(clip, 0, first)
-        masked = [*clip.hand_labels, *clip.object_labels]
-        order, frames = list(clip.motion.objects), range(first, last)
-        edge = round(OUTLINE * clip.camera.height)
-        truth = RecordedGroundTruth(clip, before, order, masked, hands, size, frames, edge)
+        made = calibrated(before, hands, round(OUTLINE * clip.camera.height))
+        frames, background = range(first, last), made.background.image
+        truth = RecordedGroundTruth(clip, hands, size, frames, background, made.reference)
         return truth, {
             'fitted_light': fitted_light(before, hands),
-            'flat': flat(mean_colour(before, masked)),
+            'flat': flat(mean_colour(before, truth.masked)),
         }
+
+
+def first_measured(clip: RecordedClip) -> int:
+    """The first frame of the last third, which is measured."""
+    return len(clip) - len(clip) // 3
 
 
 def evaluate(

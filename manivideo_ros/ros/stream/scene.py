@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from manivideo_ros.camera.background import BACKGROUND, load_background
+from manivideo_ros.camera.background import load_background
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.graph.cache import engine_sha256
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.estimation.hand_photo import hand_reference_of
+from manivideo_ros.estimation.scene_folder import scene_background, scene_hand
 from manivideo_ros.files.package_uri import SCHEME
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.hand.reference import HAND_REFERENCE
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.motion.motion import scene_json
@@ -182,11 +182,12 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         for side in SIDES
     }
     given = [(i, mesh_name(m, None), s) for i, m, s in zip(ids, meshes, scales, strict=True)]
+    folder = _given(parameters.scene)
     scene = scene_for(
         spec.weights,
         {i: named.load_mesh(m, s) for i, m, s in given},
-        load_background(_file(parameters.background, None, BACKGROUND)),
-        hand_reference_of(_file(parameters.hand_reference, None, HAND_REFERENCE)),
+        scene_background(folder, _given(parameters.background)),
+        scene_hand(folder, _given(parameters.hand_reference)),
     )
     engine = engine_of(spec, parameters)
     return LiveScene(engine, hands, scene, {i: (m, s) for i, m, s in given}, parameters)
@@ -254,7 +255,10 @@ def _rename_fields(request: SetScene.Request) -> list[str]:
     return found
 
 
-def _file(name: str, folders: Iterable[str] | None, default: Path | None = None) -> Path:
-    if not name and default is not None:
-        return default
+def _file(name: str, folders: Iterable[str] | None) -> Path:
     return Path(resolve(name, (), folders))
+
+
+def _given(name: str) -> Path | None:
+    """The file or folder of a parameter, None for ''."""
+    return _file(name, None) if name else None

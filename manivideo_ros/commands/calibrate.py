@@ -1,0 +1,112 @@
+"""`manivideo calibrate`: a recording becomes a scene folder, which nodes and commands take."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from manivideo_ros.data.recorded.bag import part
+from manivideo_ros.data.recorded.calibration import Calibration, calibrated
+from manivideo_ros.data.recorded.clip import RecordedClip
+from manivideo_ros.estimation.scene_folder import write_scene_folder
+from manivideo_ros.evaluation.measures.image import masked_squared_error, psnr_db
+from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTruth
+from manivideo_ros.evaluation.photographs.recording import OUTLINE, Recording, first_measured
+from manivideo_ros.evaluation.sheets import contact_sheet, spread_indices
+from manivideo_ros.evaluation.suites.clip_measures import painted, painter_of
+
+SIZE = 256
+SHOWN = 4
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line. Raises ValueError (one line) and OSError."""
+    parser = argparse.ArgumentParser(
+        prog='manivideo calibrate',
+        description='Make a scene folder of a recording with images and poses: the background '
+        'without hands and objects, and a hand reference. Nodes and commands take it as scene.',
+    )
+    parser.add_argument('recording', type=Path, help='bag; of a video: manivideo estimate')
+    parser.add_argument('--out', type=Path, required=True, help='the scene folder')
+    parser.add_argument('--images', default='', help='topic of the images (the only one)')
+    parser.add_argument('--camera', default='', help='topic of their CameraInfo (the only one)')
+    parser.add_argument('--mano', type=Path, help='folder that `manivideo convert-mano` wrote')
+    args = parser.parse_args(arguments)
+    recording = Recording(args.recording, args.images, args.camera, args.mano)
+    clip, hands = recording.clip()
+    first = first_measured(clip)
+    made = calibrated(part(clip, 0, first), hands, round(OUTLINE * clip.camera.height))
+    frames, background = range(first, len(clip)), made.background.image
+    truth = RecordedGroundTruth(clip, hands, SIZE, frames, background, made.reference)
+    found, sheet = _check(truth)
+    write_scene_folder(args.out, made.background.image, made.hand, made.parts)
+    report = _report(clip, made, found)
+    (args.out / 'report.json').write_text(json.dumps(report, indent=1) + '\n')
+    Image.fromarray(_shown(made)).save(args.out / 'report_references.png')
+    Image.fromarray(contact_sheet(sheet, SHOWN)).save(args.out / 'report_frames.png')
+    for line in _lines(report):
+        print(line)
+    print(args.out)
+    return 0
+
+
+def _check(truth: RecordedGroundTruth) -> tuple[float, dict[str, list[NDArray[np.uint8]]]]:
+    """PSNR (dB) of painted frames that were not used, over hands and objects, and some of them."""
+    painter = painter_of(truth.inputs)
+    errors = []
+    sheet: dict[str, list[NDArray[np.uint8]]] = {'recorded': [], 'painted': []}
+    for index in spread_indices(len(truth.inputs.motion), SHOWN):
+        true = truth.frame(index)
+        image = painted(painter, truth.inputs, index)['textured']
+        errors.append(masked_squared_error(image, true.image, true.mask))
+        sheet['recorded'].append(true.image)
+        sheet['painted'].append(image)
+    return psnr_db(errors), sheet
+
+
+def _report(clip: RecordedClip, made: Calibration, psnr: float) -> dict[str, Any]:
+    """What was seen, what was guessed."""
+    return {
+        'recording': clip.name,
+        'frames': len(clip),
+        'background_seen': round(float(made.background.seen.mean()), 4),
+        'hand': made.side,
+        'hand_frame': made.frame,
+        'hand_mask': 'colour' if made.by_colour else 'pose',
+        'mask_overlap': round(made.overlap, 3),
+        'sleeve': 'not seen: the colour of the skin',
+        'psnr_of_unused_frames_db': round(psnr, 2),
+    }
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    lines = [
+        f'background: {report["background_seen"]:.1%} seen, the rest filled in',
+        f'hand reference: the {report["hand"]} hand of frame {report["hand_frame"]}',
+        f'unused frames: {report["psnr_of_unused_frames_db"]} dB over hands and objects',
+    ]
+    if report['hand_mask'] == 'pose':
+        lines.append(
+            'warning: the hand cannot be separated from what is behind it by colour; the inside '
+            'of its posed outline is used'
+        )
+    return lines
+
+
+def _shown(made: Calibration) -> NDArray[np.uint8]:
+    """The background with what was filled in marked, the hand reference and its mask."""
+    height = len(made.hand)
+    marked = made.background.image.copy()
+    marked[~made.background.seen] = marked[~made.background.seen] // 2 + [127, 0, 0]
+    width = round(marked.shape[1] * height / len(marked))
+    small = cv2.resize(marked, (width, height), interpolation=cv2.INTER_AREA)
+    masked = np.where(made.parts[..., None] > 0, made.hand, made.hand // 4)
+    return np.concatenate([small, made.hand, masked], axis=1)

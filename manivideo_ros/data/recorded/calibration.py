@@ -1,0 +1,112 @@
+"""Background and hand reference of a recorded clip: what a scene folder is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from manivideo_ros.data.recorded.background import Background, median_background
+from manivideo_ros.data.recorded.clip import RecordedClip
+from manivideo_ros.data.recorded.crop import Box, cropped_image, square_around
+from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.drawing.labels import world_keypoints
+from manivideo_ros.estimation.crops import crop_of_keypoints
+from manivideo_ros.estimation.hand_photo import hand_mask
+from manivideo_ros.estimation.hands import HandEstimator
+from manivideo_ros.estimation.runtime import EstimatorError
+from manivideo_ros.geometry import Array
+from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.reference import HandReference, resized
+from manivideo_ros.hand.state import SIDES, Side
+
+CANDIDATES = 24
+"""Frames, evenly spaced, of which one shows the hand best."""
+SIZE = 256
+MARGIN = 0.15
+AGREES = 0.6
+"""Overlap (intersection over union) of a mask by colour with the posed hand, below which it is not
+used: the hand has the colour of what is behind it, or something covers it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """The scene of a clip.
+
+    hand [256, 256, 3] and parts [256, 256] (1 skin): the hand reference, of the clip's frame of
+    this index and of this side; by_colour: whether its mask follows the image and not the pose;
+    overlap: of the two masks.
+    """
+
+    background: Background
+    hand: NDArray[np.uint8]
+    parts: NDArray[np.uint8]
+    frame: int
+    side: Side
+    by_colour: bool
+    overlap: float
+
+    @property
+    def reference(self) -> HandReference:
+        """The hand reference."""
+        return resized(self.hand, self.parts)
+
+
+def calibrated(clip: RecordedClip, hands: Mapping[Side, HandModel], edge: int) -> Calibration:
+    """The scene of a clip with labels; hands: models by side; edge: pixels of uncertain outlines.
+
+    Raises RecordedError if no frame shows a whole hand.
+    """
+    frame, side, box, keypoints = _best(clip, hands)
+    labels = clip.segmentation(frame)
+    assert labels is not None  # a recording's are drawn
+    hand = cropped_image(clip.image(frame), box, SIZE)
+    values = [value for value, of in clip.hand_labels.items() if of == side]
+    posed = cropped_image(np.isin(labels, values).astype(np.uint8), box, SIZE) > 0
+    scale = SIZE / box.side
+    posed_points = (keypoints - [box.left, box.top]) * scale
+    seen = hand_mask(hand, _detected(hand, posed_points))
+    overlap = 0.0 if seen is None else float((seen & posed).sum() / max((seen | posed).sum(), 1))
+    by_colour = seen is not None and overlap >= AGREES
+    # Of the posed outline only the inside is certainly skin.
+    inner = cv2.erode(posed.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=4)
+    parts = seen.astype(np.uint8) if seen is not None and by_colour else np.asarray(inner, np.uint8)
+    if not parts.any():
+        raise RecordedError(f'{clip.name}: the hand of frame {frame} cannot be masked')
+    background = median_background(clip, edge=edge)
+    return Calibration(background, hand, parts, frame, side, by_colour, overlap)
+
+
+def _detected(image: NDArray[np.uint8], posed: Array) -> Array:
+    """The keypoints [21, 2] of the hand in an image as the estimator sees them, else as posed."""
+    try:
+        found = HandEstimator().on_crop(image, crop_of_keypoints(posed))
+    except EstimatorError:
+        return posed
+    return found.keypoints if found.found else posed
+
+
+def _best(clip: RecordedClip, hands: Mapping[Side, HandModel]) -> tuple[int, Side, Box, Array]:
+    """Frame, side, box and keypoints [21, 2] of the hand of which most is seen."""
+    most = 0
+    best = None
+    for index in np.unique(np.linspace(0, len(clip) - 1, CANDIDATES).astype(int)).tolist():
+        labels = clip.segmentation(index)
+        assert labels is not None
+        states = clip.motion.frame(index).hands
+        for side in SIDES:
+            values = [value for value, of in clip.hand_labels.items() if of == side]
+            if side not in states or not values:
+                continue
+            keypoints, depth = clip.camera.project(world_keypoints(hands[side], states[side]))
+            inside = (keypoints >= 0) & (keypoints < [clip.camera.width, clip.camera.height])
+            area = int(np.isin(labels, values).sum())
+            if depth.min() > 0 and inside.all() and area > most:
+                most = area
+                best = index, side, square_around(keypoints, clip.camera, MARGIN), keypoints
+    if best is None:
+        raise RecordedError(f'{clip.name}: no frame shows a whole hand')
+    return best

@@ -1,0 +1,128 @@
+"""`manivideo calibrate`: a recording becomes a scene folder, which nodes and commands take."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mounted_cameras import FRONT, record_mounted
+from PIL import Image
+
+from manivideo_ros.cli import main
+from manivideo_ros.data.recorded.bag import DrawnLabels, read_bag_clip
+from manivideo_ros.data.recorded.calibration import calibrated
+from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.estimation.scene_folder import (
+    scene_background,
+    scene_hand,
+    write_scene_folder,
+)
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.state import SIDES
+
+HANDS = {side: load_hand(side) for side in SIDES}
+SKIN = np.array([205, 150, 120], np.uint8)
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    """Twelve frames of a hand and an object before a fixed camera; its images are grey."""
+    folder = tmp_path_factory.mktemp('recording') / 'take'
+    record_mounted(folder, frames=12, cameras=(FRONT,), images=True)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def room():
+    """A bluish background [240, 320, 3]."""
+    y, x = np.mgrid[:240, :320]
+    return np.stack([60 + x // 8, 80 + y // 8, 170 + 0 * x], -1).astype(np.uint8)
+
+
+@pytest.fixture(scope='module')
+def clip(bag, room):
+    """The recording with hands of one skin colour in the room."""
+    recorded = read_bag_clip(bag, HANDS)
+    drawn = DrawnLabels(recorded.motion, HANDS)
+
+    def image(index):
+        labels = drawn(index)
+        skin = np.isin(labels, [*recorded.hand_labels])[..., None]
+        thing = (labels > 0)[..., None]
+        return np.where(skin, SKIN, np.where(thing, np.uint8(20), room))
+
+    return replace(recorded, read_image=image)
+
+
+def test_the_background_is_what_hands_and_objects_leave_free(clip, room):
+    made = calibrated(clip, HANDS, 3)
+    seen = made.background.seen
+    assert 0.3 < seen.mean() < 1
+    np.testing.assert_array_equal(made.background.image[seen], room[seen])
+
+
+def test_the_hand_reference_shows_the_skin(clip):
+    made = calibrated(clip, HANDS, 3)
+    assert made.hand.shape == (256, 256, 3) and made.side in clip.motion.hands
+    inside = made.hand[made.parts == 1]
+    assert len(inside) > 500
+    np.testing.assert_allclose(np.median(inside, 0), SKIN, atol=3)
+    np.testing.assert_allclose(made.reference.mean_colours()[0], SKIN / 255, atol=0.06)
+
+
+def test_a_hand_of_the_colour_of_its_background_is_masked_by_its_pose(bag):
+    made = calibrated(read_bag_clip(bag, HANDS), HANDS, 3)  # its images are one grey
+    assert not made.by_colour and made.parts.any()
+
+
+def test_without_a_whole_hand_it_is_an_error(clip):
+    camera = replace(clip.camera, intrinsics=clip.camera.intrinsics * [[30], [30], [1]])
+    close = replace(clip, motion=replace(clip.motion, camera=camera))
+    with pytest.raises(RecordedError, match='no frame shows a whole hand'):
+        calibrated(close, HANDS, 3)
+
+
+def test_the_command_writes_a_folder_that_nodes_and_commands_take(bag, tmp_path, capsys):
+    out = tmp_path / 'scene'
+    assert main(['calibrate', str(bag), '--out', str(out)]) == 0
+    said = capsys.readouterr().out
+    assert 'hand reference: the' in said and 'warning: the hand cannot be separated' in said
+    report = json.loads((out / 'report.json').read_text())
+    assert report['frames'] == 12 and report['hand_mask'] == 'pose'
+    assert {f.name for f in out.iterdir()} == {
+        'background.png', 'hand_reference.png', 'hand_reference.parts.png', 'report.json',
+        'report_frames.png', 'report_references.png',
+    }  # fmt: skip
+    assert scene_background(out, None).shape == (240, 320, 3)
+    assert (scene_hand(out, None).parts == 1).any()
+
+
+def test_a_given_file_replaces_the_folders_and_without_either_the_shipped_one_is_used(tmp_path):
+    room = np.full((20, 30, 3), 50, np.uint8)
+    hand, parts = np.full((16, 16, 3), 200, np.uint8), np.ones((16, 16), np.uint8)
+    write_scene_folder(tmp_path / 'scene', room, hand, parts)
+    Image.fromarray(room + 9).save(tmp_path / 'mine.png')
+    assert (scene_background(tmp_path / 'scene', None) == 50).all()
+    assert (scene_background(tmp_path / 'scene', tmp_path / 'mine.png') == 59).all()
+    assert (scene_hand(tmp_path / 'scene', None).image == 200).all()
+    assert scene_background(None, None).std() > 1
+    with pytest.raises(ValueError, match=r'no background\.png: make a scene folder with'):
+        scene_background(tmp_path, None)
+
+
+def test_render_shows_the_scene(tmp_path, monkeypatch):
+    from manivideo_ros.commands import render
+
+    room = np.full((20, 30, 3), 50, np.uint8)
+    hand, parts = np.full((16, 16, 3), 200, np.uint8), np.ones((16, 16), np.uint8)
+    write_scene_folder(tmp_path / 'scene', room, hand, parts)
+    seen = {}
+
+    def scene_for(weights, objects, background, reference):
+        seen.update(background=background, hand=reference)
+        raise ValueError('enough')
+
+    monkeypatch.setattr(render, 'scene_for', scene_for)
+    arguments = ['render', 'pour', '--scene', str(tmp_path / 'scene')]
+    assert main([*arguments, '--out', str(tmp_path / 'x.mp4')]) == 2
+    assert (seen['background'] == 50).all() and (seen['hand'].image == 200).all()
