@@ -166,6 +166,8 @@ class Filter:
             pose[jumped], velocity[jumped], self._innovation[jumped] = measured[jumped], 0, 0
             covariance[:, jumped] = noise[jumped], 0 * noise[jumped], _UNKNOWN + 0 * noise[jumped]
         self._state, self._covariance = (pose, velocity), covariance
+        if not space.lag_s:
+            return pose
         lag = np.where(jumped, 0.0, space.lag_s * (1 - gain[0]))
         return space.moved(pose, -lag[:, None] * velocity)
 
