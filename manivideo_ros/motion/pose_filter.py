@@ -157,9 +157,10 @@ class Filter:
         gain = spread[:2] / (spread[0] + noise)
         pose = space.moved(predicted, gain[0][:, None] * innovation)
         velocity = velocity + gain[1][:, None] * innovation
-        left = np.stack([1 - gain[0], 1 - gain[0], np.ones_like(noise)])
-        covariance = left * spread
-        covariance[2] -= gain[1] * spread[1]
+        # Without cancellation, and never indefinite, where exact poses leave almost nothing.
+        pp, pv = gain[0] * noise, noise / (spread[0] + noise) * spread[1]
+        vv = np.maximum(spread[2] - gain[1] * spread[1], pv**2 / pp)
+        covariance = np.stack([pp, pv, vv])
 
         jumped = np.linalg.norm(innovation, axis=-1) > space.jump
         if jumped.any():
