@@ -169,7 +169,7 @@ class Filter:
         self._state, self._covariance = (pose, velocity), covariance
         if not space.lag_s:
             return pose
-        lag = np.where(jumped, 0.0, space.lag_s * (1 - gain[0]))
+        lag = np.minimum(space.lag_s * (1 - gain[0]), step)  # not before the sample before
         return space.moved(pose, -lag[:, None] * velocity)
 
 
