@@ -157,16 +157,19 @@ class Filter:
         gain = spread[:2] / (spread[0] + noise)
         pose = space.moved(predicted, gain[0][:, None] * innovation)
         velocity = velocity + gain[1][:, None] * innovation
-        left = np.stack([1 - gain[0], 1 - gain[0], np.ones_like(noise)])
-        covariance = left * spread
-        covariance[2] -= gain[1] * spread[1]
+        # Without cancellation, and never indefinite, where exact poses leave almost nothing.
+        pp, pv = gain[0] * noise, noise / (spread[0] + noise) * spread[1]
+        vv = np.maximum(spread[2] - gain[1] * spread[1], pv**2 / pp)
+        covariance = np.stack([pp, pv, vv])
 
         jumped = np.linalg.norm(innovation, axis=-1) > space.jump
         if jumped.any():
             pose[jumped], velocity[jumped], self._innovation[jumped] = measured[jumped], 0, 0
             covariance[:, jumped] = noise[jumped], 0 * noise[jumped], _UNKNOWN + 0 * noise[jumped]
         self._state, self._covariance = (pose, velocity), covariance
-        lag = np.where(jumped, 0.0, space.lag_s * (1 - gain[0]))
+        if not space.lag_s:
+            return pose
+        lag = np.minimum(space.lag_s * (1 - gain[0]), step)  # not before the sample before
         return space.moved(pose, -lag[:, None] * velocity)
 
 

@@ -159,7 +159,7 @@ def plain(space, stamps, measured):
         most = pose_filter._UNEXPECTED * (noise + added[0, 0])
         p = p * max(1, (mean @ mean / 3 - most) / p[0, 0]) + added
         gain = p[:, 0] / (p[0, 0] + noise)
-        lag = space.lag_s * (1 - gain[0])
+        lag = min(space.lag_s * (1 - gain[0]), dt)
         x, velocity = space.moved(x, gain[0] * innovation), velocity + gain[1] * innovation
         p = (np.eye(2) - np.outer(gain, [1, 0])) @ p
         if np.linalg.norm(innovation) > space.jump:
