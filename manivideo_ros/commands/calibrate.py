@@ -19,7 +19,7 @@ from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.estimation.scene_folder import write_scene_folder
 from manivideo_ros.evaluation.measures.image import masked_squared_error, psnr_db
 from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTruth
-from manivideo_ros.evaluation.photographs.recording import OUTLINE, Recording, first_measured
+from manivideo_ros.evaluation.photographs.recording import Recording, first_measured
 from manivideo_ros.evaluation.sheets import contact_sheet, spread_indices
 from manivideo_ros.evaluation.suites.clip_measures import painted, painter_of
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     recording = Recording(args.recording, args.images, args.camera, args.mano)
     clip, hands = recording.clip()
     first = first_measured(clip)
-    made = calibrated(part(clip, 0, first), hands, round(OUTLINE * clip.camera.height))
+    made = calibrated(part(clip, 0, first), hands)
     frames, background = range(first, len(clip)), made.background.image
     truth = RecordedGroundTruth(clip, hands, SIZE, frames, background, made.reference)
     found, sheet = _check(truth)

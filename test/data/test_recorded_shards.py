@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from mounted_cameras import FRONT, record_mounted
 from published_layouts import (
     HO_CAP_SERIALS,
     frame_image,
@@ -145,3 +146,24 @@ def test_shards_objaverse_and_human_clips_are_validated(made, tmp_path, capsys):
     frame_image(0).save(clip / 'frames' / '000.png')
     assert main(['check', str(tmp_path / 'people')]) == 1
     assert 'keypoints' in capsys.readouterr().out
+
+
+def test_a_bag_becomes_training_scenes_split_by_time(tmp_path):
+    bag = tmp_path / 'take'
+    record_mounted(bag, frames=14, cameras=(FRONT,), images=True)
+    for split, scenes in (('train', 3), ('test', 1)):
+        out = tmp_path / split
+        arguments = ['shards', str(bag), '--out', str(out), '--split', split]
+        assert main([*arguments, '--frames', '2', '--size', '128', '--every', '2']) == 0
+        data = ShardDataset(out)
+        assert len(data) == scenes
+        frame = data.frame(0, 0)
+        np.testing.assert_allclose(frame['rgb'], 90 / 255, atol=0.01)
+        assert frame['normal_map'].any() and 0 < frame['mask'].mean() < 1
+
+
+def test_a_bag_without_images_is_an_error_that_names_it(tmp_path, capsys):
+    record_mounted(tmp_path / 'take', frames=4, cameras=(FRONT,))
+    arguments = ['shards', str(tmp_path / 'take'), '--out', str(tmp_path / 'out')]
+    assert main(arguments) == 1
+    assert 'needs the topic of the images (none)' in capsys.readouterr().err

@@ -55,14 +55,14 @@ def clip(bag, room):
 
 
 def test_the_background_is_what_hands_and_objects_leave_free(clip, room):
-    made = calibrated(clip, HANDS, 3)
+    made = calibrated(clip, HANDS)
     seen = made.background.seen
     assert 0.3 < seen.mean() < 1
     np.testing.assert_array_equal(made.background.image[seen], room[seen])
 
 
 def test_the_hand_reference_shows_the_skin(clip):
-    made = calibrated(clip, HANDS, 3)
+    made = calibrated(clip, HANDS)
     assert made.hand.shape == (256, 256, 3) and made.side in clip.motion.hands
     inside = made.hand[made.parts == 1]
     assert len(inside) > 500
@@ -71,7 +71,7 @@ def test_the_hand_reference_shows_the_skin(clip):
 
 
 def test_a_hand_of_the_colour_of_its_background_is_masked_by_its_pose(bag):
-    made = calibrated(read_bag_clip(bag, HANDS), HANDS, 3)  # its images are one grey
+    made = calibrated(read_bag_clip(bag, HANDS), HANDS)  # its images are one grey
     assert not made.by_colour and made.parts.any()
 
 
@@ -79,7 +79,7 @@ def test_without_a_whole_hand_it_is_an_error(clip):
     camera = replace(clip.camera, intrinsics=clip.camera.intrinsics * [[30], [30], [1]])
     close = replace(clip, motion=replace(clip.motion, camera=camera))
     with pytest.raises(RecordedError, match='no frame shows a whole hand'):
-        calibrated(close, HANDS, 3)
+        calibrated(close, HANDS)
 
 
 def test_the_command_writes_a_folder_that_nodes_and_commands_take(bag, tmp_path, capsys):

@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 from manivideo_ros.data.recorded.clip import RecordedClip
 
-EDGE = 5
-"""Pixels by which labels are dilated: shadows, blur and imprecise outlines."""
-
 
 class Background(NamedTuple):
     """image u8 [H, W, 3]; seen bool [H, W]: observed pixels, all others are inpainted."""
@@ -21,17 +18,17 @@ class Background(NamedTuple):
     seen: NDArray[np.bool_]
 
 
-def median_background(clip: RecordedClip, frames: int = 24, edge: int = EDGE) -> Background:
+def median_background(clip: RecordedClip, frames: int = 24) -> Background:
     """The lower median over time of the pixels outside the segmentation.
 
-    frames: number of frames, evenly spaced; edge: pixels by which labels are dilated. An unlabelled
+    frames: number of frames, evenly spaced. Labels are dilated by the clip's `edge`. An unlabelled
     arm remains in the background where it rests for most of the clip. Raises ValueError if the clip
     has no segmentation, RecordedError for missing or damaged files.
     """
     if clip.read_labels is None:
         raise ValueError(f'{clip.name}: no background, as the dataset has no segmentation')
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int))
-    kernel = np.ones((2 * edge + 1, 2 * edge + 1), np.uint8)
+    kernel = np.ones((2 * clip.edge + 1, 2 * clip.edge + 1), np.uint8)
     images, counts = [], np.zeros((clip.camera.height, clip.camera.width), np.int64)
     for index in chosen.tolist():
         labels = clip.segmentation(index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.camera.viewing import fitted
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.data.scenes.library import Split
 from manivideo_ros.geometry import Array
+from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.partition import SLEEVE
-from manivideo_ros.hand.state import Side
+from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
 from manivideo_ros.motion.files import camera_topics, load_motion
@@ -32,6 +34,13 @@ ARM = 255
 """Label of forearms, which are neither background nor measured: poses do not have their clothes."""
 BESIDE_ARM = 0.04
 """By how much forearms are grown, in image heights: only the wrist is known of them."""
+OUTLINE = 0.035
+"""Uncertainty of the poses' outlines, in image heights."""
+SHARES: dict[Split, tuple[float, float]] = {
+    'train': (0.0, 0.85),
+    'test': (0.85, 1.0),
+}
+"""The part of a bag's frames, in time, that is a split."""
 NEAR_NS = 60_000_000
 """Images farther from every pose are left out."""
 
@@ -72,7 +81,50 @@ def read_bag_clip(
         labels,
         labels.hand_values,
         labels.object_values,
+        round(OUTLINE * height),
     )
+
+
+def hands_of_bag(path: Path, camera: str = '', mano: Path | None = None) -> dict[Side, HandModel]:
+    """The hand models of a bag's poses; mano: folder of the user's MANO, for poses of it.
+
+    Raises RecordedError if that is missing, MotionError, HandFileError.
+    """
+    if load_motion(path, camera).hand_model == 'default':
+        return {side: load_hand(side) for side in SIDES}
+    if mano is None:
+        raise RecordedError(
+            f'{path}: its poses are of MANO: give its folder (manivideo convert-mano)'
+        )
+    return {side: load_hand(side, mano / f'{side}.npz') for side in SIDES}
+
+
+@dataclass(frozen=True)
+class BagView:
+    """A bag as a view of training data, split by time.
+
+    images, camera: topics, '' for the only ones; mano: as for `hands_of_bag`.
+    """
+
+    path: Path
+    split: Split
+    images: str = ''
+    camera: str = ''
+    mano: Path | None = None
+
+    @property
+    def sequence(self) -> str:
+        """The bag's name."""
+        return self.path.resolve().name
+
+    def read(self, *_: object) -> RecordedClip:
+        """The frames of the split. Raises as `read_bag_clip`."""
+        hands = hands_of_bag(self.path, self.camera, self.mano)
+        clip = read_bag_clip(self.path, hands, self.images, self.camera)
+        first, last = (round(share * len(clip)) for share in SHARES[self.split])
+        if last - first < 1:
+            raise RecordedError(f'{self.path}: no frame of {len(clip)} is left for {self.split}')
+        return part(clip, first, last)
 
 
 def _covered(images_ns: NDArray[np.int64], poses_ns: NDArray[np.int64]) -> NDArray[np.intp]:

@@ -55,8 +55,8 @@ class Calibration:
         return resized(self.hand, self.parts)
 
 
-def calibrated(clip: RecordedClip, hands: Mapping[Side, HandModel], edge: int) -> Calibration:
-    """The scene of a clip with labels; hands: models by side; edge: pixels of uncertain outlines.
+def calibrated(clip: RecordedClip, hands: Mapping[Side, HandModel]) -> Calibration:
+    """The scene of a clip with labels; hands: models by side.
 
     Raises RecordedError if no frame shows a whole hand.
     """
@@ -76,7 +76,7 @@ def calibrated(clip: RecordedClip, hands: Mapping[Side, HandModel], edge: int) -
     parts = seen.astype(np.uint8) if seen is not None and by_colour else np.asarray(inner, np.uint8)
     if not parts.any():
         raise RecordedError(f'{clip.name}: the hand of frame {frame} cannot be masked')
-    background = median_background(clip, edge=edge)
+    background = median_background(clip)
     return Calibration(background, hand, parts, frame, side, by_colour, overlap)
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from manivideo_ros.data.findings import Findings
+from manivideo_ros.data.recorded.bag import BagView
 from manivideo_ros.data.recorded.datasets import arctic, dexycb, ho_cap
 from manivideo_ros.data.recorded.datasets.dexycb_splits import SETUPS
-from manivideo_ros.data.recorded.datasets.listing import Dataset, list_views
+from manivideo_ros.data.recorded.datasets.listing import Dataset, View, list_views
 from manivideo_ros.data.recorded.datasets.validation import (
     Mano,
     validate_arctic,
@@ -93,8 +94,11 @@ def check(folder: str | Path, hands: str | Path | None = None) -> int:
 
 def shards(args: argparse.Namespace) -> int:
     """Make shards of a recorded dataset; 1 if no view is usable."""
-    name = recognise(args.folder)
-    views = list_views(name, args.folder, args.split, args.setup)
+    views: Sequence[View | BagView]
+    if (args.folder / 'metadata.yaml').is_file():
+        views = [BagView(args.folder, args.split, args.images, args.camera, args.hands)]
+    else:
+        views = list_views(recognise(args.folder), args.folder, args.split, args.setup)
     flat = None if args.flat_hand_mean is None else args.flat_hand_mean == 'true'
     recipe = RecordedRecipe(args.hands, flat, args.frames, args.every, args.size)
     start = time.monotonic()
@@ -123,12 +127,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     command.add_argument('--hands', type=Path, help='folder of convert-mano: compare joints')
     make = commands.add_parser('shards', help='make training shards of recorded clips')
-    make.add_argument('folder', type=Path, help='a folder of DexYCB, HO-Cap or ARCTIC')
+    make.add_argument('folder', type=Path, help='a folder of DexYCB, HO-Cap or ARCTIC, or a bag')
     make.add_argument('--out', type=Path, required=True, help='folder of the shards')
     make.add_argument('--hands', type=Path, help='folder of convert-mano; default: fitted hands')
     make.add_argument('--split', choices=SPLITS, default='train', help='split to convert')
     make.add_argument('--setup', choices=SETUPS, help="one of DexYCB's published splits")
     make.add_argument('--flat-hand-mean', choices=('true', 'false'), help="of HO-Cap's poses")
+    make.add_argument('--images', default='', help='topic of images of a bag (the only one)')
+    make.add_argument('--camera', default='', help='topic of their CameraInfo (the only one)')
     make.add_argument('--frames', type=int, default=24, help='frames per scene')
     make.add_argument('--every', type=int, default=1, help='take every n-th scene of a clip')
     make.add_argument('--size', type=int, default=256, help='side of the images, pixels')

@@ -13,6 +13,9 @@ from manivideo_ros.geometry import Camera
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.view import require_fixed_camera
 
+EDGE = 5
+"""Pixels by which the outlines of a dataset's segmentation are uncertain."""
+
 
 @dataclass(frozen=True, eq=False)
 class RecordedClip:
@@ -20,7 +23,8 @@ class RecordedClip:
 
     motion: with its camera (pixel centres at +0.5) and the `hand_model` of theta and betas; absent
     hands and objects have `present=False`. fps: images per second. hand_labels: side by value of
-    the segmentation; object_labels: object id by value. Images and labels are read on demand.
+    the segmentation; object_labels: object id by value. edge: pixels by which the outlines of
+    labels are uncertain, with shadows and blur. Images and labels are read on demand.
     """
 
     name: str
@@ -30,6 +34,7 @@ class RecordedClip:
     read_labels: Callable[[int], NDArray[np.integer]] | None = None
     hand_labels: Mapping[int, str] = field(default_factory=dict)
     object_labels: Mapping[int, str] = field(default_factory=dict)
+    edge: int = EDGE
 
     def __post_init__(self) -> None:
         if self.motion.camera is None:

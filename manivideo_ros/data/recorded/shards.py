@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from manivideo_ros.data.packing import pack_hands, pack_mask
 from manivideo_ros.data.recorded.background import median_background
+from manivideo_ros.data.recorded.bag import BagView
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.crop import Box, clip_box, cropped, cropped_image
 from manivideo_ros.data.recorded.datasets.listing import View
@@ -40,7 +41,8 @@ from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
 from manivideo_ros.motion.motion import MotionSample
-from manivideo_ros.objects.mesh import ObjectMesh, load_object, surface_points
+from manivideo_ros.objects.mesh import ObjectMesh, surface_points
+from manivideo_ros.objects.named import load_mesh
 
 MAX_OTHERS = 6  # objects in addition to the one with six views; HO-Cap has at most four
 UNSEEN = HandReference(np.full((128, 128, 3), 128, np.uint8), np.zeros((128, 128), np.uint8))
@@ -82,7 +84,7 @@ class ClipPainter:
         # The object that moves most comes first: only its six views are a reference.
         moved = {n: np.ptp(t.poses[t.present, :3, 3], 0).max(initial=0) for n, t in tracks.items()}
         self.names = sorted(tracks, key=lambda name: -moved[name])
-        self.items = [load_item(Path(tracks[n].mesh), tracks[n].scale) for n in self.names]
+        self.items = [load_item(str(tracks[n].mesh), tracks[n].scale) for n in self.names]
         surfaces = [hand_surface(hand) for hand in hands.values()]
         surfaces += [object_surface(item.mesh) for item in self.items]
         self.rasterizer = Rasterizer(surfaces, 2 * size, 2 * size, threads=1, merge=True)
@@ -100,11 +102,11 @@ class ClipPainter:
 
 
 @lru_cache(maxsize=64)
-def load_item(mesh: Path, scale: float) -> Item:
+def load_item(mesh: str, scale: float) -> Item:
     """An object's mesh and its references, cached. Raises MeshError."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # large meshes are simplified
-        loaded = load_object(mesh, scale)
+        loaded = load_mesh(mesh, scale)
     views = six_views(loaded)
     return Item(loaded, views, object_material(loaded, views))
 
@@ -217,7 +219,7 @@ def _background(
     return cropped_image(median_background(replace(clip, read_labels=covered)).image, box, size)
 
 
-def make_clip_shard(job: tuple[int, View, Path, Split, RecordedRecipe]) -> str:
+def make_clip_shard(job: tuple[int, View | BagView, Path, Split, RecordedRecipe]) -> str:
     """Write the shard of one view unless it exists; returns '' or why the view was skipped."""
     number, view, out, split, recipe = job
     folder = out / f'shard_{number:06d}'
@@ -239,7 +241,11 @@ def make_clip_shard(job: tuple[int, View, Path, Split, RecordedRecipe]) -> str:
 
 
 def make_clip_shards(
-    views: list[View], out: Path, split: Split, recipe: RecordedRecipe, workers: int = 1
+    views: Sequence[View | BagView],
+    out: Path,
+    split: Split,
+    recipe: RecordedRecipe,
+    workers: int = 1,
 ) -> list[str]:
     """Write one shard per view under out; returns one line for each skipped view."""
     out.mkdir(parents=True, exist_ok=True)

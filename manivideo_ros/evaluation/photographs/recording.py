@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manivideo_ros.data.recorded.bag import mean_colour, part, read_bag_clip
+from manivideo_ros.data.recorded.bag import hands_of_bag, mean_colour, part, read_bag_clip
 from manivideo_ros.data.recorded.calibration import calibrated
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.files import RecordedError
@@ -21,15 +21,11 @@ from manivideo_ros.evaluation.run import Work, fid_of_all
 from manivideo_ros.evaluation.suites.clip_measures import evaluate_clip
 from manivideo_ros.evaluation.suites.clips import FramesOf
 from manivideo_ros.evaluation.suites.methods import flat, lit_base
-from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.hand.state import SIDES, Side
-from manivideo_ros.motion.files import load_motion
+from manivideo_ros.hand.state import Side
 
 RECORDED = 'recorded'
 LEAST_FRAMES = 6
-OUTLINE = 0.035
-"""Uncertainty of the poses' outlines, in image heights."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +44,12 @@ class Recording:
 
     def clip(self) -> tuple[RecordedClip, dict[Side, HandModel]]:
         """The images with poses, and the hands. Raises ValueError that names the bag."""
-        path = self.path
-        if load_motion(path, self.camera).hand_model == 'default':
-            hands = {side: load_hand(side) for side in SIDES}
-        elif self.mano is not None:
-            hands = {side: load_hand(side, self.mano / f'{side}.npz') for side in SIDES}
-        else:
-            raise RecordedError(f'{path}: its poses are of MANO: give --mano DIR (convert-mano)')
-        clip = read_bag_clip(path, hands, self.images, self.camera)
+        hands = hands_of_bag(self.path, self.camera, self.mano)
+        clip = read_bag_clip(self.path, hands, self.images, self.camera)
         if len(clip) < LEAST_FRAMES:
-            raise RecordedError(f'{path}: {len(clip)} images with poses, at least 6 are needed')
+            raise RecordedError(
+                f'{self.path}: {len(clip)} images with poses, at least 6 are needed'
+            )
         return clip, hands
 
     def truth(self, size: int) -> tuple[RecordedGroundTruth, dict[str, FramesOf]]:
@@ -69,7 +61,7 @@ class Recording:
         first = first_measured(clip)
         last = min(len(clip), first + (self.frames or len(clip)))
         before = part(clip, 0, first)
-        made = calibrated(before, hands, round(OUTLINE * clip.camera.height))
+        made = calibrated(before, hands)
         frames, background = range(first, last), made.background.image
         truth = RecordedGroundTruth(clip, hands, size, frames, background, made.reference)
         return truth, {
