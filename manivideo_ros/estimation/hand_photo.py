@@ -31,6 +31,8 @@ WORK_SIZE = 256
 ITERATIONS = 5
 LEAST_SHARE = 0.25
 """Of the keypoints' outline that must be masked: less is a failed segmentation."""
+DIFFERENT = 10
+"""Grey levels by which a hand's median colour differs from its surroundings', in one channel."""
 LARGEST = 1600
 """Photos are reduced to this side before hands are looked for, pixels."""
 
@@ -97,7 +99,13 @@ def hand_mask(
     cv2.grabCut(bgr, labels, everywhere, *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
     mask = ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)) & ~arm
     expected = (likely > 0) & ~arm
-    return mask if (mask & expected).sum() >= LEAST_SHARE * expected.sum() else None
+    if (mask & expected).sum() < LEAST_SHARE * expected.sum():
+        return None
+    beside = (near > 0) & ~mask & ~arm
+    if not beside.any():
+        return None
+    apart = np.abs(np.median(image[mask], 0) - np.median(image[beside], 0)).max()
+    return mask if apart >= DIFFERENT else None
 
 
 def beyond_wrist(points: Array, shape: tuple[int, ...]) -> NDArray[np.bool_]:
