@@ -7,7 +7,9 @@ PROGRAM = """
 import sys
 
 BLOCKED = ('data', 'training', 'evaluation', 'motion', 'nodes', 'ros')
-ALLOWED = ('manivideo_ros.motion', 'manivideo_ros.motion.pose_buffer')  # buffers input poses
+ALLOWED = tuple(  # what buffers input poses
+    f'manivideo_ros.motion{name}' for name in ('', '.pose_buffer', '.pose_filter')
+)
 
 
 def blocked(name):
