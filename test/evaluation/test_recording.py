@@ -21,7 +21,7 @@ from manivideo_ros.evaluation.suites.clip_measures import Tools
 from manivideo_ros.evaluation.suites.methods import flat
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES
-from manivideo_ros.messages.types import decoded
+from manivideo_ros.messages.types import ROSBAGS, decoded, serialized
 
 SIZE = 64
 HANDS = {side: load_hand(side) for side in SIDES}
@@ -101,6 +101,21 @@ def test_flat_hands_are_before_the_background(bag):
     frame = next(flat(np.array([200.0, 10.0, 10.0]))(truth.inputs))
     red = (frame == (200, 10, 10)).all(-1)
     assert red.any() and (frame[~red] == truth.inputs.background[~red]).all()
+
+
+def test_images_of_another_size_than_their_camera_are_refused(bag, tmp_path):
+    reader = BagReader(bag)
+    with BagWriter(tmp_path / 'half') as half:
+        for topic, kind in reader.topics.items():
+            half.add_topic(topic, kind)
+        for record in reader.messages():
+            data = record.data
+            if record.topic == IMAGES:
+                header = ROSBAGS.header(record.stamp_ns, 'front_optical')
+                data = serialized(ROSBAGS.image(header, np.full((120, 160, 3), 90, np.uint8)))
+            half.write(record.topic, data, record.stamp_ns)
+    with pytest.raises(RecordedError, match='images are 160x120, its CameraInfo has 320x240'):
+        read_bag_clip(tmp_path / 'half', HANDS)
 
 
 def test_the_command_reports_what_is_missing(bag, tmp_path, capsys):

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.bags.bag import BagReader
-from manivideo_ros.camera.viewing import fitted
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.data.scenes.library import Split
@@ -69,9 +68,13 @@ def read_bag_clip(
             f'{path}: no image of {topic} has the time of a pose: record both with one clock'
         )
     height, width = frames(0).shape[:2]
+    given = motion.camera.width, motion.camera.height
+    if (width, height) != given:
+        raise RecordedError(
+            f'{path}: topic {topic}: images are {width}x{height}, its CameraInfo has '
+            f'{given[0]}x{given[1]}: give --images, the topic of that camera'
+        )
     seen = motion.resampled(frames.episode.stamps_ns[covered])
-    if seen.camera_track is None:
-        seen = replace(seen, camera=fitted(motion.camera, width, height))
     labels = DrawnLabels(seen, hands)
     return RecordedClip(
         path.resolve().name,

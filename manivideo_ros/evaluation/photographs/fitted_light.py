@@ -41,7 +41,7 @@ def fitted_light(before: RecordedClip, hands: Mapping[Side, HandModel]) -> Frame
             labels, normals = view.draw(index)
             image = np.array(inputs.background)
             for value, shade in shades.items():
-                inside = labels == value
+                inside = (labels == value) & normals.any(-1)  # not beside a forearm
                 image[inside] = encode_srgb(np.clip(basis(normals[inside]) @ shade, 0, 1))
             yield image
 
