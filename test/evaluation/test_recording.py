@@ -132,7 +132,7 @@ def test_the_command_reports_what_is_missing(bag, tmp_path, capsys):
         (['--recording', str(short)], 'at least 6 are needed'),
         (['--recording', str(none)], str(none)),
     ):
-        assert main(arguments) == 2
+        assert main([*arguments, '--steps', '1']) == 2
         error = capsys.readouterr().err
         assert why in error and error.count('\n') == 1, error
 
