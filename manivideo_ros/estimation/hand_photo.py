@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.estimation.hands import HandEstimator
-from manivideo_ros.files.image_file import load_image
+from manivideo_ros.files.image_file import load_image, square
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.reference import (
     HandReference,
@@ -47,7 +47,7 @@ def hand_reference_of(path: Path) -> HandReference:
     Raises ValueError, without a hand too, and EstimatorError.
     """
     image = load_image(path)
-    if has_mask(path, image):
+    if has_mask(path, square(image)):
         return load_hand_reference(path)
     image = image[..., :3]
     scale = min(1.0, LARGEST / max(image.shape[:2]))

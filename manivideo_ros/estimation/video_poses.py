@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +74,14 @@ class VideoFile:
         height, width = image.shape[:2]
         if self.camera is None:
             return image, Camera(pinhole(width, height, self.fov_y), np.eye(4), width, height)
-        image = resized(image, (self.camera.width, self.camera.height))
+        given = self.camera.width, self.camera.height
+        if (width, height) != given:
+            warnings.warn(
+                f'{self.path}: images are {width}x{height}, the calibration is of '
+                f'{given[0]}x{given[1]}: they are scaled',
+                stacklevel=2,
+            )
+        image = resized(image, given)
         if self.lens is None:
             return image, self.camera
         return self.lens.straighten(image), self.lens.drawn
@@ -91,6 +100,7 @@ def record_poses(
     start = SECOND  # a stamp of zero means none
     count = 0
     poses: dict[int, dict[str, HandState]] = {}
+    refused: Counter[str] = Counter()
     with BagWriter(bag) as out:
         for topic, kind in ((POSES, HANDS), (INFO, CAMERA), (IMAGES, COMPRESSED)):
             out.add_topic(topic, kind)
@@ -102,7 +112,8 @@ def record_poses(
             for tracked in hands_before(image, camera.intrinsics, estimator, memory):
                 try:
                     live = solvers[tracked.side].add(stamp, tracked)
-                except ValueError:  # joints that no hand has: a false detection
+                except ValueError as error:  # a false detection, or a mirrored video
+                    refused[str(error)] += 1
                     continue
                 if live is not None:
                     poses.setdefault(live.stamp_ns, {})[live.side] = live.state
@@ -112,6 +123,8 @@ def record_poses(
         for stamp in sorted(poses):
             message = ROSBAGS.hands(ROSBAGS.header(stamp, FRAME), poses[stamp], model)
             out.write(POSES, serialized(message), stamp)
+    for reason, times in refused.items():
+        warnings.warn(f'{video.path}: {times} hands left out: {reason}', stacklevel=2)
     if not poses:
         rmtree(bag)  # a recording without poses is of no use
         raise VideoError(f'{video.path}: no hand found in {count} frames')

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from manivideo_ros.cli import main
+from manivideo_ros.estimation.video_poses import VideoFile
+from manivideo_ros.geometry import Camera, pinhole
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES
 
@@ -54,3 +56,11 @@ def test_a_file_that_is_no_video_and_one_without_hands_are_errors(tmp_path, caps
         assert main(['estimate', str(tmp_path / name), '--out', str(out)]) == 2
         assert f'{name}: {why}' in capsys.readouterr().err
     assert not (tmp_path / 'empty.avi.bag').exists()
+
+
+def test_frames_of_another_size_than_the_calibration_are_scaled_with_a_warning(tmp_path):
+    write(tmp_path / 'small.avi', [np.full((120, 160, 3), 90, np.uint8)] * 3)
+    camera = Camera(pinhole(320, 240, 0.8), np.eye(4), 320, 240)
+    with pytest.warns(UserWarning, match=r'small\.avi: images are 160x120, .* of 320x240'):
+        frames = list(VideoFile(tmp_path / 'small.avi', camera=camera).frames())
+    assert frames[0][1].shape == (240, 320, 3)

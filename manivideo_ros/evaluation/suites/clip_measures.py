@@ -10,7 +10,7 @@ import numpy as np
 
 from manivideo_ros.drawing.views import six_views
 from manivideo_ros.evaluation.measures.baselines import Baselines, to_bytes
-from manivideo_ros.evaluation.measures.brightness import ClipBrightness
+from manivideo_ros.evaluation.measures.brightness import brightness_correlation
 from manivideo_ros.evaluation.measures.features import (
     FeatureStatistics,
     distance_of_maps,
@@ -148,10 +148,10 @@ class _Gatherer:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._quality, self._sharpness = ClipQuality(), ClipSharpness()
-        self._brightness = ClipBrightness()
         self._steadiness, self._order = ClipSteadiness(), ClipOrder()
         self._hands = ClipHandError(tools.estimator) if tools.estimator is not None else None
         self._distances: dict[str, list[float]] = {}
+        self._brightness: dict[str, list[float]] = {}
         self._out = Measured()
 
     def add(
@@ -164,7 +164,9 @@ class _Gatherer:
         truth, mask = true.image, true.mask
         self._quality.add(images, truth, mask)
         self._sharpness.add(images, truth, mask)
-        self._brightness.add(images, truth, mask)
+        for name, image in images.items():
+            correlation = brightness_correlation(image, truth, mask)
+            self._brightness.setdefault(name, []).append(correlation)
         if true.swapped is not None and true.competing is not None:
             self._order.add(images, truth, true.swapped, true.competing)
         if self._hands is not None:
@@ -199,7 +201,6 @@ class _Gatherer:
         out, truth = self._out, self._out.statistics['truth']
         quality, order = self._quality.result(), self._order.result()
         sharpness, steadiness = self._sharpness.result(), self._steadiness.result()
-        brightness = self._brightness.result()
         for name, (psnr, ssim) in quality.items():
             figures: Figures = {
                 'psnr_db': psnr,
@@ -208,7 +209,7 @@ class _Gatherer:
                 'frechet_distance': frechet_distance(out.statistics[name], truth),
                 'lpips': self._lpips(name),
                 'gradient_energy': sharpness[name],
-                'brightness': brightness[name],
+                'brightness': _mean(self._brightness[name]),
                 **self._hand_figures(name),
             }
             if name in steadiness:
@@ -247,3 +248,9 @@ class _Gatherer:
             'hand_own': own,
             'hand_other': wrong,
         }
+
+
+def _mean(values: list[float]) -> float:
+    """The mean of the values that are known; NaN if none is."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float('nan')
