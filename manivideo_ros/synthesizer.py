@@ -52,7 +52,7 @@ class Scene:
     The first object is the one that the model sees in six views and 2048 points; the colours of
     the others reach it through the base image. light: by which shadows are cast, in the frame of
     the first frame's camera; None: from above the support plane. lit: whether the network corrects
-    a base image in that light.
+    a base image in that light. calibrated: whether the light was measured, not estimated.
     """
 
     objects: Mapping[str, ObjectMesh]
@@ -60,6 +60,7 @@ class Scene:
     hand_reference: HandReference
     light: Light | None = None
     lit: bool = False
+    calibrated: bool = False
 
 
 def scene_for(
@@ -67,14 +68,16 @@ def scene_for(
     objects: Mapping[str, ObjectMesh],
     background: NDArray[np.uint8],  # [H, W, 3] sRGB, any size
     hand_reference: HandReference,
+    light: Light | None = None,
 ) -> Scene:
-    """A scene for the network of a checkpoint, in the light that its light net sees.
+    """A scene for the network of a checkpoint, in a calibrated light or that its light net sees.
 
     Raises CheckpointError.
     """
-    light = estimated_light(checkpoint, hand_reference)
+    calibrated = light is not None
+    light = light or estimated_light(checkpoint, hand_reference)
     lit = read_config(checkpoint).base == 'lit'
-    return Scene(objects, background, hand_reference, light, lit)
+    return Scene(objects, background, hand_reference, light, lit, calibrated)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,12 +16,15 @@ from PIL import Image
 from manivideo_ros.data.recorded.bag import part
 from manivideo_ros.data.recorded.calibration import Calibration, calibrated
 from manivideo_ros.data.recorded.clip import RecordedClip
+from manivideo_ros.data.recorded.skin import Skin
+from manivideo_ros.data.recorded.skin_samples import skin_texels
 from manivideo_ros.estimation.scene_folder import write_scene_folder
 from manivideo_ros.evaluation.measures.image import masked_squared_error, psnr_db
 from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTruth
 from manivideo_ros.evaluation.photographs.recording import Recording, first_measured
 from manivideo_ros.evaluation.sheets import contact_sheet, spread_indices
 from manivideo_ros.evaluation.suites.clip_measures import painted, painter_of
+from manivideo_ros.hand.load import load_hand
 
 SIZE = 256
 SHOWN = 4
@@ -32,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog='manivideo calibrate',
         description='Make a scene folder of a recording with images and poses: the background '
-        'without hands and objects, and a hand reference. Nodes and commands take it as scene.',
+        'without hands and objects, a hand reference, skin texture and light of the hands. Nodes '
+        'and commands take it as scene.',
     )
     parser.add_argument('recording', type=Path, help='bag; of a video: manivideo estimate')
     parser.add_argument('--out', type=Path, required=True, help='the scene folder')
@@ -45,14 +49,18 @@ def main(arguments: Sequence[str]) -> int:
     first = first_measured(clip)
     made = calibrated(part(clip, 0, first), hands)
     frames, background = range(first, len(clip)), made.background.image
-    truth = RecordedGroundTruth(clip, hands, SIZE, frames, background, made.reference)
+    truth = RecordedGroundTruth(
+        clip, hands, SIZE, frames, background, made.reference, light=made.light
+    )
     found, sheet = _check(truth)
-    write_scene_folder(args.out, made.background.image, made.hand, made.parts)
+    skin = None if made.skin is None else made.skin.texture
+    scene = made.background.image, made.hand, made.parts
+    write_scene_folder(args.out, *scene, skin, made.light)
     report = _report(clip, made, found)
     (args.out / 'report.json').write_text(json.dumps(report, indent=1) + '\n')
     Image.fromarray(_shown(made)).save(args.out / 'report_references.png')
     Image.fromarray(contact_sheet(sheet, SHOWN)).save(args.out / 'report_frames.png')
-    for line in _lines(report):
+    for line in _lines(made, report):
         print(line)
     print(args.out)
     return 0
@@ -82,17 +90,39 @@ def _report(clip: RecordedClip, made: Calibration, psnr: float) -> dict[str, Any
         'hand_frame': made.frame,
         'hand_mask': 'colour' if made.by_colour else 'pose',
         'mask_overlap': round(made.overlap, 3),
-        'sleeve': 'not seen: the colour of the skin',
+        'hands_fitted': len(made.fit.overlap),
+        'hands_left': made.fit.kept,
+        'outline_overlap': _mean(made.fit.overlap),
+        'outline_overlap_before': _mean(made.fit.before),
+        'betas': {str(side): np.round(b, 3).tolist() for side, b in made.fit.betas.items()},
+        'skin_seen': None if made.skin is None else _seen_skin(made.skin),
+        'light_towards': None if made.light is None else np.round(made.light.towards, 3).tolist(),
+        'sleeve': 'not seen: the colour of the skin' if made.sleeve is None else 'seen',
         'psnr_of_unused_frames_db': round(psnr, 2),
     }
 
 
-def _lines(report: dict[str, Any]) -> list[str]:
+def _mean(values: Sequence[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
+
+
+def _seen_skin(skin: Skin) -> float:
+    """The share of the skin texture that was seen."""
+    return round(float(skin.seen.sum()) / len(skin_texels(load_hand('right')).place), 3)
+
+
+def _lines(made: Calibration, report: dict[str, Any]) -> list[str]:
     lines = [
         f'background: {report["background_seen"]:.1%} seen, the rest filled in',
         f'hand reference: the {report["hand"]} hand of frame {report["hand_frame"]}',
-        f'unused frames: {report["psnr_of_unused_frames_db"]} dB over hands and objects',
+        *made.fit.lines(),
     ]
+    if made.skin is None:
+        lines.append('warning: too little of the hand is seen for a skin texture and the light')
+    else:
+        lines.append(f'skin: {report["skin_seen"]:.0%} seen, the rest a generated skin of its tone')
+        lines.append(f'forearm: {report["sleeve"]}')
+    lines.append(f'unused frames: {report["psnr_of_unused_frames_db"]} dB over hands and objects')
     if report['hand_mask'] == 'pose':
         lines.append(
             'warning: the hand cannot be separated from what is behind it by colour; the inside '
@@ -102,11 +132,16 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
 
 def _shown(made: Calibration) -> NDArray[np.uint8]:
-    """The background with what was filled in marked, the hand reference and its mask."""
+    """What was filled in of the background, hand reference and mask, the skin and what is seen."""
     height = len(made.hand)
     marked = made.background.image.copy()
     marked[~made.background.seen] = marked[~made.background.seen] // 2 + [127, 0, 0]
     width = round(marked.shape[1] * height / len(marked))
     small = cv2.resize(marked, (width, height), interpolation=cv2.INTER_AREA)
     masked = np.where(made.parts[..., None] > 0, made.hand, made.hand // 4)
-    return np.concatenate([small, made.hand, masked], axis=1)
+    shown = [small, made.hand, masked]
+    if made.skin is not None:
+        dark = np.where(made.skin.seen[..., None], made.skin.texture, made.skin.texture // 3)
+        for texture in (made.skin.texture, dark):
+            shown.append(cv2.resize(texture, (height, height), interpolation=cv2.INTER_AREA))
+    return np.concatenate(shown, axis=1)

@@ -21,11 +21,24 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument('--out', type=Path, required=True, help='folder of the bag')
     parser.add_argument('--fov-y', type=float, default=0.79, help='vertical field of view, rad')
     parser.add_argument('--calibration', type=Path, help='YAML of camera_calibration, not --fov-y')
+    parser.add_argument(
+        '--no-outlines',
+        dest='outlines',
+        action='store_false',
+        help='do not fit poses and shape to the outlines of the hands; 3 times as fast',
+    )
     args = parser.parse_args(arguments)
     if not 0.05 <= args.fov_y <= 3.0:
         parser.error('--fov-y: must be 0.05 to 3.0 rad')
     video = VideoFile.calibrated(args.video, args.fov_y, args.calibration)
-    with tqdm(desc='estimated', unit='frame', mininterval=1) as bar:
-        frames, found = record_poses(video, args.out, bar.update)
-    print(f'{args.out}: {found} of {frames} frames show a hand')
+    with tqdm(unit='frame', mininterval=1) as bar:
+
+        def progress(stage: str) -> None:
+            bar.set_description(stage, refresh=False)
+            bar.update()
+
+        made = record_poses(video, args.out, args.outlines, progress)
+    print(f'{args.out}: {made.posed} of {made.frames} frames show a hand')
+    for line in made.outlines.lines() if made.outlines else ():
+        print(line)
     return 0

@@ -18,7 +18,7 @@ from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
-from manivideo_ros.estimation.scene_folder import scene_background, scene_hand
+from manivideo_ros.estimation.scene_folder import scene_background, scene_hand, scene_light
 from manivideo_ros.evaluation.sheets import steady, write_video
 from manivideo_ros.evaluation.suites.held_out import table_under
 from manivideo_ros.geometry import Array, Camera, invert_rigid
@@ -115,11 +115,13 @@ def run(job: Render) -> int:
     spec.check(config)
     camera, _ = view(motion, 0)
     spec = spec.seen_by(config, camera.width, camera.height)
+    folder, hand = _given(job.scene), _given(job.hand_reference)
     scene = scene_for(
         spec.weights,
         {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()},
         background_of(job, motion),
-        scene_hand(_given(job.scene), _given(job.hand_reference)),
+        scene_hand(folder, hand),
+        scene_light(folder, hand),
     )
     job.out.parent.mkdir(parents=True, exist_ok=True)
     make = in_windows if job.quality else as_a_stream

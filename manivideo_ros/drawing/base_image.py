@@ -52,7 +52,9 @@ class Material:
 
 
 def hand_material(hand: HandModel, reference: HandReference) -> Material:
-    """A material with each face in the mean colour of its part in the hand reference."""
+    """The skin texture of a hand reference, or each face in the mean colour of its part in it."""
+    if reference.skin is not None:
+        return Material(reference.skin, hand.corner_uv)
     part = np.median(hand.vertex_part[hand.faces], axis=1).astype(np.int64)
     uv = np.full((len(hand.faces), 3, 2), 0.5, np.float32)
     uv[..., 0] = (part[:, None] + 0.5) / 3

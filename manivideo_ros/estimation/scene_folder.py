@@ -1,11 +1,13 @@
-"""A scene folder: background and hand reference of one camera, person and room.
+"""A scene folder: background, hands and light of one camera, person and room.
 
 `manivideo calibrate` makes it of a recording; nodes and commands take it as `scene`. It holds
-background.png, hand_reference.png and hand_reference.parts.png.
+background.png, hand_reference.png and hand_reference.parts.png; hand_skin.png and light.json where
+the recording shows enough of the hand.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,15 @@ from PIL import Image
 
 from manivideo_ros.camera.background import BACKGROUND as SHIPPED_BACKGROUND
 from manivideo_ros.camera.background import load_background
+from manivideo_ros.camera.light import Light
+from manivideo_ros.camera.light_file import read_light, write_light
 from manivideo_ros.estimation.hand_photo import hand_reference_of
+from manivideo_ros.files.image_file import load_image
 from manivideo_ros.hand.reference import HAND_REFERENCE as SHIPPED_HAND
 from manivideo_ros.hand.reference import HandReference, parts_file
 
-BACKGROUND, HAND = 'background.png', 'hand_reference.png'
+BACKGROUND, HAND, SKIN = 'background.png', 'hand_reference.png', 'hand_skin.png'
+LIGHT = 'light.json'
 
 
 def write_scene_folder(
@@ -26,12 +32,23 @@ def write_scene_folder(
     background: NDArray[np.uint8],  # [H, W, 3]
     hand: NDArray[np.uint8],  # [S, S, 3] around a hand
     parts: NDArray[np.uint8],  # [S, S] 1 skin, 2 nails, 3 sleeve
+    skin: NDArray[np.uint8] | None,  # [T, T, 3] texture
+    light: Light | None,
 ) -> None:
-    """Write a scene folder. Raises OSError."""
+    """Write a scene folder; what an earlier one held and this one lacks is removed.
+
+    Raises OSError.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(background).save(folder / BACKGROUND)
     Image.fromarray(hand).save(folder / HAND)
     Image.fromarray(parts).save(parts_file(folder / HAND))
+    for name in (SKIN, LIGHT):
+        (folder / name).unlink(missing_ok=True)
+    if skin is not None:
+        Image.fromarray(skin).save(folder / SKIN)
+    if light is not None:
+        write_light(folder / LIGHT, light)
 
 
 def scene_background(scene: Path | None, given: Path | None) -> NDArray[np.uint8]:
@@ -43,8 +60,24 @@ def scene_background(scene: Path | None, given: Path | None) -> NDArray[np.uint8
 
 
 def scene_hand(scene: Path | None, given: Path | None) -> HandReference:
-    """The hand reference, likewise. Raises ValueError and EstimatorError."""
-    return hand_reference_of(given or _of(scene, HAND) or SHIPPED_HAND)
+    """The hand reference, likewise; the scene folder's has its skin texture.
+
+    Raises ValueError and EstimatorError.
+    """
+    reference = hand_reference_of(given or _of(scene, HAND) or SHIPPED_HAND)
+    if given is not None or scene is None or not (scene / SKIN).is_file():
+        return reference
+    return replace(reference, skin=np.ascontiguousarray(load_image(scene / SKIN)[..., :3]))
+
+
+def scene_light(scene: Path | None, given: Path | None) -> Light | None:
+    """The calibrated light of the scene folder; None without, or with another hand reference.
+
+    Raises ValueError that names the file.
+    """
+    if given is not None or scene is None or not (scene / LIGHT).is_file():
+        return None
+    return read_light(scene / LIGHT)
 
 
 def _of(scene: Path | None, name: str) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -19,9 +19,11 @@ from manivideo_ros.camera.lens import Lens
 from manivideo_ros.camera.live_background import resized
 from manivideo_ros.estimation.hands import HandEstimator
 from manivideo_ros.estimation.placed import hands_before
+from manivideo_ros.estimation.refined_poses import RefinedPoses, refine_poses
 from manivideo_ros.estimation.sides import SideMemory
+from manivideo_ros.estimation.silhouette import PosedHand, drawn_over
 from manivideo_ros.geometry import Camera, pinhole
-from manivideo_ros.hand.state import SIDES, HandState
+from manivideo_ros.hand.state import SIDES, HandState, Side
 from manivideo_ros.inputs.live import HandSolver
 from manivideo_ros.messages.names import CAMERA, COMPRESSED, HANDS
 from manivideo_ros.messages.types import ROSBAGS, serialized
@@ -87,19 +89,33 @@ class VideoFile:
         return self.lens.straighten(image), self.lens.drawn
 
 
-def record_poses(
-    video: VideoFile, bag: Path, progress: Callable[[], object] = lambda: None
-) -> tuple[int, int]:
-    """Write the bag of a video; returns the numbers of frames and of frames with a hand.
+@dataclass(frozen=True)
+class Recorded:
+    """What was written: numbers of frames, and of frames with a hand; the fit to outlines."""
 
-    The bag has HandPoses in the camera's frame, its CameraInfo and its images (JPEG). progress is
-    called after each frame. Raises VideoError, BagError, EstimatorError.
+    frames: int
+    posed: int
+    outlines: RefinedPoses | None
+
+
+def record_poses(
+    video: VideoFile,
+    bag: Path,
+    outlines: bool = True,
+    progress: Callable[[str], object] = lambda stage: None,
+) -> Recorded:
+    """Write the bag of a video.
+
+    The bag has HandPoses in the camera's frame, its CameraInfo and its images (JPEG). outlines:
+    fit one shape, and each pose, to the outlines of the hands. progress is called after each frame
+    with what is done. Raises VideoError, BagError, EstimatorError.
     """
     estimator, memory = HandEstimator(), SideMemory()
     solvers = {side: HandSolver(side) for side in SIDES}
     start = SECOND  # a stamp of zero means none
     count = 0
-    poses: dict[int, dict[str, HandState]] = {}
+    poses: dict[int, dict[Side, HandState]] = {}  # by stamp
+    camera: Camera | None = None
     refused: Counter[str] = Counter()
     with BagWriter(bag) as out:
         for topic, kind in ((POSES, HANDS), (INFO, CAMERA), (IMAGES, COMPRESSED)):
@@ -118,14 +134,43 @@ def record_poses(
                 if live is not None:
                     poses.setdefault(live.stamp_ns, {})[live.side] = live.state
             count += 1
-            progress()
+            progress('estimate')
+        fitted = None
+        if outlines and poses and camera is not None:
+            fitted = _to_outlines(video, poses, solvers, camera, lambda: progress('outlines'))
+            poses = fitted.hands
         model = solvers['right'].hand.name
         for stamp in sorted(poses):
-            message = ROSBAGS.hands(ROSBAGS.header(stamp, FRAME), poses[stamp], model)
+            hands: dict[str, HandState] = {str(side): state for side, state in poses[stamp].items()}
+            message = ROSBAGS.hands(ROSBAGS.header(stamp, FRAME), hands, model)
             out.write(POSES, serialized(message), stamp)
     for reason, times in refused.items():
         warnings.warn(f'{video.path}: {times} hands left out: {reason}', stacklevel=2)
     if not poses:
         rmtree(bag)  # a recording without poses is of no use
         raise VideoError(f'{video.path}: no hand found in {count} frames')
-    return count, len(poses)
+    return Recorded(count, len(poses), fitted)
+
+
+def _to_outlines(
+    video: VideoFile,
+    poses: Mapping[int, Mapping[Side, HandState]],  # by stamp
+    solvers: Mapping[Side, HandSolver],
+    camera: Camera,
+    progress: Callable[[], object],
+) -> RefinedPoses:
+    """The poses, fitted to the outlines in the video."""
+    hands = {side: solver.hand for side, solver in solvers.items()}
+    size = camera.height, camera.width
+    posed = {side: PosedHand(hand, camera.intrinsics) for side, hand in hands.items()}
+
+    def images() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        for time, image, _ in video.frames():
+            yield SECOND + time, image
+
+    def hidden(stamp: int, side: Side) -> NDArray[np.uint8] | None:
+        """Where the other hand is: which of them is in front is not known."""
+        others = [(posed[o], state) for o, state in poses[stamp].items() if o != side]
+        return drawn_over(size, others) if others else None
+
+    return refine_poses(images, poses, hands, camera.intrinsics, hidden, progress)

@@ -56,10 +56,10 @@ def skin_atlas(size: int) -> SkinAtlas:
     """The atlas of a texture of size x size texels."""
     hand = load_hand('right')
     corners = hand.corner_uv.astype(np.float64) * size - 0.5
-    texels, faces, weights = _cover(corners, size)
+    texels, faces, weights = texel_cover(corners, size)
     ids = hand.faces[faces]
     vertices = hand.v_template.astype(np.float64)
-    normals = _vertex_normals(vertices, hand.faces)
+    normals = vertex_normals(vertices, hand.faces)
     normal = np.einsum('nk,nkc->nc', weights, normals[ids])
     with np.load(HANDS / 'right.npz') as data:
         mask = data['nail_mask'].astype(np.float64) / 255
@@ -92,10 +92,13 @@ def _nearest(points: NDArray[np.float64], marks: NDArray[np.float64]) -> NDArray
     return distance
 
 
-def _cover(
+def texel_cover(
     corners: NDArray[np.float64], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Texels [N] covered by triangles [F, 3, 2], their faces [N] and barycentrics [N, 3]."""
+    """Texels [N] covered by triangles [F, 3, 2], their faces [N] and barycentrics [N, 3].
+
+    corners: in texels whose centres are integers; texel: row * size + column.
+    """
     owner = np.full(size * size, -1)
     weights = np.zeros((size * size, 3))
     for face, triangle in enumerate(corners):
@@ -116,9 +119,10 @@ def _cover(
     return texels, owner[texels], weights[texels]
 
 
-def _vertex_normals(
+def vertex_normals(
     vertices: NDArray[np.float64], faces: NDArray[np.integer]
 ) -> NDArray[np.float64]:
+    """Unit normals [V, 3] of vertices [V, 3], by the areas of their faces [F, 3]."""
     a, b, c = vertices[faces].swapaxes(0, 1)
     face_normals = np.cross(b - a, c - a)
     normals = np.zeros_like(vertices)

@@ -21,11 +21,14 @@ PARTS = ('skin', 'nail', 'sleeve')
 class HandReference:
     """An image that shows the appearance of the hands, in any pose, from any camera.
 
-    image uint8 [128, 128, 3] sRGB; parts uint8 [128, 128]: 0 none, 1 skin, 2 nail, 3 sleeve.
+    image uint8 [128, 128, 3] sRGB; parts uint8 [128, 128]: 0 none, 1 skin, 2 nail, 3 sleeve. skin
+    uint8 [S, S, 3]: a person's skin texture in sRGB, as it looks where it faces the camera; None:
+    each part has its mean colour.
     """
 
     image: NDArray[np.uint8]
     parts: NDArray[np.uint8]
+    skin: NDArray[np.uint8] | None = None
 
     def mean_colours(self) -> NDArray[np.float32]:
         """Mean sRGB [3, 3] in 0..1 of skin, nail and sleeve.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -156,6 +157,17 @@ class _Frames:
         return self._last
 
 
+class DrawnView(NamedTuple):
+    """labels [H, W]; normals [H, W, 3] of the visible surfaces, camera frame; depth [H, W], m.
+
+    Normals and depth are 0 where no surface is. Valid until the next frame is drawn.
+    """
+
+    labels: NDArray[np.int64]
+    normals: NDArray[np.float32]
+    depth: NDArray[np.float32]
+
+
 class DrawnLabels:
     """Labels [H, W] of a motion's frames, drawn from its poses as its camera sees them.
 
@@ -190,10 +202,10 @@ class DrawnLabels:
 
     def __call__(self, index: int) -> NDArray[np.int64]:
         """The labels of a frame."""
-        return self.draw(index)[0]
+        return self.view(index).labels
 
-    def draw(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The labels of a frame, and its visible normals [H, W, 3] in the camera's frame."""
+    def view(self, index: int) -> DrawnView:
+        """What is drawn of a frame."""
         sample = self._motion.frame(index)
         poses: list[SurfacePose] = [sample.hands.get(side) for side in self._sides]
         poses += [sample.objects.get(name) for name in self._motion.objects]
@@ -203,25 +215,31 @@ class DrawnLabels:
         labels = self._of_face[drawn.face_index[0].numpy()]
         arms = cv2.dilate((labels == ARM).astype(np.uint8), self._around)
         labels[(labels == 0) & (arms > 0)] = ARM
-        return labels, drawn.visible_normal.permute(1, 2, 0).numpy()
+        normals = drawn.visible_normal.permute(1, 2, 0).numpy()
+        return DrawnView(labels, normals, drawn.depth[0].numpy())
 
 
 def part(clip: RecordedClip, first: int, last: int) -> RecordedClip:
     """Frames first to last (exclusive) of a clip."""
+    return chosen(clip, range(first, last))
+
+
+def chosen(clip: RecordedClip, frames: Sequence[int]) -> RecordedClip:
+    """Some frames of a clip, in order."""
     labels = clip.read_labels
     return replace(
         clip,
-        motion=clip.motion.resampled(clip.motion.stamps_ns[first:last]),
-        read_image=lambda index: clip.read_image(first + index),
-        read_labels=None if labels is None else lambda index: labels(first + index),
+        motion=clip.motion.resampled(clip.motion.stamps_ns[np.asarray(frames)]),
+        read_image=lambda index: clip.read_image(frames[index]),
+        read_labels=None if labels is None else lambda index: labels(frames[index]),
     )
 
 
 def mean_colour(clip: RecordedClip, values: list[int], frames: int = 8) -> Array:
     """The mean colour [3] (0..255) of the pixels with these labels. Raises RecordedError."""
-    chosen = np.unique(np.linspace(0, len(clip) - 1, min(frames, len(clip))).astype(int))
+    spread = np.unique(np.linspace(0, len(clip) - 1, min(frames, len(clip))).astype(int))
     pixels = []
-    for index in chosen.tolist():
+    for index in spread.tolist():
         labels = clip.segmentation(index)
         assert labels is not None  # they are drawn
         pixels.append(clip.image(index)[np.isin(labels, values)])

@@ -1,22 +1,28 @@
-"""Background and hand reference of a recorded clip: what a scene folder is made of."""
+"""Background, hands and light of a recorded clip: what a scene folder is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.camera.light import Light
 from manivideo_ros.data.recorded.background import Background, median_background
+from manivideo_ros.data.recorded.bag import DrawnLabels, chosen
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.crop import Box, cropped_image, square_around
 from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.data.recorded.refined import refined_clip
+from manivideo_ros.data.recorded.skin import Skin, fitted_skin
+from manivideo_ros.data.recorded.skin_samples import forearm_colour, sample_frame, skin_texels
 from manivideo_ros.drawing.labels import world_keypoints
 from manivideo_ros.estimation.crops import crop_of_keypoints
 from manivideo_ros.estimation.hand_photo import hand_mask
 from manivideo_ros.estimation.hands import HandEstimator
+from manivideo_ros.estimation.refined_poses import RefinedPoses
 from manivideo_ros.estimation.runtime import EstimatorError
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.model import HandModel
@@ -25,6 +31,8 @@ from manivideo_ros.hand.state import SIDES, Side
 
 CANDIDATES = 24
 """Frames, evenly spaced, of which one shows the hand best."""
+FRAMES = 120
+"""Frames, evenly spaced, that are used."""
 SIZE = 256
 MARGIN = 0.15
 AGREES = 0.6
@@ -38,7 +46,8 @@ class Calibration:
 
     hand [256, 256, 3] and parts [256, 256] (1 skin): the hand reference, of the clip's frame of
     this index and of this side; by_colour: whether its mask follows the image and not the pose;
-    overlap: of the two masks.
+    overlap: of the two masks. fit: how its hands fit their outlines. skin: None where the clip
+    shows too little of the hand. sleeve [3]: sRGB of the forearm, None where it is not seen.
     """
 
     background: Background
@@ -48,18 +57,30 @@ class Calibration:
     side: Side
     by_colour: bool
     overlap: float
+    fit: RefinedPoses
+    skin: Skin | None
+    sleeve: NDArray[np.uint8] | None
 
     @property
     def reference(self) -> HandReference:
         """The hand reference."""
-        return resized(self.hand, self.parts)
+        texture = None if self.skin is None else self.skin.texture
+        return replace(resized(self.hand, self.parts), skin=texture)
+
+    @property
+    def light(self) -> Light | None:
+        """The light on the hands, in the camera's frame."""
+        return None if self.skin is None else self.skin.light
 
 
 def calibrated(clip: RecordedClip, hands: Mapping[Side, HandModel]) -> Calibration:
-    """The scene of a clip with labels; hands: models by side.
+    """The scene of a clip with labels drawn from its poses; hands: models by side.
 
-    Raises RecordedError if no frame shows a whole hand.
+    Of a long clip FRAMES, evenly spaced, are used. Raises RecordedError if no frame shows a whole
+    hand.
     """
+    used = np.unique(np.linspace(0, len(clip) - 1, min(FRAMES, len(clip))).astype(int)).tolist()
+    clip, fit = refined_clip(chosen(clip, used), hands)
     frame, side, box, keypoints = _best(clip, hands)
     labels = clip.segmentation(frame)
     assert labels is not None  # a recording's are drawn
@@ -77,7 +98,32 @@ def calibrated(clip: RecordedClip, hands: Mapping[Side, HandModel]) -> Calibrati
     if not parts.any():
         raise RecordedError(f'{clip.name}: the hand of frame {frame} cannot be masked')
     background = median_background(clip)
-    return Calibration(background, hand, parts, frame, side, by_colour, overlap)
+    skin, sleeve = _skin(clip, hands, background)
+    where = used[frame]
+    return Calibration(background, hand, parts, where, side, by_colour, overlap, fit, skin, sleeve)
+
+
+def _skin(
+    clip: RecordedClip, hands: Mapping[Side, HandModel], background: Background
+) -> tuple[Skin | None, NDArray[np.uint8] | None]:
+    """The skin of the hands, with the light on it, and the colour of the forearm."""
+    drawn = DrawnLabels(clip.motion, hands)
+    moved = {side: hands[side] for side in SIDES if side in clip.motion.hands}
+    samples, arms = [], []
+    for index in range(len(clip)):
+        samples += sample_frame(clip, index, drawn, moved, background)
+        for side, state in clip.motion.frame(index).hands.items():
+            points, depth = clip.camera.project(world_keypoints(hands[_side(side)], state))
+            if depth.min() > 0:
+                arms.append(forearm_colour(clip, index, points, background))
+    found = [colour for colour in arms if colour is not None]
+    sleeve = np.median(found, 0).astype(np.uint8) if len(found) > len(arms) // 4 else None
+    model = next(iter(moved.values()))
+    return fitted_skin(samples, model, skin_texels(model), sleeve), sleeve
+
+
+def _side(name: str) -> Side:
+    return next(side for side in SIDES if side == name)
 
 
 def _detected(image: NDArray[np.uint8], posed: Array) -> Array:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from manivideo_ros.data.recorded.bag import ARM, DrawnLabels
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.scenes.camera_response import encode_srgb
+from manivideo_ros.data.scenes.room import harmonic_basis
 from manivideo_ros.data.scenes.table_tops import srgb_to_linear
 from manivideo_ros.evaluation.suites.clips import ClipInputs, FramesOf, RgbImage
 from manivideo_ros.geometry import Array
@@ -38,21 +39,14 @@ def fitted_light(before: RecordedClip, hands: Mapping[Side, HandModel]) -> Frame
     def frames(inputs: ClipInputs) -> Iterator[RgbImage]:
         view = DrawnLabels(replace(inputs.motion, camera=inputs.camera), inputs.hands)
         for index in range(len(inputs.motion)):
-            labels, normals = view.draw(index)
+            labels, normals, _ = view.view(index)
             image = np.array(inputs.background)
             for value, shade in shades.items():
                 inside = (labels == value) & normals.any(-1)  # not beside a forearm
-                image[inside] = encode_srgb(np.clip(basis(normals[inside]) @ shade, 0, 1))
+                image[inside] = encode_srgb(np.clip(harmonic_basis(normals[inside]) @ shade, 0, 1))
             yield image
 
     return frames
-
-
-def basis(normals: Array) -> Array:
-    """The nine second-order functions [N, 9] of unit normals [N, 3]."""
-    x, y, z = normals.T
-    one = np.ones_like(x)
-    return np.stack([one, x, y, z, x * y, y * z, z * x, x * x - y * y, 3 * z * z - 1], -1)
 
 
 def _fit(clip: RecordedClip, drawn: DrawnLabels) -> dict[int, Array]:
@@ -63,7 +57,7 @@ def _fit(clip: RecordedClip, drawn: DrawnLabels) -> dict[int, Array]:
     colours: dict[int, list[NDArray[np.uint8]]] = {}
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(FRAMES, len(clip))).astype(int))
     for index in chosen.tolist():
-        labels, normal = drawn.draw(index)
+        labels, normal, _ = drawn.view(index)
         image = clip.image(index)
         for value in np.unique(labels[labels > 0]).tolist():
             inner = cv2.erode((labels == value).astype(np.uint8), kernel) > 0
@@ -73,7 +67,7 @@ def _fit(clip: RecordedClip, drawn: DrawnLabels) -> dict[int, Array]:
             colours.setdefault(value, []).append(image.reshape(-1, 3)[places])
     out = {}
     for value in normals:
-        functions = basis(np.concatenate(normals[value]).astype(np.float64))
+        functions = harmonic_basis(np.concatenate(normals[value]).astype(np.float64))
         light = srgb_to_linear(np.concatenate(colours[value]) / 255)
         if len(functions):
             penalty = RIDGE * len(functions) * np.eye(9)

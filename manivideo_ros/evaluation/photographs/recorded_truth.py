@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from manivideo_ros.camera.light import Light
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.crop import clip_box, cropped, cropped_image
 from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
@@ -22,7 +23,8 @@ class RecordedGroundTruth:
     """The recorded images of a clip.
 
     frames: of the clip, to measure; grasped: id of the only object that is measured, '' for all;
-    masked: labels of measured pixels. Raises RecordedError for missing or damaged files.
+    masked: labels of measured pixels; light: calibrated. Raises RecordedError for missing or
+    damaged files.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class RecordedGroundTruth:
         background: RgbImage,  # [H, W, 3] of the camera's size
         reference: HandReference,
         grasped: str = '',
+        light: Light | None = None,
     ) -> None:
         self._clip, self._box, self._first = clip, clip_box(clip.motion), frames.start
         tracks = clip.motion.objects
@@ -48,6 +51,7 @@ class RecordedGroundTruth:
             {side: hands[side] for side in SIDES if side in clip.motion.hands},
             cropped_image(background, self._box, size),
             reference,
+            light=light,
         )
 
     def frame(self, index: int) -> GroundTruthFrame:

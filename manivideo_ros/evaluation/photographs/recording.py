@@ -1,7 +1,8 @@
 """Evaluates a checkpoint on one recording, with its images as ground truth.
 
-The last third is measured. Background, hand reference and mean colour are taken from the frames
-before it. Only the pixels that the poses cover with hands and objects are measured, forearms not.
+The last third is measured. Background, hand reference, skin, light and mean colour are taken from
+the frames before it. Only the pixels that the poses cover with hands and objects are measured,
+forearms not.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Recording:
         before = part(clip, 0, first)
         made = calibrated(before, hands)
         frames, background = range(first, last), made.background.image
-        truth = RecordedGroundTruth(clip, hands, size, frames, background, made.reference)
+        truth = RecordedGroundTruth(
+            clip, hands, size, frames, background, made.reference, light=made.light
+        )
         return truth, {
             'fitted_light': fitted_light(before, hands),
             'flat': flat(mean_colour(before, truth.masked)),

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.camera.light import Light
 from manivideo_ros.data.scenes.scene import SIZE
 from manivideo_ros.evaluation.measures.baselines import COVERED
 from manivideo_ros.evaluation.measures.order import SwappedLayers
@@ -35,6 +36,7 @@ class ClipInputs:
     camera: S x S pixels, the size of the expected images. objects by id, the manipulated one first;
     hands by side. background [S, S, 3]: the empty scene. by_skeleton: the method may use only the
     skeleton that the poses project to. support [4]: the support plane in the world; None: unknown.
+    light: calibrated, in the camera's frame; None: unknown.
     """
 
     motion: Motion
@@ -45,6 +47,7 @@ class ClipInputs:
     hand_reference: HandReference
     by_skeleton: bool = False
     support: Array | None = None
+    light: Light | None = None
 
     @property
     def size(self) -> int:

@@ -37,7 +37,8 @@ def stream(session: StreamingSession, inputs: ClipInputs, checkpoint: Path) -> I
     if inputs.by_skeleton and not session.human:
         raise ValueError('the model takes no skeleton')
     objects = {} if inputs.by_skeleton else inputs.objects
-    scene = scene_for(checkpoint, objects, inputs.background, inputs.hand_reference)
+    references = inputs.background, inputs.hand_reference, inputs.light
+    scene = scene_for(checkpoint, objects, *references)
     hands = {str(side): model for side, model in inputs.hands.items()}
     synthesizer = Synthesizer(session, hands, scene, threads=1)
     for index, stamp in enumerate(inputs.motion.stamps_ns.tolist()):
@@ -49,7 +50,8 @@ def lit_base(graph: Path, checkpoint: Path) -> FramesOf:
     """The lit base image in the light of a checkpoint's light net, uncorrected by the network."""
 
     def frames(inputs: ClipInputs) -> Iterator[RgbImage]:
-        scene = scene_for(checkpoint, inputs.objects, inputs.background, inputs.hand_reference)
+        references = inputs.background, inputs.hand_reference, inputs.light
+        scene = scene_for(checkpoint, inputs.objects, *references)
         hands = {str(side): model for side, model in inputs.hands.items()}
         session = StreamingSession(OnnxRunner(graph, threads=1))
         synthesizer = Synthesizer(session, hands, replace(scene, lit=True), threads=1)

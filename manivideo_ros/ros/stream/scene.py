@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from manivideo_ros.camera.background import load_background
+from manivideo_ros.camera.light import Light
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.graph.cache import engine_sha256
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
 from manivideo_ros.estimation.hand_photo import hand_reference_of
-from manivideo_ros.estimation.scene_folder import scene_background, scene_hand
+from manivideo_ros.estimation.scene_folder import scene_background, scene_hand, scene_light
 from manivideo_ros.files.package_uri import SCHEME
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
@@ -126,14 +127,14 @@ class LiveScene:
         objects = {**kept, **{item.id: mesh for item, _, mesh in given}}
         meshes = {i: mesh for i, mesh in self._meshes.items() if i in kept and i not in ids}
         meshes |= {item.id: (name, item.scale or 1.0) for item, name, _ in given if name}
-        background, hand = old.background, old.hand_reference
+        background, hand, light = old.background, old.hand_reference, _calibrated(old)
         if request.background:
             background = load_background(_file(request.background, folders))
         if request.hand_reference:
-            hand = hand_reference_of(_file(request.hand_reference, folders))
+            hand, light = hand_reference_of(_file(request.hand_reference, folders)), None
         try:
             weights = self.engine.spec.weights
-            self.synthesizer.set_scene(scene_for(weights, objects, background, hand))
+            self.synthesizer.set_scene(scene_for(weights, objects, background, hand, light))
         except ValueError:
             self.synthesizer.set_scene(old)
             raise
@@ -151,9 +152,8 @@ class LiveScene:
         old = self.synthesizer
         if engine.spec.weights != self.engine.spec.weights:
             kept = old.scene
-            old.set_scene(
-                scene_for(engine.spec.weights, kept.objects, kept.background, kept.hand_reference)
-            )
+            look = kept.background, kept.hand_reference, _calibrated(kept)
+            old.set_scene(scene_for(engine.spec.weights, kept.objects, *look))
         if engine.shapes == old.session.runner.shapes:
             old.session.exchange(engine)
         else:
@@ -164,6 +164,11 @@ class LiveScene:
         self._describe(engine)
         self.engine_named = named
         return f'{engine.spec.steps} steps on {engine.why}'
+
+
+def _calibrated(scene: Scene) -> Light | None:
+    """The light of a scene folder; None where the light net estimates it."""
+    return scene.light if scene.calibrated else None
 
 
 def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
@@ -182,12 +187,13 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         for side in SIDES
     }
     given = [(i, mesh_name(m, None), s) for i, m, s in zip(ids, meshes, scales, strict=True)]
-    folder = _given(parameters.scene)
+    folder, hand = _given(parameters.scene), _given(parameters.hand_reference)
     scene = scene_for(
         spec.weights,
         {i: named.load_mesh(m, s) for i, m, s in given},
         scene_background(folder, _given(parameters.background)),
-        scene_hand(folder, _given(parameters.hand_reference)),
+        scene_hand(folder, hand),
+        scene_light(folder, hand),
     )
     engine = engine_of(spec, parameters)
     return LiveScene(engine, hands, scene, {i: (m, s) for i, m, s in given}, parameters)
