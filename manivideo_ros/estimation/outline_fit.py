@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from manivideo_ros.estimation.outline_mask import Outline, overlap, segmented
-from manivideo_ros.estimation.silhouette import Crop, PosedHand, contour, pose_vector, turned
+from manivideo_ros.estimation.silhouette import SIZE, Crop, PosedHand, contour, pose_vector, turned
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.state import HandState
 
@@ -25,7 +25,7 @@ POSE = 51
 SHAPE = 10
 STEP = np.concatenate([np.full(3, 1e-3), np.full(3, 1e-4), np.full(45, 1e-3), np.full(SHAPE, 1e-2)])
 """Differences for the derivatives: radians, metres, radians, betas."""
-PRIOR = np.concatenate([np.full(3, 0.1), [0.02, 0.02, 0.05], np.full(45, 0.12)])
+PRIOR = np.concatenate([np.full(3, 0.1), [0.02, 0.02, 0.03], np.full(45, 0.1)])
 """Standard deviations of a pose before: wrist (rad), position in the camera's frame (m), theta."""
 BETAS = 0.5
 """Standard deviation of the shape by which it is pulled to the mean."""
@@ -117,6 +117,13 @@ class HandView:
         rows.append((np.eye(POSE, count) / PRIOR[:, None], before / PRIOR))
         return np.concatenate([row for row, _ in rows]), np.concatenate([r for _, r in rows])
 
+    def _in_view(self, points: Array) -> NDArray[np.bool_]:
+        """Which points [N, 2] of the crop nothing hides."""
+        if self._hidden is None:
+            return np.ones(len(points), bool)
+        place = np.clip(points, 0, SIZE - 1).astype(int)
+        return np.asarray(self._hidden[place[:, 1], place[:, 0]] == 0)
+
     def _outlines(
         self, vertices: Array, moved: Array, keypoints: Array, reach: float
     ) -> list[tuple[Array, Array]]:
@@ -128,6 +135,7 @@ class HandView:
         distance, nearest = cKDTree(points).query(vertices)
         along = keypoints[0] - keypoints[9]
         on = (distance < 1.5) & self.posed.on_hand & ((vertices - keypoints[0]) @ along < 0)
+        on &= self._in_view(vertices)
         chosen = np.flatnonzero(on)  # vertices on the posed outline
         if not len(chosen):
             return []

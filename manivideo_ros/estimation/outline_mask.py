@@ -12,6 +12,9 @@ from manivideo_ros.estimation.silhouette import SIZE, contour
 from manivideo_ros.geometry import Array
 
 ITERATIONS = 2
+ROUGH_ITERATIONS = 5
+ROUGH, COARSE = 10, 128
+"""Where a silhouette may be wrong by this, smaller images of this side are segmented: faster."""
 ARM_CORE, ARM, AROUND_ARM = 0.16, 0.26, 0.6
 """Half widths of what is surely, likely and perhaps forearm, relative to the palm's length."""
 DIFFERENT = 10
@@ -54,17 +57,13 @@ def segmented(
     labels = np.full((SIZE, SIZE), cv2.GC_BGD, np.uint8)
     labels[(cv2.dilate(posed, _disc(apart)) | around) > 0] = cv2.GC_PR_BGD
     labels[(posed | arm) > 0] = cv2.GC_PR_FGD
-    sure = cv2.erode(posed, _disc(max(4, apart // 2))) | core
+    sure = cv2.erode(posed, _disc(apart)) | core
     labels[sure > 0] = cv2.GC_FGD
     if hidden is not None:
         labels[hidden > 0] = cv2.GC_BGD
     if not (labels == cv2.GC_FGD).any() or not (labels == cv2.GC_BGD).any():
         return None
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.setRNGSeed(0)  # its clusters start from OpenCV's random numbers
-    bgr = np.ascontiguousarray(crop[..., ::-1])
-    cv2.grabCut(bgr, labels, (0, 0, SIZE, SIZE), *models, ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    skin = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    skin = _cut(crop, labels, COARSE if apart >= ROUGH else SIZE)
     skin = np.asarray(cv2.morphologyEx(_largest(skin), cv2.MORPH_OPEN, _disc(1)), np.uint8)
     before = _before_wrist(wrist, along)
     mask = np.where(before, skin, 0).astype(np.uint8)
@@ -79,6 +78,19 @@ def segmented(
     if use.sum() < LEAST:
         return None
     return Outline(mask, points[use], normals[use])
+
+
+def _cut(crop: NDArray[np.uint8], labels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """What GrabCut separates [SIZE, SIZE] in images of this side; 1: the hand and its forearm."""
+    small = crop if side == SIZE else cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    marks = cv2.resize(labels, (side, side), interpolation=cv2.INTER_NEAREST)
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)  # its clusters start from OpenCV's random numbers
+    bgr = np.ascontiguousarray(small[..., ::-1])
+    steps = ITERATIONS if side == SIZE else ROUGH_ITERATIONS
+    cv2.grabCut(bgr, marks, (0, 0, side, side), *models, steps, cv2.GC_INIT_WITH_MASK)
+    cut = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    return np.asarray(cv2.resize(cut, (SIZE, SIZE)) > 0.5, np.uint8)
 
 
 def overlap(

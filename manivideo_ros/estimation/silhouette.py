@@ -73,13 +73,13 @@ class PosedHand:
         """Pixels of the vertices [B, V, 2] and of the keypoints [B, 21, 2]."""
         turns = Rotation.from_rotvec(poses[:, :3]).as_matrix()
         values = (poses[:, 6:], betas, turns, poses[:, 3:6])
-        tensors = [torch.from_numpy(np.asarray(value, np.float64)) for value in values]
+        tensors = [torch.from_numpy(np.asarray(value, np.float32)) for value in values]
         vertices, joints = lbs(self.hand, *tensors)
         keypoints = keypoints21(self.hand, vertices, joints)
-        return self._pixels(vertices.numpy()), self._pixels(keypoints.numpy())
+        return self._pixels(vertices), self._pixels(keypoints)
 
-    def _pixels(self, points: Array) -> Array:
-        seen = points @ self.intrinsics.T
+    def _pixels(self, points: torch.Tensor) -> Array:
+        seen = points.numpy().astype(np.float64) @ self.intrinsics.T
         pixels: Array = seen[..., :2] / np.maximum(seen[..., 2:], 1e-3)
         return pixels
 
@@ -88,7 +88,11 @@ class PosedHand:
     ) -> NDArray[np.uint8]:
         """The pixels [H, W] that vertices [V, 2] in pixels cover, forearm left out: 1."""
         mask = np.zeros(shape, np.uint8)
-        corners = np.clip((vertices[self.faces] - 0.5) * 2**SUBPIXEL, -(2**14), 2**14)
+        corners = vertices[self.faces]
+        a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        # Those that face one way cover what the others cover.
+        corners = corners[a[:, 0] * b[:, 1] > a[:, 1] * b[:, 0]]
+        corners = np.clip((corners - 0.5) * 2**SUBPIXEL, -(2**14), 2**14)
         for triangle in np.round(corners).astype(np.int32):
             cv2.fillConvexPoly(mask, triangle, 1, shift=SUBPIXEL)
         return mask

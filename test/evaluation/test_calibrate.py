@@ -8,6 +8,8 @@ import pytest
 from mounted_cameras import FRONT, record_mounted
 from PIL import Image
 
+from manivideo_ros.camera.light import Light
+from manivideo_ros.camera.light_file import read_light, write_light
 from manivideo_ros.cli import main
 from manivideo_ros.data.recorded.bag import DrawnLabels, read_bag_clip
 from manivideo_ros.data.recorded.calibration import calibrated
@@ -15,6 +17,7 @@ from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.estimation.scene_folder import (
     scene_background,
     scene_hand,
+    scene_light,
     write_scene_folder,
 )
 from manivideo_ros.hand.load import load_hand
@@ -54,15 +57,18 @@ def clip(bag, room):
     return replace(recorded, read_image=image)
 
 
-def test_the_background_is_what_hands_and_objects_leave_free(clip, room):
-    made = calibrated(clip, HANDS)
+@pytest.fixture(scope='module')
+def made(clip):
+    return calibrated(clip, HANDS)
+
+
+def test_the_background_is_what_hands_and_objects_leave_free(made, room):
     seen = made.background.seen
     assert 0.3 < seen.mean() < 1
     np.testing.assert_array_equal(made.background.image[seen], room[seen])
 
 
-def test_the_hand_reference_shows_the_skin(clip):
-    made = calibrated(clip, HANDS)
+def test_the_hand_reference_shows_the_skin(made, clip):
     assert made.hand.shape == (256, 256, 3) and made.side in clip.motion.hands
     inside = made.hand[made.parts == 1]
     assert len(inside) > 500
@@ -90,7 +96,8 @@ def test_the_command_writes_a_folder_that_nodes_and_commands_take(bag, tmp_path,
     report = json.loads((out / 'report.json').read_text())
     assert report['frames'] == 12 and report['hand_mask'] == 'pose'
     assert {f.name for f in out.iterdir()} == {
-        'background.png', 'hand_reference.png', 'hand_reference.parts.png', 'report.json',
+        'background.png', 'hand_reference.png', 'hand_reference.parts.png', 'hand_skin.png',
+        'light.json', 'report.json',
         'report_frames.png', 'report_references.png',
     }  # fmt: skip
     assert scene_background(out, None).shape == (240, 320, 3)
@@ -100,7 +107,7 @@ def test_the_command_writes_a_folder_that_nodes_and_commands_take(bag, tmp_path,
 def test_a_given_file_replaces_the_folders_and_without_either_the_shipped_one_is_used(tmp_path):
     room = np.full((20, 30, 3), 50, np.uint8)
     hand, parts = np.full((16, 16, 3), 200, np.uint8), np.ones((16, 16), np.uint8)
-    write_scene_folder(tmp_path / 'scene', room, hand, parts)
+    write_scene_folder(tmp_path / 'scene', room, hand, parts, None, None)
     Image.fromarray(room + 9).save(tmp_path / 'mine.png')
     assert (scene_background(tmp_path / 'scene', None) == 50).all()
     assert (scene_background(tmp_path / 'scene', tmp_path / 'mine.png') == 59).all()
@@ -110,15 +117,58 @@ def test_a_given_file_replaces_the_folders_and_without_either_the_shipped_one_is
         scene_background(tmp_path, None)
 
 
+def test_skin_and_light_belong_to_the_folders_hand_and_are_removed_with_it(tmp_path):
+    room = np.full((20, 30, 3), 50, np.uint8)
+    hand, parts = np.full((16, 16, 3), 200, np.uint8), np.ones((16, 16), np.uint8)
+    skin = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    lamp = Light(np.array([0.0, 0.6, -0.8]), np.array([0.5, 0.4, 0.3]), np.full(3, 0.2))
+    scene = tmp_path / 'scene'
+    write_scene_folder(scene, room, hand, parts, skin, lamp)
+    np.testing.assert_array_equal(scene_hand(scene, None).skin, skin)
+    light = scene_light(scene, None)
+    np.testing.assert_allclose(light.towards, lamp.towards)
+    np.testing.assert_allclose(light.ball, lamp.ball)
+    mine = scene / 'hand_reference.png'  # given by itself, it is but an image
+    assert scene_hand(scene, mine).skin is None and scene_light(scene, mine) is None
+    write_scene_folder(scene, room, hand, parts, None, None)
+    assert scene_hand(scene, None).skin is None and scene_light(scene, None) is None
+
+
+@pytest.mark.parametrize(
+    ('change', 'why'),
+    [
+        ('{', 'is not the JSON of a light'),
+        ('[1, 2]', 'is not the JSON of a light'),
+        ({'ball': [[1, 2, 3]]}, 'ball: must be finite numbers of shape'),
+        ({'lamp': [1, 'NaN', 2]}, 'lamp: must be finite numbers'),
+        ({'lamp': [-1, 0, 0]}, 'lamp and ambient must not be negative'),
+        ({'towards': [0, 0, 0]}, 'towards: must be a unit vector'),
+        ({'size': 9}, 'size be 0 to 1.6 rad'),
+    ],
+)
+def test_a_light_that_cannot_be_used_is_an_error_that_names_its_file(tmp_path, change, why):
+    path = tmp_path / 'light.json'
+    write_light(path, Light(np.array([0.0, 0.0, -1.0]), np.ones(3), np.ones(3)))
+    text = (
+        change
+        if isinstance(change, str)
+        else json.dumps({**json.loads(path.read_text()), **change})
+    )
+    path.write_text(text)
+    with pytest.raises(ValueError, match=why) as error:
+        read_light(path)
+    assert str(path) in str(error.value)
+
+
 def test_render_shows_the_scene(tmp_path, monkeypatch):
     from manivideo_ros.commands import render
 
     room = np.full((20, 30, 3), 50, np.uint8)
     hand, parts = np.full((16, 16, 3), 200, np.uint8), np.ones((16, 16), np.uint8)
-    write_scene_folder(tmp_path / 'scene', room, hand, parts)
+    write_scene_folder(tmp_path / 'scene', room, hand, parts, None, None)
     seen = {}
 
-    def scene_for(weights, objects, background, reference):
+    def scene_for(weights, objects, background, reference, light):
         seen.update(background=background, hand=reference)
         raise ValueError('enough')
 

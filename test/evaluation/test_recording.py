@@ -167,13 +167,13 @@ def test_the_light_of_recorded_images_is_found_again(clip, bag):
         return encode_srgb(shade * np.array([1.0, 0.7, 0.6]))
 
     def image(index):
-        labels, normals = drawn.draw(index)
+        labels, normals, _ = drawn.view(index)
         return np.where((labels > 0)[..., None], lit(normals), np.uint8(90))
 
     truth, _ = Recording(bag).truth(SIZE)
     frame = next(fitted_light(replace(clip, read_image=image), HANDS)(truth.inputs))
     seen = DrawnLabels(replace(truth.inputs.motion, camera=truth.inputs.camera), HANDS)
-    labels, normals = seen.draw(0)
+    labels, normals, _ = seen.view(0)
     hands = np.isin(labels, [*clip.hand_labels])
     assert hands.any()
     assert np.abs(frame[hands].astype(int) - lit(normals)[hands]).mean() < 4

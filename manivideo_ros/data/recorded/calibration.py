@@ -31,7 +31,7 @@ from manivideo_ros.hand.state import SIDES, Side
 
 CANDIDATES = 24
 """Frames, evenly spaced, of which one shows the hand best."""
-FRAMES = 120
+FRAMES = 80
 """Frames, evenly spaced, that are used."""
 SIZE = 256
 MARGIN = 0.15
