@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from tqdm import tqdm
 
 from manivideo_ros.data.recorded.bag import part
 from manivideo_ros.data.recorded.calibration import Calibration, calibrated
@@ -19,6 +20,8 @@ from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.skin import Skin
 from manivideo_ros.data.recorded.skin_samples import skin_texels
 from manivideo_ros.estimation.scene_folder import write_scene_folder
+from manivideo_ros.estimation.video_poses import VideoError, VideoFile, record_poses
+from manivideo_ros.estimation.webcam_video import record_webcam
 from manivideo_ros.evaluation.measures.image import masked_squared_error, psnr_db
 from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTruth
 from manivideo_ros.evaluation.photographs.recording import Recording, first_measured
@@ -28,6 +31,8 @@ from manivideo_ros.hand.load import load_hand
 
 SIZE = 256
 SHOWN = 4
+VIDEOS = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpg', '.webm')
+WEBCAM, RECORDED = 'webcam.avi', 'recording'
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,15 +41,47 @@ def main(arguments: Sequence[str]) -> int:
         prog='manivideo calibrate',
         description='Make a scene folder of a recording with images and poses: the background '
         'without hands and objects, a hand reference, skin texture and light of the hands. Nodes '
-        'and commands take it as scene.',
+        'and commands take it as scene. The first two thirds of the frames are used, the last '
+        'third tests the result.',
     )
-    parser.add_argument('recording', type=Path, help='bag; of a video: manivideo estimate')
+    parser.add_argument(
+        'recording', type=Path, nargs='?', help='bag, or a video file, whose hands are estimated'
+    )
+    parser.add_argument('--webcam', type=int, help='number of a webcam, instead of a recording')
+    parser.add_argument('--seconds', type=float, default=20.0, help='to record of the webcam')
+    parser.add_argument('--fov-y', type=float, default=0.79, help='of a video, vertical, rad')
+    parser.add_argument('--calibration', type=Path, help='of a video: YAML of camera_calibration')
     parser.add_argument('--out', type=Path, required=True, help='the scene folder')
     parser.add_argument('--images', default='', help='topic of the images (the only one)')
     parser.add_argument('--camera', default='', help='topic of their CameraInfo (the only one)')
     parser.add_argument('--mano', type=Path, help='folder that `manivideo convert-mano` wrote')
     args = parser.parse_args(arguments)
-    recording = Recording(args.recording, args.images, args.camera, args.mano)
+    if (args.recording is None) == (args.webcam is None):
+        parser.error('give a recording, or --webcam')
+    path = args.recording
+    if args.webcam is not None:
+        path = args.out / WEBCAM
+        record_webcam(args.webcam, args.seconds, path)
+    if path.is_file() and path.suffix in VIDEOS:
+        path = _estimated(VideoFile.calibrated(path, args.fov_y, args.calibration), args.out)
+    _calibrate(Recording(path, args.images, args.camera, args.mano), args.out)
+    print(args.out)
+    return 0
+
+
+def _estimated(video: VideoFile, out: Path) -> Path:
+    """The bag of a video's images and poses, in the scene folder. Raises VideoError, BagError."""
+    bag = out / RECORDED
+    if bag.exists():
+        raise VideoError(f'{bag}: is there from an earlier run: remove it, or give it instead')
+    with tqdm(unit='frame', mininterval=1) as bar:
+        # The clip's own poses are fitted to its outlines: those that are used, and no others.
+        record_poses(video, bag, False, lambda _: bar.update())
+    return bag
+
+
+def _calibrate(recording: Recording, out: Path) -> None:
+    """Write the scene folder of a recording, with its report, and print what was found."""
     clip, hands = recording.clip()
     first = first_measured(clip)
     made = calibrated(part(clip, 0, first), hands)
@@ -54,16 +91,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     found, sheet = _check(truth)
     skin = None if made.skin is None else made.skin.texture
-    scene = made.background.image, made.hand, made.parts
-    write_scene_folder(args.out, *scene, skin, made.light)
+    write_scene_folder(out, background, made.hand, made.parts, skin, made.light)
     report = _report(clip, made, found)
-    (args.out / 'report.json').write_text(json.dumps(report, indent=1) + '\n')
-    Image.fromarray(_shown(made)).save(args.out / 'report_references.png')
-    Image.fromarray(contact_sheet(sheet, SHOWN)).save(args.out / 'report_frames.png')
+    (out / 'report.json').write_text(json.dumps(report, indent=1) + '\n')
+    Image.fromarray(_shown(made)).save(out / 'report_references.png')
+    Image.fromarray(contact_sheet(sheet, SHOWN)).save(out / 'report_frames.png')
     for line in _lines(made, report):
         print(line)
-    print(args.out)
-    return 0
 
 
 def _check(truth: RecordedGroundTruth) -> tuple[float, dict[str, list[NDArray[np.uint8]]]]:

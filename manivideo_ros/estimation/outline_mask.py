@@ -55,10 +55,11 @@ def segmented(
     along = (wrist - knuckle) / palm
     arm, core, around = (_arm(wrist, along, palm, width) for width in (ARM, ARM_CORE, AROUND_ARM))
     labels = np.full((SIZE, SIZE), cv2.GC_BGD, np.uint8)
-    labels[(cv2.dilate(posed, _disc(apart)) | around) > 0] = cv2.GC_PR_BGD
+    near = np.asarray(cv2.dilate(posed, _disc(apart)), np.uint8)
+    labels[(near | around) > 0] = cv2.GC_PR_BGD
     labels[(posed | arm) > 0] = cv2.GC_PR_FGD
-    sure = cv2.erode(posed, _disc(apart)) | core
-    labels[sure > 0] = cv2.GC_FGD
+    sure = np.asarray(cv2.erode(posed, _disc(apart)), np.uint8)
+    labels[(sure | core) > 0] = cv2.GC_FGD
     if hidden is not None:
         labels[hidden > 0] = cv2.GC_BGD
     if not (labels == cv2.GC_FGD).any() or not (labels == cv2.GC_BGD).any():
@@ -111,8 +112,8 @@ def overlap(
 def _arm(wrist: Array, along: Array, palm: float, width: float) -> NDArray[np.uint8]:
     """A strip from the wrist along the forearm."""
     mask = np.zeros((SIZE, SIZE), np.uint8)
-    ends = [np.round(wrist + along * far * palm).astype(int).tolist() for far in (0.0, 3.0)]
-    cv2.line(mask, *ends, 1, max(1, round(2 * width * palm)))
+    first, last = (np.round(wrist + along * far * palm).astype(int).tolist() for far in (0.0, 3.0))
+    cv2.line(mask, first, last, 1, max(1, round(2 * width * palm)))
     return mask
 
 

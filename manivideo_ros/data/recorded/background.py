@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from manivideo_ros.data.recorded.clip import RecordedClip
 
+LEAST = 0.08
+"""Share of the frames in which a pixel must be free."""
+
 
 class Background(NamedTuple):
     """image u8 [H, W, 3]; seen bool [H, W]: observed pixels, all others are inpainted."""
@@ -18,10 +21,11 @@ class Background(NamedTuple):
     seen: NDArray[np.bool_]
 
 
-def median_background(clip: RecordedClip, frames: int = 24) -> Background:
+def median_background(clip: RecordedClip, frames: int = 48) -> Background:
     """The lower median over time of the pixels outside the segmentation.
 
-    frames: number of frames, evenly spaced. Labels are dilated by the clip's `edge`. An unlabelled
+    frames: number of frames, evenly spaced. Labels are dilated by the clip's `edge`. Pixels outside
+    them in less than LEAST of the frames are not seen: a pose may be wrong there. An unlabelled
     arm remains in the background where it rests for most of the clip. Raises ValueError if the clip
     has no segmentation, RecordedError for missing or damaged files.
     """
@@ -40,7 +44,7 @@ def median_background(clip: RecordedClip, frames: int = 24) -> Background:
     ordered = np.sort(np.stack(images).astype(np.int16), axis=0)
     middle = np.maximum(counts - 1, 0) // 2
     image = np.take_along_axis(ordered, middle[None, ..., None], 0)[0]
-    seen = counts > 0
+    seen = counts >= max(1, round(LEAST * len(chosen)))
     image = np.where(seen[..., None], image, 0).astype(np.uint8)
     if not seen.all() and seen.any():
         hidden = (~seen).astype(np.uint8)

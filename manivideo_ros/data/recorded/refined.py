@@ -46,8 +46,8 @@ def refined_clip(
     tracks = {}
     for side, track in clip.motion.hands.items():
         name = _side(side)
-        states = [made.hands[index].get(name) for index in range(len(clip))]
-        placed = [None if state is None else state.moved(to_world) for state in states]
+        fitted = [made.hands[index].get(name) for index in range(len(clip))]
+        placed = [None if state is None else state.moved(to_world) for state in fitted]
         tracks[side] = _replaced(track, placed, made.betas.get(name, track.betas))
     motion = replace(clip.motion, hands=tracks)
     return replace(clip, motion=motion, read_labels=DrawnLabels(motion, hands)), made

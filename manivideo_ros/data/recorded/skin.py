@@ -30,13 +30,13 @@ from manivideo_ros.model.patch.light import POWERS, lamp_and_ambient
 TURNS = 4
 RIDGE = 0.003
 """Weight of small coefficients of the light: outlines show hardly any grazing normals."""
-EVEN = 3.0
+EVEN = 1.0
 """Samples that an even skin counts as, for each texel."""
 LEAST = 2000
 """Samples from which light and texture are fitted."""
 KNOWN = 1.0
 """Sum of a texel's cosines from which it is seen, not guessed."""
-DETAIL = 8.0
+DETAIL = 12.0
 """Standard deviation, texels, of what is detail: it is taken from single frames, as poses that
 are pixels off blur it in the mean of many."""
 DETAIL_COSINE = 0.5
@@ -100,7 +100,8 @@ def _in_turns(samples: Sequence[FrameSamples], count: int) -> tuple[Array, Array
             total = np.bincount(texel, weight * colour[:, channel] * shade, count)
             power = np.bincount(texel, weight * shade**2, count)
             albedo[:, channel] = (total + even) / (power + even)
-    return light, np.maximum(albedo, 0.02), np.bincount(texel, weight, count)
+    known: Array = np.bincount(texel, weight, count).astype(np.float64)
+    return light, np.maximum(albedo, 0.02), known
 
 
 def _shade(normals: Array, light: Array) -> Array:
@@ -124,11 +125,10 @@ def _detail(
         frame = samples[chosen]
         good = frame.cosine > DETAIL_COSINE
         place = texels.place[frame.texel[good]]
-        seen = np.zeros(SIZE * SIZE)
-        seen[place] = 1
+        seen = np.zeros((SIZE, SIZE))
+        seen.reshape(-1)[place] = 1
         values = np.zeros((SIZE * SIZE, 3))
         values[place] = np.log(np.maximum(frame.colour[good], 1e-3) / shades[chosen][good])
-        seen = seen.reshape(SIZE, SIZE)
         high = values.reshape(SIZE, SIZE, 3) - _blurred(values.reshape(SIZE, SIZE, 3), seen)
         # Fade out toward where the frame does not show the hand.
         inner = cv2.GaussianBlur(cv2.erode(seen, np.ones((3, 3))), (0, 0), FEATHER) * seen
@@ -188,10 +188,9 @@ def _sleeve_texels(hand: HandModel) -> NDArray[np.int64]:
 def _spread(texture: NDArray[np.float64], hand: HandModel) -> NDArray[np.uint8]:
     """The texture [S, S, 3], extended between its charts: bilinear lookups reach there."""
     place, _, _ = texel_cover(hand.corner_uv.astype(np.float64) * SIZE - 0.5, SIZE)
-    filled = np.zeros(SIZE * SIZE)
-    filled[place] = 1
-    image, filled = texture.reshape(SIZE, SIZE, 3), filled.reshape(SIZE, SIZE)
-    image = image * filled[..., None]
+    filled = np.zeros((SIZE, SIZE))
+    filled.reshape(-1)[place] = 1
+    image = texture.reshape(SIZE, SIZE, 3) * filled[..., None]
     for _ in range(6):
         total, count = cv2.blur(image, (3, 3)), cv2.blur(filled, (3, 3))
         grow = (filled == 0) & (count > 0)

@@ -100,7 +100,7 @@ def sample_frame(
         if state is None:
             continue
         texels = skin_texels(hand)
-        points, normals = _surface(hand, state, clip.camera.camera_from_world, texels)
+        points, normals = texel_surface(hand, state, clip.camera.camera_from_world, texels)
         pixels = points @ clip.camera.intrinsics.T
         pixels = pixels[:, :2] / np.maximum(pixels[:, 2:], 1e-3)
         size = np.array([clip.camera.width, clip.camera.height])
@@ -136,16 +136,18 @@ def forearm_colour(
     return None if len(found) < 50 else np.median(found, 0).astype(np.uint8)
 
 
-def _surface(
+def texel_surface(
     hand: HandModel, state: HandState, camera_from_world: Array, texels: Texels
 ) -> tuple[Array, Array]:
     """Positions [T, 3] and unit normals [T, 3] of texels in the camera's frame."""
     values = (state.theta, state.betas, state.wrist_rotation, state.wrist_position)
     tensors = [torch.from_numpy(np.asarray(value, np.float64))[None] for value in values]
-    vertices = transform_points(camera_from_world, lbs(hand, *tensors)[0][0].numpy())
+    posed = transform_points(camera_from_world, lbs(hand, *tensors)[0][0].numpy())
+    vertices = np.asarray(posed, np.float64)
     corners = hand.faces[texels.face]
-    points = np.einsum('nk,nkc->nc', texels.weights, vertices[corners])
-    normals = np.einsum('nk,nkc->nc', texels.weights, vertex_normals(vertices, hand.faces)[corners])
+    weights = texels.weights[..., None]
+    points = (weights * vertices[corners]).sum(1)
+    normals = (weights * vertex_normals(vertices, hand.faces)[corners]).sum(1)
     return points, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
 
 
