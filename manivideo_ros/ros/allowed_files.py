@@ -17,6 +17,7 @@ FILES = {
     'checkpoint',
     'hand_folder',
     'object_meshes',
+    'scene',
     'background',
     'hand_reference',
 }

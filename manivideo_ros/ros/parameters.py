@@ -67,8 +67,8 @@ class NodeParameters:
     object_scales: tuple[float, ...] = parameter((1.0,), 'Metres per unit of each mesh file')
     scene: str = parameter(
         '',
-        'Folder of `manivideo calibrate` with background and hand reference, which the next two '
-        "parameters replace; '' for none",
+        'Folder of `manivideo calibrate` with background, hand reference, skin texture and light; '
+        "the next two parameters replace what is in it; '' for none",
     )
     background: str = parameter(
         '', "Background image, without hands and objects; '' for the shipped one"

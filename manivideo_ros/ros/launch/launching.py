@@ -66,6 +66,7 @@ SCENE = (
     'object_ids',
     'object_meshes',
     'object_scales',
+    'scene',
     'background',
     'hand_reference',
     'live_background',
