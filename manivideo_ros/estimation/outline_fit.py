@@ -25,7 +25,7 @@ POSE = 51
 SHAPE = 10
 STEP = np.concatenate([np.full(3, 1e-3), np.full(3, 1e-4), np.full(45, 1e-3), np.full(SHAPE, 1e-2)])
 """Differences for the derivatives: radians, metres, radians, betas."""
-PRIOR = np.concatenate([np.full(3, 0.1), [0.02, 0.02, 0.03], np.full(45, 0.1)])
+PRIOR = np.concatenate([np.full(3, 0.1), [0.02, 0.02, 0.05], np.full(45, 0.12)])
 """Standard deviations of a pose before: wrist (rad), position in the camera's frame (m), theta."""
 BETAS = 0.5
 """Standard deviation of the shape by which it is pulled to the mean."""

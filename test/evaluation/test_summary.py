@@ -57,6 +57,11 @@ def test_a_hand_error_below_that_of_ground_truth_is_not_clipped():
     assert summarize([figures(20, hand_with_misses=0.04)])['hand_share'].mean < 0
 
 
+def test_an_estimator_that_errs_more_on_the_ground_truth_gives_no_hand_error():
+    row = summarize([figures(20, hand_with_misses=0.02)])
+    assert 'errs more on the ground-truth images' in row['hand_share']
+
+
 def test_a_measure_missing_in_all_clips_gives_its_reason():
     assert summarize([figures(20)])['lpips'] == 'no weights'
     unlit = {key: value for key, value in figures(20).items() if key != 'order_pixels'}

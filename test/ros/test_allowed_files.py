@@ -14,7 +14,7 @@ def test_a_parameter_that_names_files_takes_none_outside(name, tmp_path):
     now = replace(NodeParameters(), scene_folders=(str(allowed),))
     several = isinstance(getattr(now, name), tuple)
     outside, inside = (f'{folder}/x.yaml' for folder in (tmp_path / 'other', allowed))
-    with pytest.raises(ValueError, match='not under an allowed folder: add it to .* scene_folders'):
+    with pytest.raises(ValueError, match=r'not under an allowed folder: add .* scene_folders'):
         check_change_of_files({name: [outside] if several else outside}, now)
     check_change_of_files({name: [inside] if several else inside}, now)
 

@@ -23,6 +23,9 @@ MEANS = (
 """Measures whose mean over clips is reported, each clip with equal weight."""
 NONE = Interval(np.nan, np.nan, np.nan)
 
+LEAST_SHARE = -0.1
+UNRELATED = 'the hand estimator errs more on the ground-truth images than on these: hand error is no measure'
+
 
 def number(value: float | str | None) -> float:
     """A figure as a number, NaN for a missing value."""
@@ -38,7 +41,7 @@ def summarize(clips: Sequence[Figures]) -> dict[str, Interval | str]:
     """A candidate's figures over clips; a string gives the reason for a missing value.
 
     order: share of all counted pixels. hand_share: position of the mean error of all hands between
-    the two anchors, unclipped; hand_misses: share of hands that were not detected.
+    the two anchors, unclipped, or UNRELATED; hand_misses: share of hands that were not detected.
     """
     out: dict[str, Interval | str] = {}
     for measure in MEANS:
@@ -49,7 +52,9 @@ def summarize(clips: Sequence[Figures]) -> dict[str, Interval | str]:
     own, other = (np.array(column(clips, f'hand_{name}')) for name in ('own', 'other'))
     above = (np.array(column(clips, 'hand_with_misses')) - own) * hands
     share = ratio_of_sums(above.tolist(), ((other - own) * hands).tolist())
-    out['hand_share'] = _or_why(share, clips, 'hand_share')
+    out['hand_share'] = (
+        UNRELATED if share.mean < LEAST_SHARE else _or_why(share, clips, 'hand_share')
+    )
     for measure in ('hand_pixels', 'hand_of_size'):
         out[measure] = _or_why(bootstrap(column(clips, measure)), clips, 'hand_share')
     misses = ratio_of_sums(column(clips, 'hand_misses'), hands.tolist())
