@@ -24,7 +24,9 @@ MEANS = (
 NONE = Interval(np.nan, np.nan, np.nan)
 
 LEAST_SHARE = -0.1
-UNRELATED = 'the hand estimator errs more on the ground-truth images than on these: hand error is no measure'
+UNRELATED = (
+    'the hand estimator errs more on the ground-truth images than on these: no measure of them'
+)
 
 
 def number(value: float | str | None) -> float:
