@@ -281,6 +281,10 @@ def _is_scene(entry: Any) -> bool:
 def _open(file: Path) -> NDArray:
     try:
         return np.load(file, mmap_mode='r')
+    except FileNotFoundError:
+        raise ShardError(
+            f'{file}: is missing, as in shards of earlier releases: generate them again'
+        ) from None
     except (OSError, ValueError) as error:
         raise ShardError(f'{file}: cannot be read ({error}): delete its shard') from None
 

@@ -19,13 +19,20 @@ from manivideo_ros.model.checkpoint import SHIPPED, load_light_net
 from manivideo_ros.model.patch.light import LightNet
 from manivideo_ros.training.batches import TrainingScenes
 from manivideo_ros.training.config import TrainConfig
+from manivideo_ros.training.held_out import HeldOut
 from manivideo_ros.training.latent.encoded_scenes import with_latents
 from manivideo_ros.training.loop import train
 from manivideo_ros.training.networks import start
 from manivideo_ros.training.patch.light import load_light, train_light
 from manivideo_ros.training.processes import ALONE, Place, join, leave, wait_for_first
-from manivideo_ros.training.saving import MODEL, describe_run, write_run
-from manivideo_ros.training.sources import data_hash, lengths, make_missing, open_sources
+from manivideo_ros.training.saving import BEST, MODEL, describe_run, write_run
+from manivideo_ros.training.sources import (
+    data_hash,
+    lengths,
+    make_missing,
+    open_source,
+    open_sources,
+)
 from manivideo_ros.training.stages import STAGES, Stage
 from manivideo_ros.training.trainer import TrainingError
 
@@ -65,8 +72,13 @@ def run_training(
     if place.first:
         print(lengths(sources))
         write_run(out, run)
-    train(start(config, stage, init, light, place), sources, out, run, stage)
-    return out / MODEL
+    held_out = None
+    if config.held_out:
+        if place.world > 1:
+            raise ValueError('held_out: runs that end by a held-out measure have one process')
+        held_out = HeldOut(open_source(config.held_out, data, config, lit_by), config)
+    train(start(config, stage, init, light, place), sources, out, run, stage, held_out)
+    return out / (BEST if held_out and (out / BEST).exists() else MODEL)
 
 
 def _light(

@@ -68,6 +68,9 @@ class TrainConfig:
     drop_both: float = 0.0  # share of scenes without either
     checkpoint_every: int = 250  # iterations
     sheet_every: int = 1000  # iterations between sheets of generated images; 0: none
+    held_out: Source | None = None  # scenes that are measured and not trained on
+    held_out_every: int = 100  # iterations between measures
+    patience: int = 4  # measures worse than the best after which the run ends
     workers: int = 1  # processes that load data
     seed: int = 0
 
@@ -123,6 +126,8 @@ class TrainConfig:
             if 'sources' in content:
                 sources = content.pop('sources').items()
                 content['sources'] = {name: Source(**values) for name, values in sources}
+            if content.get('held_out') is not None:
+                content['held_out'] = Source(**content['held_out'])
             return cls(model=model, **content)
         except (TypeError, ValueError, AttributeError) as error:
             raise TrainConfigError(f'training file {path}: {error}') from None

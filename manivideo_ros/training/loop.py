@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from manivideo_ros.training.batches import Batch, Iterations, TrainingScenes, iterate
 from manivideo_ros.training.board import Board
+from manivideo_ros.training.held_out import HeldOut
 from manivideo_ros.training.saving import load_state, save
 from manivideo_ros.training.stages import Stage
 from manivideo_ros.training.trainer import Trainer, TrainingError, on_device
@@ -24,18 +25,24 @@ def train(
     folder: Path,
     run: Mapping[str, str],
     stage: Stage = 'image',
+    held_out: HeldOut | None = None,
 ) -> Trainer:
     """Train to the configured iteration, resuming from the folder's checkpoint if there is one.
 
-    run: stored in the checkpoints. Raises TrainingError if training cannot continue.
+    run: stored in the checkpoints. held_out: ends the run when its measure gets worse. Raises
+    TrainingError if training cannot continue.
     """
     config, place = trainer.config, trainer.place
     folder.mkdir(parents=True, exist_ok=True)
     state = load_state(folder)
     if state is not None:
         trainer.restore(state)
+        if held_out is not None:
+            held_out.resume(folder, trainer.iteration)
     items = Iterations(sources, config, stage, trainer.iteration, place.rank, place.world)
     board = Board(folder) if place.first else None
+    if held_out is not None and trainer.iteration == 0:
+        held_out.worse(trainer, folder, run)
     smooth = math.nan
     progress = tqdm(
         _guarded(iterate(items, config.workers, place.device.type == 'cuda'), trainer),
@@ -63,6 +70,11 @@ def train(
         if done % config.checkpoint_every == 0:
             save(trainer, folder, run)
             saved = done
+        if held_out is None or done % config.held_out_every:
+            continue
+        if why := held_out.worse(trainer, folder, run):
+            print(why)
+            break
     if board is not None:
         if saved != trainer.iteration:
             save(trainer, folder, run)

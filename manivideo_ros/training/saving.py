@@ -16,6 +16,7 @@ from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.trainer import Trainer, TrainingError
 
 STATE, MODEL, RUN = 'state.pt', 'model.safetensors', 'run.yaml'
+BEST, CURVE = 'best.safetensors', 'held_out.json'
 
 
 def code_version() -> str:

@@ -87,15 +87,14 @@ def open_sources(
 
     light: in whose estimate of the light base images are lit, for a network with `base: lit`.
     """
-    return {
-        name: _open(source, folder_of(source, data), config, light)
-        for name, source in used(config).items()
-    }
+    return {name: open_source(source, data, config, light) for name, source in used(config).items()}
 
 
-def _open(
-    source: Source, folder: Path, config: TrainConfig, light: LightNet | None
+def open_source(
+    source: Source, data: Path, config: TrainConfig, light: LightNet | None = None
 ) -> ConditionedScenes:
+    """The scenes of a source; light: as for `open_sources`. Raises ValueError."""
+    folder = folder_of(source, data)
     view_size, background_size = reference_sizes(config)
     size = config.model.image_size
     if source.reader == 'human':

@@ -30,7 +30,14 @@ from manivideo_ros.data.recorded.hands import read_published_mano
 from manivideo_ros.data.rendering.ground_truth import one_thread
 from manivideo_ros.data.rows import image_bytes, padded, write_object, write_shard
 from manivideo_ros.data.scenes.library import Split
-from manivideo_ros.drawing.base_image import Material, Painter, hand_material
+from manivideo_ros.drawing.base_image import (
+    FIXED_LIGHT,
+    UNLIT,
+    Lighting,
+    Material,
+    Painter,
+    hand_material,
+)
 from manivideo_ros.drawing.views import ObjectViews, object_material, six_views
 from manivideo_ros.files.errors import reason_of
 from manivideo_ros.geometry import Camera
@@ -94,11 +101,16 @@ class ClipPainter:
         out: list[SurfacePose] = [sample.hands.get(side) for side in self.hands]
         return [*out, *(sample.objects.get(name) for name in self.names)]
 
-    def painter(self, reference: HandReference, background: NDArray[np.uint8]) -> Painter:
+    def painter(
+        self,
+        reference: HandReference,
+        background: NDArray[np.uint8],
+        lighting: Lighting = FIXED_LIGHT,
+    ) -> Painter:
         """A painter with the colours of a hand reference and a background."""
         materials = [hand_material(hand, reference) for hand in self.hands.values()]
         materials += [item.material for item in self.items]
-        return Painter(self.rasterizer, materials, background)
+        return Painter(self.rasterizer, materials, background, lighting)
 
 
 @lru_cache(maxsize=64)
@@ -139,8 +151,8 @@ def clip_rows(
             continue
         seen = cropped_hand_reference(clip, sides[-1], first + recipe.frames // 2, hands[sides[-1]])
         reference = seen or UNSEEN
-        painter = painting.painter(reference, background)
-        row = _frames(clip, painting, painter, samples, first, box)
+        painters = [painting.painter(reference, background, each) for each in (FIXED_LIGHT, UNLIT)]
+        row = _frames(clip, painting, painters, samples, first, box)
         rows.append(
             row
             | {
@@ -168,14 +180,15 @@ def clip_rows(
 def _frames(
     clip: RecordedClip,
     painting: ClipPainter,
-    painter: Painter,
+    painters: Sequence[Painter],  # in the fixed light, and unlit
     samples: list[MotionSample],
     first: int,
     box: Box,
 ) -> dict[str, NDArray]:
     """The arrays of a scene with one entry per frame."""
+    painter, plain = painters
     size = painter.width
-    rgb, bases, masks, mains, others = [], [], [], [], []
+    rgb, bases, unlit, masks, mains, others = [], [], [], [], [], []
     for i, sample in enumerate(samples):
         base, mask = painter.paint(painting.camera, painting.poses(sample))
         labels = clip.segmentation(first + i)
@@ -184,6 +197,7 @@ def _frames(
             covered = cropped_image((labels != 0).astype(np.uint8), box, size).astype('f4')
         rgb.append(cropped_image(clip.image(first + i), box, size))
         bases.append(image_bytes(base))
+        unlit.append(image_bytes(plain.paint(painting.camera, painting.poses(sample))[0]))
         masks.append(pack_mask(covered))
         absent = np.full((4, 4), np.nan)
         poses = [np.asarray(sample.objects.get(n, absent), np.float64) for n in painting.names]
@@ -193,6 +207,7 @@ def _frames(
     stored: dict[str, list[Any]] = {
         'rgb': rgb,
         'base': bases,
+        'unlit': unlit,
         'mask': masks,
         'hands': [pack_hands(state) for state in states],
         'object_pose': mains,
