@@ -94,7 +94,7 @@ class HeldOut:
             for batch in self._batches:
                 here = on_device(batch, trainer.place.device)
                 _, _, made = objective.images(here)
-                inside = here['mask'][:, None].expand_as(made) > 0.5
+                inside = here['mask'].expand_as(made) > 0.5
                 error += float(((made - here['rgb'])[inside] ** 2).sum())
                 count += int(inside.sum())
         finally:
