@@ -25,11 +25,12 @@ POSE = 51
 SHAPE = 10
 STEP = np.concatenate([np.full(3, 1e-3), np.full(3, 1e-4), np.full(45, 1e-3), np.full(SHAPE, 1e-2)])
 """Differences for the derivatives: radians, metres, radians, betas."""
-PRIOR = np.concatenate([np.full(3, 0.1), [0.02, 0.02, 0.05], np.full(45, 0.12)])
-"""Standard deviations of a pose before: wrist (rad), position in the camera's frame (m), theta."""
+PRIOR = np.concatenate([[0.05, 0.05, 0.1], [0.02, 0.02, 0.03], np.full(45, 0.08)])
+"""Standard deviations of a pose before: rotation (rad) and position (m) of the wrist in the camera's
+frame, theta (rad). An outline hardly determines how a hand is tilted toward the camera."""
 BETAS = 0.5
 """Standard deviation of the shape by which it is pulled to the mean."""
-OUTLINE, KEYPOINT = 1.5, 8.0
+OUTLINE, KEYPOINT = 1.5, 3.0
 """Standard deviations, pixels of the crop."""
 COUNTED = 60
 """Points of an outline that count as independent."""
@@ -182,6 +183,16 @@ def fitted_shape(views: Sequence[HandView], betas: Array) -> tuple[Array, list[H
         used = [view for view in used if view.segment(betas, apart)]
         betas = fit(used, betas, shape=True)
     return betas, used
+
+
+def overlap_as_posed(views: Sequence[HandView]) -> float:
+    """The median overlap of hands with their outlines before they are fitted; 0 without outlines."""
+    found = [
+        view.overlap(view.state.betas)
+        for view in views
+        if view.segment(view.state.betas, WRONG_BY[-1])
+    ]
+    return float(np.median(found)) if found else 0.0
 
 
 def refined(view: HandView, betas: Array) -> RefinedHand | None:

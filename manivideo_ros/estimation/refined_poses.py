@@ -8,13 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.estimation.outline_fit import HandView, fitted_shape, refined
+from manivideo_ros.estimation.outline_fit import (
+    HandView,
+    fitted_shape,
+    overlap_as_posed,
+    refined,
+)
 from manivideo_ros.estimation.silhouette import PosedHand
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState, Side
 
 Hands = Mapping[Side, HandState]
+FITS = 0.9
+"""Overlap of posed hands and outlines from which poses and shape are left as they are."""
 SHAPE_FRAMES = 16
 """Frames, evenly spaced, of whose outlines the shape is fitted."""
 
@@ -23,7 +30,8 @@ SHAPE_FRAMES = 16
 class RefinedPoses:
     """hands: by frame, in the camera's frame; a pose without an outline that fits is as it was.
 
-    betas [10] by side; overlap, before: intersection over union of each posed hand that was
+    betas [10] by side, where they were fitted; as_posed: median overlap of hands and outlines in some
+    frames, before, by side; overlap, before: intersection over union of each posed hand that was
     refined and its segmented outline, now and as it was; kept: how many poses are as they were.
     """
 
@@ -32,9 +40,14 @@ class RefinedPoses:
     overlap: list[float] = field(default_factory=list)
     before: list[float] = field(default_factory=list)
     kept: int = 0
+    as_posed: dict[Side, float] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """What was done, for a command's output."""
+        fitting = {side: value for side, value in self.as_posed.items() if value >= FITS}
+        if fitting and not self.overlap:
+            shares = ', '.join(f'{side} {value:.2f}' for side, value in fitting.items())
+            return [f'outlines: hands fit them as they are (overlap: {shares})']
         if not self.overlap:
             return ['outlines: none found that a hand fits; poses and shape are as they were']
         share = float(np.mean(self.overlap)), float(np.mean(self.before))
@@ -73,9 +86,14 @@ def refine_poses(
             if index in chosen[side]:
                 views[side].append(view(index, image, side))
     for side, of in views.items():
-        betas, used = fitted_shape(of, np.mean([v.state.betas for v in of], 0)) if of else ([], [])
+        if not of:
+            continue
+        out.as_posed[side] = overlap_as_posed(of)
+        if out.as_posed[side] >= FITS:  # fitted before: poses drift if they are fitted again
+            continue
+        betas, used = fitted_shape(of, np.mean([view.state.betas for view in of], 0))
         if used:
-            out.betas[side] = np.asarray(betas)
+            out.betas[side] = betas
     for index, image in images():
         if index not in poses:
             continue

@@ -90,6 +90,16 @@ def test_a_finger_that_something_hides_is_not_pulled_to_what_hides_it():
     assert found is None or apart(found.state, true) < apart(state(aside=0.006), true)
 
 
+def test_hands_that_fit_their_outlines_are_left_as_they_are():
+    true = state()
+    made = refine_poses(
+        lambda: iter([(0, image_of(true))]), {0: {'right': true}}, {'right': HAND},
+        CAMERA.intrinsics, lambda *_: None,
+    )  # fmt: skip
+    assert made.hands[0]['right'] is true and not made.betas
+    assert 'hands fit them as they are (overlap: right 0.9' in made.lines()[0]
+
+
 def test_frames_without_an_outline_keep_their_pose_and_are_counted():
     true, wrong = state(), state(aside=0.01)
     images = [image_of(true), np.full((*SIZE, 3), 120, np.uint8), image_of(true)]
