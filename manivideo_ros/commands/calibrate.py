@@ -126,6 +126,7 @@ def _report(clip: RecordedClip, made: Calibration, psnr: float) -> dict[str, Any
         'mask_overlap': round(made.overlap, 3),
         'hands_fitted': len(made.fit.overlap),
         'hands_left': made.fit.kept,
+        'outline_overlap_as_posed': {str(s): round(o, 3) for s, o in made.fit.as_posed.items()},
         'outline_overlap': _mean(made.fit.overlap),
         'outline_overlap_before': _mean(made.fit.before),
         'betas': {str(side): np.round(b, 3).tolist() for side, b in made.fit.betas.items()},

@@ -26,8 +26,8 @@ SHAPE = 10
 STEP = np.concatenate([np.full(3, 1e-3), np.full(3, 1e-4), np.full(45, 1e-3), np.full(SHAPE, 1e-2)])
 """Differences for the derivatives: radians, metres, radians, betas."""
 PRIOR = np.concatenate([[0.05, 0.05, 0.1], [0.02, 0.02, 0.03], np.full(45, 0.08)])
-"""Standard deviations of a pose before: rotation (rad) and position (m) of the wrist in the camera's
-frame, theta (rad). An outline hardly determines how a hand is tilted toward the camera."""
+"""Standard deviations of a pose before: rotation (rad) and position (m) of the wrist in the
+camera's frame, theta (rad). An outline hardly determines how a hand is tilted to the camera."""
 BETAS = 0.5
 """Standard deviation of the shape by which it is pulled to the mean."""
 OUTLINE, KEYPOINT = 1.5, 3.0
@@ -186,7 +186,7 @@ def fitted_shape(views: Sequence[HandView], betas: Array) -> tuple[Array, list[H
 
 
 def overlap_as_posed(views: Sequence[HandView]) -> float:
-    """The median overlap of hands with their outlines before they are fitted; 0 without outlines."""
+    """The median overlap of hands with their outlines before they are fitted; 0 without any."""
     found = [
         view.overlap(view.state.betas)
         for view in views

@@ -30,9 +30,9 @@ SHAPE_FRAMES = 16
 class RefinedPoses:
     """hands: by frame, in the camera's frame; a pose without an outline that fits is as it was.
 
-    betas [10] by side, where they were fitted; as_posed: median overlap of hands and outlines in some
-    frames, before, by side; overlap, before: intersection over union of each posed hand that was
-    refined and its segmented outline, now and as it was; kept: how many poses are as they were.
+    betas [10] by side, where they were fitted. overlap, before: intersection over union of each
+    posed hand that was refined and its segmented outline, now and as it was; kept: how many poses
+    are as they were. as_posed: by side, the median overlap in some frames before anything is fitted.
     """
 
     hands: dict[int, dict[Side, HandState]] = field(default_factory=dict)
