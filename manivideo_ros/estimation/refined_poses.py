@@ -32,7 +32,7 @@ class RefinedPoses:
 
     betas [10] by side, where they were fitted. overlap, before: intersection over union of each
     posed hand that was refined and its segmented outline, now and as it was; kept: how many poses
-    are as they were. as_posed: by side, the median overlap in some frames before anything is fitted.
+    are as they were. as_posed: by side, the median overlap in some frames before a fit.
     """
 
     hands: dict[int, dict[Side, HandState]] = field(default_factory=dict)
