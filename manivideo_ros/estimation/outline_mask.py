@@ -58,15 +58,18 @@ def segmented(
     near = np.asarray(cv2.dilate(posed, _disc(apart)), np.uint8)
     labels[(near | around) > 0] = cv2.GC_PR_BGD
     labels[(posed | arm) > 0] = cv2.GC_PR_FGD
+    before = _before_wrist(wrist, along)
     sure = np.asarray(cv2.erode(posed, _disc(apart)), np.uint8)
     labels[(sure | core) > 0] = cv2.GC_FGD
     if hidden is not None:
         labels[hidden > 0] = cv2.GC_BGD
     if not (labels == cv2.GC_FGD).any() or not (labels == cv2.GC_BGD).any():
         return None
+    inner = np.where(before, sure, 0).astype(np.uint8)
+    if inner.any() and not _differs(crop, inner, hidden, 2 * apart):
+        return None
     skin = _cut(crop, labels, COARSE if apart >= ROUGH else SIZE)
     skin = np.asarray(cv2.morphologyEx(_largest(skin), cv2.MORPH_OPEN, _disc(1)), np.uint8)
-    before = _before_wrist(wrist, along)
     mask = np.where(before, skin, 0).astype(np.uint8)
     if not mask.any() or not _differs(crop, mask, hidden):
         return None
@@ -123,10 +126,14 @@ def _before_wrist(wrist: Array, along: Array) -> NDArray[np.bool_]:
 
 
 def _differs(
-    crop: NDArray[np.uint8], mask: NDArray[np.uint8], hidden: NDArray[np.uint8] | None
+    crop: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    hidden: NDArray[np.uint8] | None,
+    gap: int = 0,
 ) -> bool:
-    """Whether the hand has another colour than what is beside it."""
-    beside = (cv2.dilate(mask, _disc(8)) > 0) & (mask == 0)
+    """Whether the hand has another colour than what is beside it, gap pixels away."""
+    near = cv2.dilate(mask, _disc(gap)) if gap else mask
+    beside = (cv2.dilate(near, _disc(8)) > 0) & (near == 0)
     if hidden is not None:
         beside &= hidden == 0
     if not beside.any():

@@ -96,8 +96,12 @@ def test_the_last_third_is_measured_against_the_images(bag, monkeypatch):
     assert 'flat' in measured_figures(result) and 'recorded poses' in as_markdown(result)
 
 
-def test_flat_hands_are_before_the_background(bag):
-    truth, _ = Recording(bag).truth(SIZE)
+@pytest.fixture(scope='module')
+def truth(bag):
+    return Recording(bag).truth(SIZE)[0]
+
+
+def test_flat_hands_are_before_the_background(truth):
     frame = next(flat(np.array([200.0, 10.0, 10.0]))(truth.inputs))
     red = (frame == (200, 10, 10)).all(-1)
     assert red.any() and (frame[~red] == truth.inputs.background[~red]).all()
@@ -157,7 +161,7 @@ def grey_frames(inputs):
         yield np.full((inputs.size, inputs.size, 3), 128, np.uint8)
 
 
-def test_the_light_of_recorded_images_is_found_again(clip, bag):
+def test_the_light_of_recorded_images_is_found_again(clip, truth):
     """Images of matt hands under one lamp and ambient light, by the normals of their poses."""
     drawn = DrawnLabels(clip.motion, HANDS)
     lamp = np.array([0.3, -0.6, -0.74])
@@ -170,7 +174,6 @@ def test_the_light_of_recorded_images_is_found_again(clip, bag):
         labels, normals, _ = drawn.view(index)
         return np.where((labels > 0)[..., None], lit(normals), np.uint8(90))
 
-    truth, _ = Recording(bag).truth(SIZE)
     frame = next(fitted_light(replace(clip, read_image=image), HANDS)(truth.inputs))
     seen = DrawnLabels(replace(truth.inputs.motion, camera=truth.inputs.camera), HANDS)
     labels, normals, _ = seen.view(0)

@@ -16,18 +16,23 @@ import torch
 from numpy.typing import NDArray
 
 from manivideo_ros.camera.light import Light
-from manivideo_ros.data.recorded.skin_samples import SIZE, FrameSamples, Texels
+from manivideo_ros.data.recorded.skin_samples import (
+    SIZE,
+    FrameSamples,
+    Texels,
+    covered_texels,
+)
 from manivideo_ros.data.scenes.camera_response import encode_srgb
 from manivideo_ros.data.scenes.room import harmonic_basis
 from manivideo_ros.data.scenes.table_tops import srgb_to_linear
 from manivideo_ros.geometry import Array
-from manivideo_ros.hand.atlas import texel_cover
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.partition import SLEEVE
 from manivideo_ros.hand.skin import skin_texture
 from manivideo_ros.model.patch.light import POWERS, lamp_and_ambient
 
 TURNS = 4
+TONE_SIZE = 64
 RIDGE = 0.003
 """Weight of small coefficients of the light: outlines show hardly any grazing normals."""
 EVEN = 1.0
@@ -172,22 +177,22 @@ def _texture(
 
 def _generated(mean: Array) -> NDArray[np.float64]:
     """A generated skin [S * S, 3] whose tone is nearest to a mean colour (0..255)."""
-    tones = np.linspace(0, 1, 6)
-    skins = [skin_texture(float(tone), 0, size=SIZE).reshape(-1, 3) for tone in tones]
+    tones = np.linspace(0, 1, 6).tolist()
     # Tones differ in brightness, and lights too: the relation of the channels is compared.
-    ratio = [skin.mean(0) / skin.mean() for skin in skins]
-    nearest = int(np.argmin([np.abs(r - mean / mean.mean()).sum() for r in ratio]))
-    return skins[nearest].astype(np.float64)
+    colours = [skin_texture(tone, 0, size=TONE_SIZE).reshape(-1, 3).mean(0) for tone in tones]
+    apart = [np.abs(colour / colour.mean() - mean / mean.mean()).sum() for colour in colours]
+    nearest = tones[int(np.argmin(apart))]
+    return skin_texture(nearest, 0, size=SIZE).reshape(-1, 3).astype(np.float64)
 
 
 def _sleeve_texels(hand: HandModel) -> NDArray[np.int64]:
-    place, face, _ = texel_cover(hand.corner_uv.astype(np.float64) * SIZE - 0.5, SIZE)
+    place, face, _ = covered_texels(hand)
     return place[(hand.vertex_part[hand.faces[face]] == SLEEVE).any(1)]
 
 
 def _spread(texture: NDArray[np.float64], hand: HandModel) -> NDArray[np.uint8]:
     """The texture [S, S, 3], extended between its charts: bilinear lookups reach there."""
-    place, _, _ = texel_cover(hand.corner_uv.astype(np.float64) * SIZE - 0.5, SIZE)
+    place, _, _ = covered_texels(hand)
     filled = np.zeros((SIZE, SIZE))
     filled.reshape(-1)[place] = 1
     image = texture.reshape(SIZE, SIZE, 3) * filled[..., None]

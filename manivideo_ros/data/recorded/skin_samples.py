@@ -64,9 +64,15 @@ class FrameSamples:
 
 
 @lru_cache(maxsize=2)
+def covered_texels(hand: HandModel) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+    """`texel_cover` of a hand and its forearm in a texture of SIZE x SIZE."""
+    return texel_cover(hand.corner_uv.astype(np.float64) * SIZE - 0.5, SIZE)
+
+
+@lru_cache(maxsize=2)
 def skin_texels(hand: HandModel) -> Texels:
     """The texels of a hand without its forearm."""
-    place, face, weights = texel_cover(hand.corner_uv.astype(np.float64) * SIZE - 0.5, SIZE)
+    place, face, weights = covered_texels(hand)
     skin = (hand.vertex_part[hand.faces[face]] != SLEEVE).all(1)
     return Texels(place[skin], face[skin], weights[skin])
 
