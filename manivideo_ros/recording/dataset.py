@@ -75,6 +75,7 @@ def _write(
     for number, bag in enumerate(tqdm(bags, unit='episode', disable=None)):
         episode = Episode(bag, topics)
         writer.add(episode)
+        remarks += [f'{episode.name}: {remark}' for remark in episode.remarks]
         frames += len(episode)
         entry = {'episode_index': number, 'episode': episode.name, **episode.provenance}
         if episode.held:
@@ -128,6 +129,18 @@ def passing(bags: Sequence[Path], gate: Path) -> list[Path]:
     return [bag for bag in bags if kept[bag.resolve().name]]
 
 
+def _topics(args: argparse.Namespace) -> Topics:
+    """The topics that were asked for. Raises ValueError."""
+    held = tuple(each for each in args.hold if each.startswith('/'))
+    rest = [each for each in args.hold if each not in held]
+    try:
+        seconds = [float(each) for each in rest]
+    except ValueError:
+        raise ValueError(f'--hold {" ".join(rest)}: give seconds, or topics with their /') from None
+    state, action = tuple(args.state), tuple(args.action)
+    return Topics(args.images, state, action, seconds[-1] if seconds else None, held)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 2 and one line of error for unusable episodes."""
     parser = argparse.ArgumentParser(prog='manivideo dataset', description=ABOUT)
@@ -136,21 +149,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, required=True, help='folder of the new dataset')
     parser.add_argument('--images', default=IMAGES, help='topic of the frames')
     parser.add_argument('--pictures', dest='images', action=RenamedOption)
-    parser.add_argument('--state', nargs='+', default=[], metavar='TOPIC',
-                        help='of the state (poses of hands and objects)')  # fmt: skip
-    parser.add_argument('--action', nargs='+', default=[], metavar='TOPIC',
+    parser.add_argument('--state', nargs='+', default=[], metavar='TOPIC[:FIELD,...]',
+                        help='of the state (poses of hands and objects); with fields only these, '
+                        'as /arm:position')  # fmt: skip
+    parser.add_argument('--action', nargs='+', default=[], metavar='TOPIC[:FIELD,...]',
                         help='of the action (none)')  # fmt: skip
-    parser.add_argument('--hold', type=float, metavar='SECONDS',
-                        help='how long the last value of a state or action is held, inf: without '
-                        "limit (three of its topic's periods, 0.05 above 20 Hz)")  # fmt: skip
+    parser.add_argument('--hold', nargs='+', default=[], metavar='SECONDS|TOPIC[=SECONDS]',
+                        help='how long the last value of a state or action is held, or topics '
+                        'whose last value is valid until the next (three periods of a topic, 0.05 '
+                        'above 20 Hz)')  # fmt: skip
     parser.add_argument('--gate', type=Path, metavar='DIR',
                         help='of `manivideo gate`: omit the episodes that it drops')  # fmt: skip
     parser.add_argument('--task', default='manipulation', help="the task's description")
     args = parser.parse_args(arguments)
-    topics = Topics(args.images, tuple(args.state), tuple(args.action), args.hold)
     try:
-        if args.hold is not None and not args.hold > 0:
-            raise ValueError(f'--hold must be above 0 seconds, is {args.hold}')
+        topics = _topics(args)
         bags = find_bags(args.episodes)
         if args.gate is not None:
             bags = passing(bags, args.gate)

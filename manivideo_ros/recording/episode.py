@@ -31,11 +31,11 @@ from manivideo_ros.motion.files import load_motion
 from manivideo_ros.recording.columns import (
     ColumnsError,
     Held,
-    is_latched,
     series_of,
     table,
 )
 from manivideo_ros.recording.fields import typestore_of
+from manivideo_ros.recording.publishers import durabilities, is_latched
 
 LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
@@ -56,15 +56,35 @@ class Topics:
     """Topics of images, state (none: the poses of hands and objects) and action.
 
     images: or the name that image_transport appends `/foxglove`, `/ffmpeg` or `/compressed` to.
-
+    state, action: topics, or TOPIC:FIELD,FIELD for some fields of one, as `/arm:position`.
     hold_s: how long the last value of a state or action is held; None: three of the topic's
-    periods, or 50 ms for a fast topic.
+    periods, or 50 ms for a fast topic. held: topics, or TOPIC=SECONDS, whose last value is held
+    without limit, or for so long. Raises ValueError for seconds that are not above 0.
     """
 
     images: str = IMAGES
     state: tuple[str, ...] = ()
     action: tuple[str, ...] = ()
     hold_s: float | None = None
+    held: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for seconds in (self.hold_s, *self._own.values()):
+            if seconds is not None and not seconds > 0:
+                raise ValueError(f'--hold must be above 0 seconds, is {seconds}')
+        asked = {each.partition(':')[0] for each in (*self.state, *self.action)}
+        for topic in self._own:
+            if topic not in asked:
+                raise ValueError(f'--hold {topic}: is no topic of --state or --action')
+
+    def hold_of(self, topic: str) -> float | None:
+        """How long the last value of a topic is held, seconds."""
+        return self._own.get(topic, self.hold_s)
+
+    @property
+    def _own(self) -> dict[str, float]:
+        pairs = [each.partition('=') for each in self.held]
+        return {topic: float(seconds or 'inf') for topic, _, seconds in pairs}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +94,25 @@ class Table:
     values: NDArray
     names: tuple[str, ...]
 
+    def ordered(self, names: Sequence[str]) -> Table:
+        """The same columns in the order of names, if these are the same."""
+        if self.names == tuple(names) or sorted(self.names) != sorted(names):
+            return self
+        order = [self.names.index(name) for name in names]
+        return Table(self.values[:, order], tuple(names))
+
 
 class Episode:
     """A bag with images. Raises BagError or EpisodeError.
 
     stamps_ns int64 [F]: stamps of the frames; received_ns int64 [F]. images_topic: that they are
-    on. held: by topic, how values of slow topics were held (set by `state` and `action`).
+    on. held: by topic, how values of slow topics were held, remarks: what else is assumed, a line
+    each (both set by `state` and `action`).
     """
 
     def __init__(self, path: str | Path, topics: Topics = Topics()) -> None:
         self.path, self.asked = Path(path), topics
+        self.remarks: list[str] = []
         self.reader = BagReader(path)
         self.provenance = provenance_of(self.reader)
         self.held: dict[str, Held] = {}
@@ -169,6 +198,12 @@ class Episode:
         """The action of each frame; None without a topic."""
         return self._table(self.asked.action) if self.asked.action else None
 
+    def order_columns(self, state: Sequence[str], action: Sequence[str]) -> None:
+        """Order the columns as these names, where they are the same: those of another episode."""
+        self.state = self.state.ordered(state)
+        if self.action is not None:
+            self.action = self.action.ordered(action)
+
     def _stamps(self) -> list[tuple[int, int]]:
         """Stamp and receipt time (ns) of each frame. Raises EpisodeError if there is none."""
         topic, before = self.images_topic, 0
@@ -205,28 +240,40 @@ class Episode:
             raise EpisodeError(f'{self.path}: {topic} lacks frame {missing[0]}: record it again')
         return [found[stamp] for stamp in self.stamps_ns.tolist()]
 
-    def _table(self, topics: Sequence[str]) -> Table:
+    def _table(self, asked: Sequence[str]) -> Table:
         columns, names = [], []
-        for topic in topics:
-            values, own = self._column(topic)
+        several = len({each.partition(':')[0] for each in asked}) > 1
+        for each in asked:
+            topic, _, fields = each.partition(':')
+            values, own = self._column(topic, [field for field in fields.split(',') if field])
             columns.append(values)
-            prefix = f'{topic.lstrip("/")}.' if len(topics) > 1 else ''
+            prefix = f'{topic.lstrip("/")}.' if several else ''
             names += [prefix + name for name in own]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise EpisodeError(f'{self.path}: {twice} is named twice ({", ".join(asked)}): once')
         return Table(np.concatenate(columns, 1), tuple(names))
 
-    def _column(self, topic: str) -> tuple[NDArray, list[str]]:
+    def _column(self, topic: str, fields: Sequence[str]) -> tuple[NDArray, list[str]]:
         if topic not in self.reader.topics:
             raise EpisodeError(
                 f'{self.path}: holds no topic {topic}: it has {", ".join(self.reader.topics)}'
             )
-        latched = is_latched(self.reader.connections[topic].qos)
+        qos, start = self.reader.connections[topic].qos, int(self.received_ns[0])
         try:
-            found = series_of(self._decoded(topic))
-            values, names, held = table(found, self.received_ns, self.asked.hold_s, latched)
+            found = series_of(self._decoded(topic), fields, start)
+            values, names, held = table(
+                found, self.received_ns, self.asked.hold_of(topic), is_latched(qos)
+            )
         except ColumnsError as error:
             raise EpisodeError(f'{self.path}: topic {topic}{error}') from None
         if held is not None:
             self.held[topic] = held
+        count = len(durabilities(qos))
+        if count > 1 and len(found) == 1:
+            self.remarks.append(
+                f'topic {topic} had {count} publishers: each frame has the nearest message of any'
+            )
         return values, names
 
     def _poses(self) -> Table:
