@@ -160,7 +160,8 @@ def test_the_gate_finds_the_objects_of_an_episode(episodes):
     from manivideo_ros.estimation.hands import HandEstimator
 
     verdict = judge(episodes / 'grasp_seed0', HandEstimator())
-    assert verdict.silhouette > 0.5
+    assert verdict.silhouette > 0.5 and verdict.hand_silhouette > 0.5
+    assert min(verdict.visible.values()) > 0.3 and verdict.unseen == verdict.inside == 0
     assert verdict.image.shape == (240, 640, 3)
 
 
