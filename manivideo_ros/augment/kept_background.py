@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.bags.part import Part
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.rasterizer import Rasterizer
@@ -63,7 +64,7 @@ def images_topics(
 
 
 def recorded_plate(
-    path: Path,
+    path: Path | Part,
     topic: str,
     motion: Motion,
     camera: Camera,

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.part import Part, durabilities, is_latched, open_part, part_of
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.geometry import matrix_to_quaternion
 from manivideo_ros.hand.state import SIDES, HandState
@@ -35,7 +35,6 @@ from manivideo_ros.recording.columns import (
     table,
 )
 from manivideo_ros.recording.fields import typestore_of
-from manivideo_ros.recording.publishers import durabilities, is_latched
 
 LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
@@ -110,10 +109,11 @@ class Episode:
     each (both set by `state` and `action`).
     """
 
-    def __init__(self, path: str | Path, topics: Topics = Topics()) -> None:
-        self.path, self.asked = Path(path), topics
+    def __init__(self, source: str | Path | Part, topics: Topics = Topics()) -> None:
+        self.part, self.asked = part_of(source), topics
+        self.path = self.part.path
         self.remarks: list[str] = []
-        self.reader = BagReader(path)
+        self.reader = open_part(self.part)
         self.provenance = provenance_of(self.reader)
         self.held: dict[str, Held] = {}
         found = topic_of_images(self.reader.topics, topics.images)
@@ -121,7 +121,7 @@ class Episode:
             images = [t for t, k in self.reader.topics.items() if k in FRAMES]
             frames = [t for t in images if not t.endswith((MASK, '/mlo/depth', BACKGROUND))]
             raise EpisodeError(
-                f'{path}: topic {topics.images} has no images: choose one of '
+                f'{self.part}: topic {topics.images} has no images: choose one of '
                 f'{", ".join(frames or images) or "a bag with an Image topic"} with --images'
             )
         self.images_topic = found
@@ -131,7 +131,7 @@ class Episode:
         back = np.flatnonzero(np.diff(self.stamps_ns) <= 0)
         if len(back):
             raise EpisodeError(
-                f'{path}: topic {found}: the stamp of frame {back[0] + 1} does not '
+                f'{self.part}: topic {found}: the stamp of frame {back[0] + 1} does not '
                 'increase: record it again'
             )
 
@@ -141,7 +141,7 @@ class Episode:
     @property
     def name(self) -> str:
         """The bag's name."""
-        return self.path.resolve().name
+        return self.part.name
 
     @property
     def rate_hz(self) -> float:
@@ -175,7 +175,7 @@ class Episode:
         found = (message for message, _ in self._decoded(topic))
         first, second = next(found, None), next(found, None)
         if first is None:
-            raise EpisodeError(f'{self.path}: topic {topic} is empty: record it again')
+            raise EpisodeError(f'{self.part}: topic {topic} is empty: record it again')
         if second is None:
             image = self._read(topic, first, read_image)
             yield from [image] * len(self)
@@ -185,7 +185,7 @@ class Episode:
             while held < stamp and (message := next(messages, None)) is not None:
                 held = stamp_ns(message.header)
             if held != stamp:
-                raise EpisodeError(f'{self.path}: {topic} lacks frame {index}: record it again')
+                raise EpisodeError(f'{self.part}: {topic} lacks frame {index}: record it again')
             yield self._read(topic, message, read_image)
 
     @cached_property
@@ -215,11 +215,11 @@ class Episode:
                 stamps.append((image_stamp_ns(message), received_ns))
         if not stamps:
             lacks = 'has no key frame' if before else 'is empty'
-            raise EpisodeError(f'{self.path}: topic {topic} {lacks}: record it again')
+            raise EpisodeError(f'{self.part}: topic {topic} {lacks}: record it again')
         if before:
             LOGGER.warning(
                 '%s: topic %s: %d messages before its first key frame are left out, because they '
-                'depend on earlier ones that were not recorded', self.path, topic, before
+                'depend on earlier ones that were not recorded', self.part, topic, before
             )  # fmt: skip
         return stamps
 
@@ -229,7 +229,7 @@ class Episode:
             if topic in self.reader.topics:
                 return topic
         raise EpisodeError(
-            f'{self.path}: holds no {self._namespace + name}: record it with `--labels`, or augment'
+            f'{self.part}: holds no {self._namespace + name}: record it with `--labels`, or augment'
         )
 
     def _of_each_frame(self, name: str, reader: Callable[[Any], NDArray]) -> list[NDArray]:
@@ -237,7 +237,7 @@ class Episode:
         found = {stamp_ns(m.header): self._read(topic, m, reader) for m, _ in self._decoded(topic)}
         missing = [i for i, stamp in enumerate(self.stamps_ns.tolist()) if stamp not in found]
         if missing:
-            raise EpisodeError(f'{self.path}: {topic} lacks frame {missing[0]}: record it again')
+            raise EpisodeError(f'{self.part}: {topic} lacks frame {missing[0]}: record it again')
         return [found[stamp] for stamp in self.stamps_ns.tolist()]
 
     def _table(self, asked: Sequence[str]) -> Table:
@@ -251,13 +251,13 @@ class Episode:
             names += [prefix + name for name in own]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise EpisodeError(f'{self.path}: {twice} is named twice ({", ".join(asked)}): once')
+            raise EpisodeError(f'{self.part}: {twice} is named twice ({", ".join(asked)}): once')
         return Table(np.concatenate(columns, 1), tuple(names))
 
     def _column(self, topic: str, fields: Sequence[str]) -> tuple[NDArray, list[str]]:
         if topic not in self.reader.topics:
             raise EpisodeError(
-                f'{self.path}: holds no topic {topic}: it has {", ".join(self.reader.topics)}'
+                f'{self.part}: holds no topic {topic}: it has {", ".join(self.reader.topics)}'
             )
         qos, start = self.reader.connections[topic].qos, int(self.received_ns[0])
         try:
@@ -266,7 +266,7 @@ class Episode:
                 found, self.received_ns, self.asked.hold_of(topic), is_latched(qos)
             )
         except ColumnsError as error:
-            raise EpisodeError(f'{self.path}: topic {topic}{error}') from None
+            raise EpisodeError(f'{self.part}: topic {topic}{error}') from None
         if held is not None:
             self.held[topic] = held
         count = len(durabilities(qos))
@@ -277,7 +277,7 @@ class Episode:
         return values, names
 
     def _poses(self) -> Table:
-        motion = load_motion(self.path, camera=None)
+        motion = load_motion(self.part, camera=None)
         samples = [motion.interpolate_at(int(stamp)) for stamp in self.stamps_ns]
         names: list[str] = []
         for side in SIDES:
@@ -300,7 +300,7 @@ class Episode:
         try:
             return reader(message)
         except ValueError as error:
-            raise EpisodeError(f'{self.path}: {topic}: {error}') from None
+            raise EpisodeError(f'{self.part}: {topic}: {error}') from None
 
     def _decoded(self, topic: str) -> Iterator[tuple[Any, int]]:
         """The messages of a topic and their receipt times (ns)."""
@@ -308,7 +308,7 @@ class Episode:
             try:
                 message = decoded(record.data, record.type_name, self._types)
             except ValueError as error:
-                raise EpisodeError(f'{self.path}: topic {topic}: {error}') from None
+                raise EpisodeError(f'{self.part}: topic {topic}: {error}') from None
             yield message, record.stamp_ns
 
     @cached_property

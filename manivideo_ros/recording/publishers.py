@@ -1,30 +1,13 @@
-"""Publishers that share a topic: how many were recorded, and whether their values are mixed."""
+"""Whether the values of a topic are those of two publishers."""
 
 from __future__ import annotations
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-
-from manivideo_ros.files.bounded_yaml import load_yaml
 
 FAST_NS = 200_000_000  # median period up to which values that alternate are of two publishers
 BACK = 0.1  # distance of a value to that before the last one, relative to the last two steps
 SHARE, FEWEST = 0.6, 8  # share and number of values that are near the one before the last
-
-
-def durabilities(qos: str) -> list[str]:
-    """The durability of each recorded publisher; qos: their profiles in a bag's YAML."""
-    try:
-        return [str(profile['durability']) for profile in load_yaml(qos) or []]
-    except (yaml.YAMLError, ValueError, TypeError, LookupError):
-        return []
-
-
-def is_latched(qos: str) -> bool:
-    """Whether all publishers are transient local; qos: their profiles in a bag's YAML."""
-    found = durabilities(qos)
-    return bool(found) and all(d in ('1', 'transient_local') for d in found)
 
 
 def mixed(

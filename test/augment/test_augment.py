@@ -28,7 +28,7 @@ from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.hands import warnings_of
 from manivideo_ros.augment.jobs import plan
 from manivideo_ros.augment.separate_process import FrameDone, Order, run_in_process
-from manivideo_ros.augment.source import GapError, Source, complete
+from manivideo_ros.augment.source import GapError, Source
 from manivideo_ros.augment.variation import make_episode
 from manivideo_ros.bags.bag import BagReader, BagWriter
 from manivideo_ros.bags.provenance import provenance_of
@@ -458,9 +458,3 @@ def test_hands_in_separate_messages_are_one_frame(shipped, tmp_path):
     assert [stamp_of(m) for m in after['/image_raw']] == stamps
     found = [read_keypoints(decoded(m)) for m in after['/hand_keypoints']]
     assert [len(points) for points in found] == [42] * 3
-
-
-def test_a_frame_is_complete_after_the_last_of_its_messages():
-    assert complete([0, 0, 1, 1]) == [0, 1, 0, 1]
-    assert complete([0, 1, 0, 1, 2]) == [0, 0, 1, 1, 1]
-    assert complete([0, 1, 1, 0]) == [0, 0, 0, 2]

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from state_bags import FRAMES, every, joints, numbers, record, states
 
+from manivideo_ros.bags.part import is_latched
 from manivideo_ros.recording.columns import ColumnsError, series_of, table
 from manivideo_ros.recording.dataset import main as dataset
 from manivideo_ros.recording.episode import EpisodeError
-from manivideo_ros.recording.publishers import is_latched
 
 
 @pytest.mark.parametrize('rate', [5, 2])
