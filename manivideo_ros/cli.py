@@ -40,6 +40,7 @@ COMMANDS = (
     ),
     ('export', 'write a checkpoint as one ONNX graph', 'engine.cli:main'),
     ('engine', 'list, build, check, benchmark or clean engines', 'engine.commands:main'),
+    ('episodes', 'propose where recordings are cut into episodes', 'commands.episodes:main'),
     ('augment', 'make synthetic variations of recorded episodes', 'augment.cli:main'),
     (
         'dataset',

@@ -16,9 +16,9 @@ from manivideo_ros.bags.part import Part, open_part, part_of
 from manivideo_ros.messages.names import CAMERA, FRAMES, HANDS, OBJECTS
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.motion.continuity import (
+    all_jumps,
     at_rate,
     filled,
-    first_jump,
     gaps,
     period_of,
     stamps_without_gaps,
@@ -219,8 +219,7 @@ class Source:
                 )
 
     def _check_jumps(self, motion: Motion) -> None:
-        jump = first_jump(motion)
-        if jump is not None:
+        for jump in all_jumps(motion)[:1]:
             stamp = int(motion.stamps_ns[jump.frame])
             raise GapError(
                 f'{self._at(self._topic, stamp)}: {jump.name} is {jump.metres:.2f} m away in the '

@@ -93,7 +93,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
         raise ValueError(f'{source.path}: has changed since the work was planned: start again')
     hands = hands_of(job.hand_folder)
     motions = [shaped_for(motion, hands['right'].name) for motion in source.motions]
-    identity, moves = int(job.sha256[:15], 16), not job.images
+    identity, moves = int(job.sha256[:15], 16) + (source.part.number or 0), not job.images
     chosen = [choose(motions[0], job.seed, identity, moves)]
     table = chosen[0].table_from_world
     chosen += [choose(motion, job.seed, identity, moves, table) for motion in motions[1:]]

@@ -36,24 +36,17 @@ def gaps(stamps_ns: NDArray[np.int64]) -> list[int]:
     return np.flatnonzero(np.diff(stamps_ns) > LONGEST * period_of(stamps_ns)).tolist()
 
 
-def jumped(metres: float, ns: int) -> bool:
-    """Whether something that moved so far in a time is in another place."""
-    return metres > max(JUMP_M, JUMP_M_S * ns * 1e-9)
-
-
-def first_jump(motion: Motion) -> Jump | None:
-    """The first jump of a hand or object between two frames; None without any."""
+def all_jumps(motion: Motion) -> list[Jump]:
+    """The jumps of hands and objects between two frames, in the order of frames."""
     places = {f'{side} hand': (t.present, t.wrist_position) for side, t in motion.hands.items()}
     places |= {name: (t.present, t.poses[:, :3, 3]) for name, t in motion.objects.items()}
+    between = np.diff(motion.stamps_ns)
     found = []
     for name, (present, positions) in places.items():
-        moved = np.linalg.norm(np.diff(positions, axis=0), axis=1)
-        for frame in np.flatnonzero(present[:-1] & present[1:]):
-            between = int(motion.stamps_ns[frame + 1] - motion.stamps_ns[frame])
-            if jumped(float(moved[frame]), between):
-                found.append(Jump(name, int(frame), float(moved[frame])))
-                break
-    return min(found, key=lambda jump: jump.frame, default=None)
+        moved = np.linalg.norm(np.diff(positions.astype(np.float64), axis=0), axis=1)
+        far = present[:-1] & present[1:] & (moved > np.maximum(JUMP_M, JUMP_M_S * between * 1e-9))
+        found += [Jump(name, int(frame), float(moved[frame])) for frame in np.flatnonzero(far)]
+    return sorted(found, key=lambda jump: jump.frame)
 
 
 def stamps_without_gaps(stamps_ns: NDArray[np.int64], longest_ns: int) -> NDArray[np.int64]:
@@ -112,7 +105,7 @@ def at_rate(stamps_ns: NDArray[np.int64], rate_hz: float) -> NDArray[np.intp]:
         raise ValueError(
             f'--rate {rate_hz:g}: recorded at {1e9 / period:.1f} Hz: give that rate or a lower one'
         )
-    count = int((stamps_ns[-1] - stamps_ns[0]) * 1e-9 * rate_hz + 0.5) + 1
+    count = int((stamps_ns[-1] - stamps_ns[0] + period // 2) * 1e-9 * rate_hz) + 1
     times = stamps_ns[0] + np.round(np.arange(count) * 1e9 / rate_hz).astype(np.int64)
     after = np.clip(np.searchsorted(stamps_ns, times), 1, len(stamps_ns) - 1)
     nearer = times - stamps_ns[after - 1] < stamps_ns[after] - times

@@ -27,6 +27,7 @@ from manivideo_ros.messages.names import FRAMES
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
 from manivideo_ros.messages.video import ImageReader, image_stamp_ns, is_shown, topic_of_images
+from manivideo_ros.motion.continuity import at_rate, gaps, period_of
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.recording.columns import (
     ColumnsError,
@@ -39,6 +40,7 @@ from manivideo_ros.recording.fields import typestore_of
 LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
 IMAGES = '/image_raw'
+LONGEST_GAP_S = 0.5
 KEYPOINTS, MASK, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/background'
 """Topics of labels, in the namespace of the images."""
 FINGERS = [f'{f}{j}.{axis}' for f in ('index', 'middle', 'pinky', 'ring', 'thumb')
@@ -58,7 +60,9 @@ class Topics:
     state, action: topics, or TOPIC:FIELD,FIELD for some fields of one, as `/arm:position`.
     hold_s: how long the last value of a state or action is held; None: three of the topic's
     periods, or 50 ms for a fast topic. held: topics, or TOPIC=SECONDS, whose last value is held
-    without limit, or for so long. Raises ValueError for seconds that are not above 0.
+    without limit, or for so long. rate_hz: of the frames, those nearest in time; None: all.
+    max_gap_s: longest time without a frame; None: five periods, at least LONGEST_GAP_S. Raises
+    ValueError for seconds that are not above 0.
     """
 
     images: str = IMAGES
@@ -66,6 +70,8 @@ class Topics:
     action: tuple[str, ...] = ()
     hold_s: float | None = None
     held: tuple[str, ...] = ()
+    rate_hz: float | None = None
+    max_gap_s: float | None = None
 
     def __post_init__(self) -> None:
         for seconds in (self.hold_s, *self._own.values()):
@@ -128,12 +134,15 @@ class Episode:
         self._namespace = topics.images.rpartition('/')[0]
         stamps = self._stamps()
         self.stamps_ns, self.received_ns = np.array(stamps, np.int64).T
+        self._kept = np.arange(len(stamps))
         back = np.flatnonzero(np.diff(self.stamps_ns) <= 0)
         if len(back):
             raise EpisodeError(
                 f'{self.part}: topic {found}: the stamp of frame {back[0] + 1} does not '
                 'increase: record it again'
             )
+        if topics.rate_hz is not None:
+            self._reduce(topics.rate_hz)
 
     def __len__(self) -> int:
         return len(self.stamps_ns)
@@ -154,10 +163,44 @@ class Episode:
         for a video that is damaged or lacks messages.
         """
         topic, reader = self.images_topic, ImageReader()
+        kept, count = set(self._kept.tolist()), -1
         for message, _ in self._decoded(topic):
             image = self._read(topic, message, reader.read)
-            if image is not None:
+            count += image is not None
+            if image is not None and count in kept:
                 yield np.stack([image] * 3, -1) if image.ndim == 2 else image
+
+    def check_gaps(self) -> None:
+        """Note missing frames. Raises EpisodeError for more than max_gap_s without any."""
+        period = period_of(self.stamps_ns)
+        missing = gaps(self.stamps_ns)
+        if not missing:
+            return
+        between = np.diff(self.stamps_ns)
+        longest = int(np.argmax(between))
+        since = (self.stamps_ns[longest] - self.stamps_ns[0]) * 1e-9
+        bound = self.asked.max_gap_s
+        bound = max(LONGEST_GAP_S, 5e-9 * period) if bound is None else bound
+        where = f'topic {self.images_topic}, at {since:.3f} s'
+        if between[longest] > bound * 1e9:
+            raise EpisodeError(
+                f'{self.part}: {where}: no image for {between[longest] * 1e-9:.2f} s: cut the '
+                'episode there (--split-on gaps), or allow it (--max-gap)'
+            )
+        self.remarks.append(
+            f'topic {self.images_topic}: images are missing in {len(missing)} places, the longest '
+            f'for {between[longest] * 1e-6:.0f} ms at {since:.3f} s'
+        )
+
+    def check(self) -> None:
+        """Read all of it. Raises EpisodeError for what cannot be exported."""
+        _ = self.state if self.asked.state else None, self.action
+        shapes = {image.shape for image in self.images()}
+        if len(shapes) > 1:
+            raise EpisodeError(
+                f'{self.part}: topic {self.images_topic}: images have several sizes: record '
+                'one size'
+            )
 
     def keypoints(self) -> list[NDArray[np.void]]:
         """The hands' keypoints of each frame (drawing/labels.py)."""
@@ -222,6 +265,20 @@ class Episode:
                 'depend on earlier ones that were not recorded', self.part, topic, before
             )  # fmt: skip
         return stamps
+
+    def _reduce(self, rate_hz: float) -> None:
+        """Keep the frames nearest to the times of a rate."""
+        try:
+            self._kept = at_rate(self.stamps_ns, rate_hz)
+        except ValueError as error:
+            raise EpisodeError(f'{self.part}: topic {self.images_topic}: {error}') from None
+        self.remarks.append(
+            f'{len(self._kept)} frames of {len(self)} images, at {rate_hz:g} Hz: those nearest in '
+            'time'
+        )
+        self.stamps_ns, self.received_ns = (
+            self.stamps_ns[self._kept], self.received_ns[self._kept]
+        )  # fmt: skip
 
     def _label_topic(self, name: str) -> str:
         """The topic of labels in the namespace of the images, else at the root."""

@@ -1,0 +1,264 @@
+"""Where a bag with several episodes is cut: at messages of a marker topic, gaps, or jumps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.part import FOREVER, Part, open_part
+from manivideo_ros.messages.names import FRAMES, HANDS, OBJECTS
+from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.messages.types import decoded
+from manivideo_ros.motion.continuity import all_jumps, gaps
+from manivideo_ros.motion.files import load_motion, topics_by_type
+from manivideo_ros.recording.fields import typestore_of
+
+GAPS, JUMPS = 'gaps', 'jumps'
+"""Where to split, besides at the messages of a topic."""
+MARKERS = tuple(
+    f'std_msgs/msg/{name}'
+    for name in (
+        'Bool',
+        'Empty',
+        'String',
+        *(f'{u}Int{n}' for u in ('', 'U') for n in (8, 16, 32, 64)),
+    )
+)
+"""Types of topics that are proposed as markers; any type may be one."""
+BEGIN = ('start', 'started', 'begin', 'record', 'recording', 'resume')
+END = ('stop', 'stopped', 'end', 'ended', 'done', 'finish', 'finished', 'pause', 'discard', 'abort')
+REPUBLISHED_NS = 1_000_000_000
+"""A value that is sent again within this time is no marker of its own."""
+AROUND_NS = 50_000_000  # kept on both sides of a gap: messages of other topics
+FEWEST = 2  # frames of an episode
+
+
+class Cut(NamedTuple):
+    """A time of receipt at which an episode begins or ends, or one ends and the next begins."""
+
+    at_ns: int
+    begins: bool
+    ends: bool
+    reason: str
+
+
+class Parts(NamedTuple):
+    """The episodes of a bag, and one line for each interval that is left out."""
+
+    kept: list[Part]
+    left_out: list[str]
+
+
+def parts_of(
+    path: Path, split_on: Sequence[str] = (), start_s: float = 0.0, end_s: float | None = None
+) -> Parts:
+    """Cut a bag into episodes.
+
+    split_on: topics, each message of which is a marker (`markers`), `gaps` or `jumps` of its poses.
+    start_s, end_s: seconds from the bag's first message; what is before and after is left out.
+    Raises BagError or MotionError for an unusable bag, ValueError for limits without messages and a
+    topic that is not in the bag or marks nothing.
+    """
+    if not split_on and not start_s and end_s is None:
+        return Parts([Part(path)], [])
+    first = next((m.stamp_ns for m in BagReader(path).messages()), 0)
+    end = FOREVER if end_s is None else first + round(end_s * 1e9)
+    start = first + round(start_s * 1e9) if start_s else 0
+    if end <= start:
+        raise ValueError(f'--end {end_s:g} must be after --start {start_s:g}')
+    parts, left_out = [Part(path, start, end)], list[str]()
+    for where in split_on:
+        split: list[Part] = []
+        for part in parts:
+            made = _split(part, where, first)
+            split += made.kept
+            left_out += made.left_out
+        parts = split
+    kept = []
+    for part in parts:
+        if len(_frame_times(open_part(part))) < FEWEST:
+            left_out.append(f'{path}: {_times(part, first)}: fewer than {FEWEST} frames')
+        else:
+            kept.append(part)
+    if not kept:
+        raise ValueError(f'{path}: no episode is left: {"; ".join(left_out) or "it is empty"}')
+    if split_on:
+        kept = [dataclasses.replace(part, number=n) for n, part in enumerate(kept)]
+    return Parts(kept, left_out)
+
+
+def span(reader: BagReader) -> tuple[int, int]:
+    """When the first and last message of a bag were received, ns. Raises ValueError for none."""
+    first, last = None, 0
+    for message in reader.messages():
+        first, last = message.stamp_ns if first is None else first, message.stamp_ns
+    if first is None:
+        raise ValueError(f'{reader.path}: has no messages: record it again')
+    return first, last
+
+
+def count_frames(source: BagReader | Part) -> tuple[int, str]:
+    """The number of messages of poses, or of images in a bag without any, and their topics."""
+    reader = open_part(source) if isinstance(source, Part) else source
+    return len(_frame_times(reader)), ' and '.join(_frame_topics(reader)) or 'no poses or images'
+
+
+def _split(part: Part, where: str, first_ns: int) -> Parts:
+    reader = open_part(part)
+    if where == GAPS:
+        found, separates = gap_cuts(part, reader), True
+    elif where == JUMPS:
+        found, separates = jump_cuts(part, reader), True
+    else:
+        found, separates = markers(reader, where)
+        found = [c for c in found if part.start_ns <= c.at_ns < part.end_ns]
+    if not found:
+        return Parts([part], [])
+    begun = part.start_ns if separates else None
+    kept, left_out, reason = [], list[str](), part.reason
+    idle = part.start_ns
+    for cut in found:
+        if begun is not None and cut.at_ns > begun:
+            kept.append(dataclasses.replace(part, start_ns=begun, end_ns=cut.at_ns, reason=reason))
+        elif begun is None and cut.begins:
+            unused = Part(part.path, idle, cut.at_ns)
+            if len(_frame_times(open_part(unused))) >= FEWEST:
+                left_out.append(f'{part.path}: {_times(unused, first_ns)}: outside of {where}')
+        begun = cut.at_ns if cut.begins else None
+        idle, reason = cut.at_ns, cut.reason
+    if begun is not None:
+        kept.append(dataclasses.replace(part, start_ns=begun, reason=reason))
+    return Parts(kept, left_out)
+
+
+def markers(reader: BagReader, topic: str) -> tuple[list[Cut], bool]:
+    """The cuts at a topic's messages, and whether the time before the first belongs to an episode.
+
+    A Bool begins an episode with true and ends it with false; text that starts with a word such as
+    `start` or `stop` does so too. Other text and numbers name the episode that begins, until they
+    change. A message without a value (Empty) ends one episode and begins the next. Raises
+    ValueError for a topic that is not in the bag or whose messages mark nothing.
+    """
+    if topic not in reader.topics:
+        raise ValueError(
+            f'{reader.path}: --split-on {topic}: no such topic: it has '
+            f'{", ".join(sorted(reader.topics))}; or give {GAPS} or {JUMPS}'
+        )
+    types = typestore_of(reader)
+    received = [
+        (record.stamp_ns, _value(decoded(record.data, record.type_name, types)))
+        for record in reader.messages([topic])
+    ]
+    values = {value for _, value in received}
+    cuts: list[Cut] = []
+    before: tuple[int, Any] | None = None
+    for at, value in received:
+        again = before is not None and value == before[1]
+        late = before is not None and at - before[0] > REPUBLISHED_NS
+        pulse = values == {True} or (isinstance(value, str) and _word(value))
+        if not again or value is None or (pulse and late):
+            reason = topic if value is None else f'{topic}: {value}'
+            ends_only = value is False or (isinstance(value, str) and _word(value) == 'end')
+            cuts.append(Cut(at, not ends_only, True, reason))
+        before = at, value
+    if not any(cut.begins for cut in cuts):
+        raise ValueError(f'{reader.path}: --split-on {topic}: its messages begin no episode')
+    return cuts, values == {None}
+
+
+def gap_cuts(part: Part, reader: BagReader) -> list[Cut]:
+    """An end before and a beginning after each gap of the poses, or of the images without any."""
+    stamps = _stamps(part, reader)
+    pairs = _received(reader)
+    cuts = []
+    for index in gaps(stamps):
+        before, after = _sides(pairs, int(stamps[index]))
+        margin = min(AROUND_NS, (after - before) // 2)
+        lasting = (after - before) * 1e-9
+        cuts += [
+            Cut(before + margin, False, True, GAPS),
+            Cut(after - margin, True, False, f'after a gap of {lasting:.2f} s'),
+        ]
+    return cuts
+
+
+def jump_cuts(part: Part, reader: BagReader) -> list[Cut]:
+    """A cut at each jump of a hand or object."""
+    if not _poses(reader):
+        return []
+    motion, pairs = load_motion(part, camera=None, warn=lambda line: None), _received(reader)
+    cuts = {}
+    for jump in all_jumps(motion):
+        before, after = _sides(pairs, int(motion.stamps_ns[jump.frame]))
+        reason = f'{jump.name} is {jump.metres:.2f} m away'
+        cuts.setdefault(jump.frame, Cut((before + after + 1) // 2, True, True, reason))
+    return [cuts[frame] for frame in sorted(cuts)]
+
+
+def _value(message: Any) -> Any:
+    """What a marker says: its number or text, all of them of a type with several; None: nothing."""
+    found = []
+    for field in dataclasses.fields(message):
+        value = getattr(message, field.name)
+        if (
+            isinstance(value, bool | int | float | str)
+            and not str(field.type).startswith('ClassVar')
+            and field.name != 'structure_needs_at_least_one_member'  # of a type without fields
+        ):
+            found.append(value)
+    return found[0] if len(found) == 1 else tuple(found) or None
+
+
+def _word(text: str) -> str:
+    """`begin` or `end`, if a text starts with such a word."""
+    word = text.strip().lower().partition(' ')[0].strip('.:,;')
+    return 'begin' if word in BEGIN else 'end' if word in END else ''
+
+
+def _poses(reader: BagReader) -> list[str]:
+    """The topics whose messages become frames; none if there are no poses."""
+    topics = topics_by_type(reader)
+    return topics.get(HANDS) or topics.get(OBJECTS, [])
+
+
+def _frame_topics(reader: BagReader) -> list[str]:
+    return _poses(reader) or [t for t, kind in reader.topics.items() if kind in FRAMES][:1]
+
+
+def _frame_times(reader: BagReader) -> list[int]:
+    """When the messages of frames were received."""
+    topics = _frame_topics(reader)
+    return [m.stamp_ns for m in reader.messages(topics)] if topics else []
+
+
+def _stamps(part: Part, reader: BagReader) -> np.ndarray[Any, np.dtype[np.int64]]:
+    if _poses(reader):
+        return load_motion(part, camera=None, warn=lambda line: None).stamps_ns
+    return np.array(_frame_times(reader), np.int64)
+
+
+def _received(reader: BagReader) -> list[tuple[int, int]]:
+    """Stamp and time of receipt of each message of frames; of images the latter twice."""
+    if not _poses(reader):
+        return [(at, at) for at in _frame_times(reader)]
+    return [
+        (stamp_ns(reader.decoded(record).header), record.stamp_ns)
+        for record in reader.messages(_poses(reader))
+    ]
+
+
+def _sides(pairs: list[tuple[int, int]], stamp: int) -> tuple[int, int]:
+    """When the last message up to a stamp, and the first after it, were received."""
+    before = max(at for own, at in pairs if own <= stamp)
+    return before, max(before, min(at for own, at in pairs if own > stamp))
+
+
+def _times(part: Part, first_ns: int) -> str:
+    start = max(part.start_ns - first_ns, 0) * 1e-9
+    end = 'the end' if part.end_ns == FOREVER else f'{(part.end_ns - first_ns) * 1e-9:.2f} s'
+    return f'{start:.2f} s to {end}'
