@@ -13,7 +13,7 @@ from manivideo_ros.recording.cuts import parts_of
 def add_cut_options(parser: argparse.ArgumentParser, frames: str) -> None:
     """Add the options; frames: what frames are made of, for the help."""
     options = parser.add_argument_group('which episodes')
-    options.add_argument('--split-on', action='append', default=[], metavar='TOPIC|gaps|jumps',
+    options.add_argument('--split-on', action='append', default=[], metavar='TOPIC|gaps|jumps|none',
                          help='cut each bag into episodes: at the messages of a marker topic, at '
                          'missing poses, or where hands or objects jump; repeatable '
                          '(see `manivideo episodes`)')  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from manivideo_ros.motion.continuity import all_jumps, gaps
 from manivideo_ros.motion.files import load_motion, topics_by_type
 from manivideo_ros.recording.fields import typestore_of
 
-GAPS, JUMPS = 'gaps', 'jumps'
+GAPS, JUMPS, NOWHERE = 'gaps', 'jumps', 'none'
 """Where to split, besides at the messages of a topic."""
 MARKERS = tuple(
     f'std_msgs/msg/{name}'
@@ -36,6 +37,10 @@ REPUBLISHED_NS = 1_000_000_000
 """A value that is sent again within this time is no marker of its own."""
 AROUND_NS = 50_000_000  # kept on both sides of a gap: messages of other topics
 FEWEST = 2  # frames of an episode
+
+
+NAMED = re.compile(r'(^|[/_])(episode|trial|take|demo|demonstration|marker|recording)s?([/_]|$)')
+"""Names of topics that are markers."""
 
 
 class Cut(NamedTuple):
@@ -59,11 +64,15 @@ def parts_of(
 ) -> Parts:
     """Cut a bag into episodes.
 
-    split_on: topics, each message of which is a marker (`markers`), `gaps` or `jumps` of its poses.
-    start_s, end_s: seconds from the bag's first message; what is before and after is left out.
-    Raises BagError or MotionError for an unusable bag, ValueError for limits without messages and a
-    topic that is not in the bag or marks nothing.
+    split_on: topics, each message of which is a marker (`markers`), `gaps` or `jumps` of its poses,
+    or `none`. start_s, end_s: seconds from the bag's first message; what is before and after is
+    left out. Raises BagError or MotionError for an unusable bag, ValueError for limits without
+    messages, a topic that is not in the bag or marks nothing, and a bag with a topic that marks
+    several episodes where split_on is empty.
     """
+    if not split_on:
+        _check_unmarked(path, start_s, end_s)
+    split_on = [where for where in split_on if where != NOWHERE]
     if not split_on and not start_s and end_s is None:
         return Parts([Part(path)], [])
     first = next((m.stamp_ns for m in BagReader(path).messages()), 0)
@@ -90,6 +99,21 @@ def parts_of(
     if split_on:
         kept = [dataclasses.replace(part, number=n) for n, part in enumerate(kept)]
     return Parts(kept, left_out)
+
+
+def _check_unmarked(path: Path, start_s: float, end_s: float | None) -> None:
+    reader = BagReader(path)
+    for topic, kind in sorted(reader.topics.items()):
+        if kind in MARKERS and NAMED.search(topic):
+            try:
+                found = parts_of(path, [topic], start_s, end_s)
+            except ValueError:
+                continue  # it marks nothing
+            if len(found.kept) > 1:
+                raise ValueError(
+                    f'{path}: {topic} marks {len(found.kept)} episodes: give --split-on {topic}, '
+                    f'or --split-on {NOWHERE} if they are one'
+                )
 
 
 def span(reader: BagReader) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from augmenting import augment, hashes
 from episode_samples import record_episode, synthetic_episode
 from evaluation_samples import short_motion
 from motion_messages import hands_message, objects_message
-from pose_streams import one_by_one, two_hands
+from pose_streams import one_by_one
 
 from manivideo_ros.augment.choices import choose
 from manivideo_ros.augment.cli import main
@@ -448,7 +448,7 @@ def test_the_provenance_is_json(episodes):
 
 
 def test_hands_in_separate_messages_are_one_frame(shipped, tmp_path):
-    one_by_one(two_hands(3), tmp_path / 'apart')
+    one_by_one(short_motion(3), tmp_path / 'apart')
     assert augment(tmp_path / 'apart', tmp_path / 'out', shipped, 1) == 0
     before, after = (
         by_topic(BagReader(path)) for path in (tmp_path / 'apart', tmp_path / 'out/apart_seed0')

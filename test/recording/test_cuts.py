@@ -139,6 +139,17 @@ def test_a_bag_is_cut_at_gaps_and_jumps(tmp_path):
     ]
 
 
+def test_a_bag_with_a_topic_that_is_named_as_a_marker_is_cut_or_refused(tmp_path):
+    folder = bag_of(tmp_path / 'bag', NAMED, motion=short_motion(FRAMES))
+    with pytest.raises(
+        ValueError, match=r'/episode marks 3 episodes: give --split-on /episode, or'
+    ):
+        parts_of(folder)
+    assert parts_of(folder, ['none']).kept == [Part(folder)]
+    once = bag_of(tmp_path / 'once', NAMED[:1])
+    assert parts_of(once).kept == [Part(once)]
+
+
 def test_a_part_is_a_bag_with_what_was_latched_before_it(tmp_path):
     folder = bag_of(tmp_path / 'bag', NAMED)
     part = parts_of(folder, ['/episode']).kept[1]
