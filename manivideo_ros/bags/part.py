@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -47,10 +48,14 @@ class PartReader(BagReader):
     """Reads a part of a bag as BagReader reads a bag.
 
     What was latched before its start is received at its start: the scene, the static transforms.
+    opened: a reader of its bag, which is not opened again.
     """
 
-    def __init__(self, part: Part) -> None:
-        super().__init__(part.path)
+    def __init__(self, part: Part, opened: BagReader | None = None) -> None:
+        if opened is None:
+            super().__init__(part.path)
+        else:
+            vars(self).update(vars(opened))
         self.part = part
         self._latched = {
             topic
@@ -80,12 +85,13 @@ def open_part(source: str | Path | Part) -> BagReader:
     return BagReader(part.path) if part.whole else PartReader(part)
 
 
-def durabilities(qos: str) -> list[str]:
+@cache
+def durabilities(qos: str) -> tuple[str, ...]:
     """The durability of each recorded publisher; qos: their profiles in a bag's YAML."""
     try:
-        return [str(profile['durability']) for profile in load_yaml(qos) or []]
+        return tuple(str(profile['durability']) for profile in load_yaml(qos) or [])
     except (yaml.YAMLError, ValueError, TypeError, LookupError):
-        return []
+        return ()
 
 
 def is_latched(qos: str) -> bool:

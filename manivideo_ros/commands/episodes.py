@@ -7,8 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from manivideo_ros.bags.bag import BagReader
-from manivideo_ros.recording.cuts import GAPS, JUMPS, MARKERS, count_frames, parts_of, span
+from manivideo_ros.recording.cuts import (
+    GAPS,
+    JUMPS,
+    Timeline,
+    cut,
+    marker_topics,
+    timeline_of,
+)
 
 ABOUT = """Propose where recordings are cut into episodes: at the messages of topics that look like
 markers, at gaps, and where hands or objects jump. Give the option that is right to `manivideo
@@ -36,38 +42,34 @@ def proposals(bag: Path, split_on: Sequence[str] = ()) -> list[str]:
 
     Raises as `parts_of`.
     """
-    reader = BagReader(bag)
-    first, last = span(reader)
-    frames, topic = count_frames(reader)
-    lines = [f'{bag}: {(last - first) * 1e-9:.2f} s, {frames} frames ({topic})']
-    ways = [tuple(split_on)] if split_on else _ways(bag, reader)
+    line = timeline_of(bag)
+    first, frames = line.first_ns, len(line.frames_ns)
+    topics = ' and '.join(line.topics) or 'no poses or images'
+    lines = [f'{bag}: {(line.last_ns - first) * 1e-9:.2f} s, {frames} frames ({topics})']
+    ways = [tuple(split_on)] if split_on else _ways(line)
     for way in ways:
-        parts = parts_of(bag, way)
+        parts = cut(line, way)
         options = ' '.join(f'--split-on {where}' for where in way)
         lines.append(f'  {options}: {len(parts.kept)} episodes')
         for part in parts.kept:
-            start, end = max(part.start_ns, first), min(part.end_ns, last)
+            start, end = max(part.start_ns, first), min(part.end_ns, line.last_ns)
             lines.append(
                 f'    {part.name}: {(start - first) * 1e-9:.2f} s to {(end - first) * 1e-9:.2f} s, '
-                f'{count_frames(part)[0]} frames{f" ({part.reason})" if part.reason else ""}'
+                f'{line.frames_in(part)} frames{f" ({part.reason})" if part.reason else ""}'
             )
-        lines += [f'    left out: {line.removeprefix(f"{bag}: ")}' for line in parts.left_out]
+        lines += [f'    left out: {left.removeprefix(f"{bag}: ")}' for left in parts.left_out]
     if not ways:
         lines.append('  one episode: no markers, gaps or jumps were found')
     return lines
 
 
-def _ways(bag: Path, reader: BagReader) -> list[tuple[str, ...]]:
-    """The ways that make several episodes."""
-    candidates = [
-        topic
-        for topic, kind in sorted(reader.topics.items())
-        if kind in MARKERS and not topic.endswith('scene')
-    ]
+def _ways(line: Timeline) -> list[tuple[str, ...]]:
+    """The ways that make several episodes, or leave something out."""
+    candidates = marker_topics(line.reader)
     ways: list[tuple[str, ...]] = []
     for where in (*candidates, GAPS, JUMPS):
         try:
-            found = parts_of(bag, (where,))
+            found = cut(line, (where,))
         except ValueError:
             continue  # it marks nothing
         if len(found.kept) > 1 or (found.left_out and where in candidates):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manivideo_ros.bags.bag import BagReader
-from manivideo_ros.bags.part import FOREVER, Part, open_part
+from manivideo_ros.bags.part import FOREVER, Part, PartReader
 from manivideo_ros.messages.names import FRAMES, HANDS, OBJECTS
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
@@ -59,6 +60,35 @@ class Parts(NamedTuple):
     left_out: list[str]
 
 
+class Timeline(NamedTuple):
+    """An opened bag: when its first and last message, and those of frames, were received, ns.
+
+    Frames are poses, or images in a bag without any; topics: of the frames.
+    """
+
+    reader: BagReader
+    first_ns: int
+    last_ns: int
+    frames_ns: list[int]
+    topics: list[str]
+
+    def frames_in(self, part: Part) -> int:
+        """The number of messages of frames in a part."""
+        return bisect_left(self.frames_ns, part.end_ns) - bisect_left(self.frames_ns, part.start_ns)
+
+
+def timeline_of(path: Path) -> Timeline:
+    """Open a bag. Raises BagError, ValueError for one without messages."""
+    reader = BagReader(path)
+    topics = frame_topics(reader)
+    received = [(m.stamp_ns, m.topic in topics) for m in reader.messages()]
+    if not received:
+        raise ValueError(f'{path}: has no messages: record it again')
+    frames = sorted(at for at, shown in received if shown)
+    times = [at for at, _ in received]
+    return Timeline(reader, min(times), max(times), frames, topics)
+
+
 def parts_of(
     path: Path, split_on: Sequence[str] = (), start_s: float = 0.0, end_s: float | None = None
 ) -> Parts:
@@ -70,12 +100,31 @@ def parts_of(
     messages, a topic that is not in the bag or marks nothing, and a bag with a topic that marks
     several episodes where split_on is empty.
     """
+    cuts = [where for where in split_on if where != NOWHERE]
+    if not cuts and not start_s and end_s is None:
+        reader = BagReader(path)
+        if split_on or not marker_topics(reader, named=True):
+            return Parts([Part(path)], [])
+    bag = timeline_of(path)
     if not split_on:
-        _check_unmarked(path, start_s, end_s)
-    split_on = [where for where in split_on if where != NOWHERE]
-    if not split_on and not start_s and end_s is None:
-        return Parts([Part(path)], [])
-    first = next((m.stamp_ns for m in BagReader(path).messages()), 0)
+        for topic in marker_topics(bag.reader, named=True):
+            try:
+                found = cut(bag, [topic], start_s, end_s)
+            except ValueError:
+                continue  # it marks nothing
+            if len(found.kept) > 1:
+                raise ValueError(
+                    f'{path}: {topic} marks {len(found.kept)} episodes: give --split-on {topic}, '
+                    f'or --split-on {NOWHERE} if they are one'
+                )
+    return cut(bag, cuts, start_s, end_s)
+
+
+def cut(
+    bag: Timeline, split_on: Sequence[str], start_s: float = 0.0, end_s: float | None = None
+) -> Parts:
+    """The episodes of an opened bag, as `parts_of`."""
+    path, first = bag.reader.path, bag.first_ns
     end = FOREVER if end_s is None else first + round(end_s * 1e9)
     start = first + round(start_s * 1e9) if start_s else 0
     if end <= start:
@@ -84,77 +133,64 @@ def parts_of(
     for where in split_on:
         split: list[Part] = []
         for part in parts:
-            made = _split(part, where, first)
+            made = _split(bag, part, where)
             split += made.kept
             left_out += made.left_out
         parts = split
-    kept = []
-    for part in parts:
-        if len(_frame_times(open_part(part))) < FEWEST:
-            left_out.append(f'{path}: {_times(part, first)}: fewer than {FEWEST} frames')
-        else:
-            kept.append(part)
-    if not kept:
-        raise ValueError(f'{path}: no episode is left: {"; ".join(left_out) or "it is empty"}')
+    if split_on or start_s or end_s is not None:
+        left_out += [
+            f'{path}: {_times(part, first)}: fewer than {FEWEST} frames'
+            for part in parts
+            if bag.frames_in(part) < FEWEST
+        ]
+        parts = [part for part in parts if bag.frames_in(part) >= FEWEST]
+    if not parts:
+        raise ValueError(f'{path}: no episode is left: {"; ".join(left_out)}')
     if split_on:
-        kept = [dataclasses.replace(part, number=n) for n, part in enumerate(kept)]
-    return Parts(kept, left_out)
+        parts = [dataclasses.replace(part, number=n) for n, part in enumerate(parts)]
+    return Parts(parts, left_out)
 
 
-def _check_unmarked(path: Path, start_s: float, end_s: float | None) -> None:
-    reader = BagReader(path)
-    for topic, kind in sorted(reader.topics.items()):
-        if kind in MARKERS and NAMED.search(topic):
-            try:
-                found = parts_of(path, [topic], start_s, end_s)
-            except ValueError:
-                continue  # it marks nothing
-            if len(found.kept) > 1:
-                raise ValueError(
-                    f'{path}: {topic} marks {len(found.kept)} episodes: give --split-on {topic}, '
-                    f'or --split-on {NOWHERE} if they are one'
-                )
+def marker_topics(reader: BagReader, named: bool = False) -> list[str]:
+    """The topics whose types may mark episodes; named: whose names say so."""
+    return [
+        topic
+        for topic, kind in sorted(reader.topics.items())
+        if kind in MARKERS
+        and not topic.endswith('scene')
+        and (not named or NAMED.search(topic) is not None)
+    ]
 
 
-def span(reader: BagReader) -> tuple[int, int]:
-    """When the first and last message of a bag were received, ns. Raises ValueError for none."""
-    first, last = None, 0
-    for message in reader.messages():
-        first, last = message.stamp_ns if first is None else first, message.stamp_ns
-    if first is None:
-        raise ValueError(f'{reader.path}: has no messages: record it again')
-    return first, last
+def frame_topics(reader: BagReader) -> list[str]:
+    """The topics whose messages become frames: of poses, or else of images."""
+    return _poses(reader) or [t for t, kind in reader.topics.items() if kind in FRAMES][:1]
 
 
-def count_frames(source: BagReader | Part) -> tuple[int, str]:
-    """The number of messages of poses, or of images in a bag without any, and their topics."""
-    reader = open_part(source) if isinstance(source, Part) else source
-    return len(_frame_times(reader)), ' and '.join(_frame_topics(reader)) or 'no poses or images'
-
-
-def _split(part: Part, where: str, first_ns: int) -> Parts:
-    reader = open_part(part)
+def _split(bag: Timeline, part: Part, where: str) -> Parts:
     if where == GAPS:
-        found, separates = gap_cuts(part, reader), True
+        found, separates = gap_cuts(bag, part), True
     elif where == JUMPS:
-        found, separates = jump_cuts(part, reader), True
+        found, separates = jump_cuts(bag, part), True
     else:
-        found, separates = markers(reader, where)
+        found, separates = markers(bag.reader, where)
         found = [c for c in found if part.start_ns <= c.at_ns < part.end_ns]
     if not found:
         return Parts([part], [])
     begun = part.start_ns if separates else None
     kept, left_out, reason = [], list[str](), part.reason
     idle = part.start_ns
-    for cut in found:
-        if begun is not None and cut.at_ns > begun:
-            kept.append(dataclasses.replace(part, start_ns=begun, end_ns=cut.at_ns, reason=reason))
-        elif begun is None and cut.begins:
-            unused = Part(part.path, idle, cut.at_ns)
-            if len(_frame_times(open_part(unused))) >= FEWEST:
-                left_out.append(f'{part.path}: {_times(unused, first_ns)}: outside of {where}')
-        begun = cut.at_ns if cut.begins else None
-        idle, reason = cut.at_ns, cut.reason
+    for each in found:
+        if begun is not None and each.at_ns > begun:
+            ended = dataclasses.replace(part, start_ns=begun, end_ns=each.at_ns, reason=reason)
+            kept.append(ended)
+        elif begun is None and each.begins:
+            unused = Part(part.path, idle, each.at_ns)
+            if bag.frames_in(unused) >= FEWEST:
+                times = _times(unused, bag.first_ns)
+                left_out.append(f'{part.path}: {times}: outside of {where}')
+        begun = each.at_ns if each.begins else None
+        idle, reason = each.at_ns, each.reason
     if begun is not None:
         kept.append(dataclasses.replace(part, start_ns=begun, reason=reason))
     return Parts(kept, left_out)
@@ -195,10 +231,13 @@ def markers(reader: BagReader, topic: str) -> tuple[list[Cut], bool]:
     return cuts, values == {None}
 
 
-def gap_cuts(part: Part, reader: BagReader) -> list[Cut]:
+def gap_cuts(bag: Timeline, part: Part) -> list[Cut]:
     """An end before and a beginning after each gap of the poses, or of the images without any."""
-    stamps = _stamps(part, reader)
-    pairs = _received(reader)
+    pairs = _received(bag, part)
+    if _poses(bag.reader):
+        stamps = load_motion(part, camera=None, warn=lambda line: None).stamps_ns
+    else:
+        stamps = np.array([stamp for stamp, _ in pairs], np.int64)
     cuts = []
     for index in gaps(stamps):
         before, after = _sides(pairs, int(stamps[index]))
@@ -211,12 +250,12 @@ def gap_cuts(part: Part, reader: BagReader) -> list[Cut]:
     return cuts
 
 
-def jump_cuts(part: Part, reader: BagReader) -> list[Cut]:
+def jump_cuts(bag: Timeline, part: Part) -> list[Cut]:
     """A cut at each jump of a hand or object."""
-    if not _poses(reader):
+    if not _poses(bag.reader):
         return []
-    motion, pairs = load_motion(part, camera=None, warn=lambda line: None), _received(reader)
-    cuts = {}
+    motion, pairs = load_motion(part, camera=None, warn=lambda line: None), _received(bag, part)
+    cuts: dict[int, Cut] = {}
     for jump in all_jumps(motion):
         before, after = _sides(pairs, int(motion.stamps_ns[jump.frame]))
         reason = f'{jump.name} is {jump.metres:.2f} m away'
@@ -250,30 +289,12 @@ def _poses(reader: BagReader) -> list[str]:
     return topics.get(HANDS) or topics.get(OBJECTS, [])
 
 
-def _frame_topics(reader: BagReader) -> list[str]:
-    return _poses(reader) or [t for t, kind in reader.topics.items() if kind in FRAMES][:1]
-
-
-def _frame_times(reader: BagReader) -> list[int]:
-    """When the messages of frames were received."""
-    topics = _frame_topics(reader)
-    return [m.stamp_ns for m in reader.messages(topics)] if topics else []
-
-
-def _stamps(part: Part, reader: BagReader) -> np.ndarray[Any, np.dtype[np.int64]]:
-    if _poses(reader):
-        return load_motion(part, camera=None, warn=lambda line: None).stamps_ns
-    return np.array(_frame_times(reader), np.int64)
-
-
-def _received(reader: BagReader) -> list[tuple[int, int]]:
+def _received(bag: Timeline, part: Part) -> list[tuple[int, int]]:
     """Stamp and time of receipt of each message of frames; of images the latter twice."""
-    if not _poses(reader):
-        return [(at, at) for at in _frame_times(reader)]
-    return [
-        (stamp_ns(reader.decoded(record).header), record.stamp_ns)
-        for record in reader.messages(_poses(reader))
-    ]
+    records = PartReader(part, bag.reader).messages(bag.topics)
+    if not _poses(bag.reader):
+        return [(record.stamp_ns, record.stamp_ns) for record in records]
+    return [(stamp_ns(bag.reader.decoded(r).header), r.stamp_ns) for r in records]
 
 
 def _sides(pairs: list[tuple[int, int]], stamp: int) -> tuple[int, int]:
