@@ -139,10 +139,10 @@ def judge(
     }
     assert farthest is not None
     reasons = tuple(_reasons(figures, visible, thresholds))
-    *frame, view = farthest
+    shown, points, visible_layers, view = farthest
+    worst_frame = marked(shown, points, visible_layers, estimator, view)
     return Verdict(
-        episode.name, **figures, visible=visible, reasons=reasons,
-        image=marked(*frame, estimator, view),
+        episode.name, **figures, visible=visible, reasons=reasons, image=worst_frame
     )  # fmt: skip
 
 

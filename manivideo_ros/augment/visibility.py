@@ -24,6 +24,9 @@ COVERED = 0.98
 SLEEVE = 2
 
 
+HANDS = {side: f'{side} hand' for side in SIDES}
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What a camera sees of a frame.
@@ -49,9 +52,6 @@ class Seen:
         return {name: share for name, share in self.shares.items() if name not in self.hands}
 
 
-HANDS = {side: f'{side} hand' for side in SIDES}
-
-
 class Visibility:
     """Measures a motion's hands and objects; hands have the default shape, without their arms.
 
@@ -62,7 +62,7 @@ class Visibility:
         self._meshes = {
             n: load_mesh(track.mesh, track.scale) for n, track in motion.objects.items()
         }
-        models = {side: load_hand(side) for side in motion.hands}
+        models = {side: load_hand(side) for side in SIDES if side in motion.hands}
         surfaces = [object_surface(mesh) for mesh in self._meshes.values()]
         surfaces += [hand_surface(model) for model in models.values()]
         scale = min(1.0, LONGEST / max(width, height))

@@ -33,7 +33,8 @@ def period_of(stamps_ns: NDArray[np.int64]) -> int:
 
 def gaps(stamps_ns: NDArray[np.int64]) -> list[int]:
     """The indexes of stamps [F] after which at least one is missing."""
-    return np.flatnonzero(np.diff(stamps_ns) > LONGEST * period_of(stamps_ns)).tolist()
+    wide = np.diff(stamps_ns) > LONGEST * period_of(stamps_ns)
+    return [int(index) for index in np.flatnonzero(wide)]
 
 
 def all_jumps(motion: Motion) -> list[Jump]:

@@ -17,9 +17,9 @@ def add_cut_options(parser: argparse.ArgumentParser, frames: str) -> None:
                          help='cut each bag into episodes: at the messages of a marker topic, at '
                          'missing poses, or where hands or objects jump; repeatable '
                          '(see `manivideo episodes`)')  # fmt: skip
-    about = 'of the first message of each bag that is used, after its beginning'
+    about = 'leave out what is earlier, counted from the beginning of each bag'
     options.add_argument('--start', type=float, default=0.0, metavar='SECONDS', help=about)
-    options.add_argument('--end', type=float, metavar='SECONDS', help='likewise of the last')
+    options.add_argument('--end', type=float, metavar='SECONDS', help='leave out what is later')
     about = f'frames per second, of those {frames} that are nearest in time (all)'
     options.add_argument('--rate', type=float, metavar='HZ', help=about)
     about = 'leave out episodes that cannot be used, and list them at the end'

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tqdm import tqdm
 
@@ -92,7 +92,8 @@ def _write(
     make: Callable[[Path, str], Writer], bags: Sequence[Path | Part], folder: Path, topics: Topics,
     task: str, skipped: Skipped,
 ) -> Written:  # fmt: skip
-    writer, entries, frames = make(folder, task), [], 0
+    writer, frames = make(folder, task), 0
+    entries: list[dict[str, Any]] = []
     remarks: list[str] = []
     unknown = 0
     for bag in tqdm(bags, unit='episode', disable=None):
