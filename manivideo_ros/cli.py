@@ -44,9 +44,10 @@ COMMANDS = (
     ('augment', 'make synthetic variations of recorded episodes', 'augment.cli:main'),
     (
         'dataset',
-        'export episodes for learning: lerobot, robomimic, frames or video',
+        'export episodes: lerobot, robomimic, frames, video, or controls of other generators',
         'recording.dataset:main',
     ),
+    ('adopt', 'take frames of another generator as an episode', 'recording.adopt:main'),
     ('repair', 'repair a truncated recording', 'bags.repair:main'),
     (
         'gate',

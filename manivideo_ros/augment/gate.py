@@ -7,8 +7,9 @@ camera sees of the commanded ones is measured on their meshes (visibility.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from manivideo_ros.estimation.crops import crop_of_keypoints
 from manivideo_ros.evaluation.measures.hand_error import Estimator, aligned_error, hand_size
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.recording.coco import SKELETON
-from manivideo_ros.recording.episode import IMAGES, Episode, EpisodeError, Topics
+from manivideo_ros.recording.episode import IMAGES, Episode, Topics
 
 FRAMES = 12  # frames of an episode whose images are judged
 VIEWS = 60  # frames of an episode in which the visible shares are measured
@@ -95,14 +96,17 @@ def judge(
     """
     episode = Episode(path, Topics(images))
     keypoints, masks = episode.keypoints(), episode.masks()
-    seen = views(episode, images)
+    seen = views(episode)
     chosen = spread(len(episode), FRAMES)
     errors: list[float] = []
     overlaps: list[float] = []
     hand_overlaps: list[float] = []
     worst, farthest = -1.0, None
-    pairs = zip(episode.images(), episode.backgrounds(), strict=True)
-    for index, (image, background) in enumerate(pairs):
+    # Frames of other generators have backgrounds of their own: their silhouettes are not judged.
+    backgrounds: Iterator[NDArray[np.uint8] | None] = (
+        episode.backgrounds() if episode.has_backgrounds else repeat(None, len(episode))
+    )
+    for index, (image, background) in enumerate(zip(episode.images(), backgrounds, strict=True)):
         off = [0.0]
         if index in chosen:
             mask = masks[index]
@@ -112,6 +116,8 @@ def judge(
                 (objects, overlaps),
                 ((mask > 0) & ~objects, hand_overlaps),
             ):
+                if background is None:
+                    continue
                 overlap = silhouette(image, background, wanted, (mask > 0) & ~wanted)
                 found += [] if overlap is None else [overlap]
                 off += [] if overlap is None else [1 - overlap]
@@ -146,17 +152,13 @@ def judge(
     )  # fmt: skip
 
 
-def views(episode: Episode, images: str) -> dict[int, Seen]:
+def views(episode: Episode) -> dict[int, Seen]:
     """What the camera sees, by index of frames that are spread over an episode.
 
     Raises EpisodeError for an episode without the camera of its images.
     """
-    home = images.rpartition('/')[0]
-    beside = (f'{home}/camera_info', f'{home}/camera/camera_info')
-    topic = next((t for t in beside if t in episode.reader.topics), '')
-    motion = shaped_for(load_motion(episode.path, topic), 'default')
-    if motion.camera is None:
-        raise EpisodeError(f'{episode.path}: holds no {beside[0]}: record it with the images')
+    motion = shaped_for(load_motion(episode.part, episode.camera_topic), 'default')
+    assert motion.camera is not None
     visibility = Visibility(motion, motion.camera.width, motion.camera.height)
     found = {}
     for index in sorted(spread(len(episode), VIEWS)):

@@ -16,6 +16,7 @@ from manivideo_ros.bags.folder import is_bag
 from manivideo_ros.bags.part import Part
 from manivideo_ros.process.renamed import RenamedOption
 from manivideo_ros.recording.coco import FramesWriter, VideosWriter
+from manivideo_ros.recording.controls import ControlsWriter
 from manivideo_ros.recording.cut_options import (
     Skipped,
     add_cut_options,
@@ -47,6 +48,7 @@ FORMATS: dict[str, Callable[[Path, str], Writer]] = {
     'robomimic': RobomimicWriter,
     'frames': FramesWriter,
     'video': VideosWriter,
+    'controls': ControlsWriter,
 }
 
 
@@ -182,7 +184,8 @@ def _topics(args: argparse.Namespace) -> Topics:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 2 and one line of error for unusable episodes."""
     parser = argparse.ArgumentParser(prog='manivideo dataset', description=ABOUT)
-    parser.add_argument('format', choices=tuple(FORMATS), help='frames: PNG with COCO keypoints')
+    about = 'frames: PNG with COCO keypoints; controls: videos that control other generators'
+    parser.add_argument('format', choices=tuple(FORMATS), help=about)
     parser.add_argument('episodes', nargs='+', type=Path, help='bags, or folders of bags')
     parser.add_argument('--out', type=Path, required=True, help='folder of the new dataset')
     parser.add_argument('--images', default=IMAGES, help='topic of the frames')

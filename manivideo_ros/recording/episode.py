@@ -22,7 +22,7 @@ from manivideo_ros.bags.part import Part, durabilities, is_latched, open_part, p
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.geometry import matrix_to_quaternion
 from manivideo_ros.hand.state import SIDES, HandState
-from manivideo_ros.messages.images import read_image, read_keypoints
+from manivideo_ros.messages.images import depth_image, read_image, read_keypoints
 from manivideo_ros.messages.names import FRAMES
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
@@ -41,7 +41,7 @@ LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
 IMAGES = '/image_raw'
 LONGEST_GAP_S = 0.5
-KEYPOINTS, MASK, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/background'
+KEYPOINTS, MASK, DEPTH, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/mlo/depth', '/background'
 """Topics of labels, in the namespace of the images."""
 FINGERS = [f'{f}{j}.{axis}' for f in ('index', 'middle', 'pinky', 'ring', 'thumb')
            for j in (1, 2, 3) for axis in 'xyz']  # fmt: skip
@@ -125,7 +125,7 @@ class Episode:
         found = topic_of_images(self.reader.topics, topics.images)
         if found is None:
             images = [t for t, k in self.reader.topics.items() if k in FRAMES]
-            frames = [t for t in images if not t.endswith((MASK, '/mlo/depth', BACKGROUND))]
+            frames = [t for t in images if not t.endswith((MASK, DEPTH, BACKGROUND))]
             raise EpisodeError(
                 f'{self.part}: topic {topics.images} has no images: choose one of '
                 f'{", ".join(frames or images) or "a bag with an Image topic"} with --images'
@@ -209,6 +209,25 @@ class Episode:
     def masks(self) -> list[NDArray[np.uint8]]:
         """The mask [H, W] of each frame (drawing/labels.py)."""
         return self._of_each_frame(MASK, read_image)
+
+    def depths(self) -> list[NDArray[np.float32]]:
+        """The depth [H, W] of each frame, metres (drawing/labels.py)."""
+        return self._of_each_frame(DEPTH, depth_image)
+
+    @property
+    def camera_topic(self) -> str:
+        """The topic of the CameraInfo of its images. Raises EpisodeError for none."""
+        home = self._namespace
+        beside = (f'{home}/camera_info', f'{home}/camera/camera_info')
+        for topic in beside:
+            if topic in self.reader.topics:
+                return topic
+        raise EpisodeError(f'{self.part}: holds no {beside[0]}: record it with the images')
+
+    @property
+    def has_backgrounds(self) -> bool:
+        """Whether the scene without hands and objects is recorded: of its own frames it is."""
+        return {self._namespace + BACKGROUND, BACKGROUND} & self.reader.topics.keys() != set()
 
     def backgrounds(self) -> Iterator[NDArray[np.uint8]]:
         """The image [H, W, 3] of the scene without hands and objects for each frame: that with its

@@ -240,6 +240,24 @@ def test_a_missing_pose_is_an_error_not_a_resample(tmp_path, without, named):
     assert str(folder) in str(caught.value) and '\n' not in str(caught.value)
 
 
+def test_filled_frames_are_made_in_their_order_and_marked(shipped, tmp_path, capsys):
+    recording = record_episode(tmp_path / 'gap', 5, ('/hand_poses', 2))
+    out, motion = tmp_path / 'out', short_motion(5)
+    assert augment(recording, out, shipped, 1, '--skip-bad') == 2
+    assert 'no episode can be used: ' in capsys.readouterr().err
+    assert augment(recording, out, shipped, 1, '--max-gap', '0.1') == 0
+    reader = BagReader(out / 'gap_seed0')
+    images = by_topic(reader)['/image_raw']
+    np.testing.assert_allclose([stamp_of(m) for m in images], motion.stamps_ns, atol=10)
+    np.testing.assert_allclose([m.stamp_ns for m in images], motion.stamps_ns + 3_000_000, atol=10)
+    received = [m.stamp_ns for m in reader.messages()]
+    assert received == sorted(received)
+    (filled,) = provenance_of(reader)['source']['filled']
+    assert filled['frame'] == 2 and 'left hand' in filled['interpolated']
+    assert augment(recording, out, shipped, 1, '--max-gap', '0.1', '--rate', '10') == 2
+    assert 'other frames of the source' in capsys.readouterr().err
+
+
 def bag_of(folder: Path, hands: list[int], objects: list[int]):
     motion = short_motion(20)
     with BagWriter(folder) as bag:

@@ -130,7 +130,7 @@ def test_the_report_shows_what_was_dropped_and_why(tmp_path, monkeypatch):
 
 def test_views_are_of_the_episodes_own_camera(tmp_path):
     episode = Episode(synthetic_episode(tmp_path / 'whole', 3))
-    views = gate.views(episode, '/image_raw')
+    views = gate.views(episode)
     assert [*views] == [0, 1, 2] and views[0].shares.keys() == {'thing', 'left hand', 'right hand'}
     assert min(views[0].shares.values()) > 0.3 and not gate._is_unseen(views[0])
     with BagWriter(tmp_path / 'blind') as bag:
@@ -141,7 +141,7 @@ def test_views_are_of_the_episodes_own_camera(tmp_path):
             if message.topic != '/camera_info':
                 bag.write(message.topic, message.data, message.stamp_ns)
     with pytest.raises(EpisodeError, match='holds no /camera_info: record it with the images'):
-        gate.views(Episode(tmp_path / 'blind'), '/image_raw')
+        gate.views(Episode(tmp_path / 'blind'))
 
 
 def test_frames_without_any_visible_commanded_hand_are_counted():
