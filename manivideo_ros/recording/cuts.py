@@ -81,12 +81,10 @@ def timeline_of(path: Path) -> Timeline:
     """Open a bag. Raises BagError, ValueError for one without messages."""
     reader = BagReader(path)
     topics = frame_topics(reader)
-    received = [(m.stamp_ns, m.topic in topics) for m in reader.messages()]
-    if not received:
+    if reader.span_ns == (0, 0):
         raise ValueError(f'{path}: has no messages: record it again')
-    frames = sorted(at for at, shown in received if shown)
-    times = [at for at, _ in received]
-    return Timeline(reader, min(times), max(times), frames, topics)
+    frames = sorted(m.stamp_ns for m in reader.messages(topics)) if topics else []
+    return Timeline(reader, *reader.span_ns, frames, topics)
 
 
 def parts_of(
