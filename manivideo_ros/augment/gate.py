@@ -157,7 +157,7 @@ def views(episode: Episode) -> dict[int, Seen]:
 
     Raises EpisodeError for an episode without the camera of its images.
     """
-    motion = shaped_for(load_motion(episode.part, episode.camera_topic), 'default')
+    motion = shaped_for(load_motion(episode.reader, episode.camera_topic), 'default')
     assert motion.camera is not None
     visibility = Visibility(motion, motion.camera.width, motion.camera.height)
     found = {}

@@ -6,13 +6,12 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.bags.part import Part, open_part, part_of
+from manivideo_ros.bags.part import Bag, Part, open_part, part_of
 from manivideo_ros.messages.names import CAMERA, FRAMES, HANDS, OBJECTS
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.motion.continuity import (
@@ -63,13 +62,13 @@ class Source:
 
     def __init__(
         self,
-        source: str | Path | Part,
+        bag: Bag,
         cameras: Sequence[str] = (),
         selection: Selection = Selection(),
     ) -> None:
-        self.part, self.cameras = part_of(source), tuple(cameras)
+        self.part, self.cameras = part_of(bag), tuple(cameras)
         self.path, self.selection = self.part.path, selection
-        self.reader = open_part(self.part)
+        self.reader = open_part(bag)
         if self.reader.truncated:
             raise GapError(
                 f'{self.part}: the recording was cut off: run `manivideo repair {self.path}`, then '
@@ -77,7 +76,7 @@ class Source:
             )
         topics = topics_by_type(self.reader)
         warnings: list[str] = []
-        motions = [load_motion(self.part, c, warnings.append) for c in self.cameras or ('',)]
+        motions = [load_motion(self.reader, c, warnings.append) for c in self.cameras or ('',)]
         found = self._hands(topics.get(HANDS, []))
         objects = self._objects(topics.get(OBJECTS, []))
         if found is None:

@@ -198,9 +198,9 @@ def _cameras(
         reference = own if reference is None else reference
         meshes = {n: _mesh(track.mesh, track.scale) for n, track in motion.objects.items()}
         if job.images:
-            path, infos = job.part or Path(job.source), job.cameras[place] if job.cameras else ''
+            bag, infos = job.part or job.source, job.cameras[place] if job.cameras else ''
             images = job.images[place]
-            plate = recorded_plate(path, images, motion, chosen.camera, hands, meshes, infos)
+            plate = recorded_plate(bag, images, motion, chosen.camera, hands, meshes, infos)
             background = plate.image
             never_seen = Path(NEVER_SEEN).stem + name.replace('/', '_') + '.png'
             Image.fromarray(plate.never_seen).save(folder / never_seen)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -52,10 +53,8 @@ class PartReader(BagReader):
     """
 
     def __init__(self, part: Part, opened: BagReader | None = None) -> None:
-        if opened is None:
-            super().__init__(part.path)
-        else:
-            vars(self).update(vars(opened))
+        self._opened = BagReader(part.path) if opened is None else opened
+        vars(self).update(vars(self._opened))
         self.part = part
         self._latched = {
             topic
@@ -65,7 +64,7 @@ class PartReader(BagReader):
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
         """The messages of topics (None: all), as BagReader's."""
-        for message in super().messages(topics):
+        for message in self._opened.messages(topics):
             if self.part.start_ns <= message.stamp_ns < self.part.end_ns:
                 yield message
             elif message.stamp_ns < self.part.start_ns and message.topic in self._latched:
@@ -73,15 +72,27 @@ class PartReader(BagReader):
             elif message.stamp_ns >= self.part.end_ns and not self.truncated:
                 return
 
+    def decoded(self, record: BagMessage) -> Any:
+        """As BagReader's."""
+        return self._opened.decoded(record)
 
-def part_of(source: str | Path | Part) -> Part:
-    """A part as it is, a path as its whole bag."""
-    return source if isinstance(source, Part) else Part(Path(source))
+
+Bag = str | Path | Part | BagReader
+"""A bag or a part of one, opened or not."""
 
 
-def open_part(source: str | Path | Part) -> BagReader:
+def part_of(bag: Bag) -> Part:
+    """The part that a bag is: of a path the whole."""
+    if isinstance(bag, BagReader):
+        return bag.part if isinstance(bag, PartReader) else Part(bag.path)
+    return bag if isinstance(bag, Part) else Part(Path(bag))
+
+
+def open_part(bag: Bag) -> BagReader:
     """A reader of a bag or of a part of one. Raises BagError."""
-    part = part_of(source)
+    if isinstance(bag, BagReader):
+        return bag
+    part = part_of(bag)
     return BagReader(part.path) if part.whole else PartReader(part)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.bags.bag import BagError, BagReader, BagWriter
-from manivideo_ros.bags.part import Part, open_part, part_of
+from manivideo_ros.bags.part import Bag, Part, open_part, part_of
 from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS, STRING, TF
 from manivideo_ros.messages.read import read_camera, stamp_ns
@@ -88,12 +88,14 @@ def camera_transform(
 
 
 def load_motion(
-    source: str | Path | Part,
+    bag: Bag,
     camera: str | None = '',
     warn: Callable[[str], None] = LOGGER.warning,
 ) -> Motion:
-    """Read a motion file or a part of one. Its frames are those of HandPoses, else of ObjectPoses;
-    objects are interpolated to them. Topics of one type are merged by stamp.
+    """Read a motion file or a part of one, opened or not.
+
+    Its frames are those of HandPoses, else of ObjectPoses; objects are interpolated to them. Topics
+    of one type are merged by stamp.
 
     The world is the frame of the first poses; poses in other frames, and the camera in each frame,
     are placed in it by the transforms at their stamps. Without any transform the camera is at the
@@ -104,9 +106,9 @@ def load_motion(
 
     Raises MotionError (one line: the file, the topic and field, what to do).
     """
-    path = part_of(source)
+    path = part_of(bag)
     try:
-        reader = open_part(path)
+        reader = open_part(bag)
         topics = topics_by_type(reader)
         infos = [] if camera is None else camera_topics(reader)
         poses = [topic for found in topics.values() for topic in found]

@@ -176,7 +176,7 @@ def layers_of(episode: Episode, width: int, height: int) -> Iterator[tuple[Image
     They are drawn from the poses, hands in the default shape. Raises EpisodeError for an episode
     without the camera of its images.
     """
-    motion = load_motion(episode.part, episode.camera_topic)
+    motion = load_motion(episode.reader, episode.camera_topic)
     meshes = [load_mesh(track.mesh, track.scale) for track in motion.objects.values()]
     sides = [side for side in SIDES if side in motion.hands]
     surfaces = [*map(object_surface, meshes), *(hand_surface(load_hand(side)) for side in sides)]

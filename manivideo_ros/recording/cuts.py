@@ -233,7 +233,9 @@ def gap_cuts(bag: Timeline, part: Part) -> list[Cut]:
     """An end before and a beginning after each gap of the poses, or of the images without any."""
     pairs = _received(bag, part)
     if _poses(bag.reader):
-        stamps = load_motion(part, camera=None, warn=lambda line: None).stamps_ns
+        stamps = load_motion(
+            PartReader(part, bag.reader), camera=None, warn=lambda line: None
+        ).stamps_ns
     else:
         stamps = np.array([stamp for stamp, _ in pairs], np.int64)
     cuts = []
@@ -252,7 +254,10 @@ def jump_cuts(bag: Timeline, part: Part) -> list[Cut]:
     """A cut at each jump of a hand or object."""
     if not _poses(bag.reader):
         return []
-    motion, pairs = load_motion(part, camera=None, warn=lambda line: None), _received(bag, part)
+    motion, pairs = (
+        load_motion(PartReader(part, bag.reader), camera=None, warn=lambda line: None),
+        _received(bag, part),
+    )
     cuts: dict[int, Cut] = {}
     for jump in all_jumps(motion):
         before, after = _sides(pairs, int(motion.stamps_ns[jump.frame]))

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.bags.part import Part, durabilities, is_latched, open_part, part_of
+from manivideo_ros.bags.part import Bag, durabilities, is_latched, open_part, part_of
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.geometry import matrix_to_quaternion
 from manivideo_ros.hand.state import SIDES, HandState
@@ -115,11 +114,11 @@ class Episode:
     each (both set by `state` and `action`).
     """
 
-    def __init__(self, source: str | Path | Part, topics: Topics = Topics()) -> None:
-        self.part, self.asked = part_of(source), topics
+    def __init__(self, bag: Bag, topics: Topics = Topics()) -> None:
+        self.part, self.asked = part_of(bag), topics
         self.path = self.part.path
         self.remarks: list[str] = []
-        self.reader = open_part(self.part)
+        self.reader = open_part(bag)
         self.provenance = provenance_of(self.reader)
         self.held: dict[str, Held] = {}
         found = topic_of_images(self.reader.topics, topics.images)
@@ -353,7 +352,7 @@ class Episode:
         return values, names
 
     def _poses(self) -> Table:
-        motion = load_motion(self.part, camera=None)
+        motion = load_motion(self.reader, camera=None)
         samples = [motion.interpolate_at(int(stamp)) for stamp in self.stamps_ns]
         names: list[str] = []
         for side in SIDES:
