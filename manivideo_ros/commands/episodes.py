@@ -45,7 +45,7 @@ def proposals(bag: Path, split_on: Sequence[str] = ()) -> list[str]:
     line = timeline_of(bag)
     first, frames = line.first_ns, len(line.frames_ns)
     topics = ' and '.join(line.topics) or 'no poses or images'
-    lines = [f'{bag}: {(line.last_ns - first) * 1e-9:.2f} s, {frames} frames ({topics})']
+    lines = [f'{bag}: {(line.last_ns - first) * 1e-9:.2f} s, {frames} messages ({topics})']
     ways = [tuple(split_on)] if split_on else _ways(line)
     for way in ways:
         parts = cut(line, way)
@@ -55,7 +55,7 @@ def proposals(bag: Path, split_on: Sequence[str] = ()) -> list[str]:
             start, end = max(part.start_ns, first), min(part.end_ns, line.last_ns)
             lines.append(
                 f'    {part.name}: {(start - first) * 1e-9:.2f} s to {(end - first) * 1e-9:.2f} s, '
-                f'{line.frames_in(part)} frames{f" ({part.reason})" if part.reason else ""}'
+                f'{line.frames_in(part)} messages{f" ({part.reason})" if part.reason else ""}'
             )
         lines += [f'    left out: {left.removeprefix(f"{bag}: ")}' for left in parts.left_out]
     if not ways:

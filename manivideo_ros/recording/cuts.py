@@ -37,7 +37,7 @@ END = ('stop', 'stopped', 'end', 'ended', 'done', 'finish', 'finished', 'pause',
 REPUBLISHED_NS = 1_000_000_000
 """A value that is sent again within this time is no marker of its own."""
 AROUND_NS = 50_000_000  # kept on both sides of a gap: messages of other topics
-FEWEST = 2  # frames of an episode
+FEWEST = 2  # messages of poses or images of an episode
 
 
 NAMED = re.compile(r'(^|[/_])(episode|trial|take|demo|demonstration|marker|recording)s?([/_]|$)')
@@ -137,7 +137,7 @@ def cut(
         parts = split
     if split_on or start_s or end_s is not None:
         left_out += [
-            f'{path}: {_times(part, first)}: fewer than {FEWEST} frames'
+            f'{path}: {_times(part, first)}: fewer than {FEWEST} messages of poses or images'
             for part in parts
             if bag.frames_in(part) < FEWEST
         ]

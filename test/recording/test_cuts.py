@@ -186,12 +186,12 @@ def test_cuts_are_proposed(tmp_path, capsys):
     folder = bag_of(tmp_path / 'bag', NAMED, frames=[k for k in range(FRAMES) if k not in (14, 15)])
     assert episodes([str(folder)]) == 0
     output = capsys.readouterr().out
-    assert f'{folder}: 1.00 s, 28 frames (/hand_poses)' in output
+    assert f'{folder}: 1.00 s, 28 messages (/hand_poses)' in output
     for line in (
         '--split-on /episode: 3 episodes',
         '--split-on gaps: 2 episodes',
         '--split-on jumps: 3 episodes',
-        'bag_part1: 0.36 s to 0.69 s, 8 frames (/episode: 1)',
+        'bag_part1: 0.36 s to 0.69 s, 8 messages (/episode: 1)',
     ):
         assert line in output
     assert episodes([str(bag_of(tmp_path / 'one', motion=short_motion(FRAMES)))]) == 0
