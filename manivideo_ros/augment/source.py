@@ -6,6 +6,7 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
@@ -103,7 +104,7 @@ class Source:
         """The first part of its episodes' names."""
         return self.part.name
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The hash of its MCAP files, in the order of their names."""
         digest = hashlib.sha256()
