@@ -11,8 +11,16 @@ from pathlib import Path
 from manivideo_ros.augment.cluster import run_on_ray
 from manivideo_ros.augment.engine import ENGINE, engine_named
 from manivideo_ros.augment.jobs import plan, run_here, sole_writer
+from manivideo_ros.augment.source import Selection
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.process.folders import expanded
+from manivideo_ros.recording.cut_options import (
+    Skipped,
+    add_cut_options,
+    check_cut_options,
+    parts_of_bags,
+    print_skipped,
+)
 
 ABOUT = """Generate variations of recorded episodes: poses, states, actions and stamps of each bag
 are copied, its images are generated with another skin, light, room, camera pose and colours of the
@@ -41,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--images', action='append', default=[], metavar='TOPIC',
                         help='images for --background keep, for each --camera in its order (the '
                         'only topic of images, or that beside the CameraInfo)')  # fmt: skip
+    parser.add_argument('--max-gap', type=float, default=0.0, metavar='SECONDS',
+                        help='longest time without poses that is filled by interpolation, and '
+                        'marked in the provenance (0)')  # fmt: skip
+    add_cut_options(parser, 'poses')
     who = parser.add_mutually_exclusive_group()
     who.add_argument('--workers', type=int, default=1, help='processes on this machine')
     who.add_argument('--ray', metavar='ADDRESS', help='a Ray cluster instead, or auto')
@@ -60,13 +72,18 @@ def augment(args: argparse.Namespace) -> int:
     for name, lowest in (('variations', 1), ('seed', 0), ('workers', 1)):
         if getattr(args, name) < lowest:
             raise ValueError(f'--{name}: must be {lowest} or more, is {getattr(args, name)}')
+    check_cut_options(args)
+    selection, skipped = Selection(args.max_gap, args.rate or 0.0), Skipped(args.skip_bad)
     out = args.out.resolve()
     engine = engine_named(args.engine, args.checkpoint)
     hand_folder = str(expanded(args.hand_folder).resolve()) if args.hand_folder else ''
     with sole_writer(out):
         seeds = range(args.seed, args.seed + args.variations)
         keep = args.background == 'keep'
-        work = plan(args.bags, out, seeds, engine, hand_folder, keep, args.images, args.camera)
+        work = plan(
+            parts_of_bags(args.bags, args, skipped), out, seeds, engine, hand_folder, keep,
+            args.images, args.camera, selection, skipped,
+        )  # fmt: skip
         for line in work.warnings:
             print(f'warning: {line}', file=sys.stderr)
         jobs, there = work.jobs, len(work.folders) - len(work.jobs)
@@ -79,4 +96,5 @@ def augment(args: argparse.Namespace) -> int:
             rate = frames / (time.monotonic() - started)
             print(f'{number}/{len(jobs)} {episode.folder}: {episode.frames} frames, '
                   f'{rate:.1f} frames/s', flush=True)  # fmt: skip
+    print_skipped(skipped)
     return 0

@@ -11,22 +11,26 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from manivideo_ros.augment.cameras import namespaces
 from manivideo_ros.augment.engine import prepare_engine
 from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
 from manivideo_ros.augment.kept_background import images_topics
-from manivideo_ros.augment.source import Source
+from manivideo_ros.augment.source import Selection, Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
 from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.part import Part
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.motion.view import camera_of, require_fixed_camera
+from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.node_processes import signal_with_parent
+from manivideo_ros.recording.cut_options import Skipped
 
 LOCK = '.lock'
 SAME = (
@@ -56,7 +60,7 @@ class Plan:
 
 
 def plan(
-    bags: Sequence[str],
+    bags: Sequence[str | Path | Part],
     out: Path,
     seeds: Sequence[int],
     engine: EngineSpec,
@@ -64,20 +68,24 @@ def plan(
     keep_background: bool = False,
     images: Sequence[str] = (),
     cameras: Sequence[str] = (),
+    selection: Selection | None = None,
+    skipped: Skipped | None = None,
 ) -> Plan:
-    """Plan a variation of each bag and seed, and export the engine's files.
+    """Plan a variation of each bag, or part of one, and seed, and export the engine's files.
 
     cameras: topics of CameraInfo, all of which see one scene; none: the bag's only camera.
     keep_background: show the recorded scene, cleaned of hands and objects; images: of each camera,
     the topic that shows it, none: the only one, of several cameras that beside their CameraInfo.
+    selection: of the frames, None: all; skipped: takes recordings that cannot be used.
 
     Raises ValueError for an unusable bag, two bags of one name, and an episode in `out` that was
     made from another source or by other means; EngineError, OSError.
     """
+    selection = selection or Selection()
     config = read_config(engine.weights)
     model = hands_of(hand_folder)['right'].name
     namespaces(cameras)
-    sources = [Source(bag, cameras) for bag in bags]
+    sources = _sources(bags, cameras, selection, Skipped(False) if skipped is None else skipped)
     by_name: dict[str, Source] = {}
     for source in sources:
         other = by_name.setdefault(source.name, source)
@@ -106,13 +114,13 @@ def plan(
             folder = out / episode_name(source.name, seed)
             folders.append(folder)
             if folder.exists():
-                _check_same(folder, digest, made_by)
+                _check_same(folder, source.provenance, made_by)
             else:
-                path = str(source.path.resolve())
+                path = source.path.resolve()
                 made = tuple(made_by.items())
                 job = Job(
-                    path, digest, str(out), seed, engines[0], hand_folder, made,
-                    source.cameras, topics, engines[1:],
+                    str(path), digest, str(out), seed, engines[0], hand_folder, made,
+                    source.cameras, topics, engines[1:], replace(source.part, path=path), selection,
                 )  # fmt: skip
                 todo.append(job)
     warnings = [
@@ -120,6 +128,28 @@ def plan(
         for s in sources
     ]
     return Plan(todo, folders, tuple(line for lines in warnings for line in lines))
+
+
+def _sources(
+    bags: Sequence[str | Path | Part],
+    cameras: Sequence[str],
+    selection: Selection,
+    skipped: Skipped,
+) -> list[Source]:
+    """The recordings, without those that are skipped. Raises ValueError if none is left."""
+    found = []
+    for bag in bags:
+        try:
+            source = Source(bag, cameras, selection)
+            if skipped.skips:
+                for mesh, scale in source.motion.meshes.values():
+                    load_mesh(mesh, scale)
+        except ValueError as error:
+            skipped.or_raise(error)
+            continue
+        found.append(source)
+    skipped.require_some(len(found))
+    return found
 
 
 def _still(source: Source, config: ModelConfig) -> list[str]:
@@ -187,10 +217,16 @@ def sole_writer(out: Path) -> Iterator[None]:
             shutil.rmtree(out / PARTIAL, ignore_errors=True)
 
 
-def _check_same(folder: Path, digest: str, made_by: dict[str, str]) -> None:
+def _check_same(folder: Path, source: dict[str, Any], made_by: dict[str, str]) -> None:
     found = provenance_of(BagReader(folder))
-    if found.get('source', {}).get('sha256') != digest:
+    made_of = found.get('source', {})
+    if made_of.get('sha256') != source['sha256']:
         raise ValueError(f'{folder}: was made from another source: {OTHERWISE}')
+    for name in ('part', 'rate_hz', 'filled'):
+        if made_of.get(name) != source.get(name):
+            raise ValueError(
+                f'{folder}: was made from another part or other frames of the source: {OTHERWISE}'
+            )
     for name in SAME:
         if found.get(name, ABSENT.get(name)) != made_by[name]:
             what = name.removesuffix('_sha256')

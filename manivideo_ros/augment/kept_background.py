@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.bags.part import Bag, part_of
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.rasterizer import Rasterizer
@@ -63,7 +64,7 @@ def images_topics(
 
 
 def recorded_plate(
-    path: Path,
+    bag: Bag,
     topic: str,
     motion: Motion,
     camera: Camera,
@@ -78,7 +79,7 @@ def recorded_plate(
     Raises ValueError, BagError or EpisodeError for images that cannot be read or are of another
     size than the camera.
     """
-    episode = Episode(path, Topics(topic))
+    path, episode = part_of(bag), Episode(bag, Topics(topic))
     infos = camera_info or next(iter(camera_topics(episode.reader)), '')
     require_rectified(path, episode.reader, topic, infos, KEEP)
     chosen = {*np.linspace(0, len(episode) - 1, SAMPLES).round().astype(int).tolist()}

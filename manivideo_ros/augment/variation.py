@@ -6,7 +6,7 @@ import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from manivideo_ros.augment.engine import make_synthesizer, sessions_of
 from manivideo_ros.augment.hands import hands_of, hands_provenance, shaped_for
 from manivideo_ros.augment.kept_background import recorded_plate
 from manivideo_ros.augment.references import render_references
-from manivideo_ros.augment.source import Source
+from manivideo_ros.augment.source import Selection, Source
 from manivideo_ros.bags.bag import BagFullError, BagWriter
+from manivideo_ros.bags.part import FOREVER, Part
 from manivideo_ros.bags.provenance import KEY, text_of
 from manivideo_ros.camera.support import plane_of
 from manivideo_ros.engine.runner import EngineError
@@ -48,7 +49,8 @@ class Job:
     source: path of the recording; sha256: of its files; seed: of the variation; hand_folder: for
     `hands_of`; made_by: engine, hands and background in the provenance. cameras: topics of their
     CameraInfo, none for the only one; images: of each camera, the topic whose images give the
-    background, none for generated ones; engine: of the first camera, others: of the others.
+    background, none for generated ones; engine: of the first camera, others: of the others. part:
+    of the recording, None for the whole; selection: of its frames.
     """
 
     source: str
@@ -61,6 +63,8 @@ class Job:
     cameras: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     others: tuple[EngineSpec, ...] = ()
+    part: Part | None = None
+    selection: Selection = field(default_factory=Selection)
 
     @property
     def engines(self) -> tuple[EngineSpec, ...]:
@@ -84,12 +88,12 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
     that cannot be drawn, a changed recording, an engine that does not run and a full disk; OSError.
     No files are left then.
     """
-    source = Source(job.source, job.cameras)
+    source = Source(job.part or job.source, job.cameras, job.selection)
     if source.sha256 != job.sha256:
         raise ValueError(f'{source.path}: has changed since the work was planned: start again')
     hands = hands_of(job.hand_folder)
     motions = [shaped_for(motion, hands['right'].name) for motion in source.motions]
-    identity, moves = int(job.sha256[:15], 16), not job.images
+    identity, moves = int(job.sha256[:15], 16) + (source.part.number or 0), not job.images
     chosen = [choose(motions[0], job.seed, identity, moves)]
     table = chosen[0].table_from_world
     chosen += [choose(motion, job.seed, identity, moves, table) for motion in motions[1:]]
@@ -99,7 +103,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
         choices['cameras'] = {topic: each.to_json()['camera'] for topic, each in seen}
     provenance = {
         'synthetic': True,
-        'source': {'bag': source.name, 'sha256': job.sha256, 'replaced': source.replaced},
+        'source': source.provenance,
         **dict(job.made_by),
         'hands': hands_provenance(source.motion, motions[0]),
         'seed': job.seed,
@@ -145,7 +149,7 @@ def _write(
     done: Callable[[int, int], None],
 ) -> None:
     """Write the copied topics, and each frame after its pose."""
-    reader, complete = source.reader, iter(source.frames_after)
+    reader, due = source.reader, source.received_ns.tolist()
     for topic, connection in reader.connections.items():
         if topic not in source.replaced:
             bag.copy_topic(topic, connection)
@@ -157,18 +161,24 @@ def _write(
             bag.add_topic(topic, kind)
         bag.add_topic(camera.namespace + BACKGROUND, IMAGE, latched=not camera.follows)
     begun, count = False, 0
+
+    def make_frames(before_ns: int) -> None:
+        nonlocal count
+        while count < len(due) and due[count] < before_ns:
+            for camera in cameras:
+                _put(bag, camera.frame(count), due[count])
+            count += 1
+            done(count, len(source.motion))
+
     kept = [topic for topic in reader.connections if topic not in source.replaced]
     for message in reader.messages(kept):
         if not begun:
             for camera in cameras:
                 _put(bag, camera.begin(), message.stamp_ns)
             begun = True
+        make_frames(message.stamp_ns)
         bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
-        for _ in range(next(complete) if message.topic == source.frames_topic else 0):
-            for camera in cameras:
-                _put(bag, camera.frame(count), message.stamp_ns)
-            count += 1
-            done(count, len(source.motion))
+    make_frames(FOREVER)
 
 
 def _cameras(
@@ -188,9 +198,9 @@ def _cameras(
         reference = own if reference is None else reference
         meshes = {n: _mesh(track.mesh, track.scale) for n, track in motion.objects.items()}
         if job.images:
-            path, infos = Path(job.source), job.cameras[place] if job.cameras else ''
+            bag, infos = job.part or job.source, job.cameras[place] if job.cameras else ''
             images = job.images[place]
-            plate = recorded_plate(path, images, motion, chosen.camera, hands, meshes, infos)
+            plate = recorded_plate(bag, images, motion, chosen.camera, hands, meshes, infos)
             background = plate.image
             never_seen = Path(NEVER_SEEN).stem + name.replace('/', '_') + '.png'
             Image.fromarray(plate.never_seen).save(folder / never_seen)

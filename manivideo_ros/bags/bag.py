@@ -269,6 +269,13 @@ class BagReader:
         """Type name by topic."""
         return {topic: found.type_name for topic, found in self.connections.items()}
 
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """When the first and last messages were received, ns; 0, 0 for a bag without any."""
+        known = [found for found in self._scans.values() if found.count]
+        first = min((found.first_ns for found in known), default=0)
+        return first, max((found.last_ns for found in known), default=0)
+
     def decoded(self, record: BagMessage) -> Any:
         """One of its messages, of the type as it was recorded. Raises ValueError as `decoded`."""
         types = types_of(self.connections[record.topic].definition)
@@ -317,8 +324,8 @@ class BagReader:
 
     def _warning(self) -> str:
         known = [found for found in self._scans.values() if found.count]
-        first = min((found.first_ns for found in known), default=0)
-        seconds = (max((found.last_ns for found in known), default=0) - first) * 1e-9
+        first, last = self.span_ns
+        seconds = (last - first) * 1e-9
         count = sum(found.count for found in known)
         what = f'{self.path}: {"; ".join(self.notes)} (in all {count} messages, {seconds:.1f} s)'
         if self.path.is_dir():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.part import Part
 from manivideo_ros.messages.names import TF
 from manivideo_ros.motion.transforms import TransformTree
 
@@ -31,7 +32,7 @@ class RecordedTransforms:
     warn: called with one line for transforms that are not used.
     """
 
-    def __init__(self, path: Path, reader: BagReader, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path | Part, reader: BagReader, warn: Callable[[str], None]) -> None:
         self._path, self._reader, self._warn = path, reader, warn
         self._warned: set[tuple[str, str]] = set()
         self.topics = [

@@ -147,6 +147,8 @@ class LeRobotWriter:
 
     def _check(self, episode: Episode, image: NDArray[np.uint8]) -> None:
         """Set the features from the first episode, or compare them with it. Raises EpisodeError."""
+        known = (self._features.get(name, {}).get('names', ()) for name in (STATE, ACTION))
+        episode.order_columns(*known)
         features = features_of(episode, image)
         fps = max(1, round(episode.rate_hz))
         if not self._features:

@@ -20,7 +20,7 @@ from augmenting import augment, hashes
 from episode_samples import record_episode, synthetic_episode
 from evaluation_samples import short_motion
 from motion_messages import hands_message, objects_message
-from pose_streams import one_by_one, two_hands
+from pose_streams import one_by_one
 
 from manivideo_ros.augment.choices import choose
 from manivideo_ros.augment.cli import main
@@ -28,7 +28,7 @@ from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.hands import warnings_of
 from manivideo_ros.augment.jobs import plan
 from manivideo_ros.augment.separate_process import FrameDone, Order, run_in_process
-from manivideo_ros.augment.source import GapError, Source, complete
+from manivideo_ros.augment.source import GapError, Source
 from manivideo_ros.augment.variation import make_episode
 from manivideo_ros.bags.bag import BagReader, BagWriter
 from manivideo_ros.bags.provenance import provenance_of
@@ -160,7 +160,8 @@ def test_the_gate_finds_the_objects_of_an_episode(episodes):
     from manivideo_ros.estimation.hands import HandEstimator
 
     verdict = judge(episodes / 'grasp_seed0', HandEstimator())
-    assert verdict.silhouette > 0.5
+    assert verdict.silhouette > 0.5 and verdict.hand_silhouette > 0.5
+    assert min(verdict.visible.values()) > 0.3 and verdict.unseen == verdict.inside == 0
     assert verdict.image.shape == (240, 640, 3)
 
 
@@ -237,6 +238,24 @@ def test_a_missing_pose_is_an_error_not_a_resample(tmp_path, without, named):
     with pytest.raises(GapError, match=named) as caught:
         Source(folder)
     assert str(folder) in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_filled_frames_are_made_in_their_order_and_marked(shipped, tmp_path, capsys):
+    recording = record_episode(tmp_path / 'gap', 5, ('/hand_poses', 2))
+    out, motion = tmp_path / 'out', short_motion(5)
+    assert augment(recording, out, shipped, 1, '--skip-bad') == 2
+    assert 'no episode can be used: ' in capsys.readouterr().err
+    assert augment(recording, out, shipped, 1, '--max-gap', '0.1') == 0
+    reader = BagReader(out / 'gap_seed0')
+    images = by_topic(reader)['/image_raw']
+    np.testing.assert_allclose([stamp_of(m) for m in images], motion.stamps_ns, atol=10)
+    np.testing.assert_allclose([m.stamp_ns for m in images], motion.stamps_ns + 3_000_000, atol=10)
+    received = [m.stamp_ns for m in reader.messages()]
+    assert received == sorted(received)
+    (filled,) = provenance_of(reader)['source']['filled']
+    assert filled['frame'] == 2 and 'left hand' in filled['interpolated']
+    assert augment(recording, out, shipped, 1, '--max-gap', '0.1', '--rate', '10') == 2
+    assert 'other frames of the source' in capsys.readouterr().err
 
 
 def bag_of(folder: Path, hands: list[int], objects: list[int]):
@@ -447,7 +466,7 @@ def test_the_provenance_is_json(episodes):
 
 
 def test_hands_in_separate_messages_are_one_frame(shipped, tmp_path):
-    one_by_one(two_hands(3), tmp_path / 'apart')
+    one_by_one(short_motion(3), tmp_path / 'apart')
     assert augment(tmp_path / 'apart', tmp_path / 'out', shipped, 1) == 0
     before, after = (
         by_topic(BagReader(path)) for path in (tmp_path / 'apart', tmp_path / 'out/apart_seed0')
@@ -457,9 +476,3 @@ def test_hands_in_separate_messages_are_one_frame(shipped, tmp_path):
     assert [stamp_of(m) for m in after['/image_raw']] == stamps
     found = [read_keypoints(decoded(m)) for m in after['/hand_keypoints']]
     assert [len(points) for points in found] == [42] * 3
-
-
-def test_a_frame_is_complete_after_the_last_of_its_messages():
-    assert complete([0, 0, 1, 1]) == [0, 1, 0, 1]
-    assert complete([0, 1, 0, 1, 2]) == [0, 0, 1, 1, 1]
-    assert complete([0, 1, 1, 0]) == [0, 0, 0, 2]
