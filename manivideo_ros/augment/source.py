@@ -81,7 +81,7 @@ class Source:
 
     @property
     def sha256(self) -> str:
-        """The hash of its MCAP files, in the order of their names."""
+        """The hash of its files, in the order of their names."""
         digest = hashlib.sha256()
         for file in sorted(self.reader.files):
             digest.update(hashlib.sha256(file.read_bytes()).digest())

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from manivideo_ros.bags.folder import is_bag
+from manivideo_ros.bags.folder import ROS1, is_bag
 from manivideo_ros.process.renamed import RenamedOption
 from manivideo_ros.recording.coco import FramesWriter, VideosWriter
 from manivideo_ros.recording.episode import IMAGES, Episode, Topics
@@ -104,7 +104,8 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
         if is_bag(path) or not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(f for f in path.iterdir() if f.name[0] != '.' and f.is_dir() and is_bag(f))
+        there = [f for f in path.iterdir() if f.name[0] != '.']
+        inside = sorted(f for f in there if f.suffix == ROS1 or (f.is_dir() and is_bag(f)))
         if not inside:
             raise ValueError(f'{path}: neither a bag nor a folder of bags: name one')
         found += inside
