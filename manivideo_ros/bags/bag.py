@@ -1,8 +1,8 @@
 """rosbag2 bags as serialized bytes: written in MCAP storage, read in any (storages.py).
 
-rosbag2_py is not used: it has no wheel. A written bag is a folder with `metadata.yaml` (version 8, which
-Humble and later read) and one MCAP file with zstd chunks; rosbag2, Foxglove and `mcap` open it.
-A killed recording can be read up to its last complete chunk.
+rosbag2_py is not used: it has no wheel. A written bag is a folder with `metadata.yaml` (version 8,
+which Humble and later read) and one MCAP file with zstd chunks; rosbag2, Foxglove and `mcap` open
+it. A killed recording can be read up to its last complete chunk.
 """
 
 from __future__ import annotations
