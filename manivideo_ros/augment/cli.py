@@ -12,6 +12,7 @@ from manivideo_ros.augment.cluster import run_on_ray
 from manivideo_ros.augment.engine import ENGINE, engine_named
 from manivideo_ros.augment.jobs import plan, run_here, sole_writer
 from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
 from manivideo_ros.process.folders import expanded
 
 ABOUT = """Generate variations of recorded episodes: poses, states, actions and stamps of each bag
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--checkpoint', default='', help='weights (safetensors)')
     parser.add_argument('--hand-folder', default='', metavar='DIR',
                         help='hands of `manivideo convert-mano` (the default hands)')  # fmt: skip
+    parser.add_argument('--hands', default='', metavar='FROM', help=HANDS_HELP)
     parser.add_argument('--background', choices=['generated', 'keep'], default='generated',
                         help='keep: the recorded scene without its hands and objects')  # fmt: skip
     parser.add_argument('--camera', action='append', default=[], metavar='TOPIC',
@@ -66,7 +68,9 @@ def augment(args: argparse.Namespace) -> int:
     with sole_writer(out):
         seeds = range(args.seed, args.seed + args.variations)
         keep = args.background == 'keep'
-        work = plan(args.bags, out, seeds, engine, hand_folder, keep, args.images, args.camera)
+        work = plan(
+            args.bags, out, seeds, engine, hand_folder, keep, args.images, args.camera, args.hands
+        )
         for line in work.warnings:
             print(f'warning: {line}', file=sys.stderr)
         jobs, there = work.jobs, len(work.folders) - len(work.jobs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,23 +35,20 @@ class Source:
     stamps of `frames_topic`, whose messages become frames, seen by each camera; motion: the first;
     frames_after: the number of frames that are complete after each of its messages, 1 unless hands
     are in messages of their own. replaced: topics of images and labels, which are not copied;
-    sha256: of its files, which identifies the recording; warnings: what of it is assumed or left
+    warnings: what of it is assumed or left
     out, one line each. Raises BagError or MotionError for an unusable bag, or cameras that it does
     not have, GapError for missing poses.
     """
 
-    def __init__(self, path: str | Path, cameras: Sequence[str] = ()) -> None:
-        self.path, self.cameras = Path(path), tuple(cameras)
-        self.reader = BagReader(path)
-        if self.reader.truncated:
-            raise GapError(
-                f'{path}: the recording was cut off: run `manivideo repair {path}`, then try again'
-            )
+    def __init__(self, bag: str | Path | BagReader, cameras: Sequence[str] = ()) -> None:
+        self.reader = bag if isinstance(bag, BagReader) else BagReader(bag)
+        self.path, self.cameras = self.reader.path, tuple(cameras)
+        require_whole(self.reader)
         topics = topics_by_type(self.reader)
         self._stamps = self._header_stamps([topics[k] for k in (HANDS, OBJECTS) if k in topics])
         warnings: list[str] = []
         self.motions: list[Motion] = [
-            load_motion(path, camera, warnings.append) for camera in self.cameras or ('',)
+            load_motion(self.reader, camera, warnings.append) for camera in self.cameras or ('',)
         ]
         self.motion, self.warnings = self.motions[0], list(dict.fromkeys(warnings))
         self.frames_topic = (
@@ -78,14 +74,6 @@ class Source:
         """The first part of its episodes' names."""
         path = self.path.resolve()
         return path.stem if path.is_file() else path.name
-
-    @property
-    def sha256(self) -> str:
-        """The hash of its files, in the order of their names."""
-        digest = hashlib.sha256()
-        for file in sorted(self.reader.files):
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-        return digest.hexdigest()
 
     def _header_stamps(self, topics: list[str]) -> dict[str, list[int]]:
         """Stamps (ns) by topic, read from the headers with which both types of poses begin."""
@@ -141,6 +129,15 @@ class Source:
     def _at(self, topic: str, stamp: int) -> str:
         start = self._stamps[self.frames_topic][0]
         return f'{self.path}: topic {topic}, at {(stamp - start) / SECOND:.3f} s (stamp {stamp} ns)'
+
+
+def require_whole(reader: BagReader) -> None:
+    """Raise GapError for a recording that was cut off."""
+    if reader.truncated:
+        raise GapError(
+            f'{reader.path}: the recording was cut off: run `manivideo repair {reader.path}`, then '
+            'try again'
+        )
 
 
 def complete(became: Sequence[int | None]) -> list[int]:

@@ -147,9 +147,10 @@ def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
     require_fixed_camera(motion, '--background keep')
     meshes = {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()}
     named = [[name] if name else [] for name in (job.images, job.camera)]
-    (topic,) = images_topics(path, BagReader(path).topics, *named)
+    reader = BagReader(path)
+    (topic,) = images_topics(path, reader.topics, *named)
     hands, camera = hands_of(motion), camera_of(motion)
-    return recorded_plate(path, topic, motion, camera, hands, meshes, job.camera).image
+    return recorded_plate(reader, topic, motion, camera, hands, meshes, job.camera).image
 
 
 def _given(name: str) -> Path | None:

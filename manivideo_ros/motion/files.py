@@ -85,10 +85,12 @@ def camera_transform(
 
 
 def load_motion(
-    path: str | Path, camera: str | None = '', warn: Callable[[str], None] = LOGGER.warning
+    bag: str | Path | BagReader,
+    camera: str | None = '',
+    warn: Callable[[str], None] = LOGGER.warning,
 ) -> Motion:
-    """Read a motion file. Its frames are those of HandPoses, else of ObjectPoses; objects are
-    interpolated to them.
+    """Read a motion file, or a bag that was opened. Its frames are those of HandPoses, else of
+    ObjectPoses; objects are interpolated to them.
 
     The world is the frame of the first poses; poses in other frames, and the camera in each frame,
     are placed in it by the transforms at their stamps. Without any transform the camera is at the
@@ -99,21 +101,26 @@ def load_motion(
 
     Raises MotionError (one line: the file, the topic and field, what to do).
     """
-    path = Path(path)
+    path = bag.path if isinstance(bag, BagReader) else Path(bag)
     try:
-        reader = BagReader(path)
+        reader = bag if isinstance(bag, BagReader) else BagReader(path)
         topics = topics_by_type(reader)
         infos = [] if camera is None else camera_topics(reader)
         messages: dict[str, list[Any]] = {name: [] for name in (*topics.values(), *infos)}
         for record in reader.messages(list(messages)):
-            messages[record.topic].append(reader.decoded(record))
+            message, known = reader.decoded(record), messages[record.topic]
+            # Of a camera only the first message of each frame is needed.
+            frames = {one.header.frame_id for one in known} if record.topic in infos else set()
+            if not frames or message.header.frame_id not in frames:
+                known.append(message)
     except BagError as error:
         raise MotionError(str(error)) from None
     except ValueError as error:
         raise MotionError(f'{path}: {error}: record it again') from None
     if HANDS not in topics and OBJECTS not in topics:
         raise MotionError(
-            f'{path}: holds no HandPoses or ObjectPoses: give a motion file or `manivideo convert`'
+            f'{path}: holds no HandPoses or ObjectPoses: name with --hands what they are read '
+            'from, or give a motion file or `manivideo convert`'
         )
     transforms = RecordedTransforms(path, reader, warn)
     try:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.definitions import typestore_of
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.geometry import matrix_to_quaternion
 from manivideo_ros.hand.state import SIDES, HandState
@@ -35,7 +36,6 @@ from manivideo_ros.recording.columns import (
     series_of,
     table,
 )
-from manivideo_ros.recording.fields import typestore_of
 
 LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
@@ -82,9 +82,10 @@ class Episode:
     on. held: by topic, how values of slow topics were held (set by `state` and `action`).
     """
 
-    def __init__(self, path: str | Path, topics: Topics = Topics()) -> None:
-        self.path, self.asked = Path(path), topics
-        self.reader = BagReader(path)
+    def __init__(self, bag: str | Path | BagReader, topics: Topics = Topics()) -> None:
+        self.reader = bag if isinstance(bag, BagReader) else BagReader(bag)
+        self.path, self.asked = self.reader.path, topics
+        path = self.path
         self.provenance = provenance_of(self.reader)
         self.held: dict[str, Held] = {}
         found = topic_of_images(self.reader.topics, topics.images)
@@ -230,7 +231,7 @@ class Episode:
         return values, names
 
     def _poses(self) -> Table:
-        motion = load_motion(self.path, camera=None)
+        motion = load_motion(self.reader, camera=None)
         samples = [motion.interpolate_at(int(stamp)) for stamp in self.stamps_ns]
         names: list[str] = []
         for side in SIDES:

@@ -10,8 +10,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.definitions import typestore_of
 from manivideo_ros.messages.types import message_files, typestore
-from manivideo_ros.recording.fields import typestore_of
 
 SQLITE, MCAP = StoragePlugin.SQLITE3, StoragePlugin.MCAP
 NONE, FILE, MESSAGE = CompressionMode.NONE, CompressionMode.FILE, CompressionMode.MESSAGE

@@ -1,0 +1,65 @@
+"""A recording without its images, from which all of its variations are made.
+
+The recording, of which images are nearly all, is read once, however many variations it gets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from manivideo_ros.augment.source import require_whole
+from manivideo_ros.bags.bag import BagReader, BagWriter
+from manivideo_ros.messages.names import FRAMES
+
+PART = 2**20  # bytes read at a time
+
+
+@dataclass(frozen=True)
+class WorkingCopy:
+    """A copy in `folder` of the recording `path`, all topics with the messages that are no images.
+
+    sha256: of the recording's files, which identifies it.
+    """
+
+    path: str
+    folder: str
+    sha256: str
+
+    def open(self) -> BagReader:
+        """Its bag, which messages to the user call by the recording's path. Raises BagError."""
+        reader = BagReader(self.folder)
+        reader.path = Path(self.path)
+        return reader
+
+
+def working_copy(reader: BagReader, home: Path) -> WorkingCopy:
+    """Copy a recording into a new folder in `home`.
+
+    Raises GapError for one that was cut off, BagError, OSError.
+    """
+    require_whole(reader)
+    home.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix='source_', dir=home)) / 'bag'
+    kept = [topic for topic, kind in reader.topics.items() if kind not in FRAMES]
+    with BagWriter(folder, reader.custom_data) as bag:
+        for topic, connection in reader.connections.items():
+            bag.copy_topic(topic, connection)
+        for message in reader.messages(kept):
+            bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
+    return WorkingCopy(str(reader.path.resolve()), str(folder), sha256_of(reader.files))
+
+
+def sha256_of(files: Iterable[Path]) -> str:
+    """The hash of a recording's files, in the order of their names."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        own = hashlib.sha256()
+        with file.open('rb') as stream:
+            while part := stream.read(PART):
+                own.update(part)
+        digest.update(own.digest())
+    return digest.hexdigest()
