@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manivideo_ros.augment.source import require_whole
-from manivideo_ros.bags.bag import BagReader, BagWriter
+from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.copying import copy_bag
 from manivideo_ros.messages.names import FRAMES
 
 PART = 2**20  # bytes read at a time
@@ -44,12 +45,7 @@ def working_copy(reader: BagReader, home: Path) -> WorkingCopy:
     require_whole(reader)
     home.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix='source_', dir=home)) / 'bag'
-    kept = [topic for topic, kind in reader.topics.items() if kind not in FRAMES]
-    with BagWriter(folder, reader.custom_data) as bag:
-        for topic, connection in reader.connections.items():
-            bag.copy_topic(topic, connection)
-        for message in reader.messages(kept):
-            bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
+    copy_bag(reader, folder, without=FRAMES)
     return WorkingCopy(str(reader.path.resolve()), str(folder), sha256_of(reader.files))
 
 

@@ -1,4 +1,4 @@
-"""The storages that bags are read from, told apart by the first bytes of a file."""
+"""The storages that bags are read from, by the first bytes of a file."""
 
 from __future__ import annotations
 

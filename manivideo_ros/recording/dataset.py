@@ -13,6 +13,7 @@ from typing import Protocol
 from tqdm import tqdm
 
 from manivideo_ros.bags.folder import ROS1, is_bag
+from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
 from manivideo_ros.process.renamed import RenamedOption
 from manivideo_ros.recording.coco import FramesWriter, VideosWriter
 from manivideo_ros.recording.episode import IMAGES, Episode, Topics
@@ -144,11 +145,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--hold', type=float, metavar='SECONDS',
                         help='how long the last value of a state or action is held, inf: without '
                         "limit (three of its topic's periods, 0.05 above 20 Hz)")  # fmt: skip
+    parser.add_argument('--hands', default='', metavar='FROM', help=HANDS_HELP)
     parser.add_argument('--gate', type=Path, metavar='DIR',
                         help='of `manivideo gate`: omit the episodes that it drops')  # fmt: skip
     parser.add_argument('--task', default='manipulation', help="the task's description")
     args = parser.parse_args(arguments)
-    topics = Topics(args.images, tuple(args.state), tuple(args.action), args.hold)
+    topics = Topics(args.images, tuple(args.state), tuple(args.action), args.hold, args.hands)
     try:
         if args.hold is not None and not args.hold > 0:
             raise ValueError(f'--hold must be above 0 seconds, is {args.hold}')

@@ -29,6 +29,7 @@ from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
 from manivideo_ros.messages.video import ImageReader, image_stamp_ns, is_shown, topic_of_images
 from manivideo_ros.motion.files import load_motion
+from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.recording.columns import (
     ColumnsError,
     Held,
@@ -58,13 +59,15 @@ class Topics:
     images: or the name that image_transport appends `/foxglove`, `/ffmpeg` or `/compressed` to.
 
     hold_s: how long the last value of a state or action is held; None: three of the topic's
-    periods, or 50 ms for a fast topic.
+    periods, or 50 ms for a fast topic. hands: what hands are read from in a bag without HandPoses
+    (motion/sources/hand_option.py).
     """
 
     images: str = IMAGES
     state: tuple[str, ...] = ()
     action: tuple[str, ...] = ()
     hold_s: float | None = None
+    hands: str = ''
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,7 @@ class Episode:
     """
 
     def __init__(self, bag: str | Path | BagReader, topics: Topics = Topics()) -> None:
-        self.reader = bag if isinstance(bag, BagReader) else BagReader(bag)
+        self.reader = bag if isinstance(bag, BagReader) else open_bag(bag, topics.hands)
         self.path, self.asked = self.reader.path, topics
         path = self.path
         self.provenance = provenance_of(self.reader)

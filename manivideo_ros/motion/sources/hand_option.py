@@ -57,6 +57,8 @@ def parameters_of(text: str) -> HandSourceParameters:
                 f'--hands {text}: {name}: {value!r} is not one of {", ".join(choices)}'
             )
     found = HandSourceParameters(**values)
+    if found.source not in RECORDED:
+        raise ValueError(f'--hands {text}: {found.source} is a plan, which has no recorded poses')
     return found
 
 

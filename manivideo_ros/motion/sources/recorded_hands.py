@@ -118,7 +118,6 @@ class HandsReader(BagReader):
         topics = [] if given.source == TF else [absolute(name) for name in given.topics]
         try:
             intake = HandIntake(replace(given, topics=tuple(topics)))
-            owners = dict(zip(topics, intake.sides(), strict=True))
         except (ValueError, OSError) as error:
             raise ValueError(f'{what}: {error}') from None
         kind = given.type or intake.source.kind
@@ -136,6 +135,10 @@ class HandsReader(BagReader):
                 raise ValueError(
                     f'{what}: topic {topic} is of the type {self.topics[topic]}, must be {kind}'
                 )
+        try:
+            owners = dict(zip(topics, intake.sides(), strict=True))
+        except ValueError as error:
+            raise ValueError(f'{what}: {error}') from None
         if intake.joints is not None and intake.joints.source == STATES:
             problems = intake.joints.take_urdf(self._description())
             if problems:
