@@ -52,8 +52,8 @@ class Render:
     for the scene in the motion's own images (of the topic `images`, '' for the only one); camera:
     topic of its CameraInfo, '' for the only one; hands: what its hands are read from. scene: folder
     of background and hand reference, '' for none. quality: in windows of 24 frames on torch; else
-    as a stream, on the backends of the engine. support_plane [4]: in the frame of the poses; empty: under the motion, none with a
-    background.
+    as a stream, on the backends of the engine. support_plane [4]: in the frame of the poses; empty:
+    under the motion, none with a background.
     """
 
     out: Path

@@ -20,6 +20,7 @@ from manivideo_ros.recording.statistics import (
     Figures,
     figures_of,
     image_figures,
+    sample,
     together,
 )
 from manivideo_ros.recording.video import CODEC, PIXELS, VideoWriter
@@ -166,7 +167,7 @@ class LeRobotWriter:
     def _add_video(
         self, first: NDArray[np.uint8], rest: Iterable[NDArray[np.uint8]], frames: int
     ) -> tuple[float, list[NDArray[np.uint8]]]:
-        """Append an episode; returns its start in the video (s), and some of its images."""
+        """Append an episode; returns its start in the video (s), and samples of its images."""
         path = self._file('videos')
         if self._video is None or path.stat().st_size > VIDEO_MB * 1e6:
             path = self._next_file('videos')
@@ -179,7 +180,7 @@ class LeRobotWriter:
         for index, image in enumerate((first, *rest)):
             self._video.add(image)
             if index in wanted:
-                seen.append(image)
+                seen.append(sample(image))
         return started, seen
 
     def _add_table(self, columns: dict[str, NDArray]) -> None:
