@@ -17,13 +17,21 @@ SAMPLED = 20  # images of an episode for the statistics of colours
 
 
 class EpisodeVideos:
-    """Writes the images of episodes, one after another, into the files of a camera's key."""
+    """Writes the images of episodes, one after another, into the files of a camera's key.
 
-    def __init__(self, folder: Path, key: str, fps: int) -> None:
+    first: the number of its first file.
+    """
+
+    def __init__(self, folder: Path, key: str, fps: int, first: int = 0) -> None:
         self._folder, self._key, self._fps = folder / 'videos' / key, key, fps
         self._writer: VideoWriter | None = None
-        self._file = -1
+        self._file = first - 1
         self._path = Path()
+
+    @property
+    def files(self) -> int:
+        """The number of the file after its last one."""
+        return self._file + 1
 
     def add(
         self, images: Iterable[NDArray[np.uint8]], frames: int

@@ -81,11 +81,13 @@ class Object:
 class View:
     """A camera: fx fy cx cy, and world_from_camera: fixed [1, 7], of each frame [F, 7], a feature.
 
-    topic: of its CameraInfo in a bag, which then has both.
+    size: width and height of images with these intrinsics, () for the feature's own; topic: of its
+    CameraInfo in a bag, which then has both.
     """
 
     intrinsics: tuple[float, ...] = ()
     pose: tuple[tuple[float, ...], ...] | Columns = ()
+    size: tuple[float, ...] = ()
     topic: str = ''
 
 
@@ -175,6 +177,10 @@ def mapping_of(entries: Mapping[str, Any]) -> PoseMapping:
         for name, item in _dict('objects', entries.get('objects', {})).items()
     }
     bags = str(entries.get('bags', ''))
+    try:
+        bags.format(episode_index=0)
+    except (KeyError, IndexError, ValueError, AttributeError):
+        raise MappingError(f'bags: {bags}: may have {{episode_index}} in braces only') from None
     cameras = {
         str(key): _view(f'cameras: {key}', _dict(f'cameras: {key}', item), bool(bags))
         for key, item in _dict('cameras', entries.get('cameras', {})).items()
@@ -234,11 +240,12 @@ def _view(name: str, entries: dict[str, Any], in_bag: bool) -> View:
         if key not in entries:
             raise MappingError(f'{name}: {key}: missing')
     intrinsics = _numbers(f'{name}: intrinsics', entries['intrinsics'], 4)
+    size = _numbers(f'{name}: size', entries['size'], 2) if 'size' in entries else ()
     pose = entries['pose']
     if isinstance(pose, str):
-        return View(intrinsics, _columns(f'{name}: pose', pose))
+        return View(intrinsics, _columns(f'{name}: pose', pose), size)
     rows = pose if isinstance(pose, list) and pose and isinstance(pose[0], list) else [pose]
-    return View(intrinsics, tuple(_numbers(f'{name}: pose', row, 7) for row in rows))
+    return View(intrinsics, tuple(_numbers(f'{name}: pose', row, 7) for row in rows), size)
 
 
 def _columns(name: str, value: Any) -> Columns:

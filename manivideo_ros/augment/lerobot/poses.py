@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.augment.lerobot.mapping import Columns, Hand, MappingError, Object, PoseMapping
+from manivideo_ros.camera.viewing import LARGEST, bounded
 from manivideo_ros.geometry import (
     Camera,
     axis_angle_to_matrix,
@@ -198,14 +199,31 @@ def _seen(read: _Reader, motion: Motion, key: str, mapping: PoseMapping) -> Moti
         raise MappingError(f'{name}: {len(values)} poses for {len(motion)} frames')
     track = np.array([invert_rigid(pose) for pose in read.poses(name, values, every)])
     fx, fy, cx, cy = view.intrinsics
-    width, height = size_of(read.dataset, key)
+    width, height = (int(v) for v in view.size or size_of(read.dataset, key))
     try:
         matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
         camera = Camera(matrix, track[0], width, height)
     except ValueError as error:
         raise MappingError(f'cameras: {key}: intrinsics: {error}') from None
-    seen = replace(motion, camera=camera)
+    seen = replace(motion, camera=_sized(read.dataset, key, camera))
     return seen if len(track) == 1 else seen.seen_from(track)
+
+
+def _sized(dataset: LeRobotSet, key: str, camera: Camera) -> Camera:
+    """A camera with images of its feature's size. Raises MappingError for one that cannot have."""
+    width, height = size_of(dataset, key)
+    if camera.width * height != camera.height * width:
+        raise MappingError(
+            f'cameras: {key}: the camera has {camera.width}x{camera.height} pixels, its images '
+            f'{width}x{height}: give intrinsics for these'
+        )
+    sized = camera.resized(width, height)
+    if bounded(sized) is not sized or width % 2 or height % 2:
+        raise MappingError(
+            f'cameras: {key}: images of {width}x{height} cannot be generated: width and height '
+            f'must be even, and at most {LARGEST[0]}x{LARGEST[1]}'
+        )
+    return sized
 
 
 def _of_bag(dataset: LeRobotSet, row: dict[str, Any], mapping: PoseMapping) -> PosedEpisode:
@@ -227,12 +245,6 @@ def _of_bag(dataset: LeRobotSet, row: dict[str, Any], mapping: PoseMapping) -> P
             )
         if motion.camera is None:
             raise MappingError(f'bags: {path}: no CameraInfo was recorded for {key}')
-        width, height = size_of(dataset, key)
-        if motion.camera.width * height != motion.camera.height * width:
-            raise MappingError(
-                f'bags: {path}: its camera has {motion.camera.width}x{motion.camera.height} '
-                f'pixels, the images of {key} {width}x{height}: another shape'
-            )
-        sized = replace(motion, camera=motion.camera.resized(width, height))
+        sized = replace(motion, camera=_sized(dataset, key, motion.camera))
         seen[key] = sized.resampled(stamps)
     return PosedEpisode(seen)
