@@ -36,7 +36,8 @@ def scan(file: Path) -> Scan:
                 *kept, profiles.get(connection.topic, '')
             )
         if reader.schema >= 4:
-            rows = reader.dbconn.execute('SELECT metadata FROM metadata ORDER BY id').fetchall()
+            database: Any = reader.dbconn
+            rows = database.execute('SELECT metadata FROM metadata ORDER BY id').fetchall()
             found.metadata = str(rows[-1][0]) if rows else ''
     return found
 

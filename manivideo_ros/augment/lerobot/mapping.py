@@ -127,8 +127,8 @@ def merged(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     out = dict(own)
     for name, value in given.items():
         before = out.get(name)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        out[name] = merged(before, value) if both else value
+        nested = isinstance(before, dict) and isinstance(value, dict)
+        out[name] = merged(dict(before or {}), value) if nested else value
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def parameters_of(text: str) -> HandSourceParameters:
         if name not in known:
             raise ValueError(f'--hands {text}: hand_source has no parameter {name}')
         field = known[name]
-        default = field.default if field.default is not MISSING else field.default_factory()  # type: ignore[misc]
+        default = getattr(HandSourceParameters(), name)
         values[name] = _checked(f'--hands {text}: {name}', value, default)
         choices = field.metadata['choices']
         if choices and value not in choices:
