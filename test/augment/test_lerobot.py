@@ -13,6 +13,8 @@ from evaluation_samples import short_motion
 from tracked_hands import bent_hand
 
 from manivideo_ros.augment.cli import main
+from manivideo_ros.augment.jobs import Plan
+from manivideo_ros.augment.lerobot import run
 from manivideo_ros.augment.lerobot.bags import write_episode
 from manivideo_ros.augment.lerobot.mapping import MappingError, mapping_of, read_mapping
 from manivideo_ros.augment.lerobot.poses import posed_episode
@@ -168,9 +170,25 @@ def test_a_variation_can_be_varied_again(made):
     assert abs(seen.camera.camera_from_world - fixed.camera_from_world).max() > 0.01  # moved
 
 
-def test_an_interrupted_run_is_continued(exported, made, shipped, tmp_path, monkeypatch):
-    from manivideo_ros.augment.lerobot import run
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Episodes of the number of frames that are asked for, in place of generated ones."""
 
+    def plan(bags, out, seeds, *_, **__):
+        folders = [out / Path(bag).name for bag in bags]
+        for bag, folder in zip(bags, folders, strict=True):
+            frames = len(load_motion(bag, camera=None))
+            text = json.dumps({'synthetic': True, 'seed': seeds[0]})
+            if not folder.exists():
+                synthetic_episode(folder, frames, 40 * seeds[0], text)
+        return Plan([], folders, ())
+
+    monkeypatch.setattr(run, 'plan', plan)
+
+
+def test_an_interrupted_run_is_continued(exported, shipped, tmp_path, monkeypatch, stand_in):
+    more, out = ('--variations', 2, '--seed', 3), tmp_path / 'continued'
+    assert augment(exported, tmp_path / 'whole', shipped, *more) == 0
     make, calls = run.write_videos, []
 
     def interrupted(folder, number, *rest):
@@ -180,16 +198,28 @@ def test_an_interrupted_run_is_continued(exported, made, shipped, tmp_path, monk
         return make(folder, number, *rest)
 
     monkeypatch.setattr(run, 'write_videos', interrupted)
-    out, more = tmp_path / 'set', ('--variations', 2, '--seed', 3)
     assert augment(exported, out, shipped, *more) == 2 and not out.exists()
     assert augment(exported, out, shipped, *more) == 0
-    assert calls == [0, 1, 1]
-    for name in ('meta/info.json', 'meta/stats.json', 'meta/scenes.json', 'meta/provenance.json'):
-        assert (out / name).read_text() == (made / name).read_text()
-    files = [sorted(f.relative_to(s) for f in s.rglob('*') if f.is_file()) for s in (out, made)]
-    assert files[0] == files[1]
-    assert sorted(f.name for f in tmp_path.iterdir()) == ['set']
+    assert calls == [0, 1, 1]  # the first variation is not made again
+    assert contents(out) == contents(tmp_path / 'whole')
+    assert sorted(f.name for f in tmp_path.iterdir()) == ['continued', 'whole']
     assert augment(exported, out, shipped, *more) == 2  # exists already
+
+
+def test_an_interrupted_run_of_more_variations_leaves_nothing(
+    exported, shipped, tmp_path, monkeypatch, stand_in
+):
+    assert augment(exported, tmp_path / 'whole', shipped, '--variations', 1) == 0
+    out = tmp_path / 'fewer'
+    with monkeypatch.context() as patch:
+        patch.setattr(run, 'write_set', lambda *_: (_ for _ in ()).throw(ValueError('stopped')))
+        assert augment(exported, out, shipped, '--variations', 3) == 2
+    assert augment(exported, out, shipped, '--variations', 1) == 0
+    assert contents(out) == contents(tmp_path / 'whole')
+
+
+def contents(folder):
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob('*') if f.is_file()}
 
 
 def lab_set(folder: Path, frames: int = 6) -> Path:
@@ -315,7 +345,7 @@ def test_two_cameras_of_a_dataset_see_one_episode(tmp_path):
         )
 
 
-def test_other_cameras_and_files_are_kept_as_they_are(tmp_path, shipped, capsys):
+def test_other_cameras_and_files_are_kept_as_they_are(tmp_path, shipped, capsys, stand_in):
     lab, out = lab_set(tmp_path / 'lab', 3), tmp_path / 'out'
     (tmp_path / 'mapping.yaml').write_text(MAPPING)
     more = ('--mapping', tmp_path / 'mapping.yaml', '--variations', 2)

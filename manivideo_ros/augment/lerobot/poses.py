@@ -110,6 +110,9 @@ def posed_episode(
         if dataset.features.get(key, {}).get('dtype') != 'video':
             there = ', '.join(k for k in dataset.cameras) or 'none'
             raise MappingError(f'cameras: {key}: no video of the dataset; its cameras are {there}')
+        info = dataset.features[key].get('info') or {}
+        if info.get('video.is_depth_map') or info.get('is_depth_map'):
+            raise MappingError(f'cameras: {key}: is depth, which is not generated: leave it out')
     if mapping.bags:
         return _of_bag(dataset, row, mapping)
     read, stamps = _Reader(dataset, row), _stamps(dataset, row, mapping)
