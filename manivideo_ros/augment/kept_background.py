@@ -39,6 +39,16 @@ class Plate:
     image: NDArray[np.uint8]
     never_seen: NDArray[np.bool_]
 
+    def save(self, file: Path) -> None:
+        """Write it as npz. Raises OSError."""
+        np.savez(file, image=self.image, never_seen=self.never_seen)
+
+    @classmethod
+    def load(cls, file: Path) -> Plate:
+        """What `save` wrote. Raises OSError."""
+        with np.load(file) as arrays:
+            return cls(arrays['image'], arrays['never_seen'])
+
 
 def images_topics(
     path: Path, types: Mapping[str, str], names: Sequence[str], cameras: Sequence[str]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.bags.part import Bag, Part, open_part, part_of
 from manivideo_ros.messages.names import CAMERA, FRAMES, HANDS, OBJECTS
 from manivideo_ros.messages.read import stamp_ns
@@ -55,10 +54,9 @@ class Source:
     cameras: topics of their CameraInfo, none for the only one. motions: hands and objects in each
     frame, seen by each camera; motion: the first; received_ns int64 [F]: when the poses of each
     frame, and of those before it, had been received; filled: by frame, hands and objects that are
-    interpolated. replaced: topics of images and labels, which are not copied; sha256: of the bag's
-    files, which identifies the recording; warnings: what of it is assumed, interpolated or left
-    out, one line each. Raises BagError or MotionError for an unusable bag, or cameras that it does
-    not have, GapError for missing poses, and poses that jump.
+    interpolated. replaced: topics of images and labels, which are not copied; warnings: what of it
+    is assumed, interpolated or left out, one line each. Raises BagError or MotionError for an
+    unusable bag, or cameras that it does not have, GapError for missing poses, and poses that jump.
     """
 
     def __init__(
@@ -70,11 +68,7 @@ class Source:
         self.part, self.cameras = part_of(bag), tuple(cameras)
         self.path, self.selection = self.part.path, selection
         self.reader = open_part(bag)
-        if self.reader.truncated:
-            raise GapError(
-                f'{self.part}: the recording was cut off: run `manivideo repair {self.path}`, then '
-                'try again'
-            )
+        require_whole(self.reader)
         topics = topics_by_type(self.reader)
         warnings: list[str] = []
         motions = [load_motion(self.reader, c, warnings.append) for c in self.cameras or ('',)]
@@ -104,18 +98,10 @@ class Source:
         """The first part of its episodes' names."""
         return self.part.name
 
-    @cached_property
-    def sha256(self) -> str:
-        """The hash of its MCAP files, in the order of their names."""
-        digest = hashlib.sha256()
-        for file in sorted(self.reader.files):
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-        return digest.hexdigest()
-
     @property
     def provenance(self) -> dict[str, Any]:
         """What is made of which part of the bag, as JSON."""
-        made: dict[str, Any] = {'bag': Part(self.path).name, 'sha256': self.sha256}
+        made: dict[str, Any] = {'bag': Part(self.path).name}
         if not self.part.whole:
             made['part'] = {
                 'number': self.part.number,
@@ -246,6 +232,15 @@ class Source:
     def _at(self, topic: str, stamp: int) -> str:
         since = (stamp - self._start) / SECOND
         return f'{self.part}: topic {topic}, at {since:.3f} s (stamp {stamp} ns)'
+
+
+def require_whole(reader: BagReader) -> None:
+    """Raise GapError for a recording that was cut off."""
+    if reader.truncated:
+        raise GapError(
+            f'{reader.path}: the recording was cut off: run `manivideo repair {reader.path}`, then '
+            'try again'
+        )
 
 
 def distance(times: NDArray[np.int64], stamp: int) -> int:

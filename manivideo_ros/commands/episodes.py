@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
+from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.recording.cuts import (
     GAPS,
     JUMPS,
@@ -27,22 +29,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('bags', nargs='+', type=Path, metavar='BAG', help='rosbag2 folder')
     parser.add_argument('--split-on', action='append', default=[], metavar='TOPIC|gaps|jumps',
                         help='show the episodes of this only (all that are found)')  # fmt: skip
+    parser.add_argument('--hands', default='', metavar='FROM', help=HANDS_HELP)
     args = parser.parse_args(arguments)
     try:
         for bag in args.bags:
-            print('\n'.join(proposals(bag, args.split_on)))
+            print('\n'.join(proposals(bag, args.split_on, args.hands)))
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     return 0
 
 
-def proposals(bag: Path, split_on: Sequence[str] = ()) -> list[str]:
+def proposals(bag: Path, split_on: Sequence[str] = (), hands: str = '') -> list[str]:
     """One line for the bag, and those of each way to cut it; split_on: of all of these together.
 
-    Raises as `parts_of`.
+    hands: what its hands are read from (motion/sources/hand_option.py). Raises as `parts_of` and
+    `open_bag`.
     """
-    line = timeline_of(bag)
+    line = timeline_of(open_bag(bag, hands))
     first, frames = line.first_ns, len(line.frames_ns)
     topics = ' and '.join(line.topics) or 'no poses or images'
     lines = [f'{bag}: {(line.last_ns - first) * 1e-9:.2f} s, {frames} messages ({topics})']

@@ -114,14 +114,19 @@ def load_motion(
         poses = [topic for found in topics.values() for topic in found]
         messages: dict[str, list[Any]] = {name: [] for name in (*poses, *infos)}
         for record in reader.messages(list(messages)):
-            messages[record.topic].append(reader.decoded(record))
+            message, known = reader.decoded(record), messages[record.topic]
+            # Of a camera only the first message of each frame is needed.
+            frames = {one.header.frame_id for one in known} if record.topic in infos else set()
+            if not frames or message.header.frame_id not in frames:
+                known.append(message)
     except BagError as error:
         raise MotionError(str(error)) from None
     except ValueError as error:
         raise MotionError(f'{path}: {error}: record it again') from None
     if HANDS not in topics and OBJECTS not in topics:
         raise MotionError(
-            f'{path}: holds no HandPoses or ObjectPoses: give a motion file or `manivideo convert`'
+            f'{path}: holds no HandPoses or ObjectPoses: name with --hands what they are read '
+            'from, or give a motion file or `manivideo convert`'
         )
     transforms = RecordedTransforms(path, reader, warn)
     try:

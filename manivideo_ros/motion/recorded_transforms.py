@@ -22,6 +22,15 @@ WIDE_NS = 500_000_000
 SHOWN = 12  # frames that a message lists
 
 
+def transform_topics(reader: BagReader) -> list[str]:
+    """The topics /tf and /tf_static of a bag, in any namespace, sorted."""
+    return [
+        topic
+        for topic, kind in sorted(reader.topics.items())
+        if kind == TF and topic.rpartition('/')[2] in NAMES
+    ]
+
+
 class NotConnectedError(ValueError):
     """No transform connects two frames; one line."""
 
@@ -35,11 +44,7 @@ class RecordedTransforms:
     def __init__(self, path: Path | Part, reader: BagReader, warn: Callable[[str], None]) -> None:
         self._path, self._reader, self._warn = path, reader, warn
         self._warned: set[tuple[str, str]] = set()
-        self.topics = [
-            topic
-            for topic, kind in sorted(reader.topics.items())
-            if kind == TF and topic.rpartition('/')[2] in NAMES
-        ]
+        self.topics = transform_topics(reader)
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> NDArray[np.floating]:
         """target_from_source [4, 4] at a stamp (ns), interpolated between samples.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rosbags.typesys.store import Typestore
 
 from manivideo_ros.bags.bag import BagMessage, BagWriter
+from manivideo_ros.bags.definitions import typestore_of
 from manivideo_ros.bags.part import part_of
 from manivideo_ros.bags.provenance import KEY, text_of
 from manivideo_ros.files.errors import reason_of
@@ -23,7 +24,6 @@ from manivideo_ros.messages.names import FRAMES, IMAGE
 from manivideo_ros.messages.types import ROSBAGS, decoded, serialized
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.recording.episode import BACKGROUND, IMAGES, Episode, EpisodeError, Topics
-from manivideo_ros.recording.fields import typestore_of
 
 ABOUT = """Make an episode of frames that another generator made with the controls of an episode
 (`manivideo dataset controls`): poses, states, labels and stamps are the episode's, frame i is image

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from manivideo_ros.bags.part import Part
+from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.recording.cuts import parts_of
 
 
@@ -63,7 +64,7 @@ def parts_of_bags(
     found: list[Part] = []
     for bag in bags:
         try:
-            parts = parts_of(Path(bag), args.split_on, args.start, args.end)
+            parts = parts_of(open_bag(Path(bag), args.hands), args.split_on, args.start, args.end)
         except ValueError as error:
             skipped.or_raise(error)
             continue

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manivideo_ros.bags.bag import BagReader
-from manivideo_ros.bags.part import FOREVER, Part, PartReader
+from manivideo_ros.bags.definitions import typestore_of
+from manivideo_ros.bags.part import FOREVER, Part, PartReader, open_part
 from manivideo_ros.messages.names import FRAMES, HANDS, OBJECTS
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.continuity import all_jumps, gaps
 from manivideo_ros.motion.files import load_motion, topics_by_type
-from manivideo_ros.recording.fields import typestore_of
 
 GAPS, JUMPS, NOWHERE = 'gaps', 'jumps', 'none'
 """Where to split, besides at the messages of a topic."""
@@ -77,20 +77,26 @@ class Timeline(NamedTuple):
         return bisect_left(self.frames_ns, part.end_ns) - bisect_left(self.frames_ns, part.start_ns)
 
 
-def timeline_of(path: Path) -> Timeline:
-    """Open a bag. Raises BagError, ValueError for one without messages."""
-    reader = BagReader(path)
+def timeline_of(bag: Path | BagReader) -> Timeline:
+    """Read when the frames of a bag were received; bag: opened or not.
+
+    Raises BagError, ValueError for one without messages.
+    """
+    reader = open_part(bag)
     topics = frame_topics(reader)
     if reader.span_ns == (0, 0):
-        raise ValueError(f'{path}: has no messages: record it again')
+        raise ValueError(f'{reader.path}: has no messages: record it again')
     frames = sorted(m.stamp_ns for m in reader.messages(topics)) if topics else []
     return Timeline(reader, *reader.span_ns, frames, topics)
 
 
 def parts_of(
-    path: Path, split_on: Sequence[str] = (), start_s: float = 0.0, end_s: float | None = None
+    bag: Path | BagReader,
+    split_on: Sequence[str] = (),
+    start_s: float = 0.0,
+    end_s: float | None = None,
 ) -> Parts:
-    """Cut a bag into episodes.
+    """Cut a bag, opened or not, into episodes.
 
     split_on: topics, each message of which is a marker (`markers`), `gaps` or `jumps` of its poses,
     or `none`. start_s, end_s: seconds from the bag's first message; what is before and after is
@@ -99,15 +105,15 @@ def parts_of(
     several episodes where split_on is empty.
     """
     cuts = [where for where in split_on if where != NOWHERE]
-    if not cuts and not start_s and end_s is None:
-        reader = BagReader(path)
-        if split_on or not marker_topics(reader, named=True):
-            return Parts([Part(path)], [])
-    bag = timeline_of(path)
+    reader = open_part(bag)
+    path, named = reader.path, marker_topics(reader, named=True)
+    if not cuts and not start_s and end_s is None and (split_on or not named):
+        return Parts([Part(path)], [])
+    line = timeline_of(reader)
     if not split_on:
-        for topic in marker_topics(bag.reader, named=True):
+        for topic in named:
             try:
-                found = cut(bag, [topic], start_s, end_s)
+                found = cut(line, [topic], start_s, end_s)
             except ValueError:
                 continue  # it marks nothing
             if len(found.kept) > 1:
@@ -115,7 +121,7 @@ def parts_of(
                     f'{path}: {topic} marks {len(found.kept)} episodes: give --split-on {topic}, '
                     f'or --split-on {NOWHERE} if they are one'
                 )
-    return cut(bag, cuts, start_s, end_s)
+    return cut(line, cuts, start_s, end_s)
 
 
 def cut(

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Protocol
 
 from tqdm import tqdm
 
-from manivideo_ros.bags.folder import is_bag
+from manivideo_ros.bags.folder import ROS1, is_bag
 from manivideo_ros.bags.part import Part
+from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
 from manivideo_ros.process.renamed import RenamedOption
 from manivideo_ros.recording.coco import FramesWriter, VideosWriter
 from manivideo_ros.recording.controls import ControlsWriter
@@ -144,7 +145,8 @@ def find_bags(paths: Sequence[Path]) -> list[Path]:
         if is_bag(path) or not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(f for f in path.iterdir() if f.name[0] != '.' and f.is_dir() and is_bag(f))
+        there = [f for f in path.iterdir() if f.name[0] != '.']
+        inside = sorted(f for f in there if f.suffix == ROS1 or (f.is_dir() and is_bag(f)))
         if not inside:
             raise ValueError(f'{path}: neither a bag nor a folder of bags: name one')
         found += inside
@@ -178,7 +180,7 @@ def _topics(args: argparse.Namespace) -> Topics:
         raise ValueError(f'--hold {" ".join(rest)}: give seconds, or topics with their /') from None
     state, action = tuple(args.state), tuple(args.action)
     hold_s = seconds[-1] if seconds else None
-    return Topics(args.images, state, action, hold_s, held, args.rate, args.max_gap)
+    return Topics(args.images, state, action, hold_s, held, args.rate, args.max_gap, args.hands)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -199,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='how long the last value of a state or action is held, or topics '
                         'whose last value is valid until the next (three periods of a topic, 0.05 '
                         'above 20 Hz)')  # fmt: skip
+    parser.add_argument('--hands', default='', metavar='FROM', help=HANDS_HELP)
     parser.add_argument('--gate', type=Path, metavar='DIR',
                         help='of `manivideo gate`: omit the episodes that it drops')  # fmt: skip
     parser.add_argument('--task', default='manipulation', help="the task's description")

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.bags.part import Bag, durabilities, is_latched, open_part, part_of
+from manivideo_ros.bags.definitions import typestore_of
+from manivideo_ros.bags.part import Bag, durabilities, is_latched, part_of
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.geometry import matrix_to_quaternion
 from manivideo_ros.hand.state import SIDES, HandState
@@ -28,13 +29,13 @@ from manivideo_ros.messages.types import decoded
 from manivideo_ros.messages.video import ImageReader, image_stamp_ns, is_shown, topic_of_images
 from manivideo_ros.motion.continuity import at_rate, gaps, period_of
 from manivideo_ros.motion.files import load_motion
+from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.recording.columns import (
     ColumnsError,
     Held,
     series_of,
     table,
 )
-from manivideo_ros.recording.fields import typestore_of
 
 LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
@@ -60,8 +61,9 @@ class Topics:
     hold_s: how long the last value of a state or action is held; None: three of the topic's
     periods, or 50 ms for a fast topic. held: topics, or TOPIC=SECONDS, whose last value is held
     without limit, or for so long. rate_hz: of the frames, those nearest in time; None: all.
-    max_gap_s: longest time without a frame; None: five periods, at least LONGEST_GAP_S. Raises
-    ValueError for seconds that are not above 0.
+    max_gap_s: longest time without a frame; None: five periods, at least LONGEST_GAP_S.
+    hands: what hands are read from in a bag without HandPoses (motion/sources/hand_option.py).
+    Raises ValueError for seconds that are not above 0.
     """
 
     images: str = IMAGES
@@ -71,6 +73,7 @@ class Topics:
     held: tuple[str, ...] = ()
     rate_hz: float | None = None
     max_gap_s: float | None = None
+    hands: str = ''
 
     def __post_init__(self) -> None:
         for seconds in (self.hold_s, *self._own.values()):
@@ -118,7 +121,7 @@ class Episode:
         self.part, self.asked = part_of(bag), topics
         self.path = self.part.path
         self.remarks: list[str] = []
-        self.reader = open_part(bag)
+        self.reader = open_bag(bag, topics.hands)
         self.provenance = provenance_of(self.reader)
         self.held: dict[str, Held] = {}
         found = topic_of_images(self.reader.topics, topics.images)

@@ -13,13 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.base import TypesysError
-from rosbags.typesys.store import Typestore
 
-from manivideo_ros.bags.bag import BagError, BagReader
 from manivideo_ros.messages.names import FRAMES, POINTS
-from manivideo_ros.messages.types import UNSOUND
 
 DESCRIBING_TYPES = (
     'std_msgs/msg/Header',
@@ -72,27 +67,6 @@ class _Number(NamedTuple):
     values: NDArray
     describing: str
     indexed: bool
-
-
-def typestore_of(reader: BagReader) -> Typestore:
-    """The types of ROS 2 Jazzy and those that a bag defines.
-
-    Raises BagError naming a type whose definition is invalid.
-    """
-    store = get_typestore(Stores.ROS2_JAZZY)
-    for found in reader.connections.values():
-        if found.type_name not in store.fielddefs and found.encoding == 'ros2msg':
-            # rosbags generates Python code from definitions in ROS's grammar only and runs it;
-            # some of it is not valid Python (`1e999`).
-            try:
-                kinds = get_types_from_msg(found.definition.decode(), found.type_name)
-                store.register({k: v for k, v in kinds.items() if k not in store.fielddefs})
-            except (TypesysError, NameError, *UNSOUND):
-                raise BagError(
-                    f'{reader.path}: the definition of {found.type_name[:80]!r} is not one of '
-                    'ROS 2: record it again'
-                ) from None
-    return store
 
 
 def vector(message: Any, fields: Sequence[str] = ()) -> Vector:

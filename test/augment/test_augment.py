@@ -30,6 +30,7 @@ from manivideo_ros.augment.jobs import plan
 from manivideo_ros.augment.separate_process import FrameDone, Order, run_in_process
 from manivideo_ros.augment.source import GapError, Source
 from manivideo_ros.augment.variation import make_episode
+from manivideo_ros.augment.working_copy import sha256_of
 from manivideo_ros.bags.bag import BagReader, BagWriter
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.drawing.labels import world_keypoints
@@ -114,7 +115,7 @@ def test_every_choice_is_recorded(recording, shipped, episodes):
     provenance = provenance_of(BagReader(episodes / 'grasp_seed1'))
     assert provenance['synthetic'] is True and provenance['seed'] == 1
     assert provenance['source']['bag'] == 'grasp'
-    assert provenance['source']['sha256'] == Source(recording).sha256
+    assert provenance['source']['sha256'] == sha256_of(BagReader(recording).files)
     assert provenance['checkpoint_sha256'] == hashlib.sha256(shipped.read_bytes()).hexdigest()
     assert len(provenance['engine_sha256']) == 64
     choices = provenance['choices']
@@ -441,12 +442,15 @@ def test_a_folder_has_episodes_of_one_engine(recording, shipped, episodes, tmp_p
     assert 'made with another backend' in capsys.readouterr().err
 
 
-def test_a_recording_that_has_changed_since_planning_is_refused(recording, shipped, tmp_path):
-    (tmp_path / 'out').mkdir()
+def test_variations_do_not_read_the_recording_again(recording, shipped, episodes, tmp_path):
+    shutil.copytree(recording, tmp_path / 'grasp')
     engine = engine_named('tiny_cpu', shipped)
-    (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
-    with pytest.raises(ValueError, match='has changed since the work was planned'):
-        make_episode(replace(job, sha256='0' * 64))
+    (job,) = plan([str(tmp_path / 'grasp')], tmp_path / 'out', range(1), engine).jobs
+    shutil.rmtree(tmp_path / 'grasp')
+    made = Path(make_episode(job).folder)
+    before = hashes(episodes)
+    found = hashes(made.parent)
+    assert len(found) > 1 and all(before[name] == digest for name, digest in found.items())
 
 
 def test_an_episode_that_another_process_made_meanwhile_is_kept(recording, shipped, tmp_path):
@@ -457,7 +461,7 @@ def test_an_episode_that_another_process_made_meanwhile_is_kept(recording, shipp
     before = {f: f.stat().st_mtime_ns for f in Path(first.folder).iterdir()}
     assert make_episode(job) == first
     assert before == {f: f.stat().st_mtime_ns for f in Path(first.folder).iterdir()}
-    assert not list((tmp_path / 'out' / '.partial').iterdir())
+    assert not list((tmp_path / 'out' / '.partial').glob('*/grasp_seed0'))
 
 
 def test_the_provenance_is_json(episodes):
