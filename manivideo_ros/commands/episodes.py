@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from manivideo_ros.recording.cuts import (
+from manivideo_ros.recording.cutting.cuts import (
     GAPS,
     JUMPS,
     Timeline,
