@@ -47,7 +47,7 @@ COMMANDS = (
         'export episodes: lerobot, robomimic, frames, video, or controls of other generators',
         'recording.dataset:main',
     ),
-    ('adopt', 'take frames of another generator as an episode', 'recording.adopt:main'),
+    ('adopt', 'take frames of another generator as an episode', 'recording.generators.adopt:main'),
     ('repair', 'repair a truncated recording', 'bags.repair:main'),
     (
         'gate',

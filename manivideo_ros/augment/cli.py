@@ -16,7 +16,7 @@ from manivideo_ros.augment.source import Selection
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
 from manivideo_ros.process.folders import expanded
-from manivideo_ros.recording.cut_options import (
+from manivideo_ros.recording.cutting.cut_options import (
     Skipped,
     add_cut_options,
     check_cut_options,

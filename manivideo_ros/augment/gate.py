@@ -2,7 +2,7 @@
 
 Estimated hands are compared with the commanded ones (evaluation/measures/hand_error.py), and the
 foreground near hands and objects, by difference from the background, with their masks. What the
-camera sees of the commanded ones is measured on their meshes (visibility.py).
+camera sees of the commanded ones is measured on their meshes (evaluation/measures/visibility.py).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.augment.hands import shaped_for
-from manivideo_ros.augment.visibility import Seen, Visibility
 from manivideo_ros.drawing.labels import layer_mask
 from manivideo_ros.estimation.crops import crop_of_keypoints
 from manivideo_ros.evaluation.measures.hand_error import Estimator, aligned_error, hand_size
+from manivideo_ros.evaluation.measures.visibility import Seen, Visibility
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.recording.coco import SKELETON
 from manivideo_ros.recording.episode import IMAGES, Episode, Topics

@@ -32,7 +32,7 @@ from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.motion.view import camera_of, require_fixed_camera
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.node_processes import signal_with_parent
-from manivideo_ros.recording.cut_options import Skipped
+from manivideo_ros.recording.cutting.cut_options import Skipped
 
 LOCK = '.lock'
 SAME = (

@@ -14,7 +14,7 @@ from manivideo_ros.augment.jobs import end_with_parent, plan, sole_writer
 from manivideo_ros.augment.variation import PARTIAL, make_episode
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.recording.cuts import parts_of
+from manivideo_ros.recording.cutting.cuts import parts_of
 
 LOOK_S = 0.05
 """Longest time between two events of `run_in_process`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
 from manivideo_ros.motion.sources.recorded_hands import open_bag
-from manivideo_ros.recording.cuts import (
+from manivideo_ros.recording.cutting.cuts import (
     GAPS,
     JUMPS,
     Timeline,

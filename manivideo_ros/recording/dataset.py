@@ -17,8 +17,7 @@ from manivideo_ros.bags.part import Part
 from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
 from manivideo_ros.process.renamed import RenamedOption
 from manivideo_ros.recording.coco import FramesWriter, VideosWriter
-from manivideo_ros.recording.controls import ControlsWriter
-from manivideo_ros.recording.cut_options import (
+from manivideo_ros.recording.cutting.cut_options import (
     Skipped,
     add_cut_options,
     check_cut_options,
@@ -26,6 +25,7 @@ from manivideo_ros.recording.cut_options import (
     print_skipped,
 )
 from manivideo_ros.recording.episode import IMAGES, Episode, Topics
+from manivideo_ros.recording.generators.controls import ControlsWriter
 from manivideo_ros.recording.lerobot import LeRobotWriter
 from manivideo_ros.recording.robomimic import RobomimicWriter
 

@@ -11,9 +11,9 @@ from episode_samples import synthetic_episode
 
 from manivideo_ros.augment import gate, gate_report
 from manivideo_ros.augment.gate import Thresholds, Verdict, hand_errors, silhouette
-from manivideo_ros.augment.visibility import Seen
 from manivideo_ros.bags.bag import BagWriter
 from manivideo_ros.drawing.labels import layer_mask
+from manivideo_ros.evaluation.measures.visibility import Seen
 from manivideo_ros.hand.keypoint import KEYPOINT
 from manivideo_ros.recording.episode import Episode, EpisodeError
 

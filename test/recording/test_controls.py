@@ -15,10 +15,10 @@ from manivideo_ros.drawing.labels import layer_mask
 from manivideo_ros.messages.names import IMAGE
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import ROSBAGS, serialized
-from manivideo_ros.recording.adopt import main as adopt
-from manivideo_ros.recording.controls import coloured, depth_grey, skeleton
 from manivideo_ros.recording.dataset import main as dataset
 from manivideo_ros.recording.episode import Episode
+from manivideo_ros.recording.generators.adopt import main as adopt
+from manivideo_ros.recording.generators.controls import coloured, depth_grey, skeleton
 
 FRAMES = 4
 

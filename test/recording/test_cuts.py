@@ -18,7 +18,7 @@ from manivideo_ros.commands.episodes import main as episodes
 from manivideo_ros.messages.types import ROSBAGS, typestore
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.recording.cuts import markers, parts_of
+from manivideo_ros.recording.cutting.cuts import markers, parts_of
 from manivideo_ros.recording.dataset import main as dataset
 from manivideo_ros.recording.episode import Episode, EpisodeError, Topics
 

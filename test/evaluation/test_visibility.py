@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from manivideo_ros.augment.visibility import Visibility
+from manivideo_ros.evaluation.measures.visibility import Visibility
 from manivideo_ros.geometry import Camera, look_at, pinhole
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.motion.motion import Motion, MotionSample, hand_track, object_track

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from manivideo_ros.bags.part import Part
 from manivideo_ros.motion.sources.recorded_hands import open_bag
-from manivideo_ros.recording.cuts import parts_of
+from manivideo_ros.recording.cutting.cuts import parts_of
 
 
 def add_cut_options(parser: argparse.ArgumentParser, frames: str) -> None:
