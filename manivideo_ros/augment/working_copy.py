@@ -14,7 +14,7 @@ from pathlib import Path
 from manivideo_ros.augment.source import require_whole
 from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.bags.copying import copy_bag
-from manivideo_ros.bags.part import Part, PartReader
+from manivideo_ros.bags.part import Part, reader_of
 from manivideo_ros.messages.names import FRAMES
 
 PART = 2**20  # bytes read at a time
@@ -39,7 +39,7 @@ class WorkingCopy:
         """
         reader = BagReader(self.folder)
         reader.path = self.part.path
-        return reader if self.part.whole else PartReader(self.part, reader)
+        return reader_of(self.part, reader)
 
 
 def working_copy(reader: BagReader, home: Path) -> WorkingCopy:

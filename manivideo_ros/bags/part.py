@@ -52,8 +52,8 @@ class PartReader(BagReader):
     opened: a reader of its bag, which is not opened again.
     """
 
-    def __init__(self, part: Part, opened: BagReader | None = None) -> None:
-        self._opened = BagReader(part.path) if opened is None else opened
+    def __init__(self, part: Part, opened: BagReader) -> None:
+        self._opened = opened
         vars(self).update(vars(self._opened))
         self.part = part
         self._latched = {
@@ -93,7 +93,12 @@ def open_part(bag: Bag) -> BagReader:
     if isinstance(bag, BagReader):
         return bag
     part = part_of(bag)
-    return BagReader(part.path) if part.whole else PartReader(part)
+    return reader_of(part, BagReader(part.path))
+
+
+def reader_of(part: Part, opened: BagReader) -> BagReader:
+    """A reader of a part of a bag that was opened."""
+    return opened if part.whole else PartReader(part, opened)
 
 
 @cache

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple, Protocol
 
 from tqdm import tqdm
 
+from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.bags.folder import ROS1, is_bag
-from manivideo_ros.bags.part import Part
+from manivideo_ros.bags.part import Part, part_of, reader_of
 from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
+from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.process.renamed import RenamedOption
 from manivideo_ros.recording.coco import FramesWriter, VideosWriter
 from manivideo_ros.recording.cutting.cut_options import (
@@ -99,9 +101,12 @@ def _write(
     entries: list[dict[str, Any]] = []
     remarks: list[str] = []
     unknown = 0
-    for bag in tqdm(bags, unit='episode', disable=None):
+    opened: BagReader | None = None
+    for part in tqdm([part_of(bag) for bag in bags], unit='episode', disable=None):
         try:
-            episode = Episode(bag, topics)
+            if opened is None or opened.path != part.path:  # parts of a bag follow each other
+                opened = open_bag(part.path, topics.hands)
+            episode = Episode(reader_of(part, opened), topics)
             episode.check_gaps()
             if skipped.skips:
                 episode.check()  # before any of it is written

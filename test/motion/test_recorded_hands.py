@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bag_storages import as_ros1
+from bag_storages import as_ros1, as_rosbag2
 from evaluation_samples import short_motion
 from tracked_hands import bent_hand, joints_of, manus_nodes
 
+from manivideo_ros.augment.engine import engine_named
+from manivideo_ros.augment.jobs import plan
 from manivideo_ros.augment.source import Source
+from manivideo_ros.augment.variation import make_episode
 from manivideo_ros.bags.bag import BagReader, BagWriter, Connection
 from manivideo_ros.bags.definitions import typestore_of
-from manivideo_ros.geometry import rigid
+from manivideo_ros.bags.provenance import provenance_of
+from manivideo_ros.commands.episodes import main as episodes
+from manivideo_ros.geometry import Camera, pinhole, rigid
 from manivideo_ros.messages.names import HANDS, OBJECTS, STRING, TF
 from manivideo_ros.messages.types import ROSBAGS, serialized
+from manivideo_ros.messages.video import image_stamp_ns
 from manivideo_ros.motion.convert import main as convert
 from manivideo_ros.motion.files import MotionError, load_motion
 from manivideo_ros.motion.sources.hand_intake import HandIntake
 from manivideo_ros.motion.sources.hand_option import parameters_of
 from manivideo_ros.motion.sources.recorded_hands import open_bag
+from manivideo_ros.recording.cutting.cuts import parts_of
+from manivideo_ros.recording.dataset import main as dataset
 from manivideo_ros.recording.episode import Episode, Topics
 
 STEP, FRAMES, LATE = 33_000_000, 8, 4_000_000
@@ -124,6 +134,68 @@ def test_the_state_of_a_dataset_has_hands_of_topics(headset, tmp_path):
     state = Episode(folder, Topics(hands=XR)).state
     column = state.values[:, state.names.index('left.z')]
     np.testing.assert_allclose(column, moved('left', 1)[0, 2], atol=0.02)
+
+
+@pytest.fixture(scope='module')
+def session(tmp_path_factory) -> Path:
+    """A SQLite bag of a headset with a camera: two episodes of 8 frames, told apart by a marker."""
+    folder, info = (
+        tmp_path_factory.mktemp('session'),
+        Camera(pinhole(64, 48, 0.8), np.eye(4), 64, 48),
+    )
+    messages: list[tuple] = []
+    for k in range(1, 17):
+        image = np.full((48, 64, 3), 100 * ((k - 1) // 8), np.uint8)
+        header = ROSBAGS.header(k * STEP, 'world')
+        if k % 8 == 1:
+            messages.append(
+                ('/episode', message('std_msgs/msg/Int32', data=k // 8), k * STEP - LATE)
+            )
+        messages += [
+            (f'/xr/{side}', pose_array(joints_of(moved(side, k)), k * STEP), k * STEP)
+            for side in ('left', 'right')
+        ]
+        messages += [('/camera_info', ROSBAGS.camera(header, info), k * STEP + LATE),
+                     ('/image_raw', ROSBAGS.image(header, image), k * STEP + LATE)]  # fmt: skip
+    topics = {topic: data.__msgtype__ for topic, data, _ in messages}
+    return as_rosbag2(record(folder / 'mcap', topics, messages), folder / 'take')
+
+
+def test_episodes_of_a_driver_recording_share_one_copy_and_have_plates_of_their_own(
+    session, shipped, tmp_path
+):
+    shutil.copytree(session, tmp_path / 'take')
+    parts = parts_of(open_bag(tmp_path / 'take', XR), ['/episode']).kept
+    engine, out = engine_named('tiny_cpu', shipped), tmp_path / 'out'
+    work = plan(parts, out, range(2), engine, keep_background=True, hands=XR)
+    assert [f.name for f in work.folders] == [
+        f'take_part{n}_seed{s}' for n in (0, 1) for s in (0, 1)
+    ]
+    assert len({job.source.folder for job in work.jobs}) == 1
+    assert len({job.plates for job in work.jobs}) == 2
+    shutil.rmtree(tmp_path / 'take')  # nothing of it is read again
+    made = BagReader(make_episode(work.jobs[-1]).folder)
+    found = [image_stamp_ns(made.decoded(m)) for m in made.messages(['/image_raw'])]
+    # Smoothed hands are received with the next frame, recorded live or not.
+    assert found == [k * STEP for k in range(8, 16)]
+    (background,) = (made.decoded(m) for m in made.messages(['/background']))
+    assert np.abs(np.asarray(background.data, int) - 100).max() < 10
+    provenance = provenance_of(made)
+    assert provenance['hands_from'] == XR and provenance['background'] == '/image_raw'
+    assert provenance['source']['part']['reason'] == '/episode: 1'
+    shutil.copytree(session, tmp_path / 'take')
+    with pytest.raises(ValueError, match='another part'):
+        plan([replace(parts[1], end_ns=parts[1].end_ns - 1)], out, [1], engine, '', True, hands=XR)
+
+
+def test_a_cut_dataset_and_its_proposal_have_hands_of_topics(session, tmp_path, capsys):
+    pytest.importorskip('h5py')
+    assert episodes([str(session), '--hands', XR]) == 0
+    shown = capsys.readouterr().out
+    assert '15 messages (/hand_poses)' in shown and '--split-on /episode: 2 episodes' in shown
+    options = ('--hands', XR, '--split-on', '/episode', '--action', '/xr/left', '--rate', '15')
+    assert dataset(['robomimic', str(session), '--out', str(tmp_path / 'set'), *options]) == 0
+    assert '2 episodes, 8 frames' in capsys.readouterr().out
 
 
 def test_bags_of_ros_1_have_hands_of_topics_too(headset, tmp_path):

@@ -15,7 +15,7 @@ from rosbags.typesys.store import Typestore
 
 from manivideo_ros.bags.bag import BagError, BagMessage, BagReader, Connection, qos_profile
 from manivideo_ros.bags.definitions import typestore_of
-from manivideo_ros.bags.part import Bag, PartReader, open_part, part_of
+from manivideo_ros.bags.part import Bag, open_part, part_of, reader_of
 from manivideo_ros.files.xml_text import decode_xml
 from manivideo_ros.messages.names import HANDS, STRING
 from manivideo_ros.messages.types import decoded, definition, serialized
@@ -39,8 +39,7 @@ def open_bag(bag: Bag, hands: str = '') -> BagReader:
     if not hands or isinstance(bag, BagReader):
         return open_part(bag)
     part = part_of(bag)
-    reader = HandsReader(part.path, hands)
-    return reader if part.whole else PartReader(part, reader)
+    return reader_of(part, HandsReader(part.path, hands))
 
 
 class HandsReader(BagReader):
