@@ -73,9 +73,9 @@ def segmented(
     points, normals = contour(skin)
     use = ((points - wrist) @ along < 0) & (points > 2).all(1) & (points < SIZE - 2).all(1)
     if hidden is not None:
-        near = cv2.dilate(hidden, _disc(BESIDE)) > 0
+        beside = cv2.dilate(hidden, _disc(BESIDE)) > 0
         place = np.clip(points.astype(int), 0, SIZE - 1)
-        use &= ~near[place[:, 1], place[:, 0]]
+        use &= ~beside[place[:, 1], place[:, 0]]
     if use.sum() < LEAST:
         return None
     return Outline(mask, points[use], normals[use])

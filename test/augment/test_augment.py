@@ -306,6 +306,9 @@ def test_unusable_input_is_one_line_and_status_2(recording, shipped, episodes, t
     rest = ['--checkpoint', shipped, '--variations', 1, '--out', tmp_path / 'out']
     assert 'no such bag' in refused(tmp_path / 'absent', *rest)
     assert '--variations' in refused(recording, *rest, '--variations', 0)
+    for option in (('--split-on', 'gaps'), ('--end', 0), ('--max-gap', 1), ('--hands', 'tf:')):
+        words = f'{option[0]}: not with --lerobot'
+        assert words in refused('--lerobot', tmp_path, *rest, *option)
     same = tmp_path / 'other' / 'grasp'
     shutil.copytree(recording, same)
     assert 'one name' in refused(recording, same, *rest)
