@@ -40,12 +40,14 @@ COMMANDS = (
     ),
     ('export', 'write a checkpoint as one ONNX graph', 'engine.cli:main'),
     ('engine', 'list, build, check, benchmark or clean engines', 'engine.commands:main'),
+    ('episodes', 'propose where recordings are cut into episodes', 'commands.episodes:main'),
     ('augment', 'make synthetic variations of recorded episodes', 'augment.cli:main'),
     (
         'dataset',
-        'export episodes for learning: lerobot, robomimic, frames or video',
+        'export episodes: lerobot, robomimic, frames, video, or controls of other generators',
         'recording.dataset:main',
     ),
+    ('adopt', 'take frames of another generator as an episode', 'recording.generators.adopt:main'),
     ('repair', 'repair a truncated recording', 'bags.repair:main'),
     (
         'gate',

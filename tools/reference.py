@@ -176,12 +176,8 @@ def services(found: list[Entity]) -> str:
 
 def sources() -> str:
     """The message types of hand_source and object_source."""
-    from manivideo_ros.ros.sources import (
-        hand_messages,
-        joint_messages,
-        object_intake,
-        object_messages,
-    )
+    from manivideo_ros.motion.sources import hand_messages, joint_messages
+    from manivideo_ros.ros.sources import object_intake, object_messages
 
     rows = ['| Node | `source` | Type |', '|---|---|---|']
     for name, hands in hand_messages.SOURCES.items():

@@ -104,7 +104,7 @@ def missing(trial: Trial) -> str:
         return _here(f'{out}: cannot be written to ({error.strerror})')
     for bag in trial.bags:
         if not Path(bag).exists():
-            return _here(f'{bag}: does not exist: share the recordings at this path')
+            return _here(f'{bag}: does not exist: share the output folder at this path')
     try:
         own = prepare(job.engines, job.hand_folder)
     except (ValueError, OSError, EngineError) as error:
@@ -134,7 +134,7 @@ def _check_machines(ray: Any, jobs: Sequence[Job], needs: dict[str, float]) -> N
     token = secrets.token_hex(16)
     (out / PARTIAL).mkdir(exist_ok=True)
     (out / PARTIAL / TOKEN).write_text(token)
-    trial = Trial(token, str(out), tuple(sorted({job.source for job in jobs})), jobs[0])
+    trial = Trial(token, str(out), tuple(sorted({job.source.folder for job in jobs})), jobs[0])
     check = ray.remote(num_cpus=0)(missing)
     checks = {}
     for node in nodes:

@@ -26,9 +26,19 @@ HEAD = """<!doctype html>
 <style>body { font: 15px sans-serif; margin: 2em } img { width: 40em; max-width: 100% }</style>
 <h1>Quality gate</h1>
 """
-ABOUT = """Judge synthetic episodes: estimated hands against the commanded ones, the object's
-silhouette against its mask. DIR/report.json lists the measures and reasons, DIR/report.html shows
-the worst frame of each dropped episode; `manivideo dataset --gate DIR` omits these."""
+ABOUT_THRESHOLDS = {
+    'hand_error': 'largest mean error, share of the hand',
+    'hand_misses': 'largest share of hands not found',
+    'silhouette': 'smallest overlap of the object',
+    'hand_silhouette': 'smallest overlap of the hands',
+    'visible': 'smallest mean visible share of each commanded hand and object',
+    'unseen': 'largest share of frames in which no commanded hand is visible',
+    'inside': 'largest share of frames in which the camera is in an object',
+}
+ABOUT = """Judge synthetic episodes: estimated hands against the commanded ones, silhouettes of
+hands and object against their masks, and how much the camera sees of each commanded hand and
+object. DIR/report.json lists the measures and reasons, DIR/report.html shows the worst frame of
+each dropped episode; `manivideo dataset --gate DIR` omits these."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,15 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('episodes', nargs='+', type=Path, help='bags, or folders of bags')
     parser.add_argument('--out', type=Path, required=True, help='folder of the report')
     parser.add_argument('--images', default=IMAGES, help='topic of the frames')
-    for name, about in (
-        ('hand-error', 'largest mean error, share of the hand'),
-        ('hand-misses', 'largest share of hands not found'),
-        ('silhouette', 'smallest overlap of the object'),
-    ):
-        default = getattr(best, name.replace('-', '_'))
-        parser.add_argument(f'--{name}', type=float, default=default, help=f'{about} ({default})')
+    for name, about in ABOUT_THRESHOLDS.items():
+        default = getattr(best, name)
+        option = f'--{name.replace("_", "-")}'
+        parser.add_argument(option, type=float, default=default, help=f'{about} ({default})')
     args = parser.parse_args(arguments)
-    thresholds = Thresholds(args.hand_error, args.hand_misses, args.silhouette)
+    thresholds = Thresholds(**{name: getattr(args, name) for name in ABOUT_THRESHOLDS})
     try:
         bags = find_bags(args.episodes)
         dropped, count = write_report(bags, args.out, thresholds, args.images)
@@ -87,7 +94,8 @@ def page(verdicts: Sequence[dict[str, Any]]) -> str:
     if dropped:
         lines.append(
             '<p>The worst frame of each dropped episode; on the right with the commanded hands in '
-            "green, the estimated hands in red and the object's outline in yellow.</p>"
+            "green, the estimated hands in red, the visible object's outline in yellow, and "
+            'silhouettes without what hides them in blue.</p>'
         )
     for verdict in dropped:
         name = html.escape(verdict['episode'])

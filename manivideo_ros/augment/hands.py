@@ -71,8 +71,7 @@ def warnings_of(name: str, recorded: Motion, reader: BagReader, model: str) -> l
 def _changing(reader: BagReader) -> set[str]:
     """The sides of hands whose betas differ between messages."""
     found: dict[str, set[bytes]] = {side: set() for side in SIDES}
-    topic = topics_by_type(reader).get(HANDS)
-    for record in reader.messages([topic] if topic else []):
+    for record in reader.messages(topics_by_type(reader).get(HANDS, [])):
         for hand in reader.decoded(record).hands:
             if hand.confidence > 0 and len(hand.betas):
                 found[SIDES[hand.side]].add(hand.betas.tobytes())

@@ -11,22 +11,28 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from manivideo_ros.augment.cameras import namespaces
 from manivideo_ros.augment.engine import prepare_engine
-from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
-from manivideo_ros.augment.kept_background import images_topics
-from manivideo_ros.augment.source import Source
+from manivideo_ros.augment.hands import files_sha256, hands_of, shaped_for, warnings_of
+from manivideo_ros.augment.kept_background import images_topics, recorded_plate
+from manivideo_ros.augment.source import Selection, Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
+from manivideo_ros.augment.working_copy import WorkingCopy, working_copy
 from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.part import Part, open_part, part_of
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.motion.view import camera_of, require_fixed_camera
+from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.node_processes import signal_with_parent
+from manivideo_ros.recording.cutting.cut_options import Skipped
 
 LOCK = '.lock'
 SAME = (
@@ -37,11 +43,12 @@ SAME = (
     'hands_sha256',
     'background',
     'cameras',
+    'hands_from',
 )
 """Provenance that is the same for all episodes of a folder."""
 GENERATED = 'generated'
 """The background in the provenance, if it is not a topic."""
-ABSENT = {'background': GENERATED, 'cameras': ''}
+ABSENT = {'background': GENERATED, 'cameras': '', 'hands_from': ''}
 """Values of episodes that were made before there were these keys."""
 OTHERWISE = 'choose another output folder, or remove it'
 
@@ -56,7 +63,7 @@ class Plan:
 
 
 def plan(
-    bags: Sequence[str],
+    bags: Sequence[str | Path | Part],
     out: Path,
     seeds: Sequence[int],
     engine: EngineSpec,
@@ -64,12 +71,17 @@ def plan(
     keep_background: bool = False,
     images: Sequence[str] = (),
     cameras: Sequence[str] = (),
+    selection: Selection | None = None,
+    skipped: Skipped | None = None,
+    hands: str = '',
 ) -> Plan:
-    """Plan a variation of each bag and seed, and export the engine's files.
+    """Plan a variation of each bag, or part of one, and seed, and export the engine's files.
 
     cameras: topics of CameraInfo, all of which see one scene; none: the bag's only camera.
     keep_background: show the recorded scene, cleaned of hands and objects; images: of each camera,
     the topic that shows it, none: the only one, of several cameras that beside their CameraInfo.
+    selection: of the frames, None: all; skipped: takes recordings that cannot be used. hands: what
+    hands are read from (motion/sources/hand_option.py), '' for HandPoses.
 
     Raises ValueError for an unusable bag, two bags of one name, and an episode in `out` that was
     made from another source or by other means; EngineError, OSError.
@@ -77,7 +89,11 @@ def plan(
     config = read_config(engine.weights)
     model = hands_of(hand_folder)['right'].name
     namespaces(cameras)
-    sources = [Source(bag, cameras) for bag in bags]
+    opened = _sources(
+        [part_of(bag) for bag in bags], out, hands, cameras, selection or Selection(),
+        Skipped(False) if skipped is None else skipped,
+    )  # fmt: skip
+    sources = [source for _, source in opened]
     by_name: dict[str, Source] = {}
     for source in sources:
         other = by_name.setdefault(source.name, source)
@@ -86,8 +102,8 @@ def plan(
     todo: list[Job] = []
     prepared: dict[tuple[EngineSpec, ...], dict[str, str]] = {}
     folders: list[Path] = []
-    for source in sources:
-        digest, views = source.sha256, [camera_of(motion) for motion in source.motions]
+    for copy, source in opened:
+        views = [camera_of(motion) for motion in source.motions]
         engines = tuple(engine.seen_by(config, view.width, view.height) for view in views)
         topics: tuple[str, ...] = ()
         if keep_background:
@@ -101,25 +117,77 @@ def plan(
         made_by = prepared[engines] | {
             'background': ', '.join(topics) or GENERATED,
             'cameras': ', '.join(source.cameras),
+            'hands_from': hands,
         }
+        lacking: list[int] = []
         for seed in seeds:
             folder = out / episode_name(source.name, seed)
             folders.append(folder)
             if folder.exists():
-                _check_same(folder, digest, made_by)
+                _check_same(folder, {**source.provenance, 'sha256': copy.sha256}, made_by)
             else:
-                path = str(source.path.resolve())
-                made = tuple(made_by.items())
-                job = Job(
-                    path, digest, str(out), seed, engines[0], hand_folder, made,
-                    source.cameras, topics, engines[1:],
-                )  # fmt: skip
-                todo.append(job)
+                lacking.append(seed)
+        plates = _plates(copy, source, topics, hand_folder) if lacking else ()
+        todo += [
+            Job(copy, str(out), seed, engines[0], hand_folder, tuple(made_by.items()),
+                source.cameras, plates, engines[1:], source.selection)
+            for seed in lacking
+        ]  # fmt: skip
     warnings = [
         [*s.warnings, *warnings_of(s.name, s.motion, s.reader, model), *_still(s, config)]
         for s in sources
     ]
     return Plan(todo, folders, tuple(line for lines in warnings for line in lines))
+
+
+def _sources(
+    parts: Sequence[Part],
+    out: Path,
+    hands: str,
+    cameras: Sequence[str],
+    selection: Selection,
+    skipped: Skipped,
+) -> list[tuple[WorkingCopy, Source]]:
+    """The recordings without those that are skipped, and the copies that they are read from.
+
+    Parts of one bag share its copy. Raises ValueError if no recording is left.
+    """
+    copies: dict[Path, WorkingCopy] = {}
+    found = []
+    for part in parts:
+        path = part.path.resolve()
+        try:
+            if path not in copies:
+                copies[path] = working_copy(open_bag(part.path, hands), out / PARTIAL)
+            copy = replace(copies[path], part=replace(part, path=path))
+            source = Source(copy.open(), cameras, selection)
+            if skipped.skips:
+                for mesh, scale in source.motion.meshes.values():
+                    load_mesh(mesh, scale)
+        except ValueError as error:
+            skipped.or_raise(error)
+            continue
+        found.append((copy, source))
+    skipped.require_some(len(found))
+    return found
+
+
+def _plates(
+    copy: WorkingCopy, source: Source, topics: Sequence[str], hand_folder: str
+) -> tuple[str, ...]:
+    """The files of the backgrounds that the images on `topics` show, one of each camera.
+
+    Raises as `recorded_plate`.
+    """
+    hands, files, reader = hands_of(hand_folder), list[Path](), open_part(copy.part)
+    for place, topic in enumerate(topics):
+        motion = shaped_for(source.motions[place], hands['right'].name)
+        meshes = {name: load_mesh(*mesh) for name, mesh in motion.meshes.items()}
+        infos = source.cameras[place] if source.cameras else ''
+        plate = recorded_plate(reader, topic, motion, camera_of(motion), hands, meshes, infos)
+        files.append(Path(copy.folder).with_name(f'{source.name}_plate_{place}.npz'))
+        plate.save(files[-1])
+    return tuple(str(file) for file in files)
 
 
 def _still(source: Source, config: ModelConfig) -> list[str]:
@@ -187,10 +255,16 @@ def sole_writer(out: Path) -> Iterator[None]:
             shutil.rmtree(out / PARTIAL, ignore_errors=True)
 
 
-def _check_same(folder: Path, digest: str, made_by: dict[str, str]) -> None:
+def _check_same(folder: Path, source: dict[str, Any], made_by: dict[str, str]) -> None:
     found = provenance_of(BagReader(folder))
-    if found.get('source', {}).get('sha256') != digest:
+    made_of = found.get('source', {})
+    if made_of.get('sha256') != source['sha256']:
         raise ValueError(f'{folder}: was made from another source: {OTHERWISE}')
+    for name in ('part', 'rate_hz', 'filled'):
+        if made_of.get(name) != source.get(name):
+            raise ValueError(
+                f'{folder}: was made from another part or other frames of the source: {OTHERWISE}'
+            )
     for name in SAME:
         if found.get(name, ABSENT.get(name)) != made_by[name]:
             what = name.removesuffix('_sha256')

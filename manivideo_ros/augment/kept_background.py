@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.bags.part import Bag, part_of
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.rasterizer import Rasterizer
@@ -38,6 +39,16 @@ class Plate:
     image: NDArray[np.uint8]
     never_seen: NDArray[np.bool_]
 
+    def save(self, file: Path) -> None:
+        """Write it as npz. Raises OSError."""
+        np.savez(file, image=self.image, never_seen=self.never_seen)
+
+    @classmethod
+    def load(cls, file: Path) -> Plate:
+        """What `save` wrote. Raises OSError."""
+        with np.load(file) as arrays:
+            return cls(arrays['image'], arrays['never_seen'])
+
 
 def images_topics(
     path: Path, types: Mapping[str, str], names: Sequence[str], cameras: Sequence[str]
@@ -63,7 +74,7 @@ def images_topics(
 
 
 def recorded_plate(
-    path: Path,
+    bag: Bag,
     topic: str,
     motion: Motion,
     camera: Camera,
@@ -78,7 +89,7 @@ def recorded_plate(
     Raises ValueError, BagError or EpisodeError for images that cannot be read or are of another
     size than the camera.
     """
-    episode = Episode(path, Topics(topic))
+    path, episode = part_of(bag), Episode(bag, Topics(topic))
     infos = camera_info or next(iter(camera_topics(episode.reader)), '')
     require_rectified(path, episode.reader, topic, infos, KEEP)
     chosen = {*np.linspace(0, len(episode) - 1, SAMPLES).round().astype(int).tolist()}

@@ -14,6 +14,7 @@ from manivideo_ros.augment.jobs import end_with_parent, plan, sole_writer
 from manivideo_ros.augment.variation import PARTIAL, make_episode
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.recording.cutting.cuts import parts_of
 
 LOOK_S = 0.05
 """Longest time between two events of `run_in_process`."""
@@ -112,7 +113,7 @@ def _work(order: Order, pipe: Connection) -> None:
     try:
         with sole_writer(order.out):
             work = plan(
-                [str(order.bag)], order.out, order.seeds, order.engine, order.hand_folder,
+                parts_of(order.bag).kept, order.out, order.seeds, order.engine, order.hand_folder,
                 cameras=order.cameras,
             )  # fmt: skip
             pipe.send(Started(tuple(work.folders), work.warnings))

@@ -6,7 +6,7 @@ import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from manivideo_ros.augment.cameras import BACKGROUND, EpisodeCamera, namespaces
 from manivideo_ros.augment.choices import Choices, choose
 from manivideo_ros.augment.engine import make_synthesizer, sessions_of
 from manivideo_ros.augment.hands import hands_of, hands_provenance, shaped_for
-from manivideo_ros.augment.kept_background import recorded_plate
+from manivideo_ros.augment.kept_background import Plate
 from manivideo_ros.augment.references import render_references
-from manivideo_ros.augment.source import Source
+from manivideo_ros.augment.source import Selection, Source
+from manivideo_ros.augment.working_copy import WorkingCopy
 from manivideo_ros.bags.bag import BagFullError, BagWriter
+from manivideo_ros.bags.part import FOREVER
 from manivideo_ros.bags.provenance import KEY, text_of
 from manivideo_ros.camera.support import plane_of
 from manivideo_ros.engine.runner import EngineError
@@ -45,22 +47,22 @@ NEVER_SEEN = 'background_never_seen.png'
 class Job:
     """One episode to make, with all that determines the result.
 
-    source: path of the recording; sha256: of its files; seed: of the variation; hand_folder: for
-    `hands_of`; made_by: engine, hands and background in the provenance. cameras: topics of their
-    CameraInfo, none for the only one; images: of each camera, the topic whose images give the
-    background, none for generated ones; engine: of the first camera, others: of the others.
+    source: the recording, or a part of it; seed: of the variation; hand_folder: for `hands_of`;
+    made_by: engine, hands and background in the provenance. cameras: topics of their CameraInfo,
+    none for the only one; plates: of each camera, the file of its background, none for generated
+    ones; engine: of the first camera, others: of the others; selection: of the frames.
     """
 
-    source: str
-    sha256: str
+    source: WorkingCopy
     out: str
     seed: int
     engine: EngineSpec
     hand_folder: str
     made_by: tuple[tuple[str, str], ...]
     cameras: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
+    plates: tuple[str, ...] = ()
     others: tuple[EngineSpec, ...] = ()
+    selection: Selection = field(default_factory=Selection)
 
     @property
     def engines(self) -> tuple[EngineSpec, ...]:
@@ -81,15 +83,14 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
 
     done: called after each frame with the number of finished frames and of all. An episode that
     another process has made meanwhile is kept. Raises ValueError (one line) for poses or objects
-    that cannot be drawn, a changed recording, an engine that does not run and a full disk; OSError.
-    No files are left then.
+    that cannot be drawn, an engine that does not run and a full disk; OSError. No files are left
+    then.
     """
-    source = Source(job.source, job.cameras)
-    if source.sha256 != job.sha256:
-        raise ValueError(f'{source.path}: has changed since the work was planned: start again')
+    source = Source(job.source.open(), job.cameras, job.selection)
     hands = hands_of(job.hand_folder)
     motions = [shaped_for(motion, hands['right'].name) for motion in source.motions]
-    identity, moves = int(job.sha256[:15], 16), not job.images
+    identity = int(job.source.sha256[:15], 16) + (source.part.number or 0)
+    moves = not job.plates
     chosen = [choose(motions[0], job.seed, identity, moves)]
     table = chosen[0].table_from_world
     chosen += [choose(motion, job.seed, identity, moves, table) for motion in motions[1:]]
@@ -99,7 +100,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
         choices['cameras'] = {topic: each.to_json()['camera'] for topic, each in seen}
     provenance = {
         'synthetic': True,
-        'source': {'bag': source.name, 'sha256': job.sha256, 'replaced': source.replaced},
+        'source': {**source.provenance, 'sha256': job.source.sha256},
         **dict(job.made_by),
         'hands': hands_provenance(source.motion, motions[0]),
         'seed': job.seed,
@@ -145,7 +146,7 @@ def _write(
     done: Callable[[int, int], None],
 ) -> None:
     """Write the copied topics, and each frame after its pose."""
-    reader, complete = source.reader, iter(source.frames_after)
+    reader, due = source.reader, source.received_ns.tolist()
     for topic, connection in reader.connections.items():
         if topic not in source.replaced:
             bag.copy_topic(topic, connection)
@@ -157,18 +158,24 @@ def _write(
             bag.add_topic(topic, kind)
         bag.add_topic(camera.namespace + BACKGROUND, IMAGE, latched=not camera.follows)
     begun, count = False, 0
+
+    def make_frames(before_ns: int) -> None:
+        nonlocal count
+        while count < len(due) and due[count] < before_ns:
+            for camera in cameras:
+                _put(bag, camera.frame(count), due[count])
+            count += 1
+            done(count, len(source.motion))
+
     kept = [topic for topic in reader.connections if topic not in source.replaced]
     for message in reader.messages(kept):
         if not begun:
             for camera in cameras:
                 _put(bag, camera.begin(), message.stamp_ns)
             begun = True
+        make_frames(message.stamp_ns)
         bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
-        for _ in range(next(complete) if message.topic == source.frames_topic else 0):
-            for camera in cameras:
-                _put(bag, camera.frame(count), message.stamp_ns)
-            count += 1
-            done(count, len(source.motion))
+    make_frames(FOREVER)
 
 
 def _cameras(
@@ -187,19 +194,17 @@ def _cameras(
         background, own = render_references(chosen)
         reference = own if reference is None else reference
         meshes = {n: _mesh(track.mesh, track.scale) for n, track in motion.objects.items()}
-        if job.images:
-            path, infos = Path(job.source), job.cameras[place] if job.cameras else ''
-            images = job.images[place]
-            plate = recorded_plate(path, images, motion, chosen.camera, hands, meshes, infos)
+        if job.plates:
+            plate = Plate.load(Path(job.plates[place]))
             background = plate.image
             never_seen = Path(NEVER_SEEN).stem + name.replace('/', '_') + '.png'
             Image.fromarray(plate.never_seen).save(folder / never_seen)
         objects = {n: chosen.objects[n].on(mesh) for n, mesh in meshes.items()}
         scene = scene_for(job.engine.weights, objects, background, reference)
         # Where the recorded scene is kept, its support is unknown.
-        plane = None if job.images else plane_of(invert_rigid(chosen.table_from_world))
+        plane = None if job.plates else plane_of(invert_rigid(chosen.table_from_world))
         synthesizer = make_synthesizer(sessions[place], hands, scene, chosen.noise)
-        follows = chosen.camera_track is not None and corrects and not job.images
+        follows = chosen.camera_track is not None and corrects and not job.plates
         made.append(EpisodeCamera(name, motion, chosen, synthesizer, background, follows, plane))
     return made
 

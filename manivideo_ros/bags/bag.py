@@ -1,8 +1,8 @@
-"""rosbag2 bags in MCAP storage, written and read as serialized bytes.
+"""rosbag2 bags as serialized bytes: written in MCAP storage, read in any (storages.py).
 
-rosbag2_py is not used: it has no wheel. A bag is a folder with `metadata.yaml` (version 8, which
-Humble and later read) and one MCAP file with zstd chunks; rosbag2, Foxglove and `mcap` open it.
-A killed recording can be read up to its last complete chunk.
+rosbag2_py is not used: it has no wheel. A written bag is a folder with `metadata.yaml` (version 8,
+which Humble and later read) and one MCAP file with zstd chunks; rosbag2, Foxglove and `mcap` open
+it. A killed recording can be read up to its last complete chunk.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, cast
 
 import yaml
 from mcap.writer import CompressionType, Writer
@@ -23,9 +23,9 @@ from mcap.writer import CompressionType, Writer
 from manivideo_ros.bags.chunk_index import pack_chunk_index
 from manivideo_ros.bags.folder import BagError, find
 from manivideo_ros.bags.reserve import ReservedFile
-from manivideo_ros.bags.scan import BROKEN, RECORD, Connection, records, scan
-from manivideo_ros.bags.unpacking import Unpacked, bound_chunks, unpacked_message
-from manivideo_ros.files.errors import reason_of
+from manivideo_ros.bags.scan import RECORD, BagMessage, Connection
+from manivideo_ros.bags.storages import messages_of, scan_file
+from manivideo_ros.bags.unpacking import Unpacked, bound_chunks
 from manivideo_ros.messages.types import decoded, definition, types_of
 
 __all__ = (
@@ -39,19 +39,6 @@ bound_chunks()
 
 class BagFullError(BagError):
     """The disk is full. Earlier messages are in the bag, which has to be closed."""
-
-
-class BagMessage(NamedTuple):
-    """One recorded message; data: CDR, as in `rclpy.serialization`.
-
-    stamp_ns: when it was received; published_ns: when it was sent, if known.
-    """
-
-    topic: str
-    type_name: str
-    stamp_ns: int
-    data: bytes
-    published_ns: int
 
 
 @dataclass
@@ -233,7 +220,8 @@ class BagWriter:
 
 
 class BagReader:
-    """Reads a bag's folder or one MCAP file; truncated bags are read as far as possible.
+    """Reads a bag's folder or one file of it (MCAP, SQLite), or a ROS 1 bag, whose messages are
+    those of ROS 2; truncated MCAP is read as far as possible.
 
     topics: type name by topic; connections: type, definition and QoS by topic. files: in the order
     of their first messages. truncated: a file has no proper end. notes: differences from a complete
@@ -249,7 +237,7 @@ class BagReader:
         found = find(self.path)
         self.empty, self.notes = found.empty, found.notes
         self._unpacked = Unpacked()
-        scans = {file: scan(self._unpacked.plain(file)) for file in found.files}
+        scans = {file: scan_file(self._unpacked.plain(file), file) for file in found.files}
         self.files = sorted(found.files, key=lambda file: scans[file].first_ns)
         self._scans = {file: scans[file] for file in self.files}
         for known in self._scans.values():
@@ -268,6 +256,13 @@ class BagReader:
     def topics(self) -> dict[str, str]:
         """Type name by topic."""
         return {topic: found.type_name for topic, found in self.connections.items()}
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """When the first and last messages were received, ns; 0, 0 for a bag without any."""
+        known = [found for found in self._scans.values() if found.count]
+        first = min((found.first_ns for found in known), default=0)
+        return first, max((found.last_ns for found in known), default=0)
 
     def decoded(self, record: BagMessage) -> Any:
         """One of its messages, of the type as it was recorded. Raises ValueError as `decoded`."""
@@ -293,21 +288,7 @@ class BagReader:
         yield group
 
     def _of_file(self, file: Path, topics: Collection[str] | None) -> Iterator[BagMessage]:
-        with self._unpacked.plain(file).open('rb') as stream:
-            try:
-                for schema, channel, message in records(stream, self._scans[file].whole, topics):
-                    yield BagMessage(
-                        channel.topic,
-                        schema.name,
-                        message.log_time,
-                        unpacked_message(message.data),
-                        message.publish_time,
-                    )
-            except BROKEN as error:
-                if self._scans[file].whole:
-                    raise BagError(
-                        f'{file}: damaged ({reason_of(error)}): run `mcap recover` on it'
-                    ) from None
+        return messages_of(self._unpacked.plain(file), file, self._scans[file], topics)
 
     def _cut(self, file: Path, seconds: Mapping[str, float]) -> str:
         known = self._scans[file]
@@ -317,8 +298,8 @@ class BagReader:
 
     def _warning(self) -> str:
         known = [found for found in self._scans.values() if found.count]
-        first = min((found.first_ns for found in known), default=0)
-        seconds = (max((found.last_ns for found in known), default=0) - first) * 1e-9
+        first, last = self.span_ns
+        seconds = (last - first) * 1e-9
         count = sum(found.count for found in known)
         what = f'{self.path}: {"; ".join(self.notes)} (in all {count} messages, {seconds:.1f} s)'
         if self.path.is_dir():

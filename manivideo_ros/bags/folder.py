@@ -1,4 +1,4 @@
-"""Finds the files of a bag: a rosbag2 folder or one MCAP file.
+"""Finds the files of a bag: a rosbag2 folder, one of its files, or a ROS 1 bag.
 
 metadata.yaml may be absent, empty, or rebuilt with fields left out, which are then taken from the
 files.
@@ -10,7 +10,6 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import yaml
@@ -21,8 +20,9 @@ from manivideo_ros.files.errors import reason_of
 METADATA = 'metadata.yaml'
 MAGIC = b'\x89MCAP0\r\n'
 PACKED = '.zstd'  # suffix of files that rosbag2 compressed
-_SUFFIXES = ('.mcap', f'.mcap{PACKED}')
-_SQLITE = ('.db3', f'.db3{PACKED}')
+STORAGES = ('mcap', 'sqlite3')
+_SUFFIXES = ('.mcap', '.db3')
+ROS1 = '.bag'
 
 
 class BagError(ValueError):
@@ -55,12 +55,9 @@ def find(path: Path) -> BagFolder:
     if path.is_file():
         found = BagFolder([path])
     elif not path.is_dir():
-        raise BagError(f'{path}: no such bag: give its folder or its .mcap file')
+        raise BagError(f'{path}: no such bag: give its folder or its .mcap, .db3 or .bag file')
     else:
         found = _of_folder(path)
-    for file in found.files:
-        if file.name.endswith(_SQLITE):
-            raise BagError(_foreign(path, 'sqlite3'))
     _leave_out_empty(found)
     return found
 
@@ -89,11 +86,13 @@ def _of_folder(path: Path) -> BagFolder:
         except _UnreadableError as error:
             problem = f'metadata.yaml {error}'
     if not there:
-        if any(path.glob(f'*{_SQLITE[0]}*')):
-            raise BagError(_foreign(path, 'sqlite3'))
+        if any(path.glob(f'*{ROS1}')):
+            raise BagError(f'{path}: holds ROS 1 bags: give one of its {ROS1} files')
         if metadata.is_file():
-            raise BagError(f'{path}: {problem}, and there is no .mcap file: record it again')
-        raise BagError(f'{path}: holds no .mcap file: give the folder of a rosbag2')
+            raise BagError(
+                f'{path}: {problem}, and there is no .mcap or .db3 file: record it again'
+            )
+        raise BagError(f'{path}: holds no .mcap or .db3 file: give the folder of a rosbag2')
     return BagFolder(there, notes=[f'{problem}; read from {_names(there)} instead'])
 
 
@@ -109,6 +108,7 @@ def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
             raise _UnreadableError('is empty')
         info = load_yaml(content.decode())['rosbag2_bagfile_information']
         storage, mode = str(info['storage_identifier'] or ''), info.get('compression_mode') or ''
+        form = str(info.get('compression_format') or '')
         named = [path / str(name) for name in list(info['relative_file_paths'])]
         seconds = {
             Path(str(file['path'])).name: int(file['duration']['nanoseconds']) * 1e-9
@@ -119,19 +119,19 @@ def _by_metadata(path: Path, metadata: Path, there: list[Path]) -> BagFolder:
         raise BagError(f'{metadata}: cannot be read ({error.strerror})') from None
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise _UnreadableError(f'is not that of a bag ({reason_of(error)[:80]})') from None
-    if storage not in ('mcap', ''):
-        raise BagError(_foreign(path, f'{storage} {mode}'.strip().lower()))
+    if storage not in (*STORAGES, '') or form not in ('zstd', ''):
+        raise BagError(_foreign(path, f'{storage} {mode} {form}'.strip().lower()))
     folder = Path(os.path.abspath(path))  # not resolved: the folder may be a link
     for file in named:
         # An untrusted bag must not make files outside of it be read.
         if '\0' in str(file) or folder not in Path(os.path.abspath(file)).parents:
             raise BagError(
                 f'{path}: metadata.yaml names {str(file)!r}, which is outside of it: remove '
-                'metadata.yaml to read the .mcap files in the folder'
+                'metadata.yaml to read the files in the folder'
             )
     found = BagFolder([], seconds=seconds, custom_data=custom_data)
-    if not storage and named and not named[0].name.endswith(_SQLITE):
-        found.notes.append('metadata.yaml names no storage; read as MCAP')
+    if not storage and named:
+        found.notes.append('metadata.yaml names no storage; read as the files are')
     found.files = _present(path, named, there, found)
     return found
 
@@ -149,7 +149,7 @@ def _present(path: Path, named: list[Path], there: list[Path], found: BagFolder)
             files.append(present)
     if not files and not there:
         if not named:
-            raise BagError(f'{path}: holds no .mcap file: give the folder of a rosbag2')
+            raise BagError(f'{path}: holds no .mcap or .db3 file: give the folder of a rosbag2')
         raise BagError(f'{gone[0]}: missing, though the metadata names it: copy it there')
     kind = {_pattern(file) for file in named}
     added = [f for f in there if f not in files and (not files or _pattern(f) in kind)]
@@ -185,9 +185,13 @@ def _leave_out_empty(found: BagFolder) -> None:
 
 
 def _listed(path: Path) -> list[Path]:
-    """The MCAP files in a folder; of a file and its compressed copy only the file."""
+    """The MCAP files in a folder, else the SQLite files; of a file and its compressed copy only
+    the file.
+    """
     # Names that begin with a dot are written by file systems (`._bag_0.mcap`).
-    files = [f for f in path.glob('*.mcap*') if f.name.endswith(_SUFFIXES) and f.name[0] != '.']
+    there = [f for f in path.glob('*') if f.name[0] != '.']
+    kinds = [[f for f in there if f.name.removesuffix(PACKED).endswith(s)] for s in _SUFFIXES]
+    files = next((kind for kind in kinds if kind), [])
     plain = {file.name for file in files}
     return sorted((f for f in files if f.name.removesuffix(PACKED) == f.name
                    or f.name.removesuffix(PACKED) not in plain), key=in_order)  # fmt: skip
@@ -210,9 +214,7 @@ def _lasting(files: list[Path], seconds: dict[str, float]) -> str:
 
 
 def _foreign(path: Path, storage: str) -> str:
-    source = path.parent if path.is_file() else path
-    src, dst = quote(str(source)), quote(f'{source.resolve().name}_mcap')
     return (
-        f'{path}: storage is {storage}, not mcap: run `rosbags-convert --src {src} --dst {dst} '
-        '--dst-storage mcap` (or `ros2 bag convert`)'
+        f'{path}: storage is {storage}, must be {" or ".join(STORAGES)}, compressed by zstd if at '
+        'all: run `ros2 bag convert`, with output options that have `storage_id: mcap`'
     )

@@ -16,7 +16,8 @@ from mcap.reader import make_reader
 from mcap.records import Channel, McapRecord, Message, Metadata, Schema
 from mcap.stream_reader import StreamReader
 
-from manivideo_ros.bags.folder import MAGIC, BagError, custom_data_of
+from manivideo_ros.bags.folder import custom_data_of
+from manivideo_ros.bags.unpacking import unpacked_message
 from manivideo_ros.files.bounded_yaml import load_yaml
 
 RECORD = 'rosbag2'
@@ -34,6 +35,19 @@ BROKEN = (
     TypeError,
     ValueError,
 )
+
+
+class BagMessage(NamedTuple):
+    """One recorded message; data: CDR, as in `rclpy.serialization`.
+
+    stamp_ns: when it was received; published_ns: when it was sent, if known.
+    """
+
+    topic: str
+    type_name: str
+    stamp_ns: int
+    data: bytes
+    published_ns: int
 
 
 class Connection(NamedTuple):
@@ -88,23 +102,30 @@ class Scan:
 
 
 def scan(file: Path) -> Scan:
-    """Summarize a file, from its index if it has one. Raises BagError for one that is no MCAP."""
-    try:
-        with file.open('rb') as stream:
-            if stream.read(len(MAGIC)) != MAGIC:
-                raise BagError(f'{file}: not an MCAP file: give a rosbag2 in MCAP storage')
-            return _by_index(stream) or _by_records(stream)
-    except OSError as error:
-        raise BagError(f'{file}: cannot be read ({error.strerror})') from None
+    """Summarize a file, from its index if it has one."""
+    with file.open('rb') as stream:
+        return _by_index(stream) or _by_records(stream)
 
 
-def records(
-    stream: IO[bytes], whole: bool, topics: Collection[str] | None
-) -> Iterator[tuple[Schema, Channel, Message]]:
+def messages(file: Path, known: Scan, topics: Collection[str] | None) -> Iterator[BagMessage]:
     """The messages of topics (None: all): of a complete file in time order, else as stored.
 
     Raises BROKEN where the file is truncated or damaged.
     """
+    with file.open('rb') as stream:
+        for schema, channel, message in _records(stream, known.whole, topics):
+            yield BagMessage(
+                channel.topic,
+                schema.name,
+                message.log_time,
+                unpacked_message(message.data),
+                message.publish_time,
+            )
+
+
+def _records(
+    stream: IO[bytes], whole: bool, topics: Collection[str] | None
+) -> Iterator[tuple[Schema, Channel, Message]]:
     if whole:
         reader = make_reader(stream, validate_crcs=True)
         for schema, channel, message in reader.iter_messages(topics):

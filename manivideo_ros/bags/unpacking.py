@@ -1,12 +1,14 @@
 """Decompression of untrusted bags, with limits on the size of the result.
 
-MCAP compresses chunks; rosbag2 also compresses single messages, or whole files.
+MCAP and ROS 1 compress chunks; rosbag2 also compresses single messages, or whole files.
 """
 
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,22 +67,25 @@ def unpacked_message(data: bytes) -> bytes:
 
 
 class Unpacked:
-    """Uncompressed copies of files that rosbag2 compressed, in a temporary folder."""
+    """Complete copies of files that rosbag2 compressed, in a temporary folder, and of SQLite files
+    whose last messages are in a write-ahead log, as a killed recorder leaves them.
+    """
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files: dict[Path, Path] = {}
 
     def plain(self, file: Path) -> Path:
-        """The file uncompressed; itself if it is not compressed. Raises BagError."""
-        if not file.name.endswith(PACKED):
+        """The file uncompressed; itself if it is complete as it is. Raises BagError."""
+        packed, logged = file.name.endswith(PACKED), _log_of(file).is_file()
+        if not packed and not logged:
             return file
         if file not in self._files:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix='manivideo_bag_')
-            target = Path(self._folder.name) / f'{len(self._files)}.mcap'
+            target = Path(self._folder.name) / str(len(self._files))
             try:
-                _unpack(file, target)
-            except (zstandard.ZstdError, OSError) as error:
+                _unpack(file, target) if packed else _with_log(file, target)
+            except (zstandard.ZstdError, sqlite3.Error, OSError) as error:
                 raise BagError(
                     f'{file}: does not unpack ({reason_of(error)}): copy it there again'
                 ) from None
@@ -104,5 +109,18 @@ def _unpack(file: Path, target: Path) -> None:
                     ': name a larger folder in TMPDIR, or unpack it with `zstd -d`'
                 )
         out.seek(0)
-        if out.read(len(MAGIC)) != MAGIC:
-            raise zstandard.ZstdError('no MCAP file is in it')
+        if not out.read(len(MAGIC)).startswith((MAGIC, b'SQLite')):
+            raise zstandard.ZstdError('no MCAP or SQLite file is in it')
+
+
+def _log_of(file: Path) -> Path:
+    return file.with_name(f'{file.name}-wal')
+
+
+def _with_log(file: Path, target: Path) -> None:
+    """Copy an SQLite file with the messages that are still in its write-ahead log."""
+    shutil.copyfile(file, target)
+    shutil.copyfile(_log_of(file), _log_of(target))
+    with closing(sqlite3.connect(target)) as database:
+        database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+        database.execute('PRAGMA journal_mode=DELETE')

@@ -31,6 +31,7 @@ from manivideo_ros.model.grid import on_grid
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_named, motion_path
+from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
 from manivideo_ros.motion.view import camera_of, require_fixed_camera
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.folders import expanded
@@ -49,10 +50,10 @@ class Render:
 
     motion: '' for that of the demo; background, hand_reference: '' for the shipped images, 'keep'
     for the scene in the motion's own images (of the topic `images`, '' for the only one); camera:
-    topic of its CameraInfo, '' for the only one. scene: folder of background and hand reference, ''
-    for none. quality: in windows of 24 frames on torch; else as a stream, on the backends of the
-    engine. support_plane [4]: in the frame of the poses; empty: under the motion, none with a
-    background.
+    topic of its CameraInfo, '' for the only one; hands: what its hands are read from. scene: folder
+    of background and hand reference, '' for none. quality: in windows of 24 frames on torch; else
+    as a stream, on the backends of the engine. support_plane [4]: in the frame of the poses; empty:
+    under the motion, none with a background.
     """
 
     out: Path
@@ -62,6 +63,7 @@ class Render:
     background: str = ''
     images: str = ''
     camera: str = ''
+    hands: str = ''
     hand_reference: str = ''
     scene: str = ''
     seed: int = 0
@@ -94,6 +96,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument('--images', default='', help='images for --background keep (topic)')
     parser.add_argument('--camera', default='', help='topic of its CameraInfo (the only one)')
+    parser.add_argument('--hands', default='', metavar='FROM', help=HANDS_HELP)
     parser.add_argument('--hand-reference', default='', help='image of an open hand')
     parser.add_argument('--scene', default='', help='folder of `manivideo calibrate`')
     parser.add_argument('--hand-appearance', dest='hand_reference', action=RenamedOption)
@@ -107,7 +110,7 @@ def main(arguments: list[str]) -> int:
 
 def run(job: Render) -> int:
     """Write the video and return the exit status. Raises ValueError for unusable input."""
-    motion = motion_named(job.motion, job.camera)
+    motion = motion_named(job.motion, job.camera, job.hands)
     spec = find_spec(job.engine)
     if job.checkpoint:
         spec = replace(spec, checkpoint=job.checkpoint)
@@ -149,9 +152,10 @@ def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
     require_fixed_camera(motion, '--background keep')
     meshes = {name: load_mesh(track.mesh, track.scale) for name, track in motion.objects.items()}
     named = [[name] if name else [] for name in (job.images, job.camera)]
-    (topic,) = images_topics(path, BagReader(path).topics, *named)
+    reader = BagReader(path)
+    (topic,) = images_topics(path, reader.topics, *named)
     hands, camera = hands_of(motion), camera_of(motion)
-    return recorded_plate(path, topic, motion, camera, hands, meshes, job.camera).image
+    return recorded_plate(reader, topic, motion, camera, hands, meshes, job.camera).image
 
 
 def _given(name: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""`manivideo convert`: converts recorded joints to a motion file."""
+"""`manivideo convert`: converts recorded joints to a motion file, a bag of any storage to MCAP."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from manivideo_ros.bags.copying import copy_bag
 from manivideo_ros.geometry import Camera, look_at, pinhole, quaternion_to_matrix, rigid
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.inputs.keypoints import HandFit, fit, fit_betas
@@ -20,6 +21,8 @@ from manivideo_ros.inputs.world import AXES
 from manivideo_ros.motion.files import save_motion
 from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
 from manivideo_ros.motion.recordings import Recording, RecordingError, read_recording
+from manivideo_ros.motion.sources.hand_option import HELP
+from manivideo_ros.motion.sources.recorded_hands import open_bag
 
 Side = Literal['left', 'right']
 # Direction of the camera: from behind the shoulders of a person who faces +y.
@@ -116,8 +119,10 @@ def _counted(reasons: Mapping[str, int]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 2 and one line of error for a recording that cannot be converted."""
     parser = argparse.ArgumentParser(prog='manivideo convert', description=__doc__)
-    parser.add_argument('recording', help='npz: left/right [F,25,3|7] or keypoints [F,21,3]')
-    parser.add_argument('motion', help='folder of the motion file to write')
+    parser.add_argument('recording',
+                        help='npz: left/right [F,25,3|7] or keypoints [F,21,3]; a bag')  # fmt: skip
+    parser.add_argument('motion', help='folder of the motion file or bag to write')
+    parser.add_argument('--hands', default='', metavar='FROM', help=f'of a bag: {HELP}')
     parser.add_argument('--side', choices=('left', 'right'), default='right',
                         help='whose keypoints, and the hand that holds the object')  # fmt: skip
     parser.add_argument('--unit', type=float, default=1.0, help='metres per unit of the recording')
@@ -131,7 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--grasp', type=float, nargs=7, metavar=axes,
                         help='pose of the object in the wrist frame, m and xyzw')  # fmt: skip
     args = parser.parse_args(arguments)
+    if Path(args.recording).suffix != '.npz':
+        return convert_bag(args.recording, Path(args.motion), args.hands)
     try:
+        if args.hands:
+            raise RecordingError('--hands is for bags')
         if not args.unit > 0:
             raise RecordingError(f'--unit must be above 0, got {args.unit}')
         recording = read_recording(args.recording, args.side, args.unit, args.axes)
@@ -164,4 +173,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if reasons:
             print(f'{side}: frames without a hand: {_counted(reasons)}')
     print(f'{args.motion}: {len(motion)} frames, {motion.duration_s:.1f} s')
+    return 0
+
+
+def convert_bag(path: str, out: Path, hands: str) -> int:
+    """Write a bag as MCAP, with the hands that `hands` names; returns the exit status."""
+    try:
+        reader = open_bag(path, hands)
+        count = copy_bag(reader, out)
+    except (ValueError, OSError) as error:
+        print(f'manivideo convert: {error}', file=sys.stderr)
+        return 2
+    print(f'{out}: {count} messages on {len(reader.topics)} topics')
     return 0

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.bags.bag import BagError, BagReader, BagWriter
+from manivideo_ros.bags.part import Bag, Part, open_part, part_of
 from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS, STRING, TF
 from manivideo_ros.messages.read import read_camera, stamp_ns
@@ -24,6 +25,8 @@ from manivideo_ros.motion.recorded_transforms import NotConnectedError, Recorded
 from manivideo_ros.motion.tracks import (
     hands_moved,
     in_world,
+    merge_hands,
+    merge_objects,
     objects_moved,
     pair_hands,
     read_hands,
@@ -85,10 +88,14 @@ def camera_transform(
 
 
 def load_motion(
-    path: str | Path, camera: str | None = '', warn: Callable[[str], None] = LOGGER.warning
+    bag: Bag,
+    camera: str | None = '',
+    warn: Callable[[str], None] = LOGGER.warning,
 ) -> Motion:
-    """Read a motion file. Its frames are those of HandPoses, else of ObjectPoses; objects are
-    interpolated to them.
+    """Read a motion file or a part of one, opened or not.
+
+    Its frames are those of HandPoses, else of ObjectPoses; objects are interpolated to them. Topics
+    of one type are merged by stamp.
 
     The world is the frame of the first poses; poses in other frames, and the camera in each frame,
     are placed in it by the transforms at their stamps. Without any transform the camera is at the
@@ -99,21 +106,27 @@ def load_motion(
 
     Raises MotionError (one line: the file, the topic and field, what to do).
     """
-    path = Path(path)
+    path = part_of(bag)
     try:
-        reader = BagReader(path)
+        reader = open_part(bag)
         topics = topics_by_type(reader)
         infos = [] if camera is None else camera_topics(reader)
-        messages: dict[str, list[Any]] = {name: [] for name in (*topics.values(), *infos)}
+        poses = [topic for found in topics.values() for topic in found]
+        messages: dict[str, list[Any]] = {name: [] for name in (*poses, *infos)}
         for record in reader.messages(list(messages)):
-            messages[record.topic].append(reader.decoded(record))
+            message, known = reader.decoded(record), messages[record.topic]
+            # Of a camera only the first message of each frame is needed.
+            frames = {one.header.frame_id for one in known} if record.topic in infos else set()
+            if not frames or message.header.frame_id not in frames:
+                known.append(message)
     except BagError as error:
         raise MotionError(str(error)) from None
     except ValueError as error:
         raise MotionError(f'{path}: {error}: record it again') from None
     if HANDS not in topics and OBJECTS not in topics:
         raise MotionError(
-            f'{path}: holds no HandPoses or ObjectPoses: give a motion file or `manivideo convert`'
+            f'{path}: holds no HandPoses or ObjectPoses: name with --hands what they are read '
+            'from, or give a motion file or `manivideo convert`'
         )
     transforms = RecordedTransforms(path, reader, warn)
     try:
@@ -128,40 +141,63 @@ def load_motion(
 
 
 def _assemble(
-    path: Path,
-    topics: dict[str, str],
+    path: Part,
+    topics: dict[str, list[str]],
     messages: dict[str, list[Any]],
     transforms: RecordedTransforms,
     warn: Callable[[str], None],
 ) -> Motion:
     """The motion without a camera."""
-    hand_topic, object_topic = topics.get(HANDS, ''), topics.get(OBJECTS, '')
-    hand_messages = messages.get(hand_topic, [])
-    object_messages = messages.get(object_topic, [])
-    recorded = hand_messages or object_messages
+
+    def of(kind: str) -> dict[str, list[Any]]:
+        return {topic: messages[topic] for topic in topics.get(kind, ()) if messages[topic]}
+
+    hands_by_topic, objects_by_topic = of(HANDS), of(OBJECTS)
+    recorded = [*hands_by_topic.values(), *objects_by_topic.values()]
     if not recorded:
         raise MotionError(f'{path}: its pose topics are empty: record it again')
-    world = recorded[0].header.frame_id
-    hand_messages = in_world(hand_topic, hand_messages, world, transforms, hands_moved)
-    object_messages = in_world(object_topic, object_messages, world, transforms, objects_moved)
-    hand_messages, became = pair_hands(hand_messages)
-    _warn_of_order(path, hand_topic, became.count(None), warn)
-    object_messages = _in_order(path, object_topic, object_messages, warn)
-    frames = hand_messages or object_messages
+    world = recorded[0][0].header.frame_id
+    hands_by_topic = {
+        topic: in_world(topic, found, world, transforms, hands_moved)
+        for topic, found in hands_by_topic.items()
+    }
+    objects_by_topic = {
+        topic: _in_order(
+            path, topic, in_world(topic, found, world, transforms, objects_moved), warn
+        )
+        for topic, found in objects_by_topic.items()
+    }
+    hand_topic, object_topic = ' and '.join(hands_by_topic), ' and '.join(objects_by_topic)
+    hand_messages = _joined_hands(path, hands_by_topic, warn)
+    object_messages = merge_objects(objects_by_topic)
+    frames = hand_messages or max(objects_by_topic.values(), key=len)
     stamps = np.array([stamp_ns(m.header) for m in frames], np.int64)
     hands = read_hands(hand_topic, hand_messages)
-    scene = read_scene(messages.get(topics.get(STRING, ''), []))
+    scene = read_scene([m for found in of(STRING).values() for m in found])
     objects = read_objects(object_topic, object_messages, stamps, scene)
     models = {h.hand_model for m in hand_messages for h in m.hands}
     if len(models) > 1:
         raise MotionError(f'{path}: hand_model changes ({sorted(models)}): record one hand model')
     model = models.pop() if models else 'default'
-    return Motion(stamps, hands, objects, None, model, world, path.resolve().stem)
+    return Motion(stamps, hands, objects, None, model, world, Path(path.name).stem)
+
+
+def _joined_hands(
+    path: Part, by_topic: dict[str, list[Any]], warn: Callable[[str], None]
+) -> list[Any]:
+    """The frames of all topics of HandPoses."""
+    if len(by_topic) > 1:
+        by_topic = {topic: _in_order(path, topic, found, warn) for topic, found in by_topic.items()}
+    pairs = [(topic, message) for topic, found in by_topic.items() for message in found]
+    order, sides = merge_hands(pairs)
+    frames, became = pair_hands([pairs[n][1] for n in order], [sides[n] for n in order])
+    _warn_of_order(path, ' and '.join(by_topic), became.count(None), warn)
+    return frames
 
 
 def _seen_by(
     motion: Motion,
-    path: Path,
+    path: Part,
     topic: str,
     infos: list[Any],
     transforms: RecordedTransforms,
@@ -193,12 +229,12 @@ def _seen_by(
     return seen.seen_from(poses)
 
 
-def topics_by_type(reader: BagReader) -> dict[str, str]:
-    """The topic of each type of poses, and of the scene (STRING); of several the first."""
-    topics: dict[str, str] = {}
+def topics_by_type(reader: BagReader) -> dict[str, list[str]]:
+    """The topics of each type of poses, and of the scene (STRING), sorted."""
+    topics: dict[str, list[str]] = {}
     for topic, kind in sorted(reader.topics.items()):
         if kind in (HANDS, OBJECTS) or (kind == STRING and topic.endswith('scene')):
-            topics.setdefault(kind, topic)
+            topics.setdefault(kind, []).append(topic)
     return topics
 
 
@@ -233,7 +269,7 @@ def _chosen_camera(infos: dict[str, list[Any]], name: str) -> str:
 
 
 def _in_order(
-    path: Path, topic: str, messages: list[Any], warn: Callable[[str], None]
+    path: Part, topic: str, messages: list[Any], warn: Callable[[str], None]
 ) -> list[Any]:
     """The messages whose stamps increase. Others are dropped with a warning."""
     kept: list[Any] = []
@@ -244,6 +280,6 @@ def _in_order(
     return kept
 
 
-def _warn_of_order(path: Path, topic: str, count: int, warn: Callable[[str], None]) -> None:
+def _warn_of_order(path: Part, topic: str, count: int, warn: Callable[[str], None]) -> None:
     if count:
         warn(f'{path}: topic {topic}: {count} messages dropped: their stamps do not increase')

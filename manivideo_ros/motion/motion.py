@@ -138,7 +138,7 @@ class Motion:
 
     def frame(self, index: int) -> MotionSample:
         """The recorded frame of this index."""
-        return self._sample(index, index, 0.0)
+        return self.sample_between(index, index, 0.0)
 
     def interpolate_at(self, stamp_ns: int) -> MotionSample:
         """Hands and objects at a time, clamped to the first and last frame.
@@ -146,7 +146,7 @@ class Motion:
         Between two frames positions are interpolated linearly, rotations by slerp. A hand or object
         that is absent in one of the two is that of the nearer frame, if it is present there.
         """
-        return self._sample(*self._between(stamp_ns))
+        return self.sample_between(*self._between(stamp_ns))
 
     def camera_in(self, index: int) -> Camera | None:
         """The camera in the frame of this index; None without a camera."""
@@ -195,7 +195,8 @@ class Motion:
         first = replace(self.camera, camera_from_world=camera_track[0])
         return replace(self, camera=first, camera_track=camera_track)
 
-    def _sample(self, first: int, last: int, part: float) -> MotionSample:
+    def sample_between(self, first: int, last: int, part: float) -> MotionSample:
+        """Hands and objects at a fraction of the way between two frames."""
         hands, objects = {}, {}
         for side, hand in self.hands.items():
             pair = _pair(hand.present, first, last, part)

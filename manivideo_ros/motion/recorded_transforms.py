@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.part import Part
 from manivideo_ros.messages.names import TF
 from manivideo_ros.motion.transforms import TransformTree
 
@@ -19,6 +20,15 @@ NAMES = ('tf', 'tf_static')
 WIDE_NS = 500_000_000
 """Time between two samples from which on an interpolated transform is warned about."""
 SHOWN = 12  # frames that a message lists
+
+
+def transform_topics(reader: BagReader) -> list[str]:
+    """The topics /tf and /tf_static of a bag, in any namespace, sorted."""
+    return [
+        topic
+        for topic, kind in sorted(reader.topics.items())
+        if kind == TF and topic.rpartition('/')[2] in NAMES
+    ]
 
 
 class NotConnectedError(ValueError):
@@ -31,14 +41,10 @@ class RecordedTransforms:
     warn: called with one line for transforms that are not used.
     """
 
-    def __init__(self, path: Path, reader: BagReader, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path | Part, reader: BagReader, warn: Callable[[str], None]) -> None:
         self._path, self._reader, self._warn = path, reader, warn
         self._warned: set[tuple[str, str]] = set()
-        self.topics = [
-            topic
-            for topic, kind in sorted(reader.topics.items())
-            if kind == TF and topic.rpartition('/')[2] in NAMES
-        ]
+        self.topics = transform_topics(reader)
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> NDArray[np.floating]:
         """target_from_source [4, 4] at a stamp (ns), interpolated between samples.

@@ -94,6 +94,15 @@ def read_recording(
     return Recording(stamps, keypoints, left_out)
 
 
+def checked_keypoints(
+    side: Side, points: NDArray[np.floating], unit: float, axes: str
+) -> tuple[NDArray[np.float64], dict[str, int]]:
+    """Keypoints [F,21,3] of a hand, metres, z up, NaN where it is absent, and the frames without it
+    by reason. Raises ValueError for points that do not fit a hand of that side in that unit.
+    """
+    return _checked([_frame(partial(mediapipe, side, p), p) for p in points], unit, axes)
+
+
 def _joints(file: Path, side: str, array: NDArray[np.floating]) -> list[TrackedHand | str]:
     """The hand of each frame, or the reason for its absence."""
     wrong = array.ndim != 3 or array.shape[1] not in (25, 26) or array.shape[2] not in (3, 7)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -79,14 +80,59 @@ def _moved(pose: Any, by: NDArray[np.floating]) -> Any:
         return pose
 
 
-def pair_hands(messages: list[Any]) -> tuple[list[Any], list[int | None]]:
+def merge_hands(
+    messages: Sequence[tuple[str, Any]],  # topic and HandPoses, as received
+) -> tuple[list[int], list[frozenset[int]]]:
+    """The order in which messages of several topics are joined, and the sides of each.
+
+    Messages of one topic stay in their order, those of several are ordered by stamp. A message
+    without hands stands for the sides of its topic, if there are several. Topics without any hand
+    are left out of the order. Raises ValueError for topics that have a side in common.
+    """
+    sides: dict[str, frozenset[int]] = {}
+    for topic, message in messages:
+        own = frozenset(hand.side for hand in message.hands)
+        sides[topic] = sides.get(topic, frozenset()) | own
+    for topic, other in combinations(sorted(sides), 2):
+        for side in sides[topic] & sides[other]:
+            raise ValueError(
+                f'{topic} and {other}: both have the {SIDES[side]} hand: keep one of the topics'
+            )
+    each = [frozenset(hand.side for hand in m.hands) for _, m in messages]
+    if len(sides) == 1:
+        return list(range(len(messages))), each
+    each = [own or sides[topic] for own, (topic, _) in zip(each, messages, strict=True)]
+    some = any(sides.values())
+    kept = [n for n, (topic, _) in enumerate(messages) if sides[topic] or not some]
+    return sorted(kept, key=lambda n: stamp_ns(messages[n][1].header)), each
+
+
+def merge_objects(by_topic: Mapping[str, list[Any]]) -> list[Any]:
+    """ObjectPoses of several topics in the order of their stamps.
+
+    Raises ValueError for topics that have an object in common.
+    """
+    ids = {
+        topic: {o.object_id for m in found for o in m.objects} for topic, found in by_topic.items()
+    }
+    for topic, other in combinations(sorted(ids), 2):
+        for name in sorted(ids[topic] & ids[other]):
+            raise ValueError(f'{topic} and {other}: both have {name!r}: keep one of the topics')
+    return sorted(
+        (m for found in by_topic.values() for m in found), key=lambda m: stamp_ns(m.header)
+    )
+
+
+def pair_hands(
+    messages: list[Any], sides: Sequence[frozenset[int]] | None = None
+) -> tuple[list[Any], list[int | None]]:
     """Frames of HandPoses, single hands joined, and the index of each message's frame.
 
     Messages are joined that have no side in common, and whose stamps are equal or, for neighbours,
     less than half a period apart; the frame has the later stamp. None: a message whose stamp does
-    not increase.
+    not increase. sides: that each message stands for, of `merge_hands`.
     """
-    sides = [frozenset(hand.side for hand in m.hands) for m in messages]
+    sides = sides or [frozenset(hand.side for hand in m.hands) for m in messages]
     stamps = [stamp_ns(m.header) for m in messages]
     near = _nearness(sides, stamps)
     groups: list[list[int]] = []
@@ -114,7 +160,7 @@ def pair_hands(messages: list[Any]) -> tuple[list[Any], list[int | None]]:
     return [_joined([messages[i] for i in group]) for group in groups], became
 
 
-def _nearness(sides: list[frozenset[int]], stamps: list[int]) -> int:
+def _nearness(sides: Sequence[frozenset[int]], stamps: list[int]) -> int:
     """How far apart (ns) two hands of one frame may be."""
     if not any(len(each) == 1 for each in sides):
         return TOLERANCE_NS

@@ -111,7 +111,7 @@ class Augmenter(Node):
 def order_of(request: Synthesize.Goal, parameters: AugmenterParameters) -> Order:
     """The order of a goal. Raises ValueError for a path that is not allowed."""
     bag = under(request.bag, parameters.bag_folders, 'bag_folders')
-    for file in [*bag.glob('*.mcap*'), bag / 'metadata.yaml']:  # may be links
+    for file in [*bag.glob('*.mcap*'), *bag.glob('*.db3*'), bag / 'metadata.yaml']:  # may be links
         under(str(file), parameters.bag_folders, 'bag_folders')
     for mesh in meshes_of(bag):  # recorded from a topic on which anyone may publish
         under(mesh, parameters.bag_folders, 'bag_folders')

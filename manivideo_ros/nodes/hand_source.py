@@ -14,16 +14,16 @@ from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.hand.state import Side
+from manivideo_ros.motion.sources.hand_intake import TF, TOPIC, HandIntake
+from manivideo_ros.motion.sources.hand_pairs import WAIT_S, HandPairs
+from manivideo_ros.motion.sources.hand_parameters import HandSourceParameters
+from manivideo_ros.motion.sources.joint_messages import STATES
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.ros import clocks, qos
 from manivideo_ros.ros.declare_parameters import declare
-from manivideo_ros.ros.message_types import message_class
-from manivideo_ros.ros.parameters import HandSourceParameters
+from manivideo_ros.ros.message_types import RCLPY, message_class
 from manivideo_ros.ros.rate_limit import RateLimit
 from manivideo_ros.ros.sources import robot_description
-from manivideo_ros.ros.sources.hand_intake import TF, TOPIC, HandIntake
-from manivideo_ros.ros.sources.hand_pairs import WAIT_S, HandPairs
-from manivideo_ros.ros.sources.joint_messages import STATES
 from manivideo_ros.ros.spin import run
 
 SILENCE_S = 5.0
@@ -41,7 +41,7 @@ class HandSource(Node):
     def __init__(self) -> None:
         super().__init__('hand_source')
         self.parameters = declare(self, HandSourceParameters)
-        self._intake = HandIntake(self.parameters)
+        self._intake = HandIntake(self.parameters, RCLPY)
         self._out = self.create_publisher(HandPoses, 'hand_poses', qos.POSES_OUT)
         self._warned, self._messages = RateLimit(), 0
         self._pairs = HandPairs(self._intake.apart)

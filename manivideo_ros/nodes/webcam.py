@@ -26,6 +26,7 @@ from manivideo_ros.estimation.sides import SideMemory
 from manivideo_ros.geometry import Array, Camera, pinhole
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.inputs.live import HandSolver, LiveHand
+from manivideo_ros.motion.sources.hand_pairs import HandPairs
 from manivideo_ros.msg import HandPoses
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.ros import qos
@@ -33,7 +34,6 @@ from manivideo_ros.ros.declare_parameters import declare
 from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import WebcamParameters
 from manivideo_ros.ros.rate_limit import RateLimit
-from manivideo_ros.ros.sources.hand_pairs import HandPairs
 from manivideo_ros.ros.spin import run
 
 

@@ -38,7 +38,7 @@ MOVED = {
     'references': ('camera.background', 'hand.reference', 'files.image_file'),
     'render': ('commands.render',),
     'ros.conversion': ('messages.read', 'messages.build', 'ros.rate_limit'),
-    'ros.hand_intake': ('ros.sources.hand_intake',),
+    'ros.hand_intake': ('motion.sources.hand_intake',),
     'ros.intake': ('ros.stream.pose_intake',),
     'ros.object_intake': ('ros.sources.object_intake',),
     'shipped': ('motion.shipped',),

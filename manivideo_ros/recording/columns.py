@@ -6,16 +6,15 @@ each publish some joints. A frame takes the nearest value, or the last one while
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from manivideo_ros.files.bounded_yaml import load_yaml
-from manivideo_ros.recording.fields import joint_names, named_vector, vector
+from manivideo_ros.recording.fields import is_in, vector
+from manivideo_ros.recording.publishers import mixed
 
 NEAR_NS = 50_000_000  # fast topics: longest distance of a frame to its nearest message
 HELD_PERIODS = 3  # slower topics: periods of the topic for which the last value is held
@@ -28,9 +27,13 @@ class ColumnsError(ValueError):
 
 @dataclass
 class Series:
-    """Messages of a topic with the same names: receipt times (ns, increasing) and numbers."""
+    """Messages of a topic with the same names: receipt times (ns, increasing) and numbers.
+
+    floats [N]: whether each number is a float.
+    """
 
     names: list[str]
+    floats: NDArray[np.bool_]
     times: list[int] = field(default_factory=list)
     rows: list[NDArray] = field(default_factory=list)
 
@@ -55,30 +58,52 @@ class Held(NamedTuple):
         return f'{rate}: {"; ".join(parts)}'
 
 
-def series_of(messages: Iterable[tuple[Any, int]]) -> list[Series]:
+def series_of(
+    messages: Iterable[tuple[Any, int]], fields: Sequence[str] = (), start_ns: int = 0
+) -> list[Series]:
     """Split a topic's messages, each with its receipt time (ns), into a series per set of names.
 
-    Messages that name their joints may come from several publishers. Raises ColumnsError for
-    other messages that differ in size, and for joints named twice.
+    fields: of which numbers are taken, all if there are none; start_ns: of the times in errors.
+    Messages that name their elements may come from several publishers. Raises ColumnsError for
+    other messages that differ in size, for poses in several frames, and for fields that no message
+    has.
     """
     found: dict[tuple[str, ...], Series] = {}
-    all_named = True
+    all_named, received = True, False
+    frames: dict[str, str] = {}
+    known: dict[str, None] = {}
     for message, received_ns in messages:
+        at = f'at {(received_ns - start_ns) * 1e-9:.3f} s'
         try:
-            named = joint_names(message)
-            values, names = named_vector(message, named) if named else vector(message)
+            own = vector(message, fields)
         except ValueError as error:
-            raise ColumnsError(f': {error}') from None
-        series = found.setdefault(tuple(names), Series(names))
-        all_named &= bool(named)
+            raise ColumnsError(f', {at}: {error}') from None
+        received = True
+        known |= dict.fromkeys(own.fields)
+        for name, frame in own.frames.items():
+            if frames.setdefault(name, frame) != frame:
+                raise ColumnsError(
+                    f', {name}, {at}: is {frame!r} where it was {frames[name]!r}: numbers of one '
+                    'topic must be in one frame; record publishers on topics of their own'
+                )
+        if not own.names:
+            continue
+        series = found.setdefault(tuple(own.names), Series(own.names, own.floats))
+        all_named &= own.named
         if len(found) > 1 and not all_named:
             before = next(iter(found.values()))
             raise ColumnsError(
-                f': has {len(names)} numbers where it had {len(before.names)}: messages must be of '
-                'one size; record others on topics of their own'
+                f', {at}: has {len(own.names)} numbers where it had {len(before.names)}: messages '
+                'must be of one size; record others on topics of their own'
             )
         series.times.append(received_ns)
-        series.rows.append(values)
+        series.rows.append(own.values)
+    lacks = [f for f in fields if not any(is_in(n, f) for names in found for n in names)]
+    if received and (lacks or not found):
+        what = f'the field {lacks[0]}' if lacks else 'its messages'
+        raise ColumnsError(
+            f': has no numbers in {what}: its fields are {", ".join(known) or "text"}'
+        )
     return list(found.values())
 
 
@@ -90,52 +115,87 @@ def table(
     hold_s: how long a last value is held; None: HELD_PERIODS of a slow topic, NEAR_NS of others.
     latched: the publishers are transient local, so that a last value is held without limit. A
     column in several series takes the newest value of any. Raises ColumnsError for a frame without
-    a valid value.
+    a valid value, a value that is not finite, an element that vanishes, and mixed publishers.
     """
-    names = list(dict.fromkeys(name for series in all_series for name in series.names))
     if not all_series:
         raise ColumnsError(': is empty: leave it out, or record it again')
-    if len(all_series) == 1:
-        chosen, held = _chosen(all_series[0].times, frames_ns, hold_s, latched)
-        return np.stack([all_series[0].rows[i] for i in chosen]), names, held
-    columns, worst = [], None
-    cache: dict[tuple[int, ...], tuple[list[tuple[int, int]], list[int], Held | None]] = {}
+    _check_vanishing(all_series, frames_ns)
+    groups: dict[tuple[int, ...], list[str]] = {}
+    names = list(dict.fromkeys(name for series in all_series for name in series.names))
     for name in names:
         having = tuple(k for k, series in enumerate(all_series) if name in series.names)
-        if having not in cache:
-            order = sorted(
-                (time, k, row)
-                for k in having
-                for row, time in enumerate(all_series[k].times)
-            )  # fmt: skip
-            times = [time for time, _, _ in order]
-            try:
-                chosen, held = _chosen(times, frames_ns, hold_s, latched)
-            except ColumnsError as error:
-                raise ColumnsError(f', {name}{error}') from None
-            cache[having] = [(k, row) for _, k, row in order], chosen, held
-        at, chosen, held = cache[having]
-        places = [all_series[k].names.index(name) if k in having else -1
-                  for k in range(len(all_series))]  # fmt: skip
-        columns.append([all_series[at[i][0]].rows[at[i][1]][places[at[i][0]]] for i in chosen])
+        groups.setdefault(having, []).append(name)
+    columns: dict[str, NDArray] = {}
+    worst: Held | None = None
+    for having, own in groups.items():
+        times, values, floats = _merged([all_series[k] for k in having], own)
+        _check_mixed(times, values, floats, own, int(frames_ns[0]))
+        try:
+            chosen, held = _chosen(times, frames_ns, hold_s, latched)
+        except ColumnsError as error:
+            raise ColumnsError(f', {own[0]}{error}' if len(groups) > 1 else str(error)) from None
+        values = values[chosen]
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            frame, place = bad[0]
+            raise ColumnsError(
+                f', {own[place]}, at {(frames_ns[frame] - frames_ns[0]) * 1e-9:.3f} s: is '
+                f'{values[frame, place]}: choose other fields, as TOPIC:FIELD, or cut the episode '
+                'there'
+            )
+        columns |= dict(zip(own, values.T, strict=True))
         worst = held if worst is None or (held and held.longest_s > worst.longest_s) else worst
-    return np.array(columns).T, names, worst
+    return np.stack([columns[name] for name in names], 1), names, worst
 
 
-def is_latched(qos: str) -> bool:
-    """Whether all publishers are transient local; qos: their profiles in a bag's YAML."""
-    try:
-        durabilities = [str(profile['durability']) for profile in load_yaml(qos) or []]
-    except (yaml.YAMLError, ValueError, TypeError, LookupError):
-        return False
-    return bool(durabilities) and all(d in ('1', 'transient_local') for d in durabilities)
+def _merged(
+    having: list[Series], names: list[str]
+) -> tuple[NDArray[np.int64], NDArray, NDArray[np.bool_]]:
+    """Receipt times [M] in order, the values [M, N] of names, and whether each is a float [N]."""
+    places = [[series.names.index(name) for name in names] for series in having]
+    parts = [np.stack(s.rows)[:, p] for s, p in zip(having, places, strict=True)]
+    times = np.concatenate([np.array(series.times, np.int64) for series in having])
+    order = np.argsort(times, kind='stable')
+    return times[order], np.concatenate(parts)[order], having[0].floats[places[0]]
+
+
+def _check_mixed(
+    times: NDArray[np.int64], values: NDArray, floats: NDArray[np.bool_], names: list[str],
+    start_ns: int,
+) -> None:  # fmt: skip
+    found = mixed(times, values, floats)
+    if found is not None:
+        row, column = found
+        before, after = values[row - 1, column], values[row, column]
+        raise ColumnsError(
+            f', {names[column]}, at {(times[row] - start_ns) * 1e-9:.3f} s: alternates between two '
+            f'values ({before:.4g} and {after:.4g}), as of two publishers: record each on a topic '
+            'of its own'
+        )
+
+
+def _check_vanishing(all_series: list[Series], frames_ns: NDArray[np.int64]) -> None:
+    """Raise ColumnsError if a publisher's messages go on without one of their elements."""
+    for series in all_series:
+        for other in all_series:
+            if set(other.names) < set(series.names):
+                after = [time for time in other.times if time > series.times[-1]]
+                if len(after) >= HELD_PERIODS and after[0] <= frames_ns[-1]:
+                    gone = next(name for name in series.names if name not in other.names)
+                    raise ColumnsError(
+                        f', {gone}, at {(after[0] - frames_ns[0]) * 1e-9:.3f} s: is not in the '
+                        'messages from there on: choose other fields, as TOPIC:FIELD, or cut the '
+                        'episode there'
+                    )
 
 
 def _chosen(
-    times: list[int], frames_ns: NDArray[np.int64], hold_s: float | None, latched: bool
+    received: NDArray[np.int64],
+    frames_ns: NDArray[np.int64],
+    hold_s: float | None,
+    latched: bool,
 ) -> tuple[list[int], Held | None]:
     """The index of each frame's message, and what was held."""
-    received = np.array(times, np.int64)
     period = int(np.median(np.diff(received))) if len(received) > 1 else None
     rate = 1e9 / period if period else None
     slow = period is None or period > NEAR_NS
@@ -176,6 +236,6 @@ def _stale(number: int, since_ns: int, age: int, bound: float, rate: float | Non
     own = 'of which there is one message' if rate is None else f'{rate:.1f} Hz'
     return (
         f', at {since_ns * 1e-9:.3f} s: no message within {bound * 1e-6:.0f} ms of frame {number} '
-        f'({own}; the last came {age * 1e-9:.2f} s before): give --hold {np.ceil(age * 1e-9):.0f} '
-        'or more if its last value is valid until the next, or cut the episode there'
+        f'({own}; the last came {age * 1e-9:.2f} s before): give --hold TOPIC if its last value is '
+        'valid until the next, or cut the episode there'
     )

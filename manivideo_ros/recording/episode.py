@@ -12,35 +12,36 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.definitions import typestore_of
+from manivideo_ros.bags.part import Bag, durabilities, is_latched, part_of
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.geometry import matrix_to_quaternion
 from manivideo_ros.hand.state import SIDES, HandState
-from manivideo_ros.messages.images import read_image, read_keypoints
+from manivideo_ros.messages.images import depth_image, read_image, read_keypoints
 from manivideo_ros.messages.names import FRAMES
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
 from manivideo_ros.messages.video import ImageReader, image_stamp_ns, is_shown, topic_of_images
+from manivideo_ros.motion.continuity import at_rate, gaps, period_of
 from manivideo_ros.motion.files import load_motion
+from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.recording.columns import (
     ColumnsError,
     Held,
-    is_latched,
     series_of,
     table,
 )
-from manivideo_ros.recording.fields import typestore_of
 
 LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
 IMAGES = '/image_raw'
-KEYPOINTS, MASK, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/background'
+LONGEST_GAP_S = 0.5
+KEYPOINTS, MASK, DEPTH, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/mlo/depth', '/background'
 """Topics of labels, in the namespace of the images."""
 FINGERS = [f'{f}{j}.{axis}' for f in ('index', 'middle', 'pinky', 'ring', 'thumb')
            for j in (1, 2, 3) for axis in 'xyz']  # fmt: skip
@@ -56,15 +57,41 @@ class Topics:
     """Topics of images, state (none: the poses of hands and objects) and action.
 
     images: or the name that image_transport appends `/foxglove`, `/ffmpeg` or `/compressed` to.
-
+    state, action: topics, or TOPIC:FIELD,FIELD for some fields of one, as `/arm:position`.
     hold_s: how long the last value of a state or action is held; None: three of the topic's
-    periods, or 50 ms for a fast topic.
+    periods, or 50 ms for a fast topic. held: topics, or TOPIC=SECONDS, whose last value is held
+    without limit, or for so long. rate_hz: of the frames, those nearest in time; None: all.
+    max_gap_s: longest time without a frame; None: five periods, at least LONGEST_GAP_S.
+    hands: what hands are read from in a bag without HandPoses (motion/sources/hand_option.py).
+    Raises ValueError for seconds that are not above 0.
     """
 
     images: str = IMAGES
     state: tuple[str, ...] = ()
     action: tuple[str, ...] = ()
     hold_s: float | None = None
+    held: tuple[str, ...] = ()
+    rate_hz: float | None = None
+    max_gap_s: float | None = None
+    hands: str = ''
+
+    def __post_init__(self) -> None:
+        for seconds in (self.hold_s, *self._own.values()):
+            if seconds is not None and not seconds > 0:
+                raise ValueError(f'--hold must be above 0 seconds, is {seconds}')
+        asked = {each.partition(':')[0] for each in (*self.state, *self.action)}
+        for topic in self._own:
+            if topic not in asked:
+                raise ValueError(f'--hold {topic}: is no topic of --state or --action')
+
+    def hold_of(self, topic: str) -> float | None:
+        """How long the last value of a topic is held, seconds."""
+        return self._own.get(topic, self.hold_s)
+
+    @property
+    def _own(self) -> dict[str, float]:
+        pairs = [each.partition('=') for each in self.held]
+        return {topic: float(seconds or 'inf') for topic, _, seconds in pairs}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,37 +101,50 @@ class Table:
     values: NDArray
     names: tuple[str, ...]
 
+    def ordered(self, names: Sequence[str]) -> Table:
+        """The same columns in the order of names, if these are the same."""
+        if self.names == tuple(names) or sorted(self.names) != sorted(names):
+            return self
+        order = [self.names.index(name) for name in names]
+        return Table(self.values[:, order], tuple(names))
+
 
 class Episode:
     """A bag with images. Raises BagError or EpisodeError.
 
     stamps_ns int64 [F]: stamps of the frames; received_ns int64 [F]. images_topic: that they are
-    on. held: by topic, how values of slow topics were held (set by `state` and `action`).
+    on. held: by topic, how values of slow topics were held, remarks: what else is assumed, a line
+    each (both set by `state` and `action`).
     """
 
-    def __init__(self, path: str | Path, topics: Topics = Topics()) -> None:
-        self.path, self.asked = Path(path), topics
-        self.reader = BagReader(path)
+    def __init__(self, bag: Bag, topics: Topics = Topics()) -> None:
+        self.part, self.asked = part_of(bag), topics
+        self.path = self.part.path
+        self.remarks: list[str] = []
+        self.reader = open_bag(bag, topics.hands)
         self.provenance = provenance_of(self.reader)
         self.held: dict[str, Held] = {}
         found = topic_of_images(self.reader.topics, topics.images)
         if found is None:
             images = [t for t, k in self.reader.topics.items() if k in FRAMES]
-            frames = [t for t in images if not t.endswith((MASK, '/mlo/depth', BACKGROUND))]
+            frames = [t for t in images if not t.endswith((MASK, DEPTH, BACKGROUND))]
             raise EpisodeError(
-                f'{path}: topic {topics.images} has no images: choose one of '
+                f'{self.part}: topic {topics.images} has no images: choose one of '
                 f'{", ".join(frames or images) or "a bag with an Image topic"} with --images'
             )
         self.images_topic = found
         self._namespace = topics.images.rpartition('/')[0]
         stamps = self._stamps()
         self.stamps_ns, self.received_ns = np.array(stamps, np.int64).T
+        self._kept = np.arange(len(stamps))
         back = np.flatnonzero(np.diff(self.stamps_ns) <= 0)
         if len(back):
             raise EpisodeError(
-                f'{path}: topic {found}: the stamp of frame {back[0] + 1} does not '
+                f'{self.part}: topic {found}: the stamp of frame {back[0] + 1} does not '
                 'increase: record it again'
             )
+        if topics.rate_hz is not None:
+            self._reduce(topics.rate_hz)
 
     def __len__(self) -> int:
         return len(self.stamps_ns)
@@ -112,7 +152,7 @@ class Episode:
     @property
     def name(self) -> str:
         """The bag's name."""
-        return self.path.resolve().name
+        return self.part.name
 
     @property
     def rate_hz(self) -> float:
@@ -125,10 +165,44 @@ class Episode:
         for a video that is damaged or lacks messages.
         """
         topic, reader = self.images_topic, ImageReader()
+        kept, count = set(self._kept.tolist()), -1
         for message, _ in self._decoded(topic):
             image = self._read(topic, message, reader.read)
-            if image is not None:
+            count += image is not None
+            if image is not None and count in kept:
                 yield np.stack([image] * 3, -1) if image.ndim == 2 else image
+
+    def check_gaps(self) -> None:
+        """Note missing frames. Raises EpisodeError for more than max_gap_s without any."""
+        period = period_of(self.stamps_ns)
+        missing = gaps(self.stamps_ns)
+        if not missing:
+            return
+        between = np.diff(self.stamps_ns)
+        longest = int(np.argmax(between))
+        since = (self.stamps_ns[longest] - self.stamps_ns[0]) * 1e-9
+        bound = self.asked.max_gap_s
+        bound = max(LONGEST_GAP_S, 5e-9 * period) if bound is None else bound
+        where = f'topic {self.images_topic}, at {since:.3f} s'
+        if between[longest] > bound * 1e9:
+            raise EpisodeError(
+                f'{self.part}: {where}: no image for {between[longest] * 1e-9:.2f} s: cut the '
+                'episode there (--split-on gaps), or allow it (--max-gap)'
+            )
+        self.remarks.append(
+            f'topic {self.images_topic}: images are missing in {len(missing)} places, the longest '
+            f'for {between[longest] * 1e-6:.0f} ms at {since:.3f} s'
+        )
+
+    def check(self) -> None:
+        """Read all of it. Raises EpisodeError for what cannot be exported."""
+        _ = self.state if self.asked.state else None, self.action
+        shapes = {image.shape for image in self.images()}
+        if len(shapes) > 1:
+            raise EpisodeError(
+                f'{self.part}: topic {self.images_topic}: images have several sizes: record '
+                'one size'
+            )
 
     def keypoints(self) -> list[NDArray[np.void]]:
         """The hands' keypoints of each frame (drawing/labels.py)."""
@@ -138,6 +212,25 @@ class Episode:
         """The mask [H, W] of each frame (drawing/labels.py)."""
         return self._of_each_frame(MASK, read_image)
 
+    def depths(self) -> list[NDArray[np.float32]]:
+        """The depth [H, W] of each frame, metres (drawing/labels.py)."""
+        return self._of_each_frame(DEPTH, depth_image)
+
+    @property
+    def camera_topic(self) -> str:
+        """The topic of the CameraInfo of its images. Raises EpisodeError for none."""
+        home = self._namespace
+        beside = (f'{home}/camera_info', f'{home}/camera/camera_info')
+        for topic in beside:
+            if topic in self.reader.topics:
+                return topic
+        raise EpisodeError(f'{self.part}: holds no {beside[0]}: record it with the images')
+
+    @property
+    def has_backgrounds(self) -> bool:
+        """Whether the scene without hands and objects is recorded: of its own frames it is."""
+        return {self._namespace + BACKGROUND, BACKGROUND} & self.reader.topics.keys() != set()
+
     def backgrounds(self) -> Iterator[NDArray[np.uint8]]:
         """The image [H, W, 3] of the scene without hands and objects for each frame: that with its
         stamp, of a fixed camera the only one.
@@ -146,7 +239,7 @@ class Episode:
         found = (message for message, _ in self._decoded(topic))
         first, second = next(found, None), next(found, None)
         if first is None:
-            raise EpisodeError(f'{self.path}: topic {topic} is empty: record it again')
+            raise EpisodeError(f'{self.part}: topic {topic} is empty: record it again')
         if second is None:
             image = self._read(topic, first, read_image)
             yield from [image] * len(self)
@@ -156,7 +249,7 @@ class Episode:
             while held < stamp and (message := next(messages, None)) is not None:
                 held = stamp_ns(message.header)
             if held != stamp:
-                raise EpisodeError(f'{self.path}: {topic} lacks frame {index}: record it again')
+                raise EpisodeError(f'{self.part}: {topic} lacks frame {index}: record it again')
             yield self._read(topic, message, read_image)
 
     @cached_property
@@ -169,6 +262,12 @@ class Episode:
         """The action of each frame; None without a topic."""
         return self._table(self.asked.action) if self.asked.action else None
 
+    def order_columns(self, state: Sequence[str], action: Sequence[str]) -> None:
+        """Order the columns as these names, where they are the same: those of another episode."""
+        self.state = self.state.ordered(state)
+        if self.action is not None:
+            self.action = self.action.ordered(action)
+
     def _stamps(self) -> list[tuple[int, int]]:
         """Stamp and receipt time (ns) of each frame. Raises EpisodeError if there is none."""
         topic, before = self.images_topic, 0
@@ -180,13 +279,27 @@ class Episode:
                 stamps.append((image_stamp_ns(message), received_ns))
         if not stamps:
             lacks = 'has no key frame' if before else 'is empty'
-            raise EpisodeError(f'{self.path}: topic {topic} {lacks}: record it again')
+            raise EpisodeError(f'{self.part}: topic {topic} {lacks}: record it again')
         if before:
             LOGGER.warning(
                 '%s: topic %s: %d messages before its first key frame are left out, because they '
-                'depend on earlier ones that were not recorded', self.path, topic, before
+                'depend on earlier ones that were not recorded', self.part, topic, before
             )  # fmt: skip
         return stamps
+
+    def _reduce(self, rate_hz: float) -> None:
+        """Keep the frames nearest to the times of a rate."""
+        try:
+            self._kept = at_rate(self.stamps_ns, rate_hz)
+        except ValueError as error:
+            raise EpisodeError(f'{self.part}: topic {self.images_topic}: {error}') from None
+        self.remarks.append(
+            f'{len(self._kept)} frames of {len(self)} images, at {rate_hz:g} Hz: those nearest in '
+            'time'
+        )
+        self.stamps_ns, self.received_ns = (
+            self.stamps_ns[self._kept], self.received_ns[self._kept]
+        )  # fmt: skip
 
     def _label_topic(self, name: str) -> str:
         """The topic of labels in the namespace of the images, else at the root."""
@@ -194,7 +307,7 @@ class Episode:
             if topic in self.reader.topics:
                 return topic
         raise EpisodeError(
-            f'{self.path}: holds no {self._namespace + name}: record it with `--labels`, or augment'
+            f'{self.part}: holds no {self._namespace + name}: record it with `--labels`, or augment'
         )
 
     def _of_each_frame(self, name: str, reader: Callable[[Any], NDArray]) -> list[NDArray]:
@@ -202,35 +315,47 @@ class Episode:
         found = {stamp_ns(m.header): self._read(topic, m, reader) for m, _ in self._decoded(topic)}
         missing = [i for i, stamp in enumerate(self.stamps_ns.tolist()) if stamp not in found]
         if missing:
-            raise EpisodeError(f'{self.path}: {topic} lacks frame {missing[0]}: record it again')
+            raise EpisodeError(f'{self.part}: {topic} lacks frame {missing[0]}: record it again')
         return [found[stamp] for stamp in self.stamps_ns.tolist()]
 
-    def _table(self, topics: Sequence[str]) -> Table:
+    def _table(self, asked: Sequence[str]) -> Table:
         columns, names = [], []
-        for topic in topics:
-            values, own = self._column(topic)
+        several = len({each.partition(':')[0] for each in asked}) > 1
+        for each in asked:
+            topic, _, fields = each.partition(':')
+            values, own = self._column(topic, [field for field in fields.split(',') if field])
             columns.append(values)
-            prefix = f'{topic.lstrip("/")}.' if len(topics) > 1 else ''
+            prefix = f'{topic.lstrip("/")}.' if several else ''
             names += [prefix + name for name in own]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise EpisodeError(f'{self.part}: {twice} is named twice ({", ".join(asked)}): once')
         return Table(np.concatenate(columns, 1), tuple(names))
 
-    def _column(self, topic: str) -> tuple[NDArray, list[str]]:
+    def _column(self, topic: str, fields: Sequence[str]) -> tuple[NDArray, list[str]]:
         if topic not in self.reader.topics:
             raise EpisodeError(
-                f'{self.path}: holds no topic {topic}: it has {", ".join(self.reader.topics)}'
+                f'{self.part}: holds no topic {topic}: it has {", ".join(self.reader.topics)}'
             )
-        latched = is_latched(self.reader.connections[topic].qos)
+        qos, start = self.reader.connections[topic].qos, int(self.received_ns[0])
         try:
-            found = series_of(self._decoded(topic))
-            values, names, held = table(found, self.received_ns, self.asked.hold_s, latched)
+            found = series_of(self._decoded(topic), fields, start)
+            values, names, held = table(
+                found, self.received_ns, self.asked.hold_of(topic), is_latched(qos)
+            )
         except ColumnsError as error:
-            raise EpisodeError(f'{self.path}: topic {topic}{error}') from None
+            raise EpisodeError(f'{self.part}: topic {topic}{error}') from None
         if held is not None:
             self.held[topic] = held
+        count = len(durabilities(qos))
+        if count > 1 and len(found) == 1:
+            self.remarks.append(
+                f'topic {topic} had {count} publishers: each frame has the nearest message of any'
+            )
         return values, names
 
     def _poses(self) -> Table:
-        motion = load_motion(self.path, camera=None)
+        motion = load_motion(self.reader, camera=None)
         samples = [motion.interpolate_at(int(stamp)) for stamp in self.stamps_ns]
         names: list[str] = []
         for side in SIDES:
@@ -253,7 +378,7 @@ class Episode:
         try:
             return reader(message)
         except ValueError as error:
-            raise EpisodeError(f'{self.path}: {topic}: {error}') from None
+            raise EpisodeError(f'{self.part}: {topic}: {error}') from None
 
     def _decoded(self, topic: str) -> Iterator[tuple[Any, int]]:
         """The messages of a topic and their receipt times (ns)."""
@@ -261,7 +386,7 @@ class Episode:
             try:
                 message = decoded(record.data, record.type_name, self._types)
             except ValueError as error:
-                raise EpisodeError(f'{self.path}: topic {topic}: {error}') from None
+                raise EpisodeError(f'{self.part}: topic {topic}: {error}') from None
             yield message, record.stamp_ns
 
     @cached_property

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.bags.part import Part
 from manivideo_ros.messages.names import FRAMES
 from manivideo_ros.messages.video import topic_of_images
 
@@ -30,7 +31,9 @@ def images_topic(path: Path, types: Mapping[str, str], name: str, purpose: str) 
     return found[0]
 
 
-def require_rectified(path: Path, reader: BagReader, topic: str, infos: str, purpose: str) -> None:
+def require_rectified(
+    path: Path | Part, reader: BagReader, topic: str, infos: str, purpose: str
+) -> None:
     """Raise ValueError for images with lens distortion, under which poses would be shifted.
 
     infos: topic of the camera's CameraInfo.

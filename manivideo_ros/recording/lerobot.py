@@ -8,7 +8,7 @@ opencv and huggingface-hub exclude this package's.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.recording.episode import Episode, EpisodeError
-from manivideo_ros.recording.statistics import (
-    Figures,
-    figures_of,
-    image_figures,
-    together,
+from manivideo_ros.recording.lerobot_videos import (
+    FILES_PER_CHUNK,
+    PLACE,
+    VIDEO_MB,
+    EpisodeVideos,
 )
-from manivideo_ros.recording.video import CODEC, PIXELS, VideoWriter
+from manivideo_ros.recording.scenes import SCENES, scene_of
+from manivideo_ros.recording.statistics import Figures, figures_of, together
+from manivideo_ros.recording.video import CODEC, PIXELS
 
 VERSION = 'v3.0'
-FILES_PER_CHUNK, DATA_MB, VIDEO_MB = 1000, 100, 200
+DATA_MB = 100
 CAMERA, STATE, ACTION, STAMP = (
     'observation.images.camera',
     'observation.state',
     'action',
     'stamp_ns',
 )
-PLACE = 'chunk-{chunk_index:03d}/file-{file_index:03d}'
 COUNTERS = ('frame_index', 'episode_index', 'index', 'task_index')
-SAMPLED = 20  # images of an episode for the statistics of colours
 
 
 class LeRobotWriter:
@@ -58,9 +58,10 @@ class LeRobotWriter:
         self._fps = 0
         self._rows: list[dict[str, Any]] = []
         self._figures: list[dict[str, Figures]] = []
-        self._video: VideoWriter | None = None
+        self._videos: EpisodeVideos | None = None
+        self._scenes: list[dict[str, Any] | None] = []
         self._tables: Any = None
-        self._files = {'data': -1, 'videos': -1}
+        self._data_file = -1
 
     def add(self, episode: Episode) -> None:
         """Append an episode."""
@@ -80,11 +81,15 @@ class LeRobotWriter:
             'task_index': np.zeros((frames, 1), np.int64),
             STAMP: episode.stamps_ns[:, None],
         }
-        started, seen = self._add_video(first, images, frames)
+        if self._videos is None:
+            self._videos = EpisodeVideos(self.folder, CAMERA, self._fps)
+        place, colours = self._videos.add(chain([first], images), frames)
         self._add_table(columns)
         figures = {name: figures_of(values) for name, values in columns.items()}
-        figures[CAMERA] = image_figures(seen)
+        figures[CAMERA] = colours
         self._figures.append(figures)
+        topic = episode.asked.images
+        self._scenes.append(scene_of(episode.reader, topic, episode.stamps_ns, CAMERA))
         self._rows.append(
             {
                 'episode_index': number,
@@ -92,10 +97,8 @@ class LeRobotWriter:
                 'length': frames,
                 'dataset_from_index': before,
                 'dataset_to_index': before + frames,
-                **self._place('data', 'data'),
-                **self._place(f'videos/{CAMERA}', 'videos'),
-                f'videos/{CAMERA}/from_timestamp': started,
-                f'videos/{CAMERA}/to_timestamp': started + frames / self._fps,
+                **self._place(),
+                **place,
                 'meta/episodes/chunk_index': 0,
                 'meta/episodes/file_index': 0,
                 **{
@@ -126,6 +129,7 @@ class LeRobotWriter:
             for name in self._figures[0]
         }
         (meta / 'stats.json').write_text(json.dumps(stats, indent=4))
+        (self.folder / SCENES).write_text(json.dumps({'episodes': self._scenes}))
         (meta / 'info.json').write_text(json.dumps(self._info(), indent=4))
 
     def _info(self) -> dict[str, Any]:
@@ -147,6 +151,8 @@ class LeRobotWriter:
 
     def _check(self, episode: Episode, image: NDArray[np.uint8]) -> None:
         """Set the features from the first episode, or compare them with it. Raises EpisodeError."""
+        known = (self._features.get(name, {}).get('names', ()) for name in (STATE, ACTION))
+        episode.order_columns(*known)
         features = features_of(episode, image)
         fps = max(1, round(episode.rate_hz))
         if not self._features:
@@ -163,25 +169,6 @@ class LeRobotWriter:
                     'episodes of one kind'
                 )
 
-    def _add_video(
-        self, first: NDArray[np.uint8], rest: Iterable[NDArray[np.uint8]], frames: int
-    ) -> tuple[float, list[NDArray[np.uint8]]]:
-        """Append an episode; returns its start in the video (s), and some of its images."""
-        path = self._file('videos')
-        if self._video is None or path.stat().st_size > VIDEO_MB * 1e6:
-            path = self._next_file('videos')
-            if self._video is not None:
-                self._video.close()
-            self._video = VideoWriter(path, self._fps, (first.shape[1], first.shape[0]))
-        started = self._video.frames / self._fps
-        wanted = {*np.linspace(0, frames - 1, min(SAMPLED, frames)).round().astype(int).tolist()}
-        seen = []
-        for index, image in enumerate((first, *rest)):
-            self._video.add(image)
-            if index in wanted:
-                seen.append(image)
-        return started, seen
-
     def _add_table(self, columns: dict[str, NDArray]) -> None:
         import pyarrow
         import pyarrow.parquet
@@ -195,36 +182,28 @@ class LeRobotWriter:
             for name, values in columns.items()
         }
         table = pyarrow.table(arrays)
-        path = self._file('data')
-        if self._tables is None or path.stat().st_size > DATA_MB * 1e6:
+        if self._tables is None or self._path().stat().st_size > DATA_MB * 1e6:
             if self._tables is not None:
                 self._tables.close()
-            path = self._next_file('data')
-            self._tables = pyarrow.parquet.ParquetWriter(path, table.schema)
+            self._data_file += 1
+            self._path().parent.mkdir(parents=True, exist_ok=True)
+            self._tables = pyarrow.parquet.ParquetWriter(self._path(), table.schema)
         self._tables.write_table(table)
 
     def _end_files(self) -> None:
-        if self._video is not None:
-            self._video.close()
+        if self._videos is not None:
+            self._videos.close()
         if self._tables is not None:
             self._tables.close()
 
-    def _place(self, prefix: str, kind: str) -> dict[str, int]:
-        chunk, file = divmod(self._files[kind], FILES_PER_CHUNK)
-        return {f'{prefix}/chunk_index': chunk, f'{prefix}/file_index': file}
+    def _place(self) -> dict[str, int]:
+        chunk, file = divmod(self._data_file, FILES_PER_CHUNK)
+        return {'data/chunk_index': chunk, 'data/file_index': file}
 
-    def _file(self, kind: str) -> Path:
-        chunk, file = divmod(max(self._files[kind], 0), FILES_PER_CHUNK)
+    def _path(self) -> Path:
+        chunk, file = divmod(self._data_file, FILES_PER_CHUNK)
         place = PLACE.format(chunk_index=chunk, file_index=file)
-        if kind == 'data':
-            return self.folder / 'data' / f'{place}.parquet'
-        return self.folder / 'videos' / CAMERA / f'{place}.mp4'
-
-    def _next_file(self, kind: str) -> Path:
-        self._files[kind] += 1
-        path = self._file(kind)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        return self.folder / 'data' / f'{place}.parquet'
 
 
 def features_of(episode: Episode, image: NDArray[np.uint8]) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class RobomimicWriter:
             raise EpisodeError(
                 f'{episode.path}: robomimic needs actions: name their topic with --action'
             )
+        if self._names is not None:
+            episode.order_columns(*self._names)
         names = (episode.state.names, episode.action.names)
         self._names = self._names or names
         if names != self._names:

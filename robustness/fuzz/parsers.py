@@ -165,9 +165,9 @@ def _live() -> dict[str, Parser]:
     from sensor_msgs.msg import CameraInfo
 
     from manivideo_ros.motion.pose_buffer import Timing
+    from manivideo_ros.motion.sources.hand_intake import HandIntake
+    from manivideo_ros.motion.sources.hand_parameters import HandSourceParameters
     from manivideo_ros.ros.message_types import RCLPY
-    from manivideo_ros.ros.parameters import HandSourceParameters
-    from manivideo_ros.ros.sources.hand_intake import HandIntake
     from manivideo_ros.ros.stream.pose_intake import PoseIntake
 
     stamped = RCLPY.header(10**9, 'world')

@@ -20,7 +20,7 @@ from augmenting import augment, hashes
 from episode_samples import record_episode, synthetic_episode
 from evaluation_samples import short_motion
 from motion_messages import hands_message, objects_message
-from pose_streams import one_by_one, two_hands
+from pose_streams import one_by_one
 
 from manivideo_ros.augment.choices import choose
 from manivideo_ros.augment.cli import main
@@ -28,8 +28,9 @@ from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.hands import warnings_of
 from manivideo_ros.augment.jobs import plan
 from manivideo_ros.augment.separate_process import FrameDone, Order, run_in_process
-from manivideo_ros.augment.source import GapError, Source, complete
+from manivideo_ros.augment.source import GapError, Source
 from manivideo_ros.augment.variation import make_episode
+from manivideo_ros.augment.working_copy import sha256_of
 from manivideo_ros.bags.bag import BagReader, BagWriter
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.drawing.labels import world_keypoints
@@ -114,7 +115,7 @@ def test_every_choice_is_recorded(recording, shipped, episodes):
     provenance = provenance_of(BagReader(episodes / 'grasp_seed1'))
     assert provenance['synthetic'] is True and provenance['seed'] == 1
     assert provenance['source']['bag'] == 'grasp'
-    assert provenance['source']['sha256'] == Source(recording).sha256
+    assert provenance['source']['sha256'] == sha256_of(BagReader(recording).files)
     assert provenance['checkpoint_sha256'] == hashlib.sha256(shipped.read_bytes()).hexdigest()
     assert len(provenance['engine_sha256']) == 64
     choices = provenance['choices']
@@ -160,7 +161,8 @@ def test_the_gate_finds_the_objects_of_an_episode(episodes):
     from manivideo_ros.estimation.hands import HandEstimator
 
     verdict = judge(episodes / 'grasp_seed0', HandEstimator())
-    assert verdict.silhouette > 0.5
+    assert verdict.silhouette > 0.5 and verdict.hand_silhouette > 0.5
+    assert min(verdict.visible.values()) > 0.3 and verdict.unseen == verdict.inside == 0
     assert verdict.image.shape == (240, 640, 3)
 
 
@@ -239,6 +241,24 @@ def test_a_missing_pose_is_an_error_not_a_resample(tmp_path, without, named):
     assert str(folder) in str(caught.value) and '\n' not in str(caught.value)
 
 
+def test_filled_frames_are_made_in_their_order_and_marked(shipped, tmp_path, capsys):
+    recording = record_episode(tmp_path / 'gap', 5, ('/hand_poses', 2))
+    out, motion = tmp_path / 'out', short_motion(5)
+    assert augment(recording, out, shipped, 1, '--skip-bad') == 2
+    assert 'no episode can be used: ' in capsys.readouterr().err
+    assert augment(recording, out, shipped, 1, '--max-gap', '0.1') == 0
+    reader = BagReader(out / 'gap_seed0')
+    images = by_topic(reader)['/image_raw']
+    np.testing.assert_allclose([stamp_of(m) for m in images], motion.stamps_ns, atol=10)
+    np.testing.assert_allclose([m.stamp_ns for m in images], motion.stamps_ns + 3_000_000, atol=10)
+    received = [m.stamp_ns for m in reader.messages()]
+    assert received == sorted(received)
+    (filled,) = provenance_of(reader)['source']['filled']
+    assert filled['frame'] == 2 and 'left hand' in filled['interpolated']
+    assert augment(recording, out, shipped, 1, '--max-gap', '0.1', '--rate', '10') == 2
+    assert 'other frames of the source' in capsys.readouterr().err
+
+
 def bag_of(folder: Path, hands: list[int], objects: list[int]):
     motion = short_motion(20)
     with BagWriter(folder) as bag:
@@ -286,6 +306,9 @@ def test_unusable_input_is_one_line_and_status_2(recording, shipped, episodes, t
     rest = ['--checkpoint', shipped, '--variations', 1, '--out', tmp_path / 'out']
     assert 'no such bag' in refused(tmp_path / 'absent', *rest)
     assert '--variations' in refused(recording, *rest, '--variations', 0)
+    for option in (('--split-on', 'gaps'), ('--end', 0), ('--max-gap', 1), ('--hands', 'tf:')):
+        words = f'{option[0]}: not with --lerobot'
+        assert words in refused('--lerobot', tmp_path, *rest, *option)
     same = tmp_path / 'other' / 'grasp'
     shutil.copytree(recording, same)
     assert 'one name' in refused(recording, same, *rest)
@@ -422,12 +445,15 @@ def test_a_folder_has_episodes_of_one_engine(recording, shipped, episodes, tmp_p
     assert 'made with another backend' in capsys.readouterr().err
 
 
-def test_a_recording_that_has_changed_since_planning_is_refused(recording, shipped, tmp_path):
-    (tmp_path / 'out').mkdir()
+def test_variations_do_not_read_the_recording_again(recording, shipped, episodes, tmp_path):
+    shutil.copytree(recording, tmp_path / 'grasp')
     engine = engine_named('tiny_cpu', shipped)
-    (job,) = plan([str(recording)], tmp_path / 'out', range(1), engine).jobs
-    with pytest.raises(ValueError, match='has changed since the work was planned'):
-        make_episode(replace(job, sha256='0' * 64))
+    (job,) = plan([str(tmp_path / 'grasp')], tmp_path / 'out', range(1), engine).jobs
+    shutil.rmtree(tmp_path / 'grasp')
+    made = Path(make_episode(job).folder)
+    before = hashes(episodes)
+    found = hashes(made.parent)
+    assert len(found) > 1 and all(before[name] == digest for name, digest in found.items())
 
 
 def test_an_episode_that_another_process_made_meanwhile_is_kept(recording, shipped, tmp_path):
@@ -438,7 +464,7 @@ def test_an_episode_that_another_process_made_meanwhile_is_kept(recording, shipp
     before = {f: f.stat().st_mtime_ns for f in Path(first.folder).iterdir()}
     assert make_episode(job) == first
     assert before == {f: f.stat().st_mtime_ns for f in Path(first.folder).iterdir()}
-    assert not list((tmp_path / 'out' / '.partial').iterdir())
+    assert not list((tmp_path / 'out' / '.partial').glob('*/grasp_seed0'))
 
 
 def test_the_provenance_is_json(episodes):
@@ -447,7 +473,7 @@ def test_the_provenance_is_json(episodes):
 
 
 def test_hands_in_separate_messages_are_one_frame(shipped, tmp_path):
-    one_by_one(two_hands(3), tmp_path / 'apart')
+    one_by_one(short_motion(3), tmp_path / 'apart')
     assert augment(tmp_path / 'apart', tmp_path / 'out', shipped, 1) == 0
     before, after = (
         by_topic(BagReader(path)) for path in (tmp_path / 'apart', tmp_path / 'out/apart_seed0')
@@ -457,9 +483,3 @@ def test_hands_in_separate_messages_are_one_frame(shipped, tmp_path):
     assert [stamp_of(m) for m in after['/image_raw']] == stamps
     found = [read_keypoints(decoded(m)) for m in after['/hand_keypoints']]
     assert [len(points) for points in found] == [42] * 3
-
-
-def test_a_frame_is_complete_after_the_last_of_its_messages():
-    assert complete([0, 0, 1, 1]) == [0, 1, 0, 1]
-    assert complete([0, 1, 0, 1, 2]) == [0, 0, 1, 1, 1]
-    assert complete([0, 1, 1, 0]) == [0, 0, 0, 2]

@@ -7,11 +7,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from episode_samples import synthetic_episode
 
 from manivideo_ros.augment import gate, gate_report
 from manivideo_ros.augment.gate import Thresholds, Verdict, hand_errors, silhouette
+from manivideo_ros.bags.bag import BagWriter
 from manivideo_ros.drawing.labels import layer_mask
+from manivideo_ros.evaluation.measures.visibility import Seen
 from manivideo_ros.hand.keypoint import KEYPOINT
+from manivideo_ros.recording.episode import Episode, EpisodeError
 
 OBJECT, PALM = layer_mask(np.array([0, 1]), 7)
 
@@ -22,7 +26,7 @@ def a_hand(side=1, visible=21):
     turn = np.linspace(-0.8, 0.8, 21)
     points['u'] = 128 + 60 * np.sin(turn) * np.linspace(0.2, 1, 21)
     points['v'] = 160 - 60 * np.cos(3 * turn)
-    points['side'], points['joint'] = side, np.arange(21)
+    points['side'], points['joint'], points['z'] = side, np.arange(21), 0.5
     points['visible'][:visible] = 1
     return points
 
@@ -64,26 +68,43 @@ def scene(shift=0, colour=200):
     return image, background, mask
 
 
+def overlap_of(frame, hands=False):
+    image, background, mask = frame
+    wanted = mask == (PALM if hands else OBJECT)
+    return silhouette(image, background, wanted, (mask > 0) & ~wanted)
+
+
 def test_an_object_in_its_place_has_its_silhouette():
-    assert silhouette(*scene()) > 0.95
+    assert overlap_of(scene()) > 0.95
+    assert overlap_of(scene(), hands=True) > 0.95
 
 
 def test_a_displaced_or_missing_object_has_a_low_overlap():
-    assert silhouette(*scene(shift=-8)) < 0.75
-    assert silhouette(*scene(colour=90)) == 0
+    assert overlap_of(scene(shift=-8)) < 0.75
+    assert overlap_of(scene(colour=90)) == 0
+    image, background, mask = scene()
+    image[30:60, 64:80] = 90
+    assert overlap_of((image, background, mask), hands=True) < 0.7
 
 
 def test_a_small_visible_part_of_an_object_is_not_judged():
     image, background, mask = scene()
     mask[mask == OBJECT] = PALM
-    assert silhouette(image, background, mask) is None
+    assert overlap_of((image, background, mask)) is None
 
 
 def test_a_reason_names_the_measure_and_the_threshold():
     figures = {'hand_error': 0.3, 'hand_misses': 0.1, 'silhouette': None}
-    assert gate._reasons(figures, Thresholds()) == ['hand_error 0.300 is above 0.15']
+    assert gate._reasons(figures, {}, Thresholds()) == ['hand_error 0.300 is above 0.15']
     figures = {'hand_error': None, 'hand_misses': None, 'silhouette': 0.2}
-    assert gate._reasons(figures, Thresholds()) == ['silhouette 0.200 is below 0.5']
+    assert gate._reasons(figures, {}, Thresholds()) == ['silhouette 0.200 is below 0.5']
+    figures = {'hand_silhouette': 0.2, 'unseen': 0.5, 'inside': 0.1}
+    assert gate._reasons(figures, {'left hand': 0.0, 'mug': 0.4}, Thresholds()) == [
+        'hand_silhouette 0.200 is below 0.5',
+        'unseen 0.500 is above 0.2',
+        'inside 0.100 is above 0',
+        'visible 0.000 of left hand is below 0.05',
+    ]
 
 
 def test_the_report_shows_what_was_dropped_and_why(tmp_path, monkeypatch):
@@ -105,6 +126,31 @@ def test_the_report_shows_what_was_dropped_and_why(tmp_path, monkeypatch):
     page = (tmp_path / 'gate' / 'report.html').read_text()
     assert '1 of 2 episodes pass' in page and 'hand_error 0.400 is above 0.15' in page
     assert page.count('<img') == 1 and 'dropped/bad.png' in page
+
+
+def test_views_are_of_the_episodes_own_camera(tmp_path):
+    episode = Episode(synthetic_episode(tmp_path / 'whole', 3))
+    views = gate.views(episode)
+    assert [*views] == [0, 1, 2] and views[0].shares.keys() == {'thing', 'left hand', 'right hand'}
+    assert min(views[0].shares.values()) > 0.3 and not gate._is_unseen(views[0])
+    with BagWriter(tmp_path / 'blind') as bag:
+        for topic, connection in episode.reader.connections.items():
+            if topic != '/camera_info':
+                bag.copy_topic(topic, connection)
+        for message in episode.reader.messages():
+            if message.topic != '/camera_info':
+                bag.write(message.topic, message.data, message.stamp_ns)
+    with pytest.raises(EpisodeError, match='holds no /camera_info: record it with the images'):
+        gate.views(Episode(tmp_path / 'blind'))
+
+
+def test_frames_without_any_visible_commanded_hand_are_counted():
+    def view(**shares):
+        return Seen({name.replace('_', ' '): share for name, share in shares.items()}, (), {})
+
+    assert gate._is_unseen(view(left_hand=0.01, right_hand=0.0, mug=1.0))
+    assert not gate._is_unseen(view(left_hand=0.01, right_hand=0.4))
+    assert not gate._is_unseen(view(mug=0.0))  # no hand is commanded
 
 
 def test_a_dropped_frame_shows_commanded_and_estimated_hands():

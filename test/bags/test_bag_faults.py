@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,6 @@ import pytest
 import yaml
 from bag_faults import change, compressed, compressed_messages, reindexed, split
 from episode_samples import synthetic_episode
-from evaluation_samples import short_motion
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +21,7 @@ from manivideo_ros.bags.folder import in_order, is_bag
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.bags.repair import main as repair_command
 from manivideo_ros.bags.repair import repair
-from manivideo_ros.motion.files import load_motion, save_motion
+from manivideo_ros.motion.files import load_motion
 from manivideo_ros.recording.dataset import find_bags
 from manivideo_ros.recording.dataset import main as dataset
 from manivideo_ros.recording.episode import Episode
@@ -228,23 +224,6 @@ def test_a_damaged_compressed_file_is_one_line(split_bag, tmp_path):
     with pytest.raises(BagError, match=r'take_1\.mcap\.zstd: does not unpack') as caught:
         BagReader(tmp_path / 'take')
     assert '\n' not in str(caught.value)
-
-
-def test_advice_for_sqlite_works_without_ros(tmp_path, monkeypatch):
-    programs, source = Path(sys.executable).parent, tmp_path / 'a take'
-    save_motion(short_motion(FRAMES), tmp_path / 'take')
-    convert = [programs / 'rosbags-convert', '--src', tmp_path / 'take', '--dst', source]
-    subprocess.run([*convert, '--dst-storage', 'sqlite3'], check=True, capture_output=True)
-    with pytest.raises(BagError, match='sqlite3') as caught:
-        BagReader(source)
-    program, *arguments = shlex.split(str(caught.value).split('`')[1])
-    monkeypatch.chdir(tmp_path)
-    subprocess.run([programs / program, *arguments], check=True, capture_output=True)
-    assert len(load_motion(tmp_path / 'a take_mcap')) == FRAMES
-    (source / 'metadata.yaml').unlink()
-    for path in (source, next(source.glob('*.db3'))):
-        with pytest.raises(BagError, match='rosbags-convert'):
-            BagReader(path)
 
 
 def test_provenance_that_may_be_lost_is_unknown(whole, tmp_path):

@@ -1,6 +1,7 @@
 """The exported graph: inputs, parity with torch, scene cache and file cache."""
 
 import errno
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -167,6 +168,14 @@ def test_the_seed_determines_the_noise():
     other.reset()
     session.reset()
     np.testing.assert_array_equal(run(session, one), run(other, one))
+
+
+@pytest.mark.parametrize(('steps', 'human'), [(1, False), (2, True)])
+def test_a_graph_does_not_depend_on_the_folder_of_the_installation(steps, human):
+    content = graph_file(steps, human).read_bytes()
+    folders = {Path(export.__file__).parents[3], Path(torch.__file__).parents[1]}
+    assert not [folder for folder in folders if str(folder).encode() in content]
+    assert re.findall(rb'File "[^"]*|/[\w./-]+\.py', content) == []
 
 
 def test_graphs_are_exported_once_and_again_when_damaged(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from sensor_msgs.msg import JointState
 
 from manivideo_ros.files.xml_text import decode_xml
 from manivideo_ros.inputs.kinematics import Robot
-from manivideo_ros.ros.sources.joint_intake import JointIntake
+from manivideo_ros.motion.sources.joint_intake import JointIntake
 from manivideo_ros.ros.sources.plan_intake import PlanIntake
 
 STEP = 0.04  # metres between two joints

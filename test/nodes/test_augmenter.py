@@ -199,7 +199,7 @@ def test_a_second_goal_is_refused_while_the_first_runs(client, bags):
         ('absent', 'refused', 1, 'no such bag'),
         ('gap', 'refused', 1, r'topic /hand_poses, at 0.067 s'),
         ('/etc', 'refused', 1, 'bag_folders'),
-        ('', 'refused', 1, 'holds no .mcap file'),
+        ('', 'refused', 1, 'holds no .mcap or .db3 file'),
         ('link', 'refused', 1, 'bag_folders'),
         ('linked', 'refused', 1, 'bag_folders'),
         ('names_a_file', 'refused', 1, r'hostname: not under an allowed folder'),

@@ -20,8 +20,8 @@ from hand_sources import (
 from robots import SHADOW, intake_of, states
 from tracked_hands import bent_hand, joints_of, named_hand
 
+from manivideo_ros.motion.sources.hand_intake import HandIntake
 from manivideo_ros.ros.message_types import RCLPY
-from manivideo_ros.ros.sources.hand_intake import HandIntake
 
 MIRROR = np.array([1.0, 1.0, -1.0])
 Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])

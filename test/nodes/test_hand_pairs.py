@@ -13,10 +13,10 @@ from manivideo_ros.msg import HandPose, HandPoses
 
 from manivideo_ros.augment.source import Source
 from manivideo_ros.messages.read import stamp_ns
+from manivideo_ros.motion.sources.hand_intake import HandIntake
+from manivideo_ros.motion.sources.hand_pairs import FIRST, LOST_PERIODS, HandPairs
+from manivideo_ros.motion.sources.hand_parameters import HandSourceParameters
 from manivideo_ros.ros.message_types import RCLPY
-from manivideo_ros.ros.parameters import HandSourceParameters
-from manivideo_ros.ros.sources.hand_intake import HandIntake
-from manivideo_ros.ros.sources.hand_pairs import FIRST, LOST_PERIODS, HandPairs
 
 MS = 1_000_000
 LEFT, RIGHT = HandPose.LEFT, HandPose.RIGHT

@@ -40,12 +40,12 @@ from tracked_hands import (
 from manivideo_ros.geometry import axis_angle_to_matrix, rigid, transform_points
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.messages.read import read_hands, stamp_ns
+from manivideo_ros.motion.sources.hand_intake import HandIntake
+from manivideo_ros.motion.sources.hand_messages import read_isaac, read_manus_skeleton, read_openxr
+from manivideo_ros.motion.sources.hand_parameters import HandSourceParameters
 from manivideo_ros.process.node_processes import NodeError
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.message_types import RCLPY, message_class
-from manivideo_ros.ros.parameters import HandSourceParameters
-from manivideo_ros.ros.sources.hand_intake import HandIntake
-from manivideo_ros.ros.sources.hand_messages import read_isaac, read_manus_skeleton, read_openxr
 
 
 def test_a_pose_array_becomes_hand_poses_of_its_stamp_and_frame():

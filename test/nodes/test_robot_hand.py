@@ -45,11 +45,11 @@ from manivideo_ros.inputs.kinematics import Robot
 from manivideo_ros.inputs.robot_hands import ROBOTS
 from manivideo_ros.inputs.trajectories import Trajectory, piece
 from manivideo_ros.messages.read import read_hands, stamp_ns
+from manivideo_ros.motion.sources.hand_intake import HandIntake
+from manivideo_ros.motion.sources.joint_messages import read_display_trajectory
 from manivideo_ros.process.node_processes import NodeError
 from manivideo_ros.ros import qos
 from manivideo_ros.ros.message_types import RCLPY
-from manivideo_ros.ros.sources.hand_intake import HandIntake
-from manivideo_ros.ros.sources.joint_messages import read_display_trajectory
 
 ACROSS = np.array([0.0, 1.0, 0.0])
 ARM = np.array([0.1, -0.2, 0.3])

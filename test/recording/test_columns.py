@@ -3,68 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from bag_headers import header
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from state_bags import FRAMES, every, joints, numbers, record, states
 
-from manivideo_ros.bags.bag import BagWriter
-from manivideo_ros.messages.types import ROSBAGS, typestore
-from manivideo_ros.recording.columns import ColumnsError, is_latched, series_of, table
+from manivideo_ros.bags.part import is_latched
+from manivideo_ros.recording.columns import ColumnsError, series_of, table
 from manivideo_ros.recording.dataset import main as dataset
-from manivideo_ros.recording.episode import Episode, EpisodeError, Topics
-
-START, SECOND = 1_795_880_000 * 10**9, 10**9
-STATE, NUMBER = 'sensor_msgs/msg/JointState', 'std_msgs/msg/Float64MultiArray'
-FRAMES = 60
-
-
-def joints(at: int, velocity=(), **positions):
-    """A JointState."""
-    return typestore().types[STATE](
-        header=header(at, ''), name=list(positions),
-        position=np.array([*positions.values()], float),
-        velocity=np.array(velocity, float), effort=np.zeros(0),
-    )  # fmt: skip
-
-
-def numbers(*values):
-    types = typestore().types
-    layout = types['std_msgs/msg/MultiArrayLayout'](dim=[], data_offset=0)
-    return types[NUMBER](layout=layout, data=np.array(values, float))
-
-
-def record(folder: Path, topics: dict[str, list], latched=()) -> Path:
-    """Two seconds of images at 30 Hz, and messages by topic as (seconds after the start, it)."""
-    images = [
-        (
-            k / 30,
-            ROSBAGS.image(ROSBAGS.header(START, 'camera'), np.full((16, 16, 3), 4 * k, np.uint8)),
-        )
-        for k in range(FRAMES)
-    ]
-    with BagWriter(folder) as bag:
-        everything = []
-        for topic, messages in {'/image_raw': images, **topics}.items():
-            bag.add_topic(topic, messages[0][1].__msgtype__, latched=topic in latched)
-            everything += [(START + round(t * SECOND), topic, m) for t, m in messages]
-        for at, topic, message in sorted(everything, key=lambda item: item[0]):
-            if topic == '/image_raw':
-                message.header = header(at, 'camera')
-            bag.write(topic, typestore().serialize_cdr(message, message.__msgtype__), at)
-    return folder
-
-
-def every(period: float, start: float = 0.003, until: float = 2.0):
-    return [start + k * period for k in range(int((until - start) / period) + 1)]
-
-
-def states(folder: Path, topic: str, hold_s: float | None = None):
-    episode = Episode(folder, Topics(state=(topic,), hold_s=hold_s))
-    return episode, episode.state
+from manivideo_ros.recording.episode import EpisodeError
 
 
 @pytest.mark.parametrize('rate', [5, 2])
@@ -94,9 +43,7 @@ def test_a_value_published_on_change_is_held_for_hold_s(tmp_path):
     with pytest.raises(EpisodeError) as caught:
         _ = states(folder, '/gripper')[1]
     line = str(caught.value)
-    assert (
-        'topic /gripper, at 0.5' in line and '10.0 Hz' in line and 'give --hold 1 or more' in line
-    )
+    assert 'topic /gripper, at 0.5' in line and '10.0 Hz' in line and 'give --hold TOPIC' in line
     assert states(folder, '/gripper', 2.0)[1].values[50, 0] == 0.2
     with pytest.raises(EpisodeError, match='no message within 1000 ms'):
         _ = states(folder, '/gripper', 1.0)[1]
@@ -105,7 +52,7 @@ def test_a_value_published_on_change_is_held_for_hold_s(tmp_path):
 def test_one_message_before_the_frames_is_held_if_latched_or_by_hold_s(tmp_path):
     sent = {'/mode': [(-30.0, numbers(3.0))]}
     episode, state = states(record(tmp_path / 'latched', sent, latched=['/mode']), '/mode')
-    assert np.all(state.values == [0, 3.0]) and episode.held['/mode'].rate_hz is None
+    assert np.all(state.values == [3.0]) and episode.held['/mode'].rate_hz is None
     folder = record(tmp_path / 'plain', sent)
     with pytest.raises(EpisodeError, match='of which there is one message'):
         _ = states(folder, '/mode')[1]
@@ -147,7 +94,9 @@ def test_joints_in_another_order_stay_in_their_columns(tmp_path):
 
 
 def test_messages_without_names_of_different_sizes_are_refused():
-    with pytest.raises(ColumnsError, match=r'has 4 numbers where it had 3: .* topics of their own'):
+    with pytest.raises(
+        ColumnsError, match=r'at 0\.000 s: has 3 numbers where it had 2: .* of their own'
+    ):
         series_of([(numbers(1, 2), 0), (numbers(1, 2, 3), 1)])
     message = joints(0, a=1, b=2)
     message.name = ['a', 'a']
@@ -209,11 +158,19 @@ def test_the_dataset_reports_held_values(tmp_path, capsys):
     assert '--hold must be above 0' in capsys.readouterr().err
 
 
-def test_episodes_with_different_joints_are_refused(tmp_path, capsys):
+def test_columns_have_the_order_of_the_first_episode_and_other_joints_are_refused(tmp_path, capsys):
     for name, order in (('one', {'a': 1, 'b': 2}), ('two', {'b': 2, 'a': 1})):
         sent = [(t, joints(0, **order)) for t in every(0.02)]
         record(tmp_path / 'bags' / name, {'/arm': sent})
-    for kind in ('lerobot', 'robomimic'):
-        arguments = [kind, str(tmp_path / 'bags'), '--out', str(tmp_path / kind)]
-        assert dataset([*arguments, '--state', '/arm', '--action', '/arm']) == 2
-        assert 'the first' in capsys.readouterr().err
+    arm = ['--state', '/arm', '--action', '/arm']
+
+    def export(kind):
+        return dataset([kind, str(tmp_path / 'bags'), '--out', str(tmp_path / kind), *arm])
+
+    assert export('robomimic') == 0
+    with pytest.importorskip('h5py').File(tmp_path / 'robomimic' / 'demos.hdf5') as file:
+        for demo in file['data'].values():
+            assert np.all(demo['obs/state'][:] == [1, 2]) and np.all(demo['actions'][:] == [1, 2])
+    record(tmp_path / 'bags' / 'zero', {'/arm': [(t, joints(0, a=1, c=2)) for t in every(0.02)]})
+    assert export('lerobot') == 2
+    assert 'the first' in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from manivideo_ros.bags.bag import BagError, BagReader, BagWriter, Connection
+from manivideo_ros.bags.definitions import typestore_of
 from manivideo_ros.data.human.keypoints import KeypointError, read_people
 from manivideo_ros.data.shards import ShardDataset, ShardError
 from manivideo_ros.engine.spec import SpecError, load_spec
@@ -19,7 +20,6 @@ from manivideo_ros.hand.reference import load_hand_reference
 from manivideo_ros.messages.types import decoded
 from manivideo_ros.motion.files import MotionError, load_motion
 from manivideo_ros.recording.dataset import passing
-from manivideo_ros.recording.fields import typestore_of
 from manivideo_ros.training.config import TrainConfig, TrainConfigError
 from robustness.fuzz.samples import bag, episode
 

@@ -27,8 +27,8 @@ from tracked_hands import (
 from manivideo_ros.geometry import axis_angle_to_matrix, invert_rigid, rigid
 from manivideo_ros.inputs.tables import KEYPOINTS_OF_JOINTS, POINTS
 from manivideo_ros.messages.read import read_hands
+from manivideo_ros.motion.sources.hand_parameters import HandSourceParameters
 from manivideo_ros.ros.message_types import RCLPY
-from manivideo_ros.ros.parameters import HandSourceParameters
 
 STEP = 16_666_667
 

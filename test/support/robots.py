@@ -19,9 +19,9 @@ from manivideo_ros.geometry import (
     rigid,
 )
 from manivideo_ros.inputs.robot_hands import ROBOTS
+from manivideo_ros.motion.sources.hand_intake import HandIntake
+from manivideo_ros.motion.sources.hand_parameters import HandSourceParameters
 from manivideo_ros.ros.message_types import RCLPY
-from manivideo_ros.ros.parameters import HandSourceParameters
-from manivideo_ros.ros.sources.hand_intake import HandIntake
 
 STEP = 33_000_000
 

@@ -18,7 +18,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
-from manivideo_ros.engine.graph.stitch import run_if
+from manivideo_ros.engine.graph.stitch import run_if, without_annotations
 from manivideo_ros.engine.runner import CORRECTION, FRAME, SCENE_INPUTS
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS, LAYER_MAPS
 from manivideo_ros.model.patch.network import (
@@ -199,6 +199,7 @@ def build_graph(network: ManiVideoNet, steps: int = 1, precision: str = 'fp32') 
     if network.config.human:
         _add_skeleton(graph, network, example['skeleton'])
     _add_scene(graph, network, example, features)
+    without_annotations(model)
     onnx.checker.check_model(model)
     return model
 

@@ -1,8 +1,9 @@
-"""Inserts one exported graph into another as the branch of an ONNX `If`."""
+"""Inserts one exported graph into another as the branch of an ONNX `If`; removes annotations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import onnx
 from onnx import helper
@@ -39,6 +40,35 @@ def run_if(
     graph.input.extend(kept)
     graph.input.extend(branch.input)
     graph.input.append(helper.make_tensor_value_info(condition, onnx.TensorProto.BOOL, []))
+
+
+def without_annotations(model: onnx.ModelProto) -> None:
+    """Remove metadata and documentation of a model, in place.
+
+    The exporter annotates nodes with stack traces, whose absolute paths would make the hash of a
+    graph depend on the folder of the installation.
+    """
+    _bare(model)
+    _bare_graph(model.graph)
+
+
+def _bare_graph(graph: onnx.GraphProto) -> None:
+    _bare(graph)
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        _bare(value)
+    for node in graph.node:
+        _bare(node)
+        for attribute in node.attribute:
+            attribute.ClearField('doc_string')
+            if attribute.HasField('g'):
+                _bare_graph(attribute.g)
+            if attribute.HasField('t'):
+                _bare(attribute.t)
+
+
+def _bare(part: Any) -> None:
+    part.ClearField('metadata_props')
+    part.ClearField('doc_string')
 
 
 def _renamed(value: onnx.ValueInfoProto, name: str) -> onnx.ValueInfoProto:

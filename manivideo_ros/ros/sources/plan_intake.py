@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.inputs.kinematics import Robot, unknown_robot
 from manivideo_ros.inputs.trajectories import Trajectory
-from manivideo_ros.ros.sources.joint_messages import read_display_trajectory
+from manivideo_ros.motion.sources.joint_messages import read_display_trajectory
 
 SECOND = 1_000_000_000
 

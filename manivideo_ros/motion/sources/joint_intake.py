@@ -19,9 +19,9 @@ from manivideo_ros.inputs.robot_hands import Place
 from manivideo_ros.inputs.tables import NO_FRAME, TrackedHand
 from manivideo_ros.inputs.trajectories import Trajectory
 from manivideo_ros.messages.read import stamp_ns
-from manivideo_ros.ros.sources import joint_messages
-from manivideo_ros.ros.sources.hand_messages import Reading
-from manivideo_ros.ros.sources.joint_messages import DISPLAY, STATES
+from manivideo_ros.motion.sources import joint_messages
+from manivideo_ros.motion.sources.hand_messages import Reading
+from manivideo_ros.motion.sources.joint_messages import DISPLAY, STATES
 
 Array = NDArray[np.floating]
 SECOND = 1_000_000_000

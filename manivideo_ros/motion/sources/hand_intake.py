@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.geometry import transform_points
 from manivideo_ros.hand.arm.bones import elbow_problem
@@ -21,16 +20,16 @@ from manivideo_ros.inputs.live import HandSolver, LiveHand
 from manivideo_ros.inputs.robot_hands import Place
 from manivideo_ros.inputs.tables import NO_FRAME
 from manivideo_ros.inputs.world import AXES
+from manivideo_ros.messages.build import MessageBuilder
 from manivideo_ros.messages.read import read_pose, stamp_ns
+from manivideo_ros.messages.types import ROSBAGS
+from manivideo_ros.motion.sources.hand_messages import SOURCES, Reading, Source
+from manivideo_ros.motion.sources.hand_parameters import HandSourceParameters
+from manivideo_ros.motion.sources.joint_intake import JointIntake
+from manivideo_ros.motion.sources.joint_messages import KINDS as JOINT_KINDS
+from manivideo_ros.motion.sources.joint_messages import STATES
 from manivideo_ros.motion.transforms import TransformTree
-from manivideo_ros.msg import HandPoses
 from manivideo_ros.process.folders import expanded
-from manivideo_ros.ros.message_types import RCLPY
-from manivideo_ros.ros.parameters import HandSourceParameters
-from manivideo_ros.ros.sources.hand_messages import SOURCES, Reading, Source
-from manivideo_ros.ros.sources.joint_intake import JointIntake
-from manivideo_ros.ros.sources.joint_messages import KINDS as JOINT_KINDS
-from manivideo_ros.ros.sources.joint_messages import STATES
 
 Array = NDArray[np.floating]
 
@@ -50,13 +49,14 @@ class _Wrist:
 
 
 class HandIntake:
-    """Takes messages and returns HandPoses. Not thread-safe.
+    """Takes messages and returns HandPoses, which `build` makes. Not thread-safe.
 
     Raises ValueError with the name of an unusable parameter.
     """
 
-    def __init__(self, parameters: HandSourceParameters) -> None:
-        self.parameters = p = parameters
+    def __init__(self, parameters: HandSourceParameters, build: MessageBuilder = ROSBAGS) -> None:
+        self.parameters, self._build = parameters, build
+        p = parameters
         self.transforms = TransformTree()
         self.wrists = {'left': p.left_wrist, 'right': p.right_wrist}
         self.elbows = {'left': p.left_elbow, 'right': p.right_elbow}
@@ -113,7 +113,7 @@ class HandIntake:
 
     def take(
         self, message: Any, side: Side | None, received_ns: int
-    ) -> tuple[list[HandPoses], list[str]]:
+    ) -> tuple[list[Any], list[str]]:
         """Convert a message of the source; returns HandPoses and problems.
 
         received_ns: receipt on the ROS clock, the stamp of messages that have none.
@@ -127,7 +127,7 @@ class HandIntake:
         reading.stamp_ns = reading.stamp_ns or received_ns
         return self._follow(reading, received_ns)
 
-    def play(self, now_ns: int) -> tuple[list[HandPoses], list[str]]:
+    def play(self, now_ns: int) -> tuple[list[Any], list[str]]:
         """The hands of a planned motion at this time; nothing without one."""
         if self.joints is None:
             return [], []
@@ -143,9 +143,7 @@ class HandIntake:
         for solver in self._solvers.values():
             solver.restart()
 
-    def take_transforms(
-        self, message: TFMessage, static: bool = False
-    ) -> tuple[list[HandPoses], list[str]]:
+    def take_transforms(self, message: Any, static: bool = False) -> tuple[list[Any], list[str]]:
         """Add transforms; with source tf, returns the hands whose frames moved."""
         problems = self.transforms.take(message, static)
         if self.parameters.source != TF:
@@ -180,7 +178,7 @@ class HandIntake:
         self._placed[side] = _Wrist(message.header.frame_id, pose, received_ns)
         return []
 
-    def _follow(self, reading: Reading, received_ns: int) -> tuple[list[HandPoses], list[str]]:
+    def _follow(self, reading: Reading, received_ns: int) -> tuple[list[Any], list[str]]:
         problems = list(reading.problems)
         frame = self.parameters.frame or reading.frame_id or 'world'
         if self.axes != 'ros' and not self.parameters.frame:
@@ -244,10 +242,10 @@ class HandIntake:
             return hand, [f'{hand.side}_elbow: {name} is {problem}']
         return replace(hand, state=replace(hand.state, elbow=elbow)), []
 
-    def _message(self, stamp: int, frame: str, hands: list[LiveHand]) -> HandPoses:
+    def _message(self, stamp: int, frame: str, hands: list[LiveHand]) -> Any:
         states: dict[str, HandState] = {hand.side: hand.state for hand in hands}
         trust: dict[str, float] = {hand.side: hand.confidence for hand in hands}
-        return RCLPY.hands(RCLPY.header(stamp, frame), states, self.hand_model, trust)
+        return self._build.hands(self._build.header(stamp, frame), states, self.hand_model, trust)
 
 
 def _places(p: HandSourceParameters) -> dict[Side, list[Place]]:

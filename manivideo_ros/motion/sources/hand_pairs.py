@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from manivideo_ros.messages.read import stamp_ns
-from manivideo_ros.msg import HandPoses
 
 WAIT_S = 0.05
 """How long a hand waits at most for the other one, after its receipt."""
@@ -36,7 +36,7 @@ class HandPairs:
     def __init__(self, apart: bool) -> None:
         self.apart = apart
         self._seen: dict[int, _Side] = {}
-        self._held: HandPoses | None = None
+        self._held: Any | None = None
 
     @property
     def waits(self) -> bool:
@@ -48,12 +48,12 @@ class HandPairs:
         self._seen.clear()
         self._held = None
 
-    def release(self) -> list[HandPoses]:
+    def release(self) -> list[Any]:
         """The waiting hand, without the other one."""
         held, self._held = self._held, None
         return [] if held is None else [held]
 
-    def add(self, messages: list[HandPoses]) -> list[HandPoses]:
+    def add(self, messages: list[Any]) -> list[Any]:
         """Add messages that arrived together; returns those that are complete, ordered by stamp."""
         out = []
         for message in messages:
@@ -65,10 +65,10 @@ class HandPairs:
                     self._note(hand.side, message)
         return out
 
-    def _add(self, message: HandPoses, may_wait: bool) -> list[HandPoses]:
+    def _add(self, message: Any, may_wait: bool) -> list[Any]:
         side, stamp = message.hands[0].side, stamp_ns(message.header)
         self._note(side, message)
-        ready: list[HandPoses] = []
+        ready: list[Any] = []
         if self._held is not None:
             held_side, held_ns = self._held.hands[0].side, stamp_ns(self._held.header)
             near = self._tolerance()
@@ -83,13 +83,13 @@ class HandPairs:
             return ready
         return [*ready, message]
 
-    def _note(self, side: int, message: HandPoses) -> None:
+    def _note(self, side: int, message: Any) -> None:
         stamp, before = stamp_ns(message.header), self._seen.get(side)
         period = 0 if before is None else max(0, stamp - before.stamp_ns)
         count = 1 if before is None else before.count + 1
         self._seen[side] = _Side(stamp, period, message.header.frame_id, count)
 
-    def _one_frame(self, message: HandPoses) -> bool:
+    def _one_frame(self, message: Any) -> bool:
         assert self._held is not None
         return bool(self._held.header.frame_id == message.header.frame_id)
 
@@ -110,8 +110,8 @@ class HandPairs:
         return other.frame_id == mine.frame_id and self._tolerance() < behind <= lost
 
 
-def _joined(first: HandPoses, second: HandPoses) -> HandPoses:
+def _joined(first: Any, second: Any) -> Any:
     """Both hands under the later of the stamps."""
     later = max(first, second, key=lambda message: stamp_ns(message.header))
     hands = sorted([*first.hands, *second.hands], key=lambda hand: hand.side)
-    return HandPoses(header=later.header, hands=hands)
+    return type(later)(header=later.header, hands=hands)

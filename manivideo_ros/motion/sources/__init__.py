@@ -1,0 +1,1 @@
+"""Hands from the messages of drivers, live and recorded."""

@@ -1,0 +1,1 @@
+"""Episodes whose frames other generators make: controls out, frames in."""
