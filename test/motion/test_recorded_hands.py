@@ -138,7 +138,7 @@ def test_the_state_of_a_dataset_has_hands_of_topics(headset, tmp_path):
 
 @pytest.fixture(scope='module')
 def session(tmp_path_factory) -> Path:
-    """A SQLite bag of a headset with a camera: two episodes of 8 frames, told apart by a marker."""
+    """A SQLite bag of a headset with a camera: two episodes of 8 frames, separated by a marker."""
     folder, info = (
         tmp_path_factory.mktemp('session'),
         Camera(pinhole(64, 48, 0.8), np.eye(4), 64, 48),
