@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--images', action='append', default=[], metavar='TOPIC',
                         help='images for --background keep, for each --camera in its order (the '
                         'only topic of images, or that beside the CameraInfo)')  # fmt: skip
+    parser.add_argument('--scene', default='', metavar='DIR',
+                        help='skin and light of the hands, of `manivideo calibrate` (generated '
+                        'ones)')  # fmt: skip
     parser.add_argument('--max-gap', type=float, default=0.0, metavar='SECONDS',
                         help='longest time without poses that is filled by interpolation, and '
                         'marked in the provenance (0)')  # fmt: skip
@@ -87,13 +90,14 @@ def augment(args: argparse.Namespace) -> int:
     out = args.out.resolve()
     engine = engine_named(args.engine, args.checkpoint)
     hand_folder = str(expanded(args.hand_folder).resolve()) if args.hand_folder else ''
+    scene = str(expanded(args.scene).resolve()) if args.scene else ''
     seeds = range(args.seed, args.seed + args.variations)
     if args.lerobot is not None:
         given = {'BAG': args.bags, '--ray': args.ray, '--images': args.images,
                  '--hands': args.hands, '--background': args.background == 'keep',
                  '--split-on': args.split_on, '--start': args.start, '--end': args.end is not None,
                  '--rate': args.rate, '--max-gap': args.max_gap,
-                 '--skip-bad': args.skip_bad}  # fmt: skip
+                 '--skip-bad': args.skip_bad, '--scene': args.scene}  # fmt: skip
         for name, value in given.items():
             if value:
                 raise ValueError(f'{name}: not with --lerobot')
@@ -109,7 +113,7 @@ def augment(args: argparse.Namespace) -> int:
         keep = args.background == 'keep'
         work = plan(
             parts_of_bags(args.bags, args, skipped), out, seeds, engine, hand_folder, keep,
-            args.images, args.camera, selection, skipped, args.hands,
+            args.images, args.camera, selection, skipped, args.hands, scene,
         )  # fmt: skip
         for line in work.warnings:
             print(f'warning: {line}', file=sys.stderr)

@@ -26,6 +26,7 @@ from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.bags.part import Part, open_part, part_of
 from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.estimation.scene_folder import scene_sha256
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.motion.sources.recorded_hands import open_bag
@@ -44,11 +45,12 @@ SAME = (
     'background',
     'cameras',
     'hands_from',
+    'scene_sha256',
 )
 """Provenance that is the same for all episodes of a folder."""
 GENERATED = 'generated'
 """The background in the provenance, if it is not a topic."""
-ABSENT = {'background': GENERATED, 'cameras': '', 'hands_from': ''}
+ABSENT = {'background': GENERATED, 'cameras': '', 'hands_from': '', 'scene_sha256': ''}
 """Values of episodes that were made before there were these keys."""
 OTHERWISE = 'choose another output folder, or remove it'
 
@@ -74,6 +76,7 @@ def plan(
     selection: Selection | None = None,
     skipped: Skipped | None = None,
     hands: str = '',
+    scene: str = '',
 ) -> Plan:
     """Plan a variation of each bag, or part of one, and seed, and export the engine's files.
 
@@ -81,7 +84,8 @@ def plan(
     keep_background: show the recorded scene, cleaned of hands and objects; images: of each camera,
     the topic that shows it, none: the only one, of several cameras that beside their CameraInfo.
     selection: of the frames, None: all; skipped: takes recordings that cannot be used. hands: what
-    hands are read from (motion/sources/hand_option.py), '' for HandPoses.
+    hands are read from (motion/sources/hand_option.py), '' for HandPoses. scene: folder of
+    `manivideo calibrate` that has the skin and the light of the hands, '' for generated ones.
 
     Raises ValueError for an unusable bag, two bags of one name, and an episode in `out` that was
     made from another source or by other means; EngineError, OSError.
@@ -118,6 +122,7 @@ def plan(
             'background': ', '.join(topics) or GENERATED,
             'cameras': ', '.join(source.cameras),
             'hands_from': hands,
+            'scene_sha256': scene_sha256(Path(scene)) if scene else '',
         }
         lacking: list[int] = []
         for seed in seeds:
@@ -130,7 +135,7 @@ def plan(
         plates = _plates(copy, source, topics, hand_folder) if lacking else ()
         todo += [
             Job(copy, str(out), seed, engines[0], hand_folder, tuple(made_by.items()),
-                source.cameras, plates, engines[1:], source.selection)
+                source.cameras, plates, engines[1:], source.selection, scene)
             for seed in lacking
         ]  # fmt: skip
     warnings = [

@@ -24,9 +24,11 @@ from manivideo_ros.augment.working_copy import WorkingCopy
 from manivideo_ros.bags.bag import BagFullError, BagWriter
 from manivideo_ros.bags.part import FOREVER
 from manivideo_ros.bags.provenance import KEY, text_of
+from manivideo_ros.camera.light import Light
 from manivideo_ros.camera.support import plane_of
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.estimation.scene_folder import scene_hand, scene_light
 from manivideo_ros.geometry import invert_rigid
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
@@ -63,6 +65,7 @@ class Job:
     plates: tuple[str, ...] = ()
     others: tuple[EngineSpec, ...] = ()
     selection: Selection = field(default_factory=Selection)
+    scene: str = ''  # folder of `manivideo calibrate`
 
     @property
     def engines(self) -> tuple[EngineSpec, ...]:
@@ -187,6 +190,9 @@ def _cameras(
 ) -> list[EpisodeCamera]:
     """The cameras of an episode; those after the first see the first one's hand reference."""
     reference: HandReference | None = None
+    light: Light | None = None
+    if job.scene:
+        reference, light = scene_hand(Path(job.scene), None), scene_light(Path(job.scene), None)
     corrects = read_config(job.engine.weights).base != 'none'
     made = []
     names, sessions = namespaces(job.cameras), sessions_of(job.engines)
@@ -200,7 +206,7 @@ def _cameras(
             never_seen = Path(NEVER_SEEN).stem + name.replace('/', '_') + '.png'
             Image.fromarray(plate.never_seen).save(folder / never_seen)
         objects = {n: chosen.objects[n].on(mesh) for n, mesh in meshes.items()}
-        scene = scene_for(job.engine.weights, objects, background, reference)
+        scene = scene_for(job.engine.weights, objects, background, reference, light)
         # Where the recorded scene is kept, its support is unknown.
         plane = None if job.plates else plane_of(invert_rigid(chosen.table_from_world))
         synthesizer = make_synthesizer(sessions[place], hands, scene, chosen.noise)

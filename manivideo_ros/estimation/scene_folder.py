@@ -8,6 +8,7 @@ the recording shows enough of the hand.
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,20 @@ def scene_light(scene: Path | None, given: Path | None) -> Light | None:
     if given is not None or scene is None or not (scene / LIGHT).is_file():
         return None
     return read_light(scene / LIGHT)
+
+
+def scene_sha256(scene: Path) -> str:
+    """The hash of what a scene folder says of hands and light. Raises ValueError without a hand."""
+    digest = sha256(_hand(scene).read_bytes())
+    for file in (parts_file(scene / HAND), scene / SKIN, scene / LIGHT):
+        digest.update(sha256(file.read_bytes()).digest() if file.is_file() else b'none')
+    return digest.hexdigest()
+
+
+def _hand(scene: Path) -> Path:
+    found = _of(scene, HAND)
+    assert found is not None  # only without a scene
+    return found
 
 
 def _of(scene: Path | None, name: str) -> Path | None:
