@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from manivideo_ros.cli import main
-from manivideo_ros.estimation.video_poses import VideoFile
+from manivideo_ros.estimation.video_poses import VideoError, VideoFile
+from manivideo_ros.estimation.webcam_video import record_webcam
 from manivideo_ros.geometry import Camera, pinhole
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES
@@ -64,3 +65,21 @@ def test_frames_of_another_size_than_the_calibration_are_scaled_with_a_warning(t
     with pytest.warns(UserWarning, match=r'small\.avi: images are 160x120, .* of 320x240'):
         frames = list(VideoFile(tmp_path / 'small.avi', camera=camera).frames())
     assert frames[0][1].shape == (240, 320, 3)
+
+
+def test_a_webcam_is_recorded_to_a_video_file(tmp_path):
+    write(tmp_path / 'camera.avi', [np.full((48, 64, 3), 40 + i, np.uint8) for i in range(40)])
+    record_webcam(str(tmp_path / 'camera.avi'), 30.0, tmp_path / 'scene' / 'webcam.avi')
+    frames = list(VideoFile(tmp_path / 'scene' / 'webcam.avi').frames())
+    assert len(frames) == 40
+    assert abs(int(frames[30][1].mean()) - 70) < 4
+
+
+@pytest.mark.parametrize('frames', [0, 3])
+def test_a_webcam_without_images_is_an_error(tmp_path, frames):
+    source = tmp_path / 'camera.avi'
+    if frames:
+        write(source, [np.full((48, 64, 3), 40, np.uint8)] * frames)
+    with pytest.raises(VideoError, match='gives no images: is it connected, and free'):
+        record_webcam(str(source), 1.0, tmp_path / 'webcam.avi')
+    assert not (tmp_path / 'webcam.avi').exists()
