@@ -109,16 +109,19 @@ def _skin(
     """The skin of the hands, with the light on it, and the colour of the forearm."""
     drawn = DrawnLabels(clip.motion, hands)
     moved = {side: hands[side] for side in SIDES if side in clip.motion.hands}
+    model = next(iter(moved.values()))
+    # Both hands give samples where their textures have one layout, as those of the default hand.
+    places = skin_texels(model).place
+    alike = {s: h for s, h in moved.items() if np.array_equal(skin_texels(h).place, places)}
     samples, arms = [], []
     for index in range(len(clip)):
-        samples += sample_frame(clip, index, drawn, moved, background)
+        samples += sample_frame(clip, index, drawn, alike, background)
         for side, state in clip.motion.frame(index).hands.items():
             points, depth = clip.camera.project(world_keypoints(hands[_side(side)], state))
             if depth.min() > 0:
                 arms.append(forearm_colour(clip, index, points, background))
     found = [colour for colour in arms if colour is not None]
     sleeve = np.median(found, 0).astype(np.uint8) if len(found) > len(arms) // 4 else None
-    model = next(iter(moved.values()))
     return fitted_skin(samples, model, skin_texels(model), sleeve), sleeve
 
 
