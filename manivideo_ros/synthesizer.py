@@ -32,6 +32,7 @@ from manivideo_ros.drawing.views import fine_material, object_material, six_view
 from manivideo_ros.engine.runner import EngineError, ExchangedError, Made
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.geometry import Array, Camera
+from manivideo_ros.hand.arm.mesh import bare_arm
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.mlo.rasterizer import LayerBuffers
@@ -124,12 +125,14 @@ class Synthesizer:
     def set_scene(self, scene: Scene) -> None:
         """Exchange objects, background and hand reference; the past frames are forgotten."""
         meshes, size = list(scene.objects.values()), self.session.reference_size
+        sleeved = scene.hand_reference.sleeved
+        hands = [hand if sleeved else bare_arm(hand) for hand in self.hands.values()]
         self._views = [six_views(mesh, size) for mesh in meshes]
         surfaces = [
             *(object_surface(mesh) for mesh in meshes),
-            *(hand_surface(hand, self.session.layers) for hand in self.hands.values()),
+            *(hand_surface(hand, self.session.layers) for hand in hands),
         ]
-        skins = [hand_material(hand, scene.hand_reference) for hand in self.hands.values()]
+        skins = [hand_material(hand, scene.hand_reference) for hand in hands]
         pairs = zip(meshes, self._views, strict=True)
         materials = [*(object_material(mesh, views) for mesh, views in pairs), *skins]
         fine = [*(fine_material(mesh) for mesh in meshes), *skins]

@@ -30,6 +30,11 @@ class HandReference:
     parts: NDArray[np.uint8]
     skin: NDArray[np.uint8] | None = None
 
+    @property
+    def sleeved(self) -> bool:
+        """Whether a sleeve is seen; otherwise the forearm is bare."""
+        return bool((self.parts == 1 + PARTS.index('sleeve')).any())
+
     def mean_colours(self) -> NDArray[np.float32]:
         """Mean sRGB [3, 3] in 0..1 of skin, nail and sleeve.
 

@@ -18,8 +18,10 @@ from manivideo_ros.hand.arm.bones import (
     elbow_problem,
     shortest_turn,
 )
+from manivideo_ros.hand.arm.mesh import CUFF, NEAR, RINGS, bare_arm
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.hand.load import load_hand, read_hand
+from manivideo_ros.hand.partition import SLEEVE
 from manivideo_ros.hand.state import SIDES, HandState
 
 vectors = arrays(np.float64, 3, elements=st.floats(-1, 1))
@@ -145,3 +147,30 @@ def test_an_elbow_must_be_where_elbows_are(elbow, problem):
 def test_an_elbow_that_is_not_finite_is_refused():
     with pytest.raises(ValueError, match='elbow must be 3 finite numbers'):
         arm_bones(hand_at(elbow=np.full(3, np.inf)), np.array([1.0, 0, 0]))
+
+
+@pytest.mark.parametrize('side', SIDES)
+def test_a_bare_arm_goes_on_from_the_wrist_without_the_edge_of_a_sleeve(side):
+    hand = load_hand(side)
+    bare = bare_arm(hand)
+    skin = hand.vertex_part != SLEEVE
+    np.testing.assert_array_equal(bare.v_template[skin], hand.v_template[skin])
+    axis = arm_axis(hand)
+
+    def radii(model):
+        rings = model.v_template[~skin][:-1].reshape(len(RINGS) - CUFF, -1, 3).astype(np.float64)
+        around = rings - rings.mean(1, keepdims=True)
+        around -= (around @ axis)[..., None] * axis
+        return np.linalg.norm(around, axis=2).mean(1)
+
+    with_sleeve, without = radii(hand), radii(bare)
+    assert (without <= with_sleeve + 1e-6).all() and with_sleeve[2] - without[2] > 0.002
+    # From ring to ring it widens by less than the sleeve's edge does.
+    near = np.diff(without)[: NEAR - CUFF - 1]
+    assert near.min() > -1e-4 and near[:3].max() < 0.0005 < np.diff(with_sleeve)[:3].max()
+    assert bare_arm(hand) is bare
+
+
+def test_a_hand_without_an_arm_stays_as_it_is():
+    hand = read_hand('right')
+    assert bare_arm(hand) is hand

@@ -7,6 +7,7 @@ rest the arm is straight; `arm_bones` turns and stretches it.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +51,8 @@ CUFF = 2  # the first ring of cloth
 NEAR = 11  # rings near the hand
 NEAR_REACH = 0.14
 """Metres beyond the wrist up to which a straight arm counts as beside the hand."""
+BARE = (0.0131, 0.125), (0.0003, 0.0095)
+"""Of a bare forearm: distances beyond the wrist loop, and its growth outwards at them, metres."""
 # Where the weight passes from the wrist to the forearm and from there to the upper arm: metres
 # beyond the wrist loop and beyond the wrist.
 _WRIST, _ELBOW = (0.0, 0.045), (FOREARM - 0.045, FOREARM + 0.045)
@@ -162,6 +165,27 @@ def attach_forearm(hand: HandModel) -> HandModel:
         corner_uv=grown(hand.corner_uv, chart),
         arm_weights=arm_weights,
     )
+
+
+@lru_cache(maxsize=4)
+def bare_arm(hand: HandModel) -> HandModel:
+    """The hand without the thickness of the cloth on its arm; one without an arm as it is."""
+    sleeve = np.flatnonzero(hand.vertex_part == SLEEVE)
+    count, rest = divmod(len(sleeve) - 1, len(RINGS) - CUFF)
+    if hand.arm_weights is None or count < 3 or rest:
+        return hand
+    vertices = hand.v_template.copy()
+    rings = vertices[sleeve[:-1]].reshape(-1, count, 3).astype(np.float64)
+    axis = arm_axis(hand)
+    radial = rings - rings.mean(1, keepdims=True)
+    radial -= (radial @ axis)[..., None] * axis
+    outward = radial / np.linalg.norm(radial, axis=2, keepdims=True)
+    distance, growth = RINGS[CUFF:].T
+    cloth = np.maximum(growth - np.interp(distance, *BARE), 0)
+    cloth[distance > BARE[0][1]] = cloth[distance == BARE[0][1]]
+    rings -= cloth[:, None, None] * outward
+    vertices[sleeve[:-1]] = rings.reshape(-1, 3).astype(vertices.dtype)
+    return replace(hand, v_template=vertices)
 
 
 def beside_hand(hand: HandModel) -> NDArray[np.bool_]:
