@@ -150,8 +150,8 @@ def started(recording, out, shipped, head):
     )  # fmt: skip
 
 
-def writers(out: Path) -> list[int]:
-    """The processes that are writing an episode there."""
+def writers(out: Path, command: int) -> list[int]:
+    """The processes that are writing an episode there, and not the command's own."""
     found = set()
     for process in Path('/proc').glob('[0-9]*'):
         files: list[str] = []
@@ -161,7 +161,7 @@ def writers(out: Path) -> list[int]:
             with suppress(OSError):  # it has just closed this one
                 if f'{out}/{PARTIAL}/' in os.readlink(process / 'fd' / file):
                     found.add(int(process.name))
-    return sorted(found)
+    return sorted(found - {command})
 
 
 @needs_ray
@@ -171,8 +171,8 @@ def test_a_cluster_makes_the_same_episodes_after_a_worker_is_killed(
     with machine('--address', head):
         process = started(recording, tmp_path / 'out', shipped, head)
         deadline = time.monotonic() + STARTED_S
-        while not (found := writers(tmp_path / 'out')) and time.monotonic() < deadline:
-            assert process.poll() is None, process.communicate()
+        while not (found := writers(tmp_path / 'out', process.pid)):
+            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
             time.sleep(0.01)
         os.kill(found[0], signal.SIGKILL)
         output, complaint = process.communicate(timeout=MADE_S)

@@ -38,7 +38,7 @@ def is_quoted(text, part):
 
 def test_a_synthesizer_without_poses_reports_it():
     message = status(RCLPY.header(0, ''), {}, None, 0.05)
-    assert is_quoted(message.status[0].message, 'no poses')
+    assert is_quoted(message.status[0].message, 'no poses yet')
 
 
 def test_hands_that_the_camera_does_not_see_are_reported(ready):
