@@ -106,7 +106,7 @@ def missing(trial: Trial) -> str:
         if not Path(bag).exists():
             return _here(f'{bag}: does not exist: share the output folder at this path')
     try:
-        own = prepare(job.engines, job.hand_folder)
+        own = prepare(job.engines, job.hand_folder, job.scene)
     except (ValueError, OSError, EngineError) as error:
         return _here(str(error))
     for name, value in job.made_by:

@@ -117,12 +117,11 @@ def plan(
                 require_fixed_camera(motion, '--background keep')
             topics = images_topics(source.path, source.reader.topics, images, source.cameras)
         if engines not in prepared:
-            prepared[engines] = prepare(engines, hand_folder)
+            prepared[engines] = prepare(engines, hand_folder, scene)
         made_by = prepared[engines] | {
             'background': ', '.join(topics) or GENERATED,
             'cameras': ', '.join(source.cameras),
             'hands_from': hands,
-            'scene_sha256': scene_sha256(Path(scene)) if scene else '',
         }
         lacking: list[int] = []
         for seed in seeds:
@@ -204,14 +203,20 @@ def _still(source: Source, config: ModelConfig) -> list[str]:
     ] * (moving and config.base == 'none')
 
 
-def prepare(engines: Sequence[EngineSpec], hand_folder: str) -> dict[str, str]:
-    """Export the engines' files; returns engine and hands for the provenance. Raises as `plan`.
+def prepare(engines: Sequence[EngineSpec], hand_folder: str, scene: str = '') -> dict[str, str]:
+    """Export the engines' files; returns engine, hands and scene for the provenance.
 
     The engines differ by the sizes of the cameras only; engine_sha256: of each that differs.
+    Raises as `plan`.
     """
     made = [prepare_engine(engine) for engine in engines]
     hashes = ' '.join(dict.fromkeys(each['engine_sha256'] for each in made))
-    return {**made[0], 'engine_sha256': hashes, 'hands_sha256': files_sha256(hand_folder)}
+    return {
+        **made[0],
+        'engine_sha256': hashes,
+        'hands_sha256': files_sha256(hand_folder),
+        'scene_sha256': scene_sha256(Path(scene)) if scene else '',
+    }
 
 
 def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:
