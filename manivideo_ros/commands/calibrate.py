@@ -62,7 +62,13 @@ def main(arguments: Sequence[str]) -> int:
     if args.webcam is not None:
         path = args.out / WEBCAM
         record_webcam(args.webcam, args.seconds, path)
-    if path.is_file() and path.suffix in VIDEOS:
+    is_video = path.is_file() and path.suffix in VIDEOS
+    unused = ('images', 'camera', 'mano') if is_video else ('fov_y', 'calibration')
+    for name in unused:
+        if getattr(args, name) != parser.get_default(name):
+            whose = 'bags' if is_video else 'videos'
+            parser.error(f'--{name.replace("_", "-")} is for {whose}')
+    if is_video:
         path = _estimated(VideoFile.calibrated(path, args.fov_y, args.calibration), args.out)
     _calibrate(Recording(path, args.images, args.camera, args.mano), args.out)
     print(args.out)

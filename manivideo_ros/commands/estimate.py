@@ -28,8 +28,6 @@ def main(arguments: Sequence[str]) -> int:
         help='do not fit poses and shape to the outlines of the hands; 3 times as fast',
     )
     args = parser.parse_args(arguments)
-    if not 0.05 <= args.fov_y <= 3.0:
-        parser.error('--fov-y: must be 0.05 to 3.0 rad')
     video = VideoFile.calibrated(args.video, args.fov_y, args.calibration)
     with tqdm(unit='frame', mininterval=1) as bar:
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
@@ -32,6 +32,8 @@ FRAME = 'camera_optical_frame'
 POSES, INFO, IMAGES = '/hand_poses', '/camera/camera_info', '/camera/image_raw/compressed'
 SECOND = 1_000_000_000
 QUALITY = 95
+FOV_Y = 0.05, 3.0
+"""Vertical fields of view that are accepted, rad."""
 
 
 class VideoError(ValueError):
@@ -52,7 +54,12 @@ class VideoFile:
 
     @classmethod
     def calibrated(cls, path: Path, fov_y: float, calibration: Path | None) -> VideoFile:
-        """With the calibration of a file (YAML of camera_calibration), if one is given."""
+        """With the calibration of a file (YAML of camera_calibration), if one is given.
+
+        Raises VideoError for a field of view outside FOV_Y, ValueError that names the calibration.
+        """
+        if not FOV_Y[0] <= fov_y <= FOV_Y[1]:
+            raise VideoError(f'--fov-y: must be {FOV_Y[0]} to {FOV_Y[1]} rad')
         if calibration is None:
             return cls(path, fov_y)
         return cls(path, fov_y, *load_calibration(calibration))
@@ -138,7 +145,12 @@ def record_poses(
         fitted = None
         if outlines and poses and camera is not None:
             fitted = _to_outlines(video, poses, solvers, camera, lambda: progress('outlines'))
-            poses = fitted.hands
+            # A recording has one shape, also where no outline fits the pose.
+            shapes = fitted.betas
+            poses = {
+                stamp: {s: replace(h, betas=shapes.get(s, h.betas)) for s, h in hands.items()}
+                for stamp, hands in fitted.hands.items()
+            }
         model = solvers['right'].hand.name
         for stamp in sorted(poses):
             hands: dict[str, HandState] = {str(side): state for side, state in poses[stamp].items()}

@@ -137,6 +137,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='pose of the object in the wrist frame, m and xyzw')  # fmt: skip
     args = parser.parse_args(arguments)
     if Path(args.recording).suffix != '.npz':
+        for name in ('side', 'unit', 'axes', 'rate', 'object', 'scale', 'grasp'):
+            if getattr(args, name) != parser.get_default(name):
+                print(f'manivideo convert: --{name} is for npz recordings', file=sys.stderr)
+                return 2
         return convert_bag(args.recording, Path(args.motion), args.hands)
     try:
         if args.hands:

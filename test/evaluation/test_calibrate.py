@@ -177,3 +177,17 @@ def test_render_shows_the_scene(tmp_path, monkeypatch):
     arguments = ['render', 'pour', '--scene', str(tmp_path / 'scene')]
     assert main([*arguments, '--out', str(tmp_path / 'x.mp4')]) == 2
     assert (seen['background'] == 50).all() and (seen['hand'].image == 200).all()
+
+
+def test_options_of_videos_are_refused_for_bags_and_the_other_way_round(bag, tmp_path, capsys):
+    video = tmp_path / 'hand.avi'
+    video.write_bytes(b'')
+    out = ['--out', str(tmp_path / 'scene')]
+    for arguments, why in (
+        ([str(bag), '--fov-y', '0.9'], '--fov-y is for videos'),
+        ([str(video), '--images', '/image_raw'], '--images is for bags'),
+        ([], 'give a recording, or --webcam'),
+    ):
+        with pytest.raises(SystemExit):
+            main(['calibrate', *arguments, *out])
+        assert why in capsys.readouterr().err
