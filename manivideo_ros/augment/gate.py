@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.augment.hands import shaped_for
 from manivideo_ros.drawing.labels import layer_mask
 from manivideo_ros.estimation.crops import crop_of_keypoints
 from manivideo_ros.evaluation.measures.hand_error import Estimator, aligned_error, hand_size
 from manivideo_ros.evaluation.measures.visibility import Seen, Visibility
 from manivideo_ros.motion.files import load_motion
+from manivideo_ros.motion.motion import shaped_for
 from manivideo_ros.recording.coco import SKELETON
 from manivideo_ros.recording.episode import IMAGES, Episode, Topics
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +31,6 @@ def files_sha256(folder: str) -> str:
         return ''
     files = [_file(folder, side).read_bytes() for side in SIDES]
     return hashlib.sha256(b''.join(hashlib.sha256(file).digest() for file in files)).hexdigest()
-
-
-def shaped_for(motion: Motion, model: str) -> Motion:
-    """The motion for a hand model; betas of another model, which are other shapes, become 0."""
-    if motion.hand_model == model:
-        return motion
-    tracks = {
-        side: replace(track, betas=np.zeros(10, np.float32)) for side, track in motion.hands.items()
-    }
-    return replace(motion, hands=tracks, hand_model=model)
 
 
 def hands_provenance(recorded: Motion, shown: Motion) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from manivideo_ros.augment.cameras import namespaces
 from manivideo_ros.augment.engine import prepare_engine
-from manivideo_ros.augment.hands import files_sha256, hands_of, shaped_for, warnings_of
+from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
 from manivideo_ros.augment.kept_background import images_topics, recorded_plate
 from manivideo_ros.augment.source import Selection, Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
@@ -29,6 +29,7 @@ from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.estimation.scene_folder import scene_sha256
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import ModelConfig
+from manivideo_ros.motion.motion import shaped_for
 from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.motion.view import camera_of, require_fixed_camera
 from manivideo_ros.objects.named import load_mesh

@@ -16,7 +16,7 @@ from PIL import Image
 from manivideo_ros.augment.cameras import BACKGROUND, EpisodeCamera, namespaces
 from manivideo_ros.augment.choices import Choices, choose
 from manivideo_ros.augment.engine import make_synthesizer, sessions_of
-from manivideo_ros.augment.hands import hands_of, hands_provenance, shaped_for
+from manivideo_ros.augment.hands import hands_of, hands_provenance
 from manivideo_ros.augment.kept_background import Plate
 from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Selection, Source
@@ -35,7 +35,7 @@ from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.messages.names import IMAGE, TF
 from manivideo_ros.messages.types import serialized
 from manivideo_ros.model.checkpoint import read_config
-from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.motion import Motion, shaped_for
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.synthesizer import scene_for

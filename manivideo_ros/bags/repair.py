@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from manivideo_ros.bags.bag import BagError, BagReader, BagWriter
+from manivideo_ros.bags.copying import copied
 from manivideo_ros.bags.folder import METADATA
 from manivideo_ros.bags.provenance import KEY, Maker, text_of
 
@@ -32,10 +33,7 @@ def repair(folder: Path) -> int | None:
     count, maker = 0, Maker()
     try:
         with BagWriter(work, reader.custom_data) as bag:
-            for topic, connection in reader.connections.items():
-                bag.copy_topic(topic, connection)
-            for message in reader.messages():
-                bag.write(message.topic, message.data, message.stamp_ns, message.published_ns)
+            for message in copied(reader, bag):
                 maker.take(message.type_name, message.data)
                 count += 1
             if KEY not in bag.custom_data and (maker.provenance or not reader.accounted):

@@ -251,3 +251,13 @@ def _check(track: object, name: str, **shapes: tuple[int, ...]) -> None:
             raise ValueError(f'{name}: {attribute} must be {list(shape)}, got {[*value.shape]}')
         if not np.all(np.isfinite(value)):
             raise ValueError(f'{name}: {attribute} holds NaN or infinite values')
+
+
+def shaped_for(motion: Motion, model: str) -> Motion:
+    """The motion for a hand model; betas of another model, which are other shapes, become 0."""
+    if motion.hand_model == model:
+        return motion
+    tracks = {
+        side: replace(track, betas=np.zeros(10, np.float32)) for side, track in motion.hands.items()
+    }
+    return replace(motion, hands=tracks, hand_model=model)

@@ -26,6 +26,7 @@ from manivideo_ros.hand.state import SIDES
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
 from manivideo_ros.motion.files import load_motion
+from manivideo_ros.motion.motion import shaped_for
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.recording.coco import SKELETON
 from manivideo_ros.recording.episode import Episode, EpisodeError
@@ -173,10 +174,15 @@ def three(grey: Image) -> Image:
 def layers_of(episode: Episode, width: int, height: int) -> Iterator[tuple[Image, Image]]:
     """Normals and occlusion confidence of all MLO layers of each frame, side by side.
 
-    They are drawn from the poses, hands in the default shape. Raises EpisodeError for an episode
+    They are drawn from the poses, hands as the default hand. Raises EpisodeError for an episode
     without the camera of its images.
     """
-    motion = load_motion(episode.reader, episode.camera_topic)
+    recorded = load_motion(episode.reader, episode.camera_topic)
+    motion = shaped_for(recorded, 'default')
+    if motion is not recorded:
+        episode.remarks.append(
+            f'hands of {recorded.hand_model}: MLO layers show the default hand in their poses'
+        )
     meshes = [load_mesh(track.mesh, track.scale) for track in motion.objects.values()]
     sides = [side for side in SIDES if side in motion.hands]
     surfaces = [*map(object_surface, meshes), *(hand_surface(load_hand(side)) for side in sides)]
