@@ -17,7 +17,7 @@ from manivideo_ros.data.recorded.crop import Box, cropped_image, square_around
 from manivideo_ros.data.recorded.files import RecordedError
 from manivideo_ros.data.recorded.refined import refined_clip
 from manivideo_ros.data.recorded.skin import Skin, fitted_skin
-from manivideo_ros.data.recorded.skin_samples import forearm_colour, sample_frame, skin_texels
+from manivideo_ros.data.recorded.skin_samples import forearm_colour, sample_hand, skin_texels
 from manivideo_ros.drawing.labels import world_keypoints
 from manivideo_ros.estimation.crops import crop_of_keypoints
 from manivideo_ros.estimation.hand_photo import hand_mask
@@ -107,7 +107,8 @@ def _skin(
     clip: RecordedClip, hands: Mapping[Side, HandModel], background: Background
 ) -> tuple[Skin | None, NDArray[np.uint8] | None]:
     """The skin of the hands, with the light on it, and the colour of the forearm."""
-    drawn = DrawnLabels(clip.motion, hands)
+    drawn = clip.read_labels
+    assert isinstance(drawn, DrawnLabels)  # a refined clip's are
     moved = {side: hands[side] for side in SIDES if side in clip.motion.hands}
     model = next(iter(moved.values()))
     # Both hands give samples where their textures have one layout, as those of the default hand.
@@ -115,18 +116,18 @@ def _skin(
     alike = {s: h for s, h in moved.items() if np.array_equal(skin_texels(h).place, places)}
     samples, arms = [], []
     for index in range(len(clip)):
-        samples += sample_frame(clip, index, drawn, alike, background)
-        for side, state in clip.motion.frame(index).hands.items():
-            points, depth = clip.camera.project(world_keypoints(hands[_side(side)], state))
+        image, view, states = clip.image(index), drawn.view(index), clip.motion.frame(index).hands
+        for side, hand in moved.items():
+            if (state := states.get(side)) is None:
+                continue
+            if side in alike:
+                samples.append(sample_hand(image, view, clip.camera, hand, state, background))
+            points, depth = clip.camera.project(world_keypoints(hand, state))
             if depth.min() > 0:
-                arms.append(forearm_colour(clip, index, points, background))
+                arms.append(forearm_colour(image, view.labels, points, background))
     found = [colour for colour in arms if colour is not None]
     sleeve = np.median(found, 0).astype(np.uint8) if len(found) > len(arms) // 4 else None
     return fitted_skin(samples, model, skin_texels(model), sleeve), sleeve
-
-
-def _side(name: str) -> Side:
-    return next(side for side in SIDES if side == name)
 
 
 def _detected(image: NDArray[np.uint8], posed: Array) -> Array:

@@ -43,18 +43,13 @@ def refined_clip(
     moved = {side: hands[side] for side in SIDES if side in clip.motion.hands}
     made = refine_poses(images, poses, moved, clip.camera.intrinsics, hidden)
     to_world = invert_rigid(to_camera)
-    tracks = {}
-    for side, track in clip.motion.hands.items():
-        name = _side(side)
-        fitted = [made.hands[index].get(name) for index in range(len(clip))]
+    tracks = dict(clip.motion.hands)
+    for side in moved:
+        fitted = [made.hands[index].get(side) for index in range(len(clip))]
         placed = [None if state is None else state.moved(to_world) for state in fitted]
-        tracks[side] = _replaced(track, placed, made.betas.get(name, track.betas))
+        tracks[side] = _replaced(tracks[side], placed, made.betas.get(side, tracks[side].betas))
     motion = replace(clip.motion, hands=tracks)
     return replace(clip, motion=motion, read_labels=DrawnLabels(motion, hands)), made
-
-
-def _side(name: str) -> Side:
-    return next(side for side in SIDES if side == name)
 
 
 def _replaced(track: HandTrack, states: list[HandState | None], betas: NDArray) -> HandTrack:

@@ -29,7 +29,7 @@ from manivideo_ros.geometry import Array
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.partition import SLEEVE
 from manivideo_ros.hand.skin import skin_texture
-from manivideo_ros.model.patch.light import POWERS, lamp_and_ambient
+from manivideo_ros.model.patch.light import POWERS, even_directions, lamp_and_ambient
 
 TURNS = 4
 TONE_SIZE = 64
@@ -49,6 +49,8 @@ DETAIL_FRAMES = 12
 FEATHER = 3.0
 SHOWN = 0.6
 """sRGB of a grey ball that faces the camera: the light's unit is arbitrary."""
+BALL = 2000
+"""Directions in which the ball is fitted."""
 BEHIND = 0.1
 """z of normals that a camera sees, at most."""
 
@@ -205,12 +207,7 @@ def _spread(texture: NDArray[np.float64], hand: HandModel) -> NDArray[np.uint8]:
 
 def _as_light(light: Array) -> Light:
     """A fitted light [9, 3] as lamp, surrounding and the ball of its colours."""
-    count = 2000
-    index = np.arange(count) + 0.5
-    z = 1 - 2 * index / count
-    angle = np.pi * (1 + 5**0.5) * index
-    flat = np.sqrt(1 - z * z)
-    normals = np.stack([flat * np.cos(angle), flat * np.sin(angle), z], 1)
+    normals = even_directions(BALL)
     facing = _shade(np.array([[0.0, 0.0, -1.0]]), light)
     grey = srgb_to_linear(np.array([SHOWN])) * _shade(normals, light) / facing
     shown = encode_srgb(grey) / 255

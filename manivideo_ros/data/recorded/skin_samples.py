@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,17 +9,17 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from manivideo_ros.data.recorded.background import Background
-from manivideo_ros.data.recorded.bag import ARM, DrawnLabels
-from manivideo_ros.data.recorded.clip import RecordedClip
+from manivideo_ros.data.recorded.bag import ARM, DrawnView
 from manivideo_ros.data.scenes.table_tops import srgb_to_linear
-from manivideo_ros.geometry import Array, transform_points
+from manivideo_ros.geometry import Array, Camera, transform_points
 from manivideo_ros.hand.atlas import texel_cover, vertex_normals
 from manivideo_ros.hand.lbs import lbs
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.partition import SLEEVE
-from manivideo_ros.hand.state import HandState, Side
+from manivideo_ros.hand.state import HandState
 
 SIZE = 512
 """Side of the skin texture, texels."""
@@ -87,50 +86,43 @@ def exposure(image: NDArray[np.uint8], labels: NDArray[np.integer], behind: Back
     return np.where(np.isfinite(gain) & (gain > 0), gain, 1.0)
 
 
-def sample_frame(
-    clip: RecordedClip,
-    index: int,
-    drawn: DrawnLabels,
-    hands: Mapping[Side, HandModel],
+def sample_hand(
+    image: NDArray[np.uint8],  # [H, W, 3]
+    view: DrawnView,
+    camera: Camera,
+    hand: HandModel,
+    state: HandState,
     behind: Background,
-) -> list[FrameSamples]:
-    """What a frame shows of each hand. Raises RecordedError."""
-    image, view = clip.image(index), drawn.view(index)
+) -> FrameSamples:
+    """What an image shows of a hand; view: what is drawn of its frame."""
     gain = exposure(image, view.labels, behind)
     depth = np.where(view.depth > 0, view.depth, np.float32(1e3))
     kernel = np.ones((2 * BESIDE_STEP + 1,) * 2, np.uint8)
     step = cv2.dilate(depth, kernel) - cv2.erode(depth, kernel) > STEP
-    out = []
-    for side, hand in hands.items():
-        state = clip.motion.frame(index).hands.get(side)
-        if state is None:
-            continue
-        texels = skin_texels(hand)
-        points, normals = texel_surface(hand, state, clip.camera.camera_from_world, texels)
-        pixels = points @ clip.camera.intrinsics.T
-        pixels = pixels[:, :2] / np.maximum(pixels[:, 2:], 1e-3)
-        size = np.array([clip.camera.width, clip.camera.height])
-        place = np.clip(np.floor(pixels), 0, size - 1).astype(int)
-        column, row = place.T
-        cosine = -(normals * points).sum(1) / np.linalg.norm(points, axis=1)
-        seen = (points[:, 2] > 0) & ((pixels >= 0) & (pixels < size)).all(1)
-        seen &= (np.abs(depth[row, column] - points[:, 2]) < SAME_DEPTH) & (cosine > GRAZING)
-        chosen = np.flatnonzero(seen & ~step[row, column])
-        colour = _bilinear(image, pixels[chosen])
-        linear = srgb_to_linear(colour / 255).astype(np.float64) / gain
-        out.append(FrameSamples(chosen, normals[chosen], cosine[chosen], linear))
-    return out
+    points, normals = texel_surface(hand, state, camera.camera_from_world, skin_texels(hand))
+    pixels = points @ camera.intrinsics.T
+    pixels = pixels[:, :2] / np.maximum(pixels[:, 2:], 1e-3)
+    size = np.array([camera.width, camera.height])
+    column, row = np.clip(np.floor(pixels), 0, size - 1).astype(int).T
+    cosine = -(normals * points).sum(1) / np.linalg.norm(points, axis=1)
+    seen = (points[:, 2] > 0) & ((pixels >= 0) & (pixels < size)).all(1)
+    seen &= (np.abs(depth[row, column] - points[:, 2]) < SAME_DEPTH) & (cosine > GRAZING)
+    chosen = np.flatnonzero(seen & ~step[row, column])
+    # Pixel centres are at halves here, at integers in SciPy.
+    at = pixels[chosen, ::-1].T - 0.5
+    colour = [map_coordinates(channel, at, np.float64, 1, 'nearest')
+              for channel in np.moveaxis(image, -1, 0)]  # fmt: skip
+    linear = srgb_to_linear(np.stack(colour, 1) / 255).astype(np.float64) / gain
+    return FrameSamples(chosen, normals[chosen], cosine[chosen], linear)
 
 
 def forearm_colour(
-    clip: RecordedClip, index: int, keypoints: Array, behind: Background
+    image: NDArray[np.uint8],  # [H, W, 3]
+    labels: NDArray[np.integer],  # [H, W]
+    keypoints: Array,  # [21, 2] of the hand in the image
+    behind: Background,
 ) -> NDArray[np.uint8] | None:
-    """The median sRGB colour [3] of a forearm beside its wrist; None where it is not seen.
-
-    keypoints [21, 2]: of the hand in the image.
-    """
-    labels, image = clip.segmentation(index), clip.image(index)
-    assert labels is not None  # a recording's are drawn
+    """The median sRGB colour [3] of a forearm beside its wrist; None where it is not seen."""
     wrist, along = keypoints[0], keypoints[0] - keypoints[9]
     palm = max(float(np.linalg.norm(along)), 1.0)
     rows, columns = np.indices(labels.shape)
@@ -155,16 +147,3 @@ def texel_surface(
     points = (weights * vertices[corners]).sum(1)
     normals = (weights * vertex_normals(vertices, hand.faces)[corners]).sum(1)
     return points, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-
-
-def _bilinear(image: NDArray[np.uint8], pixels: Array) -> NDArray[np.float64]:
-    """Colours [N, 3] at pixels [N, 2] whose centres are at halves."""
-    at = np.clip(pixels - 0.5, 0, np.array(image.shape[1::-1]) - 1.001)
-    first = at.astype(int)
-    part = (at - first)[..., None]
-    (column, row), next_to = first.T, image.astype(np.float64)
-    x, y = part[:, 0], part[:, 1]
-    top = next_to[row, column] * (1 - x) + next_to[row, column + 1] * x
-    low = next_to[row + 1, column] * (1 - x) + next_to[row + 1, column + 1] * x
-    colours: NDArray[np.float64] = top * (1 - y) + low * y
-    return colours

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import torch
 from diffusers.models.resnet import ResnetBlock2D
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from manivideo_ros.camera.light import Light
@@ -87,6 +88,15 @@ def log_bounded(grey: Tensor) -> Tensor:
     return torch.log(grey.clamp(DARKEST, 1.0))
 
 
+def even_directions(count: int) -> NDArray[np.float64]:
+    """Unit vectors [N, 3], evenly spread over the sphere along a spiral."""
+    index = np.arange(count) + 0.5
+    z = 1 - 2 * index / count
+    angle = np.pi * (1 + 5**0.5) * index
+    flat = np.sqrt(1 - z * z)
+    return np.stack([flat * np.cos(angle), flat * np.sin(angle), z], 1)
+
+
 def lamp_and_ambient(
     light: Tensor,  # [1, 16, 3]
 ) -> Light:
@@ -95,11 +105,7 @@ def lamp_and_ambient(
     The lamp lies in the mean direction of the ball's brightness; lamp and surrounding are fitted to
     it by least squares.
     """
-    index = np.arange(DIRECTIONS) + 0.5
-    z = 1 - 2 * index / DIRECTIONS
-    angle = np.pi * (1 + 5**0.5) * index
-    flat = np.sqrt(1 - z * z)
-    normals = np.stack([flat * np.cos(angle), flat * np.sin(angle), z], 1)  # [N, 3]
+    normals = even_directions(DIRECTIONS)
     grey = grey_at(torch.from_numpy(normals.T[None].astype('f4')), light)[0].clamp(DARKEST, 1)
     shown = grey.numpy().astype(np.float64).T
     linear = np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4) / GREY
