@@ -17,8 +17,6 @@ from tqdm import tqdm
 from manivideo_ros.data.recorded.bag import part
 from manivideo_ros.data.recorded.calibration import Calibration, calibrated
 from manivideo_ros.data.recorded.clip import RecordedClip
-from manivideo_ros.data.recorded.skin import Skin
-from manivideo_ros.data.recorded.skin_samples import skin_texels
 from manivideo_ros.estimation.scene_folder import write_scene_folder
 from manivideo_ros.estimation.video_poses import VideoError, VideoFile, record_poses
 from manivideo_ros.estimation.webcam_video import record_webcam
@@ -27,7 +25,6 @@ from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTr
 from manivideo_ros.evaluation.photographs.recording import Recording, first_measured
 from manivideo_ros.evaluation.sheets import contact_sheet, spread_indices
 from manivideo_ros.evaluation.suites.clip_measures import painted, painter_of
-from manivideo_ros.hand.load import load_hand
 
 SIZE = 256
 SHOWN = 4
@@ -136,7 +133,7 @@ def _report(clip: RecordedClip, made: Calibration, psnr: float) -> dict[str, Any
         'outline_overlap': _mean(made.fit.overlap),
         'outline_overlap_before': _mean(made.fit.before),
         'betas': {str(side): np.round(b, 3).tolist() for side, b in made.fit.betas.items()},
-        'skin_seen': None if made.skin is None else _seen_skin(made.skin),
+        'skin_seen': None if made.skin is None else round(made.skin.share, 3),
         'light_towards': None if made.light is None else np.round(made.light.towards, 3).tolist(),
         'sleeve': 'not seen: the colour of the skin' if made.sleeve is None else 'seen',
         'psnr_of_unused_frames_db': round(psnr, 2),
@@ -145,11 +142,6 @@ def _report(clip: RecordedClip, made: Calibration, psnr: float) -> dict[str, Any
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(float(np.mean(values)), 3) if values else None
-
-
-def _seen_skin(skin: Skin) -> float:
-    """The share of the skin texture that was seen."""
-    return round(float(skin.seen.sum()) / len(skin_texels(load_hand('right')).place), 3)
 
 
 def _lines(made: Calibration, report: dict[str, Any]) -> list[str]:

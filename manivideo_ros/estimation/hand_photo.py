@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.estimation.hands import HandEstimator
+from manivideo_ros.estimation.silhouette import SIZE, Crop
 from manivideo_ros.files.image_file import load_image, square
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.reference import (
@@ -27,7 +28,6 @@ BONES = tuple(
 PALM = (0, 1, 2, 5, 9, 13, 17)
 # Relative to the distance from the wrist to the knuckle of the middle finger.
 FINGER, CORE, OUTSIDE, MARGIN = 0.08, 0.04, 0.15, 0.25
-WORK_SIZE = 256
 ITERATIONS = 5
 LEAST_SHARE = 0.25
 """Of the keypoints' outline that must be masked: less is a failed segmentation."""
@@ -128,17 +128,9 @@ def _drawn(points: Array, width: float, shape: tuple[int, ...]) -> NDArray[np.ui
 
 
 def _cropped(image: NDArray[np.uint8], keypoints: Array) -> tuple[NDArray[np.uint8], Array]:
-    """The square [S, S, 3] around a hand, and the keypoints in its pixels."""
+    """The square [SIZE, SIZE, 3] around a hand, and the keypoints in its pixels."""
     low, high = keypoints.min(0), keypoints.max(0)
     palm = float(np.linalg.norm(keypoints[9] - keypoints[0]))
     side = float((high - low).max()) + 2 * MARGIN * palm
-    corner = (low + high - side) / 2
-    scale = WORK_SIZE / side
-    affine = np.column_stack([np.eye(2) * scale, -corner * scale])
-    moved = keypoints * scale - corner * scale
-    # Pixel centres are at halves here, at integers in OpenCV.
-    affine[:, 2] += 0.5 * scale - 0.5
-    flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    size = (WORK_SIZE, WORK_SIZE)
-    crop = cv2.warpAffine(image, affine, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(crop, np.uint8), moved
+    crop = Crop((low + high - side) / 2, SIZE / side)
+    return crop.cut(image), crop.of(keypoints)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,7 +58,7 @@ class RefinedPoses:
 
 
 def refine_poses(
-    images: Callable[[], Iterator[tuple[int, NDArray[np.uint8]]]],
+    images: Callable[[Collection[int]], Iterator[tuple[int, NDArray[np.uint8]]]],
     poses: Mapping[int, Hands],
     hands: Mapping[Side, HandModel],
     intrinsics: Array,
@@ -67,8 +67,8 @@ def refine_poses(
 ) -> RefinedPoses:
     """Fit the hands of a clip: one shape for each side, then each pose.
 
-    images: the frames [H, W, 3] by index, in order; called once for the shape and once for the
-    poses. poses: in the camera's frame, by index of the frame; frames without are passed over.
+    images: the frames [H, W, 3] of some indices, in order; called once for the shape and once for
+    the poses. poses: in the camera's frame, by index of the frame; frames without are passed over.
     intrinsics [3, 3]. hidden: pixels [H, W] of a frame where something lies before a hand (1).
     progress is called after each frame with poses.
     """
@@ -81,7 +81,7 @@ def refine_poses(
     chosen = {side: _spread(poses, side) for side in hands}
     views: dict[Side, list[HandView]] = {side: [] for side in hands}
     wanted = {index for indices in chosen.values() for index in indices}
-    for index, image in images() if wanted else ():
+    for index, image in images(wanted) if wanted else ():
         for side in hands:
             if index in chosen[side]:
                 views[side].append(view(index, image, side))
@@ -94,9 +94,7 @@ def refine_poses(
         betas, used = fitted_shape(of, np.mean([view.state.betas for view in of], 0))
         if used:
             out.betas[side] = betas
-    for index, image in images():
-        if index not in poses:
-            continue
+    for index, image in images(poses):
         out.hands[index] = dict(poses[index])
         for side in poses[index]:
             found = None

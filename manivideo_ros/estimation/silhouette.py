@@ -46,7 +46,7 @@ class Crop:
         inside: Array = (points - self.corner) * self.scale
         return inside
 
-    def cut(self, image: NDArray[np.uint8], flags: int = cv2.INTER_AREA) -> NDArray[np.uint8]:
+    def cut(self, image: NDArray[np.uint8], flags: int = cv2.INTER_LINEAR) -> NDArray[np.uint8]:
         """The crop [SIZE, SIZE, ...] of an image; beside the image its edge goes on."""
         affine = np.column_stack([np.eye(2) * self.scale, -self.corner * self.scale])
         # Pixel centres are at halves here, at integers in OpenCV.

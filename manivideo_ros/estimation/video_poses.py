@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
@@ -176,9 +176,10 @@ def _to_outlines(
     size = camera.height, camera.width
     posed = {side: PosedHand(hand, camera.intrinsics) for side, hand in hands.items()}
 
-    def images() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def images(stamps: Collection[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         for time, image, _ in video.frames():
-            yield SECOND + time, image
+            if SECOND + time in stamps:
+                yield SECOND + time, image
 
     def hidden(stamp: int, side: Side) -> NDArray[np.uint8] | None:
         """Where the other hand is: which of them is in front is not known."""

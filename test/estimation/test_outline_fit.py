@@ -93,7 +93,7 @@ def test_a_finger_that_something_hides_is_not_pulled_to_what_hides_it():
 def test_hands_that_fit_their_outlines_are_left_as_they_are():
     true = state()
     made = refine_poses(
-        lambda: iter([(0, image_of(true))]), {0: {'right': true}}, {'right': HAND},
+        lambda _: iter([(0, image_of(true))]), {0: {'right': true}}, {'right': HAND},
         CAMERA.intrinsics, lambda *_: None,
     )  # fmt: skip
     assert made.hands[0]['right'] is true and not made.betas
@@ -105,7 +105,11 @@ def test_frames_without_an_outline_keep_their_pose_and_are_counted():
     images = [image_of(true), np.full((*SIZE, 3), 120, np.uint8), image_of(true)]
     poses = {index: {'right': wrong} for index in range(3)}
     made = refine_poses(
-        lambda: iter(enumerate(images)), poses, {'right': HAND}, CAMERA.intrinsics, lambda *_: None
+        lambda wanted: iter((i, images[i]) for i in sorted(wanted)),
+        poses,
+        {'right': HAND},
+        CAMERA.intrinsics,
+        lambda *_: None,
     )
     assert made.kept == 1 and len(made.overlap) == 2 and [*made.hands] == [0, 1, 2]
     assert made.hands[1]['right'] is wrong

@@ -76,9 +76,13 @@ def augment_set(order: Order) -> int:
     work, partial = (order.out.with_name(f'{order.out.name}.{n}') for n in ('work', 'partial'))
     with sole_writer(work):
         bags = _write_bags(dataset, mappings, work / 'bags')
+        files = sorted(file for bag in bags for file in bag.glob('*.mcap'))
+        engine, hands = prepare_engine(order.engine), files_sha256(order.hand_folder)
+        made_from = [engine, hands, sha256_of(files)]
         made: list[Generated] = []
         for number, seed in enumerate(order.seeds):
-            made.append(_variation(dataset, order, bags, keys, (number, seed), made, partial))
+            which = number, seed
+            made.append(_variation(dataset, order, bags, keys, which, made, partial, made_from))
             print(f'variation {number + 1} of {len(order.seeds)}: {len(dataset)} episodes',
                   flush=True)  # fmt: skip
         write_set(dataset, partial, made, keys)
@@ -155,11 +159,13 @@ def _variation(
     which: tuple[int, int],
     before: Sequence[Generated],
     partial: Path,
+    made_from: Sequence[Any],
 ) -> Generated:
-    """Make a variation's videos, unless an interrupted run has; which: its number and seed."""
+    """Make a variation's videos, unless an interrupted run has; which: its number and seed.
+
+    made_from: what all variations are made from: the engine, and hashes of hands and bags.
+    """
     number, seed = which
-    files = sorted(file for bag in bags for file in bag.glob('*.mcap'))
-    made_from = [prepare_engine(order.engine), files_sha256(order.hand_folder), sha256_of(files)]
     text = json.dumps([*made_from, [*keys], number, seed, dataset.info], sort_keys=True)
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     first = before[-1].files if before else {}

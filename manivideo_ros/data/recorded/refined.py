@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -30,8 +30,8 @@ def refined_clip(
         states = clip.motion.frame(index).hands
         poses[index] = {s: states[s].moved(to_camera) for s in SIDES if s in states}
 
-    def images() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        return ((index, clip.image(index)) for index in range(len(clip)))
+    def images(wanted: Collection[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        return ((index, clip.image(index)) for index in sorted(wanted))
 
     def hidden(index: int, side: Side) -> NDArray[np.uint8] | None:
         labels = clip.segmentation(index)

@@ -59,12 +59,13 @@ BEHIND = 0.1
 class Skin:
     """A person's skin, and the light on it.
 
-    texture uint8 [S, S, 3]: sRGB of the skin where it faces the camera; seen [S, S]: not guessed.
-    light: in the camera's frame.
+    texture uint8 [S, S, 3]: sRGB of the skin where it faces the camera; seen [S, S]: not guessed,
+    share: of its texels. light: in the camera's frame.
     """
 
     texture: NDArray[np.uint8]
     seen: NDArray[np.bool_]
+    share: float
     light: Light
 
 
@@ -86,7 +87,8 @@ def fitted_skin(
     texture, seen = _texture(shown, known, hand, texels)
     if sleeve is not None:
         texture[_sleeve_texels(hand)] = sleeve
-    return Skin(_spread(texture, hand), seen, _as_light(light))
+    share = float(seen.sum()) / len(texels.place)
+    return Skin(_spread(texture, hand), seen, share, _as_light(light))
 
 
 def _in_turns(samples: Sequence[FrameSamples], count: int) -> tuple[Array, Array, Array]:
