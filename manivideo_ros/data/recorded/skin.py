@@ -26,6 +26,7 @@ from manivideo_ros.data.scenes.camera_response import encode_srgb
 from manivideo_ros.data.scenes.room import harmonic_basis
 from manivideo_ros.data.scenes.table_tops import srgb_to_linear
 from manivideo_ros.geometry import Array
+from manivideo_ros.hand.atlas import skin_atlas
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.partition import SLEEVE
 from manivideo_ros.hand.skin import skin_texture
@@ -88,7 +89,9 @@ def fitted_skin(
     if sleeve is not None:
         texture[_sleeve_texels(hand)] = sleeve
     share = float(seen.sum()) / len(texels.place)
-    return Skin(_spread(texture, hand), seen, share, _as_light(light))
+    atlas = skin_atlas(SIZE)
+    spread = atlas.spread(texture[atlas.row * SIZE + atlas.column])
+    return Skin(spread, seen, share, _as_light(light))
 
 
 def _in_turns(samples: Sequence[FrameSamples], count: int) -> tuple[Array, Array, Array]:
@@ -192,19 +195,6 @@ def _generated(mean: Array) -> NDArray[np.float64]:
 def _sleeve_texels(hand: HandModel) -> NDArray[np.int64]:
     place, face, _ = covered_texels(hand)
     return place[(hand.vertex_part[hand.faces[face]] == SLEEVE).any(1)]
-
-
-def _spread(texture: NDArray[np.float64], hand: HandModel) -> NDArray[np.uint8]:
-    """The texture [S, S, 3], extended between its charts: bilinear lookups reach there."""
-    place, _, _ = covered_texels(hand)
-    filled = np.zeros((SIZE, SIZE))
-    filled.reshape(-1)[place] = 1
-    image = texture.reshape(SIZE, SIZE, 3) * filled[..., None]
-    for _ in range(6):
-        total, count = cv2.blur(image, (3, 3)), cv2.blur(filled, (3, 3))
-        grow = (filled == 0) & (count > 0)
-        image[grow], filled[grow] = total[grow] / count[grow, None], 1
-    return np.clip(np.round(image), 0, 255).astype(np.uint8)
 
 
 def _as_light(light: Array) -> Light:
