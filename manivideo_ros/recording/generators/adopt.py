@@ -62,13 +62,17 @@ def adopt(path: Path, frames: Path, out: Path, generator: str, images: str = IMA
     """
     episode = Episode(path, Topics(images))
     shown = next(episode.images()).shape
-    total = sum(1 for _ in read_frames(frames))
+    digest, total, own_size = hashlib.sha256(), 0, ''
+    for image in read_frames(frames):
+        total += 1
+        own_size = own_size or f'{image.shape[1]}x{image.shape[0]}'
+        digest.update(np.ascontiguousarray(_fitted(image, shown, frames)).tobytes())
     if total != len(episode):
         raise EpisodeError(
             f'{frames}: has {total} frames where {path} has {len(episode)}: generate one for each '
             'frame of the controls'
         )
-    reader, made, own_size = episode.reader, iter(read_frames(frames)), ''
+    reader, made = episode.reader, iter(read_frames(frames))
     home = images.rpartition('/')[0]
     left_out = {
         topic
@@ -76,10 +80,6 @@ def adopt(path: Path, frames: Path, out: Path, generator: str, images: str = IMA
         if topic in (home + BACKGROUND, BACKGROUND)
         or (kind in FRAMES and topic in _transports(episode.images_topic, images))
     }
-    digest = hashlib.sha256()
-    for image in read_frames(frames):
-        own_size = own_size or f'{image.shape[1]}x{image.shape[0]}'
-        digest.update(np.ascontiguousarray(_fitted(image, shown, frames)).tobytes())
     provenance = {
         **episode.provenance,
         'synthetic': True,
