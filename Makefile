@@ -13,6 +13,7 @@ OBJECT ?=
 OUT ?= out/demo
 SECONDS ?= 10
 CHECKPOINT ?=
+EMBODIMENT ?= human
 
 ifneq ($(and $(ROS_DISTRO),$(AMENT_PREFIX_PATH)),)
   ROS_REQUIREMENTS :=
@@ -44,8 +45,9 @@ MISSING := $(if $(ROS_REQUIREMENTS),tf2_msgs visualization_msgs foxglove_msgs,$(
 
 EXAMPLES ?= 5000
 MINUTES ?= 60
+SMOKE ?=
 
-.PHONY: all venv dev build test test-long fuzz soak try-docs demo bench evaluate ablation helps lint check format clean
+.PHONY: all venv dev build test test-long test-datasets fuzz soak try-docs demo bench evaluate ablation helps policy lint check format clean
 
 all: build
 
@@ -74,14 +76,25 @@ build: $(INSTALLED)
 	@# The metadata by which a later `pip install -e` would uninstall what was built.
 	@rm -rf $(VENV)/lib/python3*/site-packages/manivideo_ros-*.egg-info
 
-PYTEST := OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 python -m pytest -q -n 3 --dist loadfile
+DATASETS := $(BUILD)-datasets
+MARK ?= not long
 
 test: $(DEVELOPMENT) build
-	@$(RUN) $(PYTEST) -m 'not long'
+	@$(RUN) $(PYTEST) -m 'not long' --ignore test/learners
 
 # What takes minutes by its nature: see the marker `long`.
 test-long: $(DEVELOPMENT) build
-	@$(RUN) $(PYTEST) -m long
+	@$(RUN) $(PYTEST) -m long --ignore test/learners && $(MAKE) test-datasets MARK=long
+
+# Exports in lerobot and robomimic themselves, which are installed in a folder of their own.
+test-datasets: $(DEVELOPMENT) build
+	@if $(RUN) python -m tools.datasets_environment $(DATASETS); then \
+	  $(RUN) PYTHONPATH=$(DATASETS) HF_HUB_OFFLINE=1 OMP_NUM_THREADS=2 \
+	    python -m pytest -q -m '$(MARK)' test/learners; \
+	else \
+	  echo 'test-datasets: skipped: lerobot and robomimic cannot be installed (see above)'; \
+	fi
 
 fuzz: $(DEVELOPMENT) build
 	@$(RUN) python -m robustness.fuzz.campaign --examples $(EXAMPLES) --out robustness/results/fuzz.json
@@ -96,7 +109,7 @@ try-docs: $(DEVELOPMENT) build
 	@$(RUN) python -m tools.try_commands
 
 demo: build
-	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) \
+	@$(RUN) python -m manivideo_ros.cli demo --out '$(OUT)' --seconds $(SECONDS) --embodiment $(EMBODIMENT) \
 	  $(if $(MOTION),--motion '$(MOTION)') $(if $(OBJECT),--object '$(OBJECT)')
 
 bench: $(DEVELOPMENT) build
@@ -112,6 +125,15 @@ ablation: $(DEVELOPMENT) build
 # Does synthetic data help? About 25 minutes on one core; resumes an interrupted run.
 helps: $(DEVELOPMENT) build
 	@$(RUN) python -m experiments.synthetic_helps.run
+
+# Does it help a policy? Two to three hours on two cores, or minutes with SMOKE=--smoke; resumes an
+# interrupted run. lerobot and MuJoCo are installed in folders of their own.
+policy: $(DEVELOPMENT) build
+	@$(RUN) python -m tools.datasets_environment $(DATASETS)
+	@[ -d $(BUILD)-simulator ] || ($(INSTALL) --no-deps --target $(BUILD)-simulator.partial \
+	  --requirement requirements/simulator.txt && mv $(BUILD)-simulator.partial $(BUILD)-simulator)
+	@$(RUN) PYTHONPATH='$(CURDIR):$(DATASETS):$(BUILD)-simulator' HF_HUB_OFFLINE=1 \
+	  python -m experiments.policy.run --out $(if $(SMOKE),out/policy_smoke,out/policy) $(SMOKE)
 
 lint: check
 	@$(RUN) mypy

@@ -27,6 +27,7 @@ setup(
         'lerobot': ['pandas', 'pyarrow'],
         'robomimic': ['h5py'],
         'urdf': ['yourdfpy'],
+        'retargeting': ['dex-retargeting'],
     },
     entry_points={
         'console_scripts': [

@@ -31,7 +31,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report import RESULTS, machine, write_results
-from manivideo_ros.augment import variation
+from manivideo_ros.augment import cameras, variation
 from manivideo_ros.augment.engine import engine_named
 from manivideo_ros.augment.jobs import plan
 from manivideo_ros.bags.bag import BagWriter
@@ -47,6 +47,16 @@ from manivideo_ros.synthesizer import Synthesizer
 BASELINE = '1 process'
 READY_S = 120
 STAGE_FRAMES = 45  # of the episode whose stages are measured
+WRAPPED: tuple[tuple[Any, str, str], ...] = (
+    (variation, 'Source', 'read'),
+    (variation, 'make_synthesizer', 'references'),
+    (Synthesizer, 'step', 'draw'),
+    (Synthesizer, '_denoise', 'denoise'),
+    (cameras, 'label', 'label'),
+    (variation, '_put', 'serialize'),
+    (BagWriter, 'write', 'compress and write'),
+)
+"""What is timed: function or class, by its module and name, and its stage."""
 
 
 @dataclass(frozen=True)
@@ -172,13 +182,8 @@ def stages(bag: Path, out: Path, engine: str) -> None:
     first, second = plan([str(bag)], out, range(2), engine_named(engine)).jobs
     variation.make_episode(first)
     times = Stages()
-    times.wrap(variation, 'Source', 'read')
-    times.wrap(variation, '_synthesizer', 'references')
-    times.wrap(Synthesizer, 'step', 'draw')
-    times.wrap(Synthesizer, '_denoise', 'denoise')
-    times.wrap(variation, 'label', 'label')
-    times.wrap(variation, '_put', 'serialize')
-    times.wrap(BagWriter, 'write', 'compress and write')
+    for place, name, stage in WRAPPED:
+        times.wrap(place, name, stage)
     started = time.process_time()
     made = variation.make_episode(second)
     whole = time.process_time() - started

@@ -1,6 +1,7 @@
 """Memory that augmentation and export take for recordings of growing size, and what they read.
 
-`python -m benchmarks.recordings` prints the table and writes benchmarks/results/recordings.json.
+`python -m benchmarks.recordings` prints the table and writes benchmarks/results/recordings.json;
+`--frames 2410 --sizes 64x48 1920x1440 --variations 1` does so for a recording of 20 GB.
 The recordings differ in the size of their images alone, which are noise; each command runs in a
 process of its own. "read" counts the bytes that the process read from files, over those of the
 recording; the imported libraries and the model are subtracted, as read for the smallest recording.
@@ -15,7 +16,9 @@ import resource
 import subprocess
 import sys
 import tempfile
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,16 +27,40 @@ from manivideo_ros.bags.bag import BagReader, BagWriter
 from manivideo_ros.messages.names import IMAGE
 from manivideo_ros.messages.types import ROSBAGS, serialized
 from manivideo_ros.motion.files import load_motion, save_motion
+from manivideo_ros.motion.motion import Motion
 from manivideo_ros.motion.shipped import motion_path
 
 FRAMES, TOPIC = 60, '/front/image_raw'
 SIZES = ((64, 48), (1280, 960), (1920, 1440))
 
 
-def record(folder: Path, width: int, height: int) -> int:
+def looped(motion: Motion, frames: int) -> Motion:
+    """The motion to and fro, so that it has that many frames."""
+    count = len(motion)
+    turn = np.arange(frames) % (2 * count - 2)
+    chosen = np.where(turn < count, turn, 2 * count - 2 - turn)
+    step = int(np.median(np.diff(motion.stamps_ns)))
+
+    def of(track: Any) -> Any:
+        arrays = {f.name: getattr(track, f.name) for f in fields(track)}
+        long = {
+            name: value[chosen]
+            for name, value in arrays.items()
+            if isinstance(value, np.ndarray) and value.shape[:1] == (count,)
+        }
+        return replace(track, **long)
+
+    return replace(
+        motion,
+        stamps_ns=motion.stamps_ns[0] + step * np.arange(frames, dtype=np.int64),
+        hands={side: of(track) for side, track in motion.hands.items()},
+        objects={name: of(track) for name, track in motion.objects.items()},
+    )
+
+
+def record(folder: Path, width: int, height: int, frames: int) -> int:
     """A bag of poses and images of that size; returns its bytes."""
-    motion = load_motion(motion_path(''))
-    motion = motion.resampled(motion.stamps_ns[:FRAMES])
+    motion = looped(load_motion(motion_path('')), frames)
     save_motion(motion, folder.with_name('poses'))
     poses, rng = BagReader(folder.with_name('poses')), np.random.default_rng(0)
     with BagWriter(folder) as bag:
@@ -68,7 +95,9 @@ def run_here(arguments: list[str]) -> int:
     return status
 
 
-def rows(folder: Path, sizes: list[tuple[int, int]], variations: list[int]) -> list[dict]:
+def rows(
+    folder: Path, sizes: list[tuple[int, int]], variations: list[int], frames: int
+) -> list[dict]:
     """The figures of each command and recording."""
     out: list[dict] = []
     commands = {
@@ -79,7 +108,7 @@ def rows(folder: Path, sizes: list[tuple[int, int]], variations: list[int]) -> l
     for width, height in sizes:
         home = folder / f'{width}x{height}'
         home.mkdir()
-        size = record(home / 'bag', width, height)
+        size = record(home / 'bag', width, height, frames)
         for number, (name, command) in enumerate(commands.items()):
             here = [*command, str(home / 'bag'), '--out', str(home / f'out{number}')]
             found = measured(here)
@@ -103,11 +132,16 @@ def main() -> int:
         return run_here(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--variations', type=int, nargs='+', default=[1, 3])
+    parser.add_argument('--frames', type=int, default=FRAMES, help='of each recording')
+    parser.add_argument(
+        '--sizes', nargs='+', default=[f'{w}x{h}' for w, h in SIZES], help='of their images'
+    )
     parser.add_argument('--out', type=Path, default=RESULTS / 'recordings.json')
     args = parser.parse_args()
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     with tempfile.TemporaryDirectory(prefix='recordings_') as folder:
-        results = rows(Path(folder), list(SIZES), args.variations)
+        sizes = [tuple(map(int, size.split('x'))) for size in args.sizes]
+        results = rows(Path(folder), sizes, args.variations, args.frames)
     for row in results:
         print(f'{row["name"]:40} {row["metrics"]["peak_mb"]:6} MB, read '
               f'{row["metrics"]["read_over_size"]:.2f} times')  # fmt: skip

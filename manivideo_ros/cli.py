@@ -44,7 +44,8 @@ COMMANDS = (
     ('augment', 'make synthetic variations of recorded episodes', 'augment.cli:main'),
     (
         'dataset',
-        'export episodes: lerobot, robomimic, frames, video, or controls of other generators',
+        'export episodes: lerobot, robomimic, frames, video, or controls of other generators; '
+        'check SET, bag SET: of LeRobot',
         'recording.dataset:main',
     ),
     ('adopt', 'take frames of another generator as an episode', 'recording.generators.adopt:main'),

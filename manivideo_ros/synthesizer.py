@@ -1,20 +1,21 @@
 """The whole frame on one page: pose, draw, denoise, compose.
 
-Poses of hands and objects come in, one image goes out. It is generated from H and D of the layers
-and the horizons over them, the base image, the skeleton of a person where the network was trained
-with `human`, the scene's references (six views and surface points of the object, background, hand
-reference) and the stream's noise. Layers and base image are drawn by drawing/; embedding, denoising
-and decoding are one graph, executed by engine/.
+Poses of hands or robots and of objects come in, one image goes out. It is generated from H and D of
+the layers and the horizons over them, the base image, the skeleton of a person where the network
+was trained with `human`, the scene's references (six views and surface points of the object,
+background, hand reference) and the stream's noise. Layers and base image are drawn by drawing/;
+embedding, denoising and decoding are one graph, executed by engine/.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,10 +24,12 @@ from manivideo_ros.camera.background import covering, to_reference
 from manivideo_ros.camera.crop import Crop
 from manivideo_ros.camera.light import Light
 from manivideo_ros.camera.live_background import SceneShot
-from manivideo_ros.drawing.base_image import hand_material
+from manivideo_ros.drawing.base_image import hand_material, robot_material
 from manivideo_ros.drawing.drawing import Drawing, Drawn
 from manivideo_ros.drawing.foreground import ForegroundMaps
 from manivideo_ros.drawing.image_drawing import Surroundings
+from manivideo_ros.drawing.people.arms import joined_arms
+from manivideo_ros.drawing.people.painting import PersonColours, Support, paint_person
 from manivideo_ros.drawing.skeleton import skeleton_map
 from manivideo_ros.drawing.views import fine_material, object_material, six_views
 from manivideo_ros.engine.runner import EngineError, ExchangedError, Made
@@ -36,11 +39,17 @@ from manivideo_ros.hand.arm.mesh import bare_arm
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.mlo.rasterizer import LayerBuffers
-from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.mlo.surfaces import (
+    SurfacePose,
+    hand_surface,
+    object_surface,
+    robot_surface,
+)
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.scene_light import estimated_light
 from manivideo_ros.motion.pose_buffer import SKELETON, Snapshot
 from manivideo_ros.objects.mesh import ObjectMesh, surface_points
+from manivideo_ros.robot.model import RobotModel
 
 Image = NDArray[np.uint8]
 NO_OBJECT_VIEW = 128  # grey of a view that shows no object
@@ -103,7 +112,8 @@ class Synthesizer:
     """Turns snapshots of poses into frames, one scene at a time. Not thread-safe.
 
     size: width and height of the first images, pixels; None for the network's grid. Images have the
-    size of the camera of each step.
+    size of the camera of each step. robots: by their names in snapshots; in place of hands, or
+    beside them.
 
     Raises ValueError for a scene or a pose that cannot be drawn, naming it.
     """
@@ -115,8 +125,10 @@ class Synthesizer:
         scene: Scene,
         threads: int = 2,
         size: tuple[int, int] | None = None,
+        robots: Mapping[str, RobotModel] | None = None,
     ) -> None:
         self.session, self.hands, self.threads = session, dict(hands), threads
+        self.robots = dict(robots or {})
         self.size = size or session.size
         self._crop: Crop | None = None
         self._light: Light | None = None  # the scene's, in the world
@@ -131,13 +143,19 @@ class Synthesizer:
         surfaces = [
             *(object_surface(mesh) for mesh in meshes),
             *(hand_surface(hand, self.session.layers) for hand in hands),
+            *(robot_surface(robot, self.session.layers) for robot in self.robots.values()),
         ]
         skins = [hand_material(hand, scene.hand_reference) for hand in hands]
+        skins += [robot_material(robot) for robot in self.robots.values()]
         pairs = zip(meshes, self._views, strict=True)
         materials = [*(object_material(mesh, views) for mesh, views in pairs), *skins]
         fine = [*(fine_material(mesh) for mesh in meshes), *skins]
         self.scene, self._light = scene, None
-        self._new_drawing = partial(Drawing, surfaces, materials, fine, lit=scene.lit)
+        # A robot's colours are not measured with the skin, and its layers are named as a hand's.
+        measured = scene.hand_reference.skin is not None and not self.robots
+        self._new_drawing = partial(
+            Drawing, surfaces, materials, fine, lit=scene.lit, measured=measured
+        )
         self._fit(*self.size)
 
     def _fit(self, width: int, height: int) -> None:
@@ -188,14 +206,16 @@ class Synthesizer:
             try:
                 with self.drawing.on_stream():
                     begun = perf_counter()
-                    self.drawing.surround(self._surrounded(camera, scene_shot, plane))
-                    self._pose(camera, snapshot, crop)
+                    shown, sides = self._joined(camera, snapshot)
+                    around = self._surrounded(camera, scene_shot, plane)
+                    self.drawing.surround(self._with_person(around, camera, shown, sides))
+                    self._pose(camera, shown, crop)
                     drawn, ready = self._draw(), perf_counter()
                     made, done = self._denoise(drawn, self._skeleton(snapshot)), perf_counter()
                     image = self._compose(made)
-                    shown = self.drawing.last() if drawn is None else drawn
+                    last = self.drawing.last() if drawn is None else drawn
                     times = begun, ready, done, perf_counter()
-                    return self._frame(snapshot.stamp_ns, image, shown, times)
+                    return self._frame(snapshot.stamp_ns, image, last, times)
             except ExchangedError:
                 continue
             except EngineError:
@@ -209,8 +229,10 @@ class Synthesizer:
         """The image of what the network made of a snapshot; on the CPU. plane: as for `step`."""
         if (camera.width, camera.height) != self.size:
             self._fit(camera.width, camera.height)
-        self.drawing.surround(self._surrounded(camera, None, plane))
-        self._pose(camera, snapshot, None)
+        shown, sides = self._joined(camera, snapshot)
+        around = self._surrounded(camera, None, plane)
+        self.drawing.surround(self._with_person(around, camera, shown, sides))
+        self._pose(camera, shown, None)
         self.drawing.drawn()
         return self._compose(made)
 
@@ -225,12 +247,35 @@ class Synthesizer:
         image = behind if shot.image is None else shot.image
         return Surroundings(image, shot.depth, plane, self._light)
 
+    def _joined(self, camera: Camera, snapshot: Snapshot) -> tuple[Snapshot, set[str]]:
+        """The snapshot with the arms that its skeleton shows, and the sides of these hands."""
+        if snapshot.skeleton is None or not self.session.human:
+            return snapshot, set()
+        own = {side: state for side, state in snapshot.hands.items() if side in self.hands}
+        hands, sides = joined_arms(own, self.hands, camera, snapshot.skeleton)
+        return replace(snapshot, hands={**snapshot.hands, **hands}), sides
+
+    def _with_person(
+        self, around: Surroundings, camera: Camera, snapshot: Snapshot, sides: set[str]
+    ) -> Surroundings:
+        """The surroundings with the skeleton's person in the background, as present as they are."""
+        if snapshot.skeleton is None or not self.session.human:
+            return around
+        colours = PersonColours.of(self.scene.hand_reference)
+        support = Support.of(camera, around.plane)
+        image, _ = paint_person(around.background, snapshot.skeleton, colours, sides, support)
+        weight = snapshot.presence.get(SKELETON, 1.0)
+        if weight < 1:
+            image = np.asarray(cv2.addWeighted(image, weight, around.background, 1 - weight, 0))
+        return replace(around, background=image)
+
     def _pose(self, camera: Camera, snapshot: Snapshot, crop: Crop | None) -> None:
         objects: list[SurfacePose] = [snapshot.objects.get(name) for name in self.scene.objects]
         hands = [snapshot.hands.get(side) for side in self.hands]
-        names = [*self.scene.objects, *self.hands]
+        robots = [snapshot.robots.get(name) for name in self.robots]
+        names = [*self.scene.objects, *self.hands, *self.robots]
         presence = [snapshot.presence.get(name, 1.0) for name in names]
-        self.drawing.pose(camera, [*objects, *hands], presence, crop)
+        self.drawing.pose(camera, [*objects, *hands, *robots], presence, crop)
 
     def _draw(self) -> Drawn | None:
         """What was drawn; None where the engine's run draws, without a wait in between."""

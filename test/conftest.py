@@ -12,10 +12,14 @@ os.environ['XDG_CACHE_HOME'] = str(Path(__file__).resolve().parents[1] / 'build'
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from manivideo_ros.process.node_processes import environment, free_domain
 
+# How long an example takes depends on what else the machine does.
+settings.register_profile('suite', deadline=None)
+settings.load_profile('suite')
 ROOT = Path(__file__).resolve().parents[1]
 # Workers look for a free domain at the same moment: each from another one on.
 WORKER = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))

@@ -50,8 +50,8 @@ ROS = {
 }  # fmt: skip
 # Imported only where needed, with a message if absent.
 OPTIONAL = {
-    'ai_edge_litert', 'h5py', 'lpips', 'pandas', 'pyarrow', 'ray', 'torch_fidelity',
-    'yourdfpy',
+    'ai_edge_litert', 'dex_retargeting', 'h5py', 'lpips', 'pandas', 'pyarrow', 'ray',
+    'torch_fidelity',
 }  # fmt: skip
 OURS = {
     'benchmarks', 'experiments', 'manivideo_ros', 'robustness', 'tools',

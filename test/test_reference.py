@@ -51,16 +51,20 @@ def test_every_argument_of_every_command_is_described():
             assert action.help, f'manivideo {name}: {action.dest}'
 
 
+VIDEOS = {'cameras.rviz': ('front/', 'side/'), 'embodiments.rviz': ('human/', 'robot/')}
+
+
 @pytest.mark.parametrize('file', sorted((ROOT / 'rviz').glob('*.rviz')), ids=lambda f: f.name)
 def test_rviz_shows_topics_that_are_published(file, published):
     displays = yaml.safe_load(file.read_text())['Visualization Manager']['Displays']
     shown = {d['Topic']['Value']: d['Class'] for d in displays if 'Topic' in d}
     assert set(SHOWS.values()) == {SHOWS[kind] for kind in shown.values()}
     for topic, kind in shown.items():
-        # In cameras.rviz, below the namespaces of the two cameras.
-        name = topic.removeprefix('front/').removeprefix('side/')
+        # Below the namespaces of the two cameras, or embodiments.
+        names = VIDEOS.get(file.name, ())
+        name = next((topic.removeprefix(n) for n in names if topic.startswith(n)), topic)
         assert published[name] == SHOWS[kind], topic
-        assert (name == topic) == (file.name != 'cameras.rviz')
+        assert (name == topic) == (file.name not in VIDEOS)
 
 
 def test_foxglove_shows_topics_that_are_published(published):

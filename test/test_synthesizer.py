@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -24,7 +25,8 @@ from manivideo_ros.engine.pytorch.runner import TorchRunner
 from manivideo_ros.engine.runner import EngineError, unchanged
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.geometry import rigid
+from manivideo_ros.geometry import Camera, axis_angle_to_matrix, look_at, pinhole, rigid
+from manivideo_ros.hand.state import HandState
 from manivideo_ros.model.patch.network import ManiVideoNet
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.objects.household.shapes import generate
@@ -91,6 +93,21 @@ def test_a_scene_without_objects_and_with_two_can_be_drawn(session):
     two = Synthesizer(session, HANDS, Scene(meshes, BACKGROUND, REFERENCE), 1, SIZE)
     poses = {**WHOLE.objects, 'box': rigid(np.eye(3), [0.1, 0.1, 0.1])}
     assert two.step(CAMERA, replace(WHOLE, objects=poses)).mask.sum() > 0
+
+
+def test_the_network_corrects_measured_skin_without_its_detail(session):
+    random = np.random.default_rng(0)
+    skin = random.integers(90, 200, (64, 64, 3), np.uint8)
+    scene = Scene({'mug': generate('mug')}, BACKGROUND, replace(REFERENCE, skin=skin))
+    synthesizer = Synthesizer(session, HANDS, scene, 1, SIZE)
+    frame = synthesizer.step(CAMERA, WHOLE)
+    plain, layer = frame.image.astype(int).copy(), frame.foreground.layer.numpy().copy()
+    whole = frame.mask.numpy() > 0.99
+    made = synthesizer.drawing.image.composer.made.clone()
+    made[3:] += 0.2 * torch.from_numpy(random.choice([-1.0, 1.0], made[3:].shape).astype('f4'))
+    change = synthesizer.drawing.image.compose(made).numpy().astype(int) - plain
+    hand, mug = (np.abs(change[of & whole]).mean() for of in (layer > 0, layer == 0))
+    assert mug > 20 and hand < 0.5 * mug
 
 
 SIZE = CAMERA.width, CAMERA.height
@@ -254,3 +271,79 @@ def test_what_a_runner_could_not_take_is_sent_again(session, monkeypatch):
     session.set_seed(99)
     session.set_seed(99)
     assert [list(values) for values in sent] == [['latents']]
+
+
+# A person who holds an object: hands, object and skeleton.
+
+OPPOSITE = Camera(pinhole(320, 240, 0.7), look_at((0.0, -1.3, 0.6), (0.0, 0.1, 0.22)), 320, 240)
+BODY = {
+    0: (0, 0.30, 0.58), 1: (0, 0.40, 0.38), 2: (-0.18, 0.40, 0.38), 3: (-0.22, 0.18, 0.18),
+    4: (-0.1, -0.02, 0.06), 5: (0.18, 0.40, 0.38), 6: (0.22, 0.18, 0.18), 7: (0.1, -0.02, 0.06),
+    14: (-0.03, 0.31, 0.61), 15: (0.03, 0.31, 0.61),
+}  # fmt: skip
+TORSO = (0.0, 0.38, 0.22)
+
+
+def opposite_hand(side: str) -> HandState:
+    turn = axis_angle_to_matrix([0, 0, np.pi / 2 if side == 'right' else -np.pi / 2])
+    wrist = BODY[4 if side == 'right' else 7]
+    return HandState(np.zeros(45), np.zeros(10), turn, np.array(wrist))
+
+
+def pixel_of(place) -> tuple[int, int]:
+    x, y = OPPOSITE.project(np.array([place], float))[0][0]
+    return int(y), int(x)
+
+
+@pytest.fixture(scope='module')
+def holding():
+    """A person who holds a mug with both hands, as one snapshot."""
+    skeleton = np.zeros((134, 3), np.float32)
+    for number, place in BODY.items():
+        skeleton[number] = (*OPPOSITE.project(np.array([place], float))[0][0], 1)
+    hands = {side: opposite_hand(side) for side in ('left', 'right')}
+    mug = {'mug': rigid(np.eye(3), [0, -0.1, 0.05])}
+    whole = Snapshot.of(7, hands, mug)
+    return replace(whole, skeleton=skeleton, presence={**whole.presence, 'skeleton': 1.0})
+
+
+@pytest.fixture(scope='module')
+def opposite():
+    """A synthesizer whose untrained network shows the base image."""
+    network = ManiVideoNet(replace(SMALL, human=True)).eval()
+    scene = Scene({'mug': generate('mug')}, BACKGROUND, REFERENCE)
+    return Synthesizer(StreamingSession(TorchRunner(network)), HANDS, scene, 1, SIZE)
+
+
+def test_hands_object_and_skeleton_are_one_person(opposite, holding):
+    frame = opposite.step(OPPOSITE, holding)
+    # The meshes of the hands end at the skeleton's shoulders, by its elbows.
+    for shoulder, elbow in ((2, 3), (5, 6)):
+        for place in (BODY[elbow], np.mean([BODY[elbow], BODY[shoulder]], 0)):
+            assert frame.mask[pixel_of(place)] > 0.9
+    changed = (np.abs(frame.image.astype(int) - BACKGROUND).max(-1) > 20).astype(np.uint8)
+    parts = cv2.connectedComponents(changed)[1]
+    wanted = [BODY[4], BODY[7], TORSO, BODY[0]]
+    found = {int(parts[pixel_of(place)]) for place in wanted}
+    assert len(found) == 1 and found != {0}
+
+
+def test_without_the_skeleton_nothing_of_the_body_is_shown(opposite, holding):
+    alone = opposite.step(OPPOSITE, replace(holding, skeleton=None)).image
+    for place in (TORSO, BODY[0]):
+        np.testing.assert_array_equal(alone[pixel_of(place)], BACKGROUND[0, 0])
+
+
+def test_the_painted_person_fades_with_the_skeleton(opposite, holding):
+    at, shown = pixel_of(BODY[0]), []
+    for weight in (1.0, 0.5, 0.0):
+        presence = {**holding.presence, 'skeleton': weight}
+        shown.append(opposite.step(OPPOSITE, replace(holding, presence=presence)).image[at])
+    away = np.abs(np.array(shown, int) - BACKGROUND[0, 0]).max(-1)
+    assert away[0] > away[1] > away[2] <= 2
+    assert abs(away[1] - away[0] / 2) < 4
+
+
+def test_networks_without_skeletons_paint_nobody(synthesizer, holding):
+    shown = synthesizer.step(OPPOSITE, holding).image
+    np.testing.assert_array_equal(shown[pixel_of(TORSO)], BACKGROUND[0, 0])

@@ -19,15 +19,16 @@ import yaml
 
 from manivideo_ros.ros.declare_parameters import check_change, check_values
 from manivideo_ros.ros.parameters import ALL
-from tools.command_lines import ROOT, command_parser, launch_arguments, module_parser
+from tools.command_lines import NESTED, ROOT, command_parser, launch_arguments, module_parser
 from tools.reference import meanings
 
 BLOCK = re.compile(r'^(?:<!-- needs: ([^\n]+) -->\n)?```sh\n(.*?)^```', re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r'`((?:manivideo|make|ros2 (?:run|launch) manivideo_ros) [^`]+)`')
 # Commands of the shell or of a distribution, which are not checked.
 OTHERS = {
-    '.', 'cat', 'cd', 'colcon', 'export', 'git', 'mkdir', 'pip', 'python3', 'ray', 'rosdep',
-    'source', 'touch', 'true',
+    '.', 'cat', 'cd', 'colcon', 'export', 'git', 'lerobot-edit-dataset', 'lerobot-train',
+    'mkdir', 'pip', 'python3', 'ray',
+    'rosdep', 'source', 'touch', 'true',
 }  # fmt: skip
 NODES = 'manivideo_ros.nodes.'
 # Commands that run until they are stopped.
@@ -147,6 +148,8 @@ def _manivideo(words: list[str]) -> None:
 
     if words and words[0] == 'evaluate' and len(words) > 1 and not words[1].startswith('-'):
         _parse(module_parser('manivideo_ros.evaluation.reports.recorded'), words[1:])
+    elif tuple(words[:2]) in NESTED:
+        _parse(module_parser(NESTED[words[0], words[1]]), words[2:])
     elif words and words[0] in [name for name, *_ in cli.COMMANDS]:
         _parse(command_parser(words[0]), words[1:])
     else:

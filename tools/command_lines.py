@@ -13,6 +13,13 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[1]
 
 
+NESTED = {
+    ('dataset', 'check'): 'manivideo_ros.recording.lerobot.check.cli',
+    ('dataset', 'bag'): 'manivideo_ros.recording.lerobot.bags',
+}
+"""Modules of commands of two words that have a parser of their own."""
+
+
 class _FoundError(Exception):
     """Carries the parser of a command."""
 
@@ -55,6 +62,7 @@ def manivideo_parsers() -> dict[str, argparse.ArgumentParser]:
         out |= {f'{name} {child}': deeper for child, deeper in children} or {name: parser}
         if name == 'evaluate':
             out['evaluate BAG'] = module_parser('manivideo_ros.evaluation.reports.recorded')
+        out |= {f'{a} {b}': module_parser(m) for (a, b), m in NESTED.items() if a == name}
     return out
 
 

@@ -105,7 +105,13 @@ def all_entities(checkpoint: str = '') -> list[Entity]:
         video = _video(Path(folder))
         made: list[tuple[str, Callable[[], Any], dict[str, Any]]] = [
             ('synthesizer', synthesizer_node.started, {'checkpoint': checkpoint}),
+            (
+                'synthesizer',
+                synthesizer_node.started,
+                {'checkpoint': checkpoint, 'embodiment': 'robot'},
+            ),
             ('motion_player', motion_player.MotionPlayer, {}),
+            ('motion_player', motion_player.MotionPlayer, {'robot': 'demo', 'seconds': 0.1}),
             ('recorder', recorder.Recorder, {'bag': f'{folder}/bag'}),
             ('hand_source', hand_source.HandSource, {}),
             ('hand_source', hand_source.HandSource, frames),

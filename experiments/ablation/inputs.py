@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manivideo_ros.data.shards import image_tensor, resized
-from manivideo_ros.drawing.hand_skeleton import hand_skeleton
+from manivideo_ros.drawing.people.hand_skeleton import hand_skeleton
 from manivideo_ros.drawing.skeleton import skeleton_map
 from manivideo_ros.evaluation.measures.temporal import SurfaceFlow
 from manivideo_ros.geometry import Camera

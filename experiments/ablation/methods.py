@@ -15,9 +15,9 @@ from manivideo_ros.drawing.views import six_views
 from manivideo_ros.evaluation.measures.baselines import to_bytes
 from manivideo_ros.evaluation.suites.clip_measures import painter_of
 from manivideo_ros.evaluation.suites.clips import ClipInputs, FramesOf, RgbImage
-from manivideo_ros.evaluation.suites.pose_noise import noisy
 from manivideo_ros.evaluation.suites.suite import SuiteClip
 from manivideo_ros.mlo.surfaces import SurfacePose
+from manivideo_ros.motion.pose_noise import noisy
 from manivideo_ros.objects.mesh import surface_points
 
 NOISE_SEED = 0  # one noise for all frames, as in a stream

@@ -110,12 +110,12 @@ class EpisodeCamera:
             background = background_seen(self.choices, camera)
             shot = SceneShot(background)
             out[self.namespace + BACKGROUND] = ROSBAGS.image(header(), background)
-        poses = Snapshot.of(stamp, sample.hands, sample.objects)
+        robots = self.motion.robots_in(index)
+        poses = Snapshot.of(stamp, sample.hands, sample.objects, robots)
         frame = self.synthesizer.step(camera, poses, shot, self.plane)
         layers = len(frame.layers.normal_map)
-        labels = label(
-            frame.foreground, frame.mask, layers, camera, self.synthesizer.hands, sample.hands
-        )
+        hands, shown = self.synthesizer.hands, robots.values()
+        labels = label(frame.foreground, frame.mask, layers, camera, hands, sample.hands, shown)
         made = {
             '/camera_info': ROSBAGS.camera(header(), camera),
             '/image_raw': ROSBAGS.image(header(), frame.image),

@@ -278,10 +278,14 @@ def middle(motion: Motion) -> Array:
 
 
 def _actions(motion: Motion) -> list[tuple[int, Array]]:
-    """World points [N, 3] of hands and objects in frames spread over a motion, by index."""
+    """World points [N, 3] of hands, objects and robots in frames spread over a motion, by index."""
     chosen = np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)).tolist()
-    samples = [(index, motion.frame(index)) for index in chosen]
-    return [(index, action_points(s.hands, s.objects.values())) for index, s in samples]
+    found = []
+    for index in chosen:
+        hands, objects = motion.frame(index)
+        robots = motion.robots_in(index).values()
+        found.append((index, action_points(hands, objects.values(), robots)))
+    return found
 
 
 def _numbers(array: Any) -> Any:

@@ -14,6 +14,7 @@ from manivideo_ros.augment.jobs import plan, run_here, sole_writer
 from manivideo_ros.augment.lerobot.run import Order, augment_set
 from manivideo_ros.augment.source import Selection
 from manivideo_ros.engine.runner import EngineError
+from manivideo_ros.motion.robots.options import add_robot_options, robot_given
 from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.recording.cutting.cut_options import (
@@ -50,12 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--hand-folder', default='', metavar='DIR',
                         help='hands of `manivideo convert-mano` (the default hands)')  # fmt: skip
     parser.add_argument('--hands', default='', metavar='FROM', help=HANDS_HELP)
+    add_robot_options(parser)
     parser.add_argument('--background', choices=['generated', 'keep'], default='generated',
                         help='keep: the recorded scene without its hands and objects')  # fmt: skip
     parser.add_argument('--camera', action='append', default=[], metavar='TOPIC',
                         help='CameraInfo of a camera that sees the scene; repeat it for several '
                         '(the only one); with --lerobot the key of its images (all of the '
                         'mapping)')  # fmt: skip
+    parser.add_argument('--fixed-camera', action='store_true',
+                        help='do not move the recorded cameras: for policies that act through '
+                        'cameras that stay in place')  # fmt: skip
     parser.add_argument('--images', action='append', default=[], metavar='TOPIC',
                         help='images for --background keep, for each --camera in its order (the '
                         'only topic of images, or that beside the CameraInfo)')  # fmt: skip
@@ -92,12 +97,14 @@ def augment(args: argparse.Namespace) -> int:
     hand_folder = str(expanded(args.hand_folder).resolve()) if args.hand_folder else ''
     scene = str(expanded(args.scene).resolve()) if args.scene else ''
     seeds = range(args.seed, args.seed + args.variations)
+    robot = robot_given(args)
     if args.lerobot is not None:
         given = {'BAG': args.bags, '--ray': args.ray, '--images': args.images,
                  '--hands': args.hands, '--background': args.background == 'keep',
                  '--split-on': args.split_on, '--start': args.start, '--end': args.end is not None,
                  '--rate': args.rate, '--max-gap': args.max_gap,
-                 '--skip-bad': args.skip_bad, '--scene': args.scene}  # fmt: skip
+                 '--skip-bad': args.skip_bad, '--scene': args.scene,
+                 '--robot': args.robot, '--fixed-camera': args.fixed_camera}  # fmt: skip
         for name, value in given.items():
             if value:
                 raise ValueError(f'{name}: not with --lerobot')
@@ -113,7 +120,8 @@ def augment(args: argparse.Namespace) -> int:
         keep = args.background == 'keep'
         work = plan(
             parts_of_bags(args.bags, args, skipped), out, seeds, engine, hand_folder, keep,
-            args.images, args.camera, selection, skipped, args.hands, scene,
+            args.images, args.camera, selection, skipped, args.hands, scene, robot,
+            args.fixed_camera,
         )  # fmt: skip
         for line in work.warnings:
             print(f'warning: {line}', file=sys.stderr)

@@ -14,6 +14,7 @@ from manivideo_ros.engine.spec import EngineSpec, SpecError, find_spec
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.process.folders import expanded
+from manivideo_ros.robot.model import RobotModel
 from manivideo_ros.synthesizer import Scene, Synthesizer
 
 ENGINE = 'tiny_cpu'
@@ -53,11 +54,15 @@ def prepare_engine(spec: EngineSpec) -> dict[str, str]:
 
 
 def make_synthesizer(
-    session: StreamingSession, hands: Mapping[str, HandModel], scene: Scene, noise_seed: int
+    session: StreamingSession,
+    hands: Mapping[str, HandModel],
+    scene: Scene,
+    noise_seed: int,
+    robots: Mapping[str, RobotModel] | None = None,
 ) -> Synthesizer:
     """A synthesizer on one thread, in the state of a new stream."""
     session.set_seed(noise_seed)
-    return Synthesizer(session, hands, scene, threads=1)
+    return Synthesizer(session, hands, scene, threads=1, robots=robots)
 
 
 @lru_cache(maxsize=1)

@@ -19,10 +19,14 @@ from numpy.typing import NDArray
 
 from manivideo_ros.drawing.labels import layer_mask
 from manivideo_ros.estimation.crops import crop_of_keypoints
+from manivideo_ros.evaluation.measures.contact import Contacts, carried
+from manivideo_ros.evaluation.measures.grip import Grips
 from manivideo_ros.evaluation.measures.hand_error import Estimator, aligned_error, hand_size
 from manivideo_ros.evaluation.measures.visibility import Seen, Visibility
+from manivideo_ros.geometry import Array
 from manivideo_ros.motion.files import load_motion
-from manivideo_ros.motion.motion import shaped_for
+from manivideo_ros.motion.motion import Motion, shaped_for
+from manivideo_ros.motion.robots.recorded import RecordedRobot
 from manivideo_ros.recording.coco import SKELETON
 from manivideo_ros.recording.episode import IMAGES, Episode, Topics
 
@@ -47,7 +51,11 @@ class Thresholds:
     hand_silhouette: smallest mean intersection over union of the object, and of the hands; visible:
     smallest mean visible share of each commanded hand and object; unseen: largest share of frames
     in which no commanded hand is visible; inside: largest share of frames in which the camera is in
-    an object.
+    an object; penetration: largest depth of a finger in an object, metres; untouched: largest share
+    of the frames in which an object moves, although no finger is near it; empty: largest share of
+    the frames in which a gripper holds something by its recorded state, although it touches no
+    object; open: largest share of the frames in which a gripper carries an object up, although it
+    is wide open.
     """
 
     hand_error: float = 0.15
@@ -57,6 +65,10 @@ class Thresholds:
     visible: float = 0.05
     unseen: float = 0.2
     inside: float = 0.0
+    penetration: float = 0.02
+    untouched: float = 0.5
+    empty: float = 0.5
+    open: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +90,10 @@ class Verdict:
     visible: dict[str, float] = field(default_factory=dict)
     unseen: float | None = None
     inside: float | None = None
+    penetration: float | None = None
+    untouched: float | None = None
+    empty: float | None = None
+    open: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The verdict without its image, as JSON."""
@@ -89,14 +105,21 @@ class Verdict:
 
 
 def judge(
-    path: Path, estimator: Estimator, thresholds: Thresholds = Thresholds(), images: str = IMAGES
+    path: Path,
+    estimator: Estimator,
+    thresholds: Thresholds = Thresholds(),
+    images: str = IMAGES,
+    robot: RecordedRobot | None = None,
 ) -> Verdict:
-    """Judge an episode with labels; images: topic of its frames. Raises EpisodeError for one
-    without, and for one without its camera.
+    """Judge an episode with labels; images: topic of its frames. robot: that of an episode which
+    shows one; no hands are estimated then. Raises EpisodeError for one without labels, and for one
+    without its camera.
     """
     episode = Episode(path, Topics(images))
     keypoints, masks = episode.keypoints(), episode.masks()
-    seen = views(episode)
+    motion = motion_of(episode, robot)
+    seen, (contact, wrong) = views(episode, motion), contact_of(motion)
+    claims = {int(np.abs(episode.stamps_ns - stamp).argmin()): tips for stamp, tips in wrong}
     chosen = spread(len(episode), FRAMES)
     errors: list[float] = []
     overlaps: list[float] = []
@@ -110,7 +133,8 @@ def judge(
         off = [0.0]
         if index in chosen:
             mask = masks[index]
-            hands = hand_errors(image, keypoints[index], estimator)
+            points = keypoints[index]
+            hands = hand_errors(image, points, estimator) if robot is None else []
             objects = np.isin(mask, OBJECT)
             for wanted, found in (
                 (objects, overlaps),
@@ -125,9 +149,11 @@ def judge(
             off += [1.0 if np.isnan(e) else e for e in hands]
         if index in seen:
             off.append(1.0 if seen[index].inside or _is_unseen(seen[index]) else 0.0)
+        if index in claims:
+            off.append(1.0)
         if max(off) > worst:
             worst = max(off)
-            farthest = image, keypoints[index], masks[index], seen.get(index)
+            farthest = image, keypoints[index], masks[index], seen.get(index), index
     found_errors = [error for error in errors if not np.isnan(error)]
     commanded = [view for view in seen.values() if view.hands]
     figures = {
@@ -137,6 +163,7 @@ def judge(
         'hand_silhouette': _mean(hand_overlaps),
         'unseen': _mean([float(_is_unseen(view)) for view in commanded]),
         'inside': _mean([float(bool(view.inside)) for view in seen.values()]),
+        **contact,
     }
     names = dict.fromkeys(name for view in seen.values() for name in view.shares)
     visible = {
@@ -145,19 +172,25 @@ def judge(
     }
     assert farthest is not None
     reasons = tuple(_reasons(figures, visible, thresholds))
-    shown, points, visible_layers, view = farthest
-    worst_frame = marked(shown, points, visible_layers, estimator, view)
+    shown, points, visible_layers, view, index = farthest
+    points = points if robot is None else points[:0]
+    camera = motion.camera_at(int(episode.stamps_ns[index]))
+    assert camera is not None
+    tips = camera.project(claims[index])[0] if index in claims else np.zeros((0, 2))
+    worst_frame = marked(shown, points, visible_layers, estimator, view, tips)
     return Verdict(
         episode.name, **figures, visible=visible, reasons=reasons, image=worst_frame
     )  # fmt: skip
 
 
-def views(episode: Episode) -> dict[int, Seen]:
-    """What the camera sees, by index of frames that are spread over an episode.
+def motion_of(episode: Episode, robot: RecordedRobot | None = None) -> Motion:
+    """The poses and the camera of an episode's images. Raises EpisodeError without the camera."""
+    motion = load_motion(episode.reader, episode.camera_topic, robot=robot)
+    return shaped_for(motion, 'default')
 
-    Raises EpisodeError for an episode without the camera of its images.
-    """
-    motion = shaped_for(load_motion(episode.reader, episode.camera_topic), 'default')
+
+def views(episode: Episode, motion: Motion) -> dict[int, Seen]:
+    """What the camera sees, by index of frames that are spread over an episode."""
     assert motion.camera is not None
     visibility = Visibility(motion, motion.camera.width, motion.camera.height)
     found = {}
@@ -165,8 +198,40 @@ def views(episode: Episode) -> dict[int, Seen]:
         stamp = int(episode.stamps_ns[index])
         camera = motion.camera_at(stamp)
         assert camera is not None
-        found[index] = visibility.of(motion.interpolate_at(stamp), camera)
+        robots = motion.robots_at(stamp)
+        found[index] = visibility.of(motion.interpolate_at(stamp), camera, robots)
     return found
+
+
+def contact_of(motion: Motion) -> tuple[dict[str, float | None], list[tuple[int, Array]]]:
+    """Penetration and shares of untouched, empty and open frames (Thresholds), in frames spread
+    over a motion; None for each without objects.
+
+    With the stamps of frames in which a gripper's state is not that of the scene, and the world
+    points [K, 3] of its tips.
+    """
+    if not motion.objects or not (motion.hands or motion.robots):
+        return dict.fromkeys(('penetration', 'untouched', 'empty', 'open')), []
+    contacts, moving, grips = Contacts(motion), carried(motion), Grips(motion)
+    deepest, alone = 0.0, []
+    claims, wrong = [], []
+    for index in sorted(spread(len(motion), VIEWS)):
+        touches = contacts.of(motion.frame(index), motion.robots_in(index))
+        deepest = max([deepest, *(touch.depth for touch in touches.values())])
+        alone += [
+            float(not touches[name].touching)
+            for name in moving
+            if moving[name][index] and name in touches
+        ]
+        claims.append(grips.of(index, contacts))
+        if len(claims[-1].tips):
+            wrong.append((int(motion.stamps_ns[index]), claims[-1].tips))
+    return {
+        'penetration': deepest,
+        'untouched': _mean(alone),
+        'empty': _mean([float(claim.empty) for claim in claims if claim.empty is not None]),
+        'open': _mean([float(claim.open) for claim in claims if claim.open is not None]),
+    }, wrong
 
 
 def spread(frames: int, count: int) -> set[int]:
@@ -201,11 +266,13 @@ def marked(
     mask: NDArray[np.uint8],  # [H, W], of the visible layers
     estimator: Estimator,
     view: Seen | None = None,
+    tips: NDArray[np.floating] | None = None,  # [K, 2] pixels
 ) -> NDArray[np.uint8]:
     """A frame without and with marks side by side, [H, 2 W, 3].
 
     Commanded hands are green, visible or not, estimated ones red, the visible object's outline is
-    yellow; silhouettes of commanded hands and objects are blue, as they would be without others.
+    yellow; silhouettes of commanded hands and objects are blue, as they would be without others. A
+    red line connects the tips of a gripper whose state is not that of the scene.
     """
     drawn = image.copy()
     for silhouette in view.outlines.values() if view else ():
@@ -213,6 +280,9 @@ def marked(
         whole = cv2.resize(silhouette.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         _draw_outline(drawn, np.asarray(whole), (60, 120, 255))
     _draw_outline(drawn, np.isin(mask, OBJECT).astype(np.uint8), (255, 220, 0))
+    if tips is not None and len(tips) > 1:
+        line = np.round(np.clip(tips, -10_000, 10_000)).astype(np.int32)
+        cv2.polylines(drawn, [line], False, (255, 40, 40), 2, cv2.LINE_AA)
     for points in _commanded(keypoints):
         _draw_hand(drawn, points, (0, 220, 0))
     for points in _judged(keypoints):

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.bags.bag import BagReader
+from manivideo_ros.estimation.scene_folder import scene_shape
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.messages.names import HANDS
 from manivideo_ros.motion.files import topics_by_type
-from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.motion import Motion, in_shape, shaped_for
 
 
 def hands_of(folder: str) -> dict[str, HandModel]:
@@ -33,6 +34,15 @@ def files_sha256(folder: str) -> str:
     return hashlib.sha256(b''.join(hashlib.sha256(file).digest() for file in files)).hexdigest()
 
 
+def shown_motion(motion: Motion, model: str, scene: str) -> Motion:
+    """The motion for a hand model, in the shape of a scene folder ('' for none) where it has none.
+
+    Raises ValueError for a damaged folder.
+    """
+    motion, shape = shaped_for(motion, model), scene_shape(Path(scene) if scene else None, None)
+    return motion if shape is None else in_shape(motion, shape)
+
+
 def hands_provenance(recorded: Motion, shown: Motion) -> dict[str, Any]:
     """The hand models recorded and shown, and the betas, as JSON for the provenance."""
     betas = {
@@ -41,8 +51,14 @@ def hands_provenance(recorded: Motion, shown: Motion) -> dict[str, Any]:
     return {'recorded_model': recorded.hand_model, 'model': shown.hand_model, 'betas': betas}
 
 
-def warnings_of(name: str, recorded: Motion, reader: BagReader, model: str) -> list[str]:
+def warnings_of(
+    name: str, recorded: Motion, reader: BagReader, model: str, scene: str = ''
+) -> list[str]:
     """How a recording's hands are shown differently, one line each; reader: of its bag."""
+    shape = scene_shape(Path(scene) if scene else None, None)
+    if shape is not None and shape.model != model:
+        other = f'{scene}: its hand shape is of the model {shape.model!r}, not {model!r}: not used'
+        return [other, *warnings_of(name, recorded, reader, model)]
     if recorded.hand_model == model:
         return [
             f'{name}: the betas of the {side} hand change: the last ones are used for all frames'

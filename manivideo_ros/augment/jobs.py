@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import multiprocessing
-import os
 import shutil
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +11,7 @@ from typing import Any
 
 from manivideo_ros.augment.cameras import namespaces
 from manivideo_ros.augment.engine import prepare_engine
-from manivideo_ros.augment.hands import files_sha256, hands_of, warnings_of
+from manivideo_ros.augment.hands import files_sha256, hands_of, shown_motion, warnings_of
 from manivideo_ros.augment.kept_background import images_topics, recorded_plate
 from manivideo_ros.augment.source import Selection, Source
 from manivideo_ros.augment.variation import PARTIAL, Job, Made, episode_name, make_episode
@@ -29,14 +23,13 @@ from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.estimation.scene_folder import scene_sha256
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import ModelConfig
-from manivideo_ros.motion.motion import shaped_for
+from manivideo_ros.motion.robots.recorded import RecordedRobot
 from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.motion.view import camera_of, require_fixed_camera
 from manivideo_ros.objects.named import load_mesh
-from manivideo_ros.process.node_processes import signal_with_parent
+from manivideo_ros.process.pool import in_processes, locked
 from manivideo_ros.recording.cutting.cut_options import Skipped
 
-LOCK = '.lock'
 SAME = (
     'checkpoint_sha256',
     'backend',
@@ -46,12 +39,17 @@ SAME = (
     'background',
     'cameras',
     'hands_from',
+    'robot',
+    'robot_urdf_sha256',
     'scene_sha256',
+    'fixed_camera',
 )
 """Provenance that is the same for all episodes of a folder."""
 GENERATED = 'generated'
 """The background in the provenance, if it is not a topic."""
-ABSENT = {'background': GENERATED, 'cameras': '', 'hands_from': '', 'scene_sha256': ''}
+NO_ROBOT = {'robot': '', 'robot_urdf_sha256': ''}
+ABSENT = {'background': GENERATED, 'cameras': '', 'hands_from': '', 'scene_sha256': '',
+          'fixed_camera': '', **NO_ROBOT}  # fmt: skip
 """Values of episodes that were made before there were these keys."""
 OTHERWISE = 'choose another output folder, or remove it'
 
@@ -78,6 +76,8 @@ def plan(
     skipped: Skipped | None = None,
     hands: str = '',
     scene: str = '',
+    robot: RecordedRobot | None = None,
+    fixed_camera: bool = False,
 ) -> Plan:
     """Plan a variation of each bag, or part of one, and seed, and export the engine's files.
 
@@ -87,6 +87,7 @@ def plan(
     selection: of the frames, None: all; skipped: takes recordings that cannot be used. hands: what
     hands are read from (motion/sources/hand_option.py), '' for HandPoses. scene: folder of
     `manivideo calibrate` that has the skin and the light of the hands, '' for generated ones.
+    robot: shown in place of hands. fixed_camera: cameras stay where they were recorded.
 
     Raises ValueError for an unusable bag, two bags of one name, and an episode in `out` that was
     made from another source or by other means; EngineError, OSError.
@@ -96,7 +97,7 @@ def plan(
     namespaces(cameras)
     opened = _sources(
         [part_of(bag) for bag in bags], out, hands, cameras, selection or Selection(),
-        Skipped(False) if skipped is None else skipped,
+        Skipped(False) if skipped is None else skipped, robot,
     )  # fmt: skip
     sources = [source for _, source in opened]
     by_name: dict[str, Source] = {}
@@ -123,6 +124,8 @@ def plan(
             'background': ', '.join(topics) or GENERATED,
             'cameras': ', '.join(source.cameras),
             'hands_from': hands,
+            'fixed_camera': 'yes' if fixed_camera else '',
+            **(NO_ROBOT if robot is None else robot.provenance),
         }
         lacking: list[int] = []
         for seed in seeds:
@@ -132,14 +135,14 @@ def plan(
                 _check_same(folder, {**source.provenance, 'sha256': copy.sha256}, made_by)
             else:
                 lacking.append(seed)
-        plates = _plates(copy, source, topics, hand_folder) if lacking else ()
+        plates = _plates(copy, source, topics, hand_folder, scene) if lacking else ()
         todo += [
             Job(copy, str(out), seed, engines[0], hand_folder, tuple(made_by.items()),
-                source.cameras, plates, engines[1:], source.selection, scene)
+                source.cameras, plates, engines[1:], source.selection, scene, robot, fixed_camera)
             for seed in lacking
         ]  # fmt: skip
     warnings = [
-        [*s.warnings, *warnings_of(s.name, s.motion, s.reader, model), *_still(s, config)]
+        [*s.warnings, *warnings_of(s.name, s.motion, s.reader, model, scene), *_still(s, config)]
         for s in sources
     ]
     return Plan(todo, folders, tuple(line for lines in warnings for line in lines))
@@ -152,6 +155,7 @@ def _sources(
     cameras: Sequence[str],
     selection: Selection,
     skipped: Skipped,
+    robot: RecordedRobot | None = None,
 ) -> list[tuple[WorkingCopy, Source]]:
     """The recordings without those that are skipped, and the copies that they are read from.
 
@@ -165,7 +169,7 @@ def _sources(
             if path not in copies:
                 copies[path] = working_copy(open_bag(part.path, hands), out / PARTIAL)
             copy = replace(copies[path], part=replace(part, path=path))
-            source = Source(copy.open(), cameras, selection)
+            source = Source(copy.open(), cameras, selection, robot)
             if skipped.skips:
                 for mesh, scale in source.motion.meshes.values():
                     load_mesh(mesh, scale)
@@ -178,7 +182,7 @@ def _sources(
 
 
 def _plates(
-    copy: WorkingCopy, source: Source, topics: Sequence[str], hand_folder: str
+    copy: WorkingCopy, source: Source, topics: Sequence[str], hand_folder: str, scene: str
 ) -> tuple[str, ...]:
     """The files of the backgrounds that the images on `topics` show, one of each camera.
 
@@ -186,10 +190,11 @@ def _plates(
     """
     hands, files, reader = hands_of(hand_folder), list[Path](), open_part(copy.part)
     for place, topic in enumerate(topics):
-        motion = shaped_for(source.motions[place], hands['right'].name)
+        motion = shown_motion(source.motions[place], hands['right'].name, scene)
+        people = {} if motion.robots else hands
         meshes = {name: load_mesh(*mesh) for name, mesh in motion.meshes.items()}
         infos = source.cameras[place] if source.cameras else ''
-        plate = recorded_plate(reader, topic, motion, camera_of(motion), hands, meshes, infos)
+        plate = recorded_plate(reader, topic, motion, camera_of(motion), people, meshes, infos)
         files.append(Path(copy.folder).with_name(f'{source.name}_plate_{place}.npz'))
         plate.save(files[-1])
     return tuple(str(file) for file in files)
@@ -222,27 +227,7 @@ def prepare(engines: Sequence[EngineSpec], hand_folder: str, scene: str = '') ->
 
 def run_here(jobs: Sequence[Job], workers: int) -> Iterator[Made]:
     """Make episodes in several processes; yields them in order of completion."""
-    if workers == 1 or len(jobs) < 2:
-        yield from map(make_episode, jobs)
-        return
-    # Spawned, because threads of torch and onnxruntime do not survive a fork.
-    context = multiprocessing.get_context('spawn')
-    count, others = min(workers, len(jobs)), multiprocessing.active_children()
-    with ProcessPoolExecutor(count, context, initializer=end_with_parent) as pool:
-        try:
-            for future in as_completed([pool.submit(make_episode, job) for job in jobs]):
-                yield future.result()
-        except BrokenProcessPool:
-            raise ValueError(
-                'a worker process was killed, possibly for lack of memory: use fewer --workers and '
-                'run the command again to continue'
-            ) from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                if process not in others:
-                    process.kill()  # before its partial episode is removed
-            raise
+    return in_processes(make_episode, jobs, workers)
 
 
 @contextmanager
@@ -251,14 +236,7 @@ def sole_writer(out: Path) -> Iterator[None]:
 
     Raises ValueError if another process has the lock, which ends with its process.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / LOCK).open('w') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ValueError(
-                f'{out}: another augment is writing to it: wait until it ends'
-            ) from None
+    with locked(out, 'augment'):
         shutil.rmtree(out / PARTIAL, ignore_errors=True)
         try:
             yield
@@ -280,12 +258,3 @@ def _check_same(folder: Path, source: dict[str, Any], made_by: dict[str, str]) -
         if found.get(name, ABSENT.get(name)) != made_by[name]:
             what = name.removesuffix('_sha256')
             raise ValueError(f'{folder}: was made with another {what}: {OTHERWISE}')
-
-
-def end_with_parent() -> None:
-    """End this worker with its parent: a killed run may be started again at once."""
-    signal_with_parent(signal.SIGKILL)
-    parent = multiprocessing.parent_process()
-    if parent is not None and os.getppid() != parent.pid:
-        os._exit(1)  # the parent ended while this process was being started
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

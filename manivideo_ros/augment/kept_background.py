@@ -14,7 +14,12 @@ from manivideo_ros.bags.part import Bag, part_of
 from manivideo_ros.geometry import Camera
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.mlo.rasterizer import Rasterizer
-from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.mlo.surfaces import (
+    SurfacePose,
+    hand_surface,
+    object_surface,
+    robot_surface,
+)
 from manivideo_ros.motion.files import camera_topics
 from manivideo_ros.motion.motion import Motion
 from manivideo_ros.objects.mesh import ObjectMesh
@@ -82,7 +87,7 @@ def recorded_plate(
     meshes: Mapping[str, ObjectMesh],  # by id
     camera_info: str = '',
 ) -> Plate:
-    """The median over an episode's images, each without the outlines of hands and objects.
+    """The median over an episode's images, each without the outlines of hands, robots and objects.
 
     camera_info: topic of the camera's CameraInfo, '' for the only one.
 
@@ -96,6 +101,7 @@ def recorded_plate(
     size = camera.width, camera.height
     surfaces = [*(object_surface(m) for m in meshes.values())]
     surfaces += [hand_surface(hand) for hand in hands.values()]
+    surfaces += [robot_surface(track.model) for track in motion.robots.values()]
     view = Rasterizer(surfaces, *size, threads=1, merge=True)
     grown = max(1, round(GROWN * camera.height))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grown + 1, 2 * grown + 1))
@@ -108,9 +114,11 @@ def recorded_plate(
                 f'{path}: topic {topic}: images are {image.shape[1]}x{image.shape[0]}, camera_info '
                 f'has {size[0]}x{size[1]}: give --images, the topic of that camera'
             )
-        sample = motion.interpolate_at(int(episode.stamps_ns[index]))
+        stamp = int(episode.stamps_ns[index])
+        sample, robots = motion.interpolate_at(stamp), motion.robots_at(stamp)
         poses: list[SurfacePose] = [sample.objects.get(name) for name in meshes]
         poses += [sample.hands.get(side) for side in hands]
+        poses += [robots.get(name) for name in motion.robots]
         seen = view.render(camera, poses).face_index[0].numpy() >= 0
         images.append(image.copy())
         hidden.append(cv2.dilate(seen.astype(np.uint8), kernel).astype(bool))

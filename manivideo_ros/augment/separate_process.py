@@ -10,10 +10,11 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from manivideo_ros.augment.jobs import end_with_parent, plan, sole_writer
+from manivideo_ros.augment.jobs import plan, sole_writer
 from manivideo_ros.augment.variation import PARTIAL, make_episode
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
+from manivideo_ros.process.pool import end_with_parent
 from manivideo_ros.recording.cutting.cuts import parts_of
 
 LOOK_S = 0.05

@@ -22,8 +22,9 @@ from manivideo_ros.motion.continuity import (
     period_of,
     stamps_without_gaps,
 )
-from manivideo_ros.motion.files import load_motion, topics_by_type
+from manivideo_ros.motion.files import load_motion, read_robot, topics_by_type
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.robots.recorded import RecordedRobot
 from manivideo_ros.motion.tracks import HOLD_NS, merge_hands, pair_hands
 
 # Types that show the recorded scene and are not copied.
@@ -51,12 +52,13 @@ class Selection:
 class Source:
     """A recorded episode without missing poses.
 
-    cameras: topics of their CameraInfo, none for the only one. motions: hands and objects in each
-    frame, seen by each camera; motion: the first; received_ns int64 [F]: when the poses of each
-    frame, and of those before it, had been received; filled: by frame, hands and objects that are
-    interpolated. replaced: topics of images and labels, which are not copied; warnings: what of it
-    is assumed, interpolated or left out, one line each. Raises BagError or MotionError for an
-    unusable bag, or cameras that it does not have, GapError for missing poses, and poses that jump.
+    cameras: topics of their CameraInfo, none for the only one. robot: shown in place of hands.
+    motions: hands or robots and objects in each frame, seen by each camera; motion: the first;
+    received_ns int64 [F]: when the poses of each frame, and of those before it, had been received;
+    filled: by frame, hands and objects that are interpolated. replaced: topics of images and
+    labels, which are not copied; warnings: what of it is assumed, interpolated or left out, one
+    line each. Raises BagError or MotionError for an unusable bag, or cameras that it does not have,
+    GapError for missing poses, and poses that jump.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Source:
         bag: Bag,
         cameras: Sequence[str] = (),
         selection: Selection = Selection(),
+        robot: RecordedRobot | None = None,
     ) -> None:
         self.part, self.cameras = part_of(bag), tuple(cameras)
         self.path, self.selection = self.part.path, selection
@@ -71,9 +74,16 @@ class Source:
         require_whole(self.reader)
         topics = topics_by_type(self.reader)
         warnings: list[str] = []
-        motions = [load_motion(self.reader, c, warnings.append) for c in self.cameras or ('',)]
-        found = self._hands(topics.get(HANDS, []))
-        objects = self._objects(topics.get(OBJECTS, []))
+        recorded = None if robot is None else read_robot(self.reader, robot)
+        motions = [
+            load_motion(self.reader, c, warnings.append, robot, recorded)
+            for c in self.cameras or ('',)
+        ]
+        found = self._hands(topics.get(HANDS, [])) if robot is None else None
+        objects = self._headers(topics.get(OBJECTS, []))
+        if robot is not None and recorded is not None and not objects:
+            self._topic = robot.topic_in(self.reader)
+            found = recorded.stamps, recorded.received
         if found is None:
             self._topic, found = max(objects.items(), key=lambda item: len(item[1][0]))
         self._start = found[0][0]
@@ -143,7 +153,7 @@ class Source:
         self._check_order(self._topic, stamps)
         return stamps, received
 
-    def _objects(self, topics: list[str]) -> dict[str, tuple[list[int], list[int]]]:
+    def _headers(self, topics: list[str]) -> dict[str, tuple[list[int], list[int]]]:
         """Stamps and times of receipt by topic, of headers with which its messages begin."""
         found: dict[str, tuple[list[int], list[int]]] = {}
         for message in self.reader.messages(topics) if topics else ():

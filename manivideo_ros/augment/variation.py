@@ -16,7 +16,7 @@ from PIL import Image
 from manivideo_ros.augment.cameras import BACKGROUND, EpisodeCamera, namespaces
 from manivideo_ros.augment.choices import Choices, choose
 from manivideo_ros.augment.engine import make_synthesizer, sessions_of
-from manivideo_ros.augment.hands import hands_of, hands_provenance
+from manivideo_ros.augment.hands import hands_of, hands_provenance, shown_motion
 from manivideo_ros.augment.kept_background import Plate
 from manivideo_ros.augment.references import render_references
 from manivideo_ros.augment.source import Selection, Source
@@ -25,17 +25,23 @@ from manivideo_ros.bags.bag import BagFullError, BagWriter
 from manivideo_ros.bags.part import FOREVER
 from manivideo_ros.bags.provenance import KEY, text_of
 from manivideo_ros.camera.light import Light
-from manivideo_ros.camera.support import plane_of
+from manivideo_ros.camera.support import plane_moved, plane_of, plane_problem
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.estimation.scene_folder import scene_hand, scene_light
-from manivideo_ros.geometry import invert_rigid
+from manivideo_ros.estimation.scene_folder import (
+    scene_hand,
+    scene_light,
+    scene_robot,
+    scene_support,
+)
+from manivideo_ros.geometry import Array, invert_rigid
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.messages.names import IMAGE, TF
 from manivideo_ros.messages.types import serialized
 from manivideo_ros.model.checkpoint import read_config
-from manivideo_ros.motion.motion import Motion, shaped_for
+from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.robots.recorded import RecordedRobot
 from manivideo_ros.objects.mesh import ObjectMesh
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.synthesizer import scene_for
@@ -66,6 +72,8 @@ class Job:
     others: tuple[EngineSpec, ...] = ()
     selection: Selection = field(default_factory=Selection)
     scene: str = ''  # folder of `manivideo calibrate`
+    robot: RecordedRobot | None = None  # shown in place of hands
+    fixed_camera: bool = False  # cameras stay where they were recorded
 
     @property
     def engines(self) -> tuple[EngineSpec, ...]:
@@ -89,11 +97,12 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
     that cannot be drawn, an engine that does not run and a full disk; OSError. No files are left
     then.
     """
-    source = Source(job.source.open(), job.cameras, job.selection)
+    source = Source(job.source.open(), job.cameras, job.selection, job.robot)
     hands = hands_of(job.hand_folder)
-    motions = [shaped_for(motion, hands['right'].name) for motion in source.motions]
+    motions = [shown_motion(m, hands['right'].name, job.scene) for m in source.motions]
+    shown = hands if job.robot is None else {}
     identity = int(job.source.sha256[:15], 16) + (source.part.number or 0)
-    moves = not job.plates
+    moves = not (job.plates or job.fixed_camera)
     chosen = [choose(motions[0], job.seed, identity, moves)]
     table = chosen[0].table_from_world
     chosen += [choose(motion, job.seed, identity, moves, table) for motion in motions[1:]]
@@ -117,7 +126,7 @@ def make_episode(job: Job, done: Callable[[int, int], None] = lambda frame, fram
     try:
         bag = BagWriter(work / final.name, {**source.reader.custom_data, KEY: text_of(provenance)})
         with bag:
-            _write(bag, source, _cameras(motions, hands, chosen, job, bag.folder), done)
+            _write(bag, source, _cameras(motions, shown, chosen, job, bag.folder), done)
         _keep(bag.folder, final)
     except BagFullError:
         raise ValueError(f'{final}: the disk is full: free space, then run it again') from None
@@ -207,12 +216,26 @@ def _cameras(
             Image.fromarray(plate.never_seen).save(folder / never_seen)
         objects = {n: chosen.objects[n].on(mesh) for n, mesh in meshes.items()}
         scene = scene_for(job.engine.weights, objects, background, reference, light)
-        # Where the recorded scene is kept, its support is unknown.
-        plane = None if job.plates else plane_of(invert_rigid(chosen.table_from_world))
-        synthesizer = make_synthesizer(sessions[place], hands, scene, chosen.noise)
+        plane = _support(motion, chosen, job)
+        look = Path(job.scene) if job.scene else None
+        robots = {n: scene_robot(look, track.model) for n, track in motion.robots.items()}
+        synthesizer = make_synthesizer(sessions[place], hands, scene, chosen.noise, robots)
         follows = chosen.camera_track is not None and corrects and not job.plates
         made.append(EpisodeCamera(name, motion, chosen, synthesizer, background, follows, plane))
     return made
+
+
+def _support(motion: Motion, chosen: Choices, job: Job) -> Array | None:
+    """The support plane [4]; of a recorded scene that is kept, that of the scene folder, which is
+    of one camera; None where it is unknown.
+    """
+    if not job.plates:
+        return plane_of(invert_rigid(chosen.table_from_world))
+    support = scene_support(Path(job.scene) if job.scene else None, None)
+    if support is None or len(job.plates) > 1:
+        return None
+    plane = plane_moved(support, invert_rigid(chosen.camera.camera_from_world))
+    return None if plane_problem(plane, chosen.camera) else plane
 
 
 @lru_cache(maxsize=16)

@@ -201,6 +201,12 @@ def _pattern(file: Path) -> str:
     return re.sub('[0-9]+', '#', file.name.removesuffix(PACKED))
 
 
+def state_of(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of change (ns) of a bag's files: another state is another recording."""
+    files = sorted(f for f in path.rglob('*') if f.is_file()) if path.is_dir() else [path]
+    return tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.exists())
+
+
 def _names(files: list[Path]) -> str:
     shown = [file.name for file in files]
     if len(shown) > 3:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from manivideo_ros.camera.light import Light
+from manivideo_ros.files.json_file import numbers, read_object
 from manivideo_ros.geometry import Array
 
 SHAPES = {'towards': (3,), 'lamp': (3,), 'ambient': (3,), 'ball': (16, 3)}
-LARGEST = 1_000_000
 
 
 def write_light(path: Path, light: Light) -> None:
@@ -22,16 +22,9 @@ def write_light(path: Path, light: Light) -> None:
 
 def read_light(path: Path) -> Light:
     """Read the file of write_light. Raises ValueError that names the file and the key."""
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f'{path}: larger than a megabyte: this is no light')
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path}: is not the JSON of a light: {error}') from None
-    if not isinstance(data, dict):
-        raise ValueError(f'{path}: is not the JSON of a light')
-    values = {name: _array(path, data, name, shape) for name, shape in SHAPES.items()}
-    size = float(_array(path, data, 'size', ()))
+    data = read_object(path, 'light')
+    values: dict[str, Array] = {n: numbers(path, data, n, shape) for n, shape in SHAPES.items()}
+    size = float(numbers(path, data, 'size', ()))
     if min(values['lamp'].min(), values['ambient'].min()) < 0 or not 0 <= size <= 1.6:
         raise ValueError(f'{path}: lamp and ambient must not be negative, size be 0 to 1.6 rad')
     length = float(np.linalg.norm(values['towards']))
@@ -39,13 +32,3 @@ def read_light(path: Path) -> Light:
         raise ValueError(f'{path}: towards: must be a unit vector')
     values['towards'] = values['towards'] / length
     return Light(**{**values, 'ball': values['ball'].astype(np.float32)}, size=size)
-
-
-def _array(path: Path, data: dict[str, object], name: str, shape: tuple[int, ...]) -> Array:
-    try:
-        value = np.asarray(data.get(name), np.float64)
-    except (TypeError, ValueError):
-        value = np.full(shape, np.nan)
-    if value.shape != shape or not np.isfinite(value).all():
-        raise ValueError(f'{path}: {name}: must be finite numbers of shape {list(shape)}')
-    return value

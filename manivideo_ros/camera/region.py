@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.camera.crop import Crop
-from manivideo_ros.camera.viewing import reach_points
+from manivideo_ros.camera.viewing import reach_points, robot_points
 from manivideo_ros.geometry import Array, Camera, transform_points
 from manivideo_ros.hand.state import HandState
+from manivideo_ros.robot.state import RobotState
 
 MARGIN = 1.5
 """Side of a new crop, in sides of the action's box: hands may move before it has to move too."""
@@ -41,13 +42,14 @@ class ActionRegion:
         camera: Camera,
         hands: Mapping[str, HandState],
         boxes: Mapping[str, tuple[Array, NDArray[np.floating]]],
+        robots: Iterable[RobotState] = (),
     ) -> Crop:
         """The crop of a frame; boxes: world_from_object [4, 4] and corners [8, 3] by id."""
         size = camera.width, camera.height
         whole = Crop(0, 0, *size)
         if size != self._size:
             self._crop, self._size = None, size
-        box = action_box(camera, hands, boxes)
+        box = action_box(camera, hands, boxes, robots)
         if box is None:
             return self._crop or whole
         if self._crop is None or not self._fits(self._crop, box, whole):
@@ -84,11 +86,14 @@ def action_box(
     camera: Camera,
     hands: Mapping[str, HandState],
     boxes: Mapping[str, tuple[Array, NDArray[np.floating]]],
+    robots: Iterable[RobotState] = (),
 ) -> NDArray[np.floating] | None:
-    """The box (left, top, right, bottom) of hands and objects in the image; None for none."""
+    """The box (left, top, right, bottom) of hands, objects and the fingers of robots in the image;
+    None for none.
+    """
     found = []
-    for side, hand in hands.items():
-        points = reach_points(side, hand)
+    clouds = [reach_points(side, hand) for side, hand in hands.items()]
+    for points in [*clouds, *map(robot_points, robots)]:
         pixels, depth = camera.project(points)
         spread = BREADTH * camera.intrinsics[0, 0] / np.maximum(depth, 0.05)
         seen = depth > 0.05

@@ -1,10 +1,14 @@
-"""The plane on which a scene stands, which hides what is below it."""
+"""The plane on which a scene stands, which hides what is below it, and its file."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from manivideo_ros.files.json_file import numbers, read_object
 from manivideo_ros.geometry import Array, Camera, invert_rigid
 
 
@@ -36,3 +40,21 @@ def plane_problem(plane: ArrayLike, camera: Camera) -> str:
     if not np.any(rays @ n[:3] < 0):
         return 'the plane is behind the camera'
     return ''
+
+
+def plane_moved(plane: ArrayLike, to_from: ArrayLike) -> Array:
+    """A plane [4] in another frame, whose points to_from [4, 4], rigid, takes there."""
+    return np.asarray(plane, np.float64) @ invert_rigid(to_from)
+
+
+def write_plane(path: Path, plane: ArrayLike) -> None:
+    """Write a support plane [4], in the camera's frame, as JSON. Raises OSError."""
+    path.write_text(json.dumps({'plane': np.asarray(plane, float).round(6).tolist()}) + '\n')
+
+
+def read_plane(path: Path) -> Array:
+    """Read the file of write_plane. Raises ValueError that names the file and the key."""
+    try:
+        return checked_plane(numbers(path, read_object(path, 'support plane'), 'plane', (4,)))
+    except ValueError as error:
+        raise ValueError(str(error) if str(path) in str(error) else f'{path}: {error}') from None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Camera, look_at, pinhole
 from manivideo_ros.hand.state import HandState
+from manivideo_ros.robot.state import RobotState
 
 # In visibility tests, a hand is represented by points up to this far (metres) from its wrist.
 REACH = 0.12
@@ -28,20 +29,33 @@ def reach_points(side: str, hand: HandState) -> NDArray[np.floating]:
     return np.stack([wrist, 0.5 * (wrist + tip), tip])
 
 
+def robot_points(robot: RobotState) -> NDArray[np.floating]:
+    """World points [N, 3] of a robot's hands: the middle, joints and tips of the fingers."""
+    return np.concatenate([robot.middle[None], *robot.finger_points()])
+
+
 def action_points(
-    hands: Mapping[str, HandState], objects: Iterable[NDArray[np.floating]]
+    hands: Mapping[str, HandState],
+    objects: Iterable[NDArray[np.floating]],
+    robots: Iterable[RobotState] = (),
 ) -> NDArray[np.floating]:
-    """World points [N, 3] of hands and objects: reach of the hands, origins of the objects."""
+    """World points [N, 3] of hands, objects and robots: reach of the hands, origins of the objects,
+    fingers of the robots.
+    """
     clouds = [reach_points(side, hand) for side, hand in hands.items()]
+    clouds += [robot_points(robot) for robot in robots]
     clouds += [np.asarray(pose)[None, :3, 3] for pose in objects]
     return np.concatenate([np.zeros((0, 3)), *clouds])
 
 
-def hands_in_view(hands: Mapping[str, HandState], camera: Camera) -> bool:
-    """Whether any hand's reach points project into the camera's image."""
+def hands_in_view(
+    hands: Mapping[str, HandState], camera: Camera, robots: Iterable[RobotState] = ()
+) -> bool:
+    """Whether any point of a hand's reach, or of a robot's fingers, is in the camera's image."""
     size = np.array([camera.width, camera.height])
-    for side, hand in hands.items():
-        pixels, depth = camera.project(reach_points(side, hand))
+    clouds = [reach_points(side, hand) for side, hand in hands.items()]
+    for points in [*clouds, *map(robot_points, robots)]:
+        pixels, depth = camera.project(points)
         if np.any((depth > 0) & np.all((pixels >= 0) & (pixels < size), -1)):
             return True
     return False
@@ -94,9 +108,10 @@ def default_camera(
     objects: Iterable[NDArray[np.floating]],
     width: int,
     height: int,
+    robots: Iterable[RobotState] = (),
 ) -> Camera:
     """A camera in front of and above the hands (world: z up), with all of them in its view."""
-    points = action_points(hands, objects)
+    points = action_points(hands, objects, robots)
     if len(points) == 0:
         points = np.zeros((1, 3))
     centre = 0.5 * (points.min(0) + points.max(0))

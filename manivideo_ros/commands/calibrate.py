@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from manivideo_ros.commands.calibrate_robot import calibrate_robot
 from manivideo_ros.data.recorded.bag import part
 from manivideo_ros.data.recorded.calibration import Calibration, calibrated
 from manivideo_ros.data.recorded.clip import RecordedClip
@@ -25,11 +26,13 @@ from manivideo_ros.evaluation.photographs.recorded_truth import RecordedGroundTr
 from manivideo_ros.evaluation.photographs.recording import Recording, first_measured
 from manivideo_ros.evaluation.sheets import contact_sheet, spread_indices
 from manivideo_ros.evaluation.suites.clip_measures import painted, painter_of
+from manivideo_ros.motion.robots.options import add_robot_options, robot_given
 
 SIZE = 256
 SHOWN = 4
 VIDEOS = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpg', '.webm')
 WEBCAM, RECORDED = 'webcam.avi', 'recording'
+EXPOSURE = 'exposure.json'
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
         prog='manivideo calibrate',
         description='Make a scene folder of a recording with images and poses: the background '
         'without hands and objects, a hand reference, skin texture and light of the hands. Nodes '
-        'and commands take it as scene. The first two thirds of the frames are used, the last '
+        'and commands take it as scene. With --robot: the background, the colours of the robot and '
+        'the light on it. The first two thirds of the frames are used, the last '
         'third tests the result.',
     )
     parser.add_argument(
@@ -52,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument('--images', default='', help='topic of the images (the only one)')
     parser.add_argument('--camera', default='', help='topic of their CameraInfo (the only one)')
     parser.add_argument('--mano', type=Path, help='folder that `manivideo convert-mano` wrote')
+    add_robot_options(parser)
     args = parser.parse_args(arguments)
     if (args.recording is None) == (args.webcam is None):
         parser.error('give a recording, or --webcam')
@@ -59,6 +64,13 @@ def main(arguments: Sequence[str]) -> int:
     if args.webcam is not None:
         path = args.out / WEBCAM
         record_webcam(args.webcam, args.seconds, path)
+    robot = robot_given(args)
+    if robot is not None:
+        if args.webcam is not None or (path.is_file() and path.suffix in VIDEOS):
+            parser.error('--robot is for bags with joint states')
+        calibrate_robot(path, robot, args.out, args.images, args.camera)
+        print(args.out)
+        return 0
     is_video = path.is_file() and path.suffix in VIDEOS
     unused = ('images', 'camera', 'mano') if is_video else ('fov_y', 'calibration')
     for name in unused:
@@ -94,7 +106,11 @@ def _calibrate(recording: Recording, out: Path) -> None:
     )
     found, sheet = _check(truth)
     skin = None if made.skin is None else made.skin.texture
-    write_scene_folder(out, background, made.hand, made.parts, skin, made.light)
+    write_scene_folder(
+        out, background, made.hand, made.parts, skin, made.light, made.shape, made.support
+    )
+    if made.exposure is not None:
+        (out / EXPOSURE).write_text(json.dumps(made.exposure.to_json()) + '\n')
     report = _report(clip, made, found)
     (out / 'report.json').write_text(json.dumps(report, indent=1) + '\n')
     Image.fromarray(_shown(made)).save(out / 'report_references.png')
@@ -132,7 +148,9 @@ def _report(clip: RecordedClip, made: Calibration, psnr: float) -> dict[str, Any
         'outline_overlap_as_posed': {str(s): round(o, 3) for s, o in made.fit.as_posed.items()},
         'outline_overlap': _mean(made.fit.overlap),
         'outline_overlap_before': _mean(made.fit.before),
-        'betas': {str(side): np.round(b, 3).tolist() for side, b in made.fit.betas.items()},
+        'hand_shape': None if made.shape is None else made.shape.to_json(),
+        'support_plane': None if made.support is None else np.round(made.support, 4).tolist(),
+        'exposure': None if made.exposure is None else made.exposure.summary(),
         'skin_seen': None if made.skin is None else round(made.skin.share, 3),
         'light_towards': None if made.light is None else np.round(made.light.towards, 3).tolist(),
         'sleeve': 'not seen: the colour of the skin' if made.sleeve is None else 'seen',
@@ -155,6 +173,12 @@ def _lines(made: Calibration, report: dict[str, Any]) -> list[str]:
     else:
         lines.append(f'skin: {report["skin_seen"]:.0%} seen, the rest a generated skin of its tone')
         lines.append(f'forearm: {report["sleeve"]}')
+    if report['exposure'] is not None:
+        low, high = report['exposure']['gain']
+        lines.append(f"exposure: {low:.2f} to {high:.2f} of the background's, evened out")
+    lines.append('hand shape: ' + ('found' if made.shape else 'none: the poses fit without one'))
+    support = 'where objects lie' if made.support is not None else 'not seen: no object lies still'
+    lines.append(f'support plane: {support}')
     lines.append(f'unused frames: {report["psnr_of_unused_frames_db"]} dB over hands and objects')
     if report['hand_mask'] == 'pose':
         lines.append(

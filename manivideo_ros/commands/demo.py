@@ -27,10 +27,13 @@ from manivideo_ros.motion.view import camera_of
 from manivideo_ros.objects.mesh import load_object
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.node_processes import NodeError, NodeProcess, environment, free_domain
+from manivideo_ros.ros.parameters import RecorderParameters, default_of, entries
 
 SCENE_SEED = 20  # of the test split: skin, table and light that were not trained on
 START_S = 300.0  # at the first start, the graph of the model is exported
-RESULTS = ('bag', 'scene', 'video.mp4', 'sheet.png', 'report.json')
+RESULTS = ('bag', 'scene', 'video.mp4', 'sheet.png', 'report.json', 'side_by_side.mp4',
+           'side_by_side.png')  # fmt: skip
+ROBOT = '/robot'  # namespace of the robot's synthesizer
 
 
 class DemoError(ValueError):
@@ -50,6 +53,7 @@ class Demo:
     threads: int = 2
     rate_hz: float = 30.0
     engine: str = 'tiny'
+    embodiment: str = 'human'
 
 
 def main(arguments: list[str]) -> int:
@@ -67,6 +71,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--checkpoint', default='', help='weights (safetensors)')
     parser.add_argument('--engine', default='tiny', help='engine specification: name or file')
     parser.add_argument('--threads', type=int, default=2, help='threads of the synthesizer')
+    parser.add_argument(
+        '--embodiment',
+        choices=('human', 'robot'),
+        default='human',
+        help='robot shows the robot beside the person, from the same motion',
+    )
     demo = Demo(**vars(parser.parse_args(arguments)))
     if not 0 < demo.seconds <= 3600:
         raise ValueError(f'--seconds: {demo.seconds:g} is not in 0 to 3600')
@@ -93,7 +103,7 @@ def run(demo: Demo) -> int:
     except KeyboardInterrupt:
         print(f'\nstopped; what was recorded is in {demo.out / "bag"}', file=sys.stderr)
         return 130
-    return report(demo.out)
+    return report(demo.out, demo.embodiment == 'robot')
 
 
 def chosen_motion(demo: Demo) -> Motion:
@@ -160,19 +170,37 @@ def stream(
     frames = round(demo.seconds * demo.rate_hz)
     nodes: list[NodeProcess] = []
 
-    def start(module: str, parameters: Mapping[str, Any], log_level: str = '') -> NodeProcess:
-        nodes.append(NodeProcess(module, parameters, env, log_level=log_level))
+    def start(
+        module: str,
+        parameters: Mapping[str, Any],
+        log_level: str = '',
+        remapped: Mapping[str, str] | None = None,
+    ) -> NodeProcess:
+        nodes.append(NodeProcess(module, parameters, env, remapped, log_level))
         return nodes[-1]
 
     try:
         print(f'domain {env["ROS_DOMAIN_ID"]}: loading the model', flush=True)
-        synthesizer = start('synthesizer_node', synthesizer_parameters(demo, motion, scene))
+        parameters = synthesizer_parameters(demo, motion, scene)
+        synthesizer = start('synthesizer_node', parameters)
         synthesizer.wait_for('active', START_S)
+        robot: dict[str, Any] = {}
+        more: dict[str, Any] = {}
+        if demo.embodiment == 'robot':
+            robot = {'robot': 'demo'}
+            more = {'topics': [*RECORDED, f'{ROBOT}/image_raw']}
+            beside = start(
+                'synthesizer_node',
+                {**parameters, 'embodiment': 'robot'},
+                remapped={'__ns': ROBOT, **{name: f'/{name}' for name in SHARED}},
+            )
+            beside.wait_for('active', START_S)
         recorder = start(
             'recorder',
             {
                 'bag': str(demo.out / 'bag'),
                 'attachments': [f'held_out={scene / "held_out.json"}'],
+                **more,
             },
             'recorder:=debug',  # logs the numbers of messages once a second
         )
@@ -184,9 +212,10 @@ def stream(
                 'rate_hz': demo.rate_hz,
                 'seconds': float(demo.seconds),
                 'wait_for': 2,
+                **robot,
             },
         )
-        watch(player, recorder, synthesizer, frames, demo.seconds + 60)
+        watch(player, recorder, synthesizer, frames, demo.seconds + (300 if robot else 60))
         time.sleep(0.3)  # until the last frame is in the bag
     finally:
         # The source first, and the recorder before the synthesizer, so that nothing is lost.
@@ -194,6 +223,8 @@ def stream(
             node.stop()
 
 
+SHARED = ('joint_states', 'object_poses', 'camera/camera_info')  # by both synthesizers
+RECORDED = default_of(entries(RecorderParameters)['topics'])
 STOP_ORDER = ('motion_player', 'recorder', 'synthesizer_node')
 
 
@@ -263,16 +294,26 @@ def progress_bar(done: int, of: int, width: int = 30) -> str:
     return f'[{"#" * filled}{"." * (width - filled)}]'
 
 
-def report(out: Path) -> int:
-    """Evaluate the recording, write the report, video and contact sheet, print the table."""
+def report(out: Path, robot: bool = False) -> int:
+    """Evaluate the recording, write the report, video and contact sheet, print the table.
+
+    robot: whether a robot was shown beside the person.
+    """
     from manivideo_ros.evaluation.reports.recorded import evaluate, illustrate
 
     print('report: comparing the video with the ground truth', flush=True)
-    values = evaluate(out / 'bag')
+    values = evaluate(out / 'bag', 2, '/image_raw')
     (out / 'report.json').write_text(json.dumps(values, indent=2) + '\n')
-    illustrate(out / 'bag', out)
+    illustrate(out / 'bag', out, False, '/image_raw')
     print(table(values))
-    print(f'{out}: video.mp4, sheet.png, report.json, bag/')
+    shown = 'video.mp4, sheet.png, report.json, bag/'
+    if robot:
+        from manivideo_ros.evaluation.reports.side_by_side import write_side_by_side
+
+        topics = {'person': '/image_raw', 'robot': f'{ROBOT}/image_raw'}
+        write_side_by_side(out / 'bag', out, topics)
+        shown = f'side_by_side.mp4, side_by_side.png, {shown}'
+    print(f'{out}: {shown}')
     return 0
 
 

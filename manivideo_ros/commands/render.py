@@ -13,12 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from manivideo_ros.camera.support import checked_plane, plane_of, plane_problem
+from manivideo_ros.camera.support import checked_plane, plane_moved, plane_of, plane_problem
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
-from manivideo_ros.estimation.scene_folder import scene_background, scene_hand, scene_light
+from manivideo_ros.estimation.scene_folder import (
+    scene_background,
+    scene_hand,
+    scene_light,
+    scene_robot,
+    scene_shape,
+    scene_support,
+)
 from manivideo_ros.evaluation.sheets import steady, write_video
 from manivideo_ros.evaluation.suites.held_out import table_under
 from manivideo_ros.geometry import Array, Camera, invert_rigid
@@ -28,14 +35,17 @@ from manivideo_ros.hand.state import SIDES
 from manivideo_ros.model.checkpoint import read_config
 from manivideo_ros.model.config import LatentTrunk, ModelConfig
 from manivideo_ros.model.grid import on_grid
-from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.motion import Motion, in_shape, shaped_for
 from manivideo_ros.motion.pose_buffer import Snapshot
+from manivideo_ros.motion.robots.options import ROBOT_OPTIONS, add_robot_options, robot_given
+from manivideo_ros.motion.robots.recorded import RecordedRobot
 from manivideo_ros.motion.shipped import motion_named, motion_path
 from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
 from manivideo_ros.motion.view import camera_of, require_fixed_camera
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.renamed import RenamedOption
+from manivideo_ros.robot.model import RobotModel
 from manivideo_ros.synthesizer import Scene, Synthesizer, scene_for
 
 KEEP = 'keep'
@@ -52,8 +62,8 @@ class Render:
     for the scene in the motion's own images (of the topic `images`, '' for the only one); camera:
     topic of its CameraInfo, '' for the only one; hands: what its hands are read from. scene: folder
     of background and hand reference, '' for none. quality: in windows of 24 frames on torch; else
-    as a stream, on the backends of the engine. support_plane [4]: in the frame of the poses; empty:
-    under the motion, none with a background.
+    as a stream, on the backends of the engine. robot: shown in place of hands. support_plane [4]:
+    in the frame of the poses; empty: under the motion, none with a background.
     """
 
     out: Path
@@ -70,6 +80,7 @@ class Render:
     threads: int = 2
     support_plane: Sequence[float] = ()
     quality: bool = False
+    robot: RecordedRobot | None = None
 
 
 def main(arguments: list[str]) -> int:
@@ -97,6 +108,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('--images', default='', help='images for --background keep (topic)')
     parser.add_argument('--camera', default='', help='topic of its CameraInfo (the only one)')
     parser.add_argument('--hands', default='', metavar='FROM', help=HANDS_HELP)
+    add_robot_options(parser)
     parser.add_argument('--hand-reference', default='', help='image of an open hand')
     parser.add_argument('--scene', default='', help='folder of `manivideo calibrate`')
     parser.add_argument('--hand-appearance', dest='hand_reference', action=RenamedOption)
@@ -105,12 +117,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         '--quality', action='store_true', help='in windows of 24 frames on torch, not as a stream'
     )
-    return run(Render(**vars(parser.parse_args(arguments))))
+    given = parser.parse_args(arguments)
+    robot = robot_given(given)
+    fields = {name: value for name, value in vars(given).items() if name not in ROBOT_OPTIONS}
+    return run(Render(**fields, robot=robot))
 
 
 def run(job: Render) -> int:
     """Write the video and return the exit status. Raises ValueError for unusable input."""
-    motion = motion_named(job.motion, job.camera, job.hands)
+    motion = motion_named(job.motion, job.camera, job.hands, job.robot)
+    motion = shown_in_shape(motion, _given(job.scene), _given(job.hand_reference))
     spec = find_spec(job.engine)
     if job.checkpoint:
         spec = replace(spec, checkpoint=job.checkpoint)
@@ -135,6 +151,26 @@ def run(job: Render) -> int:
         raise ValueError(str(error)) from None
     print(job.out)
     return 0
+
+
+def shown_in_shape(motion: Motion, scene: Path | None, hand: Path | None) -> Motion:
+    """The motion of the default hand, in the shape of the scene folder where it has none.
+
+    Raises ValueError.
+    """
+    motion = shaped_for(motion, 'default')  # betas of another model mean other shapes
+    shape = scene_shape(scene, hand)
+    if shape is None or not motion.hands:
+        return motion
+    if shape.model != motion.hand_model:
+        print(f"warning: {scene}: its hand shape is of the model {shape.model!r}: not used",
+              file=sys.stderr)  # fmt: skip
+        return motion
+    shaped = in_shape(motion, shape)
+    changed = [s for s, t in motion.hands.items() if shaped.hands[s] is not t]
+    if changed:
+        print(f'hands in the shape of {scene}: {", ".join(changed)}', file=sys.stderr)
+    return shaped
 
 
 def background_of(job: Render, motion: Motion) -> NDArray[np.uint8]:
@@ -168,7 +204,9 @@ def as_a_stream(
 ) -> Images:
     """The images of the motion, as a stream generates them."""
     session = StreamingSession(Engine(spec, job.threads), job.seed)
-    synthesizer = Synthesizer(session, hands_of(motion), scene, job.threads)
+    synthesizer = Synthesizer(
+        session, hands_of(motion), scene, job.threads, robots=robots_of(motion, job)
+    )
     # A frame overwrites the last one, which `steady` may still show: copy it.
     plane = support_of(job, motion)
     return (step(synthesizer, motion, index, plane).copy() for index in range(len(motion)))
@@ -185,6 +223,10 @@ def support_of(job: Render, motion: Motion) -> Array | None:
         if problem := plane_problem(given, camera):
             raise ValueError(f'--support-plane: {problem}')
         return given
+    support = scene_support(_given(job.scene), _given(job.background))
+    if support is not None:
+        seen = plane_moved(support, invert_rigid(camera.camera_from_world))
+        return None if plane_problem(seen, camera) else seen
     if job.background:
         return None
     plane = plane_of(invert_rigid(table_under(motion, camera)))
@@ -202,7 +244,9 @@ def in_windows(
     model = open_windows(spec, 'cuda' if torch.cuda.is_available() else 'cpu')
     collector = Collector(config if spec.grid is None else on_grid(config, spec.grid))
     session = StreamingSession(collector, job.seed)
-    synthesizer = Synthesizer(session, hands_of(motion), scene, job.threads)
+    synthesizer = Synthesizer(
+        session, hands_of(motion), scene, job.threads, robots=robots_of(motion, job)
+    )
     plane = support_of(job, motion)
 
     def given() -> Iterator[Mapping[str, NDArray[Any]]]:
@@ -222,6 +266,12 @@ def hands_of(motion: Motion) -> dict[str, HandModel]:
     return {side: load_hand(side) for side in SIDES if side in motion.hands}
 
 
+def robots_of(motion: Motion, job: Render) -> dict[str, RobotModel]:
+    """The robots of a motion by name, in the colours of the scene. Raises ValueError."""
+    folder = _given(job.scene)
+    return {name: scene_robot(folder, track.model) for name, track in motion.robots.items()}
+
+
 def step(
     synthesizer: Synthesizer, motion: Motion, index: int, plane: Array | None
 ) -> NDArray[np.uint8]:
@@ -232,8 +282,6 @@ def step(
 def view(motion: Motion, index: int) -> tuple[Camera, Snapshot]:
     """The camera and the poses of one frame of a motion."""
     sample = motion.frame(index)
-    hands = sample.hands
-    if motion.hand_model != 'default':  # betas of another model mean other shapes
-        hands = {s: replace(hand, betas=np.zeros_like(hand.betas)) for s, hand in hands.items()}
-    snapshot = Snapshot.of(int(motion.stamps_ns[index]), hands, sample.objects)
+    stamp, robots = int(motion.stamps_ns[index]), motion.robots_in(index)
+    snapshot = Snapshot.of(stamp, sample.hands, sample.objects, robots)
     return camera_of(motion, index), snapshot

@@ -54,7 +54,11 @@ class Relight:
 
 def random_plane(scene: int) -> NDArray[np.float64] | None:
     """The table's plane of a stored scene, about as wrong as a lab's; None where it is unknown."""
-    rng = np.random.default_rng((scene, 11))
+    return measured_plane(np.random.default_rng((scene, 11)))
+
+
+def measured_plane(rng: np.random.Generator) -> NDArray[np.float64] | None:
+    """The table's plane, about as wrong as a lab's; None where it is unknown."""
     if rng.random() < WITHOUT_PLANE:
         return None
     offset, tilt = rng.normal(0, PLANE_NOISE[0]), rng.normal(0, PLANE_NOISE[1], 2)

@@ -1,11 +1,14 @@
 """Dataset of stored scenes in a folder of shards.
 
     DIR/objects/<name>-<seed>.npz     vertices, faces, views, points of every object
+    DIR/robots/<name>.npz             mesh, layers and materials of every robot
     DIR/shard_000150/*.npy            one array per key, its first axis the scenes of the shard
-    DIR/shard_000150/scenes.json      per scene: kind, seed, split, object, hands, consecutive
+    DIR/shard_000150/scenes.json      per scene: kind, seed, split, object, hands, robots,
+                                      consecutive
 
 Images are stored. H and D are rasterized from the stored poses on loading, as is the skeleton of
-scenes of the kind 'human', whose H, D, views and points are zeros.
+scenes of the kind 'human', whose H, D, views and points are zeros. Scenes of the kind 'person' have
+skeletons [F, 134, 3] beside all else, and person_mask, the coverage of person, hands and objects.
 """
 
 from __future__ import annotations
@@ -22,19 +25,24 @@ from numpy.typing import NDArray
 
 from manivideo_ros.data.packing import array_file, unpack_hand, unpack_mask
 from manivideo_ros.data.relight import Relight, random_plane
+from manivideo_ros.data.robots.stored import read_robot, robot_file, unpack_robot
 from manivideo_ros.data.rows import Kind
-from manivideo_ros.drawing.hand_skeleton import hand_skeleton
 from manivideo_ros.drawing.horizon import HorizonMapper
+from manivideo_ros.drawing.people.arms import joined_arms
+from manivideo_ros.drawing.people.hand_skeleton import hand_skeleton
+from manivideo_ros.drawing.people.painting import PersonColours, Support, paint_person
 from manivideo_ros.drawing.skeleton import skeleton_map
 from manivideo_ros.geometry import Camera
+from manivideo_ros.hand.arm.mesh import bare_arm
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.reference import HandReference
-from manivideo_ros.hand.state import SIDES, HandState
+from manivideo_ros.hand.state import SIDES, HandState, Side
 from manivideo_ros.mlo.layers import HORIZON_DIRECTIONS, layer_names
 from manivideo_ros.mlo.rasterizer import Rasterizer
-from manivideo_ros.mlo.surfaces import Surface, SurfacePose, hand_surface
+from manivideo_ros.mlo.surfaces import Surface, SurfacePose, hand_surface, robot_surface
 from manivideo_ros.model.scene_light import light_of
+from manivideo_ros.robot.model import RobotModel
 
 if TYPE_CHECKING:
     from manivideo_ros.model.patch.light import LightNet
@@ -89,6 +97,7 @@ class ShardDataset:
                 f'{self.folder}: no shards found: generate some with manivideo_ros.data.generator'
             )
         self.consecutive = np.array([scene['consecutive'] for scene in self.scenes])
+        self.sided = np.array([scene.get('kind') == 'person' for scene in self.scenes])
         models = {scene.get('hand_model', 'default') for scene in self.scenes} - {'default'}
         if models and hands is None:
             raise ShardError(
@@ -109,7 +118,8 @@ class ShardDataset:
 
     def array(self, scene: int, key: str) -> NDArray:
         """One scene of a stored array: rgb, background, base, mask, hand_reference, hand_parts,
-        hands, object_pose, other_poses, intrinsics or camera_from_world. Raises ShardError."""
+        hands, robot_links, object_pose, other_poses, skeletons, person_mask, plane, intrinsics or
+        camera_from_world. Raises ShardError."""
         shard, row = self.place[scene]
         return _open(array_file(self.shards[shard], key))[row]
 
@@ -129,14 +139,26 @@ class ShardDataset:
         return Camera(self.array(scene, 'intrinsics'), matrix, width, height)
 
     def surfaces(self, scene: int) -> list[Surface]:
-        """Both hands, then the scene's objects."""
+        """Both hands, the scene's robots by side, then its objects."""
         out = [hand_surface(hand, self.num_layers) for hand in self._hand_models(scene)]
+        out += [robot_surface(robot, self.num_layers) for robot in self._robots(scene).values()]
         return out + [_object(self.folder, name)[0] for name in self._objects(scene)]
 
     def _hand_models(self, scene: int) -> list[HandModel]:
         if self.scenes[scene].get('hand_model', 'default') == 'default' or self.hands is None:
-            return [load_hand(side) for side in SIDES]
-        return [load_hand(side, self.hands / f'{side}.npz') for side in SIDES]
+            hands = [load_hand(side) for side in SIDES]
+        else:
+            hands = [load_hand(side, self.hands / f'{side}.npz') for side in SIDES]
+        return [bare_arm(hand) for hand in hands] if self._bare(scene) else hands
+
+    def _robots(self, scene: int) -> dict[Side, RobotModel]:
+        """The scene's robots by side."""
+        names = self.scenes[scene].get('robots', {})
+        return {side: _robot(self.folder, names[side], side) for side in SIDES if side in names}
+
+    def _bare(self, scene: int) -> bool:
+        """Whether the scene's forearms have no sleeve."""
+        return bool(self.scenes[scene].get('bare', False))
 
     def _objects(self, scene: int) -> list[str]:
         """Names of the scene's objects, the one with six views first."""
@@ -144,8 +166,18 @@ class ShardDataset:
         return ([entry['object']] if entry['object'] else []) + entry.get('others', [])
 
     def poses(self, scene: int, frame: int) -> list[SurfacePose]:
-        """Poses of `surfaces` in a frame, None where absent."""
-        out: list[SurfacePose] = [unpack_hand(row) for row in self.array(scene, 'hands')[frame]]
+        """Poses of `surfaces` in a frame, None where absent.
+
+        The arms of a person are where the skeleton shows them.
+        """
+        hands = [unpack_hand(row) for row in self.array(scene, 'hands')[frame]]
+        out: list[SurfacePose] = [*hands]
+        if self.kind(scene) == 'person':
+            joined, _ = self._joined(scene, frame)
+            out = [joined.get(side) for side in SIDES]
+        for side, robot in self._robots(scene).items():
+            row = self.array(scene, 'robot_links')[frame][SIDES.index(side)]
+            out.append(unpack_robot(robot, row))
         if self.scenes[scene]['object']:
             out.append(_present(self.array(scene, 'object_pose')[frame]))
         others = self.scenes[scene].get('others', [])
@@ -176,29 +208,35 @@ class ShardDataset:
         }
 
     def frame(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
-        """`conditions`, plus base and rgb [3, H, W] in 0..1 and mask [1, H, W] (coverage of hands
-        and objects)."""
+        """`conditions`, plus base and rgb [3, H, W] in 0..1 and mask [1, H, W] (coverage of hands,
+        objects and person)."""
         mask = unpack_mask(np.asarray(self.array(scene, 'mask')[frame]))
         conditions = self.conditions(scene, frame)
+        shown = mask
+        if self.kind(scene) == 'person':
+            shown = unpack_mask(np.asarray(self.array(scene, 'person_mask')[frame]))
         return conditions | {
             'base': self._base(scene, frame, mask),
             'rgb': image_tensor(self.array(scene, 'rgb')[frame]),
-            'mask': torch.from_numpy(mask)[None],
+            'mask': torch.from_numpy(shown)[None],
         }
 
     def conditions(self, scene: int, frame: int) -> dict[str, torch.Tensor]:
         """normal_map [7, 3, H, W], occlusion_confidence [7, H, W], visible_normal [3, H, W],
-        horizon [8, H/2, W/2]; skeleton of human scenes."""
+        horizon [8, H/2, W/2]; skeleton [3, H, W] of people."""
         camera, poses = self.camera(scene), self.poses(scene, frame)
         width, height = camera.width, camera.height
         if self.kind(scene) == 'human':
             layers = len(layer_names(self.num_layers))
-            pairs = zip(SIDES, poses, strict=False)
-            hands = {side: state for side, state in pairs if isinstance(state, HandState)}
-            return skeleton_conditions(hand_skeleton(camera, hands), layers, width, height)
+            skeleton = self._hand_skeleton(scene, frame)
+            return skeleton_conditions(skeleton, layers, width, height)
         rasterizer, horizon, _ = self._drawn(scene, width, height)
         drawn = rasterizer.render(camera, poses)
-        return {
+        person = {}
+        if self.kind(scene) == 'person':
+            points = np.asarray(self.array(scene, 'skeletons')[frame])
+            person['skeleton'] = skeleton_tensor(points, width, height)
+        return person | {
             'normal_map': drawn.normal_map.clone(),
             'occlusion_confidence': drawn.occlusion_confidence.clone(),
             'visible_normal': drawn.visible_normal.clone(),
@@ -207,9 +245,10 @@ class ShardDataset:
 
     def _base(self, scene: int, frame: int, mask: NDArray[np.float32]) -> torch.Tensor:
         """The base image of a frame whose conditions were drawn last."""
-        if self.light is None or self.kind(scene) == 'human':
-            kept = 'base' if self.light is None else 'unlit'
-            return image_tensor(self.array(scene, kept)[frame])
+        if self.kind(scene) == 'human':
+            return image_tensor(self._behind(scene, frame))
+        if self.light is None:
+            return image_tensor(self.array(scene, 'base')[frame])
         camera = self.camera(scene)
         relight = self._drawn(scene, camera.width, camera.height)[2]
         assert relight is not None
@@ -220,18 +259,52 @@ class ShardDataset:
             camera,
             self.poses(scene, frame),
             relight.lights[scene],
-            random_plane(scene),
+            self._plane(scene),
             image_tensor(self.array(scene, 'unlit')[frame]),
             torch.from_numpy(mask),
-            image_tensor(self.array(scene, 'background')),
+            image_tensor(self._behind(scene, frame)),
         )
+
+    def _behind(self, scene: int, frame: int) -> NDArray[np.uint8]:
+        """What a frame's hands and objects are before [H, W, 3]: a person, and the background."""
+        background = np.asarray(self.array(scene, 'background'))
+        if self.kind(scene) not in ('human', 'person'):
+            return background
+        colours = PersonColours.of(self.hand_reference(scene))
+        if self.kind(scene) == 'human':
+            return paint_person(background, self._hand_skeleton(scene, frame), colours)[0]
+        points = np.asarray(self.array(scene, 'skeletons')[frame])
+        own = self._joined(scene, frame)[1]
+        support = Support.of(self.camera(scene), self._plane(scene))
+        return paint_person(background, points, colours, own, support)[0]
+
+    def _plane(self, scene: int) -> NDArray[np.floating] | None:
+        """The support plane [4] of a scene as it is known; None: unknown."""
+        if self.kind(scene) != 'person':
+            return random_plane(scene)
+        return _present(self.array(scene, 'plane'))
+
+    def _hand_skeleton(self, scene: int, frame: int) -> NDArray[np.float32]:
+        """Keypoints [134, 3] of a frame's hands."""
+        pairs = zip(SIDES, self.poses(scene, frame), strict=False)
+        hands = {side: state for side, state in pairs if isinstance(state, HandState)}
+        return hand_skeleton(self.camera(scene), hands)
+
+    def _joined(self, scene: int, frame: int) -> tuple[dict[Side, HandState], set[Side]]:
+        """The hands by side with the arms of a person's skeleton, and the sides that are theirs."""
+        hands = (unpack_hand(row) for row in self.array(scene, 'hands')[frame])
+        present = {side: h for side, h in zip(SIDES, hands, strict=True) if h is not None}
+        models = dict(zip(SIDES, self._hand_models(scene), strict=True))
+        points = np.asarray(self.array(scene, 'skeletons')[frame])
+        return joined_arms(present, models, self.camera(scene), points)
 
     def _drawn(
         self, scene: int, width: int, height: int
     ) -> tuple[Rasterizer, HorizonMapper, Relight | None]:
         """What draws the scene's surfaces, cached; the last only with `light`."""
         model = self.scenes[scene].get('hand_model', 'default')
-        key = (model, tuple(self._objects(scene)), width, height)
+        robots = tuple(self.scenes[scene].get('robots', {}).items())
+        key = (model, self._bare(scene), robots, tuple(self._objects(scene)), width, height)
         kept: dict[Any, tuple[Rasterizer, HorizonMapper, Relight | None]]
         kept = self.__dict__.setdefault('_kept', {})
         if key not in kept:
@@ -253,13 +326,17 @@ class ShardDataset:
 KEPT_RASTERIZERS = 8
 
 
+def skeleton_tensor(skeleton: NDArray[np.float32], width: int, height: int) -> torch.Tensor:
+    """The skeleton map [3, H, W] in 0..1 of a skeleton [134, 3]."""
+    return torch.from_numpy(skeleton_map(skeleton, width, height)).float() / 255
+
+
 def skeleton_conditions(
     skeleton: NDArray[np.float32], layers: int, width: int, height: int
 ) -> dict[str, torch.Tensor]:
     """Conditions of a frame given by a skeleton [134, 3]: its map in 0..1, all others zero."""
-    drawn = torch.from_numpy(skeleton_map(skeleton, width, height))
     return {
-        'skeleton': drawn.float() / 255,
+        'skeleton': skeleton_tensor(skeleton, width, height),
         'normal_map': torch.zeros(layers, 3, height, width),
         'occlusion_confidence': torch.zeros(layers, height, width),
         'visible_normal': torch.zeros(3, height, width),
@@ -300,6 +377,16 @@ def _object(folder: Path, name: str) -> tuple[Surface, NDArray[np.uint8], NDArra
             surface = Surface(data['vertices'], faces, np.zeros(len(faces), np.int32), uv)
             return surface, data['views'], data['points']
     except (OSError, ValueError, KeyError) as error:
+        raise ShardError(f'{file}: cannot be read ({error}): generate the shards again') from None
+
+
+@lru_cache(maxsize=64)  # each is posed by its own rasterizer: one model per file
+def _robot(folder: Path, name: str, side: Side) -> RobotModel:
+    """A stored robot."""
+    try:
+        return read_robot(folder, name, side)
+    except (OSError, ValueError, KeyError) as error:
+        file = robot_file(folder, name)
         raise ShardError(f'{file}: cannot be read ({error}): generate the shards again') from None
 
 

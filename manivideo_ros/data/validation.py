@@ -13,6 +13,7 @@ from manivideo_ros.data.findings import Findings
 from manivideo_ros.data.human.clip import HumanClip
 from manivideo_ros.data.objaverse.catalogue import LICENCES, VERSION, read_catalogue
 from manivideo_ros.data.packing import array_file
+from manivideo_ros.data.robots.stored import robot_file
 from manivideo_ros.drawing.skeleton import seen
 
 ARRAYS = (
@@ -28,6 +29,10 @@ ARRAYS = (
     'intrinsics',
     'camera_from_world',
 )
+
+
+PEOPLE_ARRAYS = ('skeletons', 'person_mask', 'plane')
+"""Beside ARRAYS, of scenes of the kind 'person'."""
 
 
 def is_shards(root: Path) -> bool:
@@ -49,7 +54,7 @@ def validate_shards(root: Path) -> Findings:
     """Validate shards: scene lists, lengths of arrays, objects of the scenes."""
     findings = Findings()
     kinds: Counter[str] = Counter()
-    frames, sizes, models, named = 0, set(), set(), set()
+    frames, sizes, models, named, robots = 0, set(), set(), set(), set()
     for shard in sorted(root.glob('shard_*')):
         if shard.suffix == '.partial':
             findings.problems.append(f'{shard}: incomplete: delete it')
@@ -61,7 +66,10 @@ def validate_shards(root: Path) -> Findings:
             kinds[scene.get('kind', 'hand_object')] += 1
             models.add(scene.get('hand_model', 'default'))
             named |= {n for n in (scene.get('object', ''), *scene.get('others', [])) if n}
-        arrays = {name: findings.attempt(_array, shard, name, len(scenes)) for name in ARRAYS}
+            robots |= set(scene.get('robots', {}).values())
+        people = any(scene.get('kind') == 'person' for scene in scenes)
+        names = (*ARRAYS, *(PEOPLE_ARRAYS if people else ()))
+        arrays = {name: findings.attempt(_array, shard, name, len(scenes)) for name in names}
         hands, images = arrays['hands'], arrays['rgb']
         if hands is not None and images is not None:
             frames += hands.shape[0] * hands.shape[1]
@@ -69,10 +77,15 @@ def validate_shards(root: Path) -> Findings:
     absent = sorted(n for n in named if not (root / 'objects' / f'{n}.npz').is_file())
     lines = [f'{root}/objects/{name}.npz: no such file: make the shards again' for name in absent]
     findings.report(lines, f'files of {root}/objects are missing')
+    lost = sorted(n for n in robots if not robot_file(root, n).is_file())
+    lines = [f'{robot_file(root, name)}: no such file: make the shards again' for name in lost]
+    findings.report(lines, f'files of {root}/robots are missing')
     counts = ', '.join(f'{count} of {kind}' for kind, count in sorted(kinds.items()))
     findings.facts.append(f'scenes: {counts or "none"}; {frames} frames')
     findings.facts.append(f'images: {", ".join(sorted(sizes)) or "none"} pixels')
     findings.facts.append(f'objects: {len(named) - len(absent)} of {len(named)}')
+    if robots:
+        findings.facts.append(f'robots: {len(robots) - len(lost)} of {len(robots)}')
     findings.facts.append(f'hand models: {", ".join(sorted(models)) or "none"}')
     if len(sizes) > 1:
         findings.problems.append(f'{root}: images of several sizes: use one folder per size')

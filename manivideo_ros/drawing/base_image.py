@@ -25,6 +25,7 @@ from manivideo_ros.mlo.warp_runtime import load_kernels, require_contiguous
 
 if TYPE_CHECKING:
     from manivideo_ros.hand.model import HandModel
+    from manivideo_ros.robot.model import RobotModel
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ def hand_material(hand: HandModel, reference: HandReference) -> Material:
     uv[..., 0] = (part[:, None] + 0.5) / 3
     palette = np.round(255 * reference.mean_colours()).astype(np.uint8)
     return Material(palette[None], uv)
+
+
+def robot_material(robot: RobotModel) -> Material:
+    """The materials of a robot's visuals."""
+    return Material(robot.texture, robot.corner_uv)
 
 
 def material_arrays(rasterizer: Rasterizer, materials: Sequence[Material]) -> dict[str, wp.array]:

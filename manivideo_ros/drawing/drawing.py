@@ -51,7 +51,8 @@ class Drawing:
     height of the network's maps. image: width and height of the images. inputs: the engine's own
     tensors [1, ...] to draw into, by name; they decide on the device, and what is not among them is
     not drawn. Without them the tensors are the drawing's own, on the CPU. lit: whether the base
-    image is in the scene's light, instead of a fixed one.
+    image is in the scene's light, instead of a fixed one. measured: whether the texture of the
+    hands' skin is a person's, whose detail is kept.
 
     Raises ValueError as Rasterizer and Painter do, RuntimeError where the device fails.
     """
@@ -67,6 +68,7 @@ class Drawing:
         threads: int,
         inputs: Mapping[str, torch.Tensor] | None = None,
         lit: bool = False,
+        measured: bool = False,
     ) -> None:
         self.inputs, self.grid = inputs, grid
         columns, rows = grid
@@ -100,8 +102,10 @@ class Drawing:
                     unlit = *cells, painter.background
                     self._lit = LitBase(self.rasterizer, self._lights, *unlit, out.get('base'))
                     cells, opened = (self._lit.base, cells[1]), self._lit.opened
+            layer = self.rasterizer.buffers.nearest_layer if measured else None
+            lights = self._lights
             self.image = ImageDrawing(
-                self._posed, fine_materials, *image, columns, rows, *cells, self._lights, opened
+                self._posed, fine_materials, *image, columns, rows, *cells, lights, opened, layer
             )
         self._shadows = lit or not self.rasterizer.on_cpu
         face_surface = torch.from_numpy(self.rasterizer.face_surface).long()

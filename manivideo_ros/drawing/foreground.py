@@ -15,9 +15,22 @@ from manivideo_ros.drawing.base_image import (
     material_arrays,
     warp_light,
 )
+from manivideo_ros.drawing.lighting.kernels import Stage
 from manivideo_ros.drawing.lighting.light_maps import LightMaps
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.warp_runtime import load_kernels
+
+LIT_BY = ('ball', 'stage', 'axes', 'spread', 'finish')
+"""What the kernel reads of light maps."""
+
+
+def no_lights(device: str) -> dict[str, wp.array]:
+    """Arrays in the place of those of LIT_BY, which are not read."""
+    kinds = (wp.vec3, Stage, wp.mat33, wp.float32, wp.vec3)
+    return {
+        name: wp.zeros(1, dtype=kind, device=device)
+        for name, kind in zip(LIT_BY, kinds, strict=True)
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +79,13 @@ class ForegroundPainter:
         )
         self.drawn = rasterizer.nothing_drawn()
         self._chunks = 1 if rasterizer.on_cpu else self.width
-        self._no_ball = wp.zeros(16, dtype=wp.vec3, device=device)
         numbers = {
             'first_row': 0,
             'drawn': self.drawn,
             'chunks': self._chunks,
             'light': warp_light(FIXED_LIGHT),
             'lit': int(lights is not None),
-            'ball': self._no_ball if lights is None else lights.arrays['ball'],
+            **(no_lights(device) if lights is None else {n: lights.arrays[n] for n in LIT_BY}),
             'layer_of': wp.array(
                 rasterizer.posed.face_layer, dtype=wp.int32, device=rasterizer.device
             ),

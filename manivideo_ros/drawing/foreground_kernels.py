@@ -6,7 +6,8 @@ from __future__ import annotations
 import warp as wp
 
 from manivideo_ros.drawing.base_image_kernels import Light, face_colour, irradiance
-from manivideo_ros.drawing.lighting.kernels import surface_shown
+from manivideo_ros.drawing.lighting.finish_kernels import finished, surface_shown
+from manivideo_ros.drawing.lighting.kernels import Stage, lamp_of
 from manivideo_ros.mlo.raster_kernels import (
     View,
     at,
@@ -14,6 +15,7 @@ from manivideo_ros.mlo.raster_kernels import (
     facing_normal,
     key_face,
     remember_columns,
+    view_ray,
 )
 
 wp.set_module_options({'enable_backward': False})
@@ -24,7 +26,10 @@ def lit_colour(
     light: Light,
     lit: int,
     ball: wp.array(dtype=wp.vec3),
-    hand: bool,
+    stage: wp.array(dtype=Stage),
+    axes: wp.array(dtype=wp.mat33),
+    spread: wp.array(dtype=wp.float32),
+    finish: wp.array(dtype=wp.vec3),
     view: View,
     planes: wp.array2d(dtype=wp.vec3),
     face_texels: wp.array2d(dtype=wp.vec2),
@@ -39,7 +44,14 @@ def lit_colour(
     n = facing_normal(planes, f, view, u, v)
     colour = face_colour(planes, face_texels, face_texture, textures, texels, f, u, v)
     if lit != 0:
-        colour = wp.cw_mul(colour, surface_shown(ball, n, hand))
+        of = finish[f]
+        shown = wp.cw_mul(colour, surface_shown(ball, n, of[0] > 0.0))
+        if of[1] > 0.0:
+            everything = wp.vec3(1.0, 1.0, 1.0)
+            lamp = lamp_of(stage[0], axes, spread)
+            ray = view_ray(view, u, v)
+            shown = finished(colour, shown, ball, lamp, of, n, ray, 1.0, everything)
+        colour = shown
     else:
         colour = colour * wp.sqrt(irradiance(light, n))
     return wp.vec3(wp.min(colour[0], 1.0), wp.min(colour[1], 1.0), wp.min(colour[2], 1.0))
@@ -52,6 +64,10 @@ def paint_foreground_rows(
     light: Light,
     lit: int,  # whether `ball` is the light
     ball: wp.array(dtype=wp.vec3),  # [16] coefficients of a grey ball's sRGB
+    stage: wp.array(dtype=Stage),  # [1]
+    axes: wp.array(dtype=wp.mat33),  # [K]
+    spread: wp.array(dtype=wp.float32),  # [K]
+    finish: wp.array(dtype=wp.vec3),  # [F] see lighting/finish.py
     view: wp.array(dtype=View),  # [1] of the fine image, 2H x 2W
     planes: wp.array2d(dtype=wp.vec3),  # [F, 7]
     keys: wp.array2d(dtype=wp.uint64),  # [1, 2H * 2W] in; 0 on return
@@ -120,8 +136,8 @@ def paint_foreground_rows(
                 and key_face(k3) == f
             ):
                 colour[i] = lit_colour(
-                    light, lit, ball, layer_of[f] > 0, c, planes, face_texels, face_texture,
-                    textures, texels, f, u, v,
+                    light, lit, ball, stage, axes, spread, finish, c, planes, face_texels,
+                    face_texture, textures, texels, f, u, v,
                 )  # fmt: skip
                 coverage[i] = 1.0
                 depth[i] = 1.0 / at(planes[f, 3], u, v)
@@ -142,8 +158,8 @@ def paint_foreground_rows(
                         su = u - 0.5 + float(sub % 2)
                         sv = v - 0.5 + float(sub // 2)
                         total += lit_colour(
-                            light, lit, ball, layer_of[face] > 0, c, planes, face_texels,
-                            face_texture, textures, texels, face, su, sv,
+                            light, lit, ball, stage, axes, spread, finish, c, planes,
+                            face_texels, face_texture, textures, texels, face, su, sv,
                         )  # fmt: skip
                         covered += 0.25
                         inverse = wp.max(inverse, at(planes[face, 3], su, sv))

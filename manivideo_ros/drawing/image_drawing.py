@@ -15,10 +15,13 @@ from manivideo_ros.camera.light import Light
 from manivideo_ros.drawing.base_image import Material
 from manivideo_ros.drawing.composition import Composer
 from manivideo_ros.drawing.foreground import ForegroundMaps, ForegroundPainter
+from manivideo_ros.drawing.kept_detail import smooth_correction
 from manivideo_ros.drawing.lighting.light_maps import LightMaps
 from manivideo_ros.geometry import Camera
 from manivideo_ros.mlo.posed_surfaces import PosedSurfaces
 from manivideo_ros.mlo.rasterizer import Rasterizer
+
+OBJECT_LAYER = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,8 @@ class ImageDrawing:
 
     posed: the surfaces, which another rasterizer poses. columns, rows: of the network's grid;
     cell_base, cell_coverage, opened: as for Composer, which reads them; lights: of the scene, for
-    the foreground too where `opened` is given.
+    the foreground too where `opened` is given. nearest_layer: on the grid, where the skin of hands
+    was measured and keeps its detail; None: it was not.
     """
 
     def __init__(
@@ -56,7 +60,9 @@ class ImageDrawing:
         cell_coverage: torch.Tensor,
         lights: LightMaps,
         opened: torch.Tensor | None = None,
+        nearest_layer: torch.Tensor | None = None,  # [rows, columns]
     ) -> None:
+        self._cells, self._nearest_layer = (cell_base, cell_coverage), nearest_layer
         self.width, self.height = width, height
         fine = Rasterizer(posed, 2 * width, 2 * height, merge=True)
         self._painter = ForegroundPainter(fine, materials, lights if opened is not None else None)
@@ -100,6 +106,10 @@ class ImageDrawing:
         A frame of a network without a base image is enlarged.
         """
         if made.dtype != torch.uint8:
+            if self._nearest_layer is not None:
+                base, coverage = self._cells
+                share = coverage * (self._nearest_layer > OBJECT_LAYER)
+                made = smooth_correction(made.to(base.device), base, share)
             return self.composer.compose(made)
         self.composer.shown.copy_(self.maps.coverage)
         if made.shape[:2] == (self.height, self.width):

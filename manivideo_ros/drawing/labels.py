@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,9 @@ from manivideo_ros.geometry import Camera, transform_points
 from manivideo_ros.hand.keypoint import JOINTS, KEYPOINT
 from manivideo_ros.hand.lbs import keypoints21, lbs
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.hand.state import SIDES, HandState
+from manivideo_ros.hand.state import SIDES, HandState, Side
+from manivideo_ros.robot.layers import FINGERS
+from manivideo_ros.robot.state import RobotState
 
 COLUMNS = 4  # of the mosaics of layers
 FLESH = 0.025  # metres: the maximum depth of a joint under the skin
@@ -39,11 +41,12 @@ def label(
     camera: Camera,
     hands: Mapping[str, HandModel],  # by side
     states: Mapping[str, HandState],  # of the present hands, by side
+    robots: Iterable[RobotState] = (),
 ) -> Labels:
     """The labels of a frame of the camera's size; layers: of the MLO, 7 or 13."""
     nearest, depth = visible_surface(foreground, shown)
     mask = layer_mask(nearest, layers)
-    return Labels(mask, depth, hand_keypoints(hands, states, camera, depth))
+    return Labels(mask, depth, hand_keypoints(hands, states, camera, depth, robots))
 
 
 def layer_mask(nearest_layer: NDArray[np.integer], layers: int) -> NDArray[np.uint8]:
@@ -70,12 +73,18 @@ def hand_keypoints(
     states: Mapping[str, HandState],
     camera: Camera,
     depth: NDArray[np.float32],  # [H, W] of the visible surface, 0 for background
+    robots: Iterable[RobotState] = (),
 ) -> NDArray[np.void]:
-    """The joints of dtype KEYPOINT, 21 per hand, left hand first."""
-    present = [side for side in SIDES if side in states]
-    found = np.zeros((len(present), JOINTS), KEYPOINT)
-    for side, out in zip(present, found, strict=True):
-        world = world_keypoints(hands[side], states[side])
+    """The joints of dtype KEYPOINT, 21 per hand, left hand first, then those of robots.
+
+    Joints that a robot does not have are NaN and not visible.
+    """
+    clouds = [
+        (side, world_keypoints(hands[side], states[side])) for side in SIDES if side in states
+    ]
+    clouds += [each for robot in robots for each in robot_keypoints(robot).items()]
+    found = np.zeros((len(clouds), JOINTS), KEYPOINT)
+    for (side, world), out in zip(clouds, found, strict=True):
         points = transform_points(camera.camera_from_world, world)
         pixels, _ = camera.project(world)
         out['x'], out['y'], out['z'] = points.T
@@ -90,6 +99,27 @@ def world_keypoints(hand: HandModel, state: HandState) -> NDArray[np.floating]:
     arrays = (state.theta, state.betas, state.wrist_rotation, state.wrist_position)
     posed = lbs(hand, *(torch.tensor(np.asarray(a, np.float32))[None] for a in arrays))
     return keypoints21(hand, *posed)[0].numpy()
+
+
+def robot_keypoints(robot: RobotState) -> dict[Side, NDArray[np.floating]]:
+    """World points [21, 3] of a robot's hands by side, metres, in MediaPipe's order.
+
+    The wrist is the origin of the link that the fingers hang from; each finger has its tip and the
+    three joints before it, as far as there are any. What it does not have is NaN.
+    """
+    model, out = robot.model, {}
+    row = {name: n for n, name in enumerate(model.kinematics.links)}
+    for side, palm in sorted(model.layers.palm.items()):
+        points = np.full((JOINTS, 3), np.nan)
+        if palm in row:
+            points[0] = robot.link_poses[row[palm], :3, 3]
+        for finger, chain in zip(model.fingers, robot.finger_points(), strict=True):
+            if finger.side == side:
+                last = 5 + 4 * FINGERS.index(finger.name)
+                kept = chain[-4:]
+                points[last - len(kept) : last] = kept
+        out[side] = points
+    return out
 
 
 def mosaic(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -110,6 +140,7 @@ def _visible(
 ) -> NDArray[np.bool_]:
     """Whether each joint is in the image and covered by nothing but its own hand's surface."""
     height, width = depth.shape
+    pixels, z = np.nan_to_num(pixels, nan=-1.0), np.nan_to_num(z)
     inside = (z > 0) & np.all((pixels >= 0) & (pixels < (width, height)), -1)
     column, row = np.where(inside[:, None], pixels, 0).astype(int).T
     nearest = depth[row, column]

@@ -24,6 +24,7 @@ from manivideo_ros.engine.runner import (
 from manivideo_ros.engine.spec import EngineSpec
 from manivideo_ros.engine.tensorrt.plan_cache import NoPlanError, PlanCacheError
 from manivideo_ros.engine.tensorrt.plans import PlanBuild, PlanJob
+from manivideo_ros.model.checkpoint import stage_of
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,13 @@ class Engine:
         start_build: Callable[[PlanJob], PlanBuild] = PlanBuild,
     ) -> None:
         self.spec, self.required = spec, required
+        if spec.steps > 1 and stage_of(spec.weights) == 'image':
+            log.warning(
+                '%d steps: the weights %s were not trained for several, their images are best in '
+                'one: set steps: 1, or train with manivideo train distill',
+                spec.steps,
+                spec.weights.name,
+            )
         self.reasons: dict[str, str] = {}
         self.build: PlanBuild | None = None
         self._opening: Future[Runner] | None = None

@@ -17,18 +17,20 @@ from manivideo_ros.geometry import axis_angle_to_matrix, matrix_to_axis_angle
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import Side
+from manivideo_ros.inputs.hand_joints import (
+    CHAINS,
+    HIGH,
+    JOINTS_AND_TIPS,
+    LOW,
+    THUMB,
+    joint_axes,
+    rest_points,
+)
 
 Array = NDArray[np.floating]
 
-# From MediaPipe's order to [16 joints, 5 tips thumb .. pinky].
-_JOINTS_AND_TIPS = (0, 5, 6, 7, 9, 10, 11, 17, 18, 19, 13, 14, 15, 1, 2, 3, 4, 8, 12, 16, 20)
-# The points of each finger, in the order of the joints: three joints and a tip.
-_CHAINS = np.array(
-    [[1, 2, 3, 17], [4, 5, 6, 18], [7, 8, 9, 20], [10, 11, 12, 19], [13, 14, 15, 16]]
-)
 _PALM = (0, 1, 4, 7, 10, 13)
 _STABLE_PALM = (0, 1, 4, 7, 10)
-_THUMB = 4
 # Standard deviations of keypoints, metres. Trackers disagree about the position of the wrist and,
 # more so, of the thumb's root; a smaller one of the wrist tilts the palm until open fingers bend
 # backwards.
@@ -39,18 +41,6 @@ _SIGMA = np.array(
     [
         [[0.10, 0.30, 1.5], [0.05, 0.05, 1.5], [0.05, 0.05, 0.9]],
         [[0.35, 0.50, 0.8], [0.12, 0.15, 0.8], [0.08, 0.08, 0.9]],
-    ]
-)
-_LOW = np.array(
-    [
-        [[-0.3, -0.45, -0.6], [-0.1, -0.1, -0.15], [-0.1, -0.1, -0.25]],
-        [[-0.8, -0.9, -0.6], [-0.3, -0.3, -0.5], [-0.15, -0.15, -0.6]],
-    ]
-)
-_HIGH = np.array(
-    [
-        [[0.3, 0.45, 1.75], [0.1, 0.1, 2.0], [0.1, 0.1, 1.6]],
-        [[0.8, 0.9, 1.0], [0.3, 0.3, 1.2], [0.15, 0.15, 1.6]],
     ]
 )
 _LIMIT_SIGMA = 0.04
@@ -96,29 +86,29 @@ def fit(
     hand = hand or load_hand(side)
     if hand.side != side:
         raise ValueError(f'keypoints of a {side} hand cannot be fitted by a {hand.side} hand model')
-    observed: Array = points[:, _JOINTS_AND_TIPS]
+    observed: Array = points[:, JOINTS_AND_TIPS]
     if smooth:
         observed = _smoothed(observed)
-    rest, shape_basis = _rest_points(hand)
+    rest, shape_basis = rest_points(hand)
     fitted = np.zeros(10) if betas is None else np.asarray(betas, np.float64)
     if betas is None:
-        fitted[:] = fit_betas(observed[:, np.argsort(_JOINTS_AND_TIPS)], hand)
+        fitted[:] = fit_betas(observed[:, np.argsort(JOINTS_AND_TIPS)], hand)
     if fitted.shape != (10,) or not np.all(np.isfinite(fitted)):
         raise ValueError(f'betas must be 10 finite numbers, got shape {fitted.shape}')
     rest = rest + shape_basis @ fitted
     solver = _Solver(rest, observed)
     if rotations is not None:
-        solver.twist_towards(np.asarray(rotations, np.float64)[:, _JOINTS_AND_TIPS])
+        solver.twist_towards(np.asarray(rotations, np.float64)[:, JOINTS_AND_TIPS])
     rotation, position, local = solver.initial() if start is None else _poses_of(start)
     rotation, position, local = solver.refine(rotation, position, local, iterations)
     found, _, _ = solver.pose(rotation, position, local)
-    error = np.linalg.norm(found - points[:, _JOINTS_AND_TIPS], axis=-1)
+    error = np.linalg.norm(found - points[:, JOINTS_AND_TIPS], axis=-1)
     return HandFit(
         theta=matrix_to_axis_angle(local).reshape(len(points), 45).astype(np.float32),
         wrist_rotation=rotation.astype(np.float32),
         wrist_position=position.astype(np.float32),
         betas=fitted.astype(np.float32),
-        error=error[:, np.argsort(_JOINTS_AND_TIPS)].astype(np.float32),
+        error=error[:, np.argsort(JOINTS_AND_TIPS)].astype(np.float32),
     )
 
 
@@ -130,11 +120,11 @@ def _poses_of(start: HandFit) -> tuple[Array, Array, Array]:
 
 def fit_betas(keypoints21: Array, hand: HandModel) -> Array:
     """Shape [10] whose bone lengths and palm match the median ones of keypoints [F, 21, 3]."""
-    rest, basis = _rest_points(hand)
+    rest, basis = rest_points(hand)
     pairs = [(a, b) for n, a in enumerate(_PALM) for b in _PALM[n + 1 :]]
-    pairs += [(int(c[k]), int(c[k + 1])) for c in _CHAINS for k in range(3)]
+    pairs += [(int(c[k]), int(c[k + 1])) for c in CHAINS for k in range(3)]
     first, second = np.array(pairs).T
-    points = keypoints21[:, _JOINTS_AND_TIPS]
+    points = keypoints21[:, JOINTS_AND_TIPS]
     lengths = np.median(np.linalg.norm(points[:, first] - points[:, second], axis=-1), 0)
     # The first shape direction is size, with a wide prior. Palms are tracked less well than bones.
     prior = 1 / np.array([4.0] + [1.5] * 9)
@@ -149,19 +139,6 @@ def fit_betas(keypoints21: Array, hand: HandModel) -> Array:
         betas = betas - np.linalg.lstsq(jacobian, residual, rcond=None)[0]
         betas = np.clip(betas, -6, 6)
     return betas
-
-
-def _rest_points(hand: HandModel) -> tuple[Array, Array]:
-    """Joints and tips [21, 3] of the flat hand and their shape directions [21, 3, 10]."""
-    regressor = hand.J_regressor.astype(np.float64)
-    points = np.concatenate([regressor @ hand.v_template, hand.v_template[hand.tip_vertices]])
-    basis = np.concatenate(
-        [
-            np.einsum('jv,vcs->jcs', regressor, hand.shapedirs),
-            hand.shapedirs[hand.tip_vertices],
-        ]
-    )
-    return points, basis
 
 
 def _smoothed(points: Array) -> Array:
@@ -180,11 +157,9 @@ class _Solver:
 
     def __init__(self, rest: Array, observed: Array) -> None:
         self.rest, self.observed, self.frames = rest, observed, len(observed)
-        self.bones = np.stack([rest[c[1:]] - rest[c[:-1]] for c in _CHAINS])  # [5, 3, 3]
-        self.axes = _joint_axes(rest)  # [5, 3 rows twist abduction flexion, 3]
-        kind = np.array([0, 0, 0, 0, 1])
-        self.sigma, self.low, self.high = _SIGMA[kind], _LOW[kind], _HIGH[kind]
-        # Limits of abduction are symmetric, because a mirrored hand's has the other sign.
+        self.bones = np.stack([rest[c[1:]] - rest[c[:-1]] for c in CHAINS])  # [5, 3, 3]
+        self.axes = joint_axes(rest)  # [5, 3 rows twist abduction flexion, 3]
+        self.sigma = _SIGMA[[0, 0, 0, 0, 1]]
         self.natural = np.zeros((self.frames, 5, 3, 3))  # means of the priors on the angles
 
     def twist_towards(self, rotations: Array) -> None:
@@ -197,12 +172,12 @@ class _Solver:
         along, up, across = np.moveaxis(self.axes, 1, 0)
         own = np.stack([-across, up, -along], -1)  # OpenXR's axes in the flat hand's frame
         for k in range(3):
-            turn = rotations[:, _CHAINS[:, k]] @ own.swapaxes(-1, -2)
+            turn = rotations[:, CHAINS[:, k]] @ own.swapaxes(-1, -2)
             angle = matrix_to_axis_angle(parent.swapaxes(-1, -2) @ turn)
             twist = np.einsum('nc,fnc->fn', along, angle)
-            self.natural[:, :_THUMB, k, 0] = twist[:, :_THUMB]
+            self.natural[:, :THUMB, k, 0] = twist[:, :THUMB]
             parent = turn
-        self.natural = np.clip(self.natural, self.low, self.high)
+        self.natural = np.clip(self.natural, LOW, HIGH)
 
     def _palm(self) -> tuple[Array, Array]:
         """Wrist rotation [F, 3, 3] and position [F, 3] that best align the palm (Kabsch)."""
@@ -220,7 +195,7 @@ class _Solver:
         """Wrist rotation [F, 3, 3], position [F, 3] and local rotations [F, 15, 3, 3]."""
         rotation, position = self._palm()
         local = np.zeros((self.frames, 15, 3, 3))
-        for finger, chain in enumerate(_CHAINS):
+        for finger, chain in enumerate(CHAINS):
             parent = rotation
             for k in range(3):
                 span = self.observed[:, chain[k + 1]] - self.observed[:, chain[k]]
@@ -234,16 +209,16 @@ class _Solver:
         """Points [F, 21, 3], global rotations [F, 5, 3, 3, 3] after each joint of each finger."""
         points = np.empty((self.frames, 21, 3))
         points[:, 0] = position
-        roots = self.rest[_CHAINS[:, 0]] - self.rest[0]
+        roots = self.rest[CHAINS[:, 0]] - self.rest[0]
         place = position[:, None] + np.einsum('fab,nb->fna', rotation, roots)
         turn = np.broadcast_to(rotation[:, None], (self.frames, 5, 3, 3))
         turns = np.empty((self.frames, 5, 3, 3, 3))
         chains = local.reshape(self.frames, 5, 3, 3, 3)
-        points[:, _CHAINS[:, 0]] = place
+        points[:, CHAINS[:, 0]] = place
         for k in range(3):
             turn = turn @ chains[:, :, k]
             place = place + np.einsum('fnab,nb->fna', turn, self.bones[:, k])
-            points[:, _CHAINS[:, k + 1]] = place
+            points[:, CHAINS[:, k + 1]] = place
             turns[:, :, k] = turn
         return points, turns, matrix_to_axis_angle(local).reshape(self.frames, 5, 3, 3)
 
@@ -251,7 +226,7 @@ class _Solver:
         """Scaled residuals: positions [F, 63], joint priors [F, 5, 3, 3, 2]."""
         away = (points - self.observed) / _POSITION_SIGMA[:, None]
         natural = np.einsum('nac,fnkc->fnka', self.axes, angles)
-        beyond = np.minimum(natural - self.low, 0) + np.maximum(natural - self.high, 0)
+        beyond = np.minimum(natural - LOW, 0) + np.maximum(natural - HIGH, 0)
         prior = np.stack([(natural - self.natural) / self.sigma, beyond / _LIMIT_SIGMA], -1)
         return away.reshape(self.frames, 63), prior
 
@@ -303,7 +278,7 @@ class _Solver:
         jacobian = np.zeros((self.frames, 21, 3, 51))
         jacobian[..., :3] = np.eye(3)
         jacobian[..., 3:6] = _turning(points - points[:, :1], rotation[:, None])
-        for finger, chain in enumerate(_CHAINS):
+        for finger, chain in enumerate(CHAINS):
             for k in range(3):
                 later = chain[k + 1 :]
                 lever = points[:, later] - points[:, chain[k]][:, None]
@@ -326,24 +301,6 @@ class _Solver:
             normal[:, own, own] += blocks[:, j]
         gradient[:, 6:] += pushes
         return normal, gradient
-
-
-def _joint_axes(rest: Array) -> Array:
-    """Axes [5, 3, 3] per finger, rows twist, abduction, flexion, in the flat hand's frame.
-
-    A finger flexes about the axis across it, perpendicular to its nail's normal, which for the
-    thumb is (1, 1, 1) in the right hand's frame.
-    """
-    mirror = np.sign(rest[0, 0] - rest[4, 0])
-    axes = np.empty((5, 3, 3))
-    for finger, chain in enumerate(_CHAINS):
-        along = rest[chain[3]] - rest[chain[0]]
-        along /= np.linalg.norm(along)
-        up = np.array([mirror, 1.0, 1.0]) if finger == _THUMB else np.array([0.0, 1.0, 0.0])
-        across = np.cross(up, along)
-        across /= np.linalg.norm(across)
-        axes[finger] = along, np.cross(along, across), across
-    return axes
 
 
 def _turning(lever: Array, rotation: Array) -> Array:

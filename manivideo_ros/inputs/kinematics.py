@@ -4,64 +4,29 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping
-from io import BytesIO
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.files.errors import reason_of
-from manivideo_ros.files.xml_text import decode_xml, undeclared
-from manivideo_ros.inputs.mimics import MOVING, mimics
+from manivideo_ros.robot.kinematics import Kinematics
+from manivideo_ros.robot.urdf import read_urdf
 
 Array = NDArray[np.floating]
 
 
 class Robot:
-    """Forward kinematics of a URDF by yourdfpy, without its meshes.
+    """Forward kinematics of a URDF, by the names of its links and joints.
 
     urdf: its text, or its bytes in the encoding that they declare. Raises ValueError for an
     unreadable URDF, or if yourdfpy is not installed.
     """
 
     def __init__(self, urdf: str | bytes) -> None:
-        try:
-            import yourdfpy
-        except ImportError:
-            raise ValueError(
-                'joint positions need yourdfpy: pip install "manivideo_ros[urdf]"'
-            ) from None
-        # Parsed here first: yourdfpy recovers from broken XML, and its parser resolves entities.
-        try:
-            text = decode_xml(urdf) if isinstance(urdf, bytes) else undeclared(urdf)
-            if '<!' in text.replace('<!--', '').replace('<![CDATA[', ''):
-                raise ValueError('declarations of types and entities are not read')
-            root = ElementTree.fromstring(text)
-            if root.tag != 'robot':
-                raise ValueError(f'its root is {root.tag!r}, not robot')
-            if any('xacro' in str(element.tag) for element in root.iter()):
-                raise ValueError('it is xacro: expand it with `xacro FILE > robot.urdf`')
-            self._moved_by = mimics(root)
-            # yourdfpy does not resolve chains of mimics, so that mimics are resolved here.
-            for joint in root.findall('joint'):
-                for mimic in joint.findall('mimic'):
-                    joint.remove(mimic)
-            self._robot = yourdfpy.URDF.load(
-                BytesIO(ElementTree.tostring(root, 'utf-8')),
-                build_scene_graph=True,
-                load_meshes=False,
-                build_collision_scene_graph=False,
-                load_collision_meshes=False,
-            )
-            self.links = {link.name for link in self._robot.robot.links}
-            stray = [n for n, pose in self.poses({}, self.links).items() if np.isnan(pose).any()]
-            if stray:
-                raise ValueError(f'the pose of link {stray[0]} is not finite')
-        except Exception as error:  # yourdfpy raises many types
-            reason = reason_of(error)
-            raise ValueError(f'no URDF that can be read: {reason}') from None
-        self.root: str = self._robot.base_link
-        self._above = {joint.child: joint for joint in self._robot.robot.joints}
+        self._robot = read_urdf(urdf)
+        self.links = set(self._robot.links)
+        self.root: str = self._robot.root
+        self._kinematics = Kinematics(self._robot)
+        self._row = {link: n for n, link in enumerate(self._kinematics.links)}
 
     def joints(self, links: Collection[str]) -> set[str]:
         """The joints that move these links; for mimic joints, those that they mimic.
@@ -70,29 +35,13 @@ class Robot:
         """
         missing = sorted(set(links) - self.links)
         if missing:
-            raise ValueError(_missing(missing, self.links, str(self._robot.robot.name)))
-        out: set[str] = set()
-        for link in links:
-            at, passed = link, set()
-            while at in self._above:
-                if at in passed:
-                    raise ValueError(f'link {link!r} is its own ancestor')
-                passed.add(at)
-                joint = self._above[at]
-                if joint.type in MOVING:
-                    out.add(self._moved_by[joint.name].joint)
-                at = joint.parent
-        return out - {''}
+            raise ValueError(_missing(missing, self.links, self._robot.name))
+        return set().union(*(self._robot.movers(link) for link in links))
 
     def poses(self, positions: Mapping[str, float], links: Collection[str]) -> dict[str, Array]:
         """root_from_link [4, 4] by link; positions by joint in rad and m, missing ones are 0."""
-        self._robot.update_cfg(
-            {
-                name: self._moved_by[name].at(positions) if name in self._moved_by else 0.0
-                for name in self._robot.actuated_joint_names
-            }
-        )
-        return {link: np.asarray(self._robot.get_transform(link)) for link in links}
+        poses = self._kinematics.poses(self._kinematics.positions(positions))
+        return {link: poses[self._row[link]] for link in links}
 
 
 def unknown_robot(refused: str) -> str:

@@ -14,9 +14,11 @@ from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState, Side
 from manivideo_ros.inputs.checks import SideCheck, bone_axis_sign, unit_problem
+from manivideo_ros.inputs.dex_hand import DexHand
 from manivideo_ros.inputs.keypoints import HandFit, fit, fit_betas
 from manivideo_ros.inputs.tables import TrackedHand
 from manivideo_ros.inputs.world import to_ros
+from manivideo_ros.robot.solvers.dex import available
 
 Array = NDArray[np.floating]
 
@@ -47,7 +49,8 @@ class HandSolver:
 
     smooth: fit a quadratic to the points of the last five frames and evaluate it at the frame
     before the newest, whose stamp the pose has: a lag of one frame, and constant acceleration is
-    preserved. axes and unit: the source's (see `to_ros`).
+    preserved. axes and unit: the source's (see `to_ros`). robot: whether the points are those of a
+    robot's hand, which dex-retargeting fits where it is installed.
     """
 
     def __init__(
@@ -57,7 +60,10 @@ class HandSolver:
         unit: float = 1.0,
         smooth: bool = True,
         hand: HandModel | None = None,
+        robot: bool = False,
     ) -> None:
+        self._by_dex = robot and bool(available()[0])
+        self._dex: DexHand | None = None
         self.side, self.axes, self.unit, self.smooth = side, axes, unit, smooth
         self.hand = hand or load_hand(side)
         self.betas: Array = np.zeros(10)
@@ -116,7 +122,21 @@ class HandSolver:
             self.betas = fit_betas(np.stack(self._seen), self.hand)
 
     def _solve(self, stamp_ns: int, tracked: TrackedHand) -> LiveHand:
-        found = fit(
+        found = self._last = self._fitted(tracked)
+        error = float(found.error.mean())
+        trust = float(np.clip((TRUST[1] - error) / (TRUST[1] - TRUST[0]), 0, 1))
+        elbow, wrist = tracked.elbow, found.wrist_position[0]
+        if elbow is not None and elbow_problem(elbow, wrist):  # a joint that is not tracked
+            elbow = None
+        state = HandState(found.theta[0], found.betas, found.wrist_rotation[0], wrist, elbow)
+        return LiveHand(stamp_ns, self.side, state, trust * tracked.confidence, error)
+
+    def _fitted(self, tracked: TrackedHand) -> HandFit:
+        if self._by_dex and self._last is not None:
+            if self._dex is None or not np.array_equal(self._dex.betas, self.betas):
+                self._dex = DexHand(self.hand, self.betas)
+            return self._dex.follow(tracked.points, self._last)
+        return fit(
             tracked.points[None],
             self.side,
             self.betas,
@@ -126,14 +146,6 @@ class HandSolver:
             start=self._last,
             rotations=None if tracked.rotations is None else tracked.rotations[None],
         )
-        self._last = found
-        error = float(found.error.mean())
-        trust = float(np.clip((TRUST[1] - error) / (TRUST[1] - TRUST[0]), 0, 1))
-        elbow, wrist = tracked.elbow, found.wrist_position[0]
-        if elbow is not None and elbow_problem(elbow, wrist):  # a joint that is not tracked
-            elbow = None
-        state = HandState(found.theta[0], found.betas, found.wrist_rotation[0], wrist, elbow)
-        return LiveHand(stamp_ns, self.side, state, trust * tracked.confidence, error)
 
 
 def _carried(hand: TrackedHand, world_from_wrist: Array) -> TrackedHand:

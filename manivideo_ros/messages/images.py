@@ -79,8 +79,11 @@ def camera_image(message: Any) -> NDArray[np.uint8]:
 def depth_image(message: Any) -> NDArray[np.float32]:
     """Depths float32 [H, W] in metres of an Image: 32FC1 in metres, or 16UC1 in millimetres.
 
-    Unknown depths are 0 or NaN. Raises ValueError that starts with the field.
+    Or of a CompressedImage in PNG, as compressed_depth_image_transport writes it. Unknown depths
+    are 0 or NaN. Raises ValueError that starts with the field.
     """
+    if hasattr(message, 'format'):
+        return _decompressed_depth(message)
     order = '>' if getattr(message, 'is_bigendian', 0) else '<'
     if message.encoding == DEPTH:
         return np.ascontiguousarray(_rows(message, f'{order}f4', 1)[..., 0], np.float32)
@@ -123,3 +126,22 @@ def _decompressed(message: Any) -> NDArray[np.uint8]:
     if image is None:
         raise ValueError(f'data: is no {message.format!r} image')
     return np.asarray(image[..., ::-1], np.uint8)
+
+
+def _decompressed_depth(message: Any) -> NDArray[np.float32]:
+    """The depths of a PNG of 16 bits: mm, or 1/depth between the two numbers of its header."""
+    data = bytes(message.data)
+    header = 0 if data.startswith(b'\x89PNG') else 12  # an enum, depth_quantization a and b
+    try:
+        check_bytes(data[header:])
+    except ValueError as error:
+        raise ValueError(f'data: {error}') from None
+    found = cv2.imdecode(np.frombuffer(data[header:], np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16 or found.ndim != 2:
+        raise ValueError(f'data: is no {message.format!r} image of 16 bits')
+    if header and message.format.startswith(DEPTH):
+        a, b = np.frombuffer(data[4:12], np.float32)
+        inverse = found.astype(np.float32) - b
+        known = found > 0
+        return np.where(known, a / np.where(known, inverse, 1), 0).astype(np.float32)
+    return found * np.float32(1e-3)

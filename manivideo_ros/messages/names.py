@@ -8,4 +8,7 @@ PACKET = 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket'
 FRAMES = (IMAGE, COMPRESSED, VIDEO, PACKET)
 """Types of which a message holds an image."""
 POINTS = 'sensor_msgs/msg/PointCloud2'
+JOINTS = 'sensor_msgs/msg/JointState'
+PLANS = 'trajectory_msgs/msg/JointTrajectory', 'moveit_msgs/msg/DisplayTrajectory'
+"""Planned motions of joints."""
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'

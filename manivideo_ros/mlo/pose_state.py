@@ -12,15 +12,19 @@ from manivideo_ros.hand.arm.bones import arm_axis, arm_bones
 from manivideo_ros.hand.arm.direction import with_arm
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
+from manivideo_ros.robot.state import RobotState
+
+NO_LINKS = np.zeros((0, 4, 4))
 
 
 class PoseState(NamedTuple):
-    """What posing_kernels.py reads of one surface; all but the first are 0 for an object."""
+    """What posing_kernels.py reads of one surface; what it has no use for is 0."""
 
     camera_from_root: NDArray[np.float64]  # [4, 4]
     theta: NDArray[np.float64]  # [15, 3] axis-angle, of the joints after the wrist
     betas: NDArray[np.float64]  # [10]
     arm: NDArray[np.float64]  # [2, 3, 4] bones of forearm and upper arm, see arm_bones
+    links: NDArray[np.float64]  # [K, 4, 4] camera_from_link of a robot's links, else none
 
 
 def pack_pose(
@@ -35,10 +39,12 @@ def pack_pose(
     Raises ValueError naming the surface and the field that is not finite or has a wrong shape.
     """
     camera_from_world = np.asarray(camera.camera_from_world, np.float64)
+    if surface.robot is not None:
+        return _robot_state(f'pose of surface {index} (robot)', surface, pose, camera_from_world)
     if surface.hand is None:
         world_from_object = checked(f'pose of surface {index} (object)', pose, (4, 4))
         still = np.zeros((15, 3)), np.zeros(10), np.zeros((2, 3, 4))
-        return PoseState(camera_from_world @ world_from_object, *still)
+        return PoseState(camera_from_world @ world_from_object, *still, NO_LINKS)
     name = f'pose of surface {index} ({surface.hand.side} hand)'
     if not isinstance(pose, HandState):
         raise ValueError(f'{name} must be a HandState or None, got {type(pose).__name__}')
@@ -55,7 +61,22 @@ def pack_pose(
         checked(f'{name}: theta', pose.theta, (45,)).reshape(15, 3),
         checked(f'{name}: betas', pose.betas, (10,)),
         arm_bones(with_arm(pose, axis, camera), axis),
+        NO_LINKS,
     )
+
+
+def _robot_state(
+    name: str, surface: Surface, pose: SurfacePose, camera_from_world: NDArray[np.float64]
+) -> PoseState:
+    # A model in other colours has the same kinematics.
+    own = None if surface.robot is None else surface.robot.kinematics
+    if not isinstance(pose, RobotState) or pose.model.kinematics is not own:
+        raise ValueError(f'{name} must be a RobotState of its model or None')
+    root = checked(f'{name}: world_from_root', pose.world_from_root, (4, 4))
+    checked(f'{name}: positions', pose.positions, (len(pose.model.kinematics.joints),))
+    links = camera_from_world @ pose.link_poses
+    still = np.zeros((15, 3)), np.zeros(10), np.zeros((2, 3, 4))
+    return PoseState(camera_from_world @ root, *still, links)
 
 
 def checked(name: str, value: object, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from manivideo_ros.mlo.warp_runtime import load_kernels, require_warp, torch_nam
 
 
 class PosedSurfaces:
-    """Hands and objects at changing poses; faces are numbered consecutively over the surfaces.
+    """Hands, robots and objects at changing poses; faces are numbered over all surfaces.
 
     device: 'cpu', 'cuda' or 'cuda:1', in torch's numbering; threads: CPU threads.
 
@@ -40,6 +40,7 @@ class PosedSurfaces:
         self.on_cpu = wp.get_device(device).is_cpu
         self.threads = threads if self.on_cpu else 1
         mesh = build_static_mesh(self.surfaces, device)
+        self._link_start = mesh.link_start
         self.faces, self.face_surface = mesh.faces, mesh.face_surface
         self.face_layer, self.arrays = mesh.face_layer, mesh.arrays
         count, vertices = len(self.surfaces), len(self.arrays['rest'])
@@ -49,12 +50,13 @@ class PosedSurfaces:
             'theta': ((count, posing.JOINTS - 1), wp.vec3),
             'betas': ((count, posing.BETAS), wp.float32),
             'arm': ((count, 2), wp.mat44),
+            'link': ((mesh.links,), wp.mat44),
         }
         self._staging = Staging(layout, device)
         self.arrays.update(self._staging.arrays)
         shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-            'bone_rotation': ((count, posing.BONES), wp.mat33),
-            'bone_origin': ((count, posing.BONES), wp.vec3),
+            'bone_rotation': ((count, mesh.bones), wp.mat33),
+            'bone_origin': ((count, mesh.bones), wp.vec3),
             'pose_feature': ((count, 9 * (posing.JOINTS - 1)), wp.float32),
             'vertices': ((vertices,), wp.vec3),
             'normals': ((vertices,), wp.vec3),
@@ -111,6 +113,8 @@ class PosedSurfaces:
                 host['theta'][i] = state.theta
                 host['betas'][i] = state.betas
                 host['arm'][i, :, :3] = state.arm
+                first = self._link_start[i]
+                host['link'][first : first + len(state.links)] = state.links
 
     def pose(self) -> None:
         """Pose all surfaces; on CUDA enqueued on Warp's current stream, which may be captured."""

@@ -7,7 +7,7 @@ import warp as wp
 
 JOINTS = 16
 BONES = 18
-"""Of the joints, of the forearm and of the upper arm."""
+"""Of a hand: of the joints, of the forearm and of the upper arm."""
 BETAS = 10
 
 wp.set_module_options({'enable_backward': False})
@@ -51,16 +51,18 @@ def pose_bones(
     theta: wp.array2d(dtype=wp.vec3),  # [S, 15] axis-angle, of the joints after the wrist
     betas: wp.array2d(dtype=wp.float32),  # [S, 10]
     arm: wp.array2d(dtype=wp.mat44),  # [S, 2] bones in the wrist's axes, with joint 0 as origin
+    link: wp.array(dtype=wp.mat44),  # [K] camera from link, of all robots
+    link_start: wp.array(dtype=wp.int32),  # [S + 1] CSR over the links of each surface
     is_hand: wp.array(dtype=wp.int32),  # [S]
     parent: wp.array2d(dtype=wp.int32),  # [S, 16]
     rest_joint: wp.array2d(dtype=wp.vec3),  # [S, 16] at zero betas
     joint_dirs: wp.array3d(dtype=wp.vec3),  # [S, 16, 10]
-    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, 18] out: camera from rest
-    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 18] out
+    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, B] out: camera from rest
+    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, B] out
     pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135] out: joint rotations minus identity
 ):
-    """The bone transforms of linear blend skinning; a rigid object has one bone. Those of the arm,
-    which also stretch, are given.
+    """The bone transforms of linear blend skinning; a rigid object has one bone, a robot one
+    for each link. Those of the arm, which also stretch, and of links are given.
 
     With one thread per surface (lanes = 1), each bone is computed from its parent's. With one
     thread per joint (lanes = 16), each thread computes the chain from the root to its joint, with
@@ -79,6 +81,18 @@ def pose_bones(
     origin = wp.vec3(m[0, 3], m[1, 3], m[2, 3])
     start = t % lanes
     stop = start + 1
+    first_link = link_start[s]
+    links = link_start[s + 1] - first_link
+    if links > 0:
+        for k in range(start, links, lanes):
+            n = link[first_link + k]
+            bone_rotation[s, k] = wp.mat33(
+                n[0, 0], n[0, 1], n[0, 2],
+                n[1, 0], n[1, 1], n[1, 2],
+                n[2, 0], n[2, 1], n[2, 2],
+            )  # fmt: skip
+            bone_origin[s, k] = wp.vec3(n[0, 3], n[1, 3], n[2, 3])
+        return
     if is_hand[s] == 0:
         if start == 0:
             bone_rotation[s, 0] = root
@@ -146,8 +160,8 @@ def pose_vertices(
     shape_dirs: wp.array2d(dtype=wp.vec3),  # [rows, 10]
     pose_row: wp.array(dtype=wp.int32),  # [V] row of pose_dirs, or -1
     pose_dirs: wp.array2d(dtype=wp.vec3),  # [rows, 135]
-    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, 18]
-    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, 18]
+    bone_rotation: wp.array2d(dtype=wp.mat33),  # [S, B]
+    bone_origin: wp.array2d(dtype=wp.vec3),  # [S, B]
     pose_feature: wp.array2d(dtype=wp.float32),  # [S, 135]
     vertices: wp.array(dtype=wp.vec3),  # [V] out: camera frame, metres
 ):

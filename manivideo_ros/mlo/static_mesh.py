@@ -11,17 +11,23 @@ import warp as wp
 from numpy.typing import NDArray
 
 from manivideo_ros.hand.model import HandModel
-from manivideo_ros.mlo.posing_kernels import JOINTS
+from manivideo_ros.mlo.posing_kernels import BONES, JOINTS
 from manivideo_ros.mlo.surfaces import Surface
 
 
 @dataclass(frozen=True, eq=False)
 class StaticMesh:
-    """Rest geometry, skinning and connectivity; the arrays are described in posing_kernels.py."""
+    """Rest geometry, skinning and connectivity; the arrays are described in posing_kernels.py.
+
+    bones: how many a surface has at most. links: of all robots; link_start [S]: the first of each.
+    """
 
     faces: NDArray[np.int32]
     face_surface: NDArray[np.int32]
     face_layer: NDArray[np.int32]
+    bones: int
+    links: int
+    link_start: NDArray[np.int32]
     arrays: dict[str, wp.array]
 
 
@@ -37,6 +43,8 @@ def build_static_mesh(surfaces: Sequence[Surface], device: str) -> StaticMesh:
     face_layer = _stack([s.face_layer for s in surfaces], (0,), np.int32)
     vertex_surface = np.repeat(np.arange(len(surfaces), dtype=np.int32), np.diff(starts))
     fan_start, fan = _fans(faces, int(starts[-1]))
+    links = [0 if s.robot is None else len(s.robot.kinematics.links) for s in surfaces]
+    link_start = np.cumsum([0, *links]).astype(np.int32)
     arrays = {
         'surface': wp.array(vertex_surface, dtype=wp.int32, device=device),
         'rest': _vec3(_stack([s.vertices for s in surfaces], (0, 3)), device),
@@ -45,10 +53,13 @@ def build_static_mesh(surfaces: Sequence[Surface], device: str) -> StaticMesh:
         'face_layer': wp.array(face_layer, dtype=wp.int32, device=device),
         'fan_start': wp.array(fan_start, dtype=wp.int32, device=device),
         'fan': wp.array(fan, dtype=wp.int32, device=device),
+        'link_start': wp.array(link_start, dtype=wp.int32, device=device),
         **_skeletons(surfaces, device),
         **_skinning(surfaces, device),
     }
-    return StaticMesh(faces, face_surface, face_layer, arrays)
+    bones = max(BONES, *links, 0)
+    counts = bones, int(link_start[-1]), link_start[:-1]
+    return StaticMesh(faces, face_surface, face_layer, *counts, arrays)
 
 
 def _skeletons(surfaces: Sequence[Surface], device: str) -> dict[str, wp.array]:
@@ -85,8 +96,9 @@ def _skinning(surfaces: Sequence[Surface], device: str) -> dict[str, wp.array]:
         rows = np.arange(count, dtype=np.int32)
         none = np.full(count, -1, np.int32)
         if hand is None:
+            robot = surface.robot
             per_vertex.append(np.ones(count, np.int32))
-            joints.append(np.zeros(count, np.int32))
+            joints.append(np.zeros(count, np.int32) if robot is None else robot.vertex_link)
             weights.append(np.ones(count, np.float32))
             shape_row.append(none)
             pose_row.append(none)

@@ -9,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manivideo_ros.hand.state import HandState
-from manivideo_ros.mlo.layers import hand_layers
+from manivideo_ros.mlo.layers import HAND_LAYERS, hand_layers, layer_names
+from manivideo_ros.robot.state import RobotState
 
 if TYPE_CHECKING:
     from manivideo_ros.hand.model import HandModel
     from manivideo_ros.objects.mesh import ObjectMesh
+    from manivideo_ros.robot.model import RobotModel
 
-SurfacePose = HandState | NDArray[np.floating] | None
-"""A hand's state, an object's world_from_object [4, 4], or None if absent in this frame."""
+SurfacePose = HandState | RobotState | NDArray[np.floating] | None
+"""The state of a hand or a robot, an object's world_from_object [4, 4], or None if absent in this
+frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +27,8 @@ class Surface:
     """A triangle mesh in its rest pose, with the layer of each face.
 
     vertices float32 [V, 3], metres; faces int32 [F, 3], counterclockwise from outside; face_layer
-    int32 [F]; corner_uv float32 [F, 3, 2], texture coordinates with v down; hand: None for a rigid
+    int32 [F]; corner_uv float32 [F, 3, 2], texture coordinates with v down; hand: whose
+    skin it is; robot: whose links it is, each vertex in the frame of its link; neither for a rigid
     object.
     """
 
@@ -33,6 +37,7 @@ class Surface:
     face_layer: NDArray[np.int32]
     corner_uv: NDArray[np.float32]
     hand: HandModel | None = None
+    robot: RobotModel | None = None
 
     def __post_init__(self) -> None:
         if len(self.faces) and (self.faces.min() < 0 or self.faces.max() >= len(self.vertices)):
@@ -53,3 +58,12 @@ def object_surface(mesh: ObjectMesh) -> Surface:
     """The surface of a rigid object, in the object layer."""
     layer = np.zeros(len(mesh.faces), np.int32)
     return Surface(mesh.vertices, mesh.faces, layer, mesh.corner_uv)
+
+
+def robot_surface(robot: RobotModel, num_layers: int = 7) -> Surface:
+    """The surface of a robot, with its links in the layers of palm and fingers."""
+    layer_names(num_layers)
+    layer = robot.face_part.astype(np.int32)
+    if num_layers == 13:
+        layer = layer + np.where(robot.face_left, 0, len(HAND_LAYERS)).astype(np.int32)
+    return Surface(robot.vertices, robot.faces, layer, robot.corner_uv, robot=robot)

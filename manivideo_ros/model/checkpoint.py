@@ -133,6 +133,13 @@ def initialise(network: torch.nn.Module, path: Path) -> list[str]:
     return untouched
 
 
+def stage_of(path: Path) -> str:
+    """The stage of training that wrote a checkpoint, '' if unknown. Raises CheckpointError."""
+    _open(path, ())
+    with safe_open(path, framework='pt') as file:
+        return str((file.metadata() or {}).get('stage', ''))
+
+
 def checkpoint_sha256(path: Path) -> str:
     """The hash that identifies a checkpoint in reports, bags and caches."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

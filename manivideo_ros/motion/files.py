@@ -16,12 +16,16 @@ import numpy as np
 
 from manivideo_ros.bags.bag import BagError, BagReader, BagWriter
 from manivideo_ros.bags.part import Bag, Part, open_part, part_of
+from manivideo_ros.bags.provenance import KEY, provenance_of
+from manivideo_ros.files.errors import reason_of
 from manivideo_ros.geometry import Camera, invert_rigid
+from manivideo_ros.hand.shape import BETAS, HandShape
 from manivideo_ros.messages.names import CAMERA, HANDS, OBJECTS, STRING, TF
 from manivideo_ros.messages.read import read_camera, stamp_ns
 from manivideo_ros.messages.types import ROSBAGS, serialized
-from manivideo_ros.motion.motion import Motion, scene_json
+from manivideo_ros.motion.motion import Motion, in_shape, scene_json
 from manivideo_ros.motion.recorded_transforms import NotConnectedError, RecordedTransforms
+from manivideo_ros.motion.robots.recorded import RecordedRobot, RobotRecording
 from manivideo_ros.motion.tracks import (
     hands_moved,
     in_world,
@@ -91,18 +95,21 @@ def load_motion(
     bag: Bag,
     camera: str | None = '',
     warn: Callable[[str], None] = LOGGER.warning,
+    robot: RecordedRobot | None = None,
+    recording: RobotRecording | None = None,
 ) -> Motion:
     """Read a motion file or a part of one, opened or not.
 
-    Its frames are those of HandPoses, else of ObjectPoses; objects are interpolated to them. Topics
-    of one type are merged by stamp.
+    Its frames are those of HandPoses, else of ObjectPoses, else of the robot's JointStates or
+    plans; objects are interpolated to them. Topics of one type are merged by stamp.
 
     The world is the frame of the first poses; poses in other frames, and the camera in each frame,
     are placed in it by the transforms at their stamps. Without any transform the camera is at the
     origin of the world.
 
     camera: topic of its CameraInfo; '' for the only one, None to read no camera. warn: called with
-    one line for what is left out or assumed.
+    one line for what is left out or assumed. robot: shown in place of hands; recording: what it
+    reads in this bag, if it is known already.
 
     Raises MotionError (one line: the file, the topic and field, what to do).
     """
@@ -111,6 +118,8 @@ def load_motion(
         reader = open_part(bag)
         topics = topics_by_type(reader)
         infos = [] if camera is None else camera_topics(reader)
+        if robot is not None:
+            topics.pop(HANDS, None)
         poses = [topic for found in topics.values() for topic in found]
         messages: dict[str, list[Any]] = {name: [] for name in (*poses, *infos)}
         for record in reader.messages(list(messages)):
@@ -123,14 +132,25 @@ def load_motion(
         raise MotionError(str(error)) from None
     except ValueError as error:
         raise MotionError(f'{path}: {error}: record it again') from None
-    if HANDS not in topics and OBJECTS not in topics:
+    if robot is None and not {HANDS, OBJECTS} & topics.keys():
         raise MotionError(
             f'{path}: holds no HandPoses or ObjectPoses: name with --hands what they are read '
             'from, or give a motion file or `manivideo convert`'
         )
     transforms = RecordedTransforms(path, reader, warn)
     try:
-        motion = _assemble(path, topics, messages, transforms, warn)
+        if robot is None:
+            motion = _assemble(path, topics, messages, transforms, warn)
+            motion = _as_shown(path, motion, reader, warn)
+        else:
+            recorded = robot.read(reader) if recording is None else recording
+            moved = any(messages[topic] for topic in topics.get(OBJECTS, ()))
+            motion = (
+                _assemble(path, topics, messages, transforms, warn)
+                if moved
+                else robot.alone(recorded)
+            )
+            motion = robot.placed(motion, recorded, transforms.lookup, warn)
         if camera is None:
             return motion
         topic = _chosen_camera({info: messages[info] for info in infos}, camera)
@@ -138,6 +158,14 @@ def load_motion(
     except ValueError as error:
         line = str(error)
         raise MotionError(line if str(path) in line else f'{path}: {line}') from None
+
+
+def read_robot(reader: BagReader, robot: RecordedRobot) -> RobotRecording:
+    """What a robot reads in a bag, for `load_motion`. Raises MotionError."""
+    try:
+        return robot.read(reader)
+    except ValueError as error:
+        raise MotionError(f'{reader.path}: {error}') from None
 
 
 def _assemble(
@@ -180,6 +208,30 @@ def _assemble(
         raise MotionError(f'{path}: hand_model changes ({sorted(models)}): record one hand model')
     model = models.pop() if models else 'default'
     return Motion(stamps, hands, objects, None, model, world, Path(path.name).stem)
+
+
+def _as_shown(path: Part, motion: Motion, reader: BagReader, warn: Callable[[str], None]) -> Motion:
+    """The motion with the hand shape that an episode's frames show, where its poses have none.
+
+    A shape that cannot be read is left out with a warning.
+    """
+    if KEY not in reader.custom_data:
+        return motion
+    try:
+        hands = provenance_of(reader).get('hands')
+        if hands is None:  # of a stream, or of an earlier release
+            return motion
+        betas = {
+            s: np.asarray(hands['betas'][s], np.float32).reshape(BETAS) for s in hands['betas']
+        }
+        shape = HandShape(hands['model'], betas)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        warn(
+            f'{path}: {KEY}: the hand shape that its frames show cannot be read '
+            f'({reason_of(error)}): hands have that of their poses; make the episode again'
+        )
+        return motion
+    return in_shape(motion, shape)
 
 
 def _joined_hands(

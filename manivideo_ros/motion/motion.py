@@ -7,7 +7,7 @@ to the flat hand, MANO's joint order (index, middle, pinky, ring, thumb, three j
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from manivideo_ros.geometry import Array, Camera, invert_rigid
 from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
+from manivideo_ros.hand.shape import HandShape
 from manivideo_ros.hand.state import SIDES, HandState
+from manivideo_ros.robot.model import RobotModel
+from manivideo_ros.robot.state import RobotState, interpolate_robots
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,29 @@ class ObjectTrack:
         _check(self, f'object {self.mesh}', poses=(len(self.present), 4, 4))
 
 
+@dataclass(frozen=True, eq=False)
+class RobotTrack:
+    """A robot over F frames: positions [F, J] of model.kinematics.joints, world_from_root
+    [F, 4, 4]; present bool[F]; effort [F, J], NaN where none was recorded, None for none at all.
+
+    Raises ValueError for wrong shapes or non-finite values.
+    """
+
+    model: RobotModel
+    present: NDArray[np.bool_]
+    positions: NDArray[np.floating]
+    world_from_root: NDArray[np.floating]
+    effort: NDArray[np.floating] | None = None
+
+    def __post_init__(self) -> None:
+        frames, joints = len(self.present), len(self.model.kinematics.joints)
+        _check(self, 'robot', positions=(frames, joints), world_from_root=(frames, 4, 4))
+
+    def state(self, frame: int) -> RobotState:
+        """The robot in one frame, whether or not it is present there."""
+        return RobotState(self.model, self.positions[frame], self.world_from_root[frame])
+
+
 class MotionSample(NamedTuple):
     """Hands by side and world_from_object [4,4] by object id at one time."""
 
@@ -91,7 +117,8 @@ class Motion:
 
     hands: tracks by side; objects: tracks by object id; camera: its view, in the first frame if it
     moves, or None; camera_track [F,4,4]: camera_from_world of each frame, None for a fixed
-    camera. Raises ValueError for times that do not increase and tracks of another length.
+    camera; robots: tracks by name. Raises ValueError for times that do not increase and tracks of
+    another length.
     """
 
     stamps_ns: NDArray[np.int64]
@@ -102,6 +129,7 @@ class Motion:
     frame_id: str = 'world'
     name: str = field(default='motion')
     camera_track: Array | None = None
+    robots: Mapping[str, RobotTrack] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.stamps_ns.ndim != 1 or len(self.stamps_ns) == 0:
@@ -116,6 +144,7 @@ class Motion:
             _check(self, f'motion {self.name}', camera_track=(len(self), 4, 4))
         presences = {i: t.present for i, t in self.hands.items()}
         presences |= {i: t.present for i, t in self.objects.items()}
+        presences |= {i: t.present for i, t in self.robots.items()}
         for name, present in presences.items():
             if len(present) != len(self.stamps_ns):
                 raise ValueError(
@@ -147,6 +176,20 @@ class Motion:
         that is absent in one of the two is that of the nearer frame, if it is present there.
         """
         return self.sample_between(*self._between(stamp_ns))
+
+    def robots_in(self, index: int) -> dict[str, RobotState]:
+        """The robots in the frame of this index, by name."""
+        return {n: track.state(index) for n, track in self.robots.items() if track.present[index]}
+
+    def robots_at(self, stamp_ns: int) -> dict[str, RobotState]:
+        """The robots at a time, interpolated as hands and objects."""
+        out = {}
+        for name, robot in self.robots.items():
+            pair = _pair(robot.present, *self._between(stamp_ns))
+            if pair is not None:
+                first, last, part = pair
+                out[name] = interpolate_robots(robot.state(first), robot.state(last), part)
+        return out
 
     def camera_in(self, index: int) -> Camera | None:
         """The camera in the frame of this index; None without a camera."""
@@ -182,8 +225,13 @@ class Motion:
             name: object_track(track.mesh, track.scale, [s.objects.get(name) for s in samples])
             for name, track in self.objects.items()
         }
+        moved = [self.robots_at(int(stamp)) for stamp in stamps_ns]
+        robots = {
+            name: robot_track(track.model, [of.get(name) for of in moved])
+            for name, track in self.robots.items()
+        }
         resampled = replace(self, stamps_ns=stamps_ns, hands=hands, objects=objects,
-                            camera_track=None)  # fmt: skip
+                            camera_track=None, robots=robots)  # fmt: skip
         if self.camera_track is None:
             return resampled
         cameras = [c for stamp in stamps_ns if (c := self.camera_at(int(stamp))) is not None]
@@ -244,6 +292,18 @@ def object_track(mesh: str, scale: float, poses: list[Array | None]) -> ObjectTr
     return ObjectTrack(mesh, scale, present, np.array(filled, np.float32))
 
 
+def robot_track(model: RobotModel, states: Sequence[RobotState | None]) -> RobotTrack:
+    """The track of a robot's state in each frame, None where it is absent."""
+    rest = RobotState(model, np.zeros(len(model.kinematics.joints)), np.eye(4))
+    filled = [rest if state is None else state for state in states]
+    return RobotTrack(
+        model,
+        np.array([state is not None for state in states]),
+        np.array([state.positions for state in filled]).reshape(len(states), -1),
+        np.array([state.world_from_root for state in filled]),
+    )
+
+
 def _check(track: object, name: str, **shapes: tuple[int, ...]) -> None:
     for attribute, shape in shapes.items():
         value = np.asarray(getattr(track, attribute))
@@ -261,3 +321,19 @@ def shaped_for(motion: Motion, model: str) -> Motion:
         side: replace(track, betas=np.zeros(10, np.float32)) for side, track in motion.hands.items()
     }
     return replace(motion, hands=tracks, hand_model=model)
+
+
+def in_shape(motion: Motion, shape: HandShape) -> Motion:
+    """The motion with hands of this shape, but for those that have one of their own.
+
+    A shape of another hand model changes nothing.
+    """
+    if motion.hand_model != shape.model:
+        return motion
+    tracks = {
+        side: track
+        if side not in shape.betas or track.betas.any()
+        else replace(track, betas=np.asarray(shape.betas[side], np.float32))
+        for side, track in motion.hands.items()
+    }
+    return replace(motion, hands=tracks)

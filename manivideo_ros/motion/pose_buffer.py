@@ -1,9 +1,9 @@
 """Buffers stamped poses and interpolates them at a query time.
 
-Sources are hands, objects and the skeleton of a person. A frame's time is the newest hand stamp, or
-the newest skeleton's while no hands arrive. Other sources are interpolated to it if they have
-samples on both sides; else their last valid state is held for `hold` seconds, then fades out over
-`fade` seconds and is reported as missing.
+Sources are hands, robots, objects and the skeleton of a person; what is said of hands holds for
+robots. A frame's time is the newest hand stamp, or the newest skeleton's while no hands arrive.
+Other sources are interpolated to it if they have samples on both sides; else their last valid state
+is held for `hold` seconds, then fades out over `fade` seconds and is reported as missing.
 
 Stamps are compared with earlier stamps of the same source only, so that a source with a constant
 delay or a clock that is ahead disturbs no other. A clock reset of the source that sets the frames'
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
 from manivideo_ros.hand.state import HandState
 from manivideo_ros.motion.pose_filter import HandFilter, RigidFilter
+from manivideo_ros.robot.state import RobotState, interpolate_robots
 
 State = TypeVar('State')
 SECOND = 1_000_000_000
@@ -56,11 +57,11 @@ class Timing:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Hands and objects at one instant (stamp_ns).
+    """Hands, robots and objects at one instant (stamp_ns).
 
-    hands by side, objects (world_from_object [4, 4]) by id and the skeleton [134, 3] (pixels of the
-    frame, drawing/skeleton.py) have a presence above 0; presence: 0..1 of each; age: seconds since
-    the last valid state of each, missing ones included.
+    hands by side, robots by name, objects (world_from_object [4, 4]) by id and the skeleton
+    [134, 3] (pixels of the frame, drawing/skeleton.py) have a presence above 0; presence: 0..1 of
+    each; age: seconds since the last valid state of each, missing ones included.
     """
 
     stamp_ns: int
@@ -69,6 +70,7 @@ class Snapshot:
     presence: dict[str, float]
     age: dict[str, float] = field(default_factory=dict)
     skeleton: NDArray[np.floating] | None = None
+    robots: dict[str, RobotState] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -76,10 +78,12 @@ class Snapshot:
         stamp_ns: int,
         hands: Mapping[str, HandState],
         objects: Mapping[str, NDArray[np.floating]],
+        robots: Mapping[str, RobotState] | None = None,
     ) -> Snapshot:
-        """A snapshot in which every hand and object has presence 1."""
-        present = dict.fromkeys([*hands, *objects], 1.0)
-        return cls(stamp_ns, dict(hands), dict(objects), present)
+        """A snapshot in which every hand, object and robot has presence 1."""
+        robots = dict(robots or {})
+        present = dict.fromkeys([*hands, *objects, *robots], 1.0)
+        return cls(stamp_ns, dict(hands), dict(objects), present, robots=robots)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -154,6 +158,7 @@ class PoseBuffer:
         self._clocks: dict[_Key, _SourceClock] = {}
         self.resets = 0
         self._hands: dict[str, _Track[HandState]] = {}
+        self._robots: dict[str, _Track[RobotState]] = {}
         self._objects: dict[str, _Track[NDArray[np.floating]]] = {}
         self._people: dict[str, _Track[NDArray[np.floating]]] = {}
 
@@ -170,7 +175,7 @@ class PoseBuffer:
     def reset(self) -> None:
         """Drop all samples."""
         self.clock = None
-        for sources in (self._clocks, self._hands, self._objects, self._people):
+        for sources in (self._clocks, self._hands, self._robots, self._objects, self._people):
             sources.clear()
 
     def restart(self) -> None:
@@ -202,6 +207,17 @@ class PoseBuffer:
             self._hands[side].add(stamp_ns, hands[side], self.smooth)
         return problems
 
+    def add_robots(
+        self, stamp_ns: int, robots: Mapping[str, RobotState], received_ns: int
+    ) -> list[str]:
+        """Add robots by name; like hands they set the time of frames, by the same clock."""
+        taken, problems = self._take(HANDS, [*robots], stamp_ns, received_ns)
+        for name in taken:
+            if name not in self._robots:
+                self._robots[name] = _Track(interpolate_robots)
+            self._robots[name].add(stamp_ns, robots[name])
+        return problems
+
     def add_objects(
         self, stamp_ns: int, objects: Mapping[str, NDArray[np.floating]], received_ns: int
     ) -> list[str]:
@@ -224,7 +240,8 @@ class PoseBuffer:
 
     def hands_after(self, stamp_ns: int) -> int | None:
         """The number of buffered hand stamps after this one; None if it is no hand stamp."""
-        stamps = {s for track in self._hands.values() for s, _ in track.samples}
+        tracks: list[_Track[Any]] = [*self._hands.values(), *self._robots.values()]
+        stamps = {s for track in tracks for s, _ in track.samples}
         return sum(s > stamp_ns for s in stamps) if stamp_ns in stamps else None
 
     def silent(self, received_ns: int, after: float) -> bool:
@@ -274,6 +291,8 @@ class PoseBuffer:
         out = Snapshot(stamp_ns, {}, {}, {})
         for side, hand in self._hands.items():
             self._place(out, side, hand, out.hands)
+        for name, robot in self._robots.items():
+            self._place(out, name, robot, out.robots)
         for name, thing in self._objects.items():
             self._place(out, name, thing, out.objects)
         people: dict[str, NDArray[np.floating]] = {}
@@ -382,6 +401,8 @@ class PoseBuffer:
             PEOPLE: self._people,
         }
         tracks[kind].pop(name, None)
+        if kind == HANDS:
+            self._robots.pop(name, None)
 
 
 def _nearer(

@@ -13,7 +13,8 @@ def camera_of(motion: Motion, index: int = 0) -> Camera:
     if camera is not None:
         return bounded(camera)
     first = motion.frame(0)
-    return default_camera(first.hands, first.objects.values(), *DEFAULT_SIZE)
+    robots = motion.robots_in(0).values()
+    return default_camera(first.hands, first.objects.values(), *DEFAULT_SIZE, robots)
 
 
 def require_fixed_camera(motion: Motion, purpose: str) -> None:

@@ -81,6 +81,8 @@ class HandSource(Node):
             if joints.source != STATES:
                 self.create_timer(1.0 / self.parameters.rate_hz, self._play)
         shown = ', '.join(self._topics)
+        if self._intake.retargeting:
+            self.get_logger().info(f'retargeting: {self._intake.retargeting}')
         self.get_logger().info(f'{self.parameters.source}: waiting for {shown}')
 
     def _play(self) -> None:

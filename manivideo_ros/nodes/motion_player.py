@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import Header, String
 from tf2_msgs.msg import TFMessage
 
@@ -15,7 +16,9 @@ from manivideo_ros.geometry import Camera, invert_rigid
 from manivideo_ros.motion.motion import Motion, scene_json
 from manivideo_ros.motion.shipped import motion_named
 from manivideo_ros.msg import HandPoses, ObjectPoses
+from manivideo_ros.process.folders import expanded
 from manivideo_ros.ros.declare_parameters import declare
+from manivideo_ros.ros.logs import heartbeat
 from manivideo_ros.ros.message_types import RCLPY
 from manivideo_ros.ros.parameters import PlayerParameters
 from manivideo_ros.ros.qos import LATCHED, POSES_OUT
@@ -38,6 +41,10 @@ class MotionPlayer(Node):
         self._moves = motion.camera_track is not None
         self._cameras = cameras(motion, self.parameters.rate_hz) if self._moves else []
         self._camera = None if motion.camera is None else RCLPY.camera(Header(), motion.camera)
+        self._robot = [] if not self.parameters.robot else self._following(motion)
+        if self._robot:
+            self._joints = self.create_publisher(JointState, 'joint_states', POSES_OUT)
+            self._roots = self.create_publisher(TFMessage, '/tf', POSES_OUT)
         self._hands = self.create_publisher(HandPoses, 'hand_poses', POSES_OUT)
         self._objects = self.create_publisher(ObjectPoses, 'object_poses', POSES_OUT)
         self._infos = self.create_publisher(CameraInfo, 'camera/camera_info', POSES_OUT)
@@ -56,6 +63,31 @@ class MotionPlayer(Node):
     def close(self) -> None:
         """Wait until reliable subscribers have received the last poses."""
         self._hands.wait_for_all_acked(Duration(seconds=1))
+
+    def _following(self, motion: Motion) -> list[tuple[JointState, TransformStamped | None]]:
+        """Joint states of a robot that follows the hands, with the pose of its root if it moves."""
+        from manivideo_ros.motion.robots.following import follow_hands
+        from manivideo_ros.robot.demo_robot import demo_robot
+        from manivideo_ros.robot.model import load_robot_file
+        from manivideo_ros.robot.retarget import floats
+        from manivideo_ros.robot.solvers.dex import by
+
+        p = self.parameters
+        own = p.robot == 'demo'
+        model = demo_robot() if own else load_robot_file(expanded(p.robot), p.robot_packages)[0]
+        at = times(motion, p.rate_hz)[: int(p.seconds * p.rate_hz) or None]
+        with heartbeat(self, f'moving {model.name} by the hands, by {by()}'):
+            states = follow_hands(motion, model, at)
+        names = list(model.kinematics.joints)
+        out, last = [], [0.0] * len(names)
+        for state in states:
+            last = last if state is None else state.positions.tolist()
+            root = None
+            if state is not None and floats(model):
+                header = Header(frame_id=motion.frame_id)
+                root = RCLPY.transform(header, model.root, state.world_from_root)
+            out.append((JointState(name=names, position=last), root))
+        return out
 
     def _announce(self, motion: Motion) -> None:
         stamped = RCLPY.header(self.get_clock().now().nanoseconds, motion.frame_id)
@@ -92,6 +124,13 @@ class MotionPlayer(Node):
             self._camera.header = Header(stamp=stamp, frame_id=CAMERA_FRAME)
             self._infos.publish(self._camera)
         self._objects.publish(objects)
+        if self._robot:
+            joints, root = self._robot[place % len(self._robot)]
+            joints.header.stamp = stamp
+            if root is not None:
+                root.header.stamp = stamp
+                self._roots.publish(TFMessage(transforms=[root]))
+            self._joints.publish(joints)
         self._hands.publish(hands)
 
 

@@ -60,6 +60,10 @@ class Recorder(Node):
         self.get_logger().info(self._counted())
         if self._waiting:
             self.get_logger().info(f'no publisher for {", ".join(sorted(self._waiting))}')
+        if silent := sorted(topic for topic, count in self.counts.items() if not count):
+            self.get_logger().warning(
+                f'no message arrived on {", ".join(silent)}: the bag has nothing of it'
+            )
         if self._maker.provenance:
             self.bag.custom_data[KEY] = self._maker.provenance
         try:
@@ -105,6 +109,8 @@ class Recorder(Node):
         except (BagFullError, OSError) as error:
             self.finished, self.status = True, 1
             self.get_logger().error(str(error))
+        if not self.counts[topic]:
+            self.get_logger().info(f'first message of {topic}')
         self.counts[topic] += 1
         self._maker.take(kind, data)
 

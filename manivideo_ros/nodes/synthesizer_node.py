@@ -23,6 +23,7 @@ from manivideo_ros.ros.declare_parameters import declare, read
 from manivideo_ros.ros.logs import core_logs, heartbeat
 from manivideo_ros.ros.parameters import NodeParameters
 from manivideo_ros.ros.qos import STATE
+from manivideo_ros.ros.sources.robot_description import TOPIC, received
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
 
@@ -63,8 +64,9 @@ class SynthesizerNode(LifecycleNode):
             from manivideo_ros.ros.stream.frame_publishers import FramePublishers
             from manivideo_ros.ros.stream.scene import scene_from_parameters
         try:
+            description = self._description()
             with heartbeat(self, 'loading the model'):
-                self._scene = scene_from_parameters(self.parameters)
+                self._scene = scene_from_parameters(self.parameters, description)
         except (ValueError, RuntimeError, OSError) as error:  # rclpy would not report it
             return self._failed(error)
         self._frames = FramePublishers(self)
@@ -125,6 +127,14 @@ class SynthesizerNode(LifecycleNode):
         if self._stream is not None:
             self._stream.stop()
             self._stream = None
+
+    def _description(self) -> str:
+        """The URDF of the topic robot_description, '' where none is asked for."""
+        asked = self.parameters.embodiment == 'robot' and self.parameters.robot == TOPIC
+        if not asked:
+            return ''
+        with heartbeat(self, f'waiting for {TOPIC}'):
+            return received(self)
 
     def _failed(self, error: Exception) -> TransitionCallbackReturn:
         self.error = reason_of(error, None)

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.subscription import Subscription
@@ -26,6 +27,7 @@ from manivideo_ros.ros.parameters import RecorderParameters, ViewerParameters
 from manivideo_ros.ros.rate_limit import RateLimit
 from manivideo_ros.ros.spin import run
 from manivideo_ros.srv import SetScene
+from manivideo_ros.web.beside import Beside
 from manivideo_ros.web.feed import STREAMS, Feed
 from manivideo_ros.web.recording import Recording
 from manivideo_ros.web.server import PageServer
@@ -33,6 +35,8 @@ from manivideo_ros.web.server import PageServer
 POLL_S = 0.2  # how often subscriptions follow what pages show
 ANSWER_S = 30.0  # timeout of set_scene, which loads meshes and renders their views
 JPEG_QUALITY = 85  # of the layers
+VIDEO, BESIDE = 'video', 'beside'
+TOPICS = {**STREAMS, BESIDE: f'{BESIDE}/{STREAMS[VIDEO]}'}
 STAGES = ('received', 'sampled', 'rendered', 'denoised', 'published')
 
 
@@ -52,7 +56,12 @@ class Viewer(Node):
         self.create_subscription(DiagnosticArray, '/diagnostics', self._take_reports, sensor)
         self.create_subscription(FrameTimes, 'frame_times', self._take_times, sensor)
         self.create_subscription(ObjectPoses, 'object_poses', self._take_objects, qos.NEWEST_IN)
-        self._scene = self.create_client(SetScene, 'set_scene')
+        # Of a video and of a second one on its right.
+        self._scenes = [self.create_client(SetScene, 'set_scene')]
+        self._beside: Beside | None = None
+        if self.parameters.side_by_side:
+            self._beside = Beside()
+            self._scenes.append(self.create_client(SetScene, f'{BESIDE}/set_scene'))
         self.create_timer(POLL_S, self._follow_pages)
         topics = [self.resolve_topic_name(name) for name in RecorderParameters().topics]
         folder, domain = self.parameters.record_folder, self.context.get_domain_id()
@@ -74,20 +83,28 @@ class Viewer(Node):
 
     def _follow_pages(self) -> None:
         watched = self._feed.watched()
+        if self._beside is not None and VIDEO in watched:
+            watched.add(BESIDE)
         for stream in watched - self._images.keys():
-            kind = CompressedImage if stream == 'video' else Image
+            kind = CompressedImage if stream in (VIDEO, BESIDE) else Image
             take = partial(self._take_image, stream)
             self._images[stream] = self.create_subscription(
-                kind, STREAMS[stream], take, qos.NEWEST_IN
+                kind, TOPICS[stream], take, qos.NEWEST_IN
             )
         for stream in self._images.keys() - watched:
             self.destroy_subscription(self._images.pop(stream))
 
     def _take_image(self, stream: str, message: CompressedImage | Image) -> None:
         try:
-            self._feed.put_image(stream, jpeg_of(message))
+            jpeg = jpeg_of(message)
+            if self._beside is not None and stream == BESIDE:
+                self._beside.put_second(jpeg)
+                return
+            if self._beside is not None and stream == VIDEO:
+                jpeg = self._beside.composed(jpeg)
+            self._feed.put_image(stream, jpeg)
         except ValueError as error:
-            for problem in self._warned.due([f'{STREAMS[stream]}: {error}'], time.monotonic()):
+            for problem in self._warned.due([f'{TOPICS[stream]}: {error}'], time.monotonic()):
                 self.get_logger().warning(problem)
 
     def _take_engine(self, message: DiagnosticStatus) -> None:
@@ -105,21 +122,27 @@ class Viewer(Node):
         self._feed.put_objects({item.object_id for item in message.objects if item.object_id})
 
     async def _choose(self, objects: Mapping[str, str], seed: int) -> tuple[bool, str]:
-        """Call set_scene; runs in the server's event loop while the executor spins."""
-        if not self._scene.service_is_ready():
+        """Call set_scene of all synthesizers; runs in the server's event loop while the executor
+        spins.
+        """
+        if not all(scene.service_is_ready() for scene in self._scenes):
             return False, 'set_scene is not available: start a synthesizer in this namespace'
         request = SetScene.Request(
             objects=[SceneObject(id=i, mesh=shape) for i, shape in objects.items()],
             keep_objects=True,
             noise_seed=seed,
         )
+        answers = [await self._answer(scene, request) for scene in self._scenes]
+        return next((answer for answer in answers if not answer[0]), answers[0])
+
+    async def _answer(self, scene: Client, request: SetScene.Request) -> tuple[bool, str]:
         loop, answered = asyncio.get_running_loop(), asyncio.Event()
-        future = self._scene.call_async(request)
+        future = scene.call_async(request)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(answered.set))
         try:
             await asyncio.wait_for(answered.wait(), ANSWER_S)
         except TimeoutError:
-            self._scene.remove_pending_request(future)
+            scene.remove_pending_request(future)
             return False, f'set_scene did not answer within {ANSWER_S:g} s'
         response = future.result()
         return response.success, response.message

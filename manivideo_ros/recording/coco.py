@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from manivideo_ros.recording.episode import Episode
+from manivideo_ros.recording.options import Options
 from manivideo_ros.recording.video import VideoWriter
 
 NAMES = ('wrist', *(f'{finger}_{joint}' for finger in ('thumb', 'index', 'middle', 'ring', 'pinky')
@@ -25,67 +26,79 @@ SIDES = ('left_hand', 'right_hand')
 PACKING = 1  # zlib level of 9: a fifth of the default's time, a seventh more bytes
 
 
-class VideosWriter:
-    """Writes `<episode>.mp4` of each episode into an empty folder."""
+VIDEO, FRAMES = 'video.mp4', 'frames'
 
-    def __init__(self, folder: Path, task: str) -> None:
+
+def write_video(episode: Episode, folder: Path, options: Options) -> dict[str, Any]:
+    """Write an episode's video."""
+    images = episode.images()
+    first = next(images)
+    size = (first.shape[1], first.shape[0])
+    with VideoWriter(folder / VIDEO, max(1, round(episode.rate_hz)), size) as video:
+        for image in (first, *images):
+            video.add(image)
+    return {'name': episode.name}
+
+
+class VideosJoiner:
+    """Collects `<episode>.mp4` of each episode in an empty folder."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
         self.folder = folder
 
-    def add(self, episode: Episode) -> None:
-        """Write an episode's video."""
-        images = episode.images()
-        first = next(images)
-        size = (first.shape[1], first.shape[0])
-        path = self.folder / f'{episode.name}.mp4'
-        with VideoWriter(path, max(1, round(episode.rate_hz)), size) as video:
-            for image in (first, *images):
-                video.add(image)
+    def add(self, folder: Path, piece: dict[str, Any], name: str) -> None:
+        """Take an episode's video."""
+        (folder / VIDEO).rename(self.folder / f'{piece["name"]}.mp4')
 
     def close(self) -> None:
         """Do nothing: all files are complete."""
 
 
-class FramesWriter:
-    """Writes `<episode>/000000.png` and one annotations.json into an empty folder.
+def write_frames(episode: Episode, folder: Path, options: Options) -> dict[str, Any]:
+    """Write an episode's images; returns their descriptions and annotations.
 
     A keypoint's v is 2 if it is visible, 1 if it is occluded, 0 outside the image; a hand's bbox is
     that of its keypoints in the image.
     """
+    keypoints = episode.keypoints()
+    (folder / FRAMES).mkdir()
+    images, hands = [], []
+    for index, image in enumerate(episode.images()):
+        file = f'{index:06d}.png'
+        Image.fromarray(image).save(folder / FRAMES / file, compress_level=PACKING)
+        height, width = image.shape[:2]
+        images.append(
+            {
+                'file_name': f'{episode.name}/{file}',
+                'width': width,
+                'height': height,
+                'stamp_ns': int(episode.stamps_ns[index]),
+                'synthetic': episode.provenance['synthetic'],
+            }
+        )
+        for side in np.unique(keypoints[index]['side']).tolist():
+            own = keypoints[index][keypoints[index]['side'] == side]
+            found = annotation(own, width, height)
+            hands.append({'image': index, 'category_id': side + 1, **found})
+    return {'name': episode.name, 'images': images, 'hands': hands}
 
-    def __init__(self, folder: Path, task: str) -> None:
+
+class FramesJoiner:
+    """Collects `<episode>/000000.png` and one annotations.json in an empty folder."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
         self.folder = folder
         self._images: list[dict[str, Any]] = []
         self._hands: list[dict[str, Any]] = []
 
-    def add(self, episode: Episode) -> None:
-        """Write an episode's images."""
-        hands = episode.keypoints()
-        (self.folder / episode.name).mkdir()
-        for index, image in enumerate(episode.images()):
-            name = f'{episode.name}/{index:06d}.png'
-            Image.fromarray(image).save(self.folder / name, compress_level=PACKING)
-            number = len(self._images)
-            height, width = image.shape[:2]
-            self._images.append(
-                {
-                    'id': number,
-                    'file_name': name,
-                    'width': width,
-                    'height': height,
-                    'stamp_ns': int(episode.stamps_ns[index]),
-                    'synthetic': episode.provenance['synthetic'],
-                }
-            )
-            for side in np.unique(hands[index]['side']).tolist():
-                own = hands[index][hands[index]['side'] == side]
-                self._hands.append(
-                    {
-                        'id': len(self._hands),
-                        'image_id': number,
-                        'category_id': side + 1,
-                        **annotation(own, width, height),
-                    }
-                )
+    def add(self, folder: Path, piece: dict[str, Any], name: str) -> None:
+        """Take an episode's images."""
+        (folder / FRAMES).rename(self.folder / piece['name'])
+        first = len(self._images)
+        self._images += [{'id': first + k, **image} for k, image in enumerate(piece['images'])]
+        for hand in piece['hands']:
+            own = {'id': len(self._hands), 'image_id': first + hand['image'], **hand}
+            self._hands.append({k: v for k, v in own.items() if k != 'image'})
 
     def close(self) -> None:
         """Write the annotations."""

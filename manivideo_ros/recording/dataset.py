@@ -1,58 +1,54 @@
-"""`manivideo dataset`: exports episodes as a dataset."""
+"""`manivideo dataset`: exports episodes as a dataset; checks LeRobot datasets, and reads them."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
-from manivideo_ros.bags.bag import BagReader
 from manivideo_ros.bags.folder import ROS1, is_bag
-from manivideo_ros.bags.part import Part, part_of, reader_of
-from manivideo_ros.motion.sources.hand_option import HELP as HANDS_HELP
-from manivideo_ros.motion.sources.recorded_hands import open_bag
-from manivideo_ros.process.renamed import RenamedOption
-from manivideo_ros.recording.coco import FramesWriter, VideosWriter
+from manivideo_ros.bags.part import Part, part_of
+from manivideo_ros.process.pool import locked, processes
+from manivideo_ros.recording.coco import FramesJoiner, VideosJoiner, write_frames, write_video
 from manivideo_ros.recording.cutting.cut_options import (
     Skipped,
-    add_cut_options,
     check_cut_options,
     parts_of_bags,
     print_skipped,
 )
-from manivideo_ros.recording.episode import IMAGES, Episode, Topics
-from manivideo_ros.recording.generators.controls import ControlsWriter
-from manivideo_ros.recording.lerobot import LeRobotWriter
-from manivideo_ros.recording.robomimic import RobomimicWriter
+from manivideo_ros.recording.dataset_options import add_options, asked
+from manivideo_ros.recording.episode import Topics
+from manivideo_ros.recording.generators.controls import ControlsJoiner, write_controls
+from manivideo_ros.recording.lerobot.bags import main as bag_main
+from manivideo_ros.recording.lerobot.check.cli import main as check_main
+from manivideo_ros.recording.lerobot.old_version import OLD, OldLeRobotWriter
+from manivideo_ros.recording.lerobot.piece import write_piece
+from manivideo_ros.recording.lerobot.writer import LeRobotWriter
+from manivideo_ros.recording.options import Options
+from manivideo_ros.recording.pieces import DONE, Format, Job, Piece, write_pieces
+from manivideo_ros.recording.robomimic import RobomimicJoiner, write_demo
 
 ABOUT = """Write episodes (rosbag2 folders, as recorded or as `manivideo augment` makes them, or
 folders of such) as a dataset. meta/provenance.json lists for every episode whether it is synthetic,
-and what it was made from."""
-
-
-class Writer(Protocol):
-    """A format: episodes are added one by one."""
-
-    def add(self, episode: Episode) -> None:
-        """Append an episode."""
-
-    def close(self) -> None:
-        """Complete the dataset."""
-
-
-FORMATS: dict[str, Callable[[Path, str], Writer]] = {
-    'lerobot': LeRobotWriter,
-    'robomimic': RobomimicWriter,
-    'frames': FramesWriter,
-    'video': VideosWriter,
-    'controls': ControlsWriter,
+and what it was made from. After an interruption run the command again: episodes that were written
+are kept. `manivideo dataset check SET` checks a LeRobot dataset, `manivideo dataset bag SET` writes
+its episodes as bags."""
+FORMATS = {
+    'lerobot': Format(write_piece, LeRobotWriter),
+    'robomimic': Format(write_demo, RobomimicJoiner),
+    'frames': Format(write_frames, FramesJoiner),
+    'video': Format(write_video, VideosJoiner),
+    'controls': Format(write_controls, ControlsJoiner),
 }
+
+
+OPTIONS = Options()
+COMMANDS = {'check': check_main, 'bag': bag_main}
 
 
 class Written(NamedTuple):
@@ -68,70 +64,65 @@ def write_dataset(
     bags: Sequence[Path | Part],
     out: Path,
     topics: Topics,
-    task: str,
+    options: Options = OPTIONS,
     skipped: Skipped | None = None,
+    workers: int = 1,
 ) -> Written:
     """Write a complete dataset or none.
 
-    skipped: takes episodes that cannot be used. Raises ValueError (one line) for a folder in use,
-    for an episode that does not fit unless it is skipped, and if none is left; OSError.
+    Episodes that an interrupted call wrote with the same means are not written again. skipped:
+    takes episodes that cannot be used. Raises ValueError (one line) for a folder in use, for an
+    episode that does not fit unless it is skipped, and if none is left; OSError.
     """
     skipped = Skipped(False) if skipped is None else skipped
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f'{out} exists already: choose another --out or remove it')
-    partial = out.with_name(f'{out.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        written = _write(FORMATS[kind], bags, partial, topics, task, skipped)
-        if out.exists():
-            out.rmdir()
-        partial.replace(out)
-    except BaseException:
+    partial, work = (out.with_name(f'{out.name}.{end}') for end in ('partial', 'work'))
+    written: Written | None = None
+    with locked(work, 'dataset'):
         shutil.rmtree(partial, ignore_errors=True)
-        raise
+        partial.mkdir(parents=True)
+        try:
+            written = _write(FORMATS[kind], options, partial, [
+                Job(part, topics, options, FORMATS[kind].write, work / _folder(part), skipped.skips)
+                for part in map(part_of, bags)
+            ], skipped, workers)  # fmt: skip
+            if out.exists():
+                out.rmdir()
+            partial.replace(out)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+            if written is not None or not any(work.glob(f'*/{DONE}')):
+                shutil.rmtree(work, ignore_errors=True)
     return written
 
 
+def _folder(part: Part) -> str:
+    """The name of an episode's folder among those that are being written."""
+    return f'{part.name}_{hashlib.sha256(str(part.path.resolve()).encode()).hexdigest()[:8]}'
+
+
 def _write(
-    make: Callable[[Path, str], Writer], bags: Sequence[Path | Part], folder: Path, topics: Topics,
-    task: str, skipped: Skipped,
+    form: Format, options: Options, folder: Path, jobs: Sequence[Job], skipped: Skipped,
+    workers: int,
 ) -> Written:  # fmt: skip
-    writer, frames = make(folder, task), 0
+    if options.version == OLD:
+        form = form._replace(joiner=OldLeRobotWriter)
+    joiner, frames = form.joiner(folder, options), 0
     entries: list[dict[str, Any]] = []
     remarks: list[str] = []
-    unknown = 0
-    opened: BagReader | None = None
-    for part in tqdm([part_of(bag) for bag in bags], unit='episode', disable=None):
+    for piece in write_pieces(jobs, workers, not skipped.skips):
         try:
-            if opened is None or opened.path != part.path:  # parts of a bag follow each other
-                opened = open_bag(part.path, topics.hands)
-            episode = Episode(reader_of(part, opened), topics)
-            episode.check_gaps()
-            if skipped.skips:
-                episode.check()  # before any of it is written
-            writer.add(episode)
+            _join(joiner, piece)
         except ValueError as error:
             skipped.or_raise(error)
             continue
-        remarks += [f'{episode.name}: {remark}' for remark in episode.remarks]
-        frames += len(episode)
-        entry = {'episode_index': len(entries), 'episode': episode.name, **episode.provenance}
-        if not episode.part.whole:
-            entry['part'] = {
-                'received_ns': [episode.part.start_ns, episode.part.end_ns],
-                'reason': episode.part.reason,
-            }
-        if episode.held:
-            entry['held'] = {topic: held._asdict() for topic, held in episode.held.items()}
-            remarks += [
-                f'{episode.name}: topic {topic} ({held.text})'
-                for topic, held in episode.held.items()
-            ]
-        unknown += entry['synthetic'] is None
-        entries.append(entry)
+        frames += piece.frames
+        remarks += piece.remarks
+        entries.append({'episode_index': len(entries), **(piece.entry or {})})
     skipped.require_some(len(entries))
-    writer.close()
+    joiner.close()
+    unknown = sum(entry['synthetic'] is None for entry in entries)
     if unknown:
         remarks.append(
             f'{unknown} of {len(entries)} episodes have no provenance: `synthetic` is null in '
@@ -141,6 +132,13 @@ def _write(
     text = json.dumps({'episodes': entries}, indent=1, sort_keys=True)
     (folder / 'meta' / 'provenance.json').write_text(text)
     return Written(len(entries), frames, remarks)
+
+
+def _join(joiner: Any, piece: Piece) -> None:
+    """Append an episode. Raises ValueError for one that could not be written, or does not fit."""
+    if piece.error:
+        raise ValueError(piece.error)
+    joiner.add(piece.folder, piece.content or {}, piece.name)
 
 
 def find_bags(paths: Sequence[Path]) -> list[Path]:
@@ -175,57 +173,32 @@ def passing(bags: Sequence[Path], gate: Path) -> list[Path]:
     return [bag for bag in bags if kept[bag.resolve().name]]
 
 
-def _topics(args: argparse.Namespace) -> Topics:
-    """The topics that were asked for. Raises ValueError."""
-    held = tuple(each for each in args.hold if each.startswith('/'))
-    rest = [each for each in args.hold if each not in held]
-    try:
-        seconds = [float(each) for each in rest]
-    except ValueError:
-        raise ValueError(f'--hold {" ".join(rest)}: give seconds, or topics with their /') from None
-    state, action = tuple(args.state), tuple(args.action)
-    hold_s = seconds[-1] if seconds else None
-    return Topics(args.images, state, action, hold_s, held, args.rate, args.max_gap, args.hands)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 2 and one line of error for unusable episodes."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     parser = argparse.ArgumentParser(prog='manivideo dataset', description=ABOUT)
     about = 'frames: PNG with COCO keypoints; controls: videos that control other generators'
     parser.add_argument('format', choices=tuple(FORMATS), help=about)
-    parser.add_argument('episodes', nargs='+', type=Path, help='bags, or folders of bags')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the new dataset')
-    parser.add_argument('--images', default=IMAGES, help='topic of the frames')
-    parser.add_argument('--pictures', dest='images', action=RenamedOption)
-    parser.add_argument('--state', nargs='+', default=[], metavar='TOPIC[:FIELD,...]',
-                        help='of the state (poses of hands and objects); with fields only these, '
-                        'as /arm:position')  # fmt: skip
-    parser.add_argument('--action', nargs='+', default=[], metavar='TOPIC[:FIELD,...]',
-                        help='of the action (none)')  # fmt: skip
-    parser.add_argument('--hold', nargs='+', default=[], metavar='SECONDS|TOPIC[=SECONDS]',
-                        help='how long the last value of a state or action is held, or topics '
-                        'whose last value is valid until the next (three periods of a topic, 0.05 '
-                        'above 20 Hz)')  # fmt: skip
-    parser.add_argument('--hands', default='', metavar='FROM', help=HANDS_HELP)
-    parser.add_argument('--gate', type=Path, metavar='DIR',
-                        help='of `manivideo gate`: omit the episodes that it drops')  # fmt: skip
-    parser.add_argument('--task', default='manipulation', help="the task's description")
-    about = 'longest time without an image (five periods, at least 0.5)'
-    parser.add_argument('--max-gap', type=float, metavar='SECONDS', help=about)
-    add_cut_options(parser, 'images')
+    add_options(parser)
     args = parser.parse_args(arguments)
     try:
         check_cut_options(args)
-        topics = _topics(args)
+        topics, options = asked(args)
         bags = find_bags(args.episodes)
         if args.gate is not None:
             bags = passing(bags, args.gate)
         skipped = Skipped(args.skip_bad)
         parts = parts_of_bags(bags, args, skipped)
-        written = write_dataset(args.format, parts, args.out, topics, args.task, skipped)
+        workers = processes(args.workers, bags)
+        written = write_dataset(args.format, parts, args.out, topics, options, skipped, workers)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print('\nstopped: run the command again to continue', file=sys.stderr)
+        return 130
     for remark in written.remarks:
         print(remark)
     print_skipped(skipped)

@@ -23,10 +23,9 @@ from manivideo_ros.bags.provenance import provenance_of
 from manivideo_ros.geometry import matrix_to_quaternion
 from manivideo_ros.hand.state import SIDES, HandState
 from manivideo_ros.messages.images import depth_image, read_image, read_keypoints
-from manivideo_ros.messages.names import FRAMES
+from manivideo_ros.messages.names import CAMERA, FRAMES, HANDS, OBJECTS, TF
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.messages.types import decoded
-from manivideo_ros.messages.video import ImageReader, image_stamp_ns, is_shown, topic_of_images
 from manivideo_ros.motion.continuity import at_rate, gaps, period_of
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.sources.recorded_hands import open_bag
@@ -36,26 +35,31 @@ from manivideo_ros.recording.columns import (
     series_of,
     table,
 )
+from manivideo_ros.recording.image_stream import (
+    BACKGROUND,
+    DEPTH,
+    MASK,
+    EpisodeError,
+    ImageStream,
+)
 
 LOGGER = logging.getLogger(__name__)
 Read = TypeVar('Read')
-IMAGES = '/image_raw'
+IMAGES, NEXT_STATE = '/image_raw', 'next-state'
 LONGEST_GAP_S = 0.5
-KEYPOINTS, MASK, DEPTH, BACKGROUND = '/hand_keypoints', '/mlo/mask', '/mlo/depth', '/background'
+KEYPOINTS = '/hand_keypoints'
 """Topics of labels, in the namespace of the images."""
 FINGERS = [f'{f}{j}.{axis}' for f in ('index', 'middle', 'pinky', 'ring', 'thumb')
            for j in (1, 2, 3) for axis in 'xyz']  # fmt: skip
 POSE = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 
 
-class EpisodeError(ValueError):
-    """An episode that cannot be exported; one line: the bag, the topic, what to do."""
-
-
 @dataclass(frozen=True)
 class Topics:
     """Topics of images, state (none: the poses of hands and objects) and action.
 
+    action: or NEXT_STATE, the state of the next frame. cameras, depths: of further images, by key;
+    features: of further numbers, by name, written as those of the state. tasks: of String messages.
     images: or the name that image_transport appends `/foxglove`, `/ffmpeg` or `/compressed` to.
     state, action: topics, or TOPIC:FIELD,FIELD for some fields of one, as `/arm:position`.
     hold_s: how long the last value of a state or action is held; None: three of the topic's
@@ -74,15 +78,20 @@ class Topics:
     rate_hz: float | None = None
     max_gap_s: float | None = None
     hands: str = ''
+    cameras: tuple[tuple[str, str], ...] = ()
+    depths: tuple[tuple[str, str], ...] = ()
+    features: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    tasks: str = ''
 
     def __post_init__(self) -> None:
         for seconds in (self.hold_s, *self._own.values()):
             if seconds is not None and not seconds > 0:
                 raise ValueError(f'--hold must be above 0 seconds, is {seconds}')
-        asked = {each.partition(':')[0] for each in (*self.state, *self.action)}
+        others = (each for _, named in self.features for each in named)
+        asked = {each.partition(':')[0] for each in (*self.state, *self.action, *others)}
         for topic in self._own:
             if topic not in asked:
-                raise ValueError(f'--hold {topic}: is no topic of --state or --action')
+                raise ValueError(f'--hold {topic}: is no topic of --state, --action or --feature')
 
     def hold_of(self, topic: str) -> float | None:
         """How long the last value of a topic is held, seconds."""
@@ -124,27 +133,13 @@ class Episode:
         self.reader = open_bag(bag, topics.hands)
         self.provenance = provenance_of(self.reader)
         self.held: dict[str, Held] = {}
-        found = topic_of_images(self.reader.topics, topics.images)
-        if found is None:
-            images = [t for t, k in self.reader.topics.items() if k in FRAMES]
-            frames = [t for t in images if not t.endswith((MASK, DEPTH, BACKGROUND))]
-            raise EpisodeError(
-                f'{self.part}: topic {topics.images} has no images: choose one of '
-                f'{", ".join(frames or images) or "a bag with an Image topic"} with --images'
-            )
-        self.images_topic = found
+        self._stream = ImageStream(self.reader, topics.images)
+        self.images_topic = self._stream.topic
         self._namespace = topics.images.rpartition('/')[0]
-        stamps = self._stamps()
-        self.stamps_ns, self.received_ns = np.array(stamps, np.int64).T
-        self._kept = np.arange(len(stamps))
-        back = np.flatnonzero(np.diff(self.stamps_ns) <= 0)
-        if len(back):
-            raise EpisodeError(
-                f'{self.part}: topic {found}: the stamp of frame {back[0] + 1} does not '
-                'increase: record it again'
-            )
+        self.stamps_ns, self.received_ns = self._stream.stamps_ns, self._stream.received_ns
+        self._kept = np.arange(len(self.stamps_ns))
         if topics.rate_hz is not None:
-            self._reduce(topics.rate_hz)
+            self.reduce(topics.rate_hz)
 
     def __len__(self) -> int:
         return len(self.stamps_ns)
@@ -164,13 +159,34 @@ class Episode:
         """The frames [H, W, 3] in order. Raises EpisodeError for one that is no colour image, and
         for a video that is damaged or lacks messages.
         """
-        topic, reader = self.images_topic, ImageReader()
-        kept, count = set(self._kept.tolist()), -1
-        for message, _ in self._decoded(topic):
-            image = self._read(topic, message, reader.read)
-            count += image is not None
-            if image is not None and count in kept:
-                yield np.stack([image] * 3, -1) if image.ndim == 2 else image
+        return self._stream.colours(self._kept)
+
+    def reduce(self, rate_hz: float) -> None:
+        """Keep the frames nearest to the times of a rate. Raises EpisodeError for a higher one."""
+        try:
+            self._kept = at_rate(self.stamps_ns, rate_hz)
+        except ValueError as error:
+            raise EpisodeError(f'{self.part}: topic {self.images_topic}: {error}') from None
+        self.remarks.append(
+            f'{len(self._kept)} frames of {len(self)} images, at {rate_hz:g} Hz: those nearest in '
+            'time'
+        )
+        self.stamps_ns, self.received_ns = (
+            self.stamps_ns[self._kept], self.received_ns[self._kept]
+        )  # fmt: skip
+
+    def camera(self, topic: str) -> Iterator[NDArray[np.uint8]]:
+        """The image [H, W, 3] of another camera nearest to each frame. Raises EpisodeError."""
+        stream = ImageStream(self.reader, topic)
+        return stream.colours(self._nearest(stream))
+
+    def depth(self, topic: str) -> Iterator[NDArray[np.float32]]:
+        """The depth [H, W] of a topic nearest to each frame, metres, 0 or NaN where unknown.
+
+        Raises EpisodeError.
+        """
+        stream = ImageStream(self.reader, topic, '--depth')
+        return stream.depths(self._nearest(stream))
 
     def check_gaps(self) -> None:
         """Note missing frames. Raises EpisodeError for more than max_gap_s without any."""
@@ -196,13 +212,15 @@ class Episode:
 
     def check(self) -> None:
         """Read all of it. Raises EpisodeError for what cannot be exported."""
-        _ = self.state if self.asked.state else None, self.action
-        shapes = {image.shape for image in self.images()}
-        if len(shapes) > 1:
-            raise EpisodeError(
-                f'{self.part}: topic {self.images_topic}: images have several sizes: record '
-                'one size'
-            )
+        _ = self.state if self.asked.state else None, self.action, self.features, self.tasks
+        streams: list[tuple[str, Iterator[NDArray[Any]]]] = [(self.images_topic, self.images())]
+        streams += [(topic, self.camera(topic)) for _, topic in self.asked.cameras]
+        streams += [(topic, self.depth(topic)) for _, topic in self.asked.depths]
+        for topic, images in streams:
+            if len({image.shape for image in images}) > 1:
+                raise EpisodeError(
+                    f'{self.part}: topic {topic}: images have several sizes: record one size'
+                )
 
     def keypoints(self) -> list[NDArray[np.void]]:
         """The hands' keypoints of each frame (drawing/labels.py)."""
@@ -260,7 +278,36 @@ class Episode:
     @cached_property
     def action(self) -> Table | None:
         """The action of each frame; None without a topic."""
+        if self.asked.action == (NEXT_STATE,):
+            values = self.state.values
+            return Table(np.concatenate([values[1:], values[-1:]]), self.state.names)
         return self._table(self.asked.action) if self.asked.action else None
+
+    @cached_property
+    def features(self) -> dict[str, Table]:
+        """Further numbers of each frame, by name."""
+        return {name: self._table(topics) for name, topics in self.asked.features}
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """The text on the topic of tasks at each frame, [] without one."""
+        return self.texts(self.asked.tasks, '--task-topic') if self.asked.tasks else []
+
+    def texts(self, topic: str, option: str) -> list[str]:
+        """The text on a topic at each frame: the last one received, the first for frames before it.
+
+        Raises EpisodeError, naming the option, for a topic without texts.
+        """
+        if topic not in self.reader.topics:
+            raise EpisodeError(f'{self.part}: holds no topic {topic}, of {option}')
+        found = [(received, message) for message, received in self._decoded(topic)]
+        texts: list[Any] = [getattr(message, 'data', None) for _, message in found]
+        if not texts or not all(isinstance(text, str) and text for text in texts):
+            raise EpisodeError(
+                f'{self.part}: topic {topic}: must have texts (std_msgs/String) that are not empty'
+            )
+        after = np.searchsorted([received for received, _ in found], self.received_ns, 'right')
+        return [texts[max(0, int(k) - 1)] for k in after]
 
     def order_columns(self, state: Sequence[str], action: Sequence[str]) -> None:
         """Order the columns as these names, where they are the same: those of another episode."""
@@ -268,38 +315,16 @@ class Episode:
         if self.action is not None:
             self.action = self.action.ordered(action)
 
-    def _stamps(self) -> list[tuple[int, int]]:
-        """Stamp and receipt time (ns) of each frame. Raises EpisodeError if there is none."""
-        topic, before = self.images_topic, 0
-        stamps: list[tuple[int, int]] = []
-        for message, received_ns in self._decoded(topic):
-            if not stamps and not self._read(topic, message, is_shown):
-                before += 1
-            else:
-                stamps.append((image_stamp_ns(message), received_ns))
-        if not stamps:
-            lacks = 'has no key frame' if before else 'is empty'
-            raise EpisodeError(f'{self.part}: topic {topic} {lacks}: record it again')
-        if before:
-            LOGGER.warning(
-                '%s: topic %s: %d messages before its first key frame are left out, because they '
-                'depend on earlier ones that were not recorded', self.part, topic, before
-            )  # fmt: skip
-        return stamps
-
-    def _reduce(self, rate_hz: float) -> None:
-        """Keep the frames nearest to the times of a rate."""
-        try:
-            self._kept = at_rate(self.stamps_ns, rate_hz)
-        except ValueError as error:
-            raise EpisodeError(f'{self.part}: topic {self.images_topic}: {error}') from None
-        self.remarks.append(
-            f'{len(self._kept)} frames of {len(self)} images, at {rate_hz:g} Hz: those nearest in '
-            'time'
+    def _nearest(self, stream: ImageStream) -> NDArray[np.intp]:
+        """The image of another topic nearest to each frame."""
+        found, away_s = stream.nearest(self.stamps_ns, self.asked.max_gap_s)
+        remark = (
+            f'topic {stream.topic}: of each frame the nearest image, up to {away_s * 1e3:.0f} ms '
+            'away'
         )
-        self.stamps_ns, self.received_ns = (
-            self.stamps_ns[self._kept], self.received_ns[self._kept]
-        )  # fmt: skip
+        if away_s > 1e-3 and remark not in self.remarks:
+            self.remarks.append(remark)
+        return found
 
     def _label_topic(self, name: str) -> str:
         """The topic of labels in the namespace of the images, else at the root."""
@@ -355,6 +380,13 @@ class Episode:
         return values, names
 
     def _poses(self) -> Table:
+        if not {HANDS, OBJECTS} & {*self.reader.topics.values()}:
+            others = [t for t, k in self.reader.topics.items() if k not in (*FRAMES, CAMERA, TF)]
+            raise EpisodeError(
+                f'{self.part}: holds no HandPoses or ObjectPoses: name the topics of its state '
+                f'(--state; there are {", ".join(others) or "images alone"}), or with --hands what '
+                'hands are read from'
+            )
         motion = load_motion(self.reader, camera=None)
         samples = [motion.interpolate_at(int(stamp)) for stamp in self.stamps_ns]
         names: list[str] = []

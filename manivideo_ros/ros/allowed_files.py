@@ -20,16 +20,22 @@ FILES = {
     'scene',
     'background',
     'hand_reference',
+    'robot',
+    'robot_layers',
+    'robot_packages',
 }
 # Raised for names with NUL, names that are too long, and circular links.
 UNUSABLE = (OSError, RuntimeError, ValueError)
 
 
-def resolve(name: str, shapes: Collection[str], folders: Iterable[str] | None) -> str | Path:
+def resolve(
+    name: str, shapes: Collection[str], folders: Iterable[str] | None, folder: bool = False
+) -> str | Path:
     """The name of a shape, or the real path of a file.
 
     folders: the allowed folders, besides installed packages; None allows any file, for parameters
-    that are set at startup. Raises ValueError, one line, for a missing or refused file.
+    that are set at startup. folder: whether it may be a folder, of whose files the same holds.
+    Raises ValueError, one line, for a missing or refused file.
     """
     if name in shapes:
         return name
@@ -40,11 +46,14 @@ def resolve(name: str, shapes: Collection[str], folders: Iterable[str] | None) -
             raise ValueError(f'{_short(name)}: {error}') from None
     elif folders is not None:
         path = under(name, folders, 'scene_folders')
+        if folder and path.is_dir():
+            for file in path.iterdir():
+                under(str(file), folders, 'scene_folders')
     else:
         path = expanded(name)
     try:
         path = path.resolve()
-        if path.is_file():
+        if path.is_file() or (folder and path.is_dir()):
             return path
     except UNUSABLE:
         pass
@@ -87,6 +96,8 @@ def check_change_of_files(changed: Mapping[str, Any], now: NodeParameters) -> No
 def _is_file(parameter: str, value: str) -> bool:
     """Whether a parameter's value names a file outside installed packages."""
     if value == '' or value.startswith((SCHEME, 'data:')):
+        return False
+    if parameter == 'robot' and value in ('demo', 'robot_description'):
         return False
     if parameter == 'engine':
         return '/' in value or value.endswith(('.yaml', '.yml'))

@@ -42,8 +42,9 @@ class NodeParameters:
     object_scales: tuple[float, ...] = parameter((1.0,), 'Metres per unit of each mesh file')
     scene: str = parameter(
         '',
-        'Folder of `manivideo calibrate` with background, hand reference, skin texture and light; '
-        "the next two parameters replace what is in it; '' for none",
+        'Folder of `manivideo calibrate` with background, support plane, light, and hand '
+        'reference, skin texture and hand shape, or colours of the robot; the next two parameters '
+        "replace what is in it; '' for none",
     )
     background: str = parameter(
         '', "Background image, without hands and objects; '' for the shipped one"
@@ -120,6 +121,49 @@ class NodeParameters:
         live=True,
     )
     jpeg_quality: int = parameter(90, 'JPEG quality of image_raw/compressed', 1, 100, live=True)
+    embodiment: str = parameter(
+        'human',
+        'Whose hands are shown: human (hand_poses) or robot (joint_states)',
+        choices=('human', 'robot'),
+    )
+    robot: str = parameter(
+        'demo',
+        'With robot: its URDF, a file or a package:// URI, or robot_description for the topic; '
+        "demo for the package's own two hands",
+    )
+    robot_source: str = parameter(
+        'joint_states',
+        'With robot: what moves it, joint_states, hands (the fingertips of hand_poses), or planned '
+        'motions: joint_trajectory or display_trajectory (MoveIt)',
+        choices=('joint_states', 'hands', 'joint_trajectory', 'display_trajectory'),
+    )
+    robot_joint_states: str = parameter('joint_states', 'With robot: topic of its JointStates')
+    robot_plans: str = parameter(
+        '',
+        "With robot: topic of its planned motions; '' for joint_trajectory or display_planned_path",
+    )
+    robot_packages: tuple[str, ...] = parameter(
+        ('',),
+        'Folders of the packages that the URDF names, or folders that contain them, besides '
+        'installed ones and ROS_PACKAGE_PATH',
+    )
+    robot_layers: str = parameter(
+        '', "YAML file with the layers of links that are not found or wrong; '' for none"
+    )
+    robot_missing: str = parameter(
+        'collision',
+        'What is drawn where a mesh is missing: collision (the box of its collisions) or none',
+        choices=('collision', 'none'),
+    )
+    robot_triangles: int = parameter(
+        15_000, 'Triangles of the whole robot, to which heavier meshes are simplified', 500, 200_000
+    )
+    robot_frame: str = parameter('world', 'World frame of a robot without objects')
+    robot_pose: tuple[float, ...] = parameter(
+        (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
+        "Pose of the robot's root in the world where TF does not have it, x y z in m, quaternion "
+        'x y z w',
+    )
 
 
 @dataclass(frozen=True)
@@ -138,6 +182,14 @@ class PlayerParameters:
     wait_for: int = parameter(
         0, 'Number of subscribers of hand_poses to wait for before playing', 0, 100
     )
+    robot: str = parameter(
+        '',
+        'Robot that follows the hands, on joint_states: demo, or a URDF file of one hand, whose '
+        "root is on TF; '' for none",
+    )
+    robot_packages: tuple[str, ...] = parameter(
+        ('',), 'Folders of the packages that the URDF names, as of the synthesizer'
+    )
 
 
 @dataclass(frozen=True)
@@ -148,6 +200,7 @@ class RecorderParameters:
     topics: tuple[str, ...] = parameter(
         (
             'hand_poses',
+            'joint_states',
             'object_poses',
             'skeleton_poses',
             'camera/camera_info',
@@ -278,6 +331,11 @@ class ViewerParameters:
     port: int = parameter(8642, 'Port of the page; 0 for any free port', 0, 65535)
     record_folder: str = parameter(
         '', "Folder of the bags that the page records; '' disables recording from the page"
+    )
+    side_by_side: bool = parameter(
+        False,
+        'Show beside/image_raw/compressed, a second video, on the right of the first; beside/... '
+        'are to be remapped to the topics and services of another synthesizer',
     )
 
 

@@ -29,6 +29,7 @@ from manivideo_ros.process.stderr import held_back
 from manivideo_ros.ros.mismatches import MismatchWatch
 
 M_ARENA_MAX = -8  # malloc.h
+SHUTDOWN_S = 1.0  # for leaving the graph while the node is created
 # Raised while a node is created, for names, values and files that cannot be used.
 UNUSABLE = (ValueError, OSError, rclpy_implementation.RCLError, NameValidationException)
 LOGS = ('log directory', 'logging directory')  # in rcl's error for an unusable log folder
@@ -54,10 +55,6 @@ class Runnable(Protocol):
         """Called once at the end, while the context is still valid."""
 
 
-class Ended(BaseException):
-    """A signal was received while the node was created. Not an Exception, which others catch."""
-
-
 def run(
     make: Callable[[], Node],
     args: list[str] | None = None,
@@ -77,7 +74,7 @@ def run(
         again = stop.is_set()
         stop.set()
         if not (again or patient or made.is_set()):
-            raise Ended
+            _end()
 
     try:
         for number in SIGNALS:
@@ -85,10 +82,6 @@ def run(
         _init(args)
         node = make()
         made.set()
-    except Ended:
-        with suppress(Exception):  # the interrupted initialization may be incomplete
-            rclpy.try_shutdown()
-        _leave(0)
     except UNUSABLE as error:
         _ignore_signals()
         print(f'error: {one_line(error)}', file=sys.stderr)
@@ -138,8 +131,22 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _leave(status: int) -> NoReturn:
-    """Exit without cleanup, which half-loaded libraries may not survive."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+def _end() -> NoReturn:
+    """End the process with status 0 from a signal handler that interrupts a node's creation.
+
+    An exception would be lost where the interrupted code swallows exceptions: in callbacks of C
+    libraries, in destructors. Other nodes see this one leave by the context's shutdown, which waits
+    for a lock that the interrupted code may hold: it has a thread of its own and a limit.
+    """
+    shutdown = threading.Thread(target=_shutdown, daemon=True)
+    shutdown.start()
+    shutdown.join(SHUTDOWN_S)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(RuntimeError, ValueError, OSError):  # e.g. interrupted in its own write
+            stream.flush()
+    os._exit(0)  # half-loaded libraries may not survive a cleanup
+
+
+def _shutdown() -> None:
+    with suppress(Exception):  # the interrupted initialization may be incomplete
+        rclpy.try_shutdown()

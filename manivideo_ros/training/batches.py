@@ -27,6 +27,7 @@ class TrainingScenes(Protocol):
     """The interface of a source of scenes, such as data/shards.py."""
 
     consecutive: np.ndarray  # [scenes] bool: the frames follow each other at 30 Hz
+    sided: np.ndarray  # [scenes] bool: a skeleton distinguishes the sides: no mirroring
 
     def __len__(self) -> int: ...
 
@@ -41,7 +42,7 @@ class TrainingScenes(Protocol):
     def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
         """One frame's model inputs and ground truth (FRAME_KEYS), without a batch axis.
 
-        With a skeleton [3, H, W] for scenes of people, which have no other conditions.
+        With a skeleton [3, H, W] for scenes of people.
         """
         ...
 
@@ -136,8 +137,10 @@ class Iterations(Dataset[Batch]):
             sample.pop('skeleton', None)
         sample |= {key: value[None] for key, value in scenes.references(scene).items()}
         sample['weight'] = torch.ones(len(rows))
+        source = config.sources.get(draw.source)
+        sample['smooth'] = torch.full((len(rows),), source.smooth if source else 0.0)
         mirror = 'base' in sample and rng.random() < config.mirror_share
-        if mirror and self._can_mirror(draw.source):
+        if mirror and not scenes.sided[scene]:
             sample |= mirrored(sample, config.model.base == 'lit')
         self._drop_conditions(sample, rng)
         if draw.unconditional:
@@ -148,11 +151,6 @@ class Iterations(Dataset[Batch]):
         sample['noise_seed'] = torch.tensor([int(rng.integers(2**62))])
         sample['draw'] = torch.tensor([rng.random()], dtype=torch.float64)
         return sample
-
-    def _can_mirror(self, source: str) -> bool:
-        """Whether scenes may be mirrored: skeletons of people encode the side in their colours."""
-        found = self.config.sources.get(source)
-        return found is None or found.reader != 'human'
 
     def _drop_conditions(self, sample: Batch, rng: np.random.Generator) -> None:
         """Remove references, base or both at random (for guidance, and for `base: none`)."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from manivideo_ros.data.rendering.light_views import LightViews, ball_normals, make_light_views
+from manivideo_ros.data.scenes.panoramas import panorama_files
 from manivideo_ros.model.checkpoint import SHIPPED, load_light_net
 from manivideo_ros.model.patch.light import LightNet
 from manivideo_ros.training.batches import TrainingScenes
@@ -63,12 +64,12 @@ def run_training(
         light = _light(config, data, out, threads, init, place)
     lit_by = None
     if config.model.base == 'lit':
-        lit_by = light if init is None else load_light_net(init)
+        lit_by = light if light is not None or init is None else load_light_net(init)
     imaged = open_sources(config, data, lit_by)
     sources: Mapping[str, TrainingScenes] = imaged
     if config.latent:
         sources = with_latents(imaged, config, data, place)
-    run = describe_run(config, stage, data_hash(config, data), str(init or ''))
+    run = describe_run(config, stage, data_hash(config, data), init)
     if place.first:
         print(lengths(sources))
         write_run(out, run)
@@ -84,22 +85,42 @@ def run_training(
 def _light(
     config: TrainConfig, data: Path, out: Path, threads: int, init: Path | None, place: Place
 ) -> LightNet | None:
-    """The light net of a new patch model; None with a checkpoint, which has one, or latents."""
-    if init is not None or config.latent:
+    """The light net to train, or trained; None where a checkpoint keeps its own, or for latents."""
+    if config.latent or (init is not None and not config.tune_light):
+        if config.panoramas:
+            raise ValueError(
+                'panoramas: no light estimator is trained: leave it out, or set tune_light'
+            )
         return None
-    return learned_light(config, data, out / 'light.safetensors', threads, place.device)
+    first = load_light_net(init) if init is not None else None
+    return learned_light(config, data, out / 'light.safetensors', threads, place.device, first)
 
 
 def learned_light(
-    config: TrainConfig, data: Path, out: Path, threads: int, device: torch.device | None = None
+    config: TrainConfig,
+    data: Path,
+    out: Path,
+    threads: int,
+    device: torch.device | None = None,
+    first: LightNet | None = None,
 ) -> LightNet:
-    """The light net in the file `out`, trained now if it is missing. device: None for the CPU."""
+    """The light net in the file `out`, trained now if it is missing.
+
+    device: None for the CPU. first: initial weights. Raises ValueError for a folder without
+    panoramas.
+    """
     if not out.exists():
         folder = data / 'light_views'
         if not folder.exists():
-            make_light_views(folder, config.light_views, config.seed, 'train', threads)
+            around = panorama_files(Path(config.panoramas), 'train') if config.panoramas else []
+            make_light_views(folder, config.light_views, config.seed, 'train', threads, around)
         views = LightViews.open(folder)
-        error = train_light(len(views), views.batch, ball_normals(), config, out, device)
+        if views.measured != bool(config.panoramas):
+            made = 'with' if views.measured else 'without'
+            raise ValueError(
+                f'{folder}: was made {made} panoramas, which `panoramas` does not say: remove it'
+            )
+        error = train_light(len(views), views.batch, ball_normals(), config, out, device, first)
         print(f'light: RMS error {error:.4f} of sRGB in 0..1 on held-out hands')
     return load_light(config, out)
 

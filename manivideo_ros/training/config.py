@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,9 @@ class Source:
     folder: relative to --data, or absolute. share: how often the source is drawn in a round of all
     sources. reader: 'shards', or 'human' for clips of people with skeletons. hands: folder with the
     hand models of its poses, '' for the default hand. objects: use only the scenes of the first so
-    many objects, sorted by name; 0: all scenes.
+    many objects, sorted by name; 0: all scenes. smooth: standard deviation in pixels of a Gaussian
+    through which predicted and true images are compared, for scenes whose poses are not exact or
+    whose camera blurs: comparing their pixels would teach the network to blur; 0: pixels.
     """
 
     folder: str
@@ -32,6 +35,11 @@ class Source:
     reader: Literal['shards', 'human'] = 'shards'
     hands: str = ''
     objects: int = 0
+    smooth: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smooth < math.inf:
+            raise ValueError(f'smooth is {self.smooth}; use pixels, or 0 to compare pixels')
 
 
 def three_kinds() -> dict[str, Source]:
@@ -78,6 +86,9 @@ class TrainConfig:
     light_views: int = 2000  # hands to train the light estimator on (0.9 MB each)
     light_iterations: int = 12000
     light_batch: int = 48
+    light_rate: float = 1e-3  # initial learning rate
+    tune_light: bool = False  # train the light estimator of --init further, instead of keeping it
+    panoramas: str = ''  # folder of HDR panoramas, which light half of the hands
     mirror_share: float = 0.5  # share of mirrored scenes
     pure_noise_share: float = 0.85  # share of scenes at t = 1; the others at random times
     unpainted_weight: float = 0.25  # loss weight of frames without base, whose loss is far larger

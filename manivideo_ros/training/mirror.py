@@ -15,7 +15,7 @@ IMAGES = (
     'mask',
     'background',
     'hand_reference',
-    'skeleton',  # of hands only, which are drawn in the same colours
+    'skeleton',  # of hands only, which are drawn in the same colours: scenes are not `sided`
 )
 VIEWS = [0, 1, 3, 2, 4, 5]  # left and right are exchanged
 # The same for the directions of horizon maps.

@@ -41,6 +41,8 @@ def start(
         raise ValueError(f'the stage {stage} starts from trained weights: name them with --init')
     if config.offload and (stage == 'distill' or not config.latent):
         raise ValueError('offload: only for the image and temporal stages of latent models')
+    if config.latent and any(source.smooth for source in config.sources.values()):
+        raise ValueError('smooth: only for patch models, whose images are compared')
     torch.manual_seed(config.seed)
     network = latent_network(config, init) if config.latent else _patch_network(config, init, light)
     network.to(place.device)

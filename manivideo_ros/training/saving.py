@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from manivideo_ros.files.errors import reason_of
-from manivideo_ros.model.checkpoint import save_checkpoint
+from manivideo_ros.model.checkpoint import checkpoint_sha256, save_checkpoint
 from manivideo_ros.training.config import TrainConfig
 from manivideo_ros.training.trainer import Trainer, TrainingError
 
@@ -33,15 +33,20 @@ def code_version() -> str:
         return 'unknown'
 
 
-def describe_run(config: TrainConfig, stage: str, data: str, init: str = '') -> dict[str, str]:
-    """What is stored with a checkpoint: the run's YAML, code version, data hash, seed and stage."""
+def describe_run(
+    config: TrainConfig, stage: str, data: str, init: Path | None = None
+) -> dict[str, str]:
+    """What is stored with a checkpoint: the run's YAML, code version, data hash, seed and stage.
+
+    init: the file of the initial weights, which is named without its folder.
+    """
     return {
         'run': config.to_yaml(),
         'code': code_version(),
         'data': data,
         'seed': str(config.seed),
         'stage': stage,
-        'init': init,
+        'init': f'{init.name} {checkpoint_sha256(init)}' if init else '',
     }
 
 

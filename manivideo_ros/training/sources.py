@@ -18,6 +18,9 @@ from manivideo_ros.model.patch.light import LightNet
 from manivideo_ros.training.batches import ConditionedScenes, TrainingScenes
 from manivideo_ros.training.config import Source, TrainConfig
 
+PEOPLE = 'human', 'person'
+"""Sources whose scenes have a skeleton."""
+
 
 class Subset:
     """A subset of scenes."""
@@ -25,6 +28,7 @@ class Subset:
     def __init__(self, scenes: ConditionedScenes, chosen: np.ndarray) -> None:
         self.scenes, self.chosen = scenes, chosen
         self.consecutive = scenes.consecutive[chosen]
+        self.sided = scenes.sided[chosen]
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -55,7 +59,7 @@ def used(config: TrainConfig) -> dict[str, Source]:
         name: source
         for name, source in config.sources.items()
         if source.share > 0
-        and (config.model.human or not (name == 'human' or source.reader == 'human'))
+        and (config.model.human or not (name in PEOPLE or source.reader == 'human'))
     }
 
 
@@ -75,7 +79,7 @@ def make_missing(config: TrainConfig, data: Path, scenes: int, workers: int) -> 
         recipe = Recipe(
             next(kind for kind in get_args(Kind) if kind == name),
             frames=max(4, config.clip_frames),
-            size=config.model.image_size,
+            size=config.model.size,
         )
         make_shards(folder, scenes, config.seed, 'train', workers, recipe)
 
@@ -115,11 +119,12 @@ def open_source(
         'depth' if config.model.mlo == 'depth_only' else 'graded',
         light,
     )
-    found = scenes.camera(0).width
-    if found != size:
+    found, needed = (scenes.camera(0).width, scenes.camera(0).height), config.model.size
+    if found != needed:
+        width, height = needed
         raise ValueError(
-            f'{folder}: its images are {found} pixels wide, the network needs {size}; create the '
-            f'shards with --size {size}'
+            f'{folder}: its images have {found[0]}x{found[1]} pixels, the network needs '
+            f'{width}x{height}; create the shards with --size {width}x{height}'
         )
     if not source.objects:
         return scenes

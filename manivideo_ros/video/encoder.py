@@ -22,7 +22,6 @@ QUALITY = 20  # constant rate factor
 OPTIONS = {
     'preset': 'ultrafast',
     'tune': 'zerolatency',
-    'crf': str(QUALITY),
     'forced-idr': '1',
     'x264-params': 'annexb=1:repeat-headers=1:scenecut=0:colormatrix=smpte170m'
     ':colorprim=smpte170m:transfer=smpte170m:range=tv',
@@ -46,10 +45,12 @@ class VideoEncoder:
     """Encodes the images of one stream in order.
 
     A key frame is made at the start, where the size changes, where it is asked for, where the stamp
-    is before that of the last one, and in time for one a second.
+    is before that of the last one, and in time for one a second. quality: constant rate factor, the
+    smaller the better.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quality: int = QUALITY) -> None:
+        self._quality = quality
         self._context: VideoCodecContext | None = None
         self._size = (0, 0)
         self._key_ns = self._last_ns = 0
@@ -63,7 +64,10 @@ class VideoEncoder:
         """
         height, width = image.shape[:2]
         if self._context is None or (width, height) != self._size:
-            self._context, self._size = _context(*even(width, height)), (width, height)
+            self._context, self._size = (
+                _context(*even(width, height), self._quality),
+                (width, height),
+            )
             key = True
         next_ns = 2 * stamp_ns - self._last_ns  # if the rate is kept
         key = key or stamp_ns < self._last_ns or next_ns - self._key_ns > KEY_PERIOD_NS
@@ -85,11 +89,11 @@ def even(width: int, height: int) -> tuple[int, int]:
     return width + width % 2, height + height % 2
 
 
-def _context(width: int, height: int) -> VideoCodecContext:
+def _context(width: int, height: int, quality: int) -> VideoCodecContext:
     context = cast(VideoCodecContext, av.CodecContext.create(CODEC, 'w'))
     context.width, context.height, context.pix_fmt = width, height, PIXELS
     context.time_base = Fraction(1, 30)
     context.gop_size, context.max_b_frames = NO_LIMIT, 0
     context.thread_count = 1
-    context.options = OPTIONS
+    context.options = {**OPTIONS, 'crf': str(quality)}
     return context

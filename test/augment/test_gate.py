@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from episode_samples import synthetic_episode
+from episode_samples import synthetic_episode, with_masks
 
 from manivideo_ros.augment import gate, gate_report
 from manivideo_ros.augment.gate import Thresholds, Verdict, hand_errors, silhouette
@@ -130,7 +130,7 @@ def test_the_report_shows_what_was_dropped_and_why(tmp_path, monkeypatch):
 
 def test_views_are_of_the_episodes_own_camera(tmp_path):
     episode = Episode(synthetic_episode(tmp_path / 'whole', 3))
-    views = gate.views(episode)
+    views = gate.views(episode, gate.motion_of(episode))
     assert [*views] == [0, 1, 2] and views[0].shares.keys() == {'thing', 'left hand', 'right hand'}
     assert min(views[0].shares.values()) > 0.3 and not gate._is_unseen(views[0])
     with BagWriter(tmp_path / 'blind') as bag:
@@ -141,7 +141,7 @@ def test_views_are_of_the_episodes_own_camera(tmp_path):
             if message.topic != '/camera_info':
                 bag.write(message.topic, message.data, message.stamp_ns)
     with pytest.raises(EpisodeError, match='holds no /camera_info: record it with the images'):
-        gate.views(Episode(tmp_path / 'blind'))
+        gate.motion_of(Episode(tmp_path / 'blind'))
 
 
 def test_frames_without_any_visible_commanded_hand_are_counted():
@@ -168,3 +168,38 @@ def test_a_dropped_frame_shows_commanded_and_estimated_hands():
     assert yellow[30, 30:50].all() and not yellow[96:].any()
     unseen = gate.marked(frame, hand, grey, Sees(points, found=False))
     assert not (unseen[:, 256:] == (255, 40, 40)).all(-1).any()
+
+
+def test_an_interrupted_gate_goes_on(tmp_path, monkeypatch):
+    for name in ('a', 'b'):
+        with_masks(tmp_path / 'set' / name, 3)
+    command = [str(tmp_path / 'set'), '--out']
+    assert gate_report.main([*command, str(tmp_path / 'whole')]) == 0
+    judge, calls = gate_report.judge, []
+
+    def interrupted(bag, *rest):
+        calls.append(bag.name)
+        if len(calls) == 2:
+            raise ValueError('interrupted')
+        return judge(bag, *rest)
+
+    monkeypatch.setattr(gate_report, 'judge', interrupted)
+    assert gate_report.main([*command, str(tmp_path / 'one')]) == 2
+    assert gate_report.main([*command, str(tmp_path / 'one')]) == 0
+    assert calls == ['a', 'b', 'b']  # the first episode is not judged again
+    assert contents(tmp_path / 'one') == contents(tmp_path / 'whole')
+    assert not (tmp_path / 'one' / '.work').exists()
+
+
+@pytest.mark.long
+def test_several_processes_judge_as_one(tmp_path):
+    for name in ('a', 'b'):
+        with_masks(tmp_path / 'set' / name, 3)
+    for workers in '12':
+        command = [str(tmp_path / 'set'), '--out', str(tmp_path / workers), '--workers', workers]
+        assert gate_report.main(command) == 0
+    assert contents(tmp_path / '1') == contents(tmp_path / '2')
+
+
+def contents(folder):
+    return {f.relative_to(folder): f.read_bytes() for f in folder.rglob('*') if f.is_file()}

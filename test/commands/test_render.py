@@ -1,6 +1,7 @@
 """`manivideo render`: the video of a motion file, as a stream and in windows."""
 
 import warnings
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -9,7 +10,10 @@ from evaluation_samples import short_motion
 from mounted_cameras import FRONT, WRIST, record_mounted
 
 from manivideo_ros import cli
+from manivideo_ros.camera.support import plane_moved
 from manivideo_ros.commands import render
+from manivideo_ros.estimation.scene_folder import write_scene_folder
+from manivideo_ros.hand.shape import HandShape
 from manivideo_ros.motion.files import load_motion, save_motion
 
 
@@ -87,3 +91,29 @@ def test_unusable_input_ends_with_one_line_and_no_file(motion, tmp_path, capsys)
         output = capsys.readouterr().err
         assert expected in output and output.count('\n') == 1
     assert not list(tmp_path.glob('out*'))
+
+
+def test_a_calibrated_shape_and_plane_are_shown_where_nothing_else_is_given(
+    motion, tmp_path, capsys
+):
+    motion = load_motion(motion)
+    scene, betas = tmp_path / 'scene', np.linspace(-1, 1, 10).astype(np.float32)
+    plane = np.array([0.0, 0.0, 1.0, -0.02])
+    support = plane_moved(plane, motion.camera.camera_from_world)
+    image = np.full((16, 16, 3), 180, np.uint8)
+    shape = HandShape('default', {'right': betas})
+    parts = np.ones((16, 16), np.uint8)
+    write_scene_folder(scene, image, image, parts, None, None, shape, support)
+    shown = render.shown_in_shape(motion, scene, None)
+    np.testing.assert_allclose(shown.hands['right'].betas, betas, atol=1e-6)
+    assert not shown.hands['left'].betas.any()
+    assert f'hands in the shape of {scene}: right' in capsys.readouterr().err
+    assert not render.shown_in_shape(motion, scene, tmp_path).hands['right'].betas.any()
+    mano = replace(motion, hands=shown.hands, hand_model='mano')  # its betas are other shapes
+    again = render.shown_in_shape(mano, scene, None)
+    np.testing.assert_allclose(again.hands['right'].betas, betas, atol=1e-6)
+    job = render.Render(tmp_path / 'x.mp4', scene=str(scene))
+    np.testing.assert_allclose(render.support_of(job, motion), plane, atol=1e-5)
+    given = replace(job, support_plane=(0, 0, 1, 0.1))
+    np.testing.assert_allclose(render.support_of(given, motion), [0, 0, 1, 0.1])
+    assert render.support_of(replace(job, background='room.png'), motion) is None

@@ -1,11 +1,13 @@
 """The skin texture and the light of a recorded hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from manivideo_ros.data.recorded.background import Background
-from manivideo_ros.data.recorded.skin import fitted_skin
+from manivideo_ros.data.recorded.skin import arm_colours, fitted_skin
 from manivideo_ros.data.recorded.skin_samples import (
     SIZE,
     FrameSamples,
@@ -15,6 +17,7 @@ from manivideo_ros.data.recorded.skin_samples import (
 )
 from manivideo_ros.data.scenes.camera_response import encode_srgb
 from manivideo_ros.data.scenes.room import harmonic_basis
+from manivideo_ros.data.scenes.table_tops import srgb_to_linear
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import HandState
 
@@ -64,6 +67,23 @@ def test_the_pattern_of_the_skin_is_found_again(skin):
     assert np.abs(shown.mean(0) - true.mean(0)).max() < 12
 
 
+def test_frames_of_differing_exposure_do_not_smear_the_skin_once_it_is_divided_out():
+    turns = [(0, 0, 0), (0.5, 0.6, 0), (-0.6, -0.5, 0.2), (0.3, -0.8, -0.2)]
+    drift, nearly = [0.8, 1.2, 0.9, 1.1], [1.02, 0.98, 0.98, 1.02]  # as exactly as it is found
+
+    def error(gains):
+        """How far the skin is from its pattern, as a share of it; of one brightness in all."""
+        taken = [replace(f, colour=f.colour * g) for f, g in zip(frames(turns), gains, strict=True)]
+        skin = fitted_skin(taken, HAND, TEXELS, None)
+        seen = skin.seen.reshape(-1)[TEXELS.place]
+        shown = srgb_to_linear(skin.texture.reshape(-1, 3)[TEXELS.place[seen]] / 255)
+        relative = shown / albedo()[seen]
+        return (relative.std(0) / relative.mean(0)).mean()
+
+    smeared, evened, exact = error(drift), error(nearly), error([1, 1, 1, 1])
+    assert evened < 0.8 * smeared and evened - exact < 0.2 * (smeared - exact)
+
+
 def test_what_was_not_seen_has_the_tone_of_what_was(skin):
     texture = skin.texture.reshape(-1, 3)[TEXELS.place].astype(float)
     seen = skin.seen.reshape(-1)[TEXELS.place]
@@ -80,6 +100,22 @@ def test_the_light_is_brighter_where_the_images_are(skin):
 def test_the_forearm_has_its_own_colour(skin):
     green = (skin.texture == (10, 200, 30)).all(-1)
     assert green.sum() > 1000
+
+
+def test_a_bare_arm_fades_from_the_wrist_to_its_own_colour():
+    texture = np.zeros((SIZE * SIZE, 3))
+    # The skin is redder on the side of the palm.
+    palm = HAND.v_template[HAND.faces[TEXELS.face]].mean(1)[:, 1] < 0
+    texture[TEXELS.place] = np.where(palm[:, None], (190, 130, 110), (170, 130, 110))
+    places, colours = arm_colours(texture, np.array([165, 135, 115], np.uint8), HAND, TEXELS)
+    assert len(places) == len(colours) > 1000
+    assert (colours == (165, 135, 115)).all(1).mean() > 0.3, 'far from the wrist'
+    red = colours[:, 0]
+    assert red.max() > 185, 'the palm side begins as the palm'
+    assert colours.min() >= 110 and red.max() <= 190
+    # A sleeve is cloth up to its edge.
+    _, sleeve = arm_colours(texture, np.array([30, 60, 160], np.uint8), HAND, TEXELS)
+    assert (sleeve == (30, 60, 160)).all()
 
 
 def test_too_few_samples_give_no_skin():

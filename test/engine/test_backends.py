@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import torch
 from graphs import rendered, run
 from networks import SMALL, references
+from safetensors.torch import load_file
 from streams import psnr, spec_of, streamed
 
 from manivideo_ros.engine.acceptance import open_accepted
@@ -26,7 +28,7 @@ from manivideo_ros.engine.runner import EngineError, ExchangedError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import AUTO, ON_CPU, PRECISIONS
 from manivideo_ros.engine.tensorrt.plan_cache import NoPlanError
-from manivideo_ros.model.checkpoint import SHIPPED, CheckpointError
+from manivideo_ros.model.checkpoint import SHIPPED, CheckpointError, read_config, save_checkpoint
 
 
 @pytest.fixture(scope='module')
@@ -225,6 +227,19 @@ def test_auto_takes_the_first_backend_that_works_and_reports_why_others_do_not()
     assert list(engine.reasons) == ['tensorrt', 'tensorrt_rtx', 'torch_cuda']
     assert 'not tensorrt: tensorrt is not installed: pip install it' in engine.why
     assert engine.degraded == ''
+
+
+@pytest.mark.parametrize(
+    ('steps', 'stage', 'warned'), [(4, 'image', True), (1, 'image', False), (4, 'distill', False)]
+)
+def test_several_steps_with_weights_of_one_are_warned_about(
+    steps, stage, warned, checkpoint, tmp_path, caplog
+):
+    config, trained = read_config(checkpoint), tmp_path / 'trained.safetensors'
+    save_checkpoint(load_file(checkpoint), config, trained, {'stage': stage})
+    spec = replace(spec_of(trained, 'torch'), steps=steps)
+    Engine(spec, open_one=lambda name, spec, threads: Fake(name))
+    assert (f'{steps} steps: the weights trained.safetensors' in caplog.text) == warned
 
 
 def test_no_frame_is_lost_if_a_backend_fails_on_a_frame(caplog):

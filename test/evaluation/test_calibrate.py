@@ -11,9 +11,12 @@ from PIL import Image
 from manivideo_ros.camera.light import Light
 from manivideo_ros.camera.light_file import read_light, write_light
 from manivideo_ros.cli import main
+from manivideo_ros.data.recorded.background import median_background
 from manivideo_ros.data.recorded.bag import DrawnLabels, chosen, read_bag_clip
-from manivideo_ros.data.recorded.calibration import calibrated
+from manivideo_ros.data.recorded.calibration import calibrated, exposures
 from manivideo_ros.data.recorded.files import RecordedError
+from manivideo_ros.data.scenes.camera_response import encode_srgb
+from manivideo_ros.data.scenes.table_tops import srgb_to_linear
 from manivideo_ros.estimation.scene_folder import (
     scene_background,
     scene_hand,
@@ -76,6 +79,20 @@ def test_the_hand_reference_shows_the_skin(made, clip):
     np.testing.assert_allclose(made.reference.mean_colours()[0], SKIN / 255, atol=0.06)
 
 
+def test_a_drifting_exposure_and_white_balance_are_found(clip):
+    drift = np.array([0.8, 1.0, 1.2, 0.9])[:, None] * [1.03, 1.0, 0.96]
+
+    def image(index):
+        linear = srgb_to_linear(clip.read_image(index) / 255)
+        return encode_srgb(linear * drift[index]).round().astype(np.uint8)
+
+    drifting = replace(clip, read_image=image)
+    background = median_background(drifting)
+    found = exposures(drifting, background)
+    relative = found / found[1], drift / drift[1]
+    np.testing.assert_allclose(*relative, rtol=0.02)
+
+
 def test_a_hand_of_the_colour_of_its_background_is_masked_by_its_pose(bag):
     clip = chosen(read_bag_clip(bag, HANDS), range(0, 12, 4))
     made = calibrated(clip, HANDS)  # its images are one grey
@@ -98,7 +115,7 @@ def test_the_command_writes_a_folder_that_nodes_and_commands_take(bag, tmp_path,
     assert report['frames'] == 12 and report['hand_mask'] == 'pose'
     assert {f.name for f in out.iterdir()} == {
         'background.png', 'hand_reference.png', 'hand_reference.parts.png', 'hand_skin.png',
-        'light.json', 'report.json',
+        'light.json', 'report.json', 'exposure.json',
         'report_frames.png', 'report_references.png',
     }  # fmt: skip
     assert scene_background(out, None).shape == (240, 320, 3)

@@ -11,7 +11,7 @@ from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
 from manivideo_ros.evaluation.suites.clip_measures import Tools, evaluate_clip
 from manivideo_ros.evaluation.suites.clips import RenderedGroundTruth, reduced
 from manivideo_ros.evaluation.suites.held_out import HeldOutGroundTruth, HeldOutScene
-from manivideo_ros.evaluation.suites.pose_noise import noisy
+from manivideo_ros.motion.pose_noise import noisy
 
 SIZE, FRAMES = 64, 3
 

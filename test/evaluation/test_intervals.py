@@ -12,8 +12,8 @@ from manivideo_ros.evaluation.measures.intervals import (
     paired_difference,
     sign_flip_p,
 )
-from manivideo_ros.evaluation.suites.pose_noise import CORRELATION_S, noisy, wandering
 from manivideo_ros.geometry import axis_angle_to_matrix, matrix_to_axis_angle
+from manivideo_ros.motion.pose_noise import CORRELATION_S, noisy, wandering
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20)
 

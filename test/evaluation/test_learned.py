@@ -17,13 +17,18 @@ from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.suites.held_out import HeldOutScene
 from manivideo_ros.evaluation.suites.shards import measure
 from manivideo_ros.evaluation.suites.stream_quality import Comparison, figures
-from manivideo_ros.model.checkpoint import SHIPPED, checkpoint_sha256, load_checkpoint
+from manivideo_ros.model.checkpoint import (
+    SHIPPED,
+    checkpoint_sha256,
+    load_checkpoint,
+    load_light_net,
+)
 from manivideo_ros.model.patch.network import FrameConditions, ManiVideoNet
 from manivideo_ros.model.patch.schedule import ddim_step, sampling_times
 from manivideo_ros.motion.files import load_motion
 from manivideo_ros.motion.pose_buffer import Snapshot
 from manivideo_ros.motion.shipped import motion_path
-from manivideo_ros.synthesizer import Scene, Synthesizer
+from manivideo_ros.synthesizer import Synthesizer, scene_for
 from manivideo_ros.training.batches import SCENE_KEYS
 
 ALL_SEEDS = (1, 2, 3, 7, SCENE_SEED)
@@ -34,7 +39,7 @@ def scenes(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp('unseen')
     recipe = Recipe(frames=1)  # of which one would be measured
     make_shards(folder, request.param, 800_000, split='test', workers=1, recipe=recipe)
-    return ShardDataset(folder)
+    return ShardDataset(folder, light=load_light_net(SHIPPED))
 
 
 @pytest.fixture(scope='module')
@@ -66,12 +71,12 @@ def held_out(request, session):
     for seed in request.param:
         comparison = Comparison(HeldOutScene.of(motion, seed))
         scene = comparison.scene
-        references = Scene(scene.meshes, comparison.truth.background, comparison.reference)
-        synthesizer = Synthesizer(session, scene.hands, references, threads=1)
+        references = scene.meshes, comparison.truth.background, comparison.reference
+        synthesizer = Synthesizer(session, scene.hands, scene_for(SHIPPED, *references), threads=1)
         for index in range(10, len(motion), 48):
             sample = motion.frame(index)
             snapshot = Snapshot.of(index, sample.hands, sample.objects)
-            image = synthesizer.step(scene.camera, snapshot).image
+            image = synthesizer.step(scene.camera, snapshot, plane=scene.support).image
             comparison.add(image, sample.hands, sample.objects, index)
         found = figures(comparison.quality, 0)
         gains.append(
@@ -98,11 +103,13 @@ def test_the_hand_reference_determines_the_appearance_of_hands(quality):
 
 
 def test_the_hand_reference_provides_light_in_addition_to_colours(quality):
-    assert gain(quality, 'generated', 'wrong_hand_reference') >= 1.0
+    # The base image keeps the light of the right one here.
+    assert gain(quality, 'generated', 'wrong_hand_reference') >= 0.5
 
 
 def test_the_occlusion_layers_add_to_the_base_image(quality):
-    assert gain(quality, 'generated', 'no_layers') >= 1.5
+    # Which the lit base image has the shadows of already.
+    assert gain(quality, 'generated', 'no_layers') >= 0.7
 
 
 @torch.no_grad()

@@ -62,8 +62,10 @@ def test_by_skeleton_a_session_gets_nothing_else(inputs):
     list(stream(session, replace(inputs, by_skeleton=True), SHIPPED))
     for normals, base, skeleton in session.given:
         assert not normals.any() and not session.points.any()
-        assert np.allclose(base, 90 / 255, atol=1e-3)
         assert skeleton is not None and skeleton.any()
+        # The background, and the hands painted as the skeleton has them.
+        painted = np.abs(base - 90 / 255).max(0) > 1e-3
+        assert 0 < painted.mean() < 0.5 and painted[skeleton.max(0) > 0.5].mean() > 0.7
 
 
 def test_unsuitable_models_are_rejected_with_one_line(inputs):

@@ -1,11 +1,14 @@
 """A motion played through the synthesizer without ROS."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from evaluation_samples import short_motion
 
 from manivideo_ros.evaluation.suites.offline import main, measure
-from manivideo_ros.model.checkpoint import SHIPPED
+from manivideo_ros.model.checkpoint import SHIPPED, read_config, save_checkpoint
+from manivideo_ros.model.patch.network import ManiVideoNet
 
 
 class BaseSession:
@@ -26,8 +29,11 @@ class BaseSession:
         pass
 
 
-def test_the_painted_baseline_is_the_synthesizers_own_base_image():
-    quality, rows = measure(BaseSession(), SHIPPED, short_motion(3), seed=3, frames=2)
+def test_the_painted_baseline_is_the_synthesizers_own_base_image(tmp_path):
+    painted = tmp_path / 'painted.safetensors'
+    network = ManiVideoNet(replace(read_config(SHIPPED), base='painted'))
+    save_checkpoint(network.state_dict(), network.config, painted)
+    quality, rows = measure(BaseSession(), painted, short_motion(3), seed=3, frames=2)
     result = quality.result()
     assert result['generated'] == pytest.approx(result['painted'], abs=1e-9)
     assert [len(row) for row in rows.values()] == [3, 3]

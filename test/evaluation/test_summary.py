@@ -118,6 +118,16 @@ def test_without_true_light_its_thresholds_are_not_measured():
     assert [one.reached for one in found[:2]] == [None, None]
 
 
+def test_a_clip_whose_light_is_unknown_counts_for_all_other_candidates(result):
+    del result.measured[1]['exact'].figures['true_light']
+    del result.measured[1]['exact'].statistics['true_light']
+    result.clips[1]['subsets'] = result.clips[2]['subsets'] = ['human']
+    rows = result.summary('human', 'exact')
+    assert rows['true_light']['psnr_db'].mean == 28 and rows['generated']['psnr_db'].mean == 27.5
+    json.dumps(as_json(result), allow_nan=False)
+    assert as_markdown(result)
+
+
 @pytest.fixture
 def result():
     out = Evaluation({'title': 'Held-out suite', 'steps': [1]}, 'generated', None)

@@ -1,5 +1,6 @@
 """Images of cameras in any encoding, and depth images."""
 
+import struct
 from types import SimpleNamespace
 
 import cv2
@@ -89,3 +90,24 @@ def test_other_encodings_and_short_data_name_the_field(read):
     cut.data = cut.data[:-1]
     with pytest.raises(ValueError, match=r'^data: .* too few'):
         read(cut)
+
+
+def test_compressed_depth_is_read_with_its_header():
+    """As compressed_depth_image_transport writes it: 12 bytes, then a PNG of mm or of 1/depth."""
+    millimetres = np.array([[0, 500], [1000, 4000]], np.uint16)
+
+    plain = struct.pack('<iff', 0, 0.0, 0.0)
+
+    def png(kind, pixels, head=plain):
+        data = head + cv2.imencode('.png', pixels)[1].tobytes()
+        return SimpleNamespace(format=f'{kind}; compressedDepth png', data=data)
+
+    wanted = [[0, 0.5], [1, 4]]
+    np.testing.assert_allclose(depth_image(png('16UC1', millimetres)), wanted)
+    np.testing.assert_allclose(depth_image(png('16UC1', millimetres, b'')), wanted)
+    a, b = 100.0, 3.0  # code = a / depth + b
+    codes = np.where(millimetres > 0, a * 1000 / np.maximum(millimetres, 1) + b, 0)
+    inverse = png('32FC1', codes.astype(np.uint16), struct.pack('<iff', 0, a, b))
+    np.testing.assert_allclose(depth_image(inverse), wanted, rtol=0.01)
+    with pytest.raises(ValueError, match='image of 16 bits'):
+        depth_image(png('16UC1', np.zeros((2, 2, 3), np.uint8)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from manivideo_ros.geometry import (
 )
 from manivideo_ros.messages.names import HANDS
 from manivideo_ros.messages.types import typestore
-from manivideo_ros.motion.files import MotionError, load_motion, save_motion
+from manivideo_ros.motion.files import MotionError, _as_shown, load_motion, save_motion
 from manivideo_ros.motion.motion import HandTrack, Motion
 from manivideo_ros.motion.shipped import MOTIONS as SHIPPED
 from manivideo_ros.motion.tracks import pair_hands
@@ -276,3 +278,24 @@ def test_joined_hands_are_in_order_and_every_message_has_a_frame_or_is_dropped(s
     for n, frame in enumerate(frames):
         sides = [h.side for k, m in enumerate(messages) if became[k] == n for h in m.hands]
         assert [h.side for h in frame.hands] == sorted(sides) == sorted(set(sides))
+
+
+@pytest.mark.parametrize(
+    ('hands', 'warned'),
+    [
+        ({'model': 'default', 'betas': {'left': [1.0] * 10}}, False),
+        (None, False),
+        ({'model': 'default', 'betas': {'left': [1.0] * 9}}, True),
+        ({'betas': {}}, True),
+    ],
+)
+def test_the_shape_that_frames_show_is_used_or_warned_about(hands, warned):
+    whole = example()
+    plain = replace(whole.hands['left'], betas=np.zeros(10, np.float32))
+    motion = replace(whole, hands={'left': plain})
+    text = json.dumps({'synthetic': True, 'hands': hands})
+    reader = SimpleNamespace(custom_data={'provenance': text}, path=Path('bag'))
+    lines = []
+    shown = _as_shown(Path('bag'), motion, reader, lines.append)
+    assert bool(lines) == warned and all('make the episode again' in line for line in lines)
+    assert shown.hands['left'].betas.any() == (hands is not None and not warned)

@@ -26,6 +26,7 @@ from manivideo_ros.messages.types import ROSBAGS, serialized
 from manivideo_ros.messages.video import image_stamp_ns
 from manivideo_ros.motion.convert import main as convert
 from manivideo_ros.motion.files import MotionError, load_motion
+from manivideo_ros.motion.sources import recorded_hands
 from manivideo_ros.motion.sources.hand_intake import HandIntake
 from manivideo_ros.motion.sources.hand_option import parameters_of
 from manivideo_ros.motion.sources.recorded_hands import open_bag
@@ -186,6 +187,22 @@ def test_episodes_of_a_driver_recording_share_one_copy_and_have_plates_of_their_
     shutil.copytree(session, tmp_path / 'take')
     with pytest.raises(ValueError, match='another part'):
         plan([replace(parts[1], end_ns=parts[1].end_ns - 1)], out, [1], engine, '', True, hands=XR)
+
+
+def test_hands_are_converted_once_by_a_command_and_again_for_another_file(
+    session, tmp_path, monkeypatch
+):
+    made, own = [], recorded_hands.HandsReader.__init__
+    monkeypatch.setattr(
+        recorded_hands.HandsReader, '__init__', lambda self, *a: (made.append(a), own(self, *a))[1]
+    )
+    bag = shutil.copytree(session, tmp_path / 'take')
+    options = ('--hands', XR, '--split-on', 'gaps', '--max-gap', '2', '--rate', '15')
+    assert dataset(['video', str(bag), '--out', str(tmp_path / 'set'), *options]) == 0
+    assert len(made) == 1
+    (bag / 'note').write_text('another file')
+    open_bag(bag, XR)
+    assert len(made) == 2
 
 
 def test_a_cut_dataset_and_its_proposal_have_hands_of_topics(session, tmp_path, capsys):

@@ -20,6 +20,22 @@ MASKS = ('SigBlk', 'SigIgn', 'SigCgt')
 LOGGED = ('loading torch', 'loading torch', 'loading the model', 'engine: ', 'active')
 
 
+SWALLOWING = """
+import sys, time
+from manivideo_ros.ros.spin import run
+
+def make():
+    print('creating', flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException as error:
+            print('Traceback', error, flush=True)
+
+sys.exit(run(make))
+"""  # a node whose creation loses exceptions, as callbacks of C libraries do
+
+
 @pytest.fixture(scope='module')
 def env():
     return environment(free_domain(96))
@@ -62,12 +78,17 @@ def ended_quietly(process, output=''):
 def test_during_startup(moment, env, tmp_path):
     """Several at once: what one of them waits for, another may do."""
     others = {'viewer': [('port', 0)], 'recorder': [('bag', tmp_path / 'bag')]}
-    wanted = QUICK if moment else (*QUICK, 'synthesizer', 'webcam', 'augmenter')
-    for group in (wanted[:3], wanted[3:]):
+    # The webcam first: where there is none, it soon ends by itself, with an error.
+    wanted = QUICK if moment else (*QUICK, 'webcam', 'synthesizer', 'augmenter')
+    for group in (wanted[:3], wanted[3:6], wanted[6:]):
         processes = [started(node, env, others.get(node, ())) for node in group]
         time.sleep(moment)
-        for process in processes:
-            ended_quietly(process)
+        try:
+            for process in processes:
+                ended_quietly(process)
+        finally:
+            for process in processes:  # what a failure leaves
+                process.kill()
 
 
 @pytest.mark.parametrize(('number', 'words'), list(enumerate(LOGGED)))
@@ -93,3 +114,18 @@ def test_signals_sent_before_they_can_be_handled_count(env):
         process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_while_the_interrupted_code_swallows_exceptions(env):
+    process = subprocess.Popen(
+        [sys.executable, '-c', SWALLOWING],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        ended_quietly(process, process.stdout.readline())
+    finally:
+        process.kill()

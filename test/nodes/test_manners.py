@@ -203,7 +203,8 @@ def test_after_a_failed_configuration_the_node_can_be_configured_again(human, im
         assert node.trigger_deactivate() == SUCCESS and node.trigger_cleanup() == SUCCESS
 
 
-def test_ten_lifecycles_of_a_synthesizer_do_not_leak(human, images, motion):
+@pytest.mark.long
+def test_lifecycles_of_a_synthesizer_do_not_leak(human, images, motion):
     domain = free_domain(92)
     source = Source(domain, motion)
     try:

@@ -87,6 +87,10 @@ def test_poses_make_video(synthesizer, lab):
     assert shown_by(compressed.data).shape == (240, 320, 3)
 
 
+def printed(process, text):
+    return any(text in line for line in process.lines)
+
+
 def test_the_video_can_be_joined_late_and_recorded(synthesizer, lab, node_environment, tmp_path):
     lab.listen(Image, 'image_raw')
     lab.listen(CompressedVideo, 'image_raw/foxglove', qos.VIDEO)
@@ -95,6 +99,7 @@ def test_the_video_can_be_joined_late_and_recorded(synthesizer, lab, node_enviro
     parameters = {'bag': str(tmp_path / 'bag'), 'video': 'h264', 'topics': ['image_raw']}
     with running('recorder', parameters, node_environment) as recorder:
         recorder.wait_for('recording /image_raw/foxglove', 20)
+        lab.play(20, lambda: printed(recorder, 'first message of /image_raw/foxglove'))
         before = len(first)
         lab.play(20, lambda: len(first) >= before + 8)
         assert recorder.stop() == 0
@@ -432,7 +437,8 @@ def test_a_recording_contains_the_meshes_of_the_scene(synthesizer, lab, node_env
 
     with running('recorder', {'bag': str(tmp_path / 'bag')}, node_environment) as recorder:
         recorder.wait_for('recording', 20)
-        lab.play(5, spoil=of_the_cup)
+        lab.play(20, lambda: printed(recorder, 'first message of /object_poses'), of_the_cup)
+        lab.play(1, spoil=of_the_cup)
         assert recorder.stop() == 0
     assert set_scene(lab, objects=[SceneObject(id='mug', mesh='mug')]).success
     track = load_motion(tmp_path / 'bag').objects['cup']

@@ -16,7 +16,7 @@ from rclpy.action import graph
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
@@ -31,6 +31,7 @@ from manivideo_ros.nodes.virtual_camera import VirtualCameraNode
 from manivideo_ros.nodes.webcam import Webcam
 from manivideo_ros.process.node_processes import free_domain, free_port
 from manivideo_ros.ros.parameters import ALL, RecorderParameters
+from manivideo_ros.ros.stream.robot import PLAN_TOPICS
 from manivideo_ros.web.feed import STREAMS
 
 POLICY = Path(__file__).resolve().parents[2] / 'config' / 'sros2' / 'policy.xml'
@@ -52,6 +53,7 @@ RECORDED = {
     'camera_info': CameraInfo,
     'camera/camera_info': CameraInfo,
     'hand_poses': HandPoses,
+    'joint_states': JointState,
     'object_poses': ObjectPoses,
     'skeleton_poses': SkeletonPoses,
     'scene': String,
@@ -184,15 +186,20 @@ def test_synthesizer(human, images):
     # The second where ffmpeg_image_transport_msgs is installed.
     ffmpeg = also(found, 'publish', {'/image_raw/ffmpeg'})
     scene = {'/background_image', '/background_image/compressed', '/background_depth'}
-    agrees('synthesizer', found, ffmpeg, also(found, 'subscribe', scene))
+    scene |= {'/joint_states', '/robot_description'}  # with embodiment:=robot
+    # Where the packages of their messages are installed.
+    plans = {f'/{topic}' for topic in PLAN_TOPICS.values()}
+    agrees('synthesizer', found, ffmpeg, also(found, 'subscribe', scene | plans))
 
 
 def test_motion_player(motion_file, tmp_path):
     record_mounted(tmp_path / 'take', frames=10, cameras=(WRIST,))
     with live(MotionPlayer, motion=tmp_path / 'take') as (node, _):
         moving = on_simulated_time(node)
+    with live(MotionPlayer, motion=motion_file, robot='demo', seconds=0.1) as (node, _):
+        robot = on_simulated_time(node)
     with live(MotionPlayer, motion=motion_file) as (node, _):
-        agrees('motion_player', on_simulated_time(node), moving)
+        agrees('motion_player', on_simulated_time(node), moving, robot)
 
 
 def test_recorder(tmp_path):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import struct
-import subprocess
-import sys
 
 import av
 import numpy as np
 import pytest
 from episode_samples import record_episode, shown, synthetic_episode
 from evaluation_samples import short_motion
+from lab_bags import lab_bag, view
 from PIL import Image
 
 from manivideo_ros.bags.bag import BagReader
@@ -75,6 +73,7 @@ def test_lerobot_has_the_published_layout(episodes, tmp_path):
     assert info['video_path'] == video
     assert info['features']['observation.images.camera']['shape'] == [48, 64, 3]
     assert info['features']['action']['dtype'] == 'float32'
+    assert info['features']['observation.images.camera']['info']['video.crf'] == 18
 
     table = pandas.read_parquet(root / 'data/chunk-000/file-000.parquet')
     assert table['index'].tolist() == list(range(9))
@@ -107,33 +106,6 @@ def test_lerobot_has_the_published_layout(episodes, tmp_path):
     assert abs(images[6].astype(int) - shown(1, 90)).mean() < 6
 
 
-READER = """
-import sys, numpy as np
-from lerobot.datasets.lerobot_dataset import LeRobotDataset
-data = LeRobotDataset('lab/grasp', root=sys.argv[1], video_backend=sys.argv[2])
-assert data.num_episodes == 2 and len(data) == 9 and data.fps == 30
-item = data[6]
-assert item['observation.state'].shape == (4,) and item['task'] == 'manipulation'
-assert int(item['episode_index']) == 1 and int(item['frame_index']) == 1
-assert tuple(item['observation.images.camera'].shape) == (3, 48, 64)
-assert abs(float(item['observation.images.camera'][2].mean()) * 255 - 90) < 6
-assert data.meta.stats['action']['mean'].shape == (4,)
-print('read', int(item['stamp_ns']))
-"""
-
-
-@pytest.mark.skipif(importlib.util.find_spec('lerobot') is None, reason='needs lerobot')
-def test_lerobots_own_reader_reads_it(episodes, tmp_path):
-    assert export('lerobot', episodes, tmp_path / 'set', *ARM) == 0
-    backend = 'torchcodec' if importlib.util.find_spec('torchcodec') else 'pyav'
-    done = subprocess.run(
-        [sys.executable, '-c', READER, str(tmp_path / 'set'), backend],
-        capture_output=True, text=True, check=False, timeout=500,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == ['read', str(short_motion(4).stamps_ns[1])]
-
-
 def test_robomimic_demos_have_the_recorded_values(episodes, tmp_path, caplog):
     h5py = pytest.importorskip('h5py')
     assert export('robomimic', episodes, tmp_path / 'set', *ARM) == 0
@@ -156,37 +128,6 @@ def test_robomimic_demos_have_the_recorded_values(episodes, tmp_path, caplog):
         assert file['mask/synthetic'][:].tolist() == [b'demo_0']
         assert file['mask/recorded'][:].tolist() == [b'demo_1']
         assert 'actions reach' in caplog.text and np.abs(actions).max() > 1
-
-
-ROBOMIMIC = """
-import sys
-from robomimic.utils import obs_utils
-obs_utils.initialize_obs_utils_with_obs_specs(
-    {'obs': {'low_dim': ['state'], 'rgb': ['camera_image']}})
-from robomimic.utils.dataset import SequenceDataset
-path = sys.argv[1]
-for cache, key in ((None, None), ('all', None), ('low_dim', 'synthetic')):
-    data = SequenceDataset(
-        path, ['state', 'camera_image'], ['actions', 'rewards', 'dones'], seq_length=3,
-        hdf5_cache_mode=cache, filter_by_attribute=key)
-    assert len(data) == (9 if key is None else 5)
-    item = data[1]
-    assert item['actions'].shape == (3, 4) and item['obs']['state'].shape == (3, 4)
-    assert (item['obs']['camera_image'][1] == item['next_obs']['camera_image'][0]).all()
-    assert data[4]['dones'].sum() >= 1
-print('read')
-"""
-
-
-@pytest.mark.skipif(importlib.util.find_spec('robomimic') is None, reason='needs robomimic')
-def test_robomimics_own_reader_reads_them(episodes, tmp_path):
-    assert export('robomimic', episodes, tmp_path / 'set', *ARM) == 0
-    done = subprocess.run(
-        [sys.executable, '-c', ROBOMIMIC, str(tmp_path / 'set' / 'demos.hdf5')],
-        capture_output=True, text=True, check=False, timeout=500,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split()[-1] == 'read'
 
 
 def test_robomimic_without_actions_is_refused_with_the_fix(episodes, tmp_path, capsys):
@@ -275,6 +216,12 @@ def test_an_unusable_episode_is_one_line_and_status_2(episodes, tmp_path, capsys
     assert (out / 'mine').exists()
 
 
+def test_episodes_may_follow_the_topic_of_images(episodes, tmp_path):
+    command = ['video', '--images', '/image_raw', str(episodes), '--out', str(tmp_path / 'set')]
+    assert main(command) == 0
+    assert len([*(tmp_path / 'set').glob('*.mp4')]) == 2
+
+
 def test_episodes_dropped_by_the_gate_are_omitted(episodes, tmp_path, capsys):
     verdicts = [{'episode': 'grasp_seed7', 'kept': False}, {'episode': 'real', 'kept': True}]
     (tmp_path / 'report.json').write_text(json.dumps({'episodes': verdicts}))
@@ -283,3 +230,79 @@ def test_episodes_dropped_by_the_gate_are_omitted(episodes, tmp_path, capsys):
     (tmp_path / 'report.json').write_text(json.dumps({'episodes': verdicts[:1]}))
     assert export('video', episodes, tmp_path / 'two', '--gate', tmp_path) == 2
     assert 'has no verdict on' in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_several_processes_write_what_one_writes(episodes, tmp_path):
+    pytest.importorskip('pyarrow')
+    for workers in '12':
+        assert export('lerobot', episodes, tmp_path / workers, *ARM, '--workers', workers) == 0
+    assert contents(tmp_path / '1') == contents(tmp_path / '2')
+
+
+def test_an_interrupted_export_goes_on(episodes, tmp_path, monkeypatch):
+    pytest.importorskip('pyarrow')
+    from manivideo_ros.recording import dataset, pieces
+
+    assert export('lerobot', episodes, tmp_path / 'whole', *ARM) == 0
+    written = []
+
+    class Interrupted(dataset.LeRobotWriter):
+        def close(self):
+            raise OSError('the disk is full')
+
+    form = dataset.FORMATS['lerobot']
+    monkeypatch.setitem(dataset.FORMATS, 'lerobot', form._replace(joiner=Interrupted))
+    assert export('lerobot', episodes, tmp_path / 'set', *ARM) == 2
+    assert not (tmp_path / 'set').exists() and not (tmp_path / 'set.partial').exists()
+    assert len(list((tmp_path / 'set.work').glob('*/piece.json'))) == 2
+
+    def once_more(job):
+        known = pieces._known(job.folder, pieces._fingerprint(job))
+        written.append(known is None)
+        return pieces.Piece(**vars(known))
+
+    monkeypatch.setitem(dataset.FORMATS, 'lerobot', form)
+    with monkeypatch.context() as patched:
+        patched.setattr(pieces, 'write_piece', once_more)
+        assert export('lerobot', episodes, tmp_path / 'set', *ARM) == 0
+    assert written == [False, False] and not (tmp_path / 'set.work').exists()
+    assert contents(tmp_path / 'set') == contents(tmp_path / 'whole')
+
+
+def contents(folder):
+    return {f.relative_to(folder): f.read_bytes() for f in folder.rglob('*') if f.is_file()}
+
+
+def test_robomimic_and_lerobot_refuse_images_of_other_sizes(tmp_path, capsys):
+    pytest.importorskip('h5py')
+    bags = tmp_path / 'bags'
+    lab_bag(bags / 'a', 3)
+    lab_bag(bags / 'b', 3, cameras={'/front/image_raw': (32, 24)})
+    more = ('--images', '/front/image_raw', '--state', '/joint_states', '--action', '/commands')
+    assert export('robomimic', bags, tmp_path / 'set', *more) == 2
+    error = capsys.readouterr().err
+    assert "b: obs/camera_image: images are 32x24 where the first episode's are 64x48" in error
+    assert export('lerobot', bags, tmp_path / 'set', *more) == 2
+    error = capsys.readouterr().err
+    assert 'feature observation.images.camera is not that of the first episode' in error
+    assert 'video 24x32x3, the first video 48x64x3' in error
+    assert export('robomimic', bags, tmp_path / 'set', *more, '--skip-bad') == 0
+    assert 'left out (1)' in capsys.readouterr().out
+
+
+def test_robomimic_has_several_cameras_and_further_numbers(tmp_path):
+    h5py = pytest.importorskip('h5py')
+    cameras = {'/front/image_raw': (64, 48), '/wrist/image_raw': (32, 24)}
+    lab_bag(tmp_path / 'bag', 4, cameras=cameras)
+    both = [each for topic in cameras for each in ('--images', topic)]
+    more = (*both, '--state', '/joint_states', '--action', 'next-state')
+    assert export('robomimic', tmp_path / 'bag', tmp_path / 'set', *more,
+                  '--feature', 'command=/commands') == 0  # fmt: skip
+    with h5py.File(tmp_path / 'set' / 'demos.hdf5') as file:
+        obs = file['data/demo_0/obs']
+        assert obs['front_image'].shape == (4, 48, 64, 3)
+        assert obs['wrist_image'].shape == (4, 24, 32, 3)
+        assert np.array_equal(obs['wrist_image'][2], view(2, (32, 24), 20))
+        np.testing.assert_allclose(obs['command'][:, 0], [0.01, 0.11, 0.21, 0.31])
+        assert np.array_equal(file['data/demo_0/actions'][:3], obs['state'][1:])

@@ -234,6 +234,6 @@ def test_topics_can_be_held_one_by_one(tmp_path, capsys):
     assert export('c', '--hold', '/gripper=1') == 2
     assert 'within 1000 ms' in capsys.readouterr().err
     assert export('d', '--hold', '/other') == 2
-    assert '/other: is no topic of --state or --action' in capsys.readouterr().err
+    assert '/other: is no topic of --state, --action' in capsys.readouterr().err
     assert export('e', '--hold', 'gripper') == 2
     assert '--hold gripper: give seconds, or topics with their /' in capsys.readouterr().err

@@ -60,6 +60,7 @@ def test_counts_are_compared_between_both_ends():
     assert not constant('handles', [26] * 50 + [27] * 50).holds
 
 
+@pytest.mark.long
 def test_a_short_run_has_samples_verdicts_and_a_plot(tmp_path):
     results = tmp_path / 'soak.json'
     run(0.1, 0.5, Demo(tmp_path / 'chain'), results, 1.0)

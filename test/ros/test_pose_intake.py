@@ -1,5 +1,7 @@
 """From messages to views: frames and cameras are connected, problems are one line each."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,11 +10,14 @@ from intakes import MS, START, VIEW, hand, hands, info, objects, placed
 from manivideo_ros.msg import SkeletonPose, SkeletonPoses
 from tf2_msgs.msg import TFMessage
 
+from manivideo_ros.drawing.people.arms import joined_arms
 from manivideo_ros.geometry import (
     axis_angle_to_matrix,
     pinhole,
     rigid,
 )
+from manivideo_ros.hand.load import load_hand
+from manivideo_ros.hand.shape import HandShape
 from manivideo_ros.motion.pose_buffer import Timing
 from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.ros.message_types import RCLPY
@@ -50,6 +55,16 @@ def test_a_view_of_the_newest_poses(ready):
     assert set(view.snapshot.hands) == {'right'} and set(view.snapshot.objects) == {'mug'}
     assert view.camera_frame == 'camera' and (view.camera.width, view.camera.height) == (640, 480)
     np.testing.assert_allclose(view.camera.camera_from_world, VIEW, atol=1e-9)
+
+
+def test_hands_without_betas_have_the_calibrated_shape(ready):
+    betas = np.linspace(-1, 1, 10).astype(np.float32)
+    ready.shape = HandShape('default', {'left': betas, 'right': betas})
+    own = replace(hand(), betas=np.full(10, 0.5, np.float32))
+    assert ready.take_hands(hands(0, left=hand(), right=own), 0) == []
+    shown = ready.view(MS)[0].snapshot.hands
+    np.testing.assert_array_equal(shown['left'].betas, betas)
+    np.testing.assert_array_equal(shown['right'].betas, own.betas)
 
 
 def test_poses_in_the_cameras_own_frame_need_no_transform(intake):
@@ -412,6 +427,50 @@ def test_skeletons_join_hands_at_the_hands_time(people):
     assert problems == []
     assert view.snapshot.stamp_ns == START
     assert view.snapshot.skeleton is not None and set(view.snapshot.hands) == {'right'}
+
+
+def person_with_wrist(ms, place):
+    """A message of a person whose right wrist is at a pixel, and the elbow beside it."""
+    keypoints = np.zeros((134, 3), np.float32)
+    for number, shift in (
+        (1, (60, -90)),
+        (2, (20, -90)),
+        (3, (0, -40)),
+        (4, (0, 0)),
+        (5, (95, -90)),
+    ):
+        keypoints[number] = (*np.add(place, shift), 1)
+    message = skeletons(ms)
+    message.people = [SkeletonPose(keypoints=keypoints.ravel())]
+    return message
+
+
+def test_a_persons_hands_object_and_skeleton_are_one_snapshot_whose_arms_meet(people):
+    people.take_transforms(placed())
+    people.take_camera(info())
+    people.take_hands(hands(0), 0)
+    people.take_objects(objects(0, np.eye(4)), 0)
+    wrist, _ = people.view(MS)[0].camera.project(np.array([[0, 0, 0.1]]))
+    people.take_skeletons(person_with_wrist(0, wrist[0]), 0)
+    view, problems = people.view(2 * MS)
+    assert problems == []
+    shot = view.snapshot
+    assert set(shot.hands) == {'right'} and set(shot.objects) == {'mug'}
+    joined, own = joined_arms(shot.hands, {'right': load_hand('right')}, view.camera, shot.skeleton)
+    assert own == {'right'}
+    for place, number in ((joined['right'].elbow, 3), (joined['right'].shoulder, 2)):
+        pixels, _ = view.camera.project(place[None])
+        np.testing.assert_allclose(pixels[0], shot.skeleton[number, :2], atol=0.1)
+
+
+def test_the_skeleton_of_somebody_else_is_reported_once_with_its_topic(people):
+    people.take_transforms(placed())
+    people.take_camera(info())
+    for n in range(3):
+        people.take_hands(hands(33 * n), 33 * n * MS)
+        people.take_skeletons(person_with_wrist(33 * n, (40, 120)), 33 * n * MS)
+        _, problems = people.view((33 * n + 1) * MS)
+        assert [text.split(':')[0] for text in problems] == ['skeleton_poses'] * (n == 0)
 
 
 def cut_short(message):

@@ -93,7 +93,7 @@ def test_a_bag_that_the_disk_has_no_room_for_says_how_to_complete_it(tmp_path):
     lines = []
     log = SimpleNamespace(info=lambda _: None, error=lines.append)
     node = SimpleNamespace(
-        get_logger=lambda: log, _counted=lambda: '', _waiting=[], status=0,
+        get_logger=lambda: log, _counted=lambda: '', counts={}, _waiting=[], status=0,
         _maker=SimpleNamespace(provenance=''), bag=SimpleNamespace(folder=tmp_path, close=full),
     )  # fmt: skip
     Recorder.close(node)

@@ -10,10 +10,10 @@ import numpy as np
 from evaluation_samples import short_motion
 
 from manivideo_ros.bags.bag import BagReader, BagWriter, Connection
-from manivideo_ros.drawing.labels import hand_keypoints
+from manivideo_ros.drawing.labels import hand_keypoints, layer_mask
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.messages.names import IMAGE, POINTS
-from manivideo_ros.messages.types import ROSBAGS, typestore
+from manivideo_ros.messages.types import ROSBAGS, serialized, typestore
 from manivideo_ros.motion.files import load_motion, save_motion
 
 STATE = Connection(
@@ -102,4 +102,22 @@ def synthetic_episode(folder: Path, frames: int = 5, shade: int = 0, provenance:
                 bag.write(topic, data, message.stamp_ns)
             index += 1
     shutil.rmtree(recording)
+    return folder
+
+
+def with_masks(folder: Path, frames: int, shade: int = 60) -> Path:
+    """A synthetic episode with a mask of the object in each frame."""
+    source = synthetic_episode(folder.parent / f'{folder.name}_bare', frames, shade)
+    reader, mask = BagReader(source), np.zeros((48, 64), np.uint8)
+    mask[20:30, 20:40] = layer_mask(np.array(0), 7)
+    with BagWriter(folder) as bag:
+        for topic, connection in reader.connections.items():
+            bag.copy_topic(topic, connection)
+        bag.add_topic('/mlo/mask', IMAGE)
+        for message in reader.messages():
+            bag.write(message.topic, message.data, message.stamp_ns)
+            if message.topic == '/image_raw':
+                made = ROSBAGS.image(reader.decoded(message).header, mask)
+                bag.write('/mlo/mask', serialized(made), message.stamp_ns)
+    shutil.rmtree(source)
     return folder

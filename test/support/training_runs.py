@@ -34,6 +34,7 @@ class PlainScenes:
     """Three scenes whose ground truth is half as bright as the base."""
 
     consecutive = np.array([True, False, True])
+    sided = np.array([False, False, False])
 
     def __init__(self, kind: str = 'hand_object') -> None:
         self.kind = kind

@@ -49,7 +49,9 @@ CONFIG = TrainConfig(
 def data(tmp_path_factory):
     out = tmp_path_factory.mktemp('latent')
     for kind in ('hand_object', 'objaverse', 'human'):
-        make_shards(out / kind, 1, 3, 'train', 1, Recipe(kind, 3, 128, consecutive_share=1.0))
+        make_shards(
+            out / kind, 1, 3, 'train', 1, Recipe(kind, 3, (128, 128), consecutive_share=1.0)
+        )
     return out
 
 

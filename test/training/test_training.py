@@ -1,5 +1,6 @@
 """Training: batches, decreasing loss, exact resumption, and errors."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 from networks import SMALL
+from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity as skimage_ssim
 from training_runs import CONFIG, IMAGES, KINDS, RUN, SOURCES, PlainScenes
 
 from manivideo_ros.model.checkpoint import load_checkpoint, save_checkpoint
+from manivideo_ros.model.config import ModelConfig
 from manivideo_ros.model.patch.light import LightNet
-from manivideo_ros.model.patch.network import NO_BASE
+from manivideo_ros.model.patch.network import NO_BASE, ManiVideoNet
 from manivideo_ros.process.node_processes import free_port
 from manivideo_ros.training import batches, loop, saving
 from manivideo_ros.training import cli as training_cli
@@ -27,8 +30,8 @@ from manivideo_ros.training.config import Source, TrainConfig, TrainConfigError
 from manivideo_ros.training.loop import train
 from manivideo_ros.training.mirror import mirrored
 from manivideo_ros.training.networks import start
-from manivideo_ros.training.patch.loss import image_loss, structural_similarity
-from manivideo_ros.training.processes import Place
+from manivideo_ros.training.patch.loss import image_loss, smoothed, structural_similarity
+from manivideo_ros.training.processes import ALONE, Place
 from manivideo_ros.training.stages import is_temporal
 from manivideo_ros.training.trainer import TrainingError, split
 
@@ -311,6 +314,32 @@ def test_errors_inside_the_mask_weigh_more():
     assert image_loss(truth, truth, mask, CONFIG) == 0
 
 
+def test_smoothed_images_are_scipys_and_those_of_deviation_0_stay_as_they_are():
+    images = torch.rand(3, 2, 24, 40, generator=torch.Generator().manual_seed(0))
+    found = smoothed(images, torch.tensor([0.0, 2.0, 0.0]))
+    assert torch.equal(found[0], images[0]) and torch.equal(found[2], images[2])
+    # By position: zeros outside, and weights that are normalized there.
+    weights = gaussian_filter(np.ones((24, 40)), 2.0, mode='constant', truncate=3.0)
+    for channel in range(2):
+        plane = images[1, channel].numpy()
+        expected = gaussian_filter(plane, 2.0, mode='constant', truncate=3.0) / weights
+        np.testing.assert_allclose(found[1, channel], expected, atol=1e-5)
+
+
+def test_scenes_of_inexact_poses_are_compared_smoothed():
+    sources = {**CONFIG.sources, 'hand_object': replace(CONFIG.sources['hand_object'], smooth=3.0)}
+    exact, smooth = Iterations(SOURCES, IMAGES), Iterations(
+        SOURCES, replace(IMAGES, sources=sources)
+    )  # fmt: skip
+    deviations = smooth[0].pop('smooth')
+    assert set(deviations.tolist()) == {0.0, 3.0} and not exact[0].pop('smooth').any()
+    # A shift by a pixel is a small error where images are compared smoothed.
+    truth = (torch.rand(1, 3, 32, 32) > 0.5).float()
+    shifted, whole = truth.roll(1, -1), torch.ones(1, 1, 32, 32)
+    both = [smoothed(image, torch.tensor([3.0])) for image in (shifted, truth)]
+    assert image_loss(*both, whole, CONFIG) < 0.1 * image_loss(shifted, truth, whole, CONFIG)
+
+
 def test_the_structural_term_equals_ssim():
     generator = torch.Generator().manual_seed(0)
     truth = torch.rand(1, 3, 40, 40, generator=generator)
@@ -332,6 +361,24 @@ def test_the_structural_term_equals_ssim():
     without = image_loss(image, truth, whole, CONFIG)
     with_term = image_loss(image, truth, whole, replace(CONFIG, structure_weight=0.5))
     assert float(with_term - without) == pytest.approx(0.5 * (1 - found.mean()), abs=1e-4)
+
+
+def test_smooth_is_not_negative_and_not_for_latent_models(tmp_path):
+    path = tmp_path / 'run.yaml'
+    path.write_text('sources: {hand_object: {folder: x, smooth: -1.0}}')
+    with pytest.raises(TrainConfigError, match=r'smooth is -1\.0'):
+        TrainConfig.read(path)
+    latent = TrainConfig(model=ModelConfig.of('base'), sources={'a': Source('a', smooth=2.0)})
+    with pytest.raises(ValueError, match='smooth: only for patch models'):
+        start(latent)
+
+
+def test_a_checkpoint_names_its_initial_weights_without_their_folder(tmp_path):
+    init = tmp_path / 'first.safetensors'
+    init.write_bytes(b'weights')
+    described = saving.describe_run(CONFIG, 'image', 'none', init)['init']
+    assert described == f'first.safetensors {hashlib.sha256(b"weights").hexdigest()}'
+    assert saving.describe_run(CONFIG, 'image', 'none')['init'] == ''
 
 
 def test_a_run_is_read_from_yaml_and_unknown_fields_are_named(tmp_path):
@@ -444,8 +491,41 @@ def test_the_light_net_is_trained_on_the_runs_device(monkeypatch, tmp_path):
     monkeypatch.setattr(training_cli, 'make_light_views', lambda *_: None)
     views = MagicMock()
     views.open.return_value.__len__.return_value = 9
+    views.open.return_value.measured = False
     monkeypatch.setattr(training_cli, 'LightViews', views)
-    monkeypatch.setattr(training_cli, 'train_light', lambda *a: devices.append(a[-1]) or 0.0)
+    monkeypatch.setattr(training_cli, 'train_light', lambda *a: devices.append(a[-2]) or 0.0)
     monkeypatch.setattr(training_cli, 'load_light', lambda *_: 'light')
     light = training_cli._light(CONFIG, tmp_path, tmp_path, 1, None, place)
     assert light == 'light' and devices == [place.device]
+
+
+def test_the_light_net_of_a_checkpoint_is_kept_unless_it_is_to_be_tuned(monkeypatch, tmp_path):
+    first = []
+    monkeypatch.setattr(
+        training_cli, 'learned_light', lambda *a: first.append(a[-1].state_dict()) or 'tuned'
+    )
+    network, file = ManiVideoNet(SMALL), tmp_path / 'init.safetensors'
+    save_checkpoint(network.state_dict(), SMALL, file)
+    arguments = tmp_path, tmp_path, 1, file, ALONE
+    assert training_cli._light(CONFIG, *arguments) is None and not first
+    assert training_cli._light(replace(CONFIG, tune_light=True), *arguments) == 'tuned'
+    kept = network.light.state_dict()
+    assert all(torch.allclose(value, kept[name], atol=1e-2) for name, value in first[0].items())
+
+
+def test_panoramas_that_would_not_be_used_are_refused(monkeypatch, tmp_path):
+    config = replace(CONFIG, panoramas='hdri')
+    with pytest.raises(ValueError, match='panoramas: no light estimator is trained'):
+        training_cli._light(config, tmp_path, tmp_path, 1, tmp_path / 'init.safetensors', ALONE)
+    (tmp_path / 'light_views').mkdir()
+    views = MagicMock()
+    views.open.return_value.measured = False
+    monkeypatch.setattr(training_cli, 'LightViews', views)
+    with pytest.raises(ValueError, match='light_views: was made without panoramas'):
+        training_cli.learned_light(config, tmp_path, tmp_path / 'light.safetensors', 1)
+
+
+def test_a_run_without_its_panoramas_is_refused(tmp_path):
+    config = replace(CONFIG, panoramas=str(tmp_path / 'nowhere'))
+    with pytest.raises(ValueError, match='nowhere: holds 0 panoramas'):
+        training_cli.learned_light(config, tmp_path, tmp_path / 'light.safetensors', 1)

@@ -12,9 +12,11 @@ import numpy as np
 
 from manivideo_ros.augment.lerobot.bags import namespaces_of
 from manivideo_ros.recording.episode import Episode, Topics
-from manivideo_ros.recording.lerobot_videos import FILES_PER_CHUNK, EpisodeVideos
-from manivideo_ros.recording.scenes import scene_of
-from manivideo_ros.recording.statistics import Figures
+from manivideo_ros.recording.lerobot.features import FILES_PER_CHUNK
+from manivideo_ros.recording.lerobot.scenes import scene_of
+from manivideo_ros.recording.lerobot.statistics import Figures
+from manivideo_ros.recording.lerobot.videos import EpisodeVideos, write_video
+from manivideo_ros.recording.video import H264, Encoding
 
 STATES = '.variations'
 
@@ -60,13 +62,15 @@ def write_videos(
     keys: Sequence[str],
     fps: int,
     first: Mapping[str, int],
+    encodings: Mapping[str, Encoding] = {},
 ) -> Generated:
     """Write the videos of a variation's episodes, which are bags, and keep what is needed of them.
 
     number: of the variation; lengths: frames of each episode; first: number of each key's first
-    file. Raises ValueError (one line), OSError.
+    file; encodings: by key, H264 for others. Raises ValueError (one line), OSError.
     """
     out, names = Generated(fingerprint), namespaces_of(keys)
+    folder.mkdir(parents=True, exist_ok=True)
     for key in keys:
         remove_videos(folder, key, first.get(key, 0))
     videos = {key: EpisodeVideos(folder, key, fps, first.get(key, 0)) for key in keys}
@@ -78,8 +82,10 @@ def write_videos(
         for key in keys:
             topic = f'{names[key]}/image_raw'
             episode = Episode(path, Topics(topic))
-            own, colours = videos[key].add(episode.images(), frames)
-            place |= own
+            video = folder / f'{key}.mp4'
+            _, colours = write_video(video, episode.images(), frames, fps, encodings.get(key, H264))
+            place |= videos[key].add(video)
+            video.unlink()
             figures[key] = {name: value.tolist() for name, value in colours.items()}
             scene = scene_of(episode.reader, topic, episode.stamps_ns, key)
             cameras |= {} if scene is None else scene.get('cameras', {})
@@ -87,9 +93,9 @@ def write_videos(
         out.figures.append(figures)
         out.provenance.append(episode.provenance)
         out.scenes.append(None if scene is None else {**scene, 'cameras': cameras})
-    for key, video in videos.items():
-        video.close()
-        out.files[key] = video.files
+    for key, files in videos.items():
+        files.close()
+        out.files[key] = files.files
     state = _state(folder, number)
     state.parent.mkdir(parents=True, exist_ok=True)
     state.write_text(json.dumps(asdict(out)))

@@ -25,7 +25,7 @@ from manivideo_ros.motion.motion import HandTrack, Motion, ObjectTrack
 from manivideo_ros.motion.recordings import Recording, checked_keypoints
 from manivideo_ros.motion.sources.recorded_hands import open_bag
 from manivideo_ros.motion.tracks import HOLD_NS
-from manivideo_ros.recording.lerobot_set import LeRobotSet
+from manivideo_ros.recording.lerobot.dataset import LeRobotSet
 
 Array = NDArray[np.floating]
 START_NS = 1_000_000_000

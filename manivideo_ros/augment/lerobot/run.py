@@ -25,12 +25,12 @@ from manivideo_ros.augment.lerobot.mapping import (
     read_mapping,
 )
 from manivideo_ros.augment.lerobot.poses import posed_episode
-from manivideo_ros.augment.lerobot.writing import require_writable, write_set
+from manivideo_ros.augment.lerobot.writing import encodings_of, require_writable, write_set
 from manivideo_ros.augment.working_copy import sha256_of
 from manivideo_ros.engine.spec import EngineSpec
-from manivideo_ros.recording.lerobot import STAMP, STATE
-from manivideo_ros.recording.lerobot_set import LeRobotSet
-from manivideo_ros.recording.scenes import SCENES
+from manivideo_ros.recording.lerobot.dataset import LeRobotSet
+from manivideo_ros.recording.lerobot.features import STAMP, STATE
+from manivideo_ros.recording.lerobot.scenes import SCENES
 
 EPISODE = 'episode_{:06d}'
 
@@ -183,7 +183,8 @@ def _variation(
         pass
     lengths = [int(row['length']) for row in dataset.episodes]
     made = write_videos(
-        partial, number, fingerprint, work.folders, lengths, keys, dataset.fps, first
-    )
+        partial, number, fingerprint, work.folders, lengths, keys, dataset.fps, first,
+        encodings_of(dataset, keys),
+    )  # fmt: skip
     shutil.rmtree(home)
     return made

@@ -15,16 +15,21 @@ from typing import Any
 import numpy as np
 
 from manivideo_ros.augment.lerobot.generated import STATES, Generated, remove_videos
-from manivideo_ros.recording.lerobot import VERSION
-from manivideo_ros.recording.lerobot_set import EPISODES, LeRobotError, LeRobotSet
-from manivideo_ros.recording.lerobot_videos import FILES_PER_CHUNK, PLACE
-from manivideo_ros.recording.scenes import SCENES
-from manivideo_ros.recording.statistics import figures_of, together
-from manivideo_ros.recording.video import CODEC, PIXELS
+from manivideo_ros.recording.lerobot.dataset import EPISODES, LeRobotError, LeRobotSet
+from manivideo_ros.recording.lerobot.features import (
+    FILES_PER_CHUNK,
+    PLACE,
+    VIDEO_PATH,
+    encoding_of,
+    info_of,
+)
+from manivideo_ros.recording.lerobot.scenes import SCENES
+from manivideo_ros.recording.lerobot.statistics import figures_of, together
+from manivideo_ros.recording.options import VERSION
+from manivideo_ros.recording.video import H264, Encoding
 
 PROVENANCE = Path('meta') / 'provenance.json'
 WRITTEN = (Path('meta/info.json'), Path('meta/stats.json'), PROVENANCE, SCENES)
-VIDEO_PATH = f'videos/{{video_key}}/{PLACE}.mp4'
 ENCODER = tuple(f'video.{n}' for n in ('g', 'crf', 'preset', 'fast_decode', 'video_backend'))
 SHIFTED = ('min', 'max', 'mean', 'q01', 'q10', 'q50', 'q90', 'q99')
 
@@ -149,8 +154,9 @@ def _write_meta(
     info['total_frames'] = count * int(dataset.info['total_frames'])
     if count > 1:
         info['splits'] = {'train': f'0:{info["total_episodes"]}'}
+    encodings = encodings_of(dataset, keys)
     info['features'] = {
-        name: _feature(feature) if name in keys else feature
+        name: _feature(feature, encodings[name]) if name in keys else feature
         for name, feature in dataset.features.items()
     }
     meta = folder / 'meta'
@@ -200,12 +206,26 @@ def _statistics(
     return stats
 
 
-def _feature(feature: dict[str, Any]) -> dict[str, Any]:
-    """The feature of a camera with generated videos."""
-    info = {**(feature.get('info') or feature.get('video_info') or {})}
+def encodings_of(dataset: LeRobotSet, keys: Sequence[str]) -> dict[str, Encoding]:
+    """How the videos of a dataset are encoded, by key; H264 for a codec that is not written."""
+    out = {}
+    for key in keys:
+        try:
+            out[key] = encoding_of(dataset.features[key])
+        except ValueError:
+            out[key] = H264
+    return out
+
+
+def _feature(feature: dict[str, Any], encoding: Encoding) -> dict[str, Any]:
+    """The feature of a camera with generated videos: as it was, if they are encoded as it says."""
+    info = {**info_of(feature)}
+    own = info.get('video.codec'), info.get('video.pix_fmt', encoding.pixels)
+    if own == (encoding.codec, encoding.pixels):
+        return feature
     for name in ENCODER:
         info.pop(name, None)
-    info |= {'video.codec': 'h264' if CODEC == 'libx264' else CODEC, 'video.pix_fmt': PIXELS}
+    info |= {'video.codec': encoding.codec, 'video.pix_fmt': encoding.pixels}
     kept = {k: v for k, v in feature.items() if k != 'video_info'}
     return {**kept, 'info': {**info, 'video.is_depth_map': False, 'has_audio': False}}
 

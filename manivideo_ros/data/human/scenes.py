@@ -1,7 +1,7 @@
 """Human clips as training scenes: a skeleton, no object and no hand model.
 
 All object conditions are zeroed (arXiv 2412.16212), and so are the hand layers: only the skeleton S
-locates the person. The base image is the background.
+locates the person, who is painted over the background in the base image.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from manivideo_ros.data.mixture import held_out
 from manivideo_ros.data.scenes.library import Split
 from manivideo_ros.data.scenes.scene import FRAMES, SIZE
 from manivideo_ros.data.shards import REFERENCE_SIZE, image_tensor, resized, skeleton_conditions
+from manivideo_ros.drawing.people.painting import PersonColours, paint_person
+from manivideo_ros.hand.reference import HandReference
 from manivideo_ros.mlo.layers import layer_names
 
 _KEPT_CLIPS = 64  # cached backgrounds, 0.3 MB each
@@ -60,6 +62,7 @@ class HumanScenes:
                 'frames or more; put each clip in a folder of its own with frames/ and keypoints/'
             )
         self.consecutive = np.ones(len(self.windows), bool)
+        self.sided = np.ones(len(self.windows), bool)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -70,13 +73,16 @@ class HumanScenes:
 
     def frame(self, scene: int, frame: int) -> dict[str, Tensor]:
         """`conditions`, plus base and rgb [3, H, W] in 0..1 and mask [1, H, W], 1 in the person's
-        box."""
+        box and where the base image shows them."""
         number, first = self.windows[scene]
         one = self.clips[number].frame(first + frame, self.size)
+        background, hand = _images_of(self.clips[number], self.size, self.view_size)
+        colours = PersonColours.of(HandReference(hand, _middle(hand)))
+        base, painted = paint_person(background, one.skeleton, colours)
         return self.conditions(scene, frame) | {
-            'base': image_tensor(_images_of(self.clips[number], self.size, self.view_size)[0]),
+            'base': image_tensor(base),
             'rgb': image_tensor(one.image),
-            'mask': torch.from_numpy(one.box.astype(np.float32))[None],
+            'mask': torch.from_numpy(np.maximum(one.box, painted).astype(np.float32))[None],
         }
 
     def conditions(self, scene: int, frame: int) -> dict[str, Tensor]:
@@ -97,6 +103,14 @@ class HumanScenes:
             'background': image_tensor(resized(background, self.background_size)),
             'hand_reference': image_tensor(hand),
         }
+
+
+def _middle(hand: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The parts [V, V] of a hand's crop: what is in its middle counts as skin."""
+    parts = np.zeros(hand.shape[:2], np.uint8)
+    quarter = len(hand) // 4
+    parts[quarter : len(hand) - quarter, quarter : len(hand) - quarter] = 1
+    return parts
 
 
 @lru_cache(maxsize=_KEPT_CLIPS)

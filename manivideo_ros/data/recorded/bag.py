@@ -46,18 +46,22 @@ NEAR_NS = 60_000_000
 
 
 def read_bag_clip(
-    path: Path, hands: Mapping[Side, HandModel], images: str = '', camera: str = ''
+    path: Path,
+    hands: Mapping[Side, HandModel],
+    images: str = '',
+    camera: str = '',
+    motion: Motion | None = None,
 ) -> RecordedClip:
     """The images of a bag whose stamps its poses cover, as a recorded clip.
 
     hands: models of the poses by side; images, camera: topics of images and CameraInfo, '' for the
-    only ones. Labels are drawn from the poses: 1 and up for the hands, then the objects, ARM for
-    forearms. Raises ValueError (BagError, MotionError, EpisodeError, RecordedError) that names the
-    bag.
+    only ones. motion: that of the bag, if it was loaded already. Labels are drawn from the poses: 1
+    and up for the hands, then the objects, ARM for forearms. Raises ValueError (BagError,
+    MotionError, EpisodeError, RecordedError) that names the bag.
     """
     reader = BagReader(path)
     topic = images_topic(path, reader.topics, images, PURPOSE)
-    motion = load_motion(path, camera)
+    motion = load_motion(path, camera) if motion is None else motion
     if motion.camera is None:
         raise RecordedError(f'{path}: no CameraInfo: record it, and /tf_static')
     infos = camera or next(iter(camera_topics(reader)), '')
@@ -89,12 +93,21 @@ def read_bag_clip(
     )
 
 
-def hands_of_bag(path: Path, camera: str = '', mano: Path | None = None) -> dict[Side, HandModel]:
-    """The hand models of a bag's poses; mano: folder of the user's MANO, for poses of it.
+def read_bag_and_hands(
+    path: Path, images: str = '', camera: str = '', mano: Path | None = None
+) -> tuple[RecordedClip, dict[Side, HandModel]]:
+    """The clip of a bag as `read_bag_clip`, and the hand models of its poses, by side.
 
-    Raises RecordedError if that is missing, MotionError, HandFileError.
+    mano: folder of the user's MANO, for poses of it. Raises as `read_bag_clip`, RecordedError if
+    that is missing; HandFileError.
     """
-    if load_motion(path, camera).hand_model == 'default':
+    motion = load_motion(path, camera)
+    hands = _hands_of(path, motion, mano)
+    return read_bag_clip(path, hands, images, camera, motion), hands
+
+
+def _hands_of(path: Path, motion: Motion, mano: Path | None) -> dict[Side, HandModel]:
+    if motion.hand_model == 'default':
         return {side: load_hand(side) for side in SIDES}
     if mano is None:
         raise RecordedError(
@@ -107,7 +120,7 @@ def hands_of_bag(path: Path, camera: str = '', mano: Path | None = None) -> dict
 class BagView:
     """A bag as a view of training data, split by time.
 
-    images, camera: topics, '' for the only ones; mano: as for `hands_of_bag`.
+    images, camera: topics, '' for the only ones; mano: as for `read_bag_and_hands`.
     """
 
     path: Path
@@ -123,8 +136,7 @@ class BagView:
 
     def read(self, *_: object) -> RecordedClip:
         """The frames of the split. Raises as `read_bag_clip`."""
-        hands = hands_of_bag(self.path, self.camera, self.mano)
-        clip = read_bag_clip(self.path, hands, self.images, self.camera)
+        clip = read_bag_and_hands(self.path, self.images, self.camera, self.mano)[0]
         first, last = (round(share * len(clip)) for share in SHARES[self.split])
         if last - first < 1:
             raise RecordedError(f'{self.path}: no frame of {len(clip)} is left for {self.split}')

@@ -8,12 +8,13 @@ what changes slowly over the hand belongs to the light.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from manivideo_ros.camera.light import Light
 from manivideo_ros.data.recorded.skin_samples import (
@@ -52,6 +53,15 @@ SHOWN = 0.6
 """sRGB of a grey ball that faces the camera: the light's unit is arbitrary."""
 BALL = 2000
 """Directions in which the ball is fitted."""
+LAMP_SIZE = 0.5
+"""Angular radius of the lamp, radians: a fit of the second order does not see how large it is, and
+rooms are lit by windows and ceilings; a small one draws shadows that the frames do not have."""
+BESIDE = 64
+"""Texels of the hand that give a texel of the arm its colour."""
+WRIST_FADE = 0.05
+"""Metres over which a bare arm fades from the skin beside it to its own colour."""
+ALIKE = 45.0
+"""Mean difference of grey levels up to which the arm is of the skin beside it, and no sleeve."""
 BEHIND = 0.1
 """z of normals that a camera sees, at most."""
 
@@ -81,17 +91,18 @@ def fitted_skin(
     if sum(len(frame.texel) for frame in samples) < LEAST:
         return None
     light, albedo, known = _in_turns(samples, len(texels.place))
-    facing = _shade(np.array([[0.0, 0.0, -1.0]]), light)
-    shades = [_shade(frame.normal, light) for frame in samples]
+    facing = shade_of(np.array([[0.0, 0.0, -1.0]]), light)
+    shades = [shade_of(frame.normal, light) for frame in samples]
     albedo = albedo * _detail(samples, shades, albedo, texels)
     shown = encode_srgb(albedo * facing).astype(np.float64)
     texture, seen = _texture(shown, known, hand, texels)
     if sleeve is not None:
-        texture[_sleeve_texels(hand)] = sleeve
+        places, colours = arm_colours(texture, sleeve, hand, texels)
+        texture[places] = colours
     share = float(seen.sum()) / len(texels.place)
     atlas = skin_atlas(SIZE)
     spread = atlas.spread(texture[atlas.row * SIZE + atlas.column])
-    return Skin(spread, seen, share, _as_light(light))
+    return Skin(spread, seen, share, as_light(light))
 
 
 def _in_turns(samples: Sequence[FrameSamples], count: int) -> tuple[Array, Array, Array]:
@@ -116,7 +127,8 @@ def _in_turns(samples: Sequence[FrameSamples], count: int) -> tuple[Array, Array
     return light, np.maximum(albedo, 0.02), known
 
 
-def _shade(normals: Array, light: Array) -> Array:
+def shade_of(normals: Array, light: Array) -> Array:
+    """Irradiance [N, 3] at normals [N, 3] in a fitted light [9, 3], above zero."""
     shade: Array = np.maximum(harmonic_basis(normals).astype(np.float64) @ light, 1e-3)
     return shade
 
@@ -192,16 +204,38 @@ def _generated(mean: Array) -> NDArray[np.float64]:
     return skin_texture(nearest, 0, size=SIZE).reshape(-1, 3).astype(np.float64)
 
 
-def _sleeve_texels(hand: HandModel) -> NDArray[np.int64]:
-    place, face, _ = covered_texels(hand)
-    return place[(hand.vertex_part[hand.faces[face]] == SLEEVE).any(1)]
+def arm_colours(
+    texture: Array,  # [S * S, 3] in 0..255
+    colour: NDArray[np.uint8],  # [3] sRGB of the forearm
+    hand: HandModel,
+    texels: Texels,
+) -> tuple[NDArray[np.int64], Array]:
+    """Places [A] and colours [A, 3] of the arm's texels.
+
+    A bare arm fades from the skin beside it to its own colour; a sleeve has one colour.
+    """
+    place, face, weights = covered_texels(hand)
+    arm = (hand.vertex_part[hand.faces[face]] == SLEEVE).any(1)
+    out: Array = np.tile(colour.astype(np.float64), (int(arm.sum()), 1))
+    where = np.einsum('nk,nkc->nc', weights[arm], hand.v_template[hand.faces[face[arm]]])
+    corners = hand.v_template[hand.faces[texels.face]]
+    skin = np.einsum('nk,nkc->nc', texels.weights, corners)
+    distance, nearest = cKDTree(skin).query(where, k=BESIDE, distance_upper_bound=WRIST_FADE)
+    near = np.isfinite(distance).all(1)
+    beside = texture[texels.place[nearest[near]]].mean(1)
+    if not near.any() or np.abs(beside.mean(0) - colour).mean() > ALIKE:
+        return place[arm], out
+    share = 1 - distance[near, 0] / WRIST_FADE
+    share = (share * share * (3 - 2 * share))[:, None]
+    out[near] = share * beside + (1 - share) * out[near]
+    return place[arm], out
 
 
-def _as_light(light: Array) -> Light:
+def as_light(light: Array) -> Light:
     """A fitted light [9, 3] as lamp, surrounding and the ball of its colours."""
     normals = even_directions(BALL)
-    facing = _shade(np.array([[0.0, 0.0, -1.0]]), light)
-    grey = srgb_to_linear(np.array([SHOWN])) * _shade(normals, light) / facing
+    facing = shade_of(np.array([[0.0, 0.0, -1.0]]), light)
+    grey = srgb_to_linear(np.array([SHOWN])) * shade_of(normals, light) / facing
     shown = encode_srgb(grey) / 255
     front = normals[:, 2] < BEHIND
     # What no camera sees is set to the mean, so that the light has no lamp there.
@@ -209,4 +243,5 @@ def _as_light(light: Array) -> Light:
     weight = np.where(front, 1.0, 0.02)[:, None]
     terms = np.stack([np.prod(normals**power, 1) for power in POWERS], 1)
     ball = np.linalg.lstsq(terms * weight, shown * weight, rcond=None)[0]
-    return lamp_and_ambient(torch.from_numpy(ball.astype(np.float32))[None])
+    found = lamp_and_ambient(torch.from_numpy(ball.astype(np.float32))[None])
+    return replace(found, size=LAMP_SIZE)

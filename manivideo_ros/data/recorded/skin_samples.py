@@ -32,6 +32,8 @@ GRAZING = 0.25
 """Cosine to the line of sight below which a texel is not sampled."""
 LEAST_BACKGROUND = 1000
 """Pixels of background from which a frame's exposure is determined."""
+WHITE, BLACK = 250, 12
+"""Values between which the pixels of the background must lie for that."""
 NEAR_WRIST = 0.45
 """Part of the palm's length from the wrist within which the forearm's colour is taken."""
 
@@ -77,8 +79,14 @@ def skin_texels(hand: HandModel) -> Texels:
 
 
 def exposure(image: NDArray[np.uint8], labels: NDArray[np.integer], behind: Background) -> Array:
-    """The linear gain [3] of an image relative to the clip's background; 1 where it is not seen."""
+    """The linear gain [3] of an image relative to the clip's background; 1 where it is not seen.
+
+    Its mean is the exposure, the relation of its channels the white balance. Pixels that are cut
+    off at white, or too dark for their steps of brightness, say nothing.
+    """
     free = (labels == 0) & behind.seen
+    for pixels in (image, behind.image):
+        free &= (pixels.max(-1) < WHITE) & (pixels.min(-1) > BLACK)
     if free.sum() < LEAST_BACKGROUND:
         return np.ones(3)
     now, then = (srgb_to_linear(pixels[free] / 255) for pixels in (image, behind.image))
@@ -92,10 +100,9 @@ def sample_hand(
     camera: Camera,
     hand: HandModel,
     state: HandState,
-    behind: Background,
+    gain: Array,  # [3] of the image, see `exposure`
 ) -> FrameSamples:
     """What an image shows of a hand; view: what is drawn of its frame."""
-    gain = exposure(image, view.labels, behind)
     depth = np.where(view.depth > 0, view.depth, np.float32(1e3))
     kernel = np.ones((2 * BESIDE_STEP + 1,) * 2, np.uint8)
     step = cv2.dilate(depth, kernel) - cv2.erode(depth, kernel) > STEP

@@ -203,39 +203,3 @@ def visibility(
         if blocker_depth(lamps, k, x, y, normal, q) > 0.0:
             shaded += 1.0
     return 1.0 - shaded / float(taps)
-
-
-@wp.func
-def fifth_power(x: wp.float32) -> wp.float32:
-    """x^5, for Schlick's Fresnel term."""
-    return x * x * x * x * x
-
-
-@wp.func
-def highlight(
-    n: wp.vec3,
-    towards: wp.vec3,
-    v: wp.vec3,
-    roughness: wp.float32,
-    f0: wp.float32,
-    spread: wp.float32,
-) -> wp.float32:
-    """GGX reflectance times pi n . towards; spread = lamp radius / distance widens it.
-
-    The widening is Karis's ("Real Shading in Unreal Engine 4", 2013).
-    """
-    h = wp.normalize(towards + v)
-    ndl = wp.max(wp.dot(n, towards), 0.0)
-    ndv = wp.max(wp.dot(n, v), 0.05)
-    ndh = wp.max(wp.dot(n, h), 0.0)
-    vdh = wp.max(wp.dot(v, h), 0.0)
-    alpha = roughness * roughness
-    wide = wp.min(alpha + 0.5 * spread, 1.0)
-    energy = (alpha / wide) * (alpha / wide)
-    a2 = wide * wide
-    d = ndh * ndh * (a2 - 1.0) + 1.0
-    distribution = energy * a2 / (3.14159265 * d * d)
-    kk = 0.5 * alpha + 0.05
-    geometry = 0.25 / ((ndl * (1.0 - kk) + kk) * (ndv * (1.0 - kk) + kk))
-    fresnel = f0 + (1.0 - f0) * fifth_power(1.0 - vdh)
-    return 3.14159265 * distribution * geometry * fresnel * ndl

@@ -8,7 +8,7 @@ colours and exposure, at little cost.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from manivideo_ros.data.scenes.camera_response import (
     tone_curve,
 )
 from manivideo_ros.data.scenes.library import SKINS, Split, generator, skin
+from manivideo_ros.data.scenes.panoramas import panorama_room
 from manivideo_ros.data.scenes.reference_pose import random_reference_pose
 from manivideo_ros.data.scenes.room import (
     LAMPS,
@@ -52,6 +53,10 @@ from manivideo_ros.hand.reference import HAND_SIZE
 BALL_NORMALS = 64
 GREY = 0.5  # the ball's albedo
 KEYS, FILLS, ROOMS = 4, 3, 2  # single lights under which each hand is rendered
+MEASURED = 2  # measured panoramas under which each hand is rendered, where there are some
+MEASURED_SHARE = 0.5  # of the samples, where there are some
+MEASURED_TINT = 0.12  # standard deviation of the logarithm of a panorama's colour
+ALONE = 0.5  # of these samples, the share that is lit by one panorama
 DIM = 0.25  # exposure of these renders, which keeps highlights below the clipping level
 FILES = ('images', 'balls', 'tables')
 JOB = 10  # hands per job
@@ -102,11 +107,11 @@ def sample_light_scene(seed: int, split: Split = 'train') -> Scene:
     )  # fmt: skip
 
 
-def lights_of(scene: Scene) -> Iterator[tuple[Room, NDArray]]:
+def lights_of(scene: Scene, panoramas: Sequence[Path] = ()) -> Iterator[tuple[Room, NDArray]]:
     """The scene's room under each single light, and the table's irradiance / pi [3].
 
     KEYS and FILLS white lamps of irradiance 1 at the centre of the table, then ROOMS surroundings
-    of mean radiance 1.
+    of mean radiance 1, then MEASURED rooms of panoramas if there are any.
     """
     rng = generator(scene.split, 6, scene.seed)
     dark = np.zeros_like(scene.room.panorama)
@@ -130,10 +135,13 @@ def lights_of(scene: Scene) -> Iterator[tuple[Room, NDArray]]:
     for _ in range(ROOMS):
         neutral = (Lamp(position, radius, white),)
         yield alone(unlit, random_panorama(rng, neutral, 1.0))
+    for _ in range(MEASURED if panoramas else 0):
+        room = replace(panorama_room(rng, panoramas), exposure=white * np.float32(DIM))
+        yield room, table_irradiance(room.lamps, room.harmonics)
 
 
 def render_lights(
-    renderer: GroundTruthRenderer, scene: Scene
+    renderer: GroundTruthRenderer, scene: Scene, panoramas: Sequence[Path] = ()
 ) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
     """Render a scene's hand reference under each of its lights.
 
@@ -141,7 +149,7 @@ def render_lights(
     """
     turn = np.asarray(scene.reference_pose.camera.camera_from_world)[:3, :3].T
     place = np.asarray(scene.reference_pose.state.wrist_position)
-    rooms, tables = zip(*lights_of(scene), strict=True)
+    rooms, tables = zip(*lights_of(scene, panoramas), strict=True)
     size = (HAND_SIZE, HAND_SIZE)
     images = [
         cv2.resize(light, size, interpolation=cv2.INTER_AREA) / DIM
@@ -151,9 +159,21 @@ def render_lights(
     return np.stack(images).astype(np.float16), np.stack(balls), np.stack(tables)
 
 
-def random_mixture(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Weights [L, 3] of the lights: a key, fills and surroundings, as in a random room."""
-    out = np.zeros((KEYS + FILLS + ROOMS, 3), np.float32)
+def random_mixture(
+    rng: np.random.Generator, lights: int = KEYS + FILLS + ROOMS
+) -> NDArray[np.float32]:
+    """Weights [L, 3] of the lights: a key, fills and surroundings, as in a random room; or of
+    measured panoramas, if there are such among the lights: tinted, often two, since there are few.
+    """
+    out = np.zeros((lights, 3), np.float32)
+    measured = KEYS + FILLS + ROOMS + rng.permutation(lights - (KEYS + FILLS + ROOMS))
+    if len(measured) and rng.random() < MEASURED_SHARE:
+        tints = np.exp(rng.normal(0, MEASURED_TINT, (len(measured), 3)))
+        out[measured] = tints * rng.uniform(0, 1, (len(measured), 1))
+        out[measured[0]] = tints[0]
+        if rng.random() < ALONE:
+            out[measured[1:]] = 0
+        return out
     count = int(rng.choice(np.arange(1, MAX_LAMPS + 1), p=LAMPS))
     warmth = rng.uniform(2700, 7000)
     out[rng.integers(KEYS)] = lamp_colour(rng, True, warmth)
@@ -179,9 +199,14 @@ class LightViews:
     def __len__(self) -> int:
         return len(self.balls)
 
+    @property
+    def measured(self) -> bool:
+        """Whether there are panoramas among the lights."""
+        return self.tables.shape[1] > KEYS + FILLS + ROOMS
+
     def sample(self, index: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
         """A hand in a random mixture of its lights u8 [R, R, 3], and the ball f32 [64, 3]."""
-        mixture = random_mixture(rng)
+        mixture = random_mixture(rng, len(self.tables[index]))
         lit = np.flatnonzero(mixture.any(1))
         mixture = mixture[lit]
         exposure = exposure_for((mixture * self.tables[index, lit]).sum(0), rng)
@@ -200,10 +225,17 @@ class LightViews:
         return np.stack(images), np.stack(balls)
 
 
-def make_light_views(folder: Path, count: int, seed: int, split: Split, workers: int) -> None:
-    """Render `count` hands under single lights into a new folder."""
+def make_light_views(
+    folder: Path,
+    count: int,
+    seed: int,
+    split: Split,
+    workers: int,
+    panoramas: Sequence[Path] = (),
+) -> None:
+    """Render `count` hands under single lights, and panoramas' if given, into a new folder."""
     jobs = [
-        (range(first, min(first + JOB, seed + count)), split)
+        (range(first, min(first + JOB, seed + count)), split, panoramas)
         for first in range(seed, seed + count, JOB)
     ]
     partial = folder.with_name(folder.name + '.partial')
@@ -229,8 +261,8 @@ def make_light_views(folder: Path, count: int, seed: int, split: Split, workers:
     partial.rename(folder)
 
 
-def _make(job: tuple[range, Split]) -> list[NDArray]:
-    seeds, split = job
+def _make(job: tuple[range, Split, Sequence[Path]]) -> list[NDArray]:
+    seeds, split, panoramas = job
     renderer = worker_renderer()
-    made = [render_lights(renderer, sample_light_scene(seed, split)) for seed in seeds]
+    made = [render_lights(renderer, sample_light_scene(seed, split), panoramas) for seed in seeds]
     return [np.stack(parts) for parts in zip(*made, strict=True)]

@@ -32,6 +32,7 @@ from manivideo_ros.hand.state import HandState
 from manivideo_ros.mlo.rasterizer import Rasterizer
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
 from manivideo_ros.mlo.warp_runtime import prepare_warp
+from manivideo_ros.robot.state import RobotState
 
 SHADOW_SIZE = 384
 GRID_CELLS = 48
@@ -42,20 +43,26 @@ LINEAR = srgb_to_linear(np.arange(256) / 255)
 class SurfaceMaterial:
     """The material of one surface.
 
-    texture: albedo u8 [T, T, 3], sRGB; kind [F] int32 (kernels.MATERIAL_*); gloss 0..1; discs: an
-    approximation of the surface for indirect light.
+    texture: albedo u8 [T, T, 3], sRGB; kind [F] int32 (kernels.MATERIAL_*); gloss, metal 0..1,
+    or [F] of each face; discs: an approximation of the surface for indirect light.
     """
 
     texture: NDArray[np.uint8]
     kind: NDArray[np.int32]
-    gloss: float
+    gloss: float | NDArray[np.floating]
     discs: DiscSet
+    metal: float | NDArray[np.floating] = 0.0
 
 
 def _pack(texture: NDArray[np.uint8]) -> NDArray[np.uint32]:
     rgba = np.zeros((*texture.shape[:2], 4), np.uint8)
     rgba[..., :3] = texture
     return rgba.view(np.uint32).ravel()
+
+
+def _each(values: Sequence[float | NDArray[np.floating]], counts: Sequence[int]) -> NDArray:
+    """Values of the faces of all surfaces [F], given by surface or by face."""
+    return np.concatenate([np.broadcast_to(v, n) for v, n in zip(values, counts, strict=True)])
 
 
 def _vec3(array: NDArray) -> wp.array:
@@ -128,8 +135,11 @@ class Renderer:
         self.spiral = wp.array(spiral, dtype=wp.vec2, device='cpu')
         self.linear = wp.array(LINEAR, dtype=wp.float32, device='cpu')
 
-    def set_view(self, room: Room, camera: Camera) -> NDArray[np.float32]:
-        """Set room and camera; returns the exposed light [H, W, 3] of the empty table."""
+    def set_view(self, room: Room, camera: Camera, hides: bool = False) -> NDArray[np.float32]:
+        """Set room and camera; returns the exposed light [H, W, 3] of the empty table.
+
+        hides: whether the table hides what is below it.
+        """
         self.room, self.camera = room, camera
         matrix = np.asarray(camera.camera_from_world)
         k = camera.intrinsics
@@ -141,6 +151,7 @@ class Renderer:
         table.ray_x = wp.vec4(1 / k[0, 0], k[0, 2], 1 / k[1, 1], k[1, 2])
         table.offset = float(matrix[:3, 2] @ matrix[:3, 3])
         table.gloss = room.table.gloss
+        table.hides = int(hides)
         for buffer in (table.rest, table.mirror, table.lit):
             buffer.zero_()
         self.lamps = self._lamps(matrix)
@@ -195,7 +206,8 @@ class Renderer:
             'material': (np.concatenate([m.kind for m in materials]), wp.int32),
             'texture_start': (np.repeat(starts[:-1], counts), wp.int32),
             'texture_size': (np.repeat([len(m.texture) for m in materials], counts), wp.int32),
-            'gloss': (np.repeat([m.gloss for m in materials], counts), wp.float32),
+            'gloss': (_each([m.gloss for m in materials], counts), wp.float32),
+            'metal': (_each([m.metal for m in materials], counts), wp.float32),
         }
         for name, (values, kind) in per_face.items():
             setattr(
@@ -239,11 +251,16 @@ class Renderer:
         present = np.concatenate([vertices[a : a + n] for a, n in spans])[shown]
         world_from_camera = invert_rigid(self.camera.camera_from_world)
         world = transform_points(world_from_camera, present)
+        on_table = world
+        if self.table.hides:  # a body stands behind the table, and goes on below it
+            world = world[world[:, 2] > -0.05]
+            edge = self.room.table_edge
+            on_table = world[world[:, :2] @ edge[:2] < edge[2]]
         self._cast_shadows(shadow, poses, world)
         g = self.geometry
         g.vertices, g.faces = view.arrays['vertices'], view.arrays['faces']
         surfels = self._surfels(poses, vertices, normals, offsets)
-        camera_from_grid = self._place_grid(world)
+        camera_from_grid = self._place_grid(on_table if len(on_table) else world)
         wp.launch(
             shading.light_surfels, surfels.count,
             inputs=[self.lamps, self.surroundings, surfels], device='cpu',
@@ -338,7 +355,7 @@ class Renderer:
             if pose is None:
                 continue
             discs = self.materials[i].discs
-            if isinstance(pose, HandState):
+            if isinstance(pose, (HandState, RobotState)):
                 ids = discs.vertex + int(offsets[i])
                 position.append(vertices[ids])
                 normal.append(normals[ids])

@@ -14,13 +14,12 @@ from manivideo_ros.data.rendering.kernels import (
     Lamps,
     Surroundings,
     ambient,
-    fifth_power,
     hash01,
-    highlight,
     sample_panorama,
     sample_texture,
     visibility,
 )
+from manivideo_ros.drawing.lighting.finish_kernels import fifth_power, highlight
 
 wp.set_module_options({'enable_backward': False, 'fast_math': True})
 
@@ -48,6 +47,7 @@ class Geometry:
     texture_start: wp.array(dtype=wp.int32)  # [F]
     texture_size: wp.array(dtype=wp.int32)  # [F]
     gloss: wp.array(dtype=wp.float32)  # [F]
+    metal: wp.array(dtype=wp.float32)  # [F]
     textures: wp.array(dtype=wp.uint32)
     linear: wp.array(dtype=wp.float32)  # [256] sRGB byte -> linear
 
@@ -65,6 +65,7 @@ class Table:
     mirror: wp.array2d(dtype=wp.vec3)  # reflected room
     lit: wp.array3d(dtype=wp.vec3)  # [lamp, H, W]
     gloss: wp.float32
+    hides: wp.int32  # whether surfaces behind the table are hidden
     seen: wp.array2d(dtype=wp.vec3)  # [H / 2, W / 2] share of each lamp visible from the table
     grid: wp.array2d(dtype=wp.vec4)  # occlusion and indirect light (rgb) around the scene
     grid_from_camera: wp.mat44
@@ -257,6 +258,9 @@ def shade_frame(
     x = (float(column) + 0.5 - table.ray_x[1]) * table.ray_x[0]
     y = (float(row) + 0.5 - table.ray_x[3]) * table.ray_x[2]
     face = face_index[row, column]
+    top = table.depth[row, column]
+    if table.hides != 0 and face >= 0 and top > 0.0 and depth[row, column] > top:
+        face = wp.int32(-1)
     if face < 0:
         z = table.depth[row, column]
         if z == 0.0:
@@ -315,6 +319,7 @@ def shade_frame(
 
     material = geometry.material[face]
     gloss = geometry.gloss[face]
+    metal = geometry.metal[face]
     rough = 0.8 - 0.6 * gloss
     f0 = 0.02 + 0.03 * wp.min(gloss * 2.0, 1.0)
     wrap = wp.vec3(0.0, 0.0, 0.0)
@@ -332,7 +337,11 @@ def shade_frame(
         wrap = wp.vec3(0.08, 0.08, 0.08)
     view = -wp.normalize(p)
     bounce = wp.vec3(local[1], local[2], local[3])
+    # A metal has no diffuse reflection: its colour is that of what it mirrors.
+    mirrors = albedo * metal
+    albedo = albedo * (1.0 - metal)
     total = wp.cw_mul(albedo, ambient(room, n, shining) * open_ + bounce)
+    total += wp.cw_mul(mirrors, bounce)
     shine = float(0.0)
     for k in range(lamps.count):
         towards = lamps.position[k] - p
@@ -355,8 +364,12 @@ def shade_frame(
             )
             power = lamps.intensity[k] / d2
             total += wp.cw_mul(wp.cw_mul(albedo, power), wp.cw_mul(curve, soft))
-            spec = highlight(n, towards, view, rough, f0, lamps.radius[k] / d) * seen
-            total += power * spec
+            spread = lamps.radius[k] / d
+            spec = highlight(n, towards, view, rough, f0, spread) * seen
+            total += power * (spec * (1.0 - metal))
+            if metal > 0.0:
+                spec = highlight(n, towards, view, rough, 1.0, spread) * seen
+                total += wp.cw_mul(mirrors, power) * spec
     ndv = wp.max(wp.dot(n, view), 0.0)
     fresnel = f0 + (wp.max(0.5 * gloss + 0.05, f0) - f0) * fifth_power(1.0 - ndv)
     bent = room.world_from_camera * (2.0 * wp.dot(n, view) * n - view)
@@ -371,5 +384,6 @@ def shade_frame(
     if bent[2] < 0.0:
         mirrored = room.below * shining
     shine = fresnel * open_ * open_
-    total += mirrored * shine
+    total += mirrored * (shine * (1.0 - metal))
+    total += wp.cw_mul(mirrors, mirrored) * (open_ * open_)
     image[row, column] = exposed(total, exposure, brightest)

@@ -1,4 +1,5 @@
-"""Camera model from radiance to sRGB: blur, vignette, bloom, filmic curve and sensor noise."""
+"""Camera model from radiance to sRGB: blur, vignette, bloom, filmic curve and sensor noise; and how
+a clip is taken: drifting exposure, motion blur, rolling shutter, compression."""
 
 from __future__ import annotations
 
@@ -9,7 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manivideo_ros.video.decoder import VideoDecoder
+from manivideo_ros.video.encoder import VideoEncoder
+
 BRIGHTEST = 4.0
+INSTANTS = 4  # that are rendered for one blurred frame
+BLURRED_SHARE = 0.6  # of clips that move while the shutter is open
+VIDEO_SHARE = 0.5  # of consecutive frames that are taken as H.264
+PERIOD_NS = 33_333_333  # between frames of a video
 CURVE_STEPS = 8192
 
 
@@ -36,6 +44,81 @@ def random_response(rng: np.random.Generator) -> Response:
         shot_noise=float(rng.uniform(0.002, 0.009)),
         read_noise=float(rng.uniform(0.0005, 0.002)),
         saturation=float(rng.uniform(0.85, 1.1)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Capture:
+    """How the images of a scene of F frames are taken, beside the camera's `Response`.
+
+    gain [F, 3]: exposure and white balance of each frame, reference_gain [3]: of the hand
+    reference, relative to the background's. open: share of a frame's time during which a row is
+    exposed; readout: share after which the last row starts (rolling shutter); both 0 for sharp
+    frames. quality: of the JPEG files. grown: pixels by which the reference's mask is too large.
+    video: constant rate factor of the H.264 video that the frames are taken as; 0 for JPEG files.
+    """
+
+    gain: NDArray[np.float32]
+    reference_gain: NDArray[np.float32]
+    open: float
+    readout: float
+    quality: int
+    grown: int
+    video: int = 0
+
+    def filmed(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Frames [F, H, W, 3] after compression, as JPEG files or as one H.264 video."""
+        if not self.video:
+            return np.stack([self.developed(frame) for frame in frames])
+        encoder, decoder = VideoEncoder(self.video), VideoDecoder()
+        height, width = frames.shape[1:3]
+        packets = [encoder.encode(frame, n * PERIOD_NS).data for n, frame in enumerate(frames)]
+        return np.stack([decoder.decode(packet)[:height, :width] for packet in packets])
+
+    def developed(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """An image [H, W, 3] after compression as JPEG."""
+        options = [cv2.IMWRITE_JPEG_QUALITY, self.quality]
+        _, data = cv2.imencode('.jpg', np.ascontiguousarray(image[..., ::-1]), options)
+        bgr = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+        return np.ascontiguousarray(bgr[..., ::-1])
+
+    def masked(self, parts: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The parts [H, W] of a hand reference as a mask that misses shows them."""
+        if self.grown == 0:
+            return parts
+        size = 2 * abs(self.grown) + 1
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+        if self.grown > 0:  # what it takes in beside the hand is skin to it
+            return np.where(parts == 0, (cv2.dilate(parts, kernel) > 0).astype(np.uint8), parts)
+        return np.where(cv2.erode((parts > 0).astype(np.uint8), kernel) > 0, parts, 0).astype('u1')
+
+    def instants(self, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Times [K] in frames after a frame's start, and their weights [K, rows] for each row."""
+        if self.open == 0 and self.readout == 0:
+            return np.zeros(1), np.ones((1, rows), np.float32)
+        times = np.linspace(0, self.open + self.readout, INSTANTS)
+        start = self.readout * (np.arange(rows) + 0.5) / rows
+        # Linear interpolation between the instants, integrated over the time that a row is open.
+        fine = start[:, None] + self.open * (np.arange(16) + 0.5) / 16
+        hats = 1 - np.abs(fine[None] - times[:, None, None]) / (times[1] - times[0])
+        weights = np.maximum(hats, 0).sum(-1)
+        return times, (weights / weights.sum(0)).astype(np.float32)
+
+
+def random_capture(rng: np.random.Generator, frames: int, consecutive: bool) -> Capture:
+    """A random way of recording; only consecutive frames can be blurred by their motion."""
+    step = rng.normal(0, 0.012 if consecutive else 0.03, (frames, 1))
+    tint = rng.normal(0, 0.004 if consecutive else 0.01, (frames, 3))
+    drift = np.cumsum(step + tint, 0) if consecutive else step + tint
+    blurred = consecutive and rng.random() < BLURRED_SHARE
+    return Capture(
+        np.exp(drift).astype(np.float32),
+        np.exp(rng.normal(0, 0.08) + rng.normal(0, 0.015, 3)).astype(np.float32),
+        float(rng.uniform(0.1, 0.7)) if blurred else 0.0,
+        float(rng.uniform(0.0, 0.5)) if blurred and rng.random() < 0.5 else 0.0,
+        int(rng.integers(55, 98)),
+        int(rng.choice([-2, -1, 0, 1, 2], p=[0.1, 0.1, 0.5, 0.2, 0.1])),
+        int(rng.integers(18, 33)) if consecutive and rng.random() < VIDEO_SHARE else 0,
     )
 
 

@@ -86,9 +86,10 @@ def prepare_object(mesh: ObjectMesh) -> ObjectAsset:
 
 @dataclass(frozen=True, eq=False)
 class Skin:
-    """texture: albedo u8 [S, S, 3]; gloss 0..1; discs: of both hands with this skin."""
+    """index: in its split. texture: albedo u8 [S, S, 3]; gloss 0..1; discs: of both hands."""
 
     tone: float
+    index: int
     seed: int
     texture: NDArray[np.uint8]
     gloss: float
@@ -96,16 +97,17 @@ class Skin:
 
 
 @lru_cache(maxsize=256)
-def skin(split: Split, index: int) -> Skin:
-    """One of the SKINS skins of a split, including its sleeve; cached."""
+def skin(split: Split, index: int, bare: bool = False) -> Skin:
+    """One of the SKINS skins of a split, including its sleeve unless bare; cached."""
     rng = generator(split, 7, index)
     seed = index + (FIRST_TEST_SEED if split == 'test' else 0)
     tone = float(np.clip((index + rng.random()) / SKINS, 0, 1))
     value = rng.uniform(0.12, 0.9)
     saturation = rng.uniform(0.0, 0.15) if rng.random() < 0.45 else rng.uniform(0.15, 0.7)
     rgb = colorsys.hsv_to_rgb(rng.random(), saturation, value)
-    texture = skin_texture(tone, seed, (int(255 * rgb[0]), int(255 * rgb[1]), int(255 * rgb[2])))
-    return Skin(tone, seed, texture, float(rng.uniform(0, 1)), hand_discs(texture))
+    sleeve = int(255 * rgb[0]), int(255 * rgb[1]), int(255 * rgb[2])
+    texture = skin_texture(tone, seed, None if bare else sleeve)
+    return Skin(tone, index, seed, texture, float(rng.uniform(0, 1)), hand_discs(texture))
 
 
 def hand_discs(texture: NDArray[np.uint8]) -> dict[Side, DiscSet]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +14,25 @@ from manivideo_ros.data.scenes.hand_poses import flexions_to_theta, random_flexi
 from manivideo_ros.data.scenes.library import ObjectAsset
 from manivideo_ros.data.scenes.viewpoint import direction
 from manivideo_ros.geometry import Array, axis_angle_to_matrix, rigid, transform_points
+from manivideo_ros.hand.interpolation import interpolate_hands, interpolate_rigid
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import HandState, Side
+from manivideo_ros.robot.state import RobotState, interpolate_robots
 
 
 @dataclass(frozen=True, eq=False)
 class Action:
     """Poses at one instant: states of the hands by side, world_from_object or None.
 
-    others: world_from_object of the other objects.
+    others: world_from_object of the other objects. robots: those in place of hands, by side. body:
+    world_from_body of the person, where the scene shows one.
     """
 
     hands: dict[Side, HandState]
     world_from_object: Array | None
     others: tuple[Array, ...] = ()
+    robots: Mapping[Side, RobotState] = field(default_factory=dict)
+    body: Array | None = None
 
     def moved(self, by: Array) -> Action:
         """The action shifted by a world vector [3], metres."""
@@ -35,13 +41,37 @@ class Action:
                 s,
                 wrist_position=(s.wrist_position + by).astype('f4'),
                 elbow=None if s.elbow is None else (s.elbow + by).astype('f4'),
+                shoulder=None if s.shoulder is None else (s.shoulder + by).astype('f4'),
             )
             for side, s in self.hands.items()
         }
         shift = rigid(np.eye(3), by)
         pose = self.world_from_object
         others = tuple(shift @ other for other in self.others)
-        return Action(hands, None if pose is None else shift @ pose, others)
+        robots = {side: state.moved(shift) for side, state in self.robots.items()}
+        body = None if self.body is None else shift @ self.body
+        return Action(hands, None if pose is None else shift @ pose, others, robots, body)
+
+
+def between(first: Action, second: Action, fraction: float) -> Action:
+    """The action at a fraction 0..1 of the way between two; what only the first has stays there."""
+    hands = {
+        side: interpolate_hands(state, second.hands.get(side, state), fraction)
+        for side, state in first.hands.items()
+    }
+    pose, after = first.world_from_object, second.world_from_object
+    if pose is not None and after is not None:
+        pose = interpolate_rigid(pose, after, fraction)
+    others = zip(first.others, second.others, strict=True)
+    robots = {
+        side: interpolate_robots(state, second.robots.get(side, state), fraction)
+        for side, state in first.robots.items()
+    }
+    body = first.body
+    if body is not None and second.body is not None:
+        body = interpolate_rigid(body, second.body, fraction)
+    moved = tuple(interpolate_rigid(a, b, fraction) for a, b in others)
+    return Action(hands, pose, moved, robots, body)
 
 
 def hand_points(hand: HandModel, state: HandState) -> NDArray[np.float64]:

@@ -220,7 +220,15 @@ def random_panorama(rng: np.random.Generator, lamps: tuple[Lamp, ...], level: fl
 def random_room(rng: np.random.Generator) -> Room:
     """A random room: table, lamps, surroundings, exposure and white balance."""
     lamps = _lamps(rng)
-    panorama = random_panorama(rng, lamps, room_level(rng))
+    return furnished(rng, lamps, random_panorama(rng, lamps, room_level(rng)))
+
+
+def furnished(
+    rng: np.random.Generator,
+    lamps: tuple[Lamp, ...],
+    panorama: NDArray[np.float32],  # [128, 256, 3] radiance of everything but the lamps
+) -> Room:
+    """The room of these lamps and surroundings, with a random table, exposure and white balance."""
     table = table_top(rng)
     harmonics = upper_harmonics(panorama)
     irradiance = table_irradiance(lamps, harmonics)

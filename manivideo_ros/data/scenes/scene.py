@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from manivideo_ros.data.scenes.camera_response import Response, random_response
+from manivideo_ros.data.scenes.camera_response import Capture, Response, random_response
 from manivideo_ros.data.scenes.grasps import probes
 from manivideo_ros.data.scenes.library import (
     SKINS,
@@ -24,13 +25,21 @@ from manivideo_ros.data.scenes.library import (
 from manivideo_ros.data.scenes.motion_actions import motion_direction, motions, sample_motion
 from manivideo_ros.data.scenes.placement import Action, drift, hand_points, place_action
 from manivideo_ros.data.scenes.reference_pose import ReferencePose, random_reference_pose
+from manivideo_ros.data.scenes.robots import BodyAsset, RobotAsset
 from manivideo_ros.data.scenes.room import Room, random_room
 from manivideo_ros.data.scenes.viewpoint import framing_camera, random_camera
 from manivideo_ros.geometry import Camera, transform_points
+from manivideo_ros.hand.arm.mesh import bare_arm
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
 from manivideo_ros.hand.state import Side
-from manivideo_ros.mlo.surfaces import Surface, SurfacePose, hand_surface, object_surface
+from manivideo_ros.mlo.surfaces import (
+    Surface,
+    SurfacePose,
+    hand_surface,
+    object_surface,
+    robot_surface,
+)
 
 SIZE = 256
 FRAMES = 4
@@ -44,7 +53,11 @@ class Scene:
 
     hands: models by side, in the order of the surfaces; asset: None without an object. frames:
     poses, at 30 Hz if consecutive, else unrelated. All share camera, room, skin and object. others:
-    name, seed and asset of the other objects, whose six views are not used.
+    name, seed and asset of the other objects, whose six views are not used. bare: without sleeves.
+    capture: how it is recorded, None for ideally. labels: the poses that are stored with the images
+    of `frames`, None for those. robots: in place of hands, by side, in the order of the surfaces.
+    body: of the person whose hands they are; the last surface, which labels leave out. skeletons:
+    keypoints [134, 3] of each frame, in pixels of `camera`; None: there is no person.
     """
 
     split: Split
@@ -61,19 +74,37 @@ class Scene:
     consecutive: bool
     reference_pose: ReferencePose
     others: tuple[tuple[str, int, ObjectAsset], ...] = ()
+    bare: bool = False
+    capture: Capture | None = None
+    labels: list[Action] | None = None
+    robots: Mapping[Side, RobotAsset] = field(default_factory=dict)
+    body: BodyAsset | None = None
+    skeletons: list[NDArray[np.float32]] | None = None
 
     def surfaces(self, num_layers: int = 7) -> list[Surface]:
-        """Surfaces for a rasterizer: the hands by side, then the objects."""
-        out = [hand_surface(hand, num_layers) for hand in self.hands.values()]
+        """Surfaces for a rasterizer: hands by side, robots by side, the objects, the body."""
+        hands = (bare_arm(hand) if self.bare else hand for hand in self.hands.values())
+        out = [hand_surface(hand, num_layers) for hand in hands]
+        out += [robot_surface(robot.model, num_layers) for robot in self.robots.values()]
         assets = [self.asset] if self.asset else []
         assets += [asset for _, _, asset in self.others]
-        return out + [object_surface(asset.mesh) for asset in assets]
+        out += [object_surface(asset.mesh) for asset in assets]
+        return out if self.body is None else [*out, object_surface(self.body.mesh)]
 
     def poses(self, frame: int) -> list[SurfacePose]:
         """Poses of `surfaces` in a frame, None where absent."""
-        action = self.frames[frame]
+        return self.poses_of(self.frames[frame])
+
+    def label(self, frame: int) -> Action:
+        """The poses that are stored with a frame."""
+        return self.frames[frame] if self.labels is None else self.labels[frame]
+
+    def poses_of(self, action: Action) -> list[SurfacePose]:
+        """An action as poses of `surfaces`, None where absent."""
         out: list[SurfacePose] = [action.hands.get(side) for side in self.hands]
-        return [*out, *([action.world_from_object] if self.asset else []), *action.others]
+        out += [action.robots.get(side) for side in self.robots]
+        out += [*([action.world_from_object] if self.asset else []), *action.others]
+        return out if self.body is None else [*out, action.body]
 
 
 def random_betas(rng: np.random.Generator) -> NDArray[np.float32]:

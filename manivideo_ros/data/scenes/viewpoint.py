@@ -99,3 +99,17 @@ def random_camera(
             best, chosen = cost, (azimuth, elevation, fov)
     fill = np.sqrt(rng.uniform(0.45, 1.1))
     return framing_camera(points, *chosen, fill, size, rng.uniform(-1, 1, 2))
+
+
+def widened(camera: Camera, width: int, height: int) -> Camera:
+    """A square image's camera with a larger view: an image of width x height pixels of its middle.
+
+    Along the shorter side it shows what the square does.
+    """
+    side = camera.width
+    if camera.height != side:
+        raise ValueError(f'a camera of {side}x{camera.height} pixels is not square')
+    scale = min(width, height) / side
+    k = np.asarray(camera.intrinsics, np.float64) * [[scale], [scale], [1]]
+    k[:2, 2] += 0.5 * (np.array([width, height]) - scale * side)
+    return Camera(k, camera.camera_from_world, width, height)

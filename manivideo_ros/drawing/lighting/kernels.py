@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from manivideo_ros.camera.light import GREY_SHOWN
+from manivideo_ros.drawing.lighting.finish_kernels import Lamp, finished, surface_shown
 
 wp.set_module_options({'enable_backward': False})
 
@@ -22,8 +22,8 @@ LIFT = wp.constant(0.003)
 """Metres along its normal by which a point of a hand or an object is moved before it is asked."""
 NOTHING = wp.constant(-1.0e6)
 GOLDEN = wp.constant(2.3999632)
-DARKEST = wp.constant(0.03)
-GREY = wp.constant(GREY_SHOWN)
+BRIGHTEST = wp.constant(0.8)
+"""Albedo above which surfaces are taken for that: bytes near 255 are highlights."""
 
 
 @wp.struct
@@ -37,6 +37,20 @@ class Stage:
     ray: wp.vec4  # m per metre of depth: x = ray[0] * (column + 0.5) + ray[1], of half the grid
     lamp: wp.vec3  # irradiance of a surface that faces the lamp
     ambient: wp.vec3  # irradiance by the dome
+    unit: wp.vec3  # factor from irradiance to shown colours
+
+
+@wp.func
+def lamp_of(
+    stage: Stage, axes: wp.array(dtype=wp.mat33), spread: wp.array(dtype=wp.float32)
+) -> Lamp:
+    """A frame's lamp and surrounding, in the units of shown colours."""
+    out = Lamp()
+    out.towards = wp.vec3(axes[0][2, 0], axes[0][2, 1], axes[0][2, 2])
+    out.power = wp.cw_mul(stage.lamp, stage.unit)
+    out.ambient = wp.cw_mul(stage.ambient, stage.unit)
+    out.spread = spread[0]
+    return out
 
 
 @wp.func
@@ -257,39 +271,19 @@ def shadow_at(
 
 
 @wp.func
-def grey_shown(ball: wp.array(dtype=wp.vec3), n: wp.vec3) -> wp.vec3:
-    """sRGB of a grey ball at a normal, relative to its albedo; model/patch/light.py has the terms.
-
-    ball: [16] coefficients of x^a y^b z^c, in the order of a, then b, then c.
+def with_bounces(free: float, albedo: float) -> float:
+    """The share of an even light that reaches a surface, with what surfaces of the same albedo that
+    hide the rest reflect (Jimenez et al., Practical Realtime Strategies for Accurate Indirect
+    Occlusion, 2016, equation 20).
     """
-    x = n[0]
-    y = n[1]
-    z = n[2]
-    total = (ball[0] + ball[1] * z) + (ball[2] + ball[3] * z) * y
-    total += (ball[4] + ball[5] * z) * (y * y) + ball[6] * (y * y * y)
-    total += x * ((ball[7] + ball[8] * z) + (ball[9] + ball[10] * z) * y + ball[11] * (y * y))
-    total += (x * x) * ((ball[12] + ball[13] * z) + ball[14] * y) + ball[15] * (x * x * x)
-    return wp.vec3(
-        wp.clamp(total[0], DARKEST, 1.0) / GREY,
-        wp.clamp(total[1], DARKEST, 1.0) / GREY,
-        wp.clamp(total[2], DARKEST, 1.0) / GREY,
-    )
+    a = 2.0404 * albedo - 0.3324
+    b = -4.7951 * albedo + 0.6417
+    c = 2.7552 * albedo + 0.6903
+    return wp.min(wp.max(free, ((free * a + b) * free + c) * free), 1.0)
 
 
 @wp.func
-def surface_shown(ball: wp.array(dtype=wp.vec3), n: wp.vec3, hand: bool) -> wp.vec3:
-    """By what the sRGB colour of a material is multiplied in the light of a grey ball.
-
-    Materials of objects are albedos; those of hands are seen in that light already, facing it.
-    """
-    shown = grey_shown(ball, n)
-    if hand:
-        shown = wp.cw_div(shown, grey_shown(ball, wp.vec3(0.0, 0.0, -1.0)))
-    return shown
-
-
-@wp.func
-def open_share(
+def openness(
     stage: Stage,
     axes: wp.array(dtype=wp.mat33),
     spread: wp.array(dtype=wp.float32),
@@ -297,14 +291,13 @@ def open_share(
     spiral: wp.array2d(dtype=wp.vec3),
     p: wp.vec3,
     n: wp.vec3,
-) -> wp.vec3:
-    """The change of the sRGB values of a surface, minus 1, by what hides lamp and dome from it."""
+) -> wp.vec2:
+    """The shares of the lamp and of the dome that a surface sees."""
     scale = 0.5 * float(SIDE) / stage.reach
     q = p + n * LIFT - stage.centre
     towards = wp.vec3(axes[0][2, 0], axes[0][2, 1], axes[0][2, 2])
-    facing = wp.max(wp.dot(n, towards), 0.0)
     seen = wp.float32(1.0)
-    if facing > 0.0:
+    if wp.dot(n, towards) > 0.0:
         at = texel(axes[0], q, stage.reach)
         if inside(at):
             seen = seen_share(heights, spiral, 0, at, spread[0], scale, 0.5, TAPS)
@@ -320,8 +313,17 @@ def open_share(
                     heights, spiral, k, at, spread[k], scale, 0.5, DOME_TAPS
                 )
             free += weight
-    free = wp.where(total > 0.0, free / wp.max(total, 1.0e-6), 1.0)
-    light = stage.ambient * free + stage.lamp * (facing * seen)
+    return wp.vec2(seen, wp.where(total > 0.0, free / wp.max(total, 1.0e-6), 1.0))
+
+
+@wp.func
+def opened_by(
+    stage: Stage, axes: wp.array(dtype=wp.mat33), n: wp.vec3, seen: float, around: wp.vec3
+) -> wp.vec3:
+    """The change of the sRGB values of a surface, minus 1, by what hides lamp and dome from it."""
+    towards = wp.vec3(axes[0][2, 0], axes[0][2, 1], axes[0][2, 2])
+    facing = wp.max(wp.dot(n, towards), 0.0)
+    light = wp.cw_mul(stage.ambient, around) + stage.lamp * (facing * seen)
     whole = stage.ambient + stage.lamp * facing
     return darkened(wp.cw_div(light, whole + wp.vec3(1.0e-6, 1.0e-6, 1.0e-6)))
 
@@ -340,6 +342,8 @@ def light_cells(
     spiral: wp.array2d(dtype=wp.vec3),  # [TAPS + 1, TAPS]
     shadow: wp.array(dtype=wp.vec3),  # [h/2 * w/2] change of the background, minus 1
     nearest_layer: wp.array(dtype=wp.int32),  # [h * w]
+    face_index: wp.array2d(dtype=wp.int32),  # [L, h * w]
+    finish: wp.array(dtype=wp.vec3),  # [F] see finish.py
     depth: wp.array2d(dtype=wp.float32),  # [L, h * w] m
     visible_normal: wp.array2d(dtype=wp.float32),  # [3, h * w]
     unlit: wp.array2d(dtype=wp.float32),  # [3, h * w] materials over the background
@@ -356,10 +360,12 @@ def light_cells(
     if chunks == 1:
         stop = columns
     s = stage[0]
+    lamp = lamp_of(s, axes, spread)
+    everything = wp.vec3(1.0, 1.0, 1.0)
     for x in range(start, stop):
         i = y * columns + x
         covered = mask[i]
-        factor = wp.vec3(1.0, 1.0, 1.0)
+        factor = everything
         change = wp.vec3(0.0, 0.0, 0.0)
         if covered > 0.0:
             # Cells whose centre shows the background take the surface of a neighbour.
@@ -379,8 +385,29 @@ def light_cells(
                     0.5 * s.ray[2] * (float(j // columns) + 0.5) + s.ray[3],
                     1.0,
                 )
-                change = open_share(s, axes, spread, heights, spiral, ray * depth[layer, j], n)
-            factor = surface_shown(ball, n, layer > 0)
+                of = finish[face_index[layer, j]]
+                colour = wp.vec3(0.0, 0.0, 0.0)
+                around = wp.vec3(0.0, 0.0, 0.0)
+                share = openness(s, axes, spread, heights, spiral, ray * depth[layer, j], n)
+                for channel in range(3):
+                    back = (1.0 - covered) * behind[channel, i]
+                    colour[channel] = wp.clamp((unlit[channel, i] - back) / covered, 0.0, 1.0)
+                    albedo = wp.min(colour[channel] * colour[channel], BRIGHTEST)
+                    around[channel] = with_bounces(share[1], albedo)
+                change = opened_by(s, axes, n, share[0], around)
+                factor = surface_shown(ball, n, of[0] > 0.0)
+                if of[1] > 0.0:
+                    shown = wp.cw_mul(colour, factor)
+                    whole = finished(colour, shown, ball, lamp, of, n, ray, 1.0, everything)
+                    hidden = wp.cw_mul(shown, everything + change)
+                    lit = finished(colour, hidden, ball, lamp, of, n, ray, share[0], around)
+                    for channel in range(3):
+                        # Relative to what the foreground shows, which is bounded.
+                        bounded = wp.clamp(whole[channel], 1.0e-3, 1.0)
+                        factor[channel] = bounded / wp.max(colour[channel], 1.0e-3)
+                        change[channel] = wp.min(lit[channel], 1.0) / bounded - 1.0
+            else:
+                factor = surface_shown(ball, n, False)
         opened[i] = change
         dark = wp.vec3(0.0, 0.0, 0.0)
         if covered < 1.0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from manivideo_ros.camera.crop import Crop
 from manivideo_ros.camera.light import Light
 from manivideo_ros.drawing.lighting import kernels
+from manivideo_ros.drawing.lighting.casters import joined_casters, lamp_casters, sky_casters
+from manivideo_ros.drawing.lighting.finish import finishes, unit_of
 from manivideo_ros.drawing.lighting.kernels import SIDE, Stage
 from manivideo_ros.geometry import Array, Camera, invert_rigid
 from manivideo_ros.hand.state import HandState
@@ -22,6 +24,7 @@ from manivideo_ros.mlo.posed_surfaces import PosedSurfaces, recorded
 from manivideo_ros.mlo.staging import Staging
 from manivideo_ros.mlo.surfaces import Surface, SurfacePose
 from manivideo_ros.mlo.warp_runtime import load_kernels
+from manivideo_ros.robot.state import RobotState
 
 DOME = 10
 LIGHTS = 1 + DOME
@@ -57,10 +60,10 @@ class LightMaps:
         self._no_bounds = nothing.repeat(LIGHTS, 1).to(self._device)
         self._bounds = self._no_bounds.clone()
         self.shadow = torch.zeros(self._rows, self._columns, 3, device=self._device)
-        names = ('present', 'face_surface', 'faces', 'vertices')
         self.arrays: dict[str, Any] = {
-            **{name: posed.arrays[name] for name in names},
+            **{name: posed.arrays[name] for name in ('present', 'vertices')},
             **self._staging.arrays,
+            'finish': wp.array(finishes(posed.surfaces), dtype=wp.vec3, device=self._device),
             'heights': wp.from_torch(self._heights),
             'spiral': wp.array(discs(), dtype=wp.vec3, device=self._device),
             'bounds': wp.from_torch(self._bounds),
@@ -93,7 +96,8 @@ class LightMaps:
         at = matrix[:3, :3] @ centre + matrix[:3, 3]
         towards, share, spread = lights_of(light, up)
         host = self._staging.writable()
-        host['stage'][0] = (LIGHTS, reach, at, support, ray, light.lamp, light.ambient)
+        unit = unit_of(light)
+        host['stage'][0] = (LIGHTS, reach, at, support, ray, light.lamp, light.ambient, unit)
         host['axes'][:] = [axes_of(direction) for direction in towards]
         host['share'][:], host['spread'][:] = share, spread
         host['ball'][:] = light.ball
@@ -124,19 +128,39 @@ class LightMaps:
         ]
 
     def _record(self) -> None:
-        count = len(self._posed.faces)
-        found = {**self.arrays, 'count': count}
         each = 1 if self._posed.on_cpu else LIGHTS
+        self._casters: list[wp.array] = []  # launches do not keep their arrays
         self._casts = [
-            recorded(kernels.cast_shadows, each * count, {**found, 'first': light}, self._device)
-            for light in range(0, LIGHTS, each)
-            if count
+            launch
+            for casters_of, lights in ((lamp_casters, range(1)), (sky_casters, range(1, LIGHTS)))
+            for launch in self._recorded_casts(casters_of, lights)
         ]
         self._bound = [
-            recorded(kernels.bound_maps, each * int(SIDE), {**found, 'first': light}, self._device)
+            recorded(
+                kernels.bound_maps, each * int(SIDE), {**self.arrays, 'first': light}, self._device
+            )
             for light in range(0, LIGHTS, each)
         ]
         self._shades = self.recorded_rows(kernels.shade_plane, self._rows, self._columns, {})
+
+    def _recorded_casts(
+        self, casters_of: Callable[[Surface], NDArray[np.int32]], lights: range
+    ) -> list[wp.Launch]:
+        """Launches that draw the maps of lights by their casters: one per light on the CPU."""
+        casters, of = joined_casters(self._posed.surfaces, casters_of)
+        faces = wp.array(casters, dtype=wp.vec3i, device=self._device)
+        face_surface = wp.array(of, dtype=wp.int32, device=self._device)
+        self._casters += [faces, face_surface]
+        arrays = {**self.arrays, 'faces': faces, 'face_surface': face_surface}
+        found = {**arrays, 'count': len(casters)}
+        each = 1 if self._posed.on_cpu else len(lights)
+        return [
+            recorded(
+                kernels.cast_shadows, each * len(casters), {**found, 'first': light}, self._device
+            )
+            for light in range(lights.start, lights.stop, each)
+            if len(casters)
+        ]
 
 
 def run_launches(launches: Sequence[wp.Launch], threads: int) -> None:
@@ -170,7 +194,10 @@ def sphere_of(poses: Sequence[SurfacePose], radii: Sequence[float]) -> tuple[Arr
     for pose, radius in zip(poses, radii, strict=True):
         if pose is None:
             continue
-        if isinstance(pose, HandState):
+        if isinstance(pose, RobotState):
+            at.append(pose.middle)
+            around.append(pose.reach)
+        elif isinstance(pose, HandState):
             at.append(np.asarray(pose.wrist_position, np.float64))
             around.append(radius)
         else:

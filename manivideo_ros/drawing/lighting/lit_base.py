@@ -35,7 +35,7 @@ class LitBase:
         self.base = torch.zeros_like(unlit) if out is None else out
         require_contiguous('base', self.base)
         self.opened = torch.zeros(rows, columns, 3, device=mask.device)
-        names = ('nearest_layer', 'depth', 'visible_normal')
+        names = ('nearest_layer', 'face_index', 'depth', 'visible_normal')
         arguments = {
             **{name: rasterizer.arrays[name] for name in names},
             'rows': rows,

@@ -28,12 +28,14 @@ CLEARLY_APART = 20.0
 class SwappedRasterizer(Rasterizer):
     """Drop-in for a merged rasterizer that shows the second nearest layer where there are two.
 
-    competing bool [H, W]: where at least two layers of the last render overlap.
+    competing bool [H, W]: where at least two layers of the last render overlap. nearest int
+    [2, H, W]: the layers that are nearest and second nearest there.
     """
 
     def __init__(self, surfaces: Sequence[Surface], width: int, height: int) -> None:
         super().__init__(surfaces, width, height, threads=1)
         self.competing = np.zeros((height, width), bool)
+        self.nearest = np.zeros((2, height, width), np.int64)
 
     def render(self, camera: Camera, poses: Sequence[SurfacePose]) -> LayerBuffers:
         """Render as Rasterizer.render does, as one layer."""
@@ -42,6 +44,7 @@ class SwappedRasterizer(Rasterizer):
         depth = torch.where(present, all_layers.depth, torch.inf)
         two = depth.topk(2, dim=0, largest=False)
         self.competing = torch.isfinite(two.values[1]).numpy()
+        self.nearest = two.indices.numpy()
         seen = torch.where(torch.isfinite(two.values[1]), two.indices[1], two.indices[0])[None]
         normal = all_layers.normal_map.gather(0, seen[:, None].expand(-1, 3, -1, -1))
         face = all_layers.face_index.gather(0, seen).contiguous()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +12,15 @@ from manivideo_ros.geometry import Camera, invert_rigid, transform_points
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.mlo.rasterizer import Rasterizer
-from manivideo_ros.mlo.surfaces import SurfacePose, hand_surface, object_surface
+from manivideo_ros.mlo.surfaces import (
+    SurfacePose,
+    hand_surface,
+    object_surface,
+    robot_surface,
+)
 from manivideo_ros.motion.motion import Motion, MotionSample
 from manivideo_ros.objects.named import load_mesh
+from manivideo_ros.robot.state import RobotState
 
 LONGEST = 240
 """Longest side of the image in which silhouettes are counted, pixels."""
@@ -25,14 +32,15 @@ SLEEVE = 2
 
 
 HANDS = {side: f'{side} hand' for side in SIDES}
+ROBOT = 'robot'
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What a camera sees of a frame.
 
-    shares: by name of each commanded hand (`left hand`, `right hand`) and object, the share of its
-    own silhouette that is in the image and not behind others; 0 for one behind the camera.
+    shares: by name of each commanded hand (`left hand`, `right hand`), robot and object, the share
+    of its own silhouette that is in the image and not behind others; 0 for one behind the camera.
     inside: objects that the camera is in. outlines [h, w]: by name, the silhouettes in the image,
     hidden or not, at a reduced size.
     """
@@ -43,8 +51,8 @@ class Seen:
 
     @property
     def hands(self) -> dict[str, float]:
-        """The shares of the hands."""
-        return {name: share for name, share in self.shares.items() if name in HANDS.values()}
+        """The shares of hands and robots."""
+        return {n: share for n, share in self.shares.items() if n in (*HANDS.values(), ROBOT)}
 
     @property
     def objects(self) -> dict[str, float]:
@@ -65,6 +73,8 @@ class Visibility:
         models = {side: load_hand(side) for side in SIDES if side in motion.hands}
         surfaces = [object_surface(mesh) for mesh in self._meshes.values()]
         surfaces += [hand_surface(model) for model in models.values()]
+        robots = {name: track.model for name, track in motion.robots.items()}
+        surfaces += [robot_surface(robot) for robot in robots.values()]
         scale = min(1.0, LONGEST / max(width, height))
         self._width, self._height = max(1, round(width * scale)), max(1, round(height * scale))
         wide = 2 * AROUND + 1
@@ -72,19 +82,27 @@ class Visibility:
             surfaces, wide * self._width, wide * self._height, threads=1, merge=True
         )
         self._sides = tuple(models)
-        self._names = [*self._meshes, *(HANDS[side] for side in models)]
+        self._names = [*self._meshes, *(HANDS[side] for side in models), *robots]
+        self._robots = tuple(robots)
         parts = [np.ones(len(mesh.faces), bool) for mesh in self._meshes.values()]
         for model in models.values():
             arm = model.vertex_part == SLEEVE
             if model.arm_weights is not None:
                 arm |= model.arm_weights.sum(1) > 0
             parts.append(~arm[model.faces].any(1))
+        # Of a robot its fingers, if it has any: an arm is seldom whole in an image.
+        for robot in robots.values():
+            fingers = robot.face_part > 1
+            parts.append(fingers if fingers.any() else np.ones(len(robot.faces), bool))
         self._counted = np.concatenate([*parts, np.zeros(1, bool)])  # the last: no face
 
-    def of(self, sample: MotionSample, camera: Camera) -> Seen:
-        """What a camera sees of hands and objects."""
+    def of(
+        self, sample: MotionSample, camera: Camera, robots: Mapping[str, RobotState] | None = None
+    ) -> Seen:
+        """What a camera sees of hands, robots and objects."""
         poses: list[SurfacePose] = [sample.objects.get(name) for name in self._meshes]
         poses += [sample.hands.get(side) for side in self._sides]
+        poses += [(robots or {}).get(name) for name in self._robots]
         around = self._around(camera)
         visible = self._faces(around, poses)
         rows = slice(AROUND * self._height, (AROUND + 1) * self._height)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manivideo_ros.data.recorded.bag import hands_of_bag, mean_colour, part, read_bag_clip
+from manivideo_ros.data.recorded.bag import mean_colour, part, read_bag_and_hands
 from manivideo_ros.data.recorded.calibration import calibrated
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.files import RecordedError
@@ -45,8 +45,7 @@ class Recording:
 
     def clip(self) -> tuple[RecordedClip, dict[Side, HandModel]]:
         """The images with poses, and the hands. Raises ValueError that names the bag."""
-        hands = hands_of_bag(self.path, self.camera, self.mano)
-        clip = read_bag_clip(self.path, hands, self.images, self.camera)
+        clip, hands = read_bag_and_hands(self.path, self.images, self.camera, self.mano)
         if len(clip) < LEAST_FRAMES:
             raise RecordedError(
                 f'{self.path}: {len(clip)} images with poses, at least 6 are needed'

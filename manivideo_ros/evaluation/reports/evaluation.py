@@ -109,9 +109,11 @@ class Evaluation:
         ]
 
     def _frechet(self, subset: str, poses: str, name: str) -> Interval | str:
-        """Fréchet distance over all frames of a subset's clips."""
+        """Fréchet distance over all frames of a subset's clips that have this candidate."""
         mine, truth = FeatureStatistics(), FeatureStatistics()
         for measured in self._chosen(subset, poses):
+            if name not in measured.statistics:  # such as the true light, where it is unknown
+                continue
             mine.extend(measured.statistics[name])
             truth.extend(measured.statistics['truth'])
         value = frechet_distance(mine, truth)

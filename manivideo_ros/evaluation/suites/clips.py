@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -36,7 +36,8 @@ class ClipInputs:
     camera: S x S pixels, the size of the expected images. objects by id, the manipulated one first;
     hands by side. background [S, S, 3]: the empty scene. by_skeleton: the method may use only the
     skeleton that the poses project to. support [4]: the support plane in the world; None: unknown.
-    light: calibrated, in the camera's frame; None: unknown.
+    light: calibrated, in the camera's frame; None: unknown. skeletons: keypoints [134, 3] of each
+    frame in pixels, where a person is given beside hands and objects.
     """
 
     motion: Motion
@@ -48,6 +49,7 @@ class ClipInputs:
     by_skeleton: bool = False
     support: Array | None = None
     light: Light | None = None
+    skeletons: Sequence[NDArray[np.float32]] | None = None
 
     @property
     def size(self) -> int:

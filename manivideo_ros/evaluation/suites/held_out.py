@@ -254,6 +254,9 @@ def table_under(motion: Motion, camera: Camera) -> Array:
 def _extent(motion: Motion) -> Array:
     """World points [N, 3] of hands and objects, sampled over a motion."""
     chosen = np.unique(np.linspace(0, len(motion) - 1, 40).astype(int)).tolist()
-    samples = [motion.frame(index) for index in chosen]
-    points = np.concatenate([action_points(s.hands, s.objects.values()) for s in samples])
+    clouds = []
+    for index in chosen:
+        hands, objects = motion.frame(index)
+        clouds.append(action_points(hands, objects.values(), motion.robots_in(index).values()))
+    points = np.concatenate(clouds)
     return points if len(points) else np.zeros((1, 3))

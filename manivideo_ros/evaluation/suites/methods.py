@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from manivideo_ros.drawing.hand_skeleton import hand_skeleton
+from manivideo_ros.drawing.people.hand_skeleton import hand_skeleton
 from manivideo_ros.engine.graph.onnx_runner import OnnxRunner
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.evaluation.suites.clips import ClipInputs, FramesOf, RgbImage
@@ -32,15 +32,16 @@ def streamed(graph: Path, checkpoint: Path) -> FramesOf:
 def stream(session: StreamingSession, inputs: ClipInputs, checkpoint: Path) -> Iterator[RgbImage]:
     """A session's frames [S, S, 3] of the inputs; each valid until the next.
 
-    Raises ValueError if the session takes no skeleton for inputs by skeleton.
+    Raises ValueError if the session takes no skeleton for inputs that have one.
     """
-    if inputs.by_skeleton and not session.human:
+    if (inputs.by_skeleton or inputs.skeletons) and not session.human:
         raise ValueError('the model takes no skeleton')
     objects = {} if inputs.by_skeleton else inputs.objects
     references = inputs.background, inputs.hand_reference, inputs.light
     scene = scene_for(checkpoint, objects, *references)
     hands = {str(side): model for side, model in inputs.hands.items()}
-    synthesizer = Synthesizer(session, hands, scene, threads=1)
+    size = inputs.size, inputs.size
+    synthesizer = Synthesizer(session, hands, scene, threads=1, size=size)
     for index, stamp in enumerate(inputs.motion.stamps_ns.tolist()):
         snapshot = snapshot_of(inputs, index, stamp)
         yield synthesizer.step(inputs.camera, snapshot, plane=inputs.support).image
@@ -54,7 +55,8 @@ def lit_base(graph: Path, checkpoint: Path) -> FramesOf:
         scene = scene_for(checkpoint, inputs.objects, *references)
         hands = {str(side): model for side, model in inputs.hands.items()}
         session = StreamingSession(OnnxRunner(graph, threads=1))
-        synthesizer = Synthesizer(session, hands, replace(scene, lit=True), threads=1)
+        size = inputs.size, inputs.size
+        synthesizer = Synthesizer(session, hands, replace(scene, lit=True), 1, size)
         for index, stamp in enumerate(inputs.motion.stamps_ns.tolist()):
             synthesizer.step(inputs.camera, snapshot_of(inputs, index, stamp), plane=inputs.support)
             composer = synthesizer.drawing.image.composer
@@ -85,4 +87,8 @@ def snapshot_of(inputs: ClipInputs, index: int, stamp_ns: int) -> Snapshot:
         hands = {side: sample.hands[side] for side in inputs.hands if side in sample.hands}
         skeleton = hand_skeleton(inputs.camera, hands)
         return Snapshot(stamp_ns, {}, {}, {SKELETON: 1.0}, skeleton=skeleton)
-    return Snapshot.of(stamp_ns, sample.hands, sample.objects)
+    snapshot = Snapshot.of(stamp_ns, sample.hands, sample.objects)
+    if inputs.skeletons is None:
+        return snapshot
+    presence = {**snapshot.presence, SKELETON: 1.0}
+    return replace(snapshot, presence=presence, skeleton=inputs.skeletons[index])

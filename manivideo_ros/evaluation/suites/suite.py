@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from manivideo_ros.data.scenes.scene import SIZE
 from manivideo_ros.evaluation.measures.hand_error import projected_keypoints
 from manivideo_ros.evaluation.suites.clip_measures import Measured, Tools, evaluate_clip
-from manivideo_ros.evaluation.suites.clips import FramesOf, RenderedGroundTruth
+from manivideo_ros.evaluation.suites.clips import FramesOf, GroundTruth, RenderedGroundTruth
 from manivideo_ros.evaluation.suites.held_out import HeldOutScene
 from manivideo_ros.evaluation.suites.motions import (
     Crowding,
@@ -28,11 +30,17 @@ from manivideo_ros.evaluation.suites.motions import (
     recorded,
     varied,
 )
-from manivideo_ros.evaluation.suites.pose_noise import noisy
+from manivideo_ros.evaluation.suites.people import (
+    SEEDS,
+    PersonClip,
+    PersonGroundTruth,
+    person_motion,
+)
 from manivideo_ros.geometry import Array
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.motion import Motion
+from manivideo_ros.motion.pose_noise import noisy
 
 FRAMES = 24
 EXACT, NOISE = 'exact', 'noise'
@@ -43,7 +51,8 @@ SUBSETS = {
     'dense_contact': 'four or more fingers of one hand touch the object',
     'strong_occlusion': 'a large part of the hands is occluded',
     'recorded': 'a real recording of two hands',
-    'human': 'free hands, given as skeletons; reported separately',
+    'human': 'people: free hands given as skeletons, and hands, object and skeleton; '
+    'reported separately',
 }
 HUMAN = 'human'
 RECORDINGS = Path('..') / 'shared' / 'data' / 'motion'
@@ -58,13 +67,15 @@ OTHER_FRAMES = (0, FRAMES // 2)
 class Entry:
     """An entry of the suite: subsets, the seed of scene and noise, and a motion factory.
 
-    make: takes a number of frames; a shorter motion is a prefix of a longer one.
+    make: takes a number of frames; a shorter motion is a prefix of a longer one. person: which one
+    is given by hands, object and skeleton, None for others.
     """
 
     name: str
     subsets: tuple[str, ...]
     seed: int
     make: Callable[[int], Motion]
+    person: PersonClip | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +87,7 @@ class SuiteClip:
     seed: int
     motion: Motion
     other_hands: Mapping[str, Array]
+    person: PersonClip | None = None
 
     def input_motions(self) -> dict[str, Motion]:
         """The motions that methods are given, by pose kind."""
@@ -86,8 +98,10 @@ class SuiteClip:
         stamps = self.motion.stamps_ns[:frames]
         return replace(self, motion=self.motion.resampled(stamps))
 
-    def truth(self, size: int = SIZE) -> RenderedGroundTruth:
+    def truth(self, size: int = SIZE) -> GroundTruth:
         """Its ground truth, images of size x size pixels."""
+        if self.person is not None:
+            return PersonGroundTruth(self.person, self.motion, FRAMES, size)
         scene = HeldOutScene.of(self.motion, self.seed)
         return RenderedGroundTruth(self.motion, scene, size, HUMAN in self.subsets)
 
@@ -134,8 +148,16 @@ def entries(recordings: Path | None = RECORDINGS) -> list[Entry]:
 
 
 def human_entries() -> list[Entry]:
-    """The clips for models that take skeletons; separate from the suite, as they have no layers."""
-    return [Entry('human-hands', (HUMAN,), 650, lambda n: free_hands(650, n))]
+    """The clips for models that take skeletons, which are reported separately."""
+    return [
+        Entry('human-hands', (HUMAN,), 650, lambda n: free_hands(650, n)),
+        *(_person(clip) for clip in get_args(PersonClip)),
+    ]
+
+
+def _person(clip: PersonClip) -> Entry:
+    make = partial(person_motion, clip)
+    return Entry(f'person-{clip}', (HUMAN,), SEEDS[clip], make, clip)
 
 
 def build(found: Sequence[Entry], motions: Sequence[Motion]) -> list[SuiteClip]:
@@ -152,7 +174,8 @@ def build(found: Sequence[Entry], motions: Sequence[Motion]) -> list[SuiteClip]:
             ]
             if lists:
                 others[side] = np.concatenate(lists)
-        clips.append(SuiteClip(entry.name, entry.subsets, entry.seed, motion, others))
+        given = entry.name, entry.subsets, entry.seed, motion, others, entry.person
+        clips.append(SuiteClip(*given))
     return clips
 
 

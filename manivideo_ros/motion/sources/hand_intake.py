@@ -30,6 +30,7 @@ from manivideo_ros.motion.sources.joint_messages import KINDS as JOINT_KINDS
 from manivideo_ros.motion.sources.joint_messages import STATES
 from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.process.folders import expanded
+from manivideo_ros.robot.solvers.dex import by
 
 Array = NDArray[np.floating]
 
@@ -50,6 +51,8 @@ class _Wrist:
 
 class HandIntake:
     """Takes messages and returns HandPoses, which `build` makes. Not thread-safe.
+
+    retargeting: what fits a hand to a robot's, '' for other sources.
 
     Raises ValueError with the name of an unusable parameter.
     """
@@ -80,11 +83,13 @@ class HandIntake:
             raise ValueError(f'axes: {self.axes!r} is not one of {", ".join(AXES)}')
         self.hand_model = 'default'
         self._solvers = {}
+        robot = p.source in (TF, *JOINT_KINDS)
+        self.retargeting = by() if robot else ''
         for side in SIDES:
             folder = expanded(p.hand_folder) if p.hand_folder else None
             hand = load_hand(side, None if folder is None else folder / f'{side}.npz')
             unit = p.unit or self.source.unit
-            self._solvers[side] = HandSolver(side, self.axes, unit, p.smooth, hand)
+            self._solvers[side] = HandSolver(side, self.axes, unit, p.smooth, hand, robot)
             self.hand_model = hand.name
 
     def sides(self) -> list[Side | None]:

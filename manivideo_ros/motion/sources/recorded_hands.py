@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rosbags.typesys.store import Typestore
 
 from manivideo_ros.bags.bag import BagError, BagMessage, BagReader, Connection, qos_profile
 from manivideo_ros.bags.definitions import typestore_of
+from manivideo_ros.bags.folder import state_of
 from manivideo_ros.bags.part import Bag, open_part, part_of, reader_of
 from manivideo_ros.files.xml_text import decode_xml
 from manivideo_ros.messages.names import HANDS, STRING
@@ -39,7 +40,16 @@ def open_bag(bag: Bag, hands: str = '') -> BagReader:
     if not hands or isinstance(bag, BagReader):
         return open_part(bag)
     part = part_of(bag)
-    return reader_of(part, HandsReader(part.path, hands))
+    return reader_of(part, _converted_once(part.path, hands, state_of(part.path)))
+
+
+@lru_cache(maxsize=8)
+def _converted_once(path: Path, hands: str, state: tuple[object, ...]) -> HandsReader:
+    """A reader that keeps its hands: a command cuts a bag first, and reads it then.
+
+    state: of the bag's files, so that one that has changed is read again.
+    """
+    return HandsReader(path, hands)
 
 
 class HandsReader(BagReader):

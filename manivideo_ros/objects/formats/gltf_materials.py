@@ -18,13 +18,15 @@ UNIT = 'KHR_materials_pbrSpecularGlossiness'
 @dataclass(frozen=True, eq=False)
 class Material:
     """linear: factor [3] on colours in linear light; texture: textureInfo of the colour, or None;
-    alpha: alphaMode; stated: whether the file has the material."""
+    alpha: alphaMode; stated: whether the file has the material; metal: 0 where it is not stated,
+    though glTF's default is 1: of materials that were never thought of as metals."""
 
     linear: NDArray[np.float64]
     texture: dict[str, Any] | None
     alpha: str
     gloss: float
     stated: bool
+    metal: float = 0.0
 
 
 def material_of(gltf: Gltf, n: Any) -> Material:
@@ -32,21 +34,23 @@ def material_of(gltf: Gltf, n: Any) -> Material:
     if n is None:
         return Material(np.ones(3), None, 'OPAQUE', GLOSS, False)
     material = gltf.item('materials', n)
-    metal, gloss = material.get('pbrMetallicRoughness', {}), GLOSS
-    if 'roughnessFactor' in metal:
-        gloss = float(np.clip(1 - metal['roughnessFactor'], 0, 1))
-    factor, texture = metal.get('baseColorFactor'), metal.get('baseColorTexture')
+    physical, gloss, metal = material.get('pbrMetallicRoughness', {}), GLOSS, 0.0
+    if 'roughnessFactor' in physical:
+        gloss = float(np.clip(1 - physical['roughnessFactor'], 0, 1))
+    if 'metallicRoughnessTexture' not in physical:
+        metal = float(np.clip(physical.get('metallicFactor', 0.0), 0, 1))
+    factor, texture = physical.get('baseColorFactor'), physical.get('baseColorTexture')
     older = material.get('extensions', {}).get(UNIT)
     if older is not None:
         factor, texture = older.get('diffuseFactor'), older.get('diffuseTexture')
-        gloss = float(np.clip(older.get('glossinessFactor', 1.0), 0, 1))
+        gloss, metal = float(np.clip(older.get('glossinessFactor', 1.0), 0, 1)), 0.0
     linear = _rgb(factor, 1.0)
     emissive, shining = _rgb(material.get('emissiveFactor'), 0.0), material.get('emissiveTexture')
     if emissive.any() and (not linear.any() or (factor is None and texture is None)):
         strength = material.get('extensions', {}).get('KHR_materials_emissive_strength', {})
         emissive = emissive * strength.get('emissiveStrength', 1.0)
         linear, texture = np.clip(emissive, 0, 1), shining  # a purely emissive material
-    return Material(linear, texture, material.get('alphaMode', 'OPAQUE'), gloss, True)
+    return Material(linear, texture, material.get('alphaMode', 'OPAQUE'), gloss, True, metal)
 
 
 def image_of(gltf: Gltf, material: Material, instead: str) -> tuple[NDArray[np.uint8] | None, Any]:

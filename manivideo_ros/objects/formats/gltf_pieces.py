@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,9 @@ def _piece(
         matrix = np.eye(4)
     faces = faces[((faces >= 0) & (faces < len(vertices))).all(-1)]
     vertices, faces, _ = placed(matrix, vertices, faces)
-    return _painted(gltf, material_of(gltf, primitive.get('material')), vertices, faces, values)
+    material = material_of(gltf, primitive.get('material'))
+    piece = _painted(gltf, material, vertices, faces, values)
+    return replace(piece, metal=material.metal)
 
 
 def _geometry(

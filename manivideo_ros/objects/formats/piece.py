@@ -18,7 +18,7 @@ CLAMPED = 1.5
 @dataclass(frozen=True, eq=False)
 class Piece:
     """vertices [V, 3] float64, faces [F, 3]; image u8 [h, w, 3] with corner_uv [F, 3, 2] (v up,
-    may repeat), or else corner_rgb u8 [F, 3, 3]; gloss 0..1."""
+    may repeat), or else corner_rgb u8 [F, 3, 3]; gloss, metal 0..1."""
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int64]
@@ -26,6 +26,7 @@ class Piece:
     corner_uv: NDArray[np.float64] | None
     corner_rgb: NDArray[np.uint8] | None
     gloss: float
+    metal: float = 0.0
 
 
 def textured(

@@ -30,6 +30,7 @@ from manivideo_ros.motion.motion import shaped_for
 from manivideo_ros.objects.named import load_mesh
 from manivideo_ros.recording.coco import SKELETON
 from manivideo_ros.recording.episode import Episode, EpisodeError
+from manivideo_ros.recording.options import TASK, Options
 from manivideo_ros.recording.video import VideoWriter
 
 Image = NDArray[np.uint8]
@@ -44,17 +45,37 @@ FARTHEST = 55
 GOLDEN = 0.618034
 
 
-class ControlsWriter:
-    """Writes `<episode>/` with a video per control and the files that name them for a generator.
+def write_controls(episode: Episode, folder: Path, options: Options) -> dict[str, Any]:
+    """Write a video per control and the files that name them for a generator.
 
     Raises EpisodeError for an episode without mask, depth and keypoints.
     """
+    _Controls(folder, options.task or TASK).write(episode)
+    return {'name': episode.name}
+
+
+class ControlsJoiner:
+    """Collects `<episode>/` of each episode in an empty folder."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        self.folder = folder
+
+    def add(self, folder: Path, piece: dict[str, Any], name: str) -> None:
+        """Take an episode's controls."""
+        (folder / piece['name']).rename(self.folder / piece['name'])
+
+    def close(self) -> None:
+        """Do nothing: all files are complete."""
+
+
+class _Controls:
+    """Writes the controls of an episode."""
 
     def __init__(self, folder: Path, task: str) -> None:
         self.folder, self.task = folder, task
 
-    def add(self, episode: Episode) -> None:
-        """Write an episode's controls."""
+    def write(self, episode: Episode) -> None:
+        """Write them into a folder of its name."""
         home = self.folder / episode.name
         masks, depths, keypoints = episode.masks(), episode.depths(), episode.keypoints()
         images = episode.images()
@@ -92,9 +113,6 @@ class ControlsWriter:
                 add(NORMALS, normals)
                 add(CONFIDENCE, confidence)
         self._write_index(home, episode, (width, height), rate, (near, far))
-
-    def close(self) -> None:
-        """Do nothing: all files are complete."""
 
     def _write_index(
         self, home: Path, episode: Episode, size: tuple[int, int], rate: int,

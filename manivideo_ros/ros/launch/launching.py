@@ -174,12 +174,16 @@ def virtual_camera(default: str) -> PackageNode:
 
 
 def viewers(
-    rviz: str = 'manivideo.rviz', videos: Sequence[Any] = (), poses: Sequence[Any] = ()
+    rviz: str = 'manivideo.rviz',
+    videos: Sequence[Any] = (),
+    poses: Sequence[Any] = (),
+    beside: bool = False,
 ) -> list[AnyNode]:
     """RViz, Foxglove, the page and the recorder, each with its switch.
 
     rviz: a file in rviz/. videos: the namespaces of the videos, by default that of all nodes; the
     page shows the first. poses: remappings of the pose topics, which the page lists and records.
+    beside: the page shows the second video on the right of the first.
     """
     namespace = LaunchConfiguration('namespace')
     videos = videos or (namespace,)
@@ -191,10 +195,15 @@ def viewers(
         'foxglove', 'Whether to start foxglove_bridge on port 8765; needs that package.'
     )
     record = Switch('record', 'Whether to record poses and video into a rosbag2 (MCAP).')
+    second: dict[str, Any] = {}
+    if beside:
+        names = ('image_raw/compressed', 'set_scene')
+        other = [(f'beside/{name}', PathJoinSubstitution([videos[1], name])) for name in names]
+        poses, second = [*poses, *other], {'fixed': {'side_by_side': True}}
     return [
         OtherNode('rviz2', 'rviz2', show, {'namespace': namespace, 'arguments': ['-d', display]}),
         OtherNode('foxglove_bridge', 'foxglove_bridge', foxglove, bridge),
-        node('viewer', switch=page, namespace=videos[0], remappings=poses),
+        node('viewer', switch=page, namespace=videos[0], remappings=poses, **second),
         node('recorder', ['bag'], switch=record, ends=True),
     ]
 

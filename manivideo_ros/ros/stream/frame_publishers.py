@@ -18,6 +18,7 @@ from manivideo_ros.drawing.labels import (
     hand_keypoints,
     layer_mask,
     mosaic,
+    robot_keypoints,
     visible_surface,
     world_keypoints,
 )
@@ -93,7 +94,9 @@ class FramePublishers:
             self.depth.publish(RCLPY.image(stamped, _bent(lens, depth, smooth=False)))
         if self.keypoints.get_subscription_count():
             _, depth = visible_surface(frame.foreground, frame.mask)
-            found = hand_keypoints(hands, view.snapshot.hands, view.camera, depth)
+            shown = view.snapshot
+            robots = shown.robots.values()
+            found = hand_keypoints(hands, shown.hands, view.camera, depth, robots)
             if lens is not None:
                 points = np.stack([found['x'], found['y'], found['z']], -1)
                 pixels = lens.pixels(points)
@@ -124,6 +127,10 @@ class FramePublishers:
     ) -> MarkerArray:
         shown = view.snapshot
         joints = {side: world_keypoints(hands[side], state) for side, state in shown.hands.items()}
+        for robot in shown.robots.values():
+            for side, points in robot_keypoints(robot).items():
+                if np.isfinite(points).all():
+                    joints[side] = points
         boxes = {
             name: Box(pose, objects[name].vertices.min(0), objects[name].vertices.max(0))
             for name, pose in shown.objects.items()

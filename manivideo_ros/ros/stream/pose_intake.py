@@ -10,17 +10,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, JointState
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.camera.lens import Lens, lens_of
 from manivideo_ros.camera.viewing import DEFAULT_FOV, bounded, default_camera, hands_in_view
-from manivideo_ros.geometry import Camera, pinhole
+from manivideo_ros.geometry import Array, Camera, pinhole
+from manivideo_ros.hand.shape import HandShape
 from manivideo_ros.messages.read import read_camera, read_hands, read_objects
 from manivideo_ros.motion.pose_buffer import SKELETON, PoseBuffer, Snapshot, Timing
+from manivideo_ros.motion.robots.following import follow
+from manivideo_ros.motion.robots.intake import RobotIntake
+from manivideo_ros.motion.robots.plans import Planned
 from manivideo_ros.motion.transforms import TransformTree
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
-from manivideo_ros.ros.stream.skeletons import read_skeleton
+from manivideo_ros.robot.retarget import Retargeting
+from manivideo_ros.ros.stream.skeletons import hands_of_others, read_skeleton
 
 SECOND = 1_000_000_000
 DEFAULT_FRAME = 'default_camera_optical_frame'
@@ -56,7 +61,9 @@ class PoseIntake:
     """Buffers messages and returns the views of frames. Not thread-safe.
 
     size: width and height of images until a camera is known, pixels. human: whether the network
-    uses skeletons. pose_filter: whether jitter is removed from hands and objects.
+    uses skeletons. pose_filter: whether jitter is removed from hands and objects. robot: what takes
+    joint states, None without a robot; place: world_from_root [4, 4] of its root where TF does not
+    have it, with the name of the world's frame. shape: of hands whose poses have none.
     """
 
     def __init__(
@@ -67,7 +74,13 @@ class PoseIntake:
         timing: Timing,
         human: bool = False,
         pose_filter: bool = False,
+        robot: RobotIntake | None = None,
+        place: tuple[Array, str] = (np.eye(4), 'world'),
+        shape: HandShape | None = None,
     ) -> None:
+        self.shape = shape
+        self._robot, (self._place, self._robot_world) = robot, place
+        self._retargeting: Retargeting | None = None
         self.object_ids = set(object_ids)
         self.human, self._skeletons_reported = human, False
         self.hand_model = hand_model
@@ -86,6 +99,7 @@ class PoseIntake:
         self._unseen_since_ns: int | None = None
         self._waiting_since_ns: int | None = None
         self._missing: set[str] = set()
+        self._of_others: set[str] = set()
         self._shown: tuple[int, int] | None = None  # of the last view: clock resets and stamp
 
     def take_hands(self, message: HandPoses, received_ns: int) -> list[str]:
@@ -95,10 +109,65 @@ class PoseIntake:
         if refusal := self._refusal(hands.stamp_ns, received_ns):
             return [*hands.problems, refusal]
         resets = self.buffer.resets
-        problems = self.buffer.add_hands(hands.stamp_ns, hands.states, received_ns)
+        states = hands.states if self.shape is None else self.shape.on(hands.states)
+        problems = self.buffer.add_hands(hands.stamp_ns, states, received_ns)
         if self.buffer.resets != resets:
             self._unseen_since_ns = None
         return [*hands.problems, *problems]
+
+    def take_joint_states(self, message: JointState, received_ns: int) -> list[str]:
+        """Add a state of the robot, whose root TF places in the world."""
+        assert self._robot is not None
+        stamp, positions, problems = self._robot.take(message)
+        if positions is None:
+            return problems
+        return problems + self._place_robot(stamp, positions, None, received_ns)
+
+    def take_planned(self, planned: Planned, stamp: int, received_ns: int) -> list[str]:
+        """Add the robot at one time (ns) of a planned motion, which may place its root."""
+        assert self._robot is not None
+        positions, problems = self._robot.add(planned.positions)
+        return problems + self._place_robot(stamp, positions, planned.base, received_ns)
+
+    def _place_robot(
+        self, stamp: int, positions: Array, base: tuple[str, Array] | None, received_ns: int
+    ) -> list[str]:
+        assert self._robot is not None
+        problems: list[str] = []
+        if refusal := self._refusal(stamp, received_ns):
+            return [*problems, refusal]
+        self.world = self.world or self._robot_world
+        root, from_root = base or (self._robot.model.root, np.eye(4))
+        place = self._place @ from_root
+        try:
+            place = self.transforms.lookup(self.world, root, stamp) @ from_root
+        except LookupError:
+            # A pose that was given counts where TF does not know the root at all.
+            if root in self.transforms.frames or np.array_equal(self._place, np.eye(4)):
+                problems.append(
+                    f'/tf: no transform connects {root!r} with {self.world!r}: the robot stands at '
+                    'robot_pose'
+                )
+        resets = self.buffer.resets
+        state = self._robot.state(positions, place)
+        problems += self.buffer.add_robots(stamp, {RobotIntake.NAME: state}, received_ns)
+        if self.buffer.resets != resets:
+            self._unseen_since_ns = None
+            self._robot.reset()
+        return problems
+
+    def take_hands_for_robot(self, message: HandPoses, received_ns: int) -> list[str]:
+        """Move the robot by hand poses: its fingertips follow theirs."""
+        assert self._robot is not None
+        hands = read_hands(message, self.hand_model)
+        self.world = hands.frame_id
+        if refusal := self._refusal(hands.stamp_ns, received_ns):
+            return [*hands.problems, refusal]
+        if self._retargeting is None:
+            self._retargeting = Retargeting(self._robot.model, self._place)
+        state = follow(self._retargeting, hands.states)
+        robots = {} if state is None else {RobotIntake.NAME: state}
+        return [*hands.problems, *self.buffer.add_robots(hands.stamp_ns, robots, received_ns)]
 
     def take_objects(self, message: ObjectPoses, received_ns: int) -> list[str]:
         """Add object poses, in the frame of the hands or one that a transform connects with it."""
@@ -147,6 +216,9 @@ class PoseIntake:
         ahead = min(AHEAD_NS, (before_ns - now_ns) // 2)
         self._stale = (ahead, before_ns + SECOND)
         self.buffer.restart()
+        if self._robot is not None:
+            self._robot.reset()
+        self._retargeting = None
         self.transforms.forget_moving()
         self._first_pose_ns = self._unseen_since_ns = self._waiting_since_ns = None
         return ['/clock was set back: all poses dropped']
@@ -267,9 +339,13 @@ class PoseIntake:
         if self.world.endswith(OPTICAL):  # poses in a camera's frame are seen by that camera
             intrinsics = pinhole(self.width, self.height, DEFAULT_FOV)
             return Camera(intrinsics, np.eye(4), self.width, self.height), self.world, problems
-        if self._default is None and snapshot.hands:
+        if self._default is None and (snapshot.hands or snapshot.robots):
             self._default = default_camera(
-                snapshot.hands, snapshot.objects.values(), self.width, self.height
+                snapshot.hands,
+                snapshot.objects.values(),
+                self.width,
+                self.height,
+                snapshot.robots.values(),
             )
         if self._default is None and self.buffer.newest_skeleton_ns is not None:
             # A skeleton is given in pixels: any camera will do until there are hands.
@@ -296,7 +372,15 @@ class PoseIntake:
             f'{name}: no valid pose for {snapshot.age[name]:.1f} s: faded out'
             for name in sorted(lost)
         ]
-        if not snapshot.hands or hands_in_view(snapshot.hands, camera):
+        strange = hands_of_others(snapshot, camera) - self._of_others
+        self._of_others |= strange
+        problems += [
+            f'skeleton_poses: the {side} wrist is not where hand_poses has it: the hand counts as '
+            "somebody else's and keeps its own arm; check the camera's pose and stamps"
+            for side in sorted(strange)
+        ]
+        shown = snapshot.hands, camera, snapshot.robots.values()
+        if not (snapshot.hands or snapshot.robots) or hands_in_view(*shown):
             self._unseen_since_ns = None
         elif self._unseen_since_ns is None:
             self._unseen_since_ns = snapshot.stamp_ns

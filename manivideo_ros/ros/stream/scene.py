@@ -10,18 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from manivideo_ros.camera.background import load_background
 from manivideo_ros.camera.light import Light
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.graph.cache import engine_sha256
 from manivideo_ros.engine.runner import EngineError
 from manivideo_ros.engine.session import StreamingSession
 from manivideo_ros.engine.spec import EngineSpec, find_spec
-from manivideo_ros.estimation.hand_photo import hand_reference_of
-from manivideo_ros.estimation.scene_folder import scene_background, scene_hand, scene_light
+from manivideo_ros.estimation.scene_folder import (
+    scene_background,
+    scene_hand,
+    scene_light,
+    scene_robot,
+    scene_shape,
+    scene_support,
+)
 from manivideo_ros.files.package_uri import SCHEME
+from manivideo_ros.geometry import Array
 from manivideo_ros.hand.load import load_hand
 from manivideo_ros.hand.model import HandModel
+from manivideo_ros.hand.shape import HandShape
 from manivideo_ros.hand.state import SIDES
 from manivideo_ros.model.checkpoint import checkpoint_sha256, read_config
 from manivideo_ros.motion.motion import scene_json
@@ -31,8 +38,10 @@ from manivideo_ros.objects.household.shapes import SHAPES
 from manivideo_ros.objects.mesh import ObjectMesh, object_of
 from manivideo_ros.process.folders import expanded
 from manivideo_ros.process.renamed import renamed
+from manivideo_ros.robot.model import RobotModel
 from manivideo_ros.ros.allowed_files import resolve
 from manivideo_ros.ros.parameters import NodeParameters
+from manivideo_ros.ros.stream.robot import ROBOT, robot_of
 from manivideo_ros.srv import SetScene
 from manivideo_ros.synthesizer import Scene, Synthesizer, scene_for
 
@@ -48,7 +57,11 @@ RENAMED = {  # deprecated fields of SetScene
 
 
 class LiveScene:
-    """The synthesizer, the names of its meshes, and its engine."""
+    """The synthesizer, the names of its meshes, and its engine.
+
+    hand_model: its name. robot: shown in place of hands; None for hands. shape, support: those of a
+    scene folder, of hands whose poses have none, and as a plane in the camera's frame.
+    """
 
     def __init__(
         self,
@@ -57,20 +70,49 @@ class LiveScene:
         scene: Scene,
         meshes: Mapping[str, tuple[str, float]],
         parameters: NodeParameters,
+        robot: RobotModel | None = None,
+        shape: HandShape | None = None,
+        support: Array | None = None,
     ) -> None:
-        self.engine, self._meshes = engine, meshes
+        self.engine, self._meshes, self.robot = engine, meshes, robot
+        self.hand_model = hands['right'].name
+        self.shape, self.support = self._fitting(shape), support
+        self._report()
         self.engine_named = engine_names(parameters)
         threads, seed = parameters.threads, parameters.noise_seed
         self._threads, self._seed = threads, seed
         session = StreamingSession(engine, seed)
         size = parameters.image_width, parameters.image_height
-        self.synthesizer = Synthesizer(session, hands, scene, threads, size)
+        # Absent hands would be posed for nothing.
+        shown, robots = (hands, {}) if robot is None else ({}, {ROBOT: robot})
+        self.synthesizer = Synthesizer(session, shown, scene, threads, size, robots)
         self._describe(engine)
 
     def _describe(self, engine: Engine) -> None:
         """Read the checkpoint's hash, and whether its network corrects a base image."""
         self._sha256 = checkpoint_sha256(engine.spec.weights)
         self.corrects = read_config(engine.spec.weights).base != 'none'
+
+    def _fitting(self, shape: HandShape | None) -> HandShape | None:
+        """A shape of the hand model that is shown; None for another's, with a warning."""
+        if shape is None or shape.model == self.hand_model or self.robot is not None:
+            return shape
+        log.warning(
+            'scene: its hand shape is of the model %r, shown is %r: not used',
+            shape.model, self.hand_model,
+        )  # fmt: skip
+        return None
+
+    def _report(self) -> None:
+        """Say what of the scene folder replaces what messages and parameters lack."""
+        used = []
+        if self.shape is not None and self.robot is None:
+            sides = ' and '.join(self.shape.betas)
+            used.append(f'the shape of {sides} hand where poses have no betas')
+        if self.support is not None:
+            used.append('the support plane where no parameter gives one')
+        if used:
+            log.info('scene: calibrated: %s', '; '.join(used))
 
     @property
     def description(self) -> dict[str, str]:
@@ -92,11 +134,6 @@ class LiveScene:
     def objects_json(self) -> str:
         """Id, mesh and scale of each object, for recordings."""
         return scene_json(self._meshes)
-
-    @property
-    def hand_model(self) -> str:
-        """The name of the hand model."""
-        return self.synthesizer.hands['right'].name
 
     @property
     def object_ids(self) -> Collection[str]:
@@ -128,10 +165,14 @@ class LiveScene:
         meshes = {i: mesh for i, mesh in self._meshes.items() if i in kept and i not in ids}
         meshes |= {item.id: (name, item.scale or 1.0) for item, name, _ in given if name}
         background, hand, light = old.background, old.hand_reference, _calibrated(old)
+        shape, support = self.shape, self.support
         if request.background:
-            background = load_background(_file(request.background, folders))
+            folder, file = _folder_or_file(request.background, folders)
+            background, support = scene_background(folder, file), scene_support(folder, file)
         if request.hand_reference:
-            hand, light = hand_reference_of(_file(request.hand_reference, folders)), None
+            folder, file = _folder_or_file(request.hand_reference, folders)
+            hand, light = scene_hand(folder, file), scene_light(folder, file)
+            shape = scene_shape(folder, file)
         try:
             weights = self.engine.spec.weights
             self.synthesizer.set_scene(scene_for(weights, objects, background, hand, light))
@@ -139,6 +180,9 @@ class LiveScene:
             self.synthesizer.set_scene(old)
             raise
         self._meshes = meshes
+        self.shape, self.support = self._fitting(shape), support
+        if request.background or request.hand_reference:
+            self._report()
         if not request.keep_noise_seed:
             self._seed = request.noise_seed
             self.synthesizer.session.set_seed(self._seed)
@@ -158,7 +202,9 @@ class LiveScene:
             old.session.exchange(engine)
         else:
             session = StreamingSession(engine, self._seed)
-            self.synthesizer = Synthesizer(session, old.hands, old.scene, self._threads, old.size)
+            self.synthesizer = Synthesizer(
+                session, old.hands, old.scene, self._threads, old.size, old.robots
+            )
         self.engine.close()
         self.engine = engine
         self._describe(engine)
@@ -171,8 +217,11 @@ def _calibrated(scene: Scene) -> Light | None:
     return scene.light if scene.calibrated else None
 
 
-def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
-    """Load the engine and the first scene. Raises ValueError, one line, for unusable values."""
+def scene_from_parameters(parameters: NodeParameters, description: str = '') -> LiveScene:
+    """Load the engine and the first scene; description: a URDF, for `robot_of`.
+
+    Raises ValueError, one line, for unusable values.
+    """
     ids, meshes = parameters.object_ids, parameters.object_meshes
     # Without objects there are no scales, but ROS cannot declare an empty list.
     scales = parameters.object_scales if ids else ()
@@ -187,7 +236,7 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         for side in SIDES
     }
     given = [(i, mesh_name(m, None), s) for i, m, s in zip(ids, meshes, scales, strict=True)]
-    folder, hand = _given(parameters.scene), _given(parameters.hand_reference)
+    folder, hand = _folder(parameters.scene), _given(parameters.hand_reference)
     scene = scene_for(
         spec.weights,
         {i: named.load_mesh(m, s) for i, m, s in given},
@@ -195,8 +244,13 @@ def scene_from_parameters(parameters: NodeParameters) -> LiveScene:
         scene_hand(folder, hand),
         scene_light(folder, hand),
     )
+    robot = robot_of(parameters, description)
+    robot = None if robot is None else scene_robot(folder, robot)
     engine = engine_of(spec, parameters)
-    return LiveScene(engine, hands, scene, {i: (m, s) for i, m, s in given}, parameters)
+    return LiveScene(
+        engine, hands, scene, {i: (m, s) for i, m, s in given}, parameters, robot,
+        scene_shape(folder, hand), scene_support(folder, _given(parameters.background)),
+    )  # fmt: skip
 
 
 def engine_names(parameters: NodeParameters) -> dict[str, str]:
@@ -265,6 +319,22 @@ def _file(name: str, folders: Iterable[str] | None) -> Path:
     return Path(resolve(name, (), folders))
 
 
+def _folder_or_file(name: str, folders: Iterable[str]) -> tuple[Path | None, Path | None]:
+    """A scene folder and a file, of which a request names one. Raises ValueError for neither."""
+    path = Path(resolve(name, (), folders, folder=True))
+    return (path, None) if path.is_dir() else (None, path)
+
+
 def _given(name: str) -> Path | None:
-    """The file or folder of a parameter, None for ''."""
+    """The file of a parameter, None for ''."""
     return _file(name, None) if name else None
+
+
+def _folder(name: str) -> Path | None:
+    """The folder of a parameter that is set at startup, None for ''. Raises ValueError."""
+    if not name:
+        return None
+    folder = expanded(name)
+    if not folder.is_dir():
+        raise ValueError(f'scene: {name}: no such folder')
+    return folder

@@ -19,12 +19,15 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, JointState
 from tf2_msgs.msg import TFMessage
 
 from manivideo_ros.engine.engine import Engine
 from manivideo_ros.engine.rate_limit import FrameRateLimit
 from manivideo_ros.motion.pose_buffer import Snapshot, Timing
+from manivideo_ros.motion.robots.intake import RobotIntake
+from manivideo_ros.motion.robots.plans import RobotPlan
+from manivideo_ros.motion.robots.recorded import PLAN_HZ
 from manivideo_ros.motion.source_clocks import ClockWatch
 from manivideo_ros.msg import HandPoses, ObjectPoses, SkeletonPoses
 from manivideo_ros.process.worker import NewestWorker
@@ -38,6 +41,7 @@ from manivideo_ros.ros.stream.frame_publishers import FramePublishers
 from manivideo_ros.ros.stream.frame_times import FrameTimer
 from manivideo_ros.ros.stream.input_watch import InputWatch
 from manivideo_ros.ros.stream.pose_intake import PoseIntake
+from manivideo_ros.ros.stream.robot import plans_of, robot_place
 from manivideo_ros.ros.stream.scene import LiveScene, engine_names, spec_of
 from manivideo_ros.ros.stream.surroundings import SurroundingsIntake
 
@@ -72,13 +76,25 @@ class Stream:
             timing(parameters),
             scene.human,
             parameters.pose_filter,
+            None if scene.robot is None else RobotIntake(scene.robot),
+            robot_place(parameters),
+            scene.shape,
         )
         self._lock = threading.Lock()  # guards the intake, which both threads use
         self._statistics = diagnostics.FrameStatistics()
         self._engine_size = scene.size  # of the camera whose grid was requested last
         self._warned, self._clocks = RateLimit(), ClockWatch()
-        triggers = (HANDS, SKELETONS) if scene.human else (HANDS,)
-        self._watch = InputWatch([triggers], time.monotonic())
+        # What sets the time of frames: hands, or the robot in their place.
+        by_joints = scene.robot is not None and parameters.robot_source == 'joint_states'
+        plans = plans_of(parameters)
+        self._plan = None if scene.robot is None or plans is None else RobotPlan(scene.robot)
+        self._trigger = parameters.robot_joint_states if by_joints else HANDS
+        if plans is not None:
+            self._trigger = plans[1]
+        take_hands = intake.take_hands if scene.robot is None else intake.take_hands_for_robot
+        triggers = (self._trigger, SKELETONS) if scene.human else (self._trigger,)
+        # A plan comes now and then.
+        self._watch = InputWatch([] if self._plan else [triggers], time.monotonic())
         self._engine_refused = threading.Event()
         self._snapshot: Snapshot | None = None
         self._resets, self._last_frame_s = 0, 0.0
@@ -96,7 +112,11 @@ class Stream:
             (CameraInfo, CAMERA, qos.POSES_IN, lambda m, _: intake.take_camera(m)),
             (ObjectPoses, OBJECTS, qos.POSES_IN, intake.take_objects),
             (SkeletonPoses, SKELETONS, qos.NEWEST_IN, intake.take_skeletons),
-            (HandPoses, HANDS, qos.HANDS_IN, intake.take_hands),
+            (JointState, self._trigger, qos.POSES_IN, intake.take_joint_states)
+            if by_joints
+            else (*plans, qos.CHANGES_IN, self._take_plan)
+            if plans is not None
+            else (HandPoses, HANDS, qos.HANDS_IN, take_hands),
         )
         self._inputs = [
             node.create_subscription(kind, topic, partial(self._receive, topic, take), profile)
@@ -112,6 +132,8 @@ class Stream:
             # On the steady clock: a paused simulation is reported too.
             node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)),
         ]
+        if self._plan is not None:
+            self._timers.append(node.create_timer(1 / PLAN_HZ, self._play))
         self._request_engine()  # the parameters may have changed since the scene was made
 
     @property
@@ -155,6 +177,7 @@ class Stream:
         answer: str = self._worker.submit(change).result()
         with self._lock:
             self._intake.set_objects(self._scene.object_ids)
+            self._intake.shape = self._scene.shape
         return answer
 
     def _receive(self, topic: str, take: Take, message: Any) -> None:
@@ -164,7 +187,7 @@ class Stream:
             newest = self._intake.buffer.newest_ns
             problems = take(message, now)
             self._statistics.received(topic, not problems)
-            if topic == HANDS:
+            if topic == self._trigger:
                 triggers = self._intake.buffer.newest_ns != newest  # else it was dropped
             else:
                 triggers = topic == SKELETONS and self._intake.skeletons_trigger(now)
@@ -177,9 +200,25 @@ class Stream:
                 self._worker.request()
         if topic == CAMERA and self._intake.size != self._engine_size:
             self._request_engine()
-        if topic in CONTINUOUS and (back := self._watch.received(topic, time.monotonic())):
+        if topic in (self._trigger, *CONTINUOUS) and (
+            back := self._watch.received(topic, time.monotonic())
+        ):
             self._node.get_logger().info(back)
         self._warn(topic, problems)
+
+    def _take_plan(self, message: Any, _: int) -> list[str]:
+        assert self._plan is not None
+        return self._plan.take(message, self._timer.now_ns())
+
+    def _play(self) -> None:
+        """Add the robot as it is now in its plan, which requests a frame."""
+        assert self._plan is not None
+        now = self._timer.now_ns()
+        planned = self._plan.at(now)
+        if planned is not None:
+            self._receive(
+                self._trigger, lambda m, at: self._intake.take_planned(m, now, at), planned
+            )
 
     def _received_ns(self) -> int:
         """Receipt time, used for source timeouts: simulated time where the node uses it, so that a
@@ -192,6 +231,8 @@ class Stream:
     def _clock_reset(self, before_ns: int, now_ns: int) -> None:
         with self._lock:
             problems = self._intake.clock_reset(before_ns, now_ns)
+            if self._plan is not None:
+                self._plan.reset()
             self._snapshot = None
         self._warn('', problems)
 

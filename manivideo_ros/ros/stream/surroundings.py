@@ -17,8 +17,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from manivideo_ros.camera.crop import Crop
 from manivideo_ros.camera.live_background import LiveBackground, SceneShot
 from manivideo_ros.camera.region import ActionRegion
-from manivideo_ros.camera.support import checked_plane, plane_of, plane_problem
-from manivideo_ros.geometry import Array
+from manivideo_ros.camera.support import checked_plane, plane_moved, plane_of, plane_problem
+from manivideo_ros.geometry import Array, invert_rigid
 from manivideo_ros.messages.images import depth_image
 from manivideo_ros.messages.read import stamp_ns
 from manivideo_ros.motion.transforms import TransformTree
@@ -63,6 +63,7 @@ class SurroundingsIntake:
         self._live: LiveBackground | None = None
         self._region: ActionRegion | None = None
         self._frame = ''
+        self._placed: tuple[Array, Array] | None = None
         self._inputs = []
         self.set_parameters(parameters)
         if not parameters.live_background:
@@ -132,7 +133,7 @@ class SurroundingsIntake:
                     f'{IMAGE}: header.frame_id: {frame!r} is not the camera of the view, '
                     f'{view.camera_frame!r}: shown as if it were'
                 )
-        plane, problem = self._plane(view)
+        plane, problem = self._plane(view, scene)
         if problem:
             problems.append(problem)
         return FrameSurroundings(shot, plane, self._crop(view, scene.synthesizer)), problems
@@ -148,7 +149,7 @@ class SurroundingsIntake:
         }
         return [name for name, wanted in asked.items() if wanted]
 
-    def _plane(self, view: View) -> tuple[Array | None, str]:
+    def _plane(self, view: View, scene: LiveScene) -> tuple[Array | None, str]:
         p = self._parameters
         name = 'support_frame' if p.support_frame else 'support_plane'
         try:
@@ -157,12 +158,21 @@ class SurroundingsIntake:
                 plane = plane_of(self._transforms.lookup(view.world, p.support_frame, stamp))
             elif any(p.support_plane):
                 plane = checked_plane(p.support_plane)
+            elif scene.support is not None:
+                plane, name = self._calibrated(scene.support, view), 'scene: support plane'
             else:
                 return None, ''
         except (LookupError, ValueError) as error:
             return None, f'{name}: {error}: not used'
         problem = plane_problem(plane, view.camera)
         return (None, f'{name}: {problem}: not used') if problem else (plane, '')
+
+    def _calibrated(self, support: Array, view: View) -> Array:
+        """A scene folder's plane in the world, as the first camera that has it sees it."""
+        if self._placed is None or self._placed[0] is not support:
+            placed = plane_moved(support, invert_rigid(view.camera.camera_from_world))
+            self._placed = support, placed
+        return self._placed[1]
 
     def _crop(self, view: View, synthesizer: Synthesizer) -> Crop | None:
         if self._parameters.region != 'action':
@@ -176,7 +186,8 @@ class SurroundingsIntake:
             for name, mesh in synthesizer.scene.objects.items()
             if name in view.snapshot.objects
         }
-        return self._region.crop(view.camera, view.snapshot.hands, boxes)
+        shown = view.snapshot
+        return self._region.crop(view.camera, shown.hands, boxes, shown.robots.values())
 
 
 def corners(vertices: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -34,6 +34,7 @@ class LatentScenes:
     def __init__(self, scenes: ConditionedScenes, folder: Path) -> None:
         self.scenes, self.folder = scenes, folder
         self.consecutive = scenes.consecutive
+        self.sided = scenes.sided
 
     def __len__(self) -> int:
         return len(self.scenes)

@@ -33,6 +33,7 @@ def train_light(
     config: TrainConfig,
     out: Path,
     device: torch.device | None = None,  # None: the CPU
+    first: LightNet | None = None,  # initial weights
 ) -> float:
     """Train the light net on `count` hands and write it to `out`.
 
@@ -45,11 +46,14 @@ def train_light(
     device = device or torch.device('cpu')
     network = LightNet(config.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ball = torch.from_numpy(normals).T.to(device)
-    with torch.no_grad():
-        network.head[-1].bias.unflatten(0, (-1, 3))[0].copy_(
-            torch.from_numpy(measured[1].mean((0, 1)))
-        )
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=1e-3)
+    if first is not None:
+        network.load_state_dict(first.state_dict())
+    else:
+        with torch.no_grad():
+            network.head[-1].bias.unflatten(0, (-1, 3))[0].copy_(
+                torch.from_numpy(measured[1].mean((0, 1)))
+            )
+    optimizer = torch.optim.AdamW(network.parameters(), config.light_rate, weight_decay=1e-3)
     rate = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda i: 0.5 * (1.01 + math.cos(math.pi * i / config.light_iterations))
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from manivideo_ros.drawing.kept_detail import gaussian
 from manivideo_ros.training.config import TrainConfig
 
 
@@ -36,6 +36,22 @@ def image_loss(
     return total
 
 
+def smoothed(
+    images: Tensor,  # [B, C, H, W]
+    deviation: Tensor,  # [B] pixels; 0: as it is
+) -> Tensor:
+    """Images [B, C, H, W], each convolved with a Gaussian of its own standard deviation."""
+    with torch.autocast(images.device.type, enabled=False):
+        out = images.float()
+        for value in deviation.unique().tolist():
+            if value > 0:
+                chosen = (deviation == value).view(-1, 1, 1, 1)
+                # Weights are normalized at the image's edges, where the window leaves it.
+                whole = gaussian(torch.ones_like(images[:1, :1], dtype=torch.float32), value)
+                out = torch.where(chosen, gaussian(images.float(), value) / whole, out)
+        return out
+
+
 SIGMA, REACH = 1.5, 5  # pixels of the window
 STABLE = (0.01**2, 0.03**2)
 
@@ -51,14 +67,8 @@ def structural_similarity(
 
 
 def _similarity(first: Tensor, second: Tensor) -> Tensor:
-    channels = first.shape[1]
-    at = torch.arange(-REACH, REACH + 1, dtype=torch.float32, device=first.device)
-    window = torch.exp(-0.5 * (at / SIGMA) ** 2)
-    window = (window / window.sum()).expand(channels, 1, 1, -1)
-
     def mean(x: Tensor) -> Tensor:
-        x = functional.conv2d(x, window, padding=(0, REACH), groups=channels)
-        return functional.conv2d(x, window.mT, padding=(REACH, 0), groups=channels)
+        return gaussian(x, SIGMA, REACH)
 
     m, n = mean(first), mean(second)
     spread = mean(first * first) - m * m + mean(second * second) - n * n

@@ -9,7 +9,7 @@ from manivideo_ros.model.patch.network import FrameConditions, ManiVideoNet
 from manivideo_ros.model.patch.schedule import add_noise
 from manivideo_ros.training.batches import Batch
 from manivideo_ros.training.config import TrainConfig
-from manivideo_ros.training.patch.loss import image_loss
+from manivideo_ros.training.patch.loss import image_loss, smoothed
 
 
 class ImageObjective:
@@ -26,6 +26,9 @@ class ImageObjective:
 
     def against(self, predicted: Tensor, target: Tensor, batch: Batch) -> Tensor:
         """The image loss against a target, with the batch's mask and weights."""
+        smooth = batch['smooth']
+        if bool(smooth.any()):
+            predicted, target = smoothed(predicted, smooth), smoothed(target, smooth)
         return image_loss(predicted, target, batch['mask'], self.config, batch['weight'])
 
     @torch.no_grad()

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+import warp as wp
 
 from manivideo_ros.camera.crop import Crop
 from manivideo_ros.camera.light import Light, middle_grey
 from manivideo_ros.drawing.base_image import UNLIT, Material, Painter
 from manivideo_ros.drawing.foreground import ForegroundPainter
+from manivideo_ros.drawing.lighting import kernels
 from manivideo_ros.drawing.lighting.light_maps import LightMaps
 from manivideo_ros.drawing.lighting.lit_base import LitBase
 from manivideo_ros.geometry import Camera, look_at, pinhole
@@ -28,11 +30,11 @@ ALBEDO, BEHIND = 100, 150
 class Lit:
     """A grey mug over a plain background, lit."""
 
-    def __init__(self, light, plane=None, lanes=False):
+    def __init__(self, light, plane=None, lanes=False, albedo=ALBEDO):
         posed = PosedSurfaces([object_surface(MESH)], threads=1)
         layers = Rasterizer(posed, COLUMNS, ROWS)
         uv = np.full((len(MESH.faces), 3, 2), 0.5, np.float32)
-        material = [Material(np.full((1, 1, 3), ALBEDO, np.uint8), uv)]
+        material = [Material(np.full((1, 1, 3), albedo, np.uint8), uv)]
         visible = Rasterizer(posed, 2 * COLUMNS, 2 * ROWS, merge=True)
         background = np.full((ROWS, COLUMNS, 3), BEHIND, np.uint8)
         painter = Painter(visible, material, background, UNLIT)
@@ -106,6 +108,35 @@ def test_the_inside_of_a_cup_gets_less_of_the_dome():
     top = rows[columns == centre].min()
     within = drawn.opened[top + 2 : top + 5, centre].mean()
     assert within < drawn.opened[drawn.inside].max() - 0.1
+
+
+def test_a_bright_cup_lights_its_inside_by_bounces():
+    black, white = (Lit(even(middle_grey()), albedo=albedo) for albedo in (20, 230))
+    hidden = black.inside & (black.opened.mean(2) < -0.1)
+    free = black.inside & (black.opened.mean(2) > -0.02)
+    assert hidden.sum() > 20 < free.sum()
+    assert (white.opened[hidden] > black.opened[hidden] + 0.02).all()
+    np.testing.assert_allclose(white.opened[free], black.opened[free], atol=0.02)
+    assert white.opened.max() <= 0
+
+
+@pytest.mark.parametrize('albedo', [0.1, 0.5, 0.8])
+def test_bounces_are_those_of_the_published_fit(albedo):
+    free = np.linspace(0, 1, 11)
+    a = 2.0404 * albedo - 0.3324
+    b = -4.7951 * albedo + 0.6417
+    c = 2.7552 * albedo + 0.6903
+    expected = np.minimum(np.maximum(free, ((free * a + b) * free + c) * free), 1)
+    out = wp.zeros(len(free), dtype=wp.float32, device='cpu')
+    shares = wp.array(free.astype(np.float32), dtype=wp.float32, device='cpu')
+    wp.launch(bounced, len(free), inputs=[shares, float(albedo), out], device='cpu')
+    np.testing.assert_allclose(out.numpy(), expected, atol=1e-5)
+
+
+@wp.kernel
+def bounced(free: wp.array(dtype=wp.float32), albedo: float, out: wp.array(dtype=wp.float32)):
+    i = wp.tid()
+    out[i] = kernels.with_bounces(free[i], albedo)
 
 
 def test_a_lamp_behind_a_surface_leaves_it_in_the_ambient_light():

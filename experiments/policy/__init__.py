@@ -1,0 +1,1 @@
+"""Does augmentation help a robot's policy: a simulated gripper, demonstrations, rollouts."""

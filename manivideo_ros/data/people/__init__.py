@@ -1,0 +1,1 @@
+"""People in generated scenes: clothed bodies, their arms and their skeletons."""

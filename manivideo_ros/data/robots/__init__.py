@@ -1,0 +1,1 @@
+"""Robots that take the place of people's hands in training scenes."""

@@ -1,0 +1,1 @@
+"""Robots from their URDFs: kinematics, meshes and layers, without ROS."""

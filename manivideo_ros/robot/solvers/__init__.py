@@ -1,0 +1,1 @@
+"""Solvers of retargeting: joints and root of a robot for places of points on its links."""
