@@ -161,13 +161,9 @@ class PlanBuild:
     def __init__(self, job: PlanJob) -> None:
         self.job = job
         self.progress, self.phase, self.error = 0.0, 'starting', ''
-        command = [
-            sys.executable,
-            '-m',
-            'manivideo_ros.engine.tensorrt.plans',
-            json.dumps(_as_json(job)),
-        ]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        module = 'manivideo_ros.engine.tensorrt.plans'
+        self._command = [sys.executable, '-m', module, json.dumps(_as_json(job))]
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         self._ended = threading.Event()
         self._reader = threading.Thread(target=self._read, name='plan build', daemon=True)
         self._reader.start()
@@ -212,8 +208,10 @@ class PlanBuild:
             self.error = f'the builder ended with {code}: use another backend, as auto does'
             permanent = True  # a bug in the library, or too little memory
         self._ended.set()
-        if permanent:  # takes as long as an export if the graph is not cached
-            self.job.note_failure(self.error)
+        if permanent:
+            # In a process too: it exports the graph if the builder ended before it was cached, and
+            # an export changes global state of torch that other threads use.
+            subprocess.run([*self._command, '--failed', self.error], stdout=subprocess.DEVNULL)
 
 
 def _as_json(job: PlanJob) -> dict[str, object]:
@@ -230,8 +228,13 @@ def main(arguments: list[str] | None = None) -> int:
     """The builder's process: takes the job as JSON and prints its status as lines of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('job', help='JSON, as PlanBuild writes it')
-    fields = json.loads(parser.parse_args(arguments).job)
+    parser.add_argument('--failed', help='record this error of the job instead of building')
+    args = parser.parse_args(arguments)
+    fields = json.loads(args.job)
     job = PlanJob(EngineSpec(**fields['spec']), fields['backend'], tuple(fields['capabilities']))
+    if args.failed:
+        job.note_failure(args.failed)
+        return 0
     parent = os.getppid()
 
     def progress(phase: str, done: float) -> None:

@@ -193,8 +193,9 @@ class Stream:
                 triggers = topic == SKELETONS and self._intake.skeletons_trigger(now)
             if triggers:
                 self._statistics.frames_in += 1
+                # Of every pose: a frame that is already requested takes the newest one.
+                self._timer.received()
                 if self._rate_limit.due(time.monotonic()):
-                    self._timer.received()
                     self._worker.request()
             elif topic == TF and self._intake.waits_for_camera:
                 self._worker.request()
