@@ -1,8 +1,8 @@
 """The tables of the paper on the held-out suite: every row trained alike, from scratch.
 
     python -m experiments.ablation.run [--seeds 0] [--steps 1200] [--rows full cdiff ...]
-        [--data DIR] [--work DIR] [--light FILE] [--scenes 3500] [--clips N] [--frames 12]
-        [--only train|measure]
+        [--tables none painted] [--data DIR] [--work DIR] [--light FILE] [--scenes 3500]
+        [--clips N] [--frames 12] [--only train|measure]
 
 All rows are 128x128, with the same trunk, optimizer and loss, and are trained on the same scenes in
 the same order; they differ in their inputs. They are trained and measured at t = 1, one step from
@@ -33,6 +33,7 @@ from manivideo_ros.data.shards import ShardError
 from manivideo_ros.model.checkpoint import CheckpointError
 
 RESULTS = Path(__file__).parents[1] / 'results'
+TABLES = {'none': (ROWS, ''), 'painted': (ON_BASE, ON)}
 TRAINING_SEED = 100_000  # seed of the first generated scene
 
 
@@ -45,6 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
     parser.add_argument('--steps', type=int, default=Budget().steps)
     parser.add_argument('--rows', nargs='+', choices=names, default=names)
+    parser.add_argument(
+        '--tables', nargs='+', choices=list(TABLES), default=list(TABLES),
+        help='by the base image: none, as in the paper, or painted',
+    )  # fmt: skip
     parser.add_argument('--data', type=Path, default=Path('out/ablation/scenes'))
     parser.add_argument('--scenes', type=int, default=3500, help='scenes to generate if none exist')
     parser.add_argument('--work', type=Path, default=Path('out/ablation'), help='checkpoint folder')
@@ -71,14 +76,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train_all(args: argparse.Namespace, seed: int) -> dict[str, RowNet]:
-    """The networks of both tables for one seed; the second table's names end with ON."""
+    """The networks of the tables for one seed; the second table's names end with ON."""
     light, budget = shared_light(args.light), Budget(steps=args.steps)
     out = {}
-    for rows, base in ((ROWS, ''), (ON_BASE, ON)):
+    for table in args.tables:
+        rows, suffix = TABLES[table]
         for row in rows:
             if row.name in args.rows:
-                folder = args.work / ('painted' if base else 'none')
-                out[row.name + base] = train_row(row, seed, args.data, folder, light, budget)
+                folder = args.work / table
+                out[row.name + suffix] = train_row(row, seed, args.data, folder, light, budget)
     return out
 
 

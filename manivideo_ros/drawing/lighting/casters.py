@@ -16,6 +16,7 @@ SKY_CASTERS = 1200
 """Triangles of a surface that hide the sky, whose shadows are wide."""
 FEWEST_OF_LINK = 24  # triangles: those of a box, twice
 FEWEST_CORNERS, MOST_CORNERS = 10, 28  # of the hull of a link; more of them fill what is hollow
+WELDED = 6  # decimals of metres to which vertices at one place are equal
 APART = 1.0  # metres between the layers of a hand while its vertices are clustered
 
 
@@ -65,6 +66,24 @@ def _of_links(
     left = SKY_CASTERS - sum(map(len, out.values()))
     out |= fewer_of_links(hollow, left, FEWEST_OF_LINK) if hollow else {}
     return np.concatenate(list(out.values())).astype(np.int32)
+
+
+def hides_as_closed(surface: Surface) -> bool:
+    """Whether a surface is closed and its faces look outwards: what of it lies nearest to a light
+    then looks towards it, so that only such faces need to be drawn.
+    """
+    if surface.robot is not None or not len(surface.faces):
+        return False
+    _, welded = np.unique(surface.vertices.round(WELDED), axis=0, return_inverse=True)
+    faces = welded.reshape(-1)[surface.faces]
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = edges[edges[:, 0] != edges[:, 1]]
+    forth, counts = np.unique(edges, axis=0, return_counts=True)
+    back = np.unique(edges[:, ::-1], axis=0)
+    if counts.max() > 1 or not np.array_equal(forth, back):
+        return False
+    a, b, c = (surface.vertices[surface.faces[:, k]].astype(np.float64) for k in range(3))
+    return float(np.sum(a * np.cross(b, c))) > 0
 
 
 def joined_casters(

@@ -68,6 +68,7 @@ def cast_shadows(
     stage: wp.array(dtype=Stage),  # [1]
     axes: wp.array(dtype=wp.mat33),  # [K] rows: across, along and towards the light
     present: wp.array(dtype=wp.int32),  # [S]
+    closed: wp.array(dtype=wp.int32),  # [S] whether faces that look away hide nothing more
     face_surface: wp.array(dtype=wp.int32),  # [F]
     faces: wp.array(dtype=wp.vec3i),  # [F]
     vertices: wp.array(dtype=wp.vec3),  # [V] camera frame
@@ -78,14 +79,15 @@ def cast_shadows(
     light = first + t // count
     f = t % count
     s = stage[0]
-    if light >= s.lights or present[face_surface[f]] == 0:
+    surface = face_surface[f]
+    if light >= s.lights or present[surface] == 0:
         return
     face = faces[f]
     a = texel(axes[light], vertices[face[0]] - s.centre, s.reach)
     b = texel(axes[light], vertices[face[1]] - s.centre, s.reach)
     c = texel(axes[light], vertices[face[2]] - s.centre, s.reach)
     area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])
-    if not (wp.abs(area) > 1.0e-9):
+    if not (wp.abs(area) > 1.0e-9) or (area < 0.0 and closed[surface] != 0):
         return
     side = float(SIDE)
     x0 = int(wp.ceil(wp.clamp(wp.min(a[0], wp.min(b[0], c[0])) - 0.5, 0.0, side)))
@@ -93,16 +95,27 @@ def cast_shadows(
     x1 = int(wp.floor(wp.clamp(wp.max(a[0], wp.max(b[0], c[0])) - 0.5, -1.0, side - 1.0)))
     y1 = int(wp.floor(wp.clamp(wp.max(a[1], wp.max(b[1], c[1])) - 0.5, -1.0, side - 1.0)))
     inverse = 1.0 / area
+    # The weights of a and b at the first texel, and their changes from texel to texel.
+    u = float(x0) + 0.5
+    v = float(y0) + 0.5
+    row_a = ((b[0] - u) * (c[1] - v) - (c[0] - u) * (b[1] - v)) * inverse
+    row_b = ((c[0] - u) * (a[1] - v) - (a[0] - u) * (c[1] - v)) * inverse
+    across_a = (b[1] - c[1]) * inverse
+    across_b = (c[1] - a[1]) * inverse
+    down_a = (c[0] - b[0]) * inverse
+    down_b = (a[0] - c[0]) * inverse
+    above_a = a[2] - c[2]
+    above_b = b[2] - c[2]
     for y in range(y0, y1 + 1):
-        v = float(y) + 0.5
+        wa = row_a
+        wb = row_b
         for x in range(x0, x1 + 1):
-            u = float(x) + 0.5
-            wa = ((b[0] - u) * (c[1] - v) - (c[0] - u) * (b[1] - v)) * inverse
-            wb = ((c[0] - u) * (a[1] - v) - (a[0] - u) * (c[1] - v)) * inverse
-            wc = 1.0 - wa - wb
-            if wa >= 0.0 and wb >= 0.0 and wc >= 0.0:
-                height = wa * a[2] + wb * b[2] + wc * c[2]
-                wp.atomic_max(heights, light, y * SIDE + x, height)
+            if wa >= 0.0 and wb >= 0.0 and wa + wb <= 1.0:
+                wp.atomic_max(heights, light, y * SIDE + x, c[2] + wa * above_a + wb * above_b)
+            wa += across_a
+            wb += across_b
+        row_a += down_a
+        row_b += down_b
 
 
 @wp.kernel
@@ -211,8 +224,42 @@ def darkened(light: wp.vec3) -> wp.vec3:
     )
 
 
+@wp.func
+def hidden_light(
+    stage: Stage,
+    axes: wp.array(dtype=wp.mat33),
+    share: wp.array(dtype=wp.vec3),
+    spread: wp.array(dtype=wp.float32),
+    heights: wp.array2d(dtype=wp.float32),
+    spiral: wp.array2d(dtype=wp.vec3),
+    bounds: wp.array2d(dtype=wp.int32),
+    x: float,
+    y: float,
+    first: int,
+    stop: int,
+) -> wp.vec3:
+    """The share of the plane's light that lights first .. stop - 1 would send to where the plane is
+    seen at x, y of half the grid, if nothing hid it.
+    """
+    out = wp.vec3(0.0, 0.0, 0.0)
+    n = wp.vec3(stage.plane[0], stage.plane[1], stage.plane[2])
+    scale = 0.5 * float(SIDE) / stage.reach
+    ray = wp.vec3(stage.ray[0] * x + stage.ray[1], stage.ray[2] * y + stage.ray[3], 1.0)
+    facing = wp.dot(n, ray)
+    if facing < -1.0e-6:
+        p = ray * (-stage.plane[3] / facing) - stage.centre
+        for k in range(first, wp.min(stop, stage.lights)):
+            at = texel(axes[k], p, stage.reach)
+            wide = wp.max(spread[k] * TALLEST * scale, 1.0)
+            if inside(at) and near(bounds, k, at, wide):
+                taps = wp.where(k == 0, TAPS, DOME_TAPS)
+                seen = seen_share(heights, spiral, k, at, spread[k], scale, 0.0, taps)
+                out += share[k] * (1.0 - seen)
+    return out
+
+
 @wp.kernel
-def shade_plane(
+def shade_by_dome(
     first_row: int,
     chunks: int,
     columns: int,
@@ -223,6 +270,41 @@ def shade_plane(
     heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
     spiral: wp.array2d(dtype=wp.vec3),  # [TAPS + 1, TAPS]
     bounds: wp.array2d(dtype=wp.int32),  # [K, 4]
+    dome_shadow: wp.array(dtype=wp.vec3),  # [rows * columns] out: hidden share of the light
+):
+    """How much of the dome's light is hidden from the plane, per row or cell of a quarter grid:
+    its shadows are wide.
+    """
+    t = wp.tid()
+    y = first_row + t // chunks
+    start = t % chunks
+    stop = start + 1
+    if chunks == 1:
+        stop = columns
+    s = stage[0]
+    for x in range(start, stop):
+        u = 2.0 * float(x) + 1.0
+        v = 2.0 * float(y) + 1.0
+        dome_shadow[y * columns + x] = hidden_light(
+            s, axes, share, spread, heights, spiral, bounds, u, v, 1, s.lights
+        )
+
+
+@wp.kernel
+def shade_plane(
+    first_row: int,
+    chunks: int,
+    columns: int,
+    dome_columns: int,
+    dome_rows: int,
+    stage: wp.array(dtype=Stage),  # [1]
+    axes: wp.array(dtype=wp.mat33),  # [K]
+    share: wp.array(dtype=wp.vec3),  # [K] of the plane's light, which is 1 in total
+    spread: wp.array(dtype=wp.float32),  # [K] tangent of the angular radius
+    heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
+    spiral: wp.array2d(dtype=wp.vec3),  # [TAPS + 1, TAPS]
+    bounds: wp.array2d(dtype=wp.int32),  # [K, 4]
+    dome_shadow: wp.array(dtype=wp.vec3),  # [dome_rows * dome_columns]
     shadow: wp.array(dtype=wp.vec3),  # [rows * columns] out: change of the background, minus 1
 ):
     """How much darker the plane is where hands and objects hide light, per row or cell."""
@@ -233,31 +315,19 @@ def shade_plane(
     if chunks == 1:
         stop = columns
     s = stage[0]
-    n = wp.vec3(s.plane[0], s.plane[1], s.plane[2])
-    scale = 0.5 * float(SIDE) / s.reach
     for x in range(start, stop):
-        lit = wp.vec3(1.0, 1.0, 1.0)
-        ray = wp.vec3(
-            s.ray[0] * (float(x) + 0.5) + s.ray[1], s.ray[2] * (float(y) + 0.5) + s.ray[3], 1.0
-        )
-        facing = wp.dot(n, ray)
-        if facing < -1.0e-6:
-            p = ray * (-s.plane[3] / facing) - s.centre
-            for k in range(s.lights):
-                at = texel(axes[k], p, s.reach)
-                wide = wp.max(spread[k] * TALLEST * scale, 1.0)
-                if inside(at) and near(bounds, k, at, wide):
-                    taps = wp.where(k == 0, TAPS, DOME_TAPS)
-                    seen = seen_share(heights, spiral, k, at, spread[k], scale, 0.0, taps)
-                    lit -= share[k] * (1.0 - seen)
-        shadow[y * columns + x] = darkened(lit)
+        u = float(x) + 0.5
+        v = float(y) + 0.5
+        lamp = hidden_light(s, axes, share, spread, heights, spiral, bounds, u, v, 0, 1)
+        dome = shadow_at(dome_shadow, dome_columns, dome_rows, x, y)
+        shadow[y * columns + x] = darkened(wp.vec3(1.0, 1.0, 1.0) - lamp - dome)
 
 
 @wp.func
 def shadow_at(
     shadow: wp.array(dtype=wp.vec3), columns: int, rows: int, column: int, row: int
 ) -> wp.vec3:
-    """The change by shadows at a cell of a grid of twice the map's columns and rows; bilinear."""
+    """A map's value at a cell of a grid of twice its columns and rows; bilinear."""
     x = wp.clamp(0.5 * float(column) - 0.25, 0.0, float(columns - 1))
     y = wp.clamp(0.5 * float(row) - 0.25, 0.0, float(rows - 1))
     i = wp.min(int(x), columns - 2)

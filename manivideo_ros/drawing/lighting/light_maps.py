@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from manivideo_ros.camera.crop import Crop
 from manivideo_ros.camera.light import Light
 from manivideo_ros.drawing.lighting import kernels
-from manivideo_ros.drawing.lighting.casters import joined_casters, lamp_casters, sky_casters
+from manivideo_ros.drawing.lighting.casters import (
+    hides_as_closed,
+    joined_casters,
+    lamp_casters,
+    sky_casters,
+)
 from manivideo_ros.drawing.lighting.finish import finishes, unit_of
 from manivideo_ros.drawing.lighting.kernels import SIDE, Stage
 from manivideo_ros.geometry import Array, Camera, invert_rigid
@@ -60,14 +65,18 @@ class LightMaps:
         self._no_bounds = nothing.repeat(LIGHTS, 1).to(self._device)
         self._bounds = self._no_bounds.clone()
         self.shadow = torch.zeros(self._rows, self._columns, 3, device=self._device)
+        self._dome_shadow = torch.zeros(self._rows // 2, self._columns // 2, 3).to(self._device)
+        closed = [hides_as_closed(surface) for surface in posed.surfaces]
         self.arrays: dict[str, Any] = {
             **{name: posed.arrays[name] for name in ('present', 'vertices')},
             **self._staging.arrays,
+            'closed': wp.array(closed, dtype=wp.int32, device=self._device),
             'finish': wp.array(finishes(posed.surfaces), dtype=wp.vec3, device=self._device),
             'heights': wp.from_torch(self._heights),
             'spiral': wp.array(discs(), dtype=wp.vec3, device=self._device),
             'bounds': wp.from_torch(self._bounds),
             'shadow': wp.from_torch(self.shadow.flatten(0, 1), dtype=wp.vec3),
+            'dome_shadow': wp.from_torch(self._dome_shadow.flatten(0, 1), dtype=wp.vec3),
         }
         self._record()
 
@@ -110,7 +119,7 @@ class LightMaps:
         self._staging.upload()
         self._heights.fill_(float(kernels.NOTHING))
         self._bounds.copy_(self._no_bounds)
-        for launches in (self._casts, self._bound, self._shades):
+        for launches in (self._casts, self._bound, self._dome_shades, self._shades):
             run_launches(launches, self._posed.threads)
 
     def recorded_rows(
@@ -141,7 +150,12 @@ class LightMaps:
             )
             for light in range(0, LIGHTS, each)
         ]
-        self._shades = self.recorded_rows(kernels.shade_plane, self._rows, self._columns, {})
+        rows, columns = self._dome_shadow.shape[:2]
+        self._dome_shades = self.recorded_rows(kernels.shade_by_dome, rows, columns, {})
+        of_dome = {'dome_columns': columns, 'dome_rows': rows}
+        self._shades = self.recorded_rows(
+            kernels.shade_plane, self._rows, self._columns, of_dome
+        )
 
     def _recorded_casts(
         self, casters_of: Callable[[Surface], NDArray[np.int32]], lights: range
