@@ -153,9 +153,7 @@ class LightMaps:
         rows, columns = self._dome_shadow.shape[:2]
         self._dome_shades = self.recorded_rows(kernels.shade_by_dome, rows, columns, {})
         of_dome = {'dome_columns': columns, 'dome_rows': rows}
-        self._shades = self.recorded_rows(
-            kernels.shade_plane, self._rows, self._columns, of_dome
-        )
+        self._shades = self.recorded_rows(kernels.shade_plane, self._rows, self._columns, of_dome)
 
     def _recorded_casts(
         self, casters_of: Callable[[Surface], NDArray[np.int32]], lights: range
