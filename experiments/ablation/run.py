@@ -9,8 +9,10 @@ the same order; they differ in their inputs. They are trained and measured at t 
 pure noise, frame by frame. All rows use the shipped model's light network, frozen; none uses
 horizon maps.
 
-An interrupted run resumes from the checkpoints and measured clips in the work folder. Writes
-ablation.json, ablation.md and ablation.jpg (ground truth and rows) to experiments/results.
+An interrupted run resumes: from the checkpoints in the work folder, and from the figures of rows
+that are measured, which are kept in experiments/results/ablation with each seed's. Writes
+ablation.json and ablation.md, of the seeds whose rows are all measured, and ablation.jpg (ground
+truth and rows) to experiments/results.
 """
 
 from __future__ import annotations
@@ -18,18 +20,26 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from benchmarks.report import machine
-from experiments.ablation.measuring import measure_rows, suite_clips, write_sheet
+from experiments.ablation.measuring import (
+    ClipFigures,
+    KeptFigures,
+    measure_rows,
+    suite_clips,
+    write_sheet,
+)
 from experiments.ablation.network import RowNet
 from experiments.ablation.rows import NAMES, ON, ON_BASE, ROWS, UNTRAINED
 from experiments.ablation.tables import NOTE, markdown, rows_of, table_of
 from experiments.ablation.training import Budget, shared_light, train_row
 from manivideo_ros.data.generator import make_shards
 from manivideo_ros.data.shards import ShardError
+from manivideo_ros.evaluation.suites.suite import SuiteClip
 from manivideo_ros.model.checkpoint import CheckpointError
 
 RESULTS = Path(__file__).parents[1] / 'results'
@@ -64,40 +74,58 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error('--rows: must include full, which the others are compared with')
     torch.set_num_threads(args.threads)
     try:
-        if not list(args.data.glob('shard_*')):
-            make_shards(args.data, args.scenes, TRAINING_SEED, 'train', workers=args.threads)
-        trained = {seed: train_all(args, seed) for seed in args.seeds}
+        clips = suite_clips(args.clips)
+        kept = {seed: kept_figures(args, seed) for seed in args.seeds}
+        for seed in args.seeds:
+            names = kept[seed].lacks([clip.name for clip in clips], names_of(args))
+            if names and not list(args.data.glob('shard_*')):
+                make_shards(args.data, args.scenes, TRAINING_SEED, 'train', workers=args.threads)
+            networks = train_all(args, seed, names)
+            if args.only != 'train':
+                images = args.work / f'images_{seed}'
+                measure_rows(networks, clips, args.frames, kept[seed], images)
         if args.only != 'train':
-            measure_all(args, trained)
+            write_results(args, clips, kept)
     except (ShardError, CheckpointError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     return 0
 
 
-def train_all(args: argparse.Namespace, seed: int) -> dict[str, RowNet]:
-    """The networks of the tables for one seed; the second table's names end with ON."""
+def names_of(args: argparse.Namespace) -> list[str]:
+    """The trained candidates; those of the second table end with ON."""
+    tables = [TABLES[table] for table in args.tables]
+    return [row.name + end for rows, end in tables for row in rows if row.name in args.rows]
+
+
+def kept_figures(args: argparse.Namespace, seed: int) -> KeptFigures:
+    """The figures of a seed that are measured already."""
+    made_by = {'steps': args.steps, 'frames': args.frames}
+    return KeptFigures(args.results / 'ablation' / f'seed_{seed}.json', made_by)
+
+
+def train_all(args: argparse.Namespace, seed: int, names: Sequence[str]) -> dict[str, RowNet]:
+    """The networks of these names (`names_of`) for one seed."""
     light, budget = shared_light(args.light), Budget(steps=args.steps)
     out = {}
-    for table in args.tables:
-        rows, suffix = TABLES[table]
+    for table, (rows, end) in TABLES.items():
         for row in rows:
-            if row.name in args.rows:
+            if row.name + end in names:
                 folder = args.work / table
-                out[row.name + suffix] = train_row(row, seed, args.data, folder, light, budget)
+                out[row.name + end] = train_row(row, seed, args.data, folder, light, budget)
     return out
 
 
-def measure_all(args: argparse.Namespace, trained: dict[int, dict[str, RowNet]]) -> None:
-    """Measure the networks of each seed and write the results."""
-    clips = suite_clips(args.clips)
-    measured = {}
-    for seed, networks in trained.items():
-        folder = args.work / f'measured_{seed}_{args.steps}'
-        measured[seed] = measure_rows(networks, clips, args.frames, folder)
-        write_sheet(clips, args.frames, folder, args.results / 'ablation.jpg')
+def write_results(
+    args: argparse.Namespace, clips: list[SuiteClip], kept: dict[int, KeptFigures]
+) -> None:
+    """Write the tables of the measured seeds and the sheet of the first."""
+    measured = {
+        seed: [ClipFigures(c.name, list(c.subsets), found.clips[c.name]) for c in clips]
+        for seed, found in kept.items()
+    }
     none = [name for name in NAMES if name in args.rows or name in UNTRAINED]
-    base = [row.name for row in ON_BASE if row.name in args.rows]
+    base = [row.name for row in ON_BASE if row.name in args.rows and 'painted' in args.tables]
     plain, painted = table_of(measured, ''), table_of(measured, ON)
     report = {
         'machine': machine(),
@@ -112,8 +140,12 @@ def measure_all(args: argparse.Namespace, trained: dict[int, dict[str, RowNet]])
     lines = ['# Ablation', '']
     lines += [f'{args.steps} steps, seeds {args.seeds}, {args.frames} frames per clip. {NOTE}']
     lines += ['', *markdown('Without a base image', plain, none)]
-    lines += markdown('On the base image', painted, base)
+    if base:
+        lines += markdown('On the base image', painted, base)
     (args.results / 'ablation.md').write_text('\n'.join(lines))
+    images = args.work / f'images_{args.seeds[0]}'
+    if not write_sheet(clips, none, images, args.results / 'ablation.jpg'):
+        print('ablation.jpg is not written: not all rows were measured with this work folder')
     print('\n'.join(lines[:20]))
 
 

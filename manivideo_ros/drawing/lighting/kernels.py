@@ -11,11 +11,19 @@ wp.set_module_options({'enable_backward': False})
 
 SIDE = wp.constant(192)
 """Texels along a side of a light map."""
-SEARCH_TAPS = wp.constant(6)
-TAPS = wp.constant(12)
-DOME_TAPS = wp.constant(4)
+RAYS = wp.constant(8)
+"""Rays from a point to a lamp's disc."""
+STEPS = wp.constant(4)
+DOME_RAYS = wp.constant(2)
+"""Rays to each direction of the dome; of the plane, whose light is drawn on a coarser grid, twice
+as many."""
+DOME_STEPS = wp.constant(3)
+FIRST = wp.constant(0.006)
+"""Metres toward a light of the first step along a ray, for the lowest ray."""
+RATIO = wp.constant(2.7)
+"""Of the heights of one step and the one before."""
 TALLEST = wp.constant(0.3)
-"""Metres toward a light within which what casts a shadow on a point is searched for."""
+"""Metres toward a light of the last step of the highest ray."""
 BIAS = wp.constant(0.002)
 """Metres by which a surface must be nearer to the light than the point that it shades."""
 LIFT = wp.constant(0.003)
@@ -181,37 +189,32 @@ def seen_share(
     spread: float,
     scale: float,
     slope: float,
-    taps: int,
+    rays: int,
+    steps: int,
 ) -> float:
-    """The share of a light that a point at light map coordinates sees.
+    """The share of a light that a point at light map coordinates sees: of rays to points of the
+    light's disc, those over which nothing lies. What lies in a map is taken to be solid below.
 
-    spiral: points of a unit disc by their number (light_maps.py); spread: tangent of the light's
-    angular radius; scale: texels per metre; slope: metres of bias per metre beside the point.
-    Percentage-closer soft shadows (Fernando, 2005).
+    spiral: points of a unit disc and the height of a ray's first step, by their number
+    (light_maps.py); spread: tangent of the light's angular radius; scale: texels per metre; slope:
+    metres of bias per metre beside the point.
     """
-    blockers = wp.float32(0.0)
-    total = wp.float32(0.0)
-    wide = wp.max(spread * TALLEST * scale, 1.0)
-    for k in range(SEARCH_TAPS):
-        tap = spiral[SEARCH_TAPS, k]
-        height = height_at(heights, light, at[0] + wide * tap[0], at[1] + wide * tap[1])
-        if height > at[2] + BIAS + slope * wide * tap[2] / scale:
-            blockers += 1.0
-            total += height - at[2]
-    if blockers == 0.0:
-        height = height_at(heights, light, at[0], at[1])
-        if height <= at[2] + BIAS:
-            return 1.0
-        blockers = 1.0
-        total = height - at[2]
-    soft = wp.clamp(spread * total / blockers * scale, 0.7, wide)
     hidden = wp.float32(0.0)
-    for k in range(taps):
-        tap = spiral[taps, k]
-        height = height_at(heights, light, at[0] + soft * tap[0], at[1] + soft * tap[1])
-        if height > at[2] + BIAS + slope * soft * tap[2] / scale:
-            hidden += 1.0
-    return 1.0 - hidden / float(taps)
+    least = BIAS + slope / scale
+    for k in range(rays):
+        ray = spiral[rays, k]
+        across = spread * scale * ray[0]
+        along = spread * scale * ray[1]
+        up = ray[2]
+        blocked = wp.float32(0.0)
+        for _step in range(steps):
+            height = height_at(heights, light, at[0] + across * up, at[1] + along * up)
+            if height > at[2] + wp.max(up, least):
+                blocked = 1.0
+                break
+            up *= RATIO
+        hidden += blocked
+    return 1.0 - hidden / float(rays)
 
 
 @wp.func
@@ -252,8 +255,8 @@ def hidden_light(
             at = texel(axes[k], p, stage.reach)
             wide = wp.max(spread[k] * TALLEST * scale, 1.0)
             if inside(at) and near(bounds, k, at, wide):
-                taps = wp.where(k == 0, TAPS, DOME_TAPS)
-                seen = seen_share(heights, spiral, k, at, spread[k], scale, 0.0, taps)
+                rays = wp.where(k == 0, RAYS, 2 * DOME_RAYS)
+                seen = seen_share(heights, spiral, k, at, spread[k], scale, 0.0, rays, STEPS)
                 out += share[k] * (1.0 - seen)
     return out
 
@@ -268,7 +271,7 @@ def shade_by_dome(
     share: wp.array(dtype=wp.vec3),  # [K] of the plane's light, which is 1 in total
     spread: wp.array(dtype=wp.float32),  # [K] tangent of the angular radius
     heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
-    spiral: wp.array2d(dtype=wp.vec3),  # [TAPS + 1, TAPS]
+    spiral: wp.array2d(dtype=wp.vec3),  # [RAYS + 1, RAYS]
     bounds: wp.array2d(dtype=wp.int32),  # [K, 4]
     dome_shadow: wp.array(dtype=wp.vec3),  # [rows * columns] out: hidden share of the light
 ):
@@ -302,7 +305,7 @@ def shade_plane(
     share: wp.array(dtype=wp.vec3),  # [K] of the plane's light, which is 1 in total
     spread: wp.array(dtype=wp.float32),  # [K] tangent of the angular radius
     heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
-    spiral: wp.array2d(dtype=wp.vec3),  # [TAPS + 1, TAPS]
+    spiral: wp.array2d(dtype=wp.vec3),  # [RAYS + 1, RAYS]
     bounds: wp.array2d(dtype=wp.int32),  # [K, 4]
     dome_shadow: wp.array(dtype=wp.vec3),  # [dome_rows * dome_columns]
     shadow: wp.array(dtype=wp.vec3),  # [rows * columns] out: change of the background, minus 1
@@ -370,7 +373,7 @@ def openness(
     if wp.dot(n, towards) > 0.0:
         at = texel(axes[0], q, stage.reach)
         if inside(at):
-            seen = seen_share(heights, spiral, 0, at, spread[0], scale, 0.5, TAPS)
+            seen = seen_share(heights, spiral, 0, at, spread[0], scale, 0.5, RAYS, STEPS)
     total = wp.float32(0.0)
     free = wp.float32(0.0)
     for k in range(1, stage.lights):
@@ -380,7 +383,7 @@ def openness(
             at = texel(axes[k], q, stage.reach)
             if inside(at):
                 weight = weight * seen_share(
-                    heights, spiral, k, at, spread[k], scale, 0.5, DOME_TAPS
+                    heights, spiral, k, at, spread[k], scale, 0.5, DOME_RAYS, DOME_STEPS
                 )
             free += weight
     return wp.vec2(seen, wp.where(total > 0.0, free / wp.max(total, 1.0e-6), 1.0))
@@ -409,7 +412,7 @@ def light_cells(
     axes: wp.array(dtype=wp.mat33),  # [K]
     spread: wp.array(dtype=wp.float32),  # [K]
     heights: wp.array2d(dtype=wp.float32),  # [K, SIDE * SIDE]
-    spiral: wp.array2d(dtype=wp.vec3),  # [TAPS + 1, TAPS]
+    spiral: wp.array2d(dtype=wp.vec3),  # [RAYS + 1, RAYS]
     shadow: wp.array(dtype=wp.vec3),  # [h/2 * w/2] change of the background, minus 1
     nearest_layer: wp.array(dtype=wp.int32),  # [h * w]
     face_index: wp.array2d(dtype=wp.int32),  # [L, h * w]

@@ -36,6 +36,7 @@ LIGHTS = 1 + DOME
 DOME_SIZE = 0.3  # angular radius of a direction of the dome, radians
 HAND_RADIUS = 0.25  # metres around the wrist, with part of the forearm
 REACH = (0.2, 0.9)  # metres, least and greatest radius of what casts shadows
+SHUFFLE = 7  # so that rays beside each other step at other heights
 UPWARD = 0.5  # a camera does not look up by more: such a world has another axis up than z
 
 
@@ -107,7 +108,7 @@ class LightMaps:
         host = self._staging.writable()
         unit = unit_of(light)
         host['stage'][0] = (LIGHTS, reach, at, support, ray, light.lamp, light.ambient, unit)
-        host['axes'][:] = [axes_of(direction) for direction in towards]
+        host['axes'][:] = axes_of(towards)
         host['share'][:], host['spread'][:] = share, spread
         host['ball'][:] = light.ball
 
@@ -181,15 +182,18 @@ def run_launches(launches: Sequence[wp.Launch], threads: int) -> None:
 
 
 def discs() -> NDArray[np.float32]:
-    """Points of a unit disc and their radii, x, y, r [TAPS + 1, TAPS, 3], by their number: Vogel's
-    spiral.
+    """Rays to a light's disc, by their number [RAYS + 1, RAYS, 3]: x, y of a point of a unit disc
+    (Vogel's spiral), and the height of the first step along it, metres, which differs from ray to
+    ray.
     """
-    most = int(kernels.TAPS)
+    most = int(kernels.RAYS)
     out = np.zeros((most + 1, most, 3), np.float32)
     for count in range(1, most + 1):
         index = np.arange(count)
         radius, angle = np.sqrt((index + 0.5) / count), index * float(kernels.GOLDEN)
-        out[count, :count] = np.stack([radius * np.cos(angle), radius * np.sin(angle), radius], 1)
+        share = (index * SHUFFLE % count + 0.5) / count
+        first = float(kernels.FIRST) * float(kernels.RATIO) ** share
+        out[count, :count] = np.stack([radius * np.cos(angle), radius * np.sin(angle), first], 1)
     return out
 
 
@@ -256,8 +260,8 @@ def lights_of(light: Light, up: Array) -> tuple[Array, Array, Array]:
 
 
 def axes_of(towards: Array) -> NDArray[np.float64]:
-    """An orthonormal basis [3, 3] whose last row is a unit vector [3]."""
+    """Orthonormal bases [..., 3, 3] whose last rows are unit vectors [..., 3]."""
     z = np.asarray(towards, np.float64)
-    x = np.cross(z, np.eye(3)[np.abs(z).argmin()])
-    x /= np.linalg.norm(x)
-    return np.stack([x, np.cross(z, x), z])
+    x = np.cross(z, np.eye(3)[np.abs(z).argmin(-1)])
+    x /= np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.stack([x, np.cross(z, x), z], -2)
