@@ -21,10 +21,7 @@ PLANE_NOISE = 0.004, 0.015  # standard deviations: metres, and radians
 
 
 class Relight:
-    """Lights base images of a rasterizer's surfaces and size, which it has drawn last.
-
-    opened [H, W, 3]: of the last one, see LitBase.
-    """
+    """Lights base images of a rasterizer's surfaces and size, which it has drawn last."""
 
     def __init__(self, rasterizer: Rasterizer) -> None:
         self.lights: dict[int, Light] = {}  # by scene
@@ -33,7 +30,6 @@ class Relight:
         self._unlit, self._behind = torch.zeros(2, 3, height, width)
         self._mask = torch.zeros(height, width)
         self._lit = LitBase(rasterizer, self._maps, self._unlit, self._mask, self._behind)
-        self.opened = self._lit.opened
 
     def __call__(
         self,

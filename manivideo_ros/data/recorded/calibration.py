@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import cv2
@@ -18,7 +17,6 @@ from manivideo_ros.data.recorded.bag import DrawnLabels, chosen
 from manivideo_ros.data.recorded.clip import RecordedClip
 from manivideo_ros.data.recorded.crop import Box, cropped_image, square_around
 from manivideo_ros.data.recorded.files import RecordedError
-from manivideo_ros.data.recorded.openness import Openness
 from manivideo_ros.data.recorded.refined import refined_clip
 from manivideo_ros.data.recorded.skin import Skin, fitted_skin
 from manivideo_ros.data.recorded.skin_samples import (
@@ -40,7 +38,6 @@ from manivideo_ros.hand.reference import HandReference, resized
 from manivideo_ros.hand.shape import HandShape
 from manivideo_ros.hand.state import SIDES, Side
 from manivideo_ros.motion.motion import Motion
-from manivideo_ros.objects.named import load_mesh
 
 CANDIDATES = 24
 """Frames, evenly spaced, of which one shows the hand best."""
@@ -190,22 +187,14 @@ def skin_of(
     # Both hands give samples where their textures have one layout, as those of the default hand.
     places = skin_texels(model).place
     alike = {s: h for s, h in moved.items() if np.array_equal(skin_texels(h).place, places)}
-    objects = clip.motion.objects
-    meshes = [load_mesh(track.mesh, track.scale) for track in objects.values()]
-    openness = Openness(clip.camera, moved, meshes)
     samples, arms = [], []
     for index in range(len(clip)):
-        image, view, sample = clip.image(index), drawn.view(index), clip.motion.frame(index)
-        states = sample.hands
-        poses = [*(states.get(side) for side in moved), *(sample.objects.get(n) for n in objects)]
-        opened = partial(openness.at, poses)
+        image, view, states = clip.image(index), drawn.view(index), clip.motion.frame(index).hands
         for side, hand in moved.items():
             if (state := states.get(side)) is None:
                 continue
             if side in alike:
-                samples.append(
-                    sample_hand(image, view, clip.camera, hand, state, gains[index], opened)
-                )
+                samples.append(sample_hand(image, view, clip.camera, hand, state, gains[index]))
             points, depth = clip.camera.project(world_keypoints(hand, state))
             if depth.min() > 0:
                 arms.append(forearm_colour(image, view.labels, points, background))

@@ -1,9 +1,8 @@
 """The skin texture of a person and the light on it, from the images of a recorded clip.
 
 Irradiance is a second-order function of the normal (Ramamoorthi and Hanrahan, SIGGRAPH 2001), in
-linear light, where nothing hides it; how much the hand and objects hide follows from a first fit
-without. Texture and light are fitted in turns; the texture is kept near an even skin, so that what
-changes slowly over the hand belongs to the light.
+linear light. Texture and light are fitted in turns; the texture is kept near an even skin, so that
+what changes slowly over the hand belongs to the light.
 """
 
 from __future__ import annotations
@@ -91,16 +90,9 @@ def fitted_skin(
     samples = [frame for frame in samples if len(frame.texel)]
     if sum(len(frame.texel) for frame in samples) < LEAST:
         return None
-    opened = [np.ones((len(frame.texel), 3)) for frame in samples]
-    light, albedo, known = _in_turns(samples, opened, len(texels.place))
-    if samples[0].opened is not None:
-        found = as_light(light)
-        opened = [frame.opened(found) for frame in samples if frame.opened is not None]
-        light, albedo, known = _in_turns(samples, opened, len(texels.place))
+    light, albedo, known = _in_turns(samples, len(texels.place))
     facing = shade_of(np.array([[0.0, 0.0, -1.0]]), light)
-    shades = [
-        shade_of(frame.normal, light) * share for frame, share in zip(samples, opened, strict=True)
-    ]
+    shades = [shade_of(frame.normal, light) for frame in samples]
     albedo = albedo * _detail(samples, shades, albedo, texels)
     shown = encode_srgb(albedo * facing).astype(np.float64)
     texture, seen = _texture(shown, known, hand, texels)
@@ -113,26 +105,20 @@ def fitted_skin(
     return Skin(spread, seen, share, as_light(light))
 
 
-def _in_turns(
-    samples: Sequence[FrameSamples], opened: Sequence[Array], count: int
-) -> tuple[Array, Array, Array]:
-    """Light [9, 3], albedo [T, 3] relative to the mean skin, and sums of cosines [T].
-
-    opened: the share [N, 3] of the light that reaches each sample.
-    """
+def _in_turns(samples: Sequence[FrameSamples], count: int) -> tuple[Array, Array, Array]:
+    """Light [9, 3], albedo [T, 3] relative to the mean skin, and sums of cosines [T]."""
     texel = np.concatenate([frame.texel for frame in samples])
     terms = harmonic_basis(np.concatenate([frame.normal for frame in samples])).astype(np.float64)
     weight = np.concatenate([frame.cosine for frame in samples])
     colour = np.concatenate([frame.colour for frame in samples])
-    reaches = np.concatenate(opened)
     light, albedo = np.zeros((9, 3)), np.ones((count, 3))
     for _ in range(TURNS):
         for channel in range(3):
-            under = terms * (albedo[texel, channel] * reaches[:, channel])[:, None]
+            under = terms * albedo[texel, channel, None]
             normal = (under * weight[:, None]).T @ under + RIDGE * len(texel) * np.eye(9)
             right = under.T @ (weight * colour[:, channel])
             light[:, channel] = np.linalg.solve(normal, right)
-            shade = np.maximum(terms @ light[:, channel], 1e-3) * reaches[:, channel]
+            shade = np.maximum(terms @ light[:, channel], 1e-3)
             even = EVEN * float((shade**2).mean())
             total = np.bincount(texel, weight * colour[:, channel] * shade, count)
             power = np.bincount(texel, weight * shade**2, count)

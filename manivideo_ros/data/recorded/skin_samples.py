@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from manivideo_ros.camera.light import Light
 from manivideo_ros.data.recorded.background import Background
 from manivideo_ros.data.recorded.bag import ARM, DrawnView
 from manivideo_ros.data.scenes.table_tops import srgb_to_linear
@@ -57,15 +55,13 @@ class FrameSamples:
     """What one image shows of a hand.
 
     texel [N]: indices into Texels; normal [N, 3]: camera frame; cosine [N]: to the line of sight;
-    colour [N, 3]: linear RGB, at the exposure of the clip's background; opened: the share [N, 3] of
-    a light in the camera's frame that reaches them, None where nothing hides any.
+    colour [N, 3]: linear RGB, at the exposure of the clip's background.
     """
 
     texel: NDArray[np.int64]
     normal: Array
     cosine: Array
     colour: Array
-    opened: Callable[[Light], Array] | None = None
 
 
 @lru_cache(maxsize=2)
@@ -105,12 +101,8 @@ def sample_hand(
     hand: HandModel,
     state: HandState,
     gain: Array,  # [3] of the image, see `exposure`
-    opened: Callable[[Array, Light], Array] | None = None,
 ) -> FrameSamples:
-    """What an image shows of a hand; view: what is drawn of its frame.
-
-    opened: the share [N, 3] of a light that reaches what is seen at pixels [N, 2].
-    """
+    """What an image shows of a hand; view: what is drawn of its frame."""
     depth = np.where(view.depth > 0, view.depth, np.float32(1e3))
     kernel = np.ones((2 * BESIDE_STEP + 1,) * 2, np.uint8)
     step = cv2.dilate(depth, kernel) - cv2.erode(depth, kernel) > STEP
@@ -128,8 +120,7 @@ def sample_hand(
     colour = [map_coordinates(channel, at, np.float64, 1, 'nearest')
               for channel in np.moveaxis(image, -1, 0)]  # fmt: skip
     linear = srgb_to_linear(np.stack(colour, 1) / 255).astype(np.float64) / gain
-    reaches = None if opened is None else partial(opened, pixels[chosen])
-    return FrameSamples(chosen, normals[chosen], cosine[chosen], linear, reaches)
+    return FrameSamples(chosen, normals[chosen], cosine[chosen], linear)
 
 
 def forearm_colour(
